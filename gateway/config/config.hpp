@@ -1,0 +1,95 @@
+// The gateway's configuration as values: what gatehouse.toml, gatehouse.d/*.toml and --set come to.
+#pragma once
+
+#include <gatehouse/base/address.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace gatehouse {
+
+/// A place in a configuration file, or a --set argument (then `line` is 0).
+struct ConfigPlace {
+  std::string file;
+  std::uint32_t line = 0, column = 0;  ///< from 1
+};
+
+/// Something wrong with the configuration, as one sentence that says what to do.
+struct ConfigProblem {
+  ConfigPlace place;
+  std::string sentence;
+  /// "gatehouse.toml:12:3: unknown key `plugn`; did you mean `plugin`?"
+  [[nodiscard]] std::string to_string() const;
+};
+
+/// One address of a listener role.
+struct ListenAddress {
+  enum class Kind { tcp, udp, unix_stream };
+  Kind kind = Kind::tcp;
+  std::string text;            ///< as configured: "127.0.0.1:7300", "udp:[::]:7500", "unix:/run/x.sock"
+  Endpoint endpoint;           ///< tcp and udp
+  std::filesystem::path path;  ///< unix_stream
+  bool tls = false;
+  std::string auth;           ///< "", "none", "token", "cert"
+  std::string identity;       ///< given to every client, or ""
+  std::uint32_t mode = 0660;  ///< permissions of a Unix socket
+  std::string group;          ///< owning group of a Unix socket, or ""
+  ConfigPlace place;
+};
+
+struct PluginConfig {
+  std::string name;
+  bool enabled = true;
+  std::filesystem::path path;  ///< absolute, or "" = look for NAME.so in plugin_dirs
+  unsigned lanes = 0;          ///< 0 = auto: one a core
+  bool pin_lanes = false;      ///< lane i runs on processor i
+  bool allow_local_destinations = false;
+  std::map<std::string, std::vector<ListenAddress>> listeners;  ///< by role: every key that starts with "listen"
+  ConfigPlace place;
+};
+
+class ConfigTree;  // the parsed documents with their positions; private to config.cpp
+
+/// A valid configuration, but for the plugins' own options, which only their schemas can judge.
+struct Config {
+  std::filesystem::path state_dir = "/var/lib/gatehouse";
+  std::filesystem::path runtime_dir = "/run/gatehouse";
+  std::vector<std::filesystem::path> plugin_dirs = {"/usr/lib/gatehouse/plugins"};
+  std::string log_level = "info";
+  std::string log_format = "text";
+  std::string metrics_listen = "127.0.0.1:9477";  ///< "" = none
+  std::vector<std::string> control_admins = {"root"};
+  std::uint32_t control_mode = 0660;
+  std::map<std::string, PluginConfig> plugins;
+  std::shared_ptr<const ConfigTree> tree;
+};
+
+/// What a reading came to: `config` is there when `problems` is empty.
+struct ConfigReading {
+  std::optional<Config> config;
+  std::vector<ConfigProblem> problems;
+};
+
+/// Reads `file` and then `<stem>.d/*.toml` beside it, sorted, later wins per key; then `overrides`, each
+/// "dotted.key=TOML value" (a bare word is taken as a string). Reports every problem it finds, not only the first.
+[[nodiscard]] ConfigReading read_config(const std::filesystem::path& file, const std::vector<std::string>& overrides);
+
+/// A plugin's options as a JSON object, complete with the schema's defaults.
+struct OptionsReading {
+  std::string json;
+  std::vector<ConfigProblem> problems;
+};
+
+/// Holds `[plugin.NAME.options]` against the manifest's schema (abi.h, gh_manifest.options_schema).
+[[nodiscard]] OptionsReading read_options(const Config& config, const std::string& plugin,
+                                          const std::string& options_schema);
+
+/// The known name that `name` was probably meant to be, by edit distance, or "" when none is near.
+[[nodiscard]] std::string nearest_name(std::string_view name, const std::vector<std::string>& known);
+
+}  // namespace gatehouse

@@ -1,0 +1,563 @@
+/* The border between the Gatehouse host and a plugin: plain C11, nothing but data, function tables and
+ * opaque handles, so that a plugin may be built with another compiler, another standard library or in
+ * another language, and so that two versions of one plugin share nothing.
+ *
+ * Rules of this file
+ *  - Append only. A new function or field goes to the end of its struct and raises GH_ABI_MINOR; whoever
+ *    reads a struct of the other side looks at `struct_size` first. A changed meaning is a new interface id.
+ *  - No bool, no long, no bit-field, no enum as a field: only fixed-width integers, pointers and size_t.
+ *  - Whoever allocates frees. Byte views are borrowed for the duration of the call, unless said otherwise.
+ *  - No function throws. Text is UTF-8 without a final zero, unless it is a `const char*`.
+ *
+ * Thread tags
+ *  [control]  one thread of the host; calls are serialised
+ *  [lane]     the thread that runs this gh_lane, inside run_lane; never two at once
+ *  [any]      any thread, at any time between create and destroy
+ *
+ * C++ authors include <gatehouse/plugin/plugin.hpp> and never see this file.
+ */
+#ifndef GATEHOUSE_ABI_H
+#define GATEHOUSE_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#else
+#include <assert.h>
+#endif
+
+#define GH_MAGIC UINT32_C(0x31504847) /* "GHP1" in memory order on a little-endian machine */
+#define GH_ABI_MAJOR 1
+#define GH_ABI_MINOR 0
+
+/* ------------------------------------------------------------------------------------------- values */
+
+/* 0 or a positive count is success; a negative value is one of GH_E_*. */
+typedef int32_t gh_status;
+
+enum {
+  GH_OK = 0,
+  GH_E_INVALID = -1,   /* an argument or option that makes no sense; the message says which */
+  GH_E_NOT_FOUND = -2, /* no such name, session, lease or value */
+  GH_E_EXISTS = -3,    /* the resource is held by somebody else */
+  GH_E_LIMIT = -4,     /* a traffic rule or a bound of the host is reached */
+  GH_E_DENIED = -5,    /* policy or identity says no */
+  GH_E_STATE = -6,     /* not in this phase of life */
+  GH_E_IO = -7,        /* the system refused; the message has its words */
+  GH_E_FAILED = -8,    /* anything else; a C++ exception that reached the border */
+  GH_E_UNSUPPORTED = -9
+};
+
+typedef struct gh_bytes {
+  const uint8_t* data;
+  size_t size;
+} gh_bytes;
+
+/* An address with a port. IPv4 stands in bytes[0..3], the rest is zero; never as ::ffff:a.b.c.d. */
+typedef struct gh_endpoint {
+  uint8_t bytes[16];
+  uint32_t scope;  /* IPv6 zone (interface index) of a link-local address, else 0 */
+  uint16_t port;   /* host byte order */
+  uint8_t family;  /* 4, 6, or 0 = none */
+  uint8_t reserved;
+} gh_endpoint;
+
+/* Where a function that can fail leaves one sentence, without a final zero, cut to `capacity`. */
+typedef struct gh_message {
+  char* text;
+  size_t capacity;
+  size_t size; /* set by the callee */
+} gh_message;
+
+/* Tells that an asynchronous host call is done. [any]: called once, possibly before the call returned. */
+typedef struct gh_completion {
+  void (*done)(void* context, uint64_t token, gh_status status);
+  void* context;
+  uint64_t token;
+} gh_completion;
+
+/* --------------------------------------------------------------------------------------------- lanes */
+
+/* One thread of a plugin instance, made by the host. The head is public, the host's own part follows. */
+typedef struct gh_lane {
+  uint32_t struct_size;
+  uint32_t index;       /* 0 .. count-1 */
+  uint32_t count;       /* lanes of this instance */
+  int32_t cpu;          /* the processor it is pinned to, or -1 */
+} gh_lane;
+
+enum { /* reasons for wake(), a bit set */
+  GH_WAKE_POLICY = 1,   /* there is a newer policy generation: refresh, judge running flows again */
+  GH_WAKE_STOP = 2,     /* stop() was called */
+  GH_WAKE_DRAIN = 4,    /* drain() was called */
+  GH_WAKE_LISTENERS = 8 /* listeners_changed() was called */
+};
+
+/* ----------------------------------------------------------------------------------------- listeners */
+
+enum { GH_TRANSPORT_TCP = 6, GH_TRANSPORT_UDP = 17, GH_TRANSPORT_UNIX = 1 };
+enum { GH_AUTH_NONE = 0, GH_AUTH_TOKEN = 1, GH_AUTH_CERT = 2 }; /* bits */
+
+/* One descriptor of one listener for one lane. The descriptor belongs to the host, which closes it after
+ * the lane has returned or the listener is gone from the next listeners_changed(); do not close it.
+ * UDP: one SO_REUSEPORT socket a lane. TCP and Unix: one listening socket, a dup a lane (EPOLLEXCLUSIVE). */
+typedef struct gh_listener {
+  uint32_t struct_size;
+  uint32_t id;        /* the same for all lanes of a listener; names it in gh_client_facts */
+  gh_bytes name;      /* as configured: "127.0.0.1:7300"; lives as long as the listener */
+  gh_bytes role;      /* the manifest's role: "listen" */
+  gh_bytes identity;  /* identity given to every client of this listener, or empty */
+  gh_endpoint local;  /* bound address, with the real port; family 0 for Unix */
+  int32_t fd;
+  uint32_t lane;
+  uint32_t transport; /* GH_TRANSPORT_* */
+  uint32_t auth;      /* GH_AUTH_* bits that a client must satisfy one of; 0 = none */
+  uint32_t tls;       /* 1: the stream starts with TLS */
+  uint32_t reserved;
+} gh_listener;
+
+/* ------------------------------------------------------------------------------- gh.log/1, clock, random */
+
+enum { GH_LOG_ERROR = 0, GH_LOG_WARN = 1, GH_LOG_INFO = 2, GH_LOG_DEBUG = 3, GH_LOG_TRACE = 4 };
+
+typedef struct gh_log_field {
+  gh_bytes key;
+  gh_bytes value;
+} gh_log_field;
+
+#define GH_LOG_ID "gh.log/1"
+typedef struct gh_log {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void* context;
+  const int32_t* level; /* read with a relaxed atomic load: a line above it need not be made */
+  /* [any] Queues one line `plugin: event key=value ...`; copies everything. Not for the packet path. */
+  void (*write)(void* context, int32_t level, gh_bytes event, const gh_log_field* fields, size_t count);
+} gh_log;
+
+#define GH_CLOCK_ID "gh.clock/1"
+typedef struct gh_clock {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void* context;
+  uint64_t (*monotonic_ns)(void* context); /* [any] CLOCK_MONOTONIC; a test host may give another time */
+  uint64_t (*realtime_ns)(void* context);  /* [any] since 1970, UTC; for records only */
+} gh_clock;
+
+#define GH_RANDOM_ID "gh.random/1"
+typedef struct gh_random {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void* context;
+  gh_status (*fill)(void* context, uint8_t* out, size_t size); /* [any] getrandom(2); a system call */
+} gh_random;
+
+/* --------------------------------------------------------------------------------------- gh.metrics/1 */
+
+enum { GH_METRIC_COUNTER = 0, GH_METRIC_GAUGE = 1, GH_METRIC_HISTOGRAM = 2 };
+
+typedef struct gh_metric_label {
+  gh_bytes name;
+  gh_bytes value;
+} gh_metric_label;
+
+/* A counter `drops` of the plugin udpgw is exported as gatehouse_plugin_udpgw_drops_total{label="..."}. */
+typedef struct gh_metric {
+  uint32_t struct_size;
+  uint32_t kind;
+  gh_bytes name;
+  gh_bytes help;
+  const gh_metric_label* labels;
+  size_t label_count;
+  const uint64_t* bounds; /* histogram: ascending upper bounds; unit as the name says */
+  size_t bound_count;
+} gh_metric;
+
+#define GH_METRICS_ID "gh.metrics/1"
+typedef struct gh_metrics {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void* context;
+  /* [lane] This lane's cells of one series, made at first use: 1 cell for a counter or a gauge, and for a
+   * histogram bound_count + 1 buckets (not cumulative) followed by the sum. The lane alone writes them, with
+   * relaxed atomic stores; the exporter adds the lanes up. They live until destroy(). Never NULL: beyond
+   * 1024 series an instance gets a shared cell that is exported as `series_overflow`. Locks: not per packet. */
+  uint64_t* (*cells)(void* context, gh_lane* lane, const gh_metric* metric);
+} gh_metrics;
+
+/* ---------------------------------------------------------------------------------------- gh.policy/1 */
+
+typedef struct gh_client gh_client; /* one client as policy sees it; owned by the lane that opened it */
+
+typedef struct gh_client_facts {
+  uint32_t struct_size;
+  uint32_t listener;  /* gh_listener.id, or UINT32_MAX for none */
+  gh_endpoint source; /* family 0 when unknown (a Unix peer) */
+  gh_bytes identity;  /* "unix:bob", or empty = anonymous */
+  uint64_t session;   /* from gh.sessions/1, or 0 */
+} gh_client_facts;
+
+enum { /* gh_flow.flags */
+  GH_FLOW_RESOLVER = 1, /* the destination is one of the gateway's own resolvers, from its configuration */
+  GH_FLOW_PEER = 2,     /* a relay leg whose peer asked for it in a handshake */
+  GH_FLOW_NAMED = 4,    /* `domain` is the name asked for */
+  GH_FLOW_BAD_NAME = 8  /* the payload should be a DNS query and is not */
+};
+
+typedef struct gh_flow {
+  uint32_t struct_size;
+  uint32_t flags;
+  gh_endpoint destination;
+  gh_bytes domain;    /* lower-case, A-labels, no final dot; empty = unknown. At most 255 bytes */
+  uint32_t transport; /* 6, 17, or another IP protocol number */
+  uint32_t reserved;
+} gh_flow;
+
+enum { GH_ACTION_DENY = 0, GH_ACTION_ALLOW = 1 };
+
+enum { /* gh_verdict.reason: stable numbers, also used as metric labels by the text of gh_reason_text */
+  GH_REASON_NONE = 0,
+  GH_REASON_HARD_DENY = 1,        /* own address, loopback, link-local, metadata, multicast, broadcast, ... */
+  GH_REASON_BOGON = 2,            /* private, shared, documentation, benchmark or reserved range */
+  GH_REASON_UNWRAPPED = 3,        /* Teredo or 64:ff9b:1::/48 */
+  GH_REASON_DOMAIN = 4,           /* a domain rule or list */
+  GH_REASON_DNS_MALFORMED = 5,    /* a DNS datagram that no name can be read from */
+  GH_REASON_PORT_PERMIT = 6,      /* a port permit */
+  GH_REASON_DEFAULT = 7,          /* settings.default_action */
+  GH_REASON_RESOLVER = 8,         /* allowed: the gateway's own resolver */
+  GH_REASON_PEER = 9,             /* allowed: a relay leg */
+  GH_REASON_NO_POLICY = 10,       /* no policy could be read: everything is denied */
+  GH_REASON_CONCURRENT_FLOWS = 11,
+  GH_REASON_NEW_FLOW_RATE = 12,
+  GH_REASON_DESTINATIONS = 13,
+  GH_REASON_RATE = 14,
+  GH_REASON_QUOTA = 15,
+  GH_REASON_CONCURRENT_SESSIONS = 16,
+  GH_REASON_LOCAL = 17            /* allowed: allow_local_destinations */
+};
+
+enum { /* gh_verdict.table: where `row` stands */
+  GH_TABLE_NONE = 0,
+  GH_TABLE_DOMAIN_RULES = 1,
+  GH_TABLE_DOMAIN_LISTS = 2,
+  GH_TABLE_PORT_PERMITS = 3,
+  GH_TABLE_TRAFFIC_RULES = 4,
+  GH_TABLE_SETTINGS = 5
+};
+
+typedef struct gh_verdict {
+  uint32_t struct_size;
+  uint16_t action; /* GH_ACTION_* */
+  uint16_t reason; /* GH_REASON_* */
+  uint32_t table;  /* GH_TABLE_* */
+  uint32_t reserved;
+  int64_t row;     /* id in that table; meaningless with GH_TABLE_NONE */
+  uint64_t generation;
+} gh_verdict;
+
+/* What the client's traffic rules come to. In each: 0 = no limit; UINT64_MAX = no rule says, use your default. */
+typedef struct gh_limits {
+  uint32_t struct_size;
+  uint32_t metered; /* 1: consume() must be called for this client's traffic; 0: it need not */
+  uint64_t concurrent_flows;
+  uint64_t udp_idle_ns;
+  uint64_t tcp_idle_ns;
+  uint64_t session_idle_ns;
+} gh_limits;
+
+enum { GH_UP = 0, GH_DOWN = 1 }; /* up = from the client */
+
+#define GH_POLICY_ID "gh.policy/1"
+typedef struct gh_policy {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void* context;
+  const uint64_t* generation; /* of the newest snapshot; read with an acquire load */
+
+  /* [lane] Moves the lane to the newest snapshot and returns its generation: one atomic load when nothing is
+   * new. Call it once per batch of packets, and after GH_WAKE_POLICY. Until the next call every verdict of this
+   * lane is of this one generation. */
+  uint64_t (*refresh)(void* context, gh_lane* lane);
+
+  /* [lane] Makes a client handle; group and limiters are found once per generation, not per packet.
+   * NULL with a message when policy refuses the client as such (concurrent_sessions). Allocates. */
+  gh_client* (*client_open)(void* context, gh_lane* lane, const gh_client_facts* facts, gh_verdict* verdict);
+  void (*client_close)(void* context, gh_lane* lane, gh_client* client);
+  /* [lane] The client's limits in the lane's generation. */
+  void (*limits)(void* context, gh_lane* lane, gh_client* client, gh_limits* out);
+
+  /* [lane] Judges one flow, or `count` flows that stand one after another. Never blocks, never allocates. */
+  void (*check)(void* context, gh_lane* lane, gh_client* client, const gh_flow* flow, gh_verdict* out);
+  void (*check_batch)(void* context, gh_lane* lane, gh_client* client, const gh_flow* flows, gh_verdict* out,
+                      size_t count);
+
+  /* [lane] Counts a flow that begins, after check() allowed it. GH_OK, or GH_E_LIMIT with the rule in `out`:
+   * GH_REASON_CONCURRENT_FLOWS asks the plugin to end one of this client's flows and to try again. */
+  gh_status (*flow_open)(void* context, gh_lane* lane, gh_client* client, const gh_flow* flow, uint64_t now_ns,
+                         gh_verdict* out);
+  void (*flow_close)(void* context, gh_lane* lane, gh_client* client);
+
+  /* [lane] Charges traffic to the client's rates and quotas, all or none of them. 0 = it may go on now; else
+   * nothing was charged and so many ns are to pass before the same amount can; UINT64_MAX: the quota is used up. */
+  uint64_t (*consume)(void* context, gh_lane* lane, gh_client* client, uint32_t direction, uint64_t packets,
+                      uint64_t bytes, uint64_t now_ns);
+} gh_policy;
+
+/* -------------------------------------------------------------------------------------- gh.identity/1 */
+
+enum { GH_CREDENTIAL_TOKEN = 1, GH_CREDENTIAL_CERT = 2, GH_CREDENTIAL_UNIX = 3, GH_CREDENTIAL_RELAY_KEY = 4 };
+
+#define GH_IDENTITY_ID "gh.identity/1"
+typedef struct gh_identity {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void* context;
+  /* [lane] Whose credential is this? `value`: the token's text, the certificate's name, the decimal uid, or the
+   * relay key in hex. Writes the identity ("unix:bob") to `out` and its length to `size`. GH_E_NOT_FOUND: nobody's.
+   * `capacity` should be 256. May lock; for handshakes, not for packets. */
+  gh_status (*resolve)(void* context, gh_lane* lane, uint32_t kind, gh_bytes value, char* out, size_t capacity,
+                       size_t* size);
+} gh_identity;
+
+/* -------------------------------------------------------------------------------------- gh.sessions/1 */
+
+/* A client's lasting relation to a plugin. Known by (authenticated identity or anonymous, key). */
+typedef struct gh_session {
+  uint32_t struct_size;
+  uint32_t blob_version;
+  gh_bytes key;       /* at most 255 bytes; empty = made by the host, lives as long as its stream */
+  gh_bytes identity;  /* or empty = anonymous */
+  gh_endpoint source;
+  gh_bytes blob;      /* the plugin's own state, at most 65536 bytes */
+  uint64_t id;        /* set by the host; never 0 */
+} gh_session;
+
+typedef struct gh_session_counters { /* totals since the session began */
+  uint64_t bytes_up, bytes_down, packets_up, packets_down;
+} gh_session_counters;
+
+typedef struct gh_lease {
+  uint32_t struct_size;
+  uint32_t reserved;
+  gh_bytes resource;     /* "10.12.34.56", "vni:4711" */
+  uint64_t session;
+  uint64_t expires_unix; /* seconds; 0 = with its session */
+} gh_lease;
+
+#define GH_SESSIONS_ID "gh.sessions/1"
+typedef struct gh_sessions {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void* context;
+  /* [lane] Opens or resumes a session; fills `id`, and on resume `blob` (borrowed until the next call of this
+   * lane). `durable`, if not NULL, is called when it would survive a crash. */
+  gh_status (*open)(void* context, gh_lane* lane, gh_session* session, const gh_completion* durable);
+  /* [lane] Replaces the counters, the source and, with blob.data not NULL, the blob. Never waits. */
+  gh_status (*update)(void* context, gh_lane* lane, const gh_session* session, const gh_session_counters* counters);
+  gh_status (*close)(void* context, gh_lane* lane, uint64_t id);
+  /* [lane] An exclusive resource until a time. GH_E_EXISTS: another session holds it. */
+  gh_status (*lease)(void* context, gh_lane* lane, const gh_lease* lease, const gh_completion* durable);
+  gh_status (*release)(void* context, gh_lane* lane, gh_bytes resource);
+  /* [control], from start(): each session and lease that is remembered for this plugin. */
+  gh_status (*for_each)(void* context, void (*visit)(void* visitor, const gh_session* session,
+                                                     const gh_session_counters* counters),
+                        void (*visit_lease)(void* visitor, const gh_lease* lease), void* visitor);
+} gh_sessions;
+
+/* ------------------------------------------------------------------------------- gh.values/1, gh.fds/1 */
+
+enum { GH_VALUE_PLAIN = 0, GH_VALUE_SECRET = 1 };
+
+#define GH_VALUES_ID "gh.values/1"
+typedef struct gh_values {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void* context;
+  /* [any] Copies the value to `out` if it fits; `size` is its length either way. Locks. */
+  gh_status (*get)(void* context, gh_bytes name, uint8_t* out, size_t capacity, size_t* size);
+  /* [any] At most 4096 bytes. `durable` may be NULL. */
+  gh_status (*put)(void* context, gh_bytes name, gh_bytes value, uint32_t kind, const gh_completion* durable);
+} gh_values;
+
+#define GH_FDS_ID "gh.fds/1"
+typedef struct gh_fds {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void* context;
+  /* [any] Keeps dups of the descriptors under a name for the next instance of this plugin, replacing older ones. */
+  gh_status (*keep)(void* context, gh_bytes name, const int32_t* fds, size_t count);
+  /* [any] Hands them over: the caller owns what it gets. Returns their number, or GH_E_NOT_FOUND. */
+  gh_status (*take)(void* context, gh_bytes name, int32_t* out, size_t capacity);
+} gh_fds;
+
+/* ---------------------------------------------------------------------------------------- the host */
+
+typedef struct gh_host {
+  uint32_t struct_size;
+  uint32_t abi_minor;
+  void* context;
+  /* [any] The interface of that id, or NULL. Valid until destroy() returns. */
+  const void* (*get)(void* context, const char* id);
+} gh_host;
+
+/* -------------------------------------------------------------------------------------- the plugin */
+
+typedef struct gh_instance gh_instance; /* the plugin's own object */
+
+enum { GH_CONFIGURE_CHECK = 1 }; /* validate only, without any effect */
+
+typedef struct gh_plugin_ops {
+  uint32_t struct_size;
+  uint32_t reserved;
+  /* [control] */
+  gh_status (*create)(const gh_host* host, gh_bytes name, gh_instance** out, gh_message* why);
+  void (*destroy)(gh_instance* instance); /* after every lane has returned */
+  /* [control] `options`: a JSON object, complete with defaults, valid by the schema. */
+  gh_status (*configure)(gh_instance* instance, gh_bytes options, uint32_t flags, gh_message* why);
+  /* [control] The listeners of all lanes. Lanes run after it has returned. */
+  gh_status (*start)(gh_instance* instance, const gh_listener* listeners, size_t count, gh_message* why);
+  /* [control], while lanes run: all or nothing; GH_E_UNSUPPORTED: the change needs a restart. */
+  gh_status (*reconfigure)(gh_instance* instance, gh_bytes options, gh_message* why);
+  gh_status (*listeners_changed)(gh_instance* instance, const gh_listener* listeners, size_t count, gh_message* why);
+  /* [lane] Runs the lane's own event loop; returns after stop(). A failure marks the instance failed. */
+  gh_status (*run_lane)(gh_instance* instance, gh_lane* lane, gh_message* why);
+  /* [any] Returns at once; the lane does the work. `reasons`: GH_WAKE_* bits. */
+  void (*wake)(gh_instance* instance, uint32_t lane, uint32_t reasons);
+  void (*drain)(gh_instance* instance, uint64_t deadline_ns); /* [any] no new clients; monotonic deadline */
+  uint64_t (*pending)(gh_instance* instance);                 /* [any] clients still served */
+  void (*stop)(gh_instance* instance);                        /* [any] run_lane returns within a second */
+  /* [control] What the plugin offers ("gh.probe/1", "gh.sessions.export/1"), or NULL. `instance` may be NULL. */
+  const void* (*get)(gh_instance* instance, const char* id);
+} gh_plugin_ops;
+
+enum { GH_ROLE_STREAM = 1, GH_ROLE_DATAGRAM = 2 }; /* which listeners a role takes; bits */
+
+typedef struct gh_listener_role {
+  const char* name; /* the configuration key: "listen" */
+  uint32_t kinds;
+  uint32_t required; /* 1: at least one address must be configured */
+} gh_listener_role;
+
+typedef struct gh_manifest {
+  uint32_t magic;
+  uint32_t struct_size;
+  uint16_t abi_major, abi_minor;
+  uint32_t reserved;
+  const char* id;      /* "udpgw": letters, digits and '-' */
+  const char* version; /* "1.2.3" */
+  const char* summary; /* one sentence */
+  const char* license; /* SPDX */
+  const char* build;   /* compiler and machine, for diagnosis only */
+  /* JSON Schema subset: {"properties": {NAME: {"type", "items", "enum", "minimum", "maximum", "default",
+   * "description", "x-reload": "live"|"restart", "x-secret": true}}} */
+  const char* options_schema;
+  const char* const* requires_ids; /* interface ids, ended by NULL */
+  const gh_listener_role* roles;
+  size_t role_count;
+  const gh_plugin_ops* ops;
+} gh_manifest;
+
+/* The one symbol that a plugin exports:  extern const gh_manifest gatehouse_plugin; */
+#define GH_MANIFEST_SYMBOL "gatehouse_plugin"
+
+/* ------------------------------------------------------------------------- what a plugin may offer */
+
+#define GH_PROBE_ID "gh.probe/1"
+typedef struct gh_probe {
+  uint32_t struct_size;
+  uint32_t reserved;
+  const char* usage; /* "HOST:PORT [--dns NAME] [--echo ADDR:PORT]" */
+  /* [any thread of the CLI] A small real client. Writes one JSON object through `print`. GH_OK: it works;
+   * GH_E_INVALID: wrong arguments, said in `why`; another failure: it does not work, said in `why`. */
+  gh_status (*run)(const gh_bytes* arguments, size_t count, void (*print)(void* context, gh_bytes json),
+                   void* context, gh_message* why);
+} gh_probe;
+
+/* One session that moves from an old instance to a new one, or one record for the instance's devices. */
+typedef struct gh_export_record {
+  uint32_t struct_size;
+  uint32_t lane;
+  uint64_t session;
+  uint32_t blob_version;
+  uint32_t fd_count;
+  gh_bytes blob;     /* any size */
+  const int32_t* fds;
+  gh_bytes unread;   /* stream bytes that were read and not yet used */
+  gh_bytes unsent;   /* output that the stream has not taken yet */
+} gh_export_record;
+
+#define GH_SESSIONS_EXPORT_ID "gh.sessions.export/1"
+typedef struct gh_sessions_export {
+  uint32_t struct_size;
+  uint32_t reserved;
+  /* [control] Takes every session out of a draining instance. */
+  gh_status (*take)(gh_instance* instance, void (*give)(void* context, const gh_export_record* record),
+                    void* context, gh_message* why);
+  /* [control] Puts one into a started instance. GH_E_UNSUPPORTED: its blob_version is not known. */
+  gh_status (*put)(gh_instance* instance, const gh_export_record* record, gh_message* why);
+} gh_sessions_export;
+
+/* ------------------------------------------------------------------------------------ layout, checked */
+
+#if UINTPTR_MAX == 0xffffffffffffffffu
+#define GH_LAYOUT(type, size) static_assert(sizeof(type) == (size), #type " changed its size")
+#define GH_PLACE(type, field, at) static_assert(offsetof(type, field) == (at), #type "." #field " moved")
+GH_LAYOUT(gh_bytes, 16);
+GH_LAYOUT(gh_endpoint, 24);
+GH_PLACE(gh_endpoint, scope, 16);
+GH_PLACE(gh_endpoint, port, 20);
+GH_PLACE(gh_endpoint, family, 22);
+GH_LAYOUT(gh_message, 24);
+GH_LAYOUT(gh_completion, 24);
+GH_LAYOUT(gh_lane, 16);
+GH_LAYOUT(gh_listener, 104);
+GH_PLACE(gh_listener, name, 8);
+GH_PLACE(gh_listener, local, 56);
+GH_PLACE(gh_listener, fd, 80);
+GH_PLACE(gh_listener, tls, 96);
+GH_LAYOUT(gh_log, 32);
+GH_LAYOUT(gh_clock, 32);
+GH_LAYOUT(gh_random, 24);
+GH_LAYOUT(gh_metric, 72);
+GH_PLACE(gh_metric, labels, 40);
+GH_LAYOUT(gh_metrics, 24);
+GH_LAYOUT(gh_client_facts, 56);
+GH_PLACE(gh_client_facts, source, 8);
+GH_PLACE(gh_client_facts, identity, 32);
+GH_LAYOUT(gh_flow, 56);
+GH_PLACE(gh_flow, destination, 8);
+GH_PLACE(gh_flow, domain, 32);
+GH_PLACE(gh_flow, transport, 48);
+GH_LAYOUT(gh_verdict, 32);
+GH_PLACE(gh_verdict, row, 16);
+GH_LAYOUT(gh_limits, 40);
+GH_LAYOUT(gh_policy, 96);
+GH_PLACE(gh_policy, check, 56);
+GH_PLACE(gh_policy, consume, 88);
+GH_LAYOUT(gh_identity, 24);
+GH_LAYOUT(gh_session, 88);
+GH_PLACE(gh_session, id, 80);
+GH_LAYOUT(gh_lease, 40);
+GH_LAYOUT(gh_sessions, 64);
+GH_LAYOUT(gh_values, 32);
+GH_LAYOUT(gh_fds, 32);
+GH_LAYOUT(gh_host, 24);
+GH_LAYOUT(gh_plugin_ops, 104);
+GH_PLACE(gh_plugin_ops, run_lane, 56);
+GH_PLACE(gh_plugin_ops, get, 96);
+GH_LAYOUT(gh_manifest, 96);
+GH_PLACE(gh_manifest, id, 16);
+GH_PLACE(gh_manifest, options_schema, 56);
+GH_PLACE(gh_manifest, ops, 88);
+GH_LAYOUT(gh_probe, 24);
+GH_LAYOUT(gh_export_record, 80);
+#undef GH_LAYOUT
+#undef GH_PLACE
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* GATEHOUSE_ABI_H */

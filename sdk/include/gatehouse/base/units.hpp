@@ -1,0 +1,15 @@
+// Quantities that must not be mistaken for one another.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+
+namespace gatehouse {
+
+/// A rate of traffic; 0 = no limit, wherever a rate limits something.
+struct BytesPerSecond {
+  std::uint64_t value = 0;
+  auto operator<=>(const BytesPerSecond&) const = default;
+};
+
+}  // namespace gatehouse
