@@ -2,9 +2,8 @@
 
 #include <gatehouse/base/unique_fd.hpp>
 
+#include "gateway/base/sha256.hpp"
 #include "gateway/plugin/refusal.hpp"
-
-#include <openssl/evp.h>
 
 #include <fcntl.h>
 #include <pwd.h>
@@ -38,8 +37,7 @@ bool is_own_group(uid_t uid, gid_t gid) {
   std::array<char, 4096> buffer;
   passwd entry{};
   passwd* found = nullptr;
-  return getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr &&
-         found->pw_gid == gid;
+  return getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr && found->pw_gid == gid;
 }
 
 void refuse_if_writable_by_others(const fs::path& path, const struct stat& about) {
@@ -51,8 +49,8 @@ void refuse_if_writable_by_others(const fs::path& path, const struct stat& about
     throw Refusal(name + " may be written by a group that is not its owner's own: run `chmod g-w " + name + "`");
   }
   if (about.st_uid != 0 && about.st_uid != geteuid()) {
-    throw Refusal(name + " belongs to " + user_name(about.st_uid) + ", neither to root nor to " +
-                  user_name(geteuid()) + ", who runs the gateway: change its owner");
+    throw Refusal(name + " belongs to " + user_name(about.st_uid) + ", neither to root nor to " + user_name(geteuid()) +
+                  ", who runs the gateway: change its owner");
   }
 }
 
@@ -65,21 +63,6 @@ std::string read_all(int fd, const fs::path& path) {
     if (got == 0) return content;
     content.append(block.data(), static_cast<std::size_t>(got));
   }
-}
-
-std::string sha256_hex(std::string_view content) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-  unsigned size = 0;
-  if (EVP_Digest(content.data(), content.size(), digest.data(), &size, EVP_sha256(), nullptr) != 1) {
-    throw Refusal("libcrypto cannot compute SHA-256");
-  }
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string hex;
-  for (unsigned i = 0; i < size; ++i) {
-    hex += kDigits[digest[i] >> 4];
-    hex += kDigits[digest[i] & 15];
-  }
-  return hex;
 }
 
 /// Writes a file beside `to` and renames it there: what an earlier copy has mapped stays as it is.
@@ -126,7 +109,7 @@ TrustedFile trust_plugin_file(const fs::path& file, const fs::path& copies) {
   refuse_if_writable_by_others(folder, about);
 
   const std::string content = read_all(fd.get(), original);
-  TrustedFile trusted{original, {}, sha256_hex(content)};
+  TrustedFile trusted{original, {}, to_hex(sha256(content))};
   make_private_folder(copies);
   make_private_folder(copies / trusted.sha256);
   trusted.copy = copies / trusted.sha256 / original.filename();
