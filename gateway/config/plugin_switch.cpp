@@ -2,6 +2,7 @@
 
 #include "gateway/config/config_tree.hpp"
 
+#include <gatehouse/base/error.hpp>
 #include <gatehouse/base/unique_fd.hpp>
 
 #include <fcntl.h>

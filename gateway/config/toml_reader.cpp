@@ -1,6 +1,7 @@
 // The only file that knows the TOML parser: its documents become ConfigValues.
 #include "gateway/config/config_tree.hpp"
 
+#include <gatehouse/base/error.hpp>
 #include <gatehouse/base/unique_fd.hpp>
 
 #include <fcntl.h>
