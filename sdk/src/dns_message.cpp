@@ -1,7 +1,8 @@
 // Stages of reading: the header, the questions (each name checked to its end), the records (skipped, only OPT is
 // looked at). Names are walked by one function, which checks in the first pass and decodes in the second.
-#include <gatehouse/base/endian.hpp>
 #include <gatehouse/net/dns_message.hpp>
+
+#include <gatehouse/base/endian.hpp>
 
 #include <cstring>
 
@@ -35,25 +36,27 @@ char* copy_lower(Bytes label, char* out) noexcept {
 /// message goes on after the name.
 template <class Label>
 Result<std::size_t> walk_name(Bytes message, std::size_t at, Label&& label) noexcept {
-  std::size_t end = 0;  // known once a pointer was followed
-  std::size_t run = at;
-  std::size_t octets = 1;  // the root's
+  std::size_t end = 0;      // known once a pointer was followed
+  std::size_t octets = 1;   // the root's
+  std::size_t run = at;     // where this run of labels began
+  Bytes visible = message;  // what it may read: after a pointer, nothing but what stands before the last run
   for (;;) {
-    if (at >= message.size()) return Errc::truncated;
-    const auto length = std::to_integer<std::size_t>(message[at]);
+    if (at >= visible.size()) return end == 0 ? Errc::truncated : Errc::malformed;
+    const auto length = std::to_integer<std::size_t>(visible[at]);
     if (length == 0) return end != 0 ? end : at + 1;
     if (length < 0x40) {
       octets += length + 1;
       if (octets > kLongestName) return Errc::malformed;
-      if (message.size() - at <= length) return Errc::truncated;
-      if (!label(message.subspan(at + 1, length))) return Errc::malformed;
+      if (visible.size() - at <= length) return end == 0 ? Errc::truncated : Errc::malformed;
+      if (!label(visible.subspan(at + 1, length))) return Errc::malformed;
       at += length + 1;
     } else {
       if (length < 0xc0) return Errc::malformed;
-      if (message.size() - at < 2) return Errc::truncated;
-      const std::size_t target = number_at(message, at) & 0x3fff;
+      if (visible.size() - at < 2) return end == 0 ? Errc::truncated : Errc::malformed;
+      const std::size_t target = number_at(visible, at) & 0x3fff;
       if (target < kHeaderSize || target >= run) return Errc::malformed;
       if (end == 0) end = at + 2;
+      visible = message.first(run);
       at = run = target;
     }
   }

@@ -1,5 +1,6 @@
-#include <gatehouse/base/unique_fd.hpp>
 #include <gatehouse/net/resolv_conf.hpp>
+
+#include <gatehouse/base/unique_fd.hpp>
 
 #include <fcntl.h>
 #include <net/if.h>

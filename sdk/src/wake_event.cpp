@@ -1,4 +1,5 @@
 #include <gatehouse/async/wake_event.hpp>
+
 #include <gatehouse/base/error.hpp>
 
 #include <boost/system/system_error.hpp>

@@ -58,15 +58,17 @@ struct DnsQuestion {
 /// Reads a datagram's payload as a DNS query and checks all that can be looked at later: header, every question, and
 /// that the records fit.
 ///
-/// A name may be compressed, by pointers to before the run of labels that they end (so that they cannot loop). A dot
-/// *inside* a label makes its message malformed: no such name exists in practice, and written with dots it would pass
-/// for another one. Bytes after the last record are ignored, as servers do.
+/// A name may be compressed, by pointers to before the run of labels that they end; what they lead to must end before
+/// it too. So names cannot loop, and a question means the same whatever follows it. A dot *inside* a label makes its
+/// message malformed: no such name exists in practice, and written with dots it would pass for another one. Bytes after
+/// the last record are ignored, as servers do.
 ///
 /// Cost: 20-40 ns for a query of 40 bytes; bounded by the datagram's size.
 ///
 /// @return Errc::truncated   it ends inside the header, a question or a record
 ///         Errc::malformed   a response; no question; a label of an unknown kind or with a dot inside; a pointer that
-///                           does not go back, or into the header; a name above 255 octets; two OPT records
+///                           does not go back, or into the header, or to what does not end before it; a name above 255
+///                           octets; two OPT records
 ///         Errc::oversize    more than kMostDnsQuestions questions
 [[nodiscard]] Result<DnsQuery> read_dns_query(Bytes message) noexcept;
 

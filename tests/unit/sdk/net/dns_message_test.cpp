@@ -135,6 +135,9 @@ constexpr Invalid kInvalid[] = {
     {"PointerIntoTheHeader", "1234|0100|0001|0000|0000|0000|0161|c004|0001|0001", Errc::malformed},
     {"PointerIntoItsOwnRun", "1234|0100|0001|0000|0000|0000|0161|c00c|0001|0001", Errc::malformed},
     {"PointersInACircle", "1234|0100|0002|0000|0000|0000|0161|00|0001|0001|0162|c015|c013|0001|0001", Errc::malformed},
+    // The pointer goes back to a class whose value, taken as a length, reaches over the name that points to it.
+    {"PointerToALabelThatReachesForward",
+     "1234|0100|0002|0000|0000|0000|0161|00|0000|0e00|0162|c011|0001|0001|000000000000000000000000", Errc::malformed},
     {"TwoOpt", "1234|0100|0001|0000|0000|0002|0161|00|0001|0001|00|0029|04d0|00000000|0000|00|0029|04d0|00000000|0000",
      Errc::malformed},
     {"OptWithAName", "1234|0100|0001|0000|0000|0001|0161|00|0001|0001|0161|00|0029|04d0|00000000|0000",
