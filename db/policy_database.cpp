@@ -157,6 +157,10 @@ void PolicyDatabase::open() {
   if (const std::int64_t version = schema_version(database, newest); version != newest)
     throw std::runtime_error(path_.string() + " has schema version " + std::to_string(version) + ", not " +
                              std::to_string(newest) + ": run `gatehouse policy init`");
+  try {  // a file that was put in place may have another mode, in which readers and writers shut each other out
+    database.run("PRAGMA journal_mode = WAL");
+  } catch (const SqliteError&) {  // somebody is in it, or it cannot be written: it can be read all the same
+  }
   database.run("PRAGMA query_only = ON");
   database_.emplace(std::move(database));
   data_version_.emplace(database_->prepare("PRAGMA data_version"));

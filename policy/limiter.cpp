@@ -1,5 +1,7 @@
 #include "policy/limiter.hpp"
 
+#include <gatehouse/table/gcra.hpp>
+
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -8,44 +10,41 @@ namespace gatehouse::policy {
 namespace {
 
 constexpr std::size_t kMostLinks = 4;
-constexpr std::uint64_t kSecond = 1'000'000'000;
 
 }  // namespace
 
-std::uint64_t SharedGcra::take(std::uint64_t cost, std::uint64_t burst, std::uint64_t now) noexcept {
-  std::uint64_t seen = arrival_.load(std::memory_order_relaxed);
+std::uint64_t SharedGcra::take(std::uint64_t now, std::uint64_t cost, std::uint64_t rate, std::uint64_t burst,
+                               std::uint64_t& taken) noexcept {
+  taken = 0;
+  if (rate == 0 || cost == 0) return 0;
+  std::uint64_t seen = full_at_.load(std::memory_order_relaxed);
   for (;;) {
-    const std::uint64_t next = std::max(seen, now) + cost;
-    const std::uint64_t latest = now + std::max(burst, cost);
-    if (next > latest) return next - latest;
-    if (arrival_.compare_exchange_weak(seen, next, std::memory_order_relaxed)) return 0;
+    const GcraStep step = gcra_step(seen, now, cost, rate, burst);
+    if (step.wait != 0) return step.wait;
+    if (full_at_.compare_exchange_weak(seen, step.full_at, std::memory_order_relaxed)) {
+      taken = step.full_at - std::max(seen, now);
+      return 0;
+    }
   }
 }
 
-RateLimit::RateLimit(const Limit& rate, const Limit& burst, const Limit& unthrottled_bytes) noexcept {
-  const std::uint64_t bytes_per_second = rate.or_none();
-  if (bytes_per_second == 0) return;
-  ns_per_byte = static_cast<double>(kSecond) / static_cast<double>(bytes_per_second);
-  burst_ns =
-      burst.or_none() == 0 ? kSecond : static_cast<std::uint64_t>(ns_per_byte * static_cast<double>(*burst.value));
-  unthrottled = unthrottled_bytes.or_none();
-}
+RateLimit::RateLimit(const Limit& bytes_per_second, const Limit& burst_bytes, const Limit& unthrottled_bytes) noexcept
+    : rate(bytes_per_second.or_none()),
+      burst(burst_bytes.or_none() == 0 ? rate : *burst_bytes.value),
+      unthrottled(unthrottled_bytes.or_none()) {}
 
 std::uint64_t RateMeter::charge(const RateLimit& limit, std::uint64_t bytes, std::uint64_t now, Taken& taken) noexcept {
   taken = {};
-  if (!limit.limits()) return 0;
+  if (limit.rate == 0) return 0;
   std::uint64_t used = free_used_.load(std::memory_order_relaxed);
   while (used < limit.unthrottled) {
-    taken.free_bytes = std::min(bytes, limit.unthrottled - used);
-    if (free_used_.compare_exchange_weak(used, used + taken.free_bytes, std::memory_order_relaxed)) break;
-    taken.free_bytes = 0;
+    const std::uint64_t free_bytes = std::min(bytes, limit.unthrottled - used);
+    if (!free_used_.compare_exchange_weak(used, used + free_bytes, std::memory_order_relaxed)) continue;
+    taken.free_bytes = free_bytes;
+    break;
   }
-  const auto cost = static_cast<std::uint64_t>(limit.ns_per_byte * static_cast<double>(bytes - taken.free_bytes));
-  if (cost == 0) return 0;
-  const std::uint64_t wait = gcra_.take(cost, limit.burst_ns, now);
-  if (wait == 0) {
-    taken.cost = cost;
-  } else {
+  const std::uint64_t wait = gcra_.take(now, bytes - taken.free_bytes, limit.rate, limit.burst, taken.metered);
+  if (wait != 0) {
     give_back(taken);
     taken = {};
   }
@@ -53,8 +52,8 @@ std::uint64_t RateMeter::charge(const RateLimit& limit, std::uint64_t bytes, std
 }
 
 void RateMeter::give_back(const Taken& taken) noexcept {
-  if (taken.free_bytes > 0) free_used_.fetch_sub(taken.free_bytes, std::memory_order_relaxed);
-  if (taken.cost > 0) gcra_.give_back(taken.cost);
+  if (taken.free_bytes != 0) free_used_.fetch_sub(taken.free_bytes, std::memory_order_relaxed);
+  if (taken.metered != 0) gcra_.give_back(taken.metered);
 }
 
 bool FlowCount::try_open(std::uint64_t limit) noexcept {
@@ -68,9 +67,7 @@ MeterLimits::MeterLimits(const ScopeLimits& limits) noexcept
     : up(limits.rate_up, limits.burst_up, limits.unthrottled_up),
       down(limits.rate_down, limits.burst_down, limits.unthrottled_down),
       concurrent_flows(limits.concurrent_flows.or_none()),
-      new_flow_ns(limits.new_flows_per_second.or_none() == 0
-                      ? 0
-                      : std::max<std::uint64_t>(1, kSecond / *limits.new_flows_per_second.value)) {}
+      new_flows_per_second(limits.new_flows_per_second.or_none()) {}
 
 std::uint64_t charge_all(std::span<const MeterLink> chain, Direction direction, std::uint64_t bytes,
                          std::uint64_t now) noexcept {
@@ -95,12 +92,11 @@ FlowOpening open_flow(std::span<const MeterLink> chain, std::uint64_t now) noexc
       close_flow(chain.first(counted));
       return {FlowRefusal::concurrent_flows, counted};
     }
+  std::array<std::uint64_t, kMostLinks> taken{};
   for (std::size_t i = 0; i < chain.size(); ++i) {
-    const std::uint64_t cost = chain[i].limits->new_flow_ns;
-    if (cost == 0 || chain[i].meters->new_flows.take(cost, kSecond, now) == 0) continue;
-    for (std::size_t paid = 0; paid < i; ++paid)
-      if (chain[paid].limits->new_flow_ns != 0)
-        chain[paid].meters->new_flows.give_back(chain[paid].limits->new_flow_ns);
+    const std::uint64_t rate = chain[i].limits->new_flows_per_second;
+    if (chain[i].meters->new_flows.take(now, 1, rate, rate, taken[i]) == 0) continue;
+    for (std::size_t paid = 0; paid < i; ++paid) chain[paid].meters->new_flows.give_back(taken[paid]);
     close_flow(chain);
     return {FlowRefusal::new_flow_rate, i};
   }

@@ -10,30 +10,27 @@
 
 namespace gatehouse::policy {
 
-/// Generic cell rate algorithm (ITU-T I.371): the whole state is one time, the theoretical arrival of the next unit.
+/// A limiter (table/gcra.hpp) whose state several threads share.
 class SharedGcra {
  public:
-  /// Charges `cost` if no more than `burst` of credit is then used. All in ns of the meter's rate. What costs more
-  /// than the whole burst passes when the meter is full, or it would never pass.
-  /// @return 0 = charged; else nothing was charged and so many ns are to pass first
-  [[nodiscard]] std::uint64_t take(std::uint64_t cost, std::uint64_t burst, std::uint64_t now) noexcept;
-  /// Undoes a take() of the same cost.
-  void give_back(std::uint64_t cost) noexcept { arrival_.fetch_sub(cost, std::memory_order_relaxed); }
+  /// As Gcra::take. `taken` is what give_back() undoes.
+  [[nodiscard]] std::uint64_t take(std::uint64_t now, std::uint64_t cost, std::uint64_t rate, std::uint64_t burst,
+                                   std::uint64_t& taken) noexcept;
+  void give_back(std::uint64_t taken) noexcept { full_at_.fetch_sub(taken, std::memory_order_relaxed); }
 
  private:
-  std::atomic<std::uint64_t> arrival_{0};
+  std::atomic<std::uint64_t> full_at_{0};
 };
 
 /// The limit of one direction.
 struct RateLimit {
-  double ns_per_byte = 0;         ///< 0 = no limit
-  std::uint64_t burst_ns = 0;     ///< the burst, as time at that rate
+  std::uint64_t rate = 0;         ///< bytes a second; 0 = no limit
+  std::uint64_t burst = 0;        ///< bytes
   std::uint64_t unthrottled = 0;  ///< bytes before the rate begins
 
   RateLimit() = default;
-  /// Burst is one second's worth unless given.
-  RateLimit(const Limit& rate, const Limit& burst, const Limit& unthrottled_bytes) noexcept;
-  [[nodiscard]] bool limits() const noexcept { return ns_per_byte > 0; }
+  /// The burst is one second's worth unless given.
+  RateLimit(const Limit& bytes_per_second, const Limit& burst_bytes, const Limit& unthrottled_bytes) noexcept;
 };
 
 /// Meters one direction of one session or identity.
@@ -42,9 +39,9 @@ class RateMeter {
   /// What one charge took, to undo it.
   struct Taken {
     std::uint64_t free_bytes = 0;
-    std::uint64_t cost = 0;
+    std::uint64_t metered = 0;  ///< as SharedGcra has it
   };
-  /// @return as SharedGcra::take
+  /// @return 0 = charged; else nothing was charged and so many ns are to pass first
   [[nodiscard]] std::uint64_t charge(const RateLimit& limit, std::uint64_t bytes, std::uint64_t now,
                                      Taken& taken) noexcept;
   void give_back(const Taken& taken) noexcept;
@@ -66,15 +63,15 @@ class FlowCount {
   std::atomic<std::uint64_t> open_{0};
 };
 
-/// The limits of one scope in the form that meters take.
+/// The limits of one scope in the form that meters take; 0 = no limit.
 struct MeterLimits {
   RateLimit up, down;
   std::uint64_t concurrent_flows = 0;
-  std::uint64_t new_flow_ns = 0;  ///< between two new flows, on average; 0 = no limit. The burst is one second's worth
+  std::uint64_t new_flows_per_second = 0;  ///< the burst is one second's worth
 
   MeterLimits() = default;
   explicit MeterLimits(const ScopeLimits& limits) noexcept;
-  [[nodiscard]] bool meters_traffic() const noexcept { return up.limits() || down.limits(); }
+  [[nodiscard]] bool meters_traffic() const noexcept { return up.rate != 0 || down.rate != 0; }
 };
 
 /// All state of one session or identity.
