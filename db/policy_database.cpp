@@ -47,6 +47,12 @@ policy::Life life(const Statement& row, int column) {
   return {row.integer(column) != 0, row.optional_integer(column + 1)};
 }
 
+Cell cell(const Statement& row, int column) {
+  if (row.is_null(column)) return {};
+  if (row.is_integer(column)) return row.integer(column);
+  return row.text(column);
+}
+
 /// Calls `take(statement)` for each row of `sql`.
 template <class Take>
 void for_each(Database& database, std::string_view sql, Take take) {
@@ -197,14 +203,14 @@ policy::Model PolicyDatabase::load() {
   return model;
 }
 
-TextTable PolicyDatabase::read_table(std::string_view name) {
+TableRows PolicyDatabase::read_table(std::string_view name) {
   if (!database_) open();
   Statement statement = database_->prepare("SELECT * FROM " + std::string(name) + " ORDER BY id");
-  TextTable table;
+  TableRows table;
   for (int i = 0; i < statement.columns(); ++i) table.columns.push_back(statement.column_name(i));
   while (statement.step()) {
     auto& row = table.rows.emplace_back();
-    for (int i = 0; i < statement.columns(); ++i) row.push_back(statement.optional_text(i));
+    for (int i = 0; i < statement.columns(); ++i) row.push_back(cell(statement, i));
   }
   return table;
 }

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace gatehouse::db {
@@ -29,10 +30,13 @@ struct PolicySchema {
 PolicySchema prepare_policy(const std::filesystem::path& path);
 PolicySchema prepare_policy(const std::filesystem::path& path, std::span<const std::string_view> migrations);
 
-/// Rows of any table as text, for `policy show`.
-struct TextTable {
+/// One value of a row: NULL, a number or text.
+using Cell = std::variant<std::monostate, std::int64_t, std::string>;
+
+/// Any table, for `policy show`.
+struct TableRows {
   std::vector<std::string> columns;
-  std::vector<std::vector<std::optional<std::string>>> rows;  ///< none = NULL
+  std::vector<std::vector<Cell>> rows;
 };
 
 /// Reads policy.db and never writes it: the connection is read-write, as WAL readers want, with query_only on.
@@ -50,7 +54,7 @@ class PolicyDatabase {
   [[nodiscard]] policy::Model load();
 
   /// One table in the order of its ids. `name` is one of policy_tables(). @throws SqliteError
-  [[nodiscard]] TextTable read_table(std::string_view name);
+  [[nodiscard]] TableRows read_table(std::string_view name);
 
  private:
   struct FileId {

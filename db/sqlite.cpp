@@ -82,6 +82,10 @@ std::string Statement::column_name(int column) const { return sqlite3_column_nam
 
 bool Statement::is_null(int column) const noexcept { return sqlite3_column_type(handle_.get(), column) == SQLITE_NULL; }
 
+bool Statement::is_integer(int column) const noexcept {
+  return sqlite3_column_type(handle_.get(), column) == SQLITE_INTEGER;
+}
+
 std::int64_t Statement::integer(int column) const noexcept { return sqlite3_column_int64(handle_.get(), column); }
 
 std::string Statement::text(int column) const {

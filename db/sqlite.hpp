@@ -72,6 +72,7 @@ class Statement {
   [[nodiscard]] int columns() const noexcept;
   [[nodiscard]] std::string column_name(int column) const;
   [[nodiscard]] bool is_null(int column) const noexcept;
+  [[nodiscard]] bool is_integer(int column) const noexcept;
   [[nodiscard]] std::int64_t integer(int column) const noexcept;
   [[nodiscard]] std::string text(int column) const;
   [[nodiscard]] std::optional<std::int64_t> optional_integer(int column) const noexcept;

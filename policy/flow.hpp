@@ -20,13 +20,11 @@ struct ClientFacts {
 inline constexpr std::uint32_t kTcp = 6;
 inline constexpr std::uint32_t kUdp = 17;
 
-/// Bits of Flow::flags, with the numbers of GH_FLOW_* (abi.h).
-enum FlowFlag : std::uint32_t {
-  kFlowResolver = 1,  ///< the destination is a resolver of the gateway's own configuration
-  kFlowPeer = 2,      ///< a relay leg whose peer asked for it in a handshake
-  kFlowNamed = 4,     ///< `domain` is the name asked for
-  kFlowBadName = 8,   ///< the payload should be a DNS query and is not
-};
+// Bits of Flow::flags, with the numbers of GH_FLOW_* (abi.h).
+inline constexpr std::uint32_t kFlowResolver = 1;  ///< the destination is a resolver of the gateway's configuration
+inline constexpr std::uint32_t kFlowPeer = 2;      ///< a relay leg whose peer asked for it in a handshake
+inline constexpr std::uint32_t kFlowNamed = 4;     ///< `domain` is the name asked for
+inline constexpr std::uint32_t kFlowBadName = 8;   ///< the payload should be a DNS query and is not
 
 /// One flow that wants to leave, or one DNS question of it.
 struct Flow {

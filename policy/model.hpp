@@ -16,6 +16,7 @@ struct Life {
   [[nodiscard]] bool counts_at(std::int64_t now) const noexcept {
     return enabled && (!expires_at || *expires_at > now);
   }
+  bool operator==(const Life&) const = default;
 };
 
 struct Group {
@@ -23,6 +24,7 @@ struct Group {
   std::string name;
   std::int64_t priority = 100;
   bool enabled = true;
+  bool operator==(const Group&) const = default;
 };
 
 struct GroupMember {
@@ -31,6 +33,7 @@ struct GroupMember {
   std::string kind;     ///< identity, source, listener, plugin
   std::string pattern;  ///< a glob, or for source a CIDR
   Life life;
+  bool operator==(const GroupMember&) const = default;
 };
 
 struct Credential {
@@ -40,6 +43,7 @@ struct Credential {
   std::string identity;
   std::optional<std::string> plugin;  ///< none = every plugin
   Life life;
+  bool operator==(const Credential&) const = default;
 };
 
 struct DomainRule {
@@ -49,6 +53,7 @@ struct DomainRule {
   std::string match = "suffix";  ///< suffix, exact
   std::string action = "block";  ///< block, allow, monitor
   Life life;
+  bool operator==(const DomainRule&) const = default;
 };
 
 struct DomainList {
@@ -56,6 +61,7 @@ struct DomainList {
   std::string name;
   std::string action = "block";
   Life life;
+  bool operator==(const DomainList&) const = default;
 };
 
 struct PortPermit {
@@ -67,6 +73,7 @@ struct PortPermit {
   std::string action = "allow";            ///< allow, deny, monitor
   std::int64_t priority = 100;
   Life life;
+  bool operator==(const PortPermit&) const = default;
 };
 
 /// A limit as written: none = inherit from `everyone`, 0 = no limit.
@@ -83,12 +90,14 @@ struct TrafficRule {
   Amount concurrent_flows, new_flows_per_second, destinations_per_minute, concurrent_sessions;
   Amount udp_idle_seconds, tcp_idle_seconds, session_idle_seconds;
   Life life;
+  bool operator==(const TrafficRule&) const = default;
 };
 
 struct Setting {
   std::int64_t id = 0;
   std::string name;
   std::string value;
+  bool operator==(const Setting&) const = default;
 };
 
 struct Model {
@@ -101,6 +110,7 @@ struct Model {
   std::vector<TrafficRule> traffic_rules;
   std::vector<Setting> settings;
   std::int64_t revision = 0;  ///< meta.revision at the time of reading
+  bool operator==(const Model&) const = default;
 };
 
 }  // namespace gatehouse::policy

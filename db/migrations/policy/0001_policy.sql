@@ -142,8 +142,8 @@ CREATE TABLE changes (
   who        TEXT    NOT NULL DEFAULT 'sql',
   table_name TEXT    NOT NULL,
   row_id     INTEGER NOT NULL,
-  old_row    TEXT    CONSTRAINT "old_row is JSON" CHECK (json_valid(old_row)),
-  new_row    TEXT    CONSTRAINT "new_row is JSON" CHECK (json_valid(new_row))
+  old_row    TEXT    CONSTRAINT "old_row is JSON" CHECK (old_row IS NULL OR json_valid(old_row)),
+  new_row    TEXT    CONSTRAINT "new_row is JSON" CHECK (new_row IS NULL OR json_valid(new_row))
 ) STRICT;
 
 -- `everyone` is always there. AFTER triggers see what INSERT OR REPLACE and UPDATE OR REPLACE have removed, for which
