@@ -95,6 +95,13 @@ TEST_F(Cli, CheckRefusesAnotherAbi) {
   EXPECT_THAT(outcome.err, HasSubstr("is built for plugin ABI "));
 }
 
+TEST_F(Cli, CheckAsksThePluginItself) {
+  const Outcome outcome =
+      call({"check", "--config", config("[plugin.uncreatable]\npath = \"" + test_plugin("good").string() + "\"\n")});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("no such day"));
+}
+
 TEST_F(Cli, PluginListShowsGoodAndBad) {
   const Outcome outcome = call({"plugin", "list", "--config", config("[plugin.good]\n"), "--json"});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
