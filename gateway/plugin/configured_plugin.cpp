@@ -11,6 +11,7 @@ namespace {
 
 constexpr Nanoseconds kPollTime = std::chrono::milliseconds(20);  // while clients leave or lanes return
 constexpr Nanoseconds kIdleTime = std::chrono::seconds(1);
+constexpr Nanoseconds kRetirePause = std::chrono::milliseconds(200);
 constexpr Nanoseconds kLongestPause = std::chrono::seconds(60);
 
 /// What two addresses must have in common to be served by one socket.
@@ -48,6 +49,7 @@ ConfiguredPlugin::ConfiguredPlugin(LoadedPlugin loaded, PluginSettings settings,
 
 ConfiguredPlugin::~ConfiguredPlugin() {
   for (const auto& listener : settings_.listeners) listener->retire();
+  for (const auto& [at, listener] : retiring_) listener->retire();
 }
 
 void ConfiguredPlugin::check(const std::string& options) const {
@@ -55,18 +57,24 @@ void ConfiguredPlugin::check(const std::string& options) const {
   const unsigned lanes = lane_count(settings_.config);
   Instance instance(
       loaded_, {name(), lanes, false},
-      std::make_unique<HostOffer>(services_, name(), std::make_shared<PluginMetrics>(name(), lanes)), nullptr);
+      std::make_unique<HostOffer>(services_, settings_.config, std::make_shared<PluginMetrics>(name(), lanes)),
+      nullptr);
   instance.configure(options, true);
 }
 
-std::vector<std::string> ConfiguredPlugin::bind(ListenerIds& ids) {
+std::shared_ptr<BoundListener> ConfiguredPlugin::bind_address(const std::string& role,
+                                                              const ListenAddress& address) const {
+  return std::make_shared<BoundListener>(services_.listener_names->add(address.text), name(), role, address,
+                                         lane_count(settings_.config));
+}
+
+std::vector<std::string> ConfiguredPlugin::bind() {
   std::vector<std::string> problems;
   for (const auto& [role, addresses] : settings_.config.listeners) {
     for (const ListenAddress& address : addresses) {
       if (find_listener(settings_, role, address) != nullptr) continue;
       try {
-        settings_.listeners.push_back(
-            std::make_shared<BoundListener>(ids.next(), name(), role, address, lane_count(settings_.config)));
+        settings_.listeners.push_back(bind_address(role, address));
       } catch (const Refusal& why) {
         problems.emplace_back(why.what());
       }
@@ -82,8 +90,9 @@ std::vector<std::shared_ptr<const BoundListener>> ConfiguredPlugin::listeners() 
 void ConfiguredPlugin::start() {
   const unsigned lanes = lane_count(settings_.config);
   auto metrics = std::make_shared<PluginMetrics>(name(), lanes);
-  auto instance = std::make_unique<Instance>(loaded_, InstanceSpec{name(), lanes, settings_.config.pin_lanes},
-                                             std::make_unique<HostOffer>(services_, name(), metrics), on_lane_end_);
+  auto instance =
+      std::make_unique<Instance>(loaded_, InstanceSpec{name(), lanes, settings_.config.pin_lanes},
+                                 std::make_unique<HostOffer>(services_, settings_.config, metrics), on_lane_end_);
   instance->configure(settings_.options, false);
   instance->start(listeners());
   instance_ = std::move(instance);
@@ -128,6 +137,11 @@ void ConfiguredPlugin::end_instance() {
 
 SteadyTime ConfiguredPlugin::tick(SteadyTime now) {
   if (instance_) instance_->tick(now);
+  std::erase_if(retiring_, [now](const auto& entry) {
+    if (entry.first > now) return false;
+    entry.second->retire();
+    return true;
+  });
   if (state_ == State::running || state_ == State::draining) {
     if (const auto why = instance_->failure()) {
       note_failure(*why, now);
@@ -176,6 +190,8 @@ void ConfiguredPlugin::drain(SteadyTime deadline) {
     state_ = State::draining;
     due_ = deadline;
     instance_->drain(deadline);
+  } else if (state_ == State::draining) {
+    due_ = std::min(due_, deadline);
   } else if (state_ == State::waiting || state_ == State::quarantined) {
     state_ = State::stopped;
   }
@@ -210,13 +226,13 @@ std::vector<std::string> ConfiguredPlugin::needs_restart(const PluginConfig& nex
   return out;
 }
 
-PluginSettings ConfiguredPlugin::prepare(const PluginConfig& next, std::string options, ListenerIds& ids) const {
+PluginSettings ConfiguredPlugin::prepare(const PluginConfig& next, std::string options) const {
   PluginSettings out{next, std::move(options), {}};
   for (const auto& [role, addresses] : next.listeners) {
     for (const ListenAddress& address : addresses) {
       auto listener = find_listener(settings_, role, address);
       if (listener == nullptr) {
-        listener = std::make_shared<BoundListener>(ids.next(), name(), role, address, lane_count(next));
+        listener = bind_address(role, address);
       }
       out.listeners.push_back(std::move(listener));
     }
@@ -241,10 +257,11 @@ PluginSettings ConfiguredPlugin::apply(PluginSettings next) {
   return std::exchange(settings_, std::move(next));
 }
 
-void ConfiguredPlugin::retire_unused(const PluginSettings& others) const noexcept {
-  for (const auto& listener : others.listeners) {
-    const auto& mine = settings_.listeners;
-    if (std::find(mine.begin(), mine.end(), listener) == mine.end()) listener->retire();
+void ConfiguredPlugin::retire_unused(PluginSettings others) {
+  const auto& mine = settings_.listeners;
+  const SteadyTime retire_at = steady_now() + kRetirePause;
+  for (auto& listener : others.listeners) {
+    if (std::find(mine.begin(), mine.end(), listener) == mine.end()) retiring_.emplace_back(retire_at, listener);
   }
 }
 

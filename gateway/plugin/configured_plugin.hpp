@@ -13,15 +13,6 @@
 
 namespace gatehouse {
 
-/// Numbers for listeners, never used twice.
-class ListenerIds {
- public:
-  [[nodiscard]] std::uint32_t next() noexcept { return ++last_; }
-
- private:
-  std::uint32_t last_ = 0;
-};
-
 /// What may change while a plugin runs.
 struct PluginSettings {
   PluginConfig config;
@@ -51,7 +42,7 @@ class ConfiguredPlugin {
   /// Does the plugin itself accept `options`? Without any effect. @throws Refusal
   void check(const std::string& options) const;
   /// Binds every listener that has none yet. Returns a sentence for each that cannot be bound; those that could stay.
-  [[nodiscard]] std::vector<std::string> bind(ListenerIds& ids);
+  [[nodiscard]] std::vector<std::string> bind();
   /// Makes and starts an instance. @throws Refusal; then nothing runs
   void start();
 
@@ -67,12 +58,12 @@ class ConfiguredPlugin {
   [[nodiscard]] std::vector<std::string> needs_restart(const PluginConfig& next) const;
   /// The settings for `next`, with listeners of unchanged addresses kept and new ones bound.
   /// @throws Refusal
-  [[nodiscard]] PluginSettings prepare(const PluginConfig& next, std::string options, ListenerIds& ids) const;
+  [[nodiscard]] PluginSettings prepare(const PluginConfig& next, std::string options) const;
   /// Makes the plugin run with `next`. Returns the settings before, to go back to. @throws Refusal; then nothing
   /// changed
   [[nodiscard]] PluginSettings apply(PluginSettings next);
-  /// Closes the listeners of `others` that this plugin does not use.
-  void retire_unused(const PluginSettings& others) const noexcept;
+  /// Closes the listeners of `others` that this plugin does not use, once its lanes have had time to let go of them.
+  void retire_unused(PluginSettings others);
   void restart_if_quarantined();
 
   [[nodiscard]] State state() const noexcept { return state_; }
@@ -92,6 +83,8 @@ class ConfiguredPlugin {
   void write_metrics(OpenMetrics& out) const;
 
  private:
+  [[nodiscard]] std::shared_ptr<BoundListener> bind_address(const std::string& role,
+                                                            const ListenAddress& address) const;
   void note_failure(const std::string& why, SteadyTime now);
   void retry(SteadyTime now);
   void end_instance();
@@ -108,6 +101,7 @@ class ConfiguredPlugin {
   SteadyTime due_ = SteadyTime::max();  // of the state: when draining ends, when to try again
   bool wanted_ = false;                 // false: once ended it stays stopped
   std::string failure_;
+  std::vector<std::pair<SteadyTime, std::shared_ptr<BoundListener>>> retiring_;
   std::vector<SteadyTime> failures_;  // within kFailureWindow
   std::uint64_t restarts_ = 0;
   unsigned abandoned_ = 0;

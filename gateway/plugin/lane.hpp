@@ -11,15 +11,11 @@
 
 namespace gatehouse {
 
-/// What a service keeps for one lane; it is destroyed after the lane has returned.
-class LanePart {
- public:
-  virtual ~LanePart() = default;
-};
+class PolicyLane;
 
 struct HostLane {
   gh_lane head{sizeof(gh_lane), 0, 1, -1};
-  std::unique_ptr<LanePart> policy;        ///< the policy service's: its snapshot, its clients, its limiter shard
+  std::shared_ptr<PolicyLane> policy;      ///< the policy service's: its snapshot and its clients
   std::vector<std::uint8_t> session_blob;  ///< lent by gh_sessions.open until the next call
 
   /// The lane behind the pointer that a plugin passes.

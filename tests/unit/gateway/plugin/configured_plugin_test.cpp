@@ -50,7 +50,6 @@ class ConfiguredPluginTest : public testing::Test {
 
   TestFolder folder_;
   HostServices services_;
-  ListenerIds ids_;
   std::atomic<int> ended_lanes_{0};
   std::unique_ptr<ConfiguredPlugin> plugin_;
   SteadyTime due_;
@@ -135,7 +134,7 @@ TEST_F(ConfiguredPluginTest, GivesUpALaneThatNeverReturns) {
 
 TEST_F(ConfiguredPluginTest, NamesEachAddressThatCannotBeBound) {
   make("good", {tcp("127.0.0.1:0"), tcp("192.0.2.1:1"), tcp("192.0.2.1:2")});
-  EXPECT_THAT(plugin_->bind(ids_), ElementsAre(HasSubstr("192.0.2.1:1"), HasSubstr("192.0.2.1:2")));
+  EXPECT_THAT(plugin_->bind(), ElementsAre(HasSubstr("192.0.2.1:1"), HasSubstr("192.0.2.1:2")));
   EXPECT_EQ(plugin_->settings().listeners.size(), 1u);
 }
 
@@ -149,13 +148,13 @@ TEST_F(ConfiguredPluginTest, ChecksOptionsBeforeItRunsAndWhileItRuns) {
 
 TEST_F(ConfiguredPluginTest, KeepsTheListenerOfAnUnchangedAddress) {
   make("good", {tcp("127.0.0.1:0")});
-  ASSERT_TRUE(plugin_->bind(ids_).empty());
+  ASSERT_TRUE(plugin_->bind().empty());
   plugin_->start();
   const auto kept = plugin_->settings().listeners[0];
   PluginConfig next = plugin_->settings().config;
   next.listeners["listen"].push_back(tcp("127.0.0.2:0"));
 
-  const PluginSettings before = plugin_->apply(plugin_->prepare(next, "{}", ids_));
+  const PluginSettings before = plugin_->apply(plugin_->prepare(next, "{}"));
   plugin_->retire_unused(before);
   ASSERT_EQ(plugin_->settings().listeners.size(), 2u);
   EXPECT_EQ(plugin_->settings().listeners[0], kept);
@@ -164,9 +163,9 @@ TEST_F(ConfiguredPluginTest, KeepsTheListenerOfAnUnchangedAddress) {
 
 TEST_F(ConfiguredPluginTest, StaysAsItWasWhenAChangeIsRefused) {
   make("good", {tcp("127.0.0.1:0")});
-  ASSERT_TRUE(plugin_->bind(ids_).empty());
+  ASSERT_TRUE(plugin_->bind().empty());
   plugin_->start();
-  PluginSettings next = plugin_->prepare(plugin_->settings().config, "restart", ids_);
+  PluginSettings next = plugin_->prepare(plugin_->settings().config, "restart");
   EXPECT_THROW(static_cast<void>(plugin_->apply(std::move(next))), Refusal);
   EXPECT_EQ(plugin_->settings().options, "{}");
 }
