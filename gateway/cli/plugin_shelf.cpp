@@ -1,5 +1,7 @@
 #include "gateway/cli/plugin_shelf.hpp"
 
+#include "gateway/services/host_services.hpp"
+
 #include <gatehouse/base/error.hpp>
 
 #include <sys/statvfs.h>
@@ -9,11 +11,6 @@
 
 namespace gatehouse {
 namespace {
-
-/// All that abi.h has: a look at a plugin does not depend on what this build's daemon offers.
-const std::vector<std::string_view> kInterfaces = {GH_LOG_ID,      GH_METRICS_ID, GH_CLOCK_ID,
-                                                   GH_RANDOM_ID,   GH_POLICY_ID,  GH_IDENTITY_ID,
-                                                   GH_SESSIONS_ID, GH_VALUES_ID,  GH_FDS_ID};
 
 /// Where code may be run from: the system's temporary folder, unless it is mounted noexec.
 std::filesystem::path scratch_parent(const Config& config) {
@@ -40,7 +37,7 @@ PluginShelf::~PluginShelf() {
 }
 
 LoadedPlugin PluginShelf::load(const std::string& plugin) const {
-  return load_plugin(find_plugin(config_, plugin), copies_, kInterfaces);
+  return load_plugin(find_plugin(config_, plugin), copies_, offered_interfaces());
 }
 
 }  // namespace gatehouse

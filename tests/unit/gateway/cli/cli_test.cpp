@@ -89,10 +89,17 @@ TEST_F(Cli, CheckIsFineWithAGoodPlugin) {
 }
 
 TEST_F(Cli, CheckRefusesAnotherAbi) {
-  const Outcome path =
+  const Outcome outcome =
       call({"check", "--config", config("[plugin.x]\npath = \"" + test_plugin("other_major").string() + "\"\n")});
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("is built for plugin ABI "));
+}
+
+TEST_F(Cli, CheckAsksThePluginItself) {
+  const Outcome outcome =
+      call({"check", "--config", config("[plugin.uncreatable]\npath = \"" + test_plugin("good").string() + "\"\n")});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("no such day"));
 }
 
 TEST_F(Cli, PluginListShowsGoodAndBad) {
