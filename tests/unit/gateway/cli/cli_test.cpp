@@ -90,7 +90,7 @@ TEST_F(Cli, CheckIsFineWithAGoodPlugin) {
 
 TEST_F(Cli, CheckRefusesAnotherAbi) {
   const Outcome outcome =
-      call({"check", "--config", config("[plugin.x]\npath = \"" + test_plugin("other_major").string() + "\"\n")});
+      call({"check", "--config", config("[plugin.x]\npath = \"" + test_plugin("other-major").string() + "\"\n")});
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("is built for plugin ABI "));
 }
