@@ -207,6 +207,12 @@ TEST_F(CliWithGateway, StatusIsYesOnlyWhenOk) {
   const Outcome good = call({"status", "--config", file});
   EXPECT_EQ(good.code, 0) << good.err;
   EXPECT_EQ(good.out, "state    ok\nreasons  -\n");
+  status_ = R"({"state":"ok","plugins":[{"name":"echo","id":"echo","version":"1","state":"running","pending":3,)"
+            R"("listeners":[{"role":"listen","address":"127.0.0.1:1"}],"lanes":[{"lane":0},{"lane":1}]}]})";
+  EXPECT_EQ(call({"status", "--config", file}).out,
+            "state  ok\n\nplugins\n"
+            "NAME  VERSION  STATE    LANES  PENDING  SESSIONS  RESTARTS  LISTENERS    FAILURE\n"
+            "echo  1        running  2      3        0         0         127.0.0.1:1  -\n");
   status_ = R"({"state":"degraded","reasons":["a row cannot be read"]})";
   const Outcome bad = call({"status", "--json", "--config", file});
   EXPECT_EQ(bad.code, 1);
