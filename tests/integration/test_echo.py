@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """The echo plugin: the border's second user, stream and datagram."""
 
 import socket

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """attach, probe and sessions: a frontend reached through the command line."""
 
 import pwd

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """The live policy: rows edited by the sqlite3 shell, in force on running forwards within a second."""
 
 import os

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """HUP reloads all or nothing, TERM drains and then stops, INT stops."""
 
 import signal

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Bad input at the start: one clear sentence, exit 2, and nothing half started."""
 
 import os

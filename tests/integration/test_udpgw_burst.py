@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Bursts in one write come back whole, and so do the largest datagrams."""
 
 from harness import INTERNET, GatewayTest, UdpEcho, frame, main

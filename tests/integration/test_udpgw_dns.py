@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """DNS through udpgw: with the DNS flag to the gateway's resolvers, and as a plain forward to port 53."""
 
 import os

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """egress_addresses: forwards leave from these, spread over them, and replies never cross forwards."""
 
 from harness import INTERNET, GatewayTest, UdpEcho, frame, main

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """The life of a forward: how many there may be, rebind, a change of address, ICMP errors, idle times, the stream's end."""
 
 import threading

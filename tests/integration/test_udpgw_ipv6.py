@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """IPv6 destinations, and IPv4 ones in IPv6 clothes."""
 
 from harness import INTERNET, GatewayTest, UdpEcho, main

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """At the end of descriptors and of ephemeral ports: old forwards are recycled, nothing spins, later opens work."""
 
 import threading

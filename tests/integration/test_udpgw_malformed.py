@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """What does not belong in the stream: skipped exactly, counted, and where it has no end the stream closes with a reason."""
 
 from harness import INTERNET, GatewayTest, UdpEcho, frame, main

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Resolver failover: one that is silent or closed costs one waiting time, not every query."""
 
 import time

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """A client that does not read: bounded memory, every drop counted, and a flood on one forward starves no other."""
 
 import threading
