@@ -101,6 +101,11 @@ class CommandLine(GatewayTest):
         self.assertIn("198.51.100.7", done.stdout)
         self.assertEqual(self.dns.queries("a.test"), 1)
 
+    def test_probe_needs_no_configuration(self):
+        done = self.net.run("gateway", [str(PROGRAM), "probe", "udpgw", "127.0.0.1:7300", "--dns", "a.test"], check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("198.51.100.7", done.stdout)
+
     def test_probe_measures_round_trips(self):
         done = self.probe("127.0.0.1:7300", "--echo", f"{INTERNET[0]}:{self.echo.port}")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)

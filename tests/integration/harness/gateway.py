@@ -168,6 +168,11 @@ class Gateway:
         tables = self.net.run(self.namespace, ["cat", "/proc/net/udp", "/proc/net/udp6"]).stdout
         return sum(" 01 " in line for line in tables.splitlines())
 
+    def kernel_drops(self):
+        """Datagrams that the kernel dropped because a socket's receive buffer was full."""
+        tables = self.net.run(self.namespace, ["cat", "/proc/net/udp", "/proc/net/udp6"]).stdout
+        return sum(int(line.split()[-1]) for line in tables.splitlines() if " 01 " in line)
+
     def cpu_seconds(self):
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
