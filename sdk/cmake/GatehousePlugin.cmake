@@ -6,6 +6,7 @@ function(gatehouse_add_plugin name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBRARIES")
   add_library(plugin_${name} MODULE ${arg_SOURCES})
   target_link_libraries(plugin_${name} PRIVATE gatehouse::sdk ${arg_LIBRARIES})
+  target_include_directories(plugin_${name} PRIVATE ${PROJECT_SOURCE_DIR})
   # The version script makes two versions of a plugin independent: without it unique symbols of Asio and others
   # would be shared between them. Code is never unmapped, because a thread's TLS destructors may still point to it.
   target_link_options(plugin_${name} PRIVATE

@@ -1,0 +1,99 @@
+// echo: sends back what it is sent, on streams and on datagrams. The example to copy for a frontend of one's own, and
+// a tool to test listeners with. It forwards nothing, so policy has nothing to judge.
+#include "plugins/echo/echo_stream.hpp"
+
+#include <gatehouse/net/stream_listener.hpp>
+#include <gatehouse/net/udp_listener.hpp>
+#include <gatehouse/plugin/lane_plugin.hpp>
+
+#include <map>
+
+namespace gatehouse::echo {
+namespace {
+
+struct EchoSettings {
+  explicit EchoSettings(const Options& options)
+      : most_streams(static_cast<std::size_t>(options.integer("max_streams"))) {}
+  void check_change(const EchoSettings&) const {}
+
+  std::size_t most_streams;
+};
+
+class EchoWorker final : public LaneWorker, private EchoStreamOwner {
+ public:
+  EchoWorker(const LaneContext& context, std::shared_ptr<const EchoSettings> settings)
+      : context_(context),
+        settings_(std::move(settings)),
+        datagrams_(context.host.counter(context.lane, "datagrams", "Datagrams that were sent back.")),
+        streams_opened_(context.host.counter(context.lane, "streams", "Streams that were accepted.")) {}
+  ~EchoWorker() override { context_.pending -= streams_.size(); }
+
+  void configure(std::shared_ptr<const EchoSettings> settings) { settings_ = std::move(settings); }
+
+  void listen(const std::vector<Listener>& listeners) override {
+    stream_listeners_.clear();
+    udp_listeners_.clear();
+    for (const Listener& listener : listeners) {
+      if (listener.transport == GH_TRANSPORT_UDP) {
+        auto& slot = udp_listeners_[listener.id];
+        slot = std::make_unique<UdpListener>(context_.loop.poller(), listener.fd,
+                                             [this, &slot](auto datagrams) { datagrams_.add(slot->send(datagrams)); });
+      } else {
+        stream_listeners_.push_back(std::make_unique<StreamListener>(
+            context_.loop, listener.fd, [this](Stream stream) { accept(std::move(stream)); },
+            [this](const Error& error) {
+              context_.host.log().warn("accept paused", {{"why", error.message()}});
+            }));
+      }
+    }
+  }
+
+  void policy_changed() override {}
+
+  void drain(SteadyTime) override {
+    stream_listeners_.clear();
+    udp_listeners_.clear();
+  }
+
+ private:
+  void accept(Stream stream) {
+    if (streams_.size() >= settings_->most_streams) return;  // closes it
+    auto echo =
+        std::make_unique<EchoStream>(std::move(stream), context_.loop.poller(), static_cast<EchoStreamOwner&>(*this));
+    streams_.emplace(echo.get(), std::move(echo));
+    ++context_.pending;
+    streams_opened_.add();
+  }
+
+  void stream_ended(EchoStream& stream) override {
+    streams_.erase(&stream);
+    --context_.pending;
+  }
+
+  LaneContext context_;
+  std::shared_ptr<const EchoSettings> settings_;
+  Counter datagrams_, streams_opened_;
+  std::map<EchoStream*, std::unique_ptr<EchoStream>> streams_;
+  std::map<std::uint32_t, std::unique_ptr<UdpListener>> udp_listeners_;
+  std::vector<std::unique_ptr<StreamListener>> stream_listeners_;
+};
+
+class EchoPlugin final : public LanePlugin<EchoWorker, EchoSettings> {
+  using LanePlugin::LanePlugin;
+};
+
+constexpr gh_listener_role kRoles[] = {{"listen", GH_ROLE_STREAM | GH_ROLE_DATAGRAM, 1}};
+
+}  // namespace
+}  // namespace gatehouse::echo
+
+extern "C" [[gnu::visibility("default")]] const gh_manifest gatehouse_plugin;
+const gh_manifest gatehouse_plugin = gatehouse::make_manifest<gatehouse::echo::EchoPlugin>({
+    .id = "echo",
+    .version = "0.1.0",
+    .summary = "Sends back what it is sent, on streams and datagrams.",
+    .options_schema = R"({"properties": {
+      "max_streams": {"type": "integer", "minimum": 1, "maximum": 1000000, "default": 1024, "x-reload": "live",
+                      "description": "Streams that a lane serves at once; more are closed."}}})",
+    .roles = gatehouse::echo::kRoles,
+});

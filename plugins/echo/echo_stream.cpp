@@ -1,0 +1,40 @@
+#include "plugins/echo/echo_stream.hpp"
+
+#include <boost/system/system_error.hpp>
+
+namespace gatehouse::echo {
+
+EchoStream::EchoStream(Stream stream, Poller& poller, EchoStreamOwner& owner)
+    : stream_(std::move(stream)), owner_(owner) {
+  if (const auto watched = stream_.watch(poller, *this); !watched)
+    throw boost::system::system_error(watched.error(), "watch a stream");
+}
+
+bool EchoStream::flush() {
+  while (begin_ < end_) {
+    const auto written = stream_.write(Bytes(held_).subspan(begin_, end_ - begin_));
+    if (!written) return written.error() == Errc::would_block;
+    begin_ += *written;
+  }
+  begin_ = end_ = 0;
+  return true;
+}
+
+void EchoStream::on_ready(std::uint32_t) {
+  if (!flush()) return owner_.stream_ended(*this);
+  if (end_ == 0 && !peer_done_) {
+    const auto read = stream_.read(held_);
+    if (read) {
+      end_ = *read;
+      if (!flush()) return owner_.stream_ended(*this);
+    } else if (read.error() == Errc::closed) {
+      peer_done_ = true;
+    } else if (read.error() != Errc::would_block) {
+      return owner_.stream_ended(*this);
+    }
+  }
+  if (end_ == 0 && peer_done_) return owner_.stream_ended(*this);
+  stream_.want(end_ == 0, end_ != 0);
+}
+
+}  // namespace gatehouse::echo

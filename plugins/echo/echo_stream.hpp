@@ -1,0 +1,41 @@
+// One stream whose bytes go back as they came. Owned by its lane; not thread-safe.
+#pragma once
+
+#include <gatehouse/net/stream.hpp>
+
+#include <array>
+
+namespace gatehouse::echo {
+
+class EchoStream;
+
+/// Whoever holds the streams.
+class EchoStreamOwner {
+ public:
+  /// The last thing that `stream` does: destroy it.
+  virtual void stream_ended(EchoStream& stream) = 0;
+
+ protected:
+  ~EchoStreamOwner() = default;
+};
+
+/// Reads no more than it could write: a peer that does not read is not read from either.
+class EchoStream final : private Readiness {
+ public:
+  EchoStream(Stream stream, Poller& poller, EchoStreamOwner& owner);
+  EchoStream(const EchoStream&) = delete;
+  EchoStream& operator=(const EchoStream&) = delete;
+
+ private:
+  void on_ready(std::uint32_t events) override;
+  /// Sends what is held. False when the peer is gone.
+  bool flush();
+
+  Stream stream_;
+  EchoStreamOwner& owner_;
+  std::array<std::byte, 65536> held_;
+  std::size_t begin_ = 0, end_ = 0;  // of what has been read and not yet been written
+  bool peer_done_ = false;
+};
+
+}  // namespace gatehouse::echo

@@ -1,0 +1,89 @@
+// A client's life: from the accept to the last reply.
+#include "plugins/udpgw/client.hpp"
+
+#include "plugins/udpgw/lane.hpp"
+
+namespace gatehouse::udpgw {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t kUsualIdle = 300'000'000'000;  // ns, of a forward where no traffic rule says (RFC 4787, REQ-5)
+
+}  // namespace
+
+Client::Client(UdpgwLane& lane, std::uint64_t number, Stream stream, PolicyClient policy, std::uint64_t session,
+               std::string identity)
+    : lane_(lane),
+      number_(number),
+      name_(stream.peer().to_string()),
+      stream_(std::move(stream)),
+      policy_(std::move(policy)),
+      limits_(policy_.limits()),
+      session_(session),
+      identity_(std::move(identity)),
+      opened_at_(lane.now()),
+      last_life_(lane.now()),
+      rate_pause_([this] { resume(); }),
+      replies_(lane.blocks, lane.settings().client_buffer) {
+  lane_.counters.streams.add();
+  lane_.counters.streams_opened.add();
+}
+
+Client::~Client() {
+  end("the lane stops");
+  lane_.counters.streams.sub();
+}
+
+bool Client::start() { return stream_.watch(lane_.loop().poller(), *this).has_value(); }
+
+void Client::on_ready(std::uint32_t events) {
+  if ((events & EPOLLOUT) != 0) {
+    blocked_ = false;
+    flush();
+  }
+  if (ended_ || (events & ~std::uint32_t{EPOLLOUT}) == 0) return;
+  if (is_half_closed())
+    return end("the client is gone");  // readable is not wanted any more: this is an error or a hang-up
+  read();
+}
+
+void Client::policy_changed() { limits_ = policy_.limits(); }
+
+void Client::look_at_clock(SteadyTime now) {
+  const std::uint64_t idle = limits_.udp_idle_ns == UINT64_MAX ? kUsualIdle : limits_.udp_idle_ns;
+  if (idle != 0) {
+    const SteadyTime since = now - Nanoseconds(std::min<std::uint64_t>(idle, INT64_MAX / 2));
+    while (!forwards_.empty() && lane_.forwards[forwards_.oldest()].last_used <= since)
+      close_forward(lane_.forwards[forwards_.oldest()]);
+  }
+  if (is_half_closed() && now - half_closed_at_ >= lane_.settings().fin_grace) return end("the client has finished");
+  const Nanoseconds stream_idle = lane_.settings().stream_idle;
+  if (stream_idle != 0ns && now - last_life_ >= stream_idle) end("idle");
+}
+
+void Client::end(std::string_view why) {
+  if (std::exchange(ended_, true)) return;
+  lane_.loop().cancel(rate_pause_);
+  full_ = nullptr;
+  while (!forwards_.empty()) close_forward(lane_.forwards[forwards_.oldest()]);
+  lane_.loop().cancel(rate_pause_);
+  stream_.close();
+  report_usage();
+  lane_.host().sessions().close(lane_.host().sessions().context, lane_.border(), session_);
+  const Log& log = lane_.host().log();
+  log.info("stream closed", {{"client", name_}, {"why", why}});
+  lane_.destroy_at_end_of_turn(*this);
+}
+
+void Client::report_usage() {
+  gh_session session{};
+  session.struct_size = sizeof session;
+  session.id = session_;
+  session.identity = to_border(identity_);
+  session.source = to_border(stream_.peer().source);
+  const gh_sessions& sessions = lane_.host().sessions();
+  sessions.update(sessions.context, lane_.border(), &session, &usage_);
+}
+
+}  // namespace gatehouse::udpgw

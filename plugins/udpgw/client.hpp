@@ -1,0 +1,148 @@
+// One client: a stream of frames, its forwards, and the replies that wait for it. Belongs to a UdpgwLane, on whose
+// thread everything happens.
+//
+// The way of a packet:
+//   up    stream -> read() -> decode -> judge -> UpstreamRun -> send() or one UDP_SEGMENT send      (upstream.cpp)
+//   down  forward readable -> receive() -> judge -> ReplyQueue -> flush() at the end of the turn    (downstream.cpp)
+#pragma once
+
+#include "plugins/udpgw/counters.hpp"
+#include "plugins/udpgw/forward.hpp"
+
+#include <gatehouse/async/lane_loop.hpp>
+#include <gatehouse/net/stream.hpp>
+#include <gatehouse/net/udp_socket.hpp>
+#include <gatehouse/plugin/policy_client.hpp>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gatehouse::udpgw {
+
+class UdpgwLane;
+
+/// Consecutive frames to one forward, to be sent together. Points into the stream's input.
+struct UpstreamRun {
+  Forward* forward = nullptr;
+  const std::byte* begin = nullptr;  // of the first frame that has not been sent
+  std::size_t segment = 0;           // bytes of each payload but the last, which may be shorter
+  std::size_t bytes = 0;
+  std::size_t count = 0;
+  std::array<Bytes, kMostSegments> payloads;
+
+  /// May `payload` join the run?
+  [[nodiscard]] bool takes(const Forward* to, Bytes payload) const noexcept {
+    return to == forward && count < kMostSegments && payload.size() <= segment && !payload.empty() &&
+           payloads[count - 1].size() == segment && bytes + payload.size() <= kMostBytes;
+  }
+  void add(Bytes payload) noexcept {
+    payloads[count++] = payload;
+    bytes += payload.size();
+  }
+  static constexpr std::size_t kMostBytes = 65000;  // an IP packet less any header
+};
+
+class Client final : public Readiness {
+ public:
+  /// @param number  never used before in this lane
+  Client(UdpgwLane& lane, std::uint64_t number, Stream stream, PolicyClient policy, std::uint64_t session,
+         std::string identity);
+  ~Client();
+
+  /// Starts to read. False: the stream cannot be watched; destroy the client.
+  [[nodiscard]] bool start();
+
+  void on_ready(std::uint32_t events) override;
+
+  // ---- upstream
+  /// A socket that was full takes datagrams again, or is gone: goes on with the frames that were kept.
+  void resume();
+  void resume_after(Forward& forward);
+
+  // ---- downstream
+  void receive(Forward& forward);
+  /// Writes what waits. Called by the lane at the end of each turn in which something was queued.
+  void flush();
+
+  // ---- forwards
+  void close_forward(Forward& forward);
+  /// Closes the forward that was quiet for longest. False when there is none.
+  bool recycle();
+  [[nodiscard]] std::uint32_t forward_count() const noexcept { return forwards_.size(); }
+  /// Judges the flow again under the lane's present policy. False: it is not allowed any more and has been closed.
+  bool judge_again(Forward& forward);
+  bool move_to_resolver(Forward& forward, std::uint16_t resolver);
+
+  // ---- life
+  /// Takes the limits of the lane's present policy.
+  void policy_changed();
+  /// Closes what was idle for too long; ends the stream if it was.
+  void look_at_clock(SteadyTime now);
+  /// Closes everything; the lane destroys the client at the end of the turn.
+  void end(std::string_view why);
+  [[nodiscard]] bool ended() const noexcept { return ended_; }
+  [[nodiscard]] bool is_half_closed() const noexcept { return half_closed_at_ != SteadyTime::max(); }
+  void report_usage();
+
+  bool listed_for_flush = false;  // the lane's
+
+ private:
+  enum class Sent { done, full, refused };
+
+  // upstream.cpp
+  void read();
+  void process(Bytes in);
+  std::size_t decode_frames(Bytes in);
+  bool take_frame(const Frame& frame, const std::byte* begin, UpstreamRun& run);
+  bool judge_up(Forward& forward, const Frame& frame);
+  bool send_run(UpstreamRun& run);
+  Sent send_one(Forward& forward, Bytes payload);
+  bool send_singly(UpstreamRun& run);
+  bool charge(UpstreamRun& run);
+  void count_malformed();
+  void pause_for(Forward& forward);
+  void keep(Bytes rest);
+
+  // forwards.cpp
+  Forward* find(std::uint16_t conid) const noexcept;
+  Forward* open_forward(const Frame& frame);
+  bool admit_flow(const gh_flow& flow);
+  Result<UniqueFd> connect(const Endpoint& destination);
+  bool watch(Forward& forward);
+  [[nodiscard]] gh_flow flow_of(const Forward& forward) const noexcept;
+  [[nodiscard]] LruLink& link(std::uint32_t slot) const noexcept;
+  void touch(Forward& forward);
+  void refuse(const Frame& frame, const gh_verdict& verdict);
+
+  // downstream.cpp
+  [[nodiscard]] bool take_reply(Forward& forward, MutableBytes room, std::size_t payload);
+  void answer_blocked(const Frame& frame);
+  void want();
+
+  UdpgwLane& lane_;
+  const std::uint64_t number_;
+  const std::string name_;  // for the log: "127.0.0.1:40000" or "unix:1000"
+  Stream stream_;
+  PolicyClient policy_;
+  gh_limits limits_{};
+  const std::uint64_t session_;
+  const std::string identity_;
+  gh_session_counters usage_{};
+  SteadyTime opened_at_, last_life_;
+  SteadyTime half_closed_at_ = SteadyTime::max();
+
+  std::vector<std::byte> kept_;  // input that could not be used yet: a cut frame, or all since a pause
+  Forward* full_ = nullptr;      // the socket that the stream waits for
+  LaneTimer rate_pause_;         // or the time that a rate makes it wait
+  unsigned malformed_in_a_row_ = 0;
+  bool first_bytes_ = true;
+
+  Lru forwards_;
+  ReplyQueue replies_;
+  QueueShare answers_share_;  // of answers that are made here
+  bool blocked_ = false;      // the stream takes no more at the moment
+  bool ended_ = false;
+};
+
+}  // namespace gatehouse::udpgw

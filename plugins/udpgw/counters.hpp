@@ -1,0 +1,69 @@
+// What a lane counts. Every datagram that does not arrive has a cause here.
+#pragma once
+
+#include <gatehouse/plugin/policy_client.hpp>
+
+#include <array>
+
+namespace gatehouse::udpgw {
+
+enum class Drop : std::uint8_t {
+  malformed,      ///< a frame too short for its flags
+  oversize,       ///< a payload that no datagram, or no frame, can carry
+  denied,         ///< by policy; the reason is counted in `denied`
+  flow_limit,     ///< a traffic rule on flows, with nothing to recycle
+  rate,           ///< a traffic rule on bytes
+  no_socket,      ///< the system gave no descriptor or port, with nothing to recycle
+  no_resolver,    ///< a DNS frame while no resolver is known
+  send_failed,    ///< the kernel refused the datagram: no route, port 0, a firewall
+  client_buffer,  ///< the client does not read fast enough
+  rebound,        ///< a reply of a forward whose number was taken by another
+  ended,          ///< a reply that waited when the stream ended
+  count
+};
+
+class Counters {
+ public:
+  Counters(const Host& host, gh_lane* lane) {
+    constexpr std::array<std::string_view, static_cast<std::size_t>(Drop::count)> kCauses = {
+        "malformed",   "oversize",    "denied",        "flow_limit", "rate", "no_socket",
+        "no_resolver", "send_failed", "client_buffer", "rebound",    "ended"};
+    for (std::size_t i = 0; i < kCauses.size(); ++i)
+      drops_[i] =
+          host.counter(lane, "drops", "Datagrams and frames that went nowhere, by cause.", {{"cause", kCauses[i]}});
+    for (std::uint32_t reason = 0; reason < kReasons; ++reason)
+      denied_[reason] =
+          host.counter(lane, "denied", "Datagrams that policy refused, by reason.", {{"reason", reason_text(reason)}});
+    constexpr std::string_view kDatagrams = "Datagrams that were passed on.", kBytes = "Payload bytes passed on.";
+    datagrams_up = host.counter(lane, "datagrams", kDatagrams, {{"direction", "up"}});
+    datagrams_down = host.counter(lane, "datagrams", kDatagrams, {{"direction", "down"}});
+    bytes_up = host.counter(lane, "bytes", kBytes, {{"direction", "up"}});
+    bytes_down = host.counter(lane, "bytes", kBytes, {{"direction", "down"}});
+    streams = host.gauge(lane, "streams", "Streams that are open.");
+    streams_opened = host.counter(lane, "streams_opened", "Streams that were accepted.");
+    forwards = host.gauge(lane, "forwards", "Forwards that are open.");
+    forwards_opened = host.counter(lane, "forwards_opened", "Forwards that were opened.");
+    recycled = host.counter(lane, "forwards_recycled", "Forwards that made place for newer ones.");
+    icmp_errors = host.counter(lane, "icmp_errors", "Errors that a destination or the way to it reported.");
+    blocked_answers =
+        host.counter(lane, "blocked_answers", "DNS queries answered here because policy blocks the name.");
+    accept_pauses = host.counter(lane, "accept_pauses", "Pauses in accepting streams, for want of descriptors.");
+  }
+
+  void drop(Drop cause, std::uint64_t n = 1) noexcept { drops_[static_cast<std::size_t>(cause)].add(n); }
+  void deny(const gh_verdict& verdict) noexcept {
+    drop(Drop::denied);
+    denied_[verdict.reason < kReasons ? verdict.reason : 0].add();
+  }
+
+  Counter datagrams_up, datagrams_down, bytes_up, bytes_down;
+  Counter streams, streams_opened, forwards, forwards_opened, recycled;
+  Counter icmp_errors, blocked_answers, accept_pauses;
+
+ private:
+  static constexpr std::uint32_t kReasons = GH_REASON_LOCAL + 1;
+  std::array<Counter, static_cast<std::size_t>(Drop::count)> drops_;
+  std::array<Counter, kReasons> denied_;
+};
+
+}  // namespace gatehouse::udpgw

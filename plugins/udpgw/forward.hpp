@@ -1,0 +1,64 @@
+// One UDP flow of one client: a connected socket and what is remembered about it. Small, because there are many.
+#pragma once
+
+#include "plugins/udpgw/frame.hpp"
+#include "plugins/udpgw/reply_queue.hpp"
+
+#include <gatehouse/abi.h>
+#include <gatehouse/async/poller.hpp>
+#include <gatehouse/base/clock.hpp>
+#include <gatehouse/base/unique_fd.hpp>
+#include <gatehouse/table/flow_table.hpp>
+#include <gatehouse/table/lru.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace gatehouse::udpgw {
+
+class Client;
+
+/// A lane's forwards are known by their client's number and the client's conid.
+using ForwardKey = std::uint64_t;
+[[nodiscard]] constexpr ForwardKey forward_key(std::uint64_t client, std::uint16_t conid) noexcept {
+  return client << 16 | conid;
+}
+
+class Forward final : public Readiness {
+ public:
+  Forward(Client& owner, std::uint16_t number, Bytes wire_address) noexcept
+      : client(owner), conid(number), address_size_(static_cast<std::uint8_t>(wire_address.size())) {
+    std::copy(wire_address.begin(), wire_address.end(), address_.begin());
+  }
+
+  void on_ready(std::uint32_t events) override;
+
+  /// Address and port as the client gave them; every reply carries these.
+  [[nodiscard]] Bytes wire_address() const noexcept { return Bytes(address_).first(address_size_); }
+  [[nodiscard]] Endpoint remote() const noexcept { return read_address(wire_address()); }
+  [[nodiscard]] std::size_t overhead() const noexcept { return kLengthSize + kHeaderSize + address_size_; }
+
+  Client& client;
+  UniqueFd fd;
+  LruLink lru;                   // in the client's list
+  std::uint32_t slot = kNoSlot;  // in the lane's table
+  QueueShare share;              // of the client's reply queue
+  SteadyTime last_used{};
+  std::uint64_t generation = 0;   // of the policy that allows it
+  std::uint32_t last_turn = 0;    // of the lane in which it was readable
+  std::uint32_t query = kNoSlot;  // its newest DNS query (DnsRelay)
+  std::uint16_t conid;
+  std::uint16_t resolver = 0;  // DnsRelay's number for it
+  bool to_resolver = false;    // opened by a frame with the DNS flag
+  bool judged_each = false;    // DNS: every datagram is judged, not only the flow
+  bool bursting = false;       // more than one datagram waited the last time
+  bool sends_singly = false;   // UDP_SEGMENT was refused for its size
+
+ private:
+  std::uint8_t address_size_;
+  std::array<std::byte, kAddressSizeV6> address_{};
+};
+
+using ForwardTable = FlowTable<ForwardKey, Forward>;
+
+}  // namespace gatehouse::udpgw

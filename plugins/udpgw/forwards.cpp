@@ -1,0 +1,170 @@
+// A client's forwards: opening, judging again, recycling, closing.
+#include "plugins/udpgw/lane.hpp"
+
+#include <cerrno>
+
+namespace gatehouse::udpgw {
+namespace {
+
+constexpr std::uint64_t kUsualForwards = 256;  // where no traffic rule says, as badvpn
+constexpr int kMostRecycled = 4;               // to win one socket
+
+/// Would closing another socket help?
+bool is_exhaustion(int error) noexcept {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM || error == EAGAIN ||
+         error == EADDRINUSE || error == EADDRNOTAVAIL;
+}
+
+}  // namespace
+
+void Forward::on_ready(std::uint32_t events) {
+  if ((events & EPOLLOUT) != 0) return client.resume_after(*this);
+  client.receive(*this);
+}
+
+Forward* Client::find(std::uint16_t conid) const noexcept {
+  return lane_.forwards.find(forward_key(number_, conid)).flow;
+}
+
+LruLink& Client::link(std::uint32_t slot) const noexcept { return lane_.forwards[slot].lru; }
+
+void Client::touch(Forward& forward) {
+  if (forward.last_used == lane_.now()) return;
+  forward.last_used = last_life_ = lane_.now();
+  forwards_.touch(forward.slot, [this](std::uint32_t slot) -> LruLink& { return link(slot); });
+}
+
+gh_flow Client::flow_of(const Forward& forward) const noexcept {
+  if (forward.to_resolver) return make_flow(GH_TRANSPORT_UDP, lane_.dns.endpoint(forward.resolver), GH_FLOW_RESOLVER);
+  return make_flow(GH_TRANSPORT_UDP, forward.remote());
+}
+
+void Client::refuse(const Frame& frame, const gh_verdict& verdict) {
+  lane_.counters.deny(verdict);
+  if (verdict.reason == GH_REASON_DOMAIN) answer_blocked(frame);
+  const Log& log = lane_.host().log();
+  if (log.wants(GH_LOG_DEBUG))
+    log.debug("refused", {{"client", name_},
+                          {"to", read_address(frame.address).to_string()},
+                          {"why", reason_text(verdict.reason)},
+                          {"row", row_text(verdict)}});
+}
+
+bool Client::admit_flow(const gh_flow& flow) {
+  const std::uint64_t most = limits_.concurrent_flows == UINT64_MAX ? kUsualForwards : limits_.concurrent_flows;
+  while (most != 0 && forward_count() >= most) recycle();
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    gh_verdict why{};
+    why.struct_size = sizeof why;
+    if (policy_.open_flow(flow, lane_.now(), why) == GH_OK) return true;
+    if (why.reason != GH_REASON_CONCURRENT_FLOWS || !recycle()) break;
+  }
+  lane_.counters.drop(Drop::flow_limit);
+  return false;
+}
+
+Result<UniqueFd> Client::connect(const Endpoint& destination) {
+  const auto& egress = destination.address.is_v4() ? lane_.settings().egress_v4 : lane_.settings().egress_v6;
+  std::optional<IpAddress> local;
+  if (!egress.empty())
+    local = egress[hash_value(Endpoint{destination.address, destination.port, static_cast<std::uint32_t>(number_)}) %
+                   egress.size()];
+  if (lane_.is_short_of_descriptors()) lane_.recycle();
+  for (int attempt = 0;; ++attempt) {
+    auto fd = lane_.connector.connect(destination, local);
+    if (fd || !is_exhaustion(fd.error().value()) || attempt == kMostRecycled || !lane_.recycle()) return fd;
+  }
+}
+
+bool Client::watch(Forward& forward) {
+  return lane_.loop().poller().add(forward.fd.get(), EPOLLIN, forward).has_value();
+}
+
+Forward* Client::open_forward(const Frame& frame) {
+  const bool dns = frame.has(kDns);
+  const auto resolver = dns ? lane_.dns.choose() : std::optional<std::uint16_t>(0);
+  if (!resolver) {
+    lane_.counters.drop(Drop::no_resolver);
+    return nullptr;
+  }
+  const Endpoint destination = dns ? lane_.dns.endpoint(*resolver) : read_address(frame.address);
+  const gh_flow flow = make_flow(GH_TRANSPORT_UDP, destination, dns ? GH_FLOW_RESOLVER : 0);
+  const gh_verdict verdict = judge_datagram(policy_, flow, frame.payload);
+  if (verdict.action != GH_ACTION_ALLOW) {
+    refuse(frame, verdict);
+    return nullptr;
+  }
+  if (!admit_flow(flow)) return nullptr;
+
+  auto fd = connect(destination);
+  if (!fd) {
+    policy_.close_flow();
+    lane_.counters.drop(is_exhaustion(fd.error().value()) ? Drop::no_socket : Drop::send_failed);
+    return nullptr;
+  }
+  const auto [found, inserted] =
+      lane_.forwards.insert(forward_key(number_, frame.conid), *this, frame.conid, frame.address);
+  Forward& forward = *found;
+  forward.slot = found.handle.slot();
+  forward.fd = std::move(*fd);
+  forward.generation = lane_.generation();
+  forward.to_resolver = dns;
+  forward.resolver = *resolver;
+  forward.judged_each = is_dns_flow(flow);
+  lane_.counters.forwards.add();
+  lane_.counters.forwards_opened.add();
+  touch(forward);
+  if (!watch(forward)) {  // the machine's limit on watched descriptors (fs.epoll.max_user_watches)
+    lane_.counters.drop(Drop::no_socket);
+    close_forward(forward);
+    return nullptr;
+  }
+  return &forward;
+}
+
+void Client::close_forward(Forward& forward) {
+  if (full_ == &forward) {  // what waited for it goes on at the end of the turn
+    full_ = nullptr;
+    lane_.loop().schedule(rate_pause_, Nanoseconds(0));
+  }
+  lane_.dns.forget(forward);
+  forwards_.remove(forward.slot, [this](std::uint32_t slot) -> LruLink& { return link(slot); });
+  lane_.loop().poller().forget(forward);
+  policy_.close_flow();
+  lane_.counters.forwards.sub();
+  lane_.forwards.erase(lane_.forwards.handle_at(forward.slot));
+}
+
+bool Client::recycle() {
+  if (forwards_.empty()) return false;
+  lane_.counters.recycled.add();
+  close_forward(lane_.forwards[forwards_.oldest()]);
+  return true;
+}
+
+bool Client::judge_again(Forward& forward) {
+  const gh_verdict verdict = policy_.check(flow_of(forward));
+  if (verdict.action == GH_ACTION_ALLOW) {
+    forward.generation = lane_.generation();
+    return true;
+  }
+  const Log& log = lane_.host().log();
+  if (log.wants(GH_LOG_DEBUG))
+    log.debug("forward cut by policy", {{"client", name_},
+                                        {"to", forward.remote().to_string()},
+                                        {"why", reason_text(verdict.reason)},
+                                        {"row", row_text(verdict)}});
+  close_forward(forward);
+  return false;
+}
+
+bool Client::move_to_resolver(Forward& forward, std::uint16_t resolver) {
+  auto fd = connect(lane_.dns.endpoint(resolver));
+  if (!fd) return false;
+  lane_.loop().poller().forget(forward);
+  forward.fd = std::move(*fd);
+  forward.resolver = resolver;
+  return watch(forward);
+}
+
+}  // namespace gatehouse::udpgw

@@ -1,0 +1,179 @@
+#include "plugins/udpgw/lane.hpp"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+
+namespace gatehouse::udpgw {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kReceiveBuffer = 1'200'000;     // so that 1000 datagrams of 1 KB at once survive
+constexpr std::size_t kInput = 256 * 1024;    // bytes read from a stream at once
+constexpr Nanoseconds kTick = 250ms;          // resolution of idle times
+constexpr unsigned kTicksPerReport = 20;      // of usage
+constexpr std::size_t kJudgedPerTurn = 4096;  // forwards, after a policy change
+
+/// What one lane may use of the process's descriptors: an equal share, with something left for everybody else.
+std::size_t share_of_descriptors(std::uint32_t lanes) noexcept {
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  const std::size_t all = files.rlim_cur;
+  const std::size_t kept = std::min<std::size_t>(256, all / 4);
+  return std::max<std::size_t>((all - kept) / std::max(lanes, 1u), 16);
+}
+
+}  // namespace
+
+UdpgwLane::UdpgwLane(const LaneContext& context, std::shared_ptr<const UdpgwSettings> settings)
+    : counters(context.host, context.lane),
+      connector(kReceiveBuffer),
+      dns(context, *this, settings),
+      input(kInput),
+      context_(context),
+      settings_(std::move(settings)),
+      descriptor_share_(share_of_descriptors(context.lane->count)),
+      ticker_([this] { tick(); }) {
+  segmentation = settings_->udp_segment;
+  context_.loop.on_turn([this] { begin_turn(); }, [this] { end_turn(); });
+  context_.loop.schedule(ticker_, kTick);
+  if (context_.lane->index == 0) {
+    if (const auto small = connector.small_buffer())
+      host().log().warn("bursts to one forward may be lost: receive buffers are small; raise net.core.rmem_max",
+                        {{"bytes", std::to_string(*small)}, {"wanted", std::to_string(kReceiveBuffer)}});
+  }
+}
+
+UdpgwLane::~UdpgwLane() {
+  listeners_.clear();
+  context_.pending -= clients_.size();
+  clients_.clear();
+}
+
+void UdpgwLane::configure(std::shared_ptr<const UdpgwSettings> settings) {
+  settings_ = std::move(settings);
+  segmentation = settings_->udp_segment;
+  dns.configure(settings_);
+}
+
+void UdpgwLane::listen(const std::vector<Listener>& listeners) {
+  std::erase_if(listeners_, [&](const auto& known) {
+    return std::none_of(listeners.begin(), listeners.end(),
+                        [&](const Listener& listener) { return listener.id == known.first; });
+  });
+  for (const Listener& listener : listeners) {
+    auto& slot = listeners_[listener.id];
+    if (slot) continue;
+    slot = std::make_unique<StreamListener>(
+        context_.loop, listener.fd, [this, listener](Stream stream) { accept(listener, std::move(stream)); },
+        [this](const Error&) {
+          counters.accept_pauses.add();
+          recycle();
+        });
+  }
+}
+
+std::string UdpgwLane::identity_of(const Listener& listener, const StreamPeer& peer) const {
+  if (!listener.identity.empty()) return listener.identity;
+  if (!peer.uid) return {};
+  char text[256];
+  std::size_t size = 0;
+  const gh_identity& identity = host().identity();
+  const std::string uid = std::to_string(*peer.uid);
+  if (identity.resolve(identity.context, border(), GH_CREDENTIAL_UNIX, to_border(uid), text, sizeof text, &size) !=
+      GH_OK)
+    return {};
+  return std::string(text, size);
+}
+
+void UdpgwLane::accept(const Listener& listener, Stream stream) {
+  if (is_short_of_descriptors() && !recycle()) return;  // closes it
+  const std::string identity = identity_of(listener, stream.peer());
+  gh_session session{};
+  session.struct_size = sizeof session;
+  session.identity = to_border(identity);
+  session.source = to_border(stream.peer().source);
+  const gh_sessions& sessions = host().sessions();
+  if (sessions.open(sessions.context, border(), &session, nullptr) != GH_OK) return;
+
+  gh_verdict why{};
+  why.struct_size = sizeof why;
+  auto policy = PolicyClient::open(host(), border(), {listener.id, stream.peer().source, identity, session.id}, why);
+  if (!policy) {
+    sessions.close(sessions.context, border(), session.id);
+    counters.deny(why);
+    return;
+  }
+  host().log().info("stream opened", {{"client", stream.peer().to_string()},
+                                      {"listener", listener.name},
+                                      {"identity", identity.empty() ? "anonymous" : std::string_view(identity)}});
+  auto client =
+      std::make_unique<Client>(*this, ++clients_seen_, std::move(stream), std::move(*policy), session.id, identity);
+  Client* const at = client.get();
+  clients_.emplace(at, std::move(client));
+  ++context_.pending;
+  if (!at->start()) at->end("the system cannot watch it");
+}
+
+void UdpgwLane::policy_changed() {}  // begin_turn() has seen it: each call on the loop is a turn
+
+void UdpgwLane::drain(SteadyTime) { listeners_.clear(); }
+
+void UdpgwLane::flush_at_end_of_turn(Client& client) {
+  if (std::exchange(client.listed_for_flush, true)) return;
+  to_flush_.push_back(&client);
+}
+
+bool UdpgwLane::recycle() {
+  Client* largest = nullptr;
+  for (const auto& [client, owned] : clients_)
+    if (largest == nullptr || client->forward_count() > largest->forward_count()) largest = client;
+  return largest != nullptr && largest->recycle();
+}
+
+bool UdpgwLane::move_to_resolver(Forward& forward, std::uint16_t resolver) {
+  return forward.client.move_to_resolver(forward, resolver);
+}
+
+void UdpgwLane::begin_turn() {
+  ++turn_;
+  const gh_policy& policy = host().policy();
+  const std::uint64_t generation = policy.refresh(policy.context, border());
+  if (generation != generation_) {
+    generation_ = generation;
+    for (const auto& [client, owned] : clients_) client->policy_changed();
+    judging_again_ = true;
+    judging_cursor_ = 0;
+  }
+}
+
+void UdpgwLane::end_turn() {
+  if (judging_again_) {
+    judging_again_ = !forwards.sweep(judging_cursor_, kJudgedPerTurn, [this](SlotHandle, ForwardKey, Forward& forward) {
+      if (forward.generation != generation_) forward.client.judge_again(forward);
+    });
+    if (judging_again_) context_.loop.post([] {});  // the next slice soon, also when nothing comes in
+  }
+  for (Client* client : to_flush_) {
+    client->listed_for_flush = false;
+    client->flush();
+  }
+  to_flush_.clear();
+  for (Client* client : ended_) {
+    clients_.erase(client);
+    --context_.pending;
+  }
+  ended_.clear();
+}
+
+void UdpgwLane::tick() {
+  for (const auto& [client, owned] : clients_)
+    if (!client->ended()) client->look_at_clock(now());
+  if (++ticks_ % kTicksPerReport == 0)
+    for (const auto& [client, owned] : clients_)
+      if (!client->ended()) client->report_usage();
+  context_.loop.schedule(ticker_, kTick);
+}
+
+}  // namespace gatehouse::udpgw

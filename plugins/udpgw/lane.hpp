@@ -1,0 +1,77 @@
+// One lane of udpgw at work: its clients, the table of all their forwards, and what they share. On one thread.
+#pragma once
+
+#include "plugins/udpgw/client.hpp"
+#include "plugins/udpgw/dns_relay.hpp"
+#include "plugins/udpgw/settings.hpp"
+
+#include <gatehouse/net/stream_listener.hpp>
+#include <gatehouse/plugin/lane_plugin.hpp>
+
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+namespace gatehouse::udpgw {
+
+class UdpgwLane final : public LaneWorker, private DnsRelayOwner {
+ public:
+  UdpgwLane(const LaneContext& context, std::shared_ptr<const UdpgwSettings> settings);
+  ~UdpgwLane() override;
+
+  void configure(std::shared_ptr<const UdpgwSettings> settings);
+  void listen(const std::vector<Listener>& listeners) override;
+  void policy_changed() override;
+  void drain(SteadyTime deadline) override;
+
+  // ---- for clients
+  [[nodiscard]] const Host& host() const noexcept { return context_.host; }
+  [[nodiscard]] gh_lane* border() const noexcept { return context_.lane; }
+  [[nodiscard]] LaneLoop& loop() const noexcept { return context_.loop; }
+  [[nodiscard]] SteadyTime now() const noexcept { return context_.loop.now(); }
+  [[nodiscard]] const UdpgwSettings& settings() const noexcept { return *settings_; }
+  [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
+  [[nodiscard]] std::uint32_t turn() const noexcept { return turn_; }
+  void flush_at_end_of_turn(Client& client);
+  void destroy_at_end_of_turn(Client& client) { ended_.push_back(&client); }
+  /// Closes a forward to win a descriptor and a port: the least recently used one of the client that has the most.
+  /// False when this lane has none.
+  bool recycle();
+  /// Is this lane's share of the process's descriptors used up?
+  [[nodiscard]] bool is_short_of_descriptors() const noexcept {
+    return forwards.size() + clients_.size() >= descriptor_share_;
+  }
+
+  Counters counters;
+  ForwardTable forwards;
+  BlockPool blocks;
+  UdpConnector connector;
+  DnsRelay dns;
+  std::vector<std::byte> input;  // the stream under work is read into this
+  bool segmentation = true;      // UDP_SEGMENT works on this host
+
+ private:
+  void accept(const Listener& listener, Stream stream);
+  [[nodiscard]] std::string identity_of(const Listener& listener, const StreamPeer& peer) const;
+  bool move_to_resolver(Forward& forward, std::uint16_t resolver) override;
+  void begin_turn();
+  void end_turn();
+  void tick();
+
+  LaneContext context_;
+  std::shared_ptr<const UdpgwSettings> settings_;
+  std::size_t descriptor_share_;
+  std::map<std::uint32_t, std::unique_ptr<StreamListener>> listeners_;
+  std::unordered_map<Client*, std::unique_ptr<Client>> clients_;
+  std::vector<Client*> to_flush_, ended_;
+  std::uint64_t clients_seen_ = 0;
+  std::uint64_t generation_ = 0;
+  std::uint32_t turn_ = 0;
+  bool judging_again_ = false;
+  std::uint32_t judging_cursor_ = 0;
+  unsigned ticks_ = 0;
+  LaneTimer ticker_;
+};
+
+}  // namespace gatehouse::udpgw

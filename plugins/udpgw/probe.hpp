@@ -1,0 +1,11 @@
+// gh.probe/1: a small real client of a udpgw server, what `gatehouse probe udpgw` runs. On the CLI's thread; blocking,
+// bounded in time.
+#pragma once
+
+#include <gatehouse/abi.h>
+
+namespace gatehouse::udpgw {
+
+extern const gh_probe kProbe;
+
+}  // namespace gatehouse::udpgw

@@ -1,0 +1,99 @@
+#include "plugins/udpgw/reply_queue.hpp"
+
+#include <sys/mman.h>
+
+#include <new>
+
+namespace gatehouse::udpgw {
+namespace {
+
+constexpr std::size_t kWarmBlocks = 16;         // kept in the pool with their pages
+constexpr std::size_t kWarmBytes = 256 * 1024;  // of each
+constexpr std::size_t kMoveFrom = 8;            // the queue's bytes move to the front for at least 1/8 of the block
+
+}  // namespace
+
+Block::Block(std::size_t size) {
+  void* const at = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (at == MAP_FAILED) throw std::bad_alloc();
+  madvise(at, size, MADV_NOHUGEPAGE);  // a few KB of a block are used in most turns: not 2 MB of memory for that
+  bytes_ = MutableBytes(static_cast<std::byte*>(at), size);
+}
+
+Block::Block(Block&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+
+Block::~Block() {
+  if (!bytes_.empty()) munmap(bytes_.data(), bytes_.size());
+}
+
+void Block::forget() noexcept { madvise(bytes_.data(), bytes_.size(), MADV_DONTNEED); }
+
+std::unique_ptr<Block> BlockPool::take(std::size_t capacity) {
+  const std::size_t size = capacity + kLargestFrame;
+  while (!blocks_.empty()) {
+    std::unique_ptr<Block> block = std::move(blocks_.back());
+    blocks_.pop_back();
+    if (block->bytes().size() == size) return block;  // else of an earlier client_buffer_bytes
+  }
+  return std::make_unique<Block>(size);
+}
+
+void BlockPool::give(std::unique_ptr<Block> block, std::size_t touched) noexcept {
+  if (blocks_.size() >= kWarmBlocks) return;
+  if (touched > kWarmBytes) block->forget();
+  if (blocks_.capacity() == 0) blocks_.reserve(kWarmBlocks);
+  blocks_.push_back(std::move(block));
+}
+
+ReplyQueue::~ReplyQueue() { reset(); }
+
+MutableBytes ReplyQueue::room() noexcept {
+  if (!block_) {
+    try {
+      block_ = pool_.take(capacity_);
+    } catch (const std::bad_alloc&) {
+      return {};
+    }
+  }
+  const MutableBytes bytes = block_->bytes();
+  if (bytes.size() - tail_ < kLargestFrame) {
+    if (first_ < bytes.size() / kMoveFrom) return {};
+    touched_ = bytes.size();
+    std::memmove(bytes.data(), &bytes[first_], tail_ - first_);
+    tail_ -= first_;
+    head_ -= first_;
+    first_ = 0;
+    if (bytes.size() - tail_ < kLargestFrame) return {};
+  }
+  return bytes.subspan(tail_);
+}
+
+void ReplyQueue::reset() noexcept {
+  if (!block_) return;
+  pool_.give(std::move(block_), std::max(touched_, tail_));
+  first_ = head_ = tail_ = touched_ = 0;
+  ++epoch_;
+}
+
+std::size_t ReplyQueue::drop(std::uint16_t conid) noexcept {
+  if (empty()) return 0;
+  const MutableBytes bytes = block_->bytes();
+  std::size_t dropped = 0;
+  std::size_t from = head_ == first_ ? first_ : first_ + frame_size(first_);
+  std::size_t to = from;
+  for (std::size_t size; from < tail_; from += size) {
+    size = frame_size(from);
+    if (conid_of(from) == conid) {
+      ++dropped;
+      continue;
+    }
+    if (to != from) std::memmove(&bytes[to], &bytes[from], size);
+    to += size;
+  }
+  touched_ = std::max(touched_, tail_);
+  tail_ = to;
+  if (head_ == tail_) reset();
+  return dropped;
+}
+
+}  // namespace gatehouse::udpgw

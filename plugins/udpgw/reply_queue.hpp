@@ -1,0 +1,113 @@
+// The replies that wait for one client's stream, as the bytes that will be written: a datagram is received right into
+// its place behind its frame header, and all frames of a turn leave by one write. One lane's; not thread-safe.
+#pragma once
+
+#include "plugins/udpgw/frame.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace gatehouse::udpgw {
+
+/// A piece of address space for one queue; only the pages that were touched cost memory.
+class Block {
+ public:
+  explicit Block(std::size_t size);  ///< throws std::bad_alloc
+  Block(Block&& other) noexcept;
+  Block& operator=(Block&&) = delete;
+  ~Block();
+  [[nodiscard]] MutableBytes bytes() const noexcept { return bytes_; }
+  /// Gives the touched pages back.
+  void forget() noexcept;
+
+ private:
+  MutableBytes bytes_;
+};
+
+/// Blocks between two uses, the one used last on top: its pages are warm.
+class BlockPool {
+ public:
+  /// `capacity`: bytes that a block holds beside room for one frame.
+  [[nodiscard]] std::unique_ptr<Block> take(std::size_t capacity);
+  /// `touched`: how far the block was used.
+  void give(std::unique_ptr<Block> block, std::size_t touched) noexcept;
+
+ private:
+  std::vector<std::unique_ptr<Block>> blocks_;
+};
+
+/// The share of one forward in the queue. It is cleared by the queue's running empty, without being visited.
+struct QueueShare {
+  std::uint32_t bytes = 0;
+  std::uint32_t epoch = 0;
+};
+
+class ReplyQueue {
+ public:
+  ReplyQueue(BlockPool& pool, std::size_t capacity) noexcept : pool_(pool), capacity_(capacity) {}
+  ~ReplyQueue();
+  ReplyQueue(const ReplyQueue&) = delete;
+  ReplyQueue& operator=(const ReplyQueue&) = delete;
+
+  /// Room for the largest frame behind the last one, to be written into before push(). Empty when there is no memory.
+  [[nodiscard]] MutableBytes room() noexcept;
+
+  /// May a frame of `size` bytes of a forward with this share be queued? Each forward may hold as much as is still
+  /// free (the dynamic threshold of Choudhury and Hahne, 1998): one that floods gets half of the queue, two a third
+  /// each, and there is always place for one that does not.
+  [[nodiscard]] bool admits(std::size_t size, const QueueShare& share) const noexcept {
+    return size + bytes_of(share) <= capacity_ - std::min(capacity_, size_in_use());
+  }
+  /// Takes the `size` bytes that were written into room() as one frame.
+  void push(std::size_t size, QueueShare& share) noexcept {
+    share.bytes = static_cast<std::uint32_t>(bytes_of(share) + size);
+    share.epoch = epoch_;
+    tail_ += size;
+  }
+
+  [[nodiscard]] bool empty() const noexcept { return head_ == tail_; }
+  [[nodiscard]] Bytes unsent() const noexcept {
+    return empty() ? Bytes() : Bytes(block_->bytes()).subspan(head_, tail_ - head_);
+  }
+  /// The stream has taken `size` bytes. Calls left(conid, frame size) for each frame that is gone as a whole, unless
+  /// the queue is empty now, which clears all shares.
+  template <class Left>
+  void sent(std::size_t size, Left&& left) noexcept {
+    head_ += size;
+    if (head_ == tail_) return reset();
+    for (std::size_t frame; first_ + (frame = frame_size(first_)) <= head_; first_ += frame)
+      left(conid_of(first_), frame);
+  }
+  /// Bytes that `share` still has in here.
+  [[nodiscard]] std::uint32_t bytes_of(const QueueShare& share) const noexcept {
+    return share.epoch == epoch_ ? share.bytes : 0;
+  }
+  void reduce(QueueShare& share, std::size_t by) const noexcept {
+    if (share.epoch == epoch_) share.bytes -= static_cast<std::uint32_t>(std::min<std::size_t>(share.bytes, by));
+  }
+
+  /// Takes every frame of `conid` out that no byte has been sent of. @return their number
+  std::size_t drop(std::uint16_t conid) noexcept;
+
+ private:
+  [[nodiscard]] std::size_t size_in_use() const noexcept { return tail_ - head_; }
+  [[nodiscard]] std::size_t frame_size(std::size_t at) const noexcept {
+    return kLengthSize + load_little<std::uint16_t>(Bytes(block_->bytes()).subspan(at));
+  }
+  [[nodiscard]] std::uint16_t conid_of(std::size_t at) const noexcept {
+    return load_little<std::uint16_t>(Bytes(block_->bytes()).subspan(at + 3));
+  }
+  void reset() noexcept;
+
+  BlockPool& pool_;
+  std::size_t capacity_;
+  std::unique_ptr<Block> block_;
+  std::size_t first_ = 0;  // where the frame begins that head_ is in
+  std::size_t head_ = 0;   // the first unsent byte
+  std::size_t tail_ = 0;
+  std::size_t touched_ = 0;
+  std::uint32_t epoch_ = 1;
+};
+
+}  // namespace gatehouse::udpgw

@@ -1,0 +1,81 @@
+// A lane's event loop: an io_context for timers and calls from other threads, with the lane's Poller nested in it.
+// Everything runs on the lane's thread, except post() and stop(), which any thread may call.
+#pragma once
+
+#include <gatehouse/async/poller.hpp>
+#include <gatehouse/base/clock.hpp>
+#include <gatehouse/table/timer_wheel.hpp>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <functional>
+
+namespace gatehouse {
+
+/// Something that falls due. Embed one in its owner; it leaves the loop when it is destroyed.
+class LaneTimer : public TimerNode {
+ public:
+  explicit LaneTimer(std::function<void()> due) : due_(std::move(due)) {}
+  void fire() { due_(); }
+
+ private:
+  std::function<void()> due_;
+};
+
+class LaneLoop {
+ public:
+  LaneLoop();
+  LaneLoop(const LaneLoop&) = delete;
+  LaneLoop& operator=(const LaneLoop&) = delete;
+
+  [[nodiscard]] boost::asio::io_context& context() noexcept { return context_; }
+  [[nodiscard]] Poller& poller() noexcept { return poller_; }
+  /// The time at which the turn began: one clock reading a turn, not one a packet.
+  [[nodiscard]] SteadyTime now() const noexcept { return now_; }
+
+  /// Runs `due` of the timer `after` from now, once; replaces an earlier schedule(). To the millisecond.
+  void schedule(LaneTimer& timer, Nanoseconds after);
+  void cancel(LaneTimer& timer) noexcept;
+
+  /// Before and after each batch of readiness events, and after each call that came by post() or a timer:
+  /// the places to take a new policy generation and to send what has gathered. Set before run().
+  void on_turn(std::function<void()> before, std::function<void()> after);
+
+  /// Serves until stop().
+  void run();
+  /// Thread-safe: run() returns soon, or at once if it has not begun.
+  void stop();
+  /// Thread-safe: runs `call` on the lane.
+  template <class Call>
+  void post(Call call) {
+    boost::asio::post(context_, [this, call = std::move(call)]() mutable { turn(call); });
+  }
+
+ private:
+  template <class Call>
+  void turn(Call& call) {
+    now_ = steady_now();
+    before_turn_();
+    call();
+    after_turn_();
+    arm_timer();
+  }
+  void wait_ready();
+  void serve_ready();
+  void arm_timer();
+  void serve_timers();
+
+  boost::asio::io_context context_{1};  // one thread; posts from others are still safe
+  Poller poller_;
+  boost::asio::posix::stream_descriptor ready_;
+  boost::asio::steady_timer clock_;
+  SteadyTime now_ = steady_now();
+  TimerWheel<LaneTimer> timers_;
+  SteadyTime armed_ = SteadyTime::max();
+  std::function<void()> before_turn_ = [] {}, after_turn_ = [] {};
+};
+
+}  // namespace gatehouse

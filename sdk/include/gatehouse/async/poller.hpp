@@ -1,0 +1,54 @@
+// A lane's own epoll set, for the descriptors that carry packets. Level-triggered, nothing is re-armed: a socket that
+// stays in the set costs no system call but its reads. One per lane; not thread-safe.
+#pragma once
+
+#include <gatehouse/base/error.hpp>
+#include <gatehouse/base/unique_fd.hpp>
+
+#include <sys/epoll.h>
+
+#include <array>
+#include <cstdint>
+
+namespace gatehouse {
+
+/// Whoever wants to know that a descriptor is ready.
+class Readiness {
+ public:
+  /// `events`: EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP as epoll_wait(2) gave them. May add, modify and remove any
+  /// descriptor, also its own, and may destroy any Readiness whose descriptor it has removed.
+  virtual void on_ready(std::uint32_t events) = 0;
+
+ protected:
+  ~Readiness() = default;
+};
+
+class Poller {
+ public:
+  /// Throws boost::system::system_error when the process is out of descriptors.
+  Poller();
+
+  /// The set itself, readable when one of its descriptors is ready: for nesting in another event loop.
+  [[nodiscard]] int fd() const noexcept { return epoll_.get(); }
+
+  /// `target` must live until remove(). One system call each.
+  [[nodiscard]] Result<void> add(int fd, std::uint32_t events, Readiness& target) noexcept;
+  void modify(int fd, std::uint32_t events, Readiness& target) noexcept;
+  /// Takes `fd` out before it is closed; an event of this turn that has not been delivered yet is forgotten.
+  void remove(int fd, Readiness& target) noexcept;
+  /// As remove(), for a descriptor that is closed right now: saves the system call. Only for a descriptor of which
+  /// no other process or thread holds a duplicate.
+  void forget(Readiness& target) noexcept;
+
+  /// Delivers what is ready now, at most kBatch events, without waiting. Returns their number.
+  std::size_t turn();
+
+  static constexpr std::size_t kBatch = 512;
+
+ private:
+  UniqueFd epoll_;
+  std::array<epoll_event, kBatch> events_;
+  std::size_t count_ = 0, at_ = 0;  // of the turn under way
+};
+
+}  // namespace gatehouse

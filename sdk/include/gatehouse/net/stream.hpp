@@ -1,0 +1,54 @@
+// A client's byte stream over TCP or a Unix socket: all that a stream frontend reads and writes. TLS will end inside
+// it, so that frontends never see the descriptor. One lane owns it; not thread-safe.
+#pragma once
+
+#include <gatehouse/async/poller.hpp>
+#include <gatehouse/base/address.hpp>
+#include <gatehouse/base/bytes.hpp>
+
+#include <optional>
+#include <string>
+
+namespace gatehouse {
+
+/// Who is at the other end, as the kernel says.
+struct StreamPeer {
+  Endpoint source;                   ///< family none for a Unix peer
+  std::optional<std::uint32_t> uid;  ///< of a Unix peer (SO_PEERCRED: at the time of its connect)
+  [[nodiscard]] std::string to_string() const;
+};
+
+/// Never blocks. Readiness is reported by `poller` to the Readiness that was given to watch().
+class Stream {
+ public:
+  /// Takes a connected, non-blocking socket over. Asks the kernel for the peer; sets TCP_NODELAY on TCP.
+  explicit Stream(UniqueFd fd) noexcept;
+  Stream(Stream&&) noexcept = default;
+  ~Stream();
+
+  [[nodiscard]] const StreamPeer& peer() const noexcept { return peer_; }
+
+  /// Starts to report readability to `target`, which outlives this stream or its close().
+  [[nodiscard]] Result<void> watch(Poller& poller, Readiness& target) noexcept;
+  /// What to be told of from now on; a system call only where it changes.
+  void want(bool readable, bool writable) noexcept;
+
+  /// Reads what is there, up to out.size() > 0 bytes, by one system call.
+  /// @return Errc::would_block, Errc::closed (the peer ended its side), or a system error: the stream is dead
+  [[nodiscard]] Result<std::size_t> read(MutableBytes out) noexcept;
+  /// Writes what the peer's window takes, by one system call. @return bytes taken; as read() otherwise
+  [[nodiscard]] Result<std::size_t> write(Bytes in) noexcept;
+  [[nodiscard]] Result<std::size_t> write(std::span<const Bytes> in) noexcept;
+  /// Ends our side; the peer reads an end of file after what has been written.
+  void shutdown_write() noexcept;
+  void close() noexcept;
+
+ private:
+  UniqueFd fd_;
+  StreamPeer peer_;
+  Poller* poller_ = nullptr;
+  Readiness* target_ = nullptr;
+  std::uint32_t events_ = 0;
+};
+
+}  // namespace gatehouse

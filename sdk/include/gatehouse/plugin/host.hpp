@@ -1,0 +1,145 @@
+// The host's services as C++: what a plugin calls. Thin: each call is one call through the border's tables.
+#pragma once
+
+#include <gatehouse/abi.h>
+#include <gatehouse/base/address.hpp>
+#include <gatehouse/base/clock.hpp>
+
+#include <atomic>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace gatehouse {
+
+inline gh_bytes to_border(std::string_view text) noexcept {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+inline std::string_view from_border(gh_bytes bytes) noexcept {
+  return {reinterpret_cast<const char*>(bytes.data), bytes.size};
+}
+[[nodiscard]] gh_endpoint to_border(const Endpoint& endpoint) noexcept;
+[[nodiscard]] Endpoint from_border(const gh_endpoint& endpoint) noexcept;
+
+/// One listener of one lane, as a value.
+struct Listener {
+  std::uint32_t id = 0;
+  std::string name, role, identity;
+  Endpoint local;
+  int fd = -1;  ///< the host's: do not close
+  std::uint32_t lane = 0;
+  std::uint32_t transport = 0;  ///< GH_TRANSPORT_*
+};
+[[nodiscard]] std::vector<Listener> from_border(const gh_listener* listeners, std::size_t count);
+
+/// Writes log lines. Thread-safe.
+class Log {
+ public:
+  using Field = std::pair<std::string_view, std::string_view>;
+
+  explicit Log(const gh_log* table) noexcept : table_(table) {}
+  /// Is a line of this level wanted? One relaxed load: ask before a line is put together.
+  [[nodiscard]] bool wants(std::int32_t level) const noexcept {
+    return level <= std::atomic_ref(const_cast<std::int32_t&>(*table_->level)).load(std::memory_order_relaxed);
+  }
+  void write(std::int32_t level, std::string_view event, std::initializer_list<Field> fields = {}) const;
+  void error(std::string_view event, std::initializer_list<Field> fields = {}) const {
+    write(GH_LOG_ERROR, event, fields);
+  }
+  void warn(std::string_view event, std::initializer_list<Field> fields = {}) const {
+    write(GH_LOG_WARN, event, fields);
+  }
+  void info(std::string_view event, std::initializer_list<Field> fields = {}) const {
+    write(GH_LOG_INFO, event, fields);
+  }
+  void debug(std::string_view event, std::initializer_list<Field> fields = {}) const {
+    write(GH_LOG_DEBUG, event, fields);
+  }
+
+ private:
+  const gh_log* table_;
+};
+
+/// A lane's counter or gauge: written by its lane alone, read by the exporter.
+class Counter {
+ public:
+  Counter() noexcept = default;
+  explicit Counter(std::uint64_t* cell) noexcept : cell_(cell) {}
+  void add(std::uint64_t n = 1) noexcept {
+    std::atomic_ref cell(*cell_);
+    cell.store(cell.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  void sub(std::uint64_t n = 1) noexcept { add(0 - n); }
+  [[nodiscard]] std::uint64_t value() const noexcept { return std::atomic_ref(*cell_).load(std::memory_order_relaxed); }
+
+ private:
+  std::uint64_t* cell_ = nullptr;
+};
+
+/// A lane's histogram.
+class Histogram {
+ public:
+  Histogram() noexcept = default;
+  Histogram(std::uint64_t* cells, std::vector<std::uint64_t> bounds) : cells_(cells), bounds_(std::move(bounds)) {}
+  void record(std::uint64_t value) noexcept {
+    std::size_t bucket = 0;
+    while (bucket < bounds_.size() && value > bounds_[bucket]) ++bucket;
+    Counter(cells_ + bucket).add();
+    Counter(cells_ + bounds_.size() + 1).add(value);
+  }
+
+ private:
+  std::uint64_t* cells_ = nullptr;
+  std::vector<std::uint64_t> bounds_;
+};
+
+/// The host. Lives from create to destroy; copies are cheap and refer to the same host.
+class Host {
+ public:
+  /// Throws std::runtime_error naming an interface that the host lacks.
+  Host(const gh_host* host, std::string_view name);
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] const Log& log() const noexcept { return log_; }
+  [[nodiscard]] const gh_policy& policy() const noexcept { return *policy_; }
+  [[nodiscard]] const gh_identity& identity() const noexcept { return *identity_; }
+  [[nodiscard]] const gh_sessions& sessions() const noexcept { return *sessions_; }
+  [[nodiscard]] const gh_values& values() const noexcept { return *values_; }
+  [[nodiscard]] const gh_fds& fds() const noexcept { return *fds_; }
+  /// Random bytes from the system, for secrets and hash seeds. One system call.
+  void random(MutableBytes out) const;
+
+  [[nodiscard]] Counter counter(gh_lane* lane, std::string_view name, std::string_view help,
+                                std::initializer_list<Log::Field> labels = {}) const;
+  [[nodiscard]] Counter gauge(gh_lane* lane, std::string_view name, std::string_view help,
+                              std::initializer_list<Log::Field> labels = {}) const;
+  [[nodiscard]] Histogram histogram(gh_lane* lane, std::string_view name, std::string_view help,
+                                    std::vector<std::uint64_t> bounds,
+                                    std::initializer_list<Log::Field> labels = {}) const;
+
+ private:
+  [[nodiscard]] std::uint64_t* cells(gh_lane* lane, std::uint32_t kind, std::string_view name, std::string_view help,
+                                     std::initializer_list<Log::Field> labels,
+                                     const std::vector<std::uint64_t>& bounds) const;
+  template <class Table>
+  const Table* need(const gh_host* host, const char* id);
+
+  std::string name_;
+  Log log_;
+  const gh_metrics* metrics_;
+  const gh_random* random_;
+  const gh_policy* policy_;
+  const gh_identity* identity_;
+  const gh_sessions* sessions_;
+  const gh_values* values_;
+  const gh_fds* fds_;
+};
+
+/// Every interface that Host uses, for a manifest's requires_ids.
+inline constexpr const char* kHostInterfaces[] = {GH_LOG_ID,    GH_METRICS_ID,  GH_RANDOM_ID,
+                                                  GH_POLICY_ID, GH_IDENTITY_ID, GH_SESSIONS_ID,
+                                                  GH_VALUES_ID, GH_FDS_ID,      nullptr};
+
+}  // namespace gatehouse

@@ -1,0 +1,138 @@
+// The usual shape of a plugin: immutable settings made from its options, and one worker a lane that owns everything
+// else. LanePlugin does the border's bookkeeping; an author writes the two classes.
+#pragma once
+
+#include <gatehouse/async/lane_loop.hpp>
+#include <gatehouse/plugin/plugin.hpp>
+
+#include <atomic>
+#include <mutex>
+#include <optional>
+
+namespace gatehouse {
+
+/// One lane at work. Made, called and destroyed on the lane's thread.
+class LaneWorker {
+ public:
+  virtual ~LaneWorker() = default;
+  /// The complete set of this lane's listeners; those of an earlier call that are missing are to be let go.
+  virtual void listen(const std::vector<Listener>& listeners) = 0;
+  /// There is a newer policy generation: judge running flows again.
+  virtual void policy_changed() = 0;
+  /// No new clients; the host stops the lane at `deadline`, or when pending() of all lanes is 0.
+  virtual void drain(SteadyTime deadline) = 0;
+};
+
+/// What a worker is made from.
+struct LaneContext {
+  const Host& host;
+  gh_lane* lane;
+  LaneLoop& loop;
+  std::atomic<std::uint64_t>& pending;  ///< clients still served, for LaneWorker to count
+};
+
+/// Worker needs a constructor (const LaneContext&, std::shared_ptr<const Settings>) and
+/// `void configure(std::shared_ptr<const Settings>)` for changes at run time.
+/// Settings needs a constructor (const Options&) that throws std::invalid_argument, and
+/// `void check_change(const Settings& from) const` that throws NeedsRestart.
+template <class Worker, class Settings>
+class LanePlugin : public Plugin {
+ public:
+  explicit LanePlugin(Host host) : host_(std::move(host)) {}
+
+  void configure(const Options& options, bool check_only) override {
+    auto settings = std::make_shared<const Settings>(options);
+    if (!check_only) settings_ = std::move(settings);
+  }
+
+  void start(const std::vector<Listener>& listeners) override {
+    const std::scoped_lock lock(mutex_);
+    listeners_ = listeners;
+  }
+
+  void reconfigure(const Options& options) override {
+    auto settings = std::make_shared<const Settings>(options);
+    settings->check_change(*settings_);
+    const std::scoped_lock lock(mutex_);
+    settings_ = settings;
+    for (Seat* seat : seats_) seat->loop.post([seat, settings] { seat->worker->configure(settings); });
+  }
+
+  void listeners_changed(const std::vector<Listener>& listeners) override {
+    const std::scoped_lock lock(mutex_);
+    listeners_ = listeners;
+    for (Seat* seat : seats_)
+      seat->loop.post([seat, mine = of_lane(listeners, seat->lane)] { seat->worker->listen(mine); });
+  }
+
+  void run_lane(gh_lane* lane) override {
+    Seat seat(lane->index);
+    {
+      const LaneContext context{host_, lane, seat.loop, pending_};
+      std::unique_lock lock(mutex_);
+      if (stopped_) return;
+      const auto settings = settings_;
+      const auto mine = of_lane(listeners_, lane->index);
+      seats_.push_back(&seat);  // from here on calls of others wait in the loop
+      lock.unlock();
+      const Leave leave{*this, seat};
+      seat.worker.emplace(context, settings);
+      seat.worker->listen(mine);
+      seat.loop.run();
+      seat.worker.reset();
+    }
+  }
+
+  void wake(std::uint32_t lane, std::uint32_t reasons) override {
+    if ((reasons & GH_WAKE_POLICY) == 0) return;
+    const std::scoped_lock lock(mutex_);
+    for (Seat* seat : seats_)
+      if (seat->lane == lane) seat->loop.post([seat] { seat->worker->policy_changed(); });
+  }
+
+  void drain(SteadyTime deadline) override {
+    const std::scoped_lock lock(mutex_);
+    for (Seat* seat : seats_) seat->loop.post([seat, deadline] { seat->worker->drain(deadline); });
+  }
+
+  [[nodiscard]] std::uint64_t pending() override { return pending_.load(std::memory_order_relaxed); }
+
+  void stop() override {
+    const std::scoped_lock lock(mutex_);
+    stopped_ = true;
+    for (Seat* seat : seats_) seat->loop.stop();
+  }
+
+ private:
+  struct Seat {
+    explicit Seat(std::uint32_t index) : lane(index) {}
+    std::uint32_t lane;
+    LaneLoop loop;
+    std::optional<Worker> worker;
+  };
+  struct Leave {  // also when the lane ends by an exception
+    LanePlugin& plugin;
+    Seat& seat;
+    ~Leave() {
+      const std::scoped_lock lock(plugin.mutex_);
+      std::erase(plugin.seats_, &seat);
+    }
+  };
+
+  static std::vector<Listener> of_lane(const std::vector<Listener>& all, std::uint32_t lane) {
+    std::vector<Listener> out;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(out),
+                 [lane](const Listener& listener) { return listener.lane == lane; });
+    return out;
+  }
+
+  Host host_;
+  std::atomic<std::uint64_t> pending_{0};
+  std::mutex mutex_;  // guards what follows; never held while a packet is handled
+  std::shared_ptr<const Settings> settings_;
+  std::vector<Listener> listeners_;
+  std::vector<Seat*> seats_;
+  bool stopped_ = false;
+};
+
+}  // namespace gatehouse

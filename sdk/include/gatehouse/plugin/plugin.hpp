@@ -1,0 +1,168 @@
+// The plugin's side of the border: write one class over Plugin, and define
+//
+//   extern "C" [[gnu::visibility("default")]] const gh_manifest gatehouse_plugin =
+//       gatehouse::make_manifest<MyPlugin>({.id = "my-protocol", ...});
+//
+// Exceptions stop here: each becomes a status with its message. See lane_plugin.hpp for the usual shape.
+#pragma once
+
+#include <gatehouse/plugin/host.hpp>
+#include <gatehouse/plugin/options.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <stdexcept>
+
+namespace gatehouse {
+
+/// What reconfigure() throws when the change needs a restart.
+struct NeedsRestart : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// One configured instance. Thread tags as in abi.h; whatever throws, throws std::exception with a whole sentence.
+class Plugin {
+ public:
+  virtual ~Plugin() = default;
+  /// [control] With `check_only`, validates without any effect.
+  virtual void configure(const Options& options, bool check_only) = 0;
+  /// [control] All lanes' listeners; lanes begin to run afterwards.
+  virtual void start(const std::vector<Listener>& listeners) = 0;
+  /// [control] While lanes run. All or nothing.
+  virtual void reconfigure(const Options& options) = 0;
+  virtual void listeners_changed(const std::vector<Listener>& listeners) = 0;
+  /// [lane] Returns after stop().
+  virtual void run_lane(gh_lane* lane) = 0;
+  /// [any] These return at once; the lanes do the work.
+  virtual void wake(std::uint32_t lane, std::uint32_t reasons) = 0;
+  virtual void drain(SteadyTime deadline) = 0;
+  [[nodiscard]] virtual std::uint64_t pending() = 0;
+  virtual void stop() = 0;
+};
+
+/// Runs `call`, turns what it throws into a status, and leaves the message in `why` (which may be null).
+template <class Call>
+gh_status guarded(gh_message* why, Call&& call) noexcept {
+  const auto say = [why](std::string_view text) {
+    if (why != nullptr) why->size = text.copy(why->text, why->capacity);
+  };
+  try {
+    call();
+    return GH_OK;
+  } catch (const NeedsRestart& needs) {
+    say(needs.what());
+    return GH_E_UNSUPPORTED;
+  } catch (const std::invalid_argument& error) {
+    say(error.what());
+    return GH_E_INVALID;
+  } catch (const std::exception& error) {
+    say(error.what());
+    return GH_E_FAILED;
+  } catch (...) {
+    say("an exception of unknown type");
+    return GH_E_FAILED;
+  }
+}
+
+namespace border {
+
+inline Plugin& self(gh_instance* instance) noexcept { return *reinterpret_cast<Plugin*>(instance); }
+
+template <class Concrete>
+gh_status create(const gh_host* host, gh_bytes name, gh_instance** out, gh_message* why) noexcept {
+  return guarded(why, [&] {
+    std::unique_ptr<Plugin> plugin = std::make_unique<Concrete>(Host(host, from_border(name)));
+    *out = reinterpret_cast<gh_instance*>(plugin.release());
+  });
+}
+inline void destroy(gh_instance* instance) noexcept { delete &self(instance); }
+inline gh_status configure(gh_instance* instance, gh_bytes options, std::uint32_t flags, gh_message* why) noexcept {
+  return guarded(why,
+                 [&] { self(instance).configure(Options(from_border(options)), (flags & GH_CONFIGURE_CHECK) != 0); });
+}
+inline gh_status start(gh_instance* instance, const gh_listener* listeners, std::size_t count,
+                       gh_message* why) noexcept {
+  return guarded(why, [&] { self(instance).start(from_border(listeners, count)); });
+}
+inline gh_status reconfigure(gh_instance* instance, gh_bytes options, gh_message* why) noexcept {
+  return guarded(why, [&] { self(instance).reconfigure(Options(from_border(options))); });
+}
+inline gh_status listeners_changed(gh_instance* instance, const gh_listener* listeners, std::size_t count,
+                                   gh_message* why) noexcept {
+  return guarded(why, [&] { self(instance).listeners_changed(from_border(listeners, count)); });
+}
+inline gh_status run_lane(gh_instance* instance, gh_lane* lane, gh_message* why) noexcept {
+  return guarded(why, [&] { self(instance).run_lane(lane); });
+}
+inline void wake(gh_instance* instance, std::uint32_t lane, std::uint32_t reasons) noexcept {
+  guarded(nullptr, [&] { self(instance).wake(lane, reasons); });
+}
+inline void drain(gh_instance* instance, std::uint64_t deadline_ns) noexcept {
+  guarded(nullptr, [&] { self(instance).drain(SteadyTime(Nanoseconds(deadline_ns))); });
+}
+inline std::uint64_t pending(gh_instance* instance) noexcept {
+  std::uint64_t count = 0;
+  guarded(nullptr, [&] { count = self(instance).pending(); });
+  return count;
+}
+inline void stop(gh_instance* instance) noexcept {
+  guarded(nullptr, [&] { self(instance).stop(); });
+}
+
+/// What the class offers: `static const void* offer(std::string_view id)`, where it has one.
+template <class Concrete>
+const void* get(gh_instance*, const char* id) noexcept {
+  if constexpr (requires { Concrete::offer(std::string_view()); }) return Concrete::offer(id);
+  return nullptr;
+}
+
+template <class Concrete>
+inline constexpr gh_plugin_ops kOps = {.struct_size = sizeof(gh_plugin_ops),
+                                       .reserved = 0,
+                                       .create = create<Concrete>,
+                                       .destroy = destroy,
+                                       .configure = configure,
+                                       .start = start,
+                                       .reconfigure = reconfigure,
+                                       .listeners_changed = listeners_changed,
+                                       .run_lane = run_lane,
+                                       .wake = wake,
+                                       .drain = drain,
+                                       .pending = pending,
+                                       .stop = stop,
+                                       .get = get<Concrete>};
+
+}  // namespace border
+
+/// What an author says about a plugin; every pointer must live as long as the program.
+struct PluginFacts {
+  const char* id;
+  const char* version;
+  const char* summary;
+  const char* license = "Apache-2.0";
+  const char* options_schema = R"({"properties": {}})";
+  std::span<const gh_listener_role> roles;
+};
+
+template <class Concrete>
+constexpr gh_manifest make_manifest(const PluginFacts& facts) noexcept {
+  return {.magic = GH_MAGIC,
+          .struct_size = sizeof(gh_manifest),
+          .abi_major = GH_ABI_MAJOR,
+          .abi_minor = GH_ABI_MINOR,
+          .reserved = 0,
+          .id = facts.id,
+          .version = facts.version,
+          .summary = facts.summary,
+          .license = facts.license,
+          .build = __VERSION__,
+          .options_schema = facts.options_schema,
+          .requires_ids = kHostInterfaces,
+          .roles = facts.roles.data(),
+          .role_count = facts.roles.size(),
+          .ops = &border::kOps<Concrete>};
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,106 @@
+// A host for tests of plugins: every service in memory, policy as a function, and a runner that gives a plugin real
+// listeners and real lanes on loopback, without a gateway.
+#pragma once
+
+#include <gatehouse/abi.h>
+#include <gatehouse/base/address.hpp>
+#include <gatehouse/base/unique_fd.hpp>
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace gatehouse::testkit {
+
+/// What the fake policy is asked.
+struct FakeFlow {
+  Endpoint destination;
+  std::uint32_t transport = 0;
+  std::uint32_t flags = 0;
+  std::string domain;
+};
+
+/// Thread-safe, but for `judge` and `limits`, which are to be set before lanes run or under set_policy().
+class FakeHost {
+ public:
+  FakeHost();
+  ~FakeHost();
+  FakeHost(const FakeHost&) = delete;
+  FakeHost& operator=(const FakeHost&) = delete;
+
+  [[nodiscard]] const gh_host* table() const noexcept { return &host_; }
+
+  /// Replaces the policy and moves the generation; whoever runs lanes then wakes them (PluginRunner::policy_changed).
+  /// `judge` returns 0 to allow, or the GH_REASON_* of a denial. Everything is allowed at first.
+  void set_policy(std::function<std::uint16_t(const FakeFlow&)> judge);
+  /// The limits of every client; at first no rule says anything.
+  void set_limits(const gh_limits& limits);
+  /// Sum over the lanes of one series, such as `drops{cause="rate"}`; 0 when there is none.
+  [[nodiscard]] std::uint64_t metric(const std::string& series) const;
+  /// Lines of the log: "event key=value ...".
+  [[nodiscard]] std::vector<std::string> log_lines() const;
+  /// Policy clients and flows that are open now.
+  [[nodiscard]] std::int64_t open_clients() const noexcept { return clients_; }
+  [[nodiscard]] std::int64_t open_flows() const noexcept { return flows_; }
+
+ private:
+  struct Services;
+  friend struct Services;
+  struct Policy {
+    std::function<std::uint16_t(const FakeFlow&)> judge;
+    gh_limits limits{};
+  };
+  struct Series {
+    std::vector<std::unique_ptr<std::uint64_t[]>> lanes;
+  };
+  void publish(Policy policy);
+
+  mutable std::mutex mutex_;
+  gh_host host_{};
+  std::map<std::string, const void*> interfaces_;
+  std::unique_ptr<Services> services_;
+  std::int32_t level_ = GH_LOG_DEBUG;
+  std::uint64_t generation_ = 0;
+  std::deque<Policy> policies_;  // by generation - 1; kept, as lanes may still be on an older one
+  std::map<std::string, Series> series_;
+  std::map<std::string, std::string> values_;
+  std::vector<std::string> log_;
+  std::atomic<std::int64_t> clients_{0}, flows_{0};
+  std::atomic<std::uint64_t> sessions_{0};
+};
+
+/// Runs one instance of a plugin with listeners on 127.0.0.1 and one thread a lane. Stops it when it goes.
+class PluginRunner {
+ public:
+  /// @param transport  GH_TRANSPORT_TCP or GH_TRANSPORT_UDP: one listener of the role "listen"
+  /// Throws std::runtime_error with the plugin's sentence when it refuses its options.
+  PluginRunner(const gh_manifest& manifest, FakeHost& host, std::string_view options_json, unsigned lanes,
+               std::uint32_t transport);
+  ~PluginRunner();
+
+  [[nodiscard]] const Endpoint& address() const noexcept { return address_; }
+  [[nodiscard]] std::uint64_t pending() const;
+  void policy_changed();
+  /// 0, or the status and message of the plugin.
+  gh_status reconfigure(std::string_view options_json, std::string& why);
+  void drain();
+  /// Stops and joins. Throws std::runtime_error when a lane failed.
+  void stop();
+
+ private:
+  const gh_plugin_ops* ops_;
+  gh_instance* instance_ = nullptr;
+  Endpoint address_;
+  std::vector<UniqueFd> sockets_;
+  std::vector<gh_lane> lanes_;
+  std::vector<std::thread> threads_;
+  std::vector<std::string> failures_;
+};
+
+}  // namespace gatehouse::testkit

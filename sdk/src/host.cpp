@@ -1,0 +1,106 @@
+#include <gatehouse/plugin/host.hpp>
+
+#include <cstring>
+#include <stdexcept>
+
+namespace gatehouse {
+
+gh_endpoint to_border(const Endpoint& endpoint) noexcept {
+  gh_endpoint out{};
+  std::memcpy(out.bytes, endpoint.address.storage().data(), sizeof out.bytes);
+  out.scope = endpoint.scope;
+  out.port = endpoint.port;
+  out.family = static_cast<std::uint8_t>(endpoint.address.family());
+  return out;
+}
+
+Endpoint from_border(const gh_endpoint& endpoint) noexcept {
+  Endpoint out;
+  const Bytes bytes = std::as_bytes(std::span(endpoint.bytes));
+  if (endpoint.family == 4) out.address = IpAddress::v4(bytes.first(4));
+  if (endpoint.family == 6) out.address = IpAddress::v6(bytes);
+  out.port = endpoint.port;
+  out.scope = endpoint.scope;
+  return out;
+}
+
+std::vector<Listener> from_border(const gh_listener* listeners, std::size_t count) {
+  std::vector<Listener> out;
+  for (const gh_listener& in : std::span(listeners, count)) {
+    Listener listener;
+    listener.id = in.id;
+    listener.name = from_border(in.name);
+    listener.role = from_border(in.role);
+    listener.identity = from_border(in.identity);
+    listener.local = from_border(in.local);
+    listener.fd = in.fd;
+    listener.lane = in.lane;
+    listener.transport = in.transport;
+    out.push_back(std::move(listener));
+  }
+  return out;
+}
+
+void Log::write(std::int32_t level, std::string_view event, std::initializer_list<Field> fields) const {
+  if (!wants(level)) return;
+  std::vector<gh_log_field> out;
+  for (const auto& [key, value] : fields) out.push_back({to_border(key), to_border(value)});
+  table_->write(table_->context, level, to_border(event), out.data(), out.size());
+}
+
+template <class Table>
+const Table* Host::need(const gh_host* host, const char* id) {
+  const void* table = host->get(host->context, id);
+  if (table == nullptr) throw std::runtime_error("the host does not offer " + std::string(id));
+  return static_cast<const Table*>(table);
+}
+
+Host::Host(const gh_host* host, std::string_view name)
+    : name_(name),
+      log_(need<gh_log>(host, GH_LOG_ID)),
+      metrics_(need<gh_metrics>(host, GH_METRICS_ID)),
+      random_(need<gh_random>(host, GH_RANDOM_ID)),
+      policy_(need<gh_policy>(host, GH_POLICY_ID)),
+      identity_(need<gh_identity>(host, GH_IDENTITY_ID)),
+      sessions_(need<gh_sessions>(host, GH_SESSIONS_ID)),
+      values_(need<gh_values>(host, GH_VALUES_ID)),
+      fds_(need<gh_fds>(host, GH_FDS_ID)) {}
+
+void Host::random(MutableBytes out) const {
+  if (random_->fill(random_->context, reinterpret_cast<std::uint8_t*>(out.data()), out.size()) != GH_OK)
+    throw std::runtime_error("the system gives no random bytes");
+}
+
+std::uint64_t* Host::cells(gh_lane* lane, std::uint32_t kind, std::string_view name, std::string_view help,
+                           std::initializer_list<Log::Field> labels, const std::vector<std::uint64_t>& bounds) const {
+  std::vector<gh_metric_label> out;
+  for (const auto& [key, value] : labels) out.push_back({to_border(key), to_border(value)});
+  gh_metric metric{};
+  metric.struct_size = sizeof metric;
+  metric.kind = kind;
+  metric.name = to_border(name);
+  metric.help = to_border(help);
+  metric.labels = out.data();
+  metric.label_count = out.size();
+  metric.bounds = bounds.data();
+  metric.bound_count = bounds.size();
+  return metrics_->cells(metrics_->context, lane, &metric);
+}
+
+Counter Host::counter(gh_lane* lane, std::string_view name, std::string_view help,
+                      std::initializer_list<Log::Field> labels) const {
+  return Counter(cells(lane, GH_METRIC_COUNTER, name, help, labels, {}));
+}
+
+Counter Host::gauge(gh_lane* lane, std::string_view name, std::string_view help,
+                    std::initializer_list<Log::Field> labels) const {
+  return Counter(cells(lane, GH_METRIC_GAUGE, name, help, labels, {}));
+}
+
+Histogram Host::histogram(gh_lane* lane, std::string_view name, std::string_view help,
+                          std::vector<std::uint64_t> bounds, std::initializer_list<Log::Field> labels) const {
+  std::uint64_t* const cells_of_lane = cells(lane, GH_METRIC_HISTOGRAM, name, help, labels, bounds);
+  return {cells_of_lane, std::move(bounds)};
+}
+
+}  // namespace gatehouse

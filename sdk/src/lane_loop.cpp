@@ -1,0 +1,80 @@
+#include <gatehouse/async/lane_loop.hpp>
+
+#include <boost/system/system_error.hpp>
+
+#include <fcntl.h>
+
+namespace gatehouse {
+namespace {
+
+constexpr int kTurnsInARow = 32;  // then timers and calls from other threads have their chance
+
+}  // namespace
+
+LaneLoop::LaneLoop() : ready_(context_), clock_(context_), timers_(now_) {
+  UniqueFd copy(fcntl(poller_.fd(), F_DUPFD_CLOEXEC, 0));  // Asio closes what it is given
+  if (!copy) throw boost::system::system_error(last_system_error(), "watch the lane's sockets");
+  ready_.assign(copy.release());
+}
+
+void LaneLoop::on_turn(std::function<void()> before, std::function<void()> after) {
+  before_turn_ = std::move(before);
+  after_turn_ = std::move(after);
+}
+
+void LaneLoop::run() {
+  now_ = steady_now();
+  arm_timer();
+  wait_ready();
+  context_.run();
+}
+
+void LaneLoop::stop() { context_.stop(); }
+
+void LaneLoop::wait_ready() {
+  ready_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](const Error& error) {
+    if (!error) serve_ready();
+  });
+}
+
+void LaneLoop::serve_ready() {
+  for (int i = 0; i < kTurnsInARow; ++i) {
+    now_ = steady_now();
+    before_turn_();
+    const std::size_t delivered = poller_.turn();
+    after_turn_();
+    if (delivered == 0) break;
+    if (armed_ <= now_) break;
+  }
+  arm_timer();
+  wait_ready();
+}
+
+void LaneLoop::schedule(LaneTimer& timer, Nanoseconds after) {
+  timers_.schedule(timer, now_ + after);
+  if (timers_.next() < armed_) arm_timer();
+}
+
+void LaneLoop::cancel(LaneTimer& timer) noexcept { timer.cancel(); }
+
+void LaneLoop::arm_timer() {
+  const SteadyTime due = timers_.next();
+  if (due == armed_) return;
+  armed_ = due;
+  if (due == SteadyTime::max()) {
+    clock_.cancel();
+    return;
+  }
+  clock_.expires_at(due);
+  clock_.async_wait([this](const Error& error) {
+    if (!error) serve_timers();
+  });
+}
+
+void LaneLoop::serve_timers() {
+  armed_ = SteadyTime::max();
+  const auto fire = [this] { timers_.advance(now_, [](LaneTimer& timer) { timer.fire(); }); };
+  turn(fire);
+}
+
+}  // namespace gatehouse

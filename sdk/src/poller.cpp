@@ -1,0 +1,54 @@
+#include <gatehouse/async/poller.hpp>
+
+#include <boost/system/system_error.hpp>
+
+namespace gatehouse {
+namespace {
+
+epoll_event event_for(std::uint32_t events, Readiness& target) noexcept {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = &target;
+  return event;
+}
+
+}  // namespace
+
+Poller::Poller() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+  if (!epoll_) throw boost::system::system_error(last_system_error(), "epoll_create1");
+}
+
+Result<void> Poller::add(int fd, std::uint32_t events, Readiness& target) noexcept {
+  epoll_event event = event_for(events, target);
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return last_system_error();
+  return boost::system::in_place_value;
+}
+
+void Poller::modify(int fd, std::uint32_t events, Readiness& target) noexcept {
+  epoll_event event = event_for(events, target);
+  epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
+}
+
+void Poller::remove(int fd, Readiness& target) noexcept {
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  forget(target);
+}
+
+void Poller::forget(Readiness& target) noexcept {
+  for (std::size_t i = at_; i < count_; ++i)
+    if (events_[i].data.ptr == &target) events_[i].data.ptr = nullptr;
+}
+
+std::size_t Poller::turn() {
+  const int ready = epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), 0);
+  count_ = ready > 0 ? static_cast<std::size_t>(ready) : 0;
+  for (at_ = 0; at_ < count_;) {
+    const epoll_event& event = events_[at_++];
+    if (event.data.ptr != nullptr) static_cast<Readiness*>(event.data.ptr)->on_ready(event.events);
+  }
+  const std::size_t delivered = count_;
+  count_ = at_ = 0;
+  return delivered;
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,56 @@
+#include <gatehouse/net/stream_listener.hpp>
+
+#include <boost/system/system_error.hpp>
+
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace gatehouse {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kAcceptsPerTurn = 16;  // the rest stays readable, for this lane's next turn or for another lane
+
+}  // namespace
+
+StreamListener::StreamListener(LaneLoop& loop, int fd, OnStream on_stream, OnExhausted on_exhausted)
+    : loop_(loop), fd_(fd), on_stream_(std::move(on_stream)), on_exhausted_(std::move(on_exhausted)), pause_([this] {
+        watch();
+      }) {
+  watch();
+}
+
+StreamListener::~StreamListener() {
+  loop_.cancel(pause_);
+  if (watched_) loop_.poller().remove(fd_, *this);
+}
+
+void StreamListener::watch() {
+  const auto added = loop_.poller().add(fd_, EPOLLIN | EPOLLEXCLUSIVE, *this);
+  if (!added) throw boost::system::system_error(added.error(), "watch a listener");
+  watched_ = true;
+}
+
+void StreamListener::on_ready(std::uint32_t) {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    UniqueFd fd(accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (fd) {
+      on_stream_(Stream(std::move(fd)));
+      continue;
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      const Error error = last_system_error();
+      loop_.poller().remove(fd_, *this);
+      watched_ = false;
+      loop_.schedule(pause_, 50ms);
+      on_exhausted_(error);
+      return;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+    // Everything else (ECONNABORTED, EPERM by a firewall, ...) is the fate of that one connection: accept(2).
+  }
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,235 @@
+#include <gatehouse/testkit/fake_host.hpp>
+
+#include <gatehouse/plugin/host.hpp>
+
+#include <sys/random.h>
+
+#include <cstring>
+
+namespace gatehouse::testkit {
+namespace {
+
+FakeHost& self(void* context) noexcept { return *static_cast<FakeHost*>(context); }
+
+}  // namespace
+
+/// The tables, and the functions behind them.
+struct FakeHost::Services {
+  explicit Services(FakeHost& host);
+
+  static const void* get(void* context, const char* id) {
+    const auto found = self(context).interfaces_.find(id);
+    return found == self(context).interfaces_.end() ? nullptr : found->second;
+  }
+
+  static void write(void* context, std::int32_t, gh_bytes event, const gh_log_field* fields, std::size_t count) {
+    std::string line(from_border(event));
+    for (const gh_log_field& field : std::span(fields, count))
+      line += ' ' + std::string(from_border(field.key)) + '=' + std::string(from_border(field.value));
+    const std::scoped_lock lock(self(context).mutex_);
+    self(context).log_.push_back(std::move(line));
+  }
+
+  static std::uint64_t monotonic(void*) { return to_ns(steady_now()); }
+  static std::uint64_t realtime(void*) {
+    return static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch() /
+                                      std::chrono::nanoseconds(1));
+  }
+  static gh_status fill(void*, std::uint8_t* out, std::size_t size) {
+    return getrandom(out, size, 0) == static_cast<ssize_t>(size) ? GH_OK : GH_E_IO;
+  }
+
+  static std::uint64_t* cells(void* context, gh_lane* lane, const gh_metric* metric) {
+    std::string name(from_border(metric->name));
+    for (const gh_metric_label& label : std::span(metric->labels, metric->label_count))
+      name += (&label == metric->labels ? '{' : ',') + std::string(from_border(label.name)) + "=\"" +
+              std::string(from_border(label.value)) + '"';
+    if (metric->label_count != 0) name += '}';
+    const std::scoped_lock lock(self(context).mutex_);
+    auto& lanes = self(context).series_[name].lanes;
+    if (lanes.size() <= lane->index) lanes.resize(lane->index + 1);
+    if (!lanes[lane->index]) lanes[lane->index] = std::make_unique<std::uint64_t[]>(metric->bound_count + 2);
+    return lanes[lane->index].get();
+  }
+
+  struct Client {
+    std::uint64_t flows = 0;
+  };
+  static std::uint64_t newest(FakeHost& host) {
+    return std::atomic_ref(host.generation_).load(std::memory_order_acquire);
+  }
+  static const Policy& policy(FakeHost& host) {
+    const std::scoped_lock lock(host.mutex_);
+    return host.policies_.back();
+  }
+  static std::uint64_t refresh(void* context, gh_lane*) { return newest(self(context)); }
+  static gh_client* client_open(void* context, gh_lane*, const gh_client_facts*, gh_verdict*) {
+    ++self(context).clients_;
+    return reinterpret_cast<gh_client*>(new Client);
+  }
+  static void client_close(void* context, gh_lane*, gh_client* client) {
+    --self(context).clients_;
+    delete reinterpret_cast<Client*>(client);
+  }
+  static void limits(void* context, gh_lane*, gh_client*, gh_limits* out) { *out = policy(self(context)).limits; }
+  static void check(void* context, gh_lane*, gh_client*, const gh_flow* flow, gh_verdict* out) {
+    *out = {};
+    out->struct_size = sizeof *out;
+    out->generation = newest(self(context));
+    out->action = GH_ACTION_ALLOW;
+    const Policy& present = policy(self(context));
+    if (!present.judge) return;
+    out->reason = present.judge(
+        {from_border(flow->destination), flow->transport, flow->flags, std::string(from_border(flow->domain))});
+    if (out->reason != 0) out->action = GH_ACTION_DENY;
+  }
+  static void check_batch(void* context, gh_lane* lane, gh_client* client, const gh_flow* flows, gh_verdict* out,
+                          std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) check(context, lane, client, &flows[i], &out[i]);
+  }
+  static gh_status flow_open(void* context, gh_lane*, gh_client* client, const gh_flow*, std::uint64_t, gh_verdict*) {
+    ++self(context).flows_;
+    ++reinterpret_cast<Client*>(client)->flows;
+    return GH_OK;
+  }
+  static void flow_close(void* context, gh_lane*, gh_client* client) {
+    --self(context).flows_;
+    --reinterpret_cast<Client*>(client)->flows;
+  }
+  static std::uint64_t consume(void*, gh_lane*, gh_client*, std::uint32_t, std::uint64_t, std::uint64_t,
+                               std::uint64_t) {
+    return 0;
+  }
+
+  static gh_status resolve(void*, gh_lane*, std::uint32_t kind, gh_bytes value, char* out, std::size_t capacity,
+                           std::size_t* size) {
+    if (kind != GH_CREDENTIAL_UNIX) return GH_E_NOT_FOUND;
+    *size = ("unix:" + std::string(from_border(value))).copy(out, capacity);
+    return GH_OK;
+  }
+
+  static gh_status session_open(void* context, gh_lane*, gh_session* session, const gh_completion* durable) {
+    session->id = ++self(context).sessions_;
+    if (durable != nullptr) durable->done(durable->context, durable->token, GH_OK);
+    return GH_OK;
+  }
+  static gh_status session_update(void*, gh_lane*, const gh_session*, const gh_session_counters*) { return GH_OK; }
+  static gh_status session_close(void*, gh_lane*, std::uint64_t) { return GH_OK; }
+  static gh_status lease(void*, gh_lane*, const gh_lease*, const gh_completion* durable) {
+    if (durable != nullptr) durable->done(durable->context, durable->token, GH_OK);
+    return GH_OK;
+  }
+  static gh_status release(void*, gh_lane*, gh_bytes) { return GH_OK; }
+  static gh_status for_each(void*, void (*)(void*, const gh_session*, const gh_session_counters*),
+                            void (*)(void*, const gh_lease*), void*) {
+    return GH_OK;
+  }
+
+  static gh_status value_get(void* context, gh_bytes name, std::uint8_t* out, std::size_t capacity, std::size_t* size) {
+    const std::scoped_lock lock(self(context).mutex_);
+    const auto found = self(context).values_.find(std::string(from_border(name)));
+    if (found == self(context).values_.end()) return GH_E_NOT_FOUND;
+    *size = found->second.size();
+    if (*size <= capacity) std::memcpy(out, found->second.data(), *size);
+    return GH_OK;
+  }
+  static gh_status value_put(void* context, gh_bytes name, gh_bytes value, std::uint32_t,
+                             const gh_completion* durable) {
+    {
+      const std::scoped_lock lock(self(context).mutex_);
+      self(context).values_[std::string(from_border(name))] = from_border(value);
+    }
+    if (durable != nullptr) durable->done(durable->context, durable->token, GH_OK);
+    return GH_OK;
+  }
+  static gh_status fds_keep(void*, gh_bytes, const std::int32_t*, std::size_t) { return GH_OK; }
+  static gh_status fds_take(void*, gh_bytes, std::int32_t*, std::size_t) { return GH_E_NOT_FOUND; }
+
+  gh_log log;
+  gh_clock clock;
+  gh_random random;
+  gh_metrics metrics;
+  gh_policy policy_table;
+  gh_identity identity;
+  gh_sessions sessions;
+  gh_values values;
+  gh_fds fds;
+};
+
+FakeHost::Services::Services(FakeHost& host)
+    : log{sizeof log, 0, &host, &host.level_, write},
+      clock{sizeof clock, 0, &host, monotonic, realtime},
+      random{sizeof random, 0, &host, fill},
+      metrics{sizeof metrics, 0, &host, cells},
+      policy_table{sizeof policy_table,
+                   0,
+                   &host,
+                   &host.generation_,
+                   refresh,
+                   client_open,
+                   client_close,
+                   limits,
+                   check,
+                   check_batch,
+                   flow_open,
+                   flow_close,
+                   consume},
+      identity{sizeof identity, 0, &host, resolve},
+      sessions{sizeof sessions, 0, &host, session_open, session_update, session_close, lease, release, for_each},
+      values{sizeof values, 0, &host, value_get, value_put},
+      fds{sizeof fds, 0, &host, fds_keep, fds_take} {}
+
+FakeHost::FakeHost() : services_(std::make_unique<Services>(*this)) {
+  interfaces_ = {{GH_LOG_ID, &services_->log},
+                 {GH_CLOCK_ID, &services_->clock},
+                 {GH_RANDOM_ID, &services_->random},
+                 {GH_METRICS_ID, &services_->metrics},
+                 {GH_POLICY_ID, &services_->policy_table},
+                 {GH_IDENTITY_ID, &services_->identity},
+                 {GH_SESSIONS_ID, &services_->sessions},
+                 {GH_VALUES_ID, &services_->values},
+                 {GH_FDS_ID, &services_->fds}};
+  host_ = {sizeof host_, GH_ABI_MINOR, this, Services::get};
+  Policy first;
+  first.limits.struct_size = sizeof first.limits;
+  first.limits.concurrent_flows = first.limits.udp_idle_ns = first.limits.tcp_idle_ns = first.limits.session_idle_ns =
+      UINT64_MAX;
+  publish(std::move(first));
+}
+
+FakeHost::~FakeHost() = default;
+
+void FakeHost::publish(Policy policy) {
+  const std::scoped_lock lock(mutex_);
+  policies_.push_back(std::move(policy));
+  std::atomic_ref(generation_).store(policies_.size(), std::memory_order_release);
+}
+
+void FakeHost::set_policy(std::function<std::uint16_t(const FakeFlow&)> judge) {
+  Policy next = Services::policy(*this);
+  next.judge = std::move(judge);
+  publish(std::move(next));
+}
+
+void FakeHost::set_limits(const gh_limits& limits) {
+  Policy next = Services::policy(*this);
+  next.limits = limits;
+  publish(std::move(next));
+}
+
+std::uint64_t FakeHost::metric(const std::string& series) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = series_.find(series);
+  if (found == series_.end()) return 0;
+  std::uint64_t sum = 0;
+  for (const auto& cells : found->second.lanes)
+    if (cells) sum += std::atomic_ref(cells[0]).load(std::memory_order_relaxed);
+  return sum;
+}
+
+std::vector<std::string> FakeHost::log_lines() const {
+  const std::scoped_lock lock(mutex_);
+  return log_;
+}
+
+}  // namespace gatehouse::testkit
