@@ -4,6 +4,7 @@
 
 #include <gatehouse/base/endian.hpp>
 
+#include <cassert>
 #include <cstring>
 
 namespace gatehouse {
@@ -75,11 +76,11 @@ Result<std::size_t> skip_name(Bytes message, std::size_t at) noexcept {
 }
 
 /// Skips all records, which begin at `at`; notes an OPT record among the last `additional` ones.
-Errc read_records(DnsQuery& query, std::size_t at, std::size_t count, std::size_t additional) noexcept {
+Result<void> read_records(DnsQuery& query, std::size_t at, std::size_t count, std::size_t additional) noexcept {
   const Bytes message = query.message;
   for (; count > 0; --count) {
     const auto name_end = skip_name(message, at);
-    if (!name_end) return static_cast<Errc>(name_end.error().value());
+    if (!name_end) return name_end.error();
     const std::size_t data = *name_end + 10;
     if (data > message.size()) return Errc::truncated;
     if (count <= additional && number_at(message, *name_end) == kOptType) {
@@ -90,7 +91,7 @@ Errc read_records(DnsQuery& query, std::size_t at, std::size_t count, std::size_
     at = data + number_at(message, data - 2);
     if (at > message.size()) return Errc::truncated;
   }
-  return Errc{};
+  return {};
 }
 
 }  // namespace
@@ -116,7 +117,7 @@ Result<DnsQuery> read_dns_query(Bytes message) noexcept {
 
   const std::size_t additional = number_at(message, 10);
   const std::size_t records = std::size_t{number_at(message, 6)} + number_at(message, 8) + additional;
-  if (const Errc error = read_records(query, at, records, additional); error != Errc{}) return error;
+  if (const auto read = read_records(query, at, records, additional); !read) return read.error();
   return query;
 }
 

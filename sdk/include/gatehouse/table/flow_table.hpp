@@ -6,7 +6,6 @@
 #include <boost/container_hash/hash.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 
-#include <functional>
 #include <utility>
 
 namespace gatehouse {

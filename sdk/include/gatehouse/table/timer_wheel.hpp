@@ -4,6 +4,7 @@
 
 #include <gatehouse/base/clock.hpp>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cassert>

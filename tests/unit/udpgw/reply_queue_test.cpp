@@ -1,0 +1,135 @@
+#include "plugins/udpgw/reply_queue.hpp"
+
+#include <gatehouse/testkit/hex.hpp>
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace gatehouse::udpgw {
+namespace {
+
+constexpr std::size_t kCapacity = 128 * 1024;
+
+class ReplyQueueTest : public testing::Test {
+ protected:
+  /// Queues a frame of `payload` bytes, each of them `fill`. False if it was not admitted.
+  bool push(std::uint16_t conid, std::size_t payload, QueueShare& share, int fill = 0) {
+    const MutableBytes room = queue.room();
+    if (room.size() < kLargestFrame) return false;
+    const std::size_t header = write_header(room, conid, testkit::hex("7f0000010035"), payload);
+    std::fill_n(room.begin() + static_cast<std::ptrdiff_t>(header), payload, static_cast<std::byte>(fill));
+    if (!queue.admits(header + payload, share)) return false;
+    queue.push(header + payload, share);
+    return true;
+  }
+  void sent(std::size_t bytes) {
+    queue.sent(bytes, [this](std::uint16_t conid, std::size_t size) { left[conid] += size; });
+  }
+  std::vector<std::uint16_t> conids() const {
+    std::vector<std::uint16_t> out;
+    for (Bytes rest = queue.unsent(); !rest.empty();) {
+      const Decoded frame = decode(rest);
+      out.push_back(frame.frame.conid);
+      rest = rest.subspan(frame.size);
+    }
+    return out;
+  }
+
+  BlockPool pool;
+  ReplyQueue queue{pool, kCapacity};
+  std::map<std::uint16_t, std::size_t> left;
+};
+
+TEST_F(ReplyQueueTest, GivesBackFramesInOrder) {
+  QueueShare a, b;
+  EXPECT_TRUE(push(1, 10, a));
+  EXPECT_TRUE(push(2, 0, b));
+  EXPECT_TRUE(push(1, 100, a));
+  EXPECT_EQ(conids(), (std::vector<std::uint16_t>{1, 2, 1}));
+  EXPECT_EQ(queue.unsent().size(), 110 + 3 * kOverheadV4);
+}
+
+TEST_F(ReplyQueueTest, RunningEmptyClearsEveryShare) {
+  QueueShare a;
+  push(1, 1000, a);
+  EXPECT_EQ(queue.bytes_of(a), 1000 + kOverheadV4);
+  sent(queue.unsent().size());
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.bytes_of(a), 0u);
+}
+
+TEST_F(ReplyQueueTest, ReportsFramesThatLeftWhole) {
+  QueueShare a;
+  for (int i = 0; i < 3; ++i) push(7, 100, a);
+  const std::size_t frame = 100 + kOverheadV4;
+  sent(frame - 1);
+  EXPECT_EQ(left[7], 0u);
+  sent(1);
+  EXPECT_EQ(left[7], frame);
+  sent(frame / 2);
+  EXPECT_EQ(left[7], frame);
+}
+
+TEST_F(ReplyQueueTest, OneFloodGetsHalfAndLeavesRoomForOthers) {
+  QueueShare flood, quiet;
+  std::size_t pushed = 0;
+  while (push(1, 1000, flood)) ++pushed;
+  EXPECT_NEAR(static_cast<double>(pushed * (1000 + kOverheadV4)), kCapacity / 2.0, 2000);
+  EXPECT_TRUE(push(2, 1000, quiet));
+  EXPECT_LE(queue.unsent().size(), kCapacity);
+}
+
+TEST_F(ReplyQueueTest, TwoFloodsGetAThirdEach) {
+  QueueShare a, b;
+  for (bool more = true; more;) {
+    more = push(1, 1000, a);
+    more = push(2, 1000, b) || more;
+  }
+  EXPECT_NEAR(queue.bytes_of(a), kCapacity / 3.0, 3000);
+  EXPECT_NEAR(queue.bytes_of(b), kCapacity / 3.0, 3000);
+}
+
+TEST_F(ReplyQueueTest, DropsOnlyWholeFramesOfOneConid) {
+  QueueShare a, b;
+  push(1, 50, a);
+  push(2, 60, b);
+  push(1, 70, a);
+  push(2, 80, b);
+  sent(5);  // of the first
+  EXPECT_EQ(queue.drop(1), 1u);
+  EXPECT_EQ(queue.unsent().size(), 50 + 60 + 80 + 3 * kOverheadV4 - 5);
+  sent(50 + kOverheadV4 - 5);
+  EXPECT_EQ(conids(), (std::vector<std::uint16_t>{2, 2}));
+  EXPECT_EQ(queue.drop(2), 2u);
+  EXPECT_TRUE(queue.empty());
+}
+
+TEST_F(ReplyQueueTest, KeepsTheBytesWhenItMovesThemToTheFront) {
+  QueueShare share;
+  std::size_t next_in = 0, next_out = 0;
+  for (int round = 0; round < 400; ++round) {
+    while (push(static_cast<std::uint16_t>(next_in), 900, share, static_cast<int>(next_in & 0xff))) ++next_in;
+    const std::size_t part = std::min<std::size_t>(queue.unsent().size(), 10 * (900 + kOverheadV4));
+    for (Bytes rest = queue.unsent().first(part); !rest.empty();) {
+      const Decoded frame = decode(rest);
+      ASSERT_EQ(frame.frame.conid, static_cast<std::uint16_t>(next_out));
+      ASSERT_EQ(frame.frame.payload.back(), static_cast<std::byte>(next_out & 0xff));
+      ++next_out;
+      rest = rest.subspan(frame.size);
+    }
+    queue.sent(part, [&](std::uint16_t, std::size_t size) { queue.reduce(share, size); });
+  }
+  EXPECT_GT(next_out, 3000u);
+}
+
+TEST_F(ReplyQueueTest, LargestFrameAlwaysFitsIntoAnEmptyQueue) {
+  QueueShare share;
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(push(1, 65507, share));
+    sent(queue.unsent().size());
+  }
+}
+
+}  // namespace
+}  // namespace gatehouse::udpgw
