@@ -164,7 +164,7 @@ class BadInput(GatewayTest):
         self.refused("auth", plugins={"udpgw": {"listen": [{"address": "127.0.0.1:7300", "auth": "token"}]}})
 
     def test_datagram_address_for_a_stream_plugin(self):
-        self.refused("udp:127.0.0.1:7300", plugins={"udpgw": {"listen": ["udp:127.0.0.1:7300"]}})
+        self.refused("datagram", plugins={"udpgw": {"listen": ["udp:127.0.0.1:7300"]}})
 
     def test_wrong_use(self):
         for words in (["run", "--nonsense"], ["nonsense"], ["plugin"], ["probe", "udpgw"]):

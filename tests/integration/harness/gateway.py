@@ -68,7 +68,7 @@ class Gateway:
         deadline = time.monotonic() + 15 * SLOW
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise RuntimeError(f"the gateway ended with {self.process.returncode}:\n{self.text()}")
+                raise RuntimeError(f"the gateway ended with {self.wait()}:\n{self.text()}")
             if self.http("/readyz")[0] == ready:
                 return self
             time.sleep(0.02)
