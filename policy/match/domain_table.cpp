@@ -58,6 +58,7 @@ void DomainTable::add(std::string_view domain, DomainDecision decision) {
 }
 
 const DomainTable::Node* DomainTable::node(const NameSuffixes& name, std::size_t i) const noexcept {
+  if (nodes_.empty()) return nullptr;
   const auto found = nodes_.find(Probe{name.hash(i), name.text(i)});
   return found == nodes_.end() ? nullptr : &found->second;
 }

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Installs what Gatehouse is built and tested with, on Debian 12 and Ubuntu 24.04. Does nothing, and needs neither
+# the network nor root, when all of it is there.
+set -euo pipefail
+
+packages=(g++ cmake ninja-build ccache
+  libspdlog-dev libsqlite3-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libssl-dev libsodium-dev
+  libgtest-dev libgmock-dev libbenchmark-dev clang libclang-rt-dev clang-format
+  python3 sqlite3 iproute2 dnsmasq-base nftables procps util-linux)
+
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+# Boost 1.81 or newer. Never the unversioned package: on Debian 12 it is 1.74 and would remove 1.81.
+boost_names() { printf 'libboost1.%s-dev\n' $(seq 81 99); }
+boost_installed() { local name; for name in $(boost_names); do installed "$name" && return 0; done; return 1; }
+boost_offered() {
+  local name
+  for name in $(boost_names); do
+    if apt-cache show "$name" >/dev/null 2>&1; then echo "$name"; return 0; fi
+  done
+  echo "scripts/deps.sh: this system's packages have no Boost 1.81 or newer; Debian 12 and Ubuntu 24.04 do." >&2
+  return 1
+}
+
+if ! command -v dpkg-query >/dev/null; then
+  echo "scripts/deps.sh: this is not a Debian or Ubuntu system; install the packages named in this file by hand." >&2
+  exit 1
+fi
+
+missing=()
+for package in "${packages[@]}"; do installed "$package" || missing+=("$package"); done
+boost_installed || missing+=(boost)
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  if ! command -v sudo >/dev/null; then
+    echo "scripts/deps.sh: run it as root, or install sudo: it has to install ${missing[*]}." >&2
+    exit 1
+  fi
+  as_root=(sudo)
+fi
+
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@"; }
+
+echo "scripts/deps.sh: installing ${missing[*]}"
+apt update
+for index in "${!missing[@]}"; do
+  [ "${missing[index]}" != boost ] || missing[index]=$(boost_offered)
+done
+apt install -y --no-install-recommends "${missing[@]}" >/dev/null

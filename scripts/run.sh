@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Installs, builds and starts Gatehouse in the foreground with every frontend that exists; all it writes is under
+# build/run/. Arguments go to `gatehouse run`: scripts/run.sh --set 'plugin.udpgw.options.dns_resolvers=["9.9.9.9"]'
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/deps.sh
+cmake --preset release >/dev/null
+cmake --build --preset release
+
+run=$PWD/build/run
+plugins=$PWD/build/release/plugins
+umask 022
+mkdir -p "$run/state" "$run/runtime"
+rm -f "$run"/state/policy.db*
+
+# A frontend gets its addresses here, once; what is not built is left out.
+frontend() {
+  [ -f "$plugins/$1.so" ] || return 0
+  printf '\n[plugin.%s]\nenabled = true\n' "$1"
+  printf '%s\n' "${@:2}"
+}
+
+{
+  echo "# Written by scripts/run.sh at each start; change it with --set, or copy it."
+  printf '[gateway]\nstate_dir = "%s"\nruntime_dir = "%s"\nplugin_dirs = ["%s"]\n' "$run/state" "$run/runtime" "$plugins"
+  frontend udpgw "listen = [\"127.0.0.1:7300\", \"unix:$run/runtime/udpgw.sock\"]"
+  frontend echo 'listen = ["127.0.0.1:7007", "udp:127.0.0.1:7007"]'
+} >"$run/gatehouse.toml"
+
+cat <<TEXT
+
+Gatehouse starts in the foreground (Ctrl-C stops it). In a second shell, from $PWD:
+
+  build/release/bin/gatehouse probe udpgw 127.0.0.1:7300 --dns example.com
+  build/release/bin/gatehouse status --config build/run/gatehouse.toml
+  sqlite3 build/run/state/policy.db "INSERT INTO domain_rules (domain) VALUES ('example.com')"
+  build/release/bin/gatehouse policy explain --config build/run/gatehouse.toml --plugin udpgw udp 9.9.9.9:53 --domain example.com
+
+TEXT
+exec build/release/bin/gatehouse run --config "$run/gatehouse.toml" "$@"

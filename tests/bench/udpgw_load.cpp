@@ -1,0 +1,321 @@
+// Load for a udpgw server: the client and the internet side in one thread, so that one processor is enough for both.
+//
+//   echo   closed loop: one frame under way on every forward; round trips, latency
+//   down   the internet side floods one forward as fast as it can
+//   up     the client floods one forward as fast as TCP takes it
+//   open   opens every forward, then visits each until it has had --visits round trips; memory per forward
+//
+// With --server-pid the server's processor time and memory are read from /proc. One JSON object on stdout; exit 1 when
+// a reply was not what it should be or the server closed a stream. IPv4 loopback only.
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "tests/bench/client_stream.hpp"
+#include "tests/bench/far_end.hpp"
+
+namespace {
+
+using gatehouse::bench::ClientForward;
+using gatehouse::bench::ClientStream;
+using gatehouse::bench::FarEnd;
+
+struct Options {
+  std::string mode = "echo";
+  int port = 7300, server_pid = 0, cpu = -1;
+  std::size_t streams = 1, forwards = 1, size = 512, in_flight = 256;
+  std::uint32_t visits = 10;
+  double seconds = 3, warmup = 0.5;
+};
+
+constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr const char* kUsage =
+    "usage: udpgw_load [--mode echo|down|up|open] [--port P] [--streams N] [--forwards N (each stream)] [--size "
+    "BYTES]\n"
+    "                  [--seconds S] [--warmup S] [--visits N] [--in-flight N] [--server-pid PID] [--cpu N]";
+
+std::uint64_t now_ns() {
+  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1));
+}
+
+/// Processor time of all threads of a process; 0 without a process.
+std::uint64_t processor_ns(int pid) {
+  const std::string folder = "/proc/" + std::to_string(pid) + "/task";
+  std::uint64_t total = 0;
+  DIR* tasks = pid > 0 ? opendir(folder.c_str()) : nullptr;
+  if (tasks == nullptr) return 0;
+  while (const dirent* task = readdir(tasks)) {
+    if (task->d_name[0] == '.') continue;
+    std::uint64_t one = 0;
+    if (std::ifstream(folder + "/" + task->d_name + "/schedstat") >> one) total += one;
+  }
+  closedir(tasks);
+  return total;
+}
+
+std::uint64_t resident_bytes(int pid) {
+  std::uint64_t size = 0, resident = 0;
+  std::ifstream("/proc/" + std::to_string(pid) + "/statm") >> size >> resident;
+  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+class Load {
+ public:
+  explicit Load(const Options& options)
+      : options_(options), far_end_(options.mode == "up" ? FarEnd::Mode::count : FarEnd::Mode::echo) {
+    sockaddr_in server{};
+    server.sin_family = AF_INET;
+    server.sin_port = htons(static_cast<std::uint16_t>(options.port));
+    server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    epoll_ = epoll_create1(EPOLL_CLOEXEC);
+    for (std::size_t i = 0; i < options.streams; ++i) {
+      streams_.push_back(std::make_unique<ClientStream>(server, far_end_.address(), options.forwards, options.size));
+      watch(streams_.back()->fd(), streams_.back().get());
+    }
+    watch(far_end_.fd(), nullptr);
+  }
+  ~Load() { close(epoll_); }
+  Load(const Load&) = delete;
+  Load& operator=(const Load&) = delete;
+
+  int run() {
+    const std::uint64_t connected = resident_bytes(options_.server_pid);
+    if (options_.mode == "echo") echo();
+    if (options_.mode == "down") down();
+    if (options_.mode == "up") up();
+    if (options_.mode == "open") open(connected);
+    std::uint64_t bad = 0;
+    for (const auto& stream : streams_) bad += stream->bad();
+    std::printf("\"bad\":%llu,\"closed_streams\":%llu}\n", static_cast<unsigned long long>(bad),
+                static_cast<unsigned long long>(closed_));
+    return bad != 0 || closed_ != 0 ? 1 : 0;
+  }
+
+ private:
+  void watch(int fd, void* owner) const {
+    epoll_event event{EPOLLIN, {.ptr = owner}};
+    epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+  }
+
+  /// One turn of the loop: both sides do what they can; `on_reply(stream, forward)` sees each reply.
+  template <class OnReply>
+  void turn(int wait_ms, bool verify, OnReply on_reply) {
+    epoll_event events[64];
+    const int n = epoll_wait(epoll_, events, 64, wait_ms);
+    for (int i = 0; i < n; ++i) {
+      auto* stream = static_cast<ClientStream*>(events[i].data.ptr);
+      if (stream == nullptr) {
+        while (far_end_.turn() == 64) continue;
+      } else if (!stream->read(verify, [&](std::size_t forward) { on_reply(*stream, forward); }) || !stream->flush()) {
+        epoll_ctl(epoll_, EPOLL_CTL_DEL, stream->fd(), nullptr);
+        ++closed_;
+      }
+    }
+  }
+
+  /// Measures `count()` over the asked time, with `work(measuring)` as the loop's body.
+  template <class Work, class Count>
+  void measure(Work work, Count count) {
+    const std::uint64_t begin = now_ns() + static_cast<std::uint64_t>(options_.warmup * 1e9);
+    while (now_ns() < begin) work(false);
+    const std::uint64_t start = now_ns(), first = count(), cpu = processor_ns(options_.server_pid);
+    const std::uint64_t end = start + static_cast<std::uint64_t>(options_.seconds * 1e9);
+    while (now_ns() < end && closed_ == 0) work(true);
+    const double seconds = static_cast<double>(now_ns() - start) / 1e9;
+    const auto done = static_cast<double>(count() - first);
+    const auto used = static_cast<double>(processor_ns(options_.server_pid) - cpu);
+    std::printf("{\"mode\":\"%s\",\"streams\":%zu,\"forwards\":%zu,\"size\":%zu,\"seconds\":%.3f,",
+                options_.mode.c_str(), options_.streams, options_.streams * options_.forwards, options_.size, seconds);
+    std::printf("\"per_second\":%.0f,\"server_cpu_us_each\":%.3f,\"server_cpu_share\":%.3f,", done / seconds,
+                done > 0 ? used / 1e3 / done : 0.0, used / 1e9 / seconds);
+  }
+
+  void echo() {
+    std::uint64_t answered = 0, lost = 0, next_look = 0;
+    std::vector<std::uint32_t> latencies;
+    for (auto& stream : streams_) {
+      for (std::size_t i = 0; i < options_.forwards; ++i) stream->put(i, now_ns());
+      stream->flush();
+    }
+    measure(
+        [&](bool measuring) {
+          turn(10, true, [&](ClientStream& stream, std::size_t forward) {
+            const std::uint64_t now = now_ns();
+            const std::uint64_t taken = now - stream.forwards()[forward].sent_ns;
+            if (measuring) latencies.push_back(static_cast<std::uint32_t>(std::min<std::uint64_t>(taken, UINT32_MAX)));
+            ++answered;
+            stream.put(forward, now);
+          });
+          if (now_ns() > next_look) {
+            next_look = now_ns() + kSecond / 4;
+            lost += resend();
+          }
+        },
+        [&] { return answered; });
+    std::sort(latencies.begin(), latencies.end());
+    const auto quantile = [&](double q) {
+      return latencies.empty() ? 0.0 : latencies[static_cast<std::size_t>(q * double(latencies.size() - 1))] / 1e3;
+    };
+    std::printf("\"lost\":%llu,\"latency_us\":{\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f},",
+                static_cast<unsigned long long>(lost), quantile(0.5), quantile(0.99), quantile(0.999));
+  }
+
+  /// Sends again on every forward that has waited a second: its datagram is lost. Returns how many there were.
+  std::uint64_t resend() {
+    std::uint64_t lost = 0;
+    const std::uint64_t now = now_ns();
+    for (auto& stream : streams_) {
+      for (std::size_t i = 0; i < options_.forwards; ++i) {
+        if (now - stream->forwards()[i].sent_ns < kSecond) continue;
+        ++lost;
+        stream->put(i, now);
+      }
+      stream->flush();
+    }
+    return lost;
+  }
+
+  void down() {
+    std::uint64_t got = 0;
+    const auto count = [&](ClientStream&, std::size_t) { ++got; };
+    streams_[0]->put(0, now_ns());
+    streams_[0]->flush();
+    while (got == 0 && closed_ == 0) turn(10, false, count);
+    measure(
+        [&](bool) {
+          far_end_.flood(options_.size);
+          turn(0, false, count);
+        },
+        [&] { return got; });
+    std::printf("\"offered\":%llu,", static_cast<unsigned long long>(far_end_.sent()));
+  }
+
+  void up() {
+    std::uint64_t put = 0;
+    const auto nothing = [](ClientStream&, std::size_t) {};
+    measure(
+        [&](bool) {
+          for (; streams_[0]->unsent() < 128 * 1024; ++put) streams_[0]->put(0, 0);
+          if (!streams_[0]->flush()) ++closed_;
+          turn(0, false, nothing);
+          while (far_end_.turn() == 64) continue;
+        },
+        [&] { return far_end_.received(); });
+    for (std::uint64_t seen = ~0ull; seen != far_end_.received();) {  // what is under way arrives
+      seen = far_end_.received();
+      for (int i = 0; i < 20; ++i) {
+        streams_[0]->flush();
+        turn(10, false, nothing);
+      }
+    }
+    const double lost = 1.0 - static_cast<double>(far_end_.received()) / static_cast<double>(put);
+    std::printf("\"sent\":%llu,\"loss\":%.6f,", static_cast<unsigned long long>(put), std::max(0.0, lost));
+  }
+
+  void open(std::uint64_t connected) {
+    const std::size_t all = options_.streams * options_.forwards;
+    const std::uint64_t start = now_ns();
+    std::uint64_t answered = 0, asked = 0, lost = 0, progress = start;
+    const std::uint64_t goal = static_cast<std::uint64_t>(all) * options_.visits;
+    while (answered + lost < goal && closed_ == 0) {
+      while (asked < goal && asked - answered - lost < options_.in_flight) {
+        ClientStream& stream = *streams_[asked % options_.streams];
+        stream.put((asked / options_.streams) % options_.forwards, now_ns());
+        ++asked;
+      }
+      for (auto& stream : streams_) stream->flush();
+      turn(10, true, [&](ClientStream&, std::size_t) {
+        ++answered;
+        progress = now_ns();
+      });
+      if (now_ns() - progress > kSecond) {
+        lost = asked - answered;
+        progress = now_ns();
+      }
+    }
+    const double seconds = static_cast<double>(now_ns() - start) / 1e9;
+    const auto grown = static_cast<double>(resident_bytes(options_.server_pid)) - static_cast<double>(connected);
+    std::printf("{\"mode\":\"open\",\"streams\":%zu,\"forwards\":%zu,\"size\":%zu,\"visits\":%u,\"seconds\":%.3f,",
+                options_.streams, all, options_.size, options_.visits, seconds);
+    std::printf("\"answered\":%llu,\"lost\":%llu,\"rss_before\":%llu,\"rss_bytes_per_forward\":%.0f,",
+                static_cast<unsigned long long>(answered), static_cast<unsigned long long>(lost),
+                static_cast<unsigned long long>(connected), grown / static_cast<double>(all));
+  }
+
+  Options options_;
+  FarEnd far_end_;
+  std::vector<std::unique_ptr<ClientStream>> streams_;
+  int epoll_ = -1;
+  std::uint64_t closed_ = 0;
+};
+
+Options parse(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; i += 2) {
+    const std::string name = argv[i];
+    if (i + 1 >= argc) throw std::invalid_argument(kUsage);
+    const char* value = argv[i + 1];
+    const auto number = static_cast<std::size_t>(std::strtoul(value, nullptr, 10));
+    if (name == "--mode")
+      options.mode = value;
+    else if (name == "--port")
+      options.port = std::atoi(value);
+    else if (name == "--streams")
+      options.streams = number;
+    else if (name == "--forwards")
+      options.forwards = number;
+    else if (name == "--size")
+      options.size = number;
+    else if (name == "--in-flight")
+      options.in_flight = number;
+    else if (name == "--visits")
+      options.visits = static_cast<std::uint32_t>(number);
+    else if (name == "--seconds")
+      options.seconds = std::atof(value);
+    else if (name == "--warmup")
+      options.warmup = std::atof(value);
+    else if (name == "--server-pid")
+      options.server_pid = std::atoi(value);
+    else if (name == "--cpu")
+      options.cpu = std::atoi(value);
+    else
+      throw std::invalid_argument(kUsage);
+  }
+  if (options.size < 8 || options.size > 2000) throw std::invalid_argument("--size is 8 to 2000");
+  return options;
+}
+
+void pin(int cpu) {
+  if (cpu < 0) return;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  sched_setaffinity(0, sizeof set, &set);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const Options options = parse(argc, argv);
+    pin(options.cpu);
+    return Load(options).run();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "udpgw_load: %s\n", error.what());
+    return 2;
+  }
+}

@@ -1,0 +1,87 @@
+"""A test case with the usual topology, and the way a test file runs.
+
+      client                        gateway                              internet
+    10.77.0.2/24  ------------  10.77.0.1/24
+    fd77::2/64                  fd77::1/64
+                                93.184.0.1/24  ------------  93.184.0.10, .11 (echo), .53, .54 (DNS) /24
+                                2a00:a::1/64                 2a00:a::10, ::11, ::53, ::54 /64
+
+The internet's addresses look public, since the default policy denies private and documentation ranges; they exist
+in the test's own namespaces only.
+"""
+
+import signal
+import sys
+import time
+import unittest
+
+from . import net as namespaces
+from .gateway import SLOW, Gateway
+from .net import Net
+
+CLIENT = ("10.77.0.2", "fd77::2")
+GATEWAY = ("10.77.0.1", "fd77::1")
+INTERNET = ("93.184.0.10", "2a00:a::10")
+
+
+class GatewayTest(unittest.TestCase):
+    """Every test of a class shares the topology; a test starts the gateways that it wants."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.net = Net()
+        cls.addClassCleanup(cls.net.close)
+        for name in ("client", "gateway", "internet"):
+            cls.net.namespace(name)
+        cls.net.link("client", ["10.77.0.2/24", "fd77::2/64"], "gateway", ["10.77.0.1/24", "fd77::1/64"])
+        cls.net.link("gateway", ["93.184.0.1/24", "2a00:a::1/64"], "internet",
+                     ["93.184.0.10/24", "93.184.0.11/24", "93.184.0.53/24", "93.184.0.54/24", "2a00:a::10/64",
+                      "2a00:a::11/64", "2a00:a::53/64", "2a00:a::54/64"])
+
+    def gateway(self, policy=None, ready=200, start=True, plugins=None, nofile=None, extra="", **udpgw):
+        """A running gateway that is stopped, and held to a clean end, after the test.
+
+        `policy(db)` edits policy.db before the start. Keyword arguments are keys of [plugin.udpgw]: `options={...}`.
+        """
+        if plugins is None:
+            plugins = {"udpgw": {"listen": ["127.0.0.1:7300"], **udpgw}}
+        gateway = Gateway(self.net, "gateway", plugins, nofile=nofile, extra=extra)
+        self.addCleanup(self._report, gateway)
+        self.addCleanup(gateway.stop)
+        if policy:
+            policy(gateway.init_policy())
+        return gateway.start(ready) if start else gateway
+
+    def _report(self, gateway):
+        if self._outcome.result and any(test is self for test, _ in
+                                        self._outcome.result.failures + self._outcome.result.errors):
+            print(f"--- {self.id()}: the gateway's log, last lines\n{''.join(gateway.log[-60:])}", file=sys.stderr)
+
+    def client(self, gateway, **where):
+        """A udpgw stream that is closed after the test."""
+        stream = gateway.udpgw(**where)
+        self.addCleanup(stream.close)
+        return stream
+
+    def assert_soon(self, condition, what, timeout=5.0):
+        self.assertTrue(eventually(condition, timeout), f"not within {timeout} s: {what}")
+
+
+def eventually(condition, timeout=5.0, pause=0.02):
+    """Asks until the condition holds; its last value."""
+    deadline = time.monotonic() + timeout * SLOW
+    while not (value := condition()) and time.monotonic() < deadline:
+        time.sleep(pause)
+    return value
+
+
+def main():
+    """Runs the test file: inside namespaces, with SIGTERM as an ordinary exit, 77 when every test was skipped."""
+    namespaces.enter()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+    program = unittest.main(module="__main__", exit=False, verbosity=2, failfast=False)
+    result = program.result
+    if not result.wasSuccessful():
+        sys.exit(1)
+    if result.skipped and len(result.skipped) == result.testsRun:
+        namespaces.skip("; ".join(sorted({reason for _, reason in result.skipped})))

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""The echo plugin: the border's second user, stream and datagram."""
+
+import socket
+import threading
+
+from harness import GATEWAY, GatewayTest, main
+from harness.net import family_of
+
+SECOND = ("10.77.0.9", "fd77::9")  # the gateway's other addresses
+
+
+class Echo(GatewayTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.net.address("gateway", "to_client", SECOND[0] + "/24")
+        cls.net.address("gateway", "to_client", SECOND[1] + "/64")
+
+    def run_echo(self, **table):
+        return self.gateway(plugins={"echo": {"listen": ["udp:0.0.0.0:7007", "udp:[::]:7007", "127.0.0.1:7007"], **table}})
+
+    def datagram_client(self, host, port=7007):
+        one = self.net.socket("client", family_of(host), socket.SOCK_DGRAM)
+        self.addCleanup(one.close)
+        one.settimeout(3)
+        one.connect((host, port))
+        return one
+
+    def test_wildcard_answers_from_the_address_that_was_asked(self):
+        """Connected clients hear only the address that they asked: a host with two addresses per family."""
+        self.run_echo()
+        for host in (*GATEWAY, *SECOND):
+            asker = self.datagram_client(host)
+            for number in range(20):
+                asker.send(b"%s %d" % (host.encode(), number))
+                self.assertEqual(asker.recv(100), b"%s %d" % (host.encode(), number), host)
+
+    def test_wildcard_with_several_lanes(self):
+        self.run_echo(lanes=2)
+        for host in (*GATEWAY, *SECOND):
+            for number in range(8):  # other source ports: other lanes
+                asker = self.datagram_client(host)
+                asker.send(b"lane %d" % number)
+                self.assertEqual(asker.recv(100), b"lane %d" % number, host)
+
+    def test_datagram_burst(self):
+        self.run_echo()
+        asker = self.datagram_client(GATEWAY[0])
+        asker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        sent = [number.to_bytes(8, "big") + bytes(500) for number in range(500)]
+        for payload in sent:
+            asker.send(payload)
+        got = [asker.recv(2000) for _ in sent]
+        self.assertTrue(sorted(got) == sent)
+
+    def test_empty_and_large_datagrams(self):
+        self.run_echo()
+        for size in (0, 1, 1472, 9000, 60000):
+            for host in (GATEWAY[0], SECOND[1]):
+                asker = self.datagram_client(host)
+                asker.send(bytes(size))
+                self.assertEqual(len(asker.recv(65536)), size, host)
+
+    def test_stream_comes_back_whole_and_ends_with_the_client(self):
+        gateway = self.run_echo()
+        stream = self.net.connect("gateway", "127.0.0.1", 7007)
+        self.addCleanup(stream.close)
+        sent = bytes(range(256)) * 20000
+
+        def send():
+            stream.sendall(sent)
+            stream.shutdown(socket.SHUT_WR)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        got = bytearray()
+        while chunk := stream.recv(1 << 20):
+            got += chunk
+        sender.join()
+        self.assertTrue(bytes(got) == sent, f"{len(got)} of {len(sent)} bytes came back")
+        self.assertEqual(gateway.http("/livez")[0], 200)
+
+    def test_many_streams(self):
+        self.run_echo()
+        streams = [self.net.connect("gateway", "127.0.0.1", 7007) for _ in range(100)]
+        for number, stream in enumerate(streams):
+            self.addCleanup(stream.close)
+            stream.sendall(b"stream %d" % number)
+        for number, stream in enumerate(streams):
+            self.assertEqual(stream.recv(100), b"stream %d" % number)
+
+    def test_unix_stream(self):
+        gateway = self.gateway(start=False, plugins={"echo": {"listen": ["unix:/run/echo.sock"]}})
+        gateway.start()
+        with socket.socket(socket.AF_UNIX) as stream:
+            stream.settimeout(3)
+            stream.connect("/run/echo.sock")
+            stream.sendall(b"over a path")
+            self.assertEqual(stream.recv(100), b"over a path")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""A client that does not read: bounded memory, every drop counted, and a flood on one forward starves no other."""
+
+import threading
+
+from harness import INTERNET, GatewayTest, UdpEcho, main
+
+MIB = 1 << 20
+BUFFER = 1 * MIB
+
+
+class SlowReader(GatewayTest):
+    def setUp(self):
+        self.echo = UdpEcho(self.net, "internet", [INTERNET[0], "93.184.0.11"])
+        self.addCleanup(self.echo.stop)
+        self.running = self.gateway(options={"client_buffer_bytes": BUFFER})
+        self.stream = self.client(self.running)
+        self.there = (INTERNET[0], self.echo.port)
+        for conid, key in ((1, b"flood..."), (2, b"quiet...")):
+            self.assertIsNotNone(self.stream.ask(conid, self.there, key))
+        self.loud, self.quiet = self.echo.last_source(b"flood..."), self.echo.last_source(b"quiet...")
+
+    def drops(self):
+        return self.running.metric("gatehouse_plugin_udpgw_drops_total")
+
+    def test_flood_is_dropped_and_counted_and_memory_is_bounded(self):
+        before = self.running.resident_bytes()
+        self.echo.flood(INTERNET[0], self.loud, 40000, 1000)
+        self.assert_soon(lambda: self.drops() > 0, "drops in the metrics")
+        self.assertLess(self.running.resident_bytes() - before, 8 * BUFFER)
+        got = self.stream.receive(40000, timeout=3)
+        self.assertGreater(len(got), BUFFER // 1000 // 2, "what fitted is delivered")
+        self.assertLess(len(got), 40000)
+        accounted = len(got) + self.drops() + self.running.kernel_drops()
+        self.assertGreaterEqual(accounted, 40000 * 0.99, "what was not delivered is counted")
+        self.assertLessEqual(accounted, 40000)
+        echoed = self.stream.ask(1, self.there, b"after")
+        self.assertEqual(echoed and echoed.payload, b"after", "the stream is whole afterwards")
+
+    def test_quiet_forward_comes_through(self):
+        """The buffer stands full of one forward's datagrams when another forward's reply arrives."""
+        self.echo.flood(INTERNET[0], self.loud, 20000, 1000)
+        self.assert_soon(lambda: self.drops() > 0, "the buffer is full")
+        flood = threading.Thread(target=self.echo.flood, args=(INTERNET[0], self.loud, 5000, 1000))
+        flood.start()
+        for number in range(20):
+            self.echo.send(INTERNET[0], self.quiet, b"q%02d" % number)
+        flood.join()
+        got = [one for one in self.stream.receive(30000, timeout=3) if one.conid == 2]
+        self.assertEqual([one.payload for one in got], [b"q%02d" % number for number in range(20)])
+
+    def test_upstream_goes_on(self):
+        self.echo.flood(INTERNET[0], self.loud, 20000, 1000)
+        self.assert_soon(lambda: self.drops() > 0, "the buffer is full")
+        self.echo.silent = True
+        before = self.echo.received
+        for number in range(500):
+            self.stream.send(2, self.there, b"up%06d" % number)
+        self.assert_soon(lambda: self.echo.received - before == 500, "what a client sends is sent on all the same")
+
+    def test_other_clients_do_not_notice(self):
+        self.echo.flood(INTERNET[0], self.loud, 20000, 1000)
+        self.assert_soon(lambda: self.drops() > 0, "the buffer is full")
+        other = self.client(self.running)
+        for number in range(100):
+            got = other.ask(1, self.there, b"o%07d" % number, timeout=1)
+            self.assertEqual(got and got.payload, b"o%07d" % number)
+
+
+if __name__ == "__main__":
+    main()
