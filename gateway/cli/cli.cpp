@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include <functional>
+#include <iostream>
 
 namespace gatehouse {
 namespace {
@@ -18,6 +19,8 @@ struct CommandLine {
   std::string plugin;
   std::filesystem::path attach_socket;
   std::vector<std::string> arguments;
+  std::string table;
+  PolicyQuestion question;
   std::function<int()> verb;
 
   CommandLine();
@@ -28,6 +31,8 @@ struct CommandLine {
   void add_control_verbs();
   void add_plugin_verbs();
   void add_client_verbs();
+  void add_policy_verbs();
+  void add_explain(CLI::App& group);
 };
 
 CLI::App* CommandLine::add(CLI::App& parent, const char* name, const char* summary, std::function<int()> what) {
@@ -96,12 +101,45 @@ void CommandLine::add_client_verbs() {
   });
 }
 
+void CommandLine::add_policy_verbs() {
+  CLI::App* group = app.add_subcommand("policy", "Make, read and explain the policy");
+  group->require_subcommand(1);
+  const auto database = [this] { return load_config_or_defaults(invocation).state_dir / "policy.db"; };
+  take_config(add(*group, "init", "Make policy.db with the starter policy, or migrate an older one",
+                  [this, database] { return policy_init(database(), std::cout, std::cerr, invocation.json); }));
+  CLI::App* show = add(*group, "show", "Every row, table by table", [this, database] {
+    return policy_show(database(), table, std::cout, std::cerr, invocation.json);
+  });
+  take_config(show);
+  show->add_option("TABLE", table, "This table alone");
+  take_config(add(*group, "problems", "Rows that are not in force, and why",
+                  [this, database] { return policy_problems(database(), std::cout, std::cerr, invocation.json); }));
+  add(*group, "order", "The order of judgement", [this] { return policy_order(std::cout, invocation.json); });
+  add_explain(*group);
+}
+
+void CommandLine::add_explain(CLI::App& group) {
+  CLI::App* explain = add(group, "explain", "May this client reach that? Shows each step and the row that decides",
+                          [this] { return explain_verb(invocation, question); });
+  take_config(explain);
+  explain->add_option("TRANSPORT", question.transport, "tcp, udp or a protocol number")->required();
+  explain->add_option("DESTINATION", question.destination, "198.51.100.4:53 or [2001:db8::1]:53")->required();
+  explain->add_option("--plugin", question.plugin, "Frontend that the client came through");
+  explain->add_option("--listener", question.listener, "Listener that it came through, as configured");
+  explain->add_option("--source", question.source, "The client's address");
+  explain->add_option("--identity", question.identity, "Who it is, such as token:bob");
+  explain->add_option("--domain", question.domain, "Name that is asked for");
+  explain->add_flag("--resolver", question.resolver, "The destination is one of the gateway's own resolvers");
+  explain->add_flag("--peer", question.peer, "The flow is a relay leg whose peer asked for it");
+}
+
 CommandLine::CommandLine() {
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::simple);
   add_control_verbs();
   add_client_verbs();
   add_plugin_verbs();
+  add_policy_verbs();
 }
 
 }  // namespace

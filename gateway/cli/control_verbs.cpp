@@ -16,6 +16,29 @@ ControlReply ask(const Invocation& invocation, const std::string& verb, Access a
   return control_request(socket, verb, access);
 }
 
+/// The body of `status` with a plugin in one line: its lanes as a number, its listeners as addresses.
+std::string condense_status(const std::string& json) {
+  auto body = nlohmann::ordered_json::parse(json, nullptr, false);
+  if (!body.is_object() || !body.contains("plugins")) return json;
+  for (auto& plugin : body["plugins"]) {
+    if (!plugin.is_object()) return json;
+    auto addresses = nlohmann::ordered_json::array();
+    for (const auto& listener : plugin.value("listeners", nlohmann::ordered_json::array())) {
+      addresses.push_back(listener.value("address", ""));
+    }
+    plugin = {{"name", plugin.value("name", "")},
+              {"version", plugin.value("version", "")},
+              {"state", plugin.value("state", "")},
+              {"lanes", plugin.value("lanes", nlohmann::ordered_json::array()).size()},
+              {"pending", plugin.value("pending", 0)},
+              {"sessions", plugin.value("sessions", 0)},
+              {"restarts", plugin.value("restarts", 0)},
+              {"listeners", std::move(addresses)},
+              {"failure", plugin.value("failure", "")}};
+  }
+  return body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
 /// Prints the reply; an error is a sentence, and with it the problems that it names.
 int answer(const Invocation& invocation, const ControlReply& reply) {
   const bool good = reply.status < 300;
@@ -37,7 +60,8 @@ int answer(const Invocation& invocation, const ControlReply& reply) {
 }  // namespace
 
 int status_verb(const Invocation& invocation) {
-  const ControlReply reply = ask(invocation, "status", Access::read);
+  ControlReply reply = ask(invocation, "status", Access::read);
+  if (!invocation.json) reply.json = condense_status(reply.json);
   const int code = answer(invocation, reply);
   if (code != kExitYes) return code;
   const auto body = nlohmann::json::parse(reply.json, nullptr, false);

@@ -22,22 +22,22 @@ std::filesystem::path scratch_parent(const Config& config) {
 
 }  // namespace
 
-PluginShelf::PluginShelf(const Config& config) : config_(config) {
-  std::string name = (scratch_parent(config) / "gatehouse-XXXXXX").string();
+PluginShelf::PluginShelf(Config config) : config_(std::move(config)) {
+  std::string name = (scratch_parent(config_) / "gatehouse-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr) {
     throw std::runtime_error("cannot make the folder " + name + " (" + last_system_error().message() +
                              "); set TMPDIR to one that you may write");
   }
-  copies_ = name;
+  config_.runtime_dir = config_.state_dir = name;
 }
 
 PluginShelf::~PluginShelf() {
   std::error_code ignored;
-  std::filesystem::remove_all(copies_, ignored);
+  std::filesystem::remove_all(config_.runtime_dir, ignored);
 }
 
 LoadedPlugin PluginShelf::load(const std::string& plugin) const {
-  return load_plugin(find_plugin(config_, plugin), copies_, offered_interfaces());
+  return load_plugin(find_plugin(config_, plugin), plugin_copies(config_), offered_interfaces());
 }
 
 }  // namespace gatehouse

@@ -13,18 +13,20 @@ namespace gatehouse {
 class PluginShelf {
  public:
   /// @throws std::runtime_error  no folder can be made
-  explicit PluginShelf(const Config& config);
+  explicit PluginShelf(Config config);
   ~PluginShelf();
   PluginShelf(const PluginShelf&) = delete;
   PluginShelf& operator=(const PluginShelf&) = delete;
+
+  /// The configuration with this shelf's folder in place of the gateway's: what is loaded by it comes here too.
+  [[nodiscard]] const Config& config() const noexcept { return config_; }
 
   /// Finds, checks and loads. The code stays mapped until the program ends.
   /// @throws Refusal
   [[nodiscard]] LoadedPlugin load(const std::string& plugin) const;
 
  private:
-  const Config& config_;
-  std::filesystem::path copies_;
+  Config config_;
 };
 
 }  // namespace gatehouse

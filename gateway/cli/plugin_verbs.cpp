@@ -101,7 +101,10 @@ int plugin_list_verb(const Invocation& invocation) {
     const auto configured = config.plugins.find(name);
     Json row = {{"name", name},
                 {"configured", configured != config.plugins.end()},
-                {"enabled", configured != config.plugins.end() && configured->second.enabled}};
+                {"enabled", configured != config.plugins.end() && configured->second.enabled},
+                {"version", nullptr},
+                {"file", nullptr},
+                {"summary", nullptr}};
     try {
       const LoadedPlugin plugin = shelf.load(name);
       row["version"] = plugin.manifest->version;

@@ -30,7 +30,9 @@ int probe_verb(const Invocation& invocation, const std::string& plugin, const st
   const std::string sentence(text.data(), std::min(why.size, text.size()));
   complain(sentence.empty() ? "the probe of " + plugin + " failed" : sentence);
   if (status != GH_E_INVALID) return kExitNo;
-  complain("usage: gatehouse probe " + plugin + ' ' + (probe->usage == nullptr ? "" : probe->usage));
+  if (probe->usage != nullptr && sentence.find("usage:") == std::string::npos) {
+    complain("usage: gatehouse probe " + plugin + ' ' + probe->usage);
+  }
   return kExitWrong;
 }
 

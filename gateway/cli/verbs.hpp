@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gateway/cli/invocation.hpp"
+#include "gateway/cli/policy_verbs.hpp"
 
 #include <filesystem>
 #include <string>
@@ -32,5 +33,9 @@ namespace gatehouse {
 /// Runs the plugin's own little client with `arguments`.
 [[nodiscard]] int probe_verb(const Invocation& invocation, const std::string& plugin,
                              const std::vector<std::string>& arguments);
+
+/// policy_explain (policy_verbs.hpp) with what the configuration says: the database, the plugin's
+/// allow_local_destinations, the gateway's own listeners.
+[[nodiscard]] int explain_verb(const Invocation& invocation, PolicyQuestion question);
 
 }  // namespace gatehouse

@@ -162,6 +162,7 @@ void sort_by_place(std::vector<ConfigProblem>& problems, const std::vector<std::
 }  // namespace
 
 std::string ConfigProblem::to_string() const {
+  if (place.file.empty()) return sentence;
   std::string out = place.file;
   if (place.line != 0) out += ':' + std::to_string(place.line) + ':' + std::to_string(place.column);
   return out + ": " + sentence;

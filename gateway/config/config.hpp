@@ -14,7 +14,7 @@
 
 namespace gatehouse {
 
-/// A place in a configuration file, or a --set argument (then `line` is 0).
+/// A place in a configuration file, or a --set argument (then `line` is 0); `file` is "" for what has no place.
 struct ConfigPlace {
   std::string file;
   std::uint32_t line = 0, column = 0;  ///< from 1

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <tuple>
 #include <utility>
 
 namespace gatehouse {
@@ -91,8 +92,8 @@ std::vector<ConfigProblem> PluginSet::start() {
   return problems;
 }
 
-/// All listeners, those that are to come with `coming` too.
-void PluginSet::announce(const Changes* coming) const {
+/// Tells all listeners, those that are to come with `coming` too, unless that was told already.
+void PluginSet::announce(const Changes* coming) {
   std::vector<policy::OwnListener> all;
   for (const auto& plugin : plugins_) append_listeners(all, plugin->settings());
   for (const auto& plugin : leaving_) append_listeners(all, plugin->settings());
@@ -100,6 +101,12 @@ void PluginSet::announce(const Changes* coming) const {
     for (const auto& change : coming->changed) append_listeners(all, change.settings);
     for (const auto& plugin : coming->added) append_listeners(all, plugin->settings());
   }
+  std::sort(all.begin(), all.end(), [](const policy::OwnListener& a, const policy::OwnListener& b) {
+    return std::tie(a.endpoint, a.transport) < std::tie(b.endpoint, b.transport);
+  });
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  if (all == announced_) return;
+  announced_ = all;
   events_.listeners(all);
 }
 

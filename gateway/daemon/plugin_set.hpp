@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,13 +53,14 @@ class PluginSet {
   void carry_out(Changes& changes);
   void commit(Changes& changes, const Config& next);
   [[nodiscard]] ConfiguredPlugin* find(const std::string& name) const noexcept;
-  void announce(const Changes* coming) const;
+  void announce(const Changes* coming);
 
   HostServices services_;
   Events events_;
   std::vector<std::unique_ptr<ConfiguredPlugin>> plugins_;
   std::vector<std::unique_ptr<ConfiguredPlugin>> leaving_;  // no longer configured, still serving their clients
-  unsigned abandoned_ = 0;                                  // of plugins that have left
+  std::optional<std::vector<policy::OwnListener>> announced_;
+  unsigned abandoned_ = 0;  // of plugins that have left
 };
 
 }  // namespace gatehouse

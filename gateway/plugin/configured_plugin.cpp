@@ -124,6 +124,35 @@ void ConfiguredPlugin::retry(SteadyTime now) {
   }
 }
 
+void ConfiguredPlugin::note_lane_failure(SteadyTime now) {
+  const auto why = instance_->failure();
+  if (!why) return;
+  note_failure(*why, now);
+  if (state_ == State::running) due_ = now + kFailureDrain;
+  state_ = State::failing;
+  instance_->drain(due_);
+}
+
+void ConfiguredPlugin::start_again(SteadyTime now) {
+  ++restarts_;
+  try {
+    start();
+    services_.journal->write(GH_LOG_INFO, "gateway", "plugin restarted", {{"plugin", name()}});
+  } catch (const Refusal& why) {
+    note_failure(why.what(), now);
+    retry(now);
+  }
+}
+
+void ConfiguredPlugin::close_retired(SteadyTime now) {
+  if (instance_) instance_->tick(now);
+  std::erase_if(retiring_, [now](const auto& entry) {
+    if (entry.first > now) return false;
+    entry.second->retire();
+    return true;
+  });
+}
+
 void ConfiguredPlugin::end_instance() {
   abandoned_ += instance_->abandoned();
   if (instance_->abandoned() > 0) {
@@ -136,20 +165,8 @@ void ConfiguredPlugin::end_instance() {
 }
 
 SteadyTime ConfiguredPlugin::tick(SteadyTime now) {
-  if (instance_) instance_->tick(now);
-  std::erase_if(retiring_, [now](const auto& entry) {
-    if (entry.first > now) return false;
-    entry.second->retire();
-    return true;
-  });
-  if (state_ == State::running || state_ == State::draining) {
-    if (const auto why = instance_->failure()) {
-      note_failure(*why, now);
-      due_ = state_ == State::running ? now + kFailureDrain : due_;
-      state_ = State::failing;
-      instance_->drain(due_);
-    }
-  }
+  close_retired(now);
+  if (state_ == State::running || state_ == State::draining) note_lane_failure(now);
   if ((state_ == State::failing || state_ == State::draining) && (instance_->pending() == 0 || now >= due_)) {
     state_ = State::ending;
     instance_->request_stop(now);
@@ -158,26 +175,19 @@ SteadyTime ConfiguredPlugin::tick(SteadyTime now) {
     end_instance();
     retry(now);
   }
-  if (state_ == State::waiting && now >= due_) {
-    try {
-      ++restarts_;
-      start();
-      services_.journal->write(GH_LOG_INFO, "gateway", "plugin restarted", {{"plugin", name()}});
-    } catch (const Refusal& why) {
-      note_failure(why.what(), now);
-      retry(now);
-    }
-  }
+  if (state_ == State::waiting && now >= due_) start_again(now);
+
+  const SteadyTime retire_at = retiring_.empty() ? SteadyTime::max() : retiring_.front().first;
   switch (state_) {
     case State::failing:
     case State::draining:
     case State::ending: return now + kPollTime;
-    case State::waiting: return due_;
-    case State::running: return now + kIdleTime;
+    case State::waiting: return std::min(due_, retire_at);
+    case State::running: return std::min(now + kIdleTime, retire_at);
     case State::stopped:
     case State::quarantined: break;
   }
-  return SteadyTime::max();
+  return retire_at;
 }
 
 void ConfiguredPlugin::wake(std::uint32_t reasons) {

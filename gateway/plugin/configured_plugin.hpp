@@ -86,7 +86,10 @@ class ConfiguredPlugin {
   [[nodiscard]] std::shared_ptr<BoundListener> bind_address(const std::string& role,
                                                             const ListenAddress& address) const;
   void note_failure(const std::string& why, SteadyTime now);
+  void note_lane_failure(SteadyTime now);
   void retry(SteadyTime now);
+  void start_again(SteadyTime now);
+  void close_retired(SteadyTime now);
   void end_instance();
   [[nodiscard]] std::vector<std::shared_ptr<const BoundListener>> listeners() const;
 

@@ -23,20 +23,26 @@ std::string ListenerNames::name_of(std::uint32_t id) const {
   return id < names_.size() ? names_[id] : "";
 }
 
-HostOffer::HostOffer(const HostServices& services, const PluginConfig& plugin, std::shared_ptr<PluginMetrics> metrics)
-    : log_(services.journal, plugin.name),
-      metrics_(std::move(metrics)),
-      sessions_(services.sessions, plugin.name),
-      values_(services.values, plugin.name),
-      fds_(services.fds, plugin.name) {
-  if (services.policy == nullptr) return;
+namespace {
+
+PluginPolicy::Spec policy_spec(const HostServices& services, const PluginConfig& plugin) {
   PluginPolicy::Spec spec;
   spec.plugin = plugin.name;
   spec.allow_local = plugin.allow_local_destinations;
   spec.lane_of = [](gh_lane* lane) -> PolicyLane& { return *HostLane::of(lane).policy; };
   spec.listener_name = [names = services.listener_names](std::uint32_t id) { return names->name_of(id); };
-  policy_ = std::make_unique<PluginPolicy>(services.policy, services.identities, std::move(spec));
+  return spec;
 }
+
+}  // namespace
+
+HostOffer::HostOffer(const HostServices& services, const PluginConfig& plugin, std::shared_ptr<PluginMetrics> metrics)
+    : log_(services.journal, plugin.name),
+      metrics_(std::move(metrics)),
+      sessions_(services.sessions, plugin.name),
+      values_(services.values, plugin.name),
+      fds_(services.fds, plugin.name),
+      policy_(services.policy, services.identities, policy_spec(services, plugin)) {}
 
 const void* HostOffer::find(std::string_view id) const noexcept {
   if (id == GH_LOG_ID) return log_.table();
@@ -47,12 +53,10 @@ const void* HostOffer::find(std::string_view id) const noexcept {
   if (id == GH_SESSIONS_ID) return sessions_.table();
   if (id == GH_VALUES_ID) return values_.table();
   if (id == GH_FDS_ID) return fds_.table();
-  if (id == GH_POLICY_ID && policy_ != nullptr) return policy_->table();
+  if (id == GH_POLICY_ID) return policy_.table();
   return nullptr;
 }
 
-void HostOffer::open_lane(HostLane& lane) {
-  if (policy_ != nullptr) lane.policy = policy_->make_lane();
-}
+void HostOffer::open_lane(HostLane& lane) { lane.policy = policy_.make_lane(); }
 
 }  // namespace gatehouse

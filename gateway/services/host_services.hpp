@@ -40,7 +40,8 @@ struct HostServices {
   std::shared_ptr<FdTable> fds = std::make_shared<FdTable>();
   std::shared_ptr<ListenerNames> listener_names = std::make_shared<ListenerNames>();
   std::shared_ptr<IdentityMeters> identities = std::make_shared<IdentityMeters>();
-  std::shared_ptr<SnapshotBoard> policy;  ///< null: gh.policy/1 is not there (tests)
+  /// Denies everything until the publisher's board takes its place.
+  std::shared_ptr<SnapshotBoard> policy = std::make_shared<SnapshotBoard>(policy::Snapshot::without_policy(0));
 };
 
 /// Ids of the interfaces that every instance is offered.
@@ -60,7 +61,7 @@ class HostOffer final : public Offer {
   PluginSessions sessions_;
   PluginValues values_;
   PluginFds fds_;
-  std::unique_ptr<PluginPolicy> policy_;
+  PluginPolicy policy_;
 };
 
 }  // namespace gatehouse

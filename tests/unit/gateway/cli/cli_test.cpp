@@ -90,7 +90,7 @@ TEST_F(Cli, CheckIsFineWithAGoodPlugin) {
 
 TEST_F(Cli, CheckRefusesAnotherAbi) {
   const Outcome outcome =
-      call({"check", "--config", config("[plugin.x]\npath = \"" + test_plugin("other_major").string() + "\"\n")});
+      call({"check", "--config", config("[plugin.x]\npath = \"" + test_plugin("other-major").string() + "\"\n")});
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("is built for plugin ABI "));
 }
@@ -154,6 +154,25 @@ TEST_F(Cli, ProbePassesItsArgumentsOn) {
   EXPECT_EQ(none.err, "gatehouse: plugin good offers no probe; ask its author for one\n");
 }
 
+TEST_F(Cli, PolicyIsMadeAndExplained) {
+  const std::string file = config("[plugin.good]\n");
+  const Outcome missing = call({"policy", "problems", "--config", file});
+  EXPECT_NE(missing.code, 0);
+  EXPECT_THAT(missing.err, StartsWith("gatehouse: "));
+  ASSERT_EQ(call({"policy", "init", "--config", file}).code, 0);
+  EXPECT_TRUE(std::filesystem::exists(folder_.path() / "state/policy.db"));
+  EXPECT_EQ(call({"policy", "problems", "--config", file}).code, 0);
+  EXPECT_EQ(call({"policy", "order"}).code, 0);
+  EXPECT_THAT(call({"policy", "show", "port_permits", "--config", file}).out, HasSubstr("port_permits"));
+  const auto explain = [&](const char* transport, const char* destination) {
+    return call({"policy", "explain", "--plugin", "good", "--source", "192.0.2.7", transport, destination, "--domain",
+                 "a.example", "--config", file});
+  };
+  EXPECT_EQ(explain("udp", "8.8.8.8:53").code, 0);
+  EXPECT_EQ(explain("tcp", "8.8.8.8:25").code, 1);
+  EXPECT_EQ(explain("udp", "nowhere").code, 2);
+}
+
 TEST_F(Cli, NoGatewayIsANo) {
   const Outcome outcome = call({"status", "--config", config()});
   EXPECT_EQ(outcome.code, 1);
@@ -188,6 +207,12 @@ TEST_F(CliWithGateway, StatusIsYesOnlyWhenOk) {
   const Outcome good = call({"status", "--config", file});
   EXPECT_EQ(good.code, 0) << good.err;
   EXPECT_EQ(good.out, "state    ok\nreasons  -\n");
+  status_ = R"({"state":"ok","plugins":[{"name":"echo","id":"echo","version":"1","state":"running","pending":3,)"
+            R"("listeners":[{"role":"listen","address":"127.0.0.1:1"}],"lanes":[{"lane":0},{"lane":1}]}]})";
+  EXPECT_EQ(call({"status", "--config", file}).out,
+            "state  ok\n\nplugins\n"
+            "NAME  VERSION  STATE    LANES  PENDING  SESSIONS  RESTARTS  LISTENERS    FAILURE\n"
+            "echo  1        running  2      3        0         0         127.0.0.1:1  -\n");
   status_ = R"({"state":"degraded","reasons":["a row cannot be read"]})";
   const Outcome bad = call({"status", "--json", "--config", file});
   EXPECT_EQ(bad.code, 1);

@@ -75,7 +75,7 @@ TEST_F(ConfiguredPluginTest, StopsWhenItsClientsHaveLeft) {
 }
 
 TEST_F(ConfiguredPluginTest, IsMadeAnewOneSecondAfterAFailure) {
-  make("lane_fails");
+  make("lane-fails");
   plugin_->start();
   ASSERT_TRUE(reaches(State::waiting, now_));
   EXPECT_EQ(plugin_->failure(), "lane 0 failed: the socket burst");
@@ -87,7 +87,7 @@ TEST_F(ConfiguredPluginTest, IsMadeAnewOneSecondAfterAFailure) {
 }
 
 TEST_F(ConfiguredPluginTest, WaitsTwiceAsLongEachTimeAndIsQuarantinedAtTheFifthFailure) {
-  make("lane_fails");
+  make("lane-fails");
   plugin_->start();
   for (const auto pause : {1s, 2s, 4s, 8s}) {
     ASSERT_TRUE(reaches(State::waiting, now_));
@@ -103,7 +103,7 @@ TEST_F(ConfiguredPluginTest, WaitsTwiceAsLongEachTimeAndIsQuarantinedAtTheFifthF
 }
 
 TEST_F(ConfiguredPluginTest, ForgetsFailuresAfterTenMinutes) {
-  make("lane_fails");
+  make("lane-fails");
   plugin_->start();
   for (int i = 0; i < 8; ++i) {
     ASSERT_TRUE(reaches(State::waiting, now_));
@@ -115,14 +115,14 @@ TEST_F(ConfiguredPluginTest, ForgetsFailuresAfterTenMinutes) {
 }
 
 TEST_F(ConfiguredPluginTest, IsNotMadeAnewOnceDrained) {
-  make("lane_fails");
+  make("lane-fails");
   plugin_->start();
   plugin_->drain(now_ + 10s);
   EXPECT_TRUE(reaches(State::stopped, now_));
 }
 
 TEST_F(ConfiguredPluginTest, GivesUpALaneThatNeverReturns) {
-  make("lane_sticks");
+  make("lane-sticks");
   plugin_->start();
   plugin_->stop(now_);
   static_cast<void>(plugin_->tick(now_ + 999ms));

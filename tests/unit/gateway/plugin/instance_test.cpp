@@ -176,7 +176,7 @@ TEST_F(InstanceTest, ExchangesItsListenersWhileItRuns) {
 }
 
 TEST_F(InstanceTest, TellsWhyALaneFailed) {
-  const auto instance = make("lane_fails", 2);
+  const auto instance = make("lane-fails", 2);
   instance->start({});
   EXPECT_TRUE(eventually([&] { return instance->failure().has_value(); }));
   EXPECT_EQ(instance->failure(), "lane 0 failed: the socket burst");
@@ -185,7 +185,7 @@ TEST_F(InstanceTest, TellsWhyALaneFailed) {
 }
 
 TEST_F(InstanceTest, AbandonsALaneThatNeverReturns) {
-  const auto instance = make("lane_sticks", 2);
+  const auto instance = make("lane-sticks", 2);
   instance->start({});
   ASSERT_TRUE(events_->wait_for("lane runs 0"));
   ASSERT_TRUE(events_->wait_for("lane runs 1"));

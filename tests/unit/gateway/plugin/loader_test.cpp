@@ -42,8 +42,8 @@ TEST_F(Loader, ReadsTheManifestOfAGoodPlugin) {
 }
 
 TEST_F(Loader, RefusesAFileWithoutTheSymbol) {
-  EXPECT_THAT(refusal_of("no_symbol"),
-              HasSubstr("no_symbol.so is not a Gatehouse plugin: it does not export `gatehouse_plugin`"));
+  EXPECT_THAT(refusal_of("no-symbol"),
+              HasSubstr("no-symbol.so is not a Gatehouse plugin: it does not export `gatehouse_plugin`"));
 }
 
 TEST_F(Loader, RefusesWhatIsNoSharedLibrary) {
@@ -53,30 +53,30 @@ TEST_F(Loader, RefusesWhatIsNoSharedLibrary) {
 }
 
 TEST_F(Loader, RefusesAnotherMagic) {
-  EXPECT_THAT(refusal_of("bad_magic"), HasSubstr("exports `gatehouse_plugin`, but that is no plugin manifest"));
+  EXPECT_THAT(refusal_of("bad-magic"), HasSubstr("exports `gatehouse_plugin`, but that is no plugin manifest"));
 }
 
 TEST_F(Loader, RefusesAShortManifest) {
-  EXPECT_THAT(refusal_of("short_manifest"), HasSubstr("has a manifest of 88 bytes where ABI 1.0 has 96"));
+  EXPECT_THAT(refusal_of("short-manifest"), HasSubstr("has a manifest of 88 bytes where ABI 1.0 has 96"));
 }
 
 TEST_F(Loader, RefusesAnotherAbiMajor) {
-  EXPECT_THAT(refusal_of("other_major"),
+  EXPECT_THAT(refusal_of("other-major"),
               HasSubstr("is built for plugin ABI 2.0, this gateway has ABI 1.0: install the plugin's build for ABI 1"));
 }
 
 TEST_F(Loader, RefusesANewerAbiMinor) {
-  EXPECT_THAT(refusal_of("newer_minor"),
+  EXPECT_THAT(refusal_of("newer-minor"),
               HasSubstr("is built for plugin ABI 1.1, which is newer than this gateway's 1.0: upgrade the gateway"));
 }
 
 TEST_F(Loader, RefusesARequiredInterfaceThatIsNotOffered) {
-  EXPECT_THAT(refusal_of("unknown_interface"),
+  EXPECT_THAT(refusal_of("unknown-interface"),
               HasSubstr("needs the interface gh.teleport/1, which this gateway does not offer"));
 }
 
 TEST_F(Loader, RefusesAManifestWithoutFunctions) {
-  EXPECT_THAT(refusal_of("no_functions"), HasSubstr("has an incomplete manifest"));
+  EXPECT_THAT(refusal_of("no-functions"), HasSubstr("has an incomplete manifest"));
 }
 
 TEST_F(Loader, FindsAPluginInItsFoldersInTheirOrder) {

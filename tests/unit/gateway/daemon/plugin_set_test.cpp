@@ -1,0 +1,147 @@
+#include "gateway/daemon/plugin_set.hpp"
+
+#include "tests/unit/gateway/plugin/test_folder.hpp"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <thread>
+
+namespace gatehouse {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+using State = ConfiguredPlugin::State;
+
+class PluginSetTest : public testing::Test {
+ protected:
+  PluginSetTest() {
+    services_.journal = std::make_shared<Journal>(-1, LogFormat::text);
+    set_.emplace(services_, PluginSet::Events{[] {}, [this](const auto& all) { announced_ = all; }});
+  }
+  /// Of a file with these plugin tables.
+  Config config(const std::string& plugins) {
+    const std::filesystem::path file = folder_.path() / "gatehouse.toml";
+    std::ofstream(file) << "[gateway]\nstate_dir = \"" << (folder_.path() / "state").string() << "\"\nruntime_dir = \""
+                        << (folder_.path() / "run").string() << "\"\nplugin_dirs = [\""
+                        << test_plugin("x").parent_path().string() << "\"]\n"
+                        << plugins;
+    ConfigReading reading = read_config(file, {});
+    for (const ConfigProblem& problem : reading.problems) ADD_FAILURE() << problem.to_string();
+    return reading.config.value_or(Config());
+  }
+  static std::vector<std::string> sentences(const std::vector<ConfigProblem>& problems) {
+    std::vector<std::string> out;
+    for (const ConfigProblem& problem : problems) out.push_back(problem.sentence);
+    return out;
+  }
+  void run(const std::string& plugins) {
+    ASSERT_THAT(sentences(set_->load(config(plugins))), IsEmpty());
+    ASSERT_THAT(sentences(set_->start()), IsEmpty());
+  }
+  std::vector<std::string> reload(const std::string& plugins) { return sentences(set_->reload(config(plugins))); }
+  std::vector<std::string> names() const {
+    std::vector<std::string> out;
+    for (const auto& plugin : set_->plugins()) out.push_back(plugin->name());
+    return out;
+  }
+
+  TestFolder folder_;
+  HostServices services_;
+  std::vector<policy::OwnListener> announced_;
+  std::optional<PluginSet> set_;
+};
+
+TEST_F(PluginSetTest, ReportsTheProblemsOfEveryPluginAtOnce) {
+  const auto problems =
+      set_->load(config("[plugin.other-major]\n[plugin.missing]\n[plugin.good]\n"
+                        "[plugin.good.options]\nsise = 1\n"));
+  EXPECT_THAT(sentences(problems),
+              testing::UnorderedElementsAre(HasSubstr("built for plugin ABI 2.0"), HasSubstr("looked for missing.so"),
+                                            HasSubstr("sise")));
+}
+
+TEST_F(PluginSetTest, LeavesAPluginAloneThatIsNotEnabled) {
+  run("[plugin.good]\n[plugin.other-major]\nenabled = false\n");
+  EXPECT_THAT(names(), ElementsAre("good"));
+}
+
+TEST_F(PluginSetTest, StartsNothingWhenOneAddressCannotBeBound) {
+  ASSERT_THAT(set_->load(config("[plugin.good]\nlisten = [\"127.0.0.1:0\"]\n[plugin.lane-sticks]\nlisten = "
+                                "[{address = \"192.0.2.1:1\", auth = \"none\"}]\n")),
+              IsEmpty());
+  EXPECT_THAT(sentences(set_->start()), ElementsAre(HasSubstr("this machine has no such address")));
+  EXPECT_THAT(set_->plugins(), IsEmpty());
+}
+
+TEST_F(PluginSetTest, AnnouncesItsListeners) {
+  run("[plugin.good]\nlisten = [\"127.0.0.1:0\", \"udp:127.0.0.1:0\"]\n");
+  const auto& listeners = set_->plugins()[0]->settings().listeners;
+  EXPECT_THAT(announced_, testing::UnorderedElementsAre(policy::OwnListener{listeners[0]->local(), GH_TRANSPORT_TCP},
+                                                        policy::OwnListener{listeners[1]->local(), GH_TRANSPORT_UDP}));
+}
+
+TEST_F(PluginSetTest, ReloadsAddedAndRemovedPlugins) {
+  run("[plugin.good]\n");
+  EXPECT_THAT(reload("[plugin.second]\npath = \"" + test_plugin("good").string() + "\"\n"), IsEmpty());
+  EXPECT_THAT(names(), ElementsAre("second"));
+  EXPECT_EQ(set_->plugins()[0]->state(), State::running);
+  EXPECT_FALSE(set_->stopped());
+}
+
+TEST_F(PluginSetTest, ReloadsListenersAndKeepsThoseThatStay) {
+  run("[plugin.good]\nlisten = [\"127.0.0.1:0\"]\n");
+  const auto kept = set_->plugins()[0]->settings().listeners[0];
+  EXPECT_THAT(reload("[plugin.good]\nlisten = [\"127.0.0.1:0\", \"udp:127.0.0.1:0\"]\n"), IsEmpty());
+  const auto& listeners = set_->plugins()[0]->settings().listeners;
+  ASSERT_THAT(listeners, SizeIs(2));
+  EXPECT_EQ(listeners[0], kept);
+  EXPECT_THAT(announced_, SizeIs(2));
+}
+
+TEST_F(PluginSetTest, ChangesNothingWhenOnePluginOfAReloadIsRefused) {
+  run("[plugin.good]\nlisten = [\"127.0.0.1:0\"]\n");
+  const auto announced = announced_;
+  EXPECT_THAT(reload("[plugin.good]\nlisten = [\"127.0.0.1:0\", \"udp:127.0.0.1:0\"]\n[plugin.other-major]\n"),
+              ElementsAre(HasSubstr("built for plugin ABI 2.0")));
+  EXPECT_THAT(names(), ElementsAre("good"));
+  EXPECT_THAT(set_->plugins()[0]->settings().listeners, SizeIs(1));
+  EXPECT_EQ(announced_, announced);
+}
+
+// `two-options.so` runs, but refuses at run time the change that its schema calls live.
+TEST_F(PluginSetTest, UndoesAReloadThatAPluginRefusesAtTheLastMoment) {
+  const std::string second = "[plugin.b]\npath = \"" + test_plugin("two-options").string() + "\"\n";
+  run("[plugin.a]\npath = \"" + test_plugin("good").string() + "\"\n" + second);
+  EXPECT_THAT(reload("[plugin.a]\npath = \"" + test_plugin("good").string() + "\"\nlisten = [\"127.0.0.1:0\"]\n" +
+                     second + "[plugin.b.options]\nlive = \"restart\"\n[plugin.good]\n"),
+              ElementsAre("the plugin b cannot change its options now: `size` needs a restart"));
+  EXPECT_THAT(names(), ElementsAre("a", "b"));
+  EXPECT_THAT(set_->plugins()[0]->settings().listeners, IsEmpty());
+  EXPECT_THAT(announced_, IsEmpty());
+}
+
+TEST_F(PluginSetTest, NamesOptionsAndKeysThatOnlyARestartChanges) {
+  run("[plugin.two-options]\nlanes = 1\n");
+  EXPECT_THAT(reload("[plugin.two-options]\nlanes = 2\n[plugin.two-options.options]\nfixed = 2\nlive = \"x\"\n"),
+              ElementsAre("`plugin.two-options.lanes` cannot change while the gateway runs: restart it",
+                          "`plugin.two-options.options.fixed` cannot change while the gateway runs: restart it"));
+}
+
+TEST_F(PluginSetTest, DrainsAndStops) {
+  run("[plugin.good]\n[plugin.two-options]\n");
+  set_->drain(steady_now() + 10s);
+  for (const SteadyTime end = steady_now() + 2s; !set_->stopped() && steady_now() < end;) {
+    static_cast<void>(set_->tick(steady_now()));
+    std::this_thread::sleep_for(1ms);
+  }
+  EXPECT_TRUE(set_->stopped());
+  EXPECT_EQ(set_->abandoned_lanes(), 0u);
+}
+
+}  // namespace
+}  // namespace gatehouse
