@@ -27,7 +27,7 @@ class Limits(GatewayTest):
             for at in range(0, share, 250):
                 conids = range(at, min(at + 250, share))
                 stream.write(b"".join(frame(conid, self.there, b"open") for conid in conids))
-                answered[index] += len(stream.receive(len(conids), timeout=1.0))
+                answered[index] += len(stream.receive(len(conids), timeout=3.0))
 
         threads = [threading.Thread(target=work, args=(index,)) for index in range(CLIENTS)]
         start = time.monotonic()
