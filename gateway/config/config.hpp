@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace gatehouse {
@@ -49,11 +50,11 @@ struct PluginConfig {
   unsigned lanes = 0;          ///< 0 = auto: one a core
   bool pin_lanes = false;      ///< lane i runs on processor i
   bool allow_local_destinations = false;
-  std::map<std::string, std::vector<ListenAddress>> listeners;  ///< by role: every key that starts with "listen"
+  std::map<std::string, std::vector<ListenAddress>> listeners;  ///< by role: `listen` and every listen_*
   ConfigPlace place;
 };
 
-class ConfigTree;  // the parsed documents with their positions; private to config.cpp
+class ConfigTree;  // the parsed documents with their positions; see config_tree.hpp
 
 /// A valid configuration, but for the plugins' own options, which only their schemas can judge.
 struct Config {
@@ -78,6 +79,9 @@ struct ConfigReading {
 /// Reads `file` and then `<stem>.d/*.toml` beside it, sorted, later wins per key; then `overrides`, each
 /// "dotted.key=TOML value" (a bare word is taken as a string). Reports every problem it finds, not only the first.
 [[nodiscard]] ConfigReading read_config(const std::filesystem::path& file, const std::vector<std::string>& overrides);
+
+/// The folder of drop-in files beside a configuration file: /etc/gatehouse/gatehouse.d.
+[[nodiscard]] std::filesystem::path drop_in_folder(const std::filesystem::path& file);
 
 /// A plugin's options as a JSON object, complete with the schema's defaults.
 struct OptionsReading {

@@ -135,7 +135,7 @@ Endpoint Endpoint::from_sockaddr(const sockaddr_storage& from) noexcept {
     std::memcpy(&in, &from, sizeof in);
     out.address = IpAddress::v6(std::as_bytes(std::span(in.sin6_addr.s6_addr))).unmapped();
     out.port = ntohs(in.sin6_port);
-    out.scope = in.sin6_scope_id;
+    if (out.address.is_v6()) out.scope = in.sin6_scope_id;
   }
   return out;
 }

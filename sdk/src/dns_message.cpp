@@ -40,7 +40,7 @@ Result<std::size_t> walk_name(Bytes message, std::size_t at, Label&& label) noex
   std::size_t end = 0;      // known once a pointer was followed
   std::size_t octets = 1;   // the root's
   std::size_t run = at;     // where this run of labels began
-  Bytes visible = message;  // what it may read: after a pointer, nothing but what stands before the last run
+  Bytes visible = message;  // after a pointer only what stands before the last run: no way forward, no loop
   for (;;) {
     if (at >= visible.size()) return end == 0 ? Errc::truncated : Errc::malformed;
     const auto length = std::to_integer<std::size_t>(visible[at]);
@@ -55,7 +55,7 @@ Result<std::size_t> walk_name(Bytes message, std::size_t at, Label&& label) noex
       if (length < 0xc0) return Errc::malformed;
       if (visible.size() - at < 2) return end == 0 ? Errc::truncated : Errc::malformed;
       const std::size_t target = number_at(visible, at) & 0x3fff;
-      if (target < kHeaderSize || target >= run) return Errc::malformed;
+      if (target < kHeaderSize) return Errc::malformed;
       if (end == 0) end = at + 2;
       visible = message.first(run);
       at = run = target;

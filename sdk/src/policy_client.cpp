@@ -81,7 +81,7 @@ gh_status PolicyClient::open_flow(const gh_flow& flow, SteadyTime now, gh_verdic
 gh_verdict judge_datagram(const PolicyClient& client, gh_flow flow, Bytes payload) noexcept {
   if (!is_dns_flow(flow)) return client.check(flow);
   const auto query = read_dns_query(payload);
-  if (!query) {
+  if (!query || query->opcode() != 0) {  // an update or a notification asks no question
     flow.flags |= GH_FLOW_BAD_NAME;
     return client.check(flow);
   }

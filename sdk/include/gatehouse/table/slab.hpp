@@ -36,7 +36,7 @@ class Slab {
   Slab& operator=(const Slab&) = delete;
   ~Slab() { clear(); }
 
-  /// Makes a T in a free slot, the one that was freed last. Allocates once in ChunkSlots times at most.
+  /// Makes T(args...) in a free slot, the one that was freed last. Allocates once in ChunkSlots times at most.
   /// @throws std::bad_alloc, or what T's constructor throws; then nothing has changed
   template <class... Args>
   SlotHandle emplace(Args&&... args) {

@@ -96,6 +96,7 @@ TEST(Slab, IsUnchangedWhenAConstructorThrows) {
 
 TEST(Slab, MayBeErasedFromByADestructor) {
   struct Parent {
+    Parent(Slab<Parent>* where, SlotHandle erased_along) : slab(where), child(erased_along) {}
     Slab<Parent>* slab;
     SlotHandle child;
     ~Parent() { slab->erase(child); }

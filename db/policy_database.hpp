@@ -1,0 +1,80 @@
+// policy.db: making it, bringing it up to date, reading it and noticing edits. One thread an object.
+#pragma once
+
+#include "db/sqlite.hpp"
+#include "policy/model.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace gatehouse::db {
+
+inline constexpr std::int64_t kPolicyApplicationId = 0x4748'706f;  ///< "GHpo": what the header of policy.db says
+
+/// What init or migrate has done.
+struct PolicySchema {
+  bool created = false;           ///< the file is new and holds the starter policy
+  std::int64_t from = 0, to = 0;  ///< schema versions
+  std::filesystem::path backup;   ///< the copy made before a migration, or empty
+};
+
+/// Makes policy.db with the starter policy, or brings an older one up to date after a copy of it
+/// (`policy.db.v1` for version 1). Nothing to do is not an error. The file is 0640 when made.
+/// @param migrations  all of them, in order; tests give their own
+/// @throws SqliteError; std::runtime_error with a sentence for a file that is none of ours or of a newer version
+PolicySchema prepare_policy(const std::filesystem::path& path);
+PolicySchema prepare_policy(const std::filesystem::path& path, std::span<const std::string_view> migrations);
+
+/// One value of a row: NULL, a number or text.
+using Cell = std::variant<std::monostate, std::int64_t, std::string>;
+
+/// Any table, for `policy show`.
+struct TableRows {
+  std::vector<std::string> columns;
+  std::vector<std::vector<Cell>> rows;
+};
+
+/// Reads policy.db and never writes it: the connection is read-write, as WAL readers want, with query_only on.
+class PolicyDatabase {
+ public:
+  /// @throws SqliteError; std::runtime_error when it is not a policy database of this version
+  explicit PolicyDatabase(const std::filesystem::path& path);
+
+  /// Has anybody committed since the last call, or was the file replaced by another one? The first call says no.
+  /// About 2 us and a stat. A replaced file is opened in place of the old one.
+  /// @throws SqliteError, std::runtime_error as the constructor; std::system_error when the file is gone
+  [[nodiscard]] bool changed();
+
+  /// Every table in force, in one read transaction. @throws SqliteError
+  [[nodiscard]] policy::Model load();
+
+  /// One table in the order of its ids. `name` is one of policy_tables(). @throws SqliteError
+  [[nodiscard]] TableRows read_table(std::string_view name);
+
+ private:
+  struct FileId {
+    std::uint64_t device = 0, inode = 0;
+    bool operator==(const FileId&) const = default;
+  };
+  [[nodiscard]] static FileId file_id(const std::filesystem::path& path);
+  [[nodiscard]] static FileId file_id_or_none(const std::filesystem::path& path) noexcept;
+  [[nodiscard]] std::filesystem::path log_path() const { return path_.string() + "-wal"; }
+  void open();
+  void remove_orphans();
+
+  std::filesystem::path path_;
+  FileId file_, log_file_;
+  std::optional<Database> database_;  // none after a failed reopening: tried again at the next call
+  std::optional<Statement> data_version_;
+  std::int64_t seen_version_ = 0;
+};
+
+/// The tables that hold policy, in the order to show them.
+[[nodiscard]] std::span<const std::string_view> policy_tables() noexcept;
+
+}  // namespace gatehouse::db

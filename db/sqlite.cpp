@@ -1,0 +1,120 @@
+#include "db/sqlite.hpp"
+
+#include <sqlite3.h>
+
+namespace gatehouse::db {
+namespace {
+
+[[noreturn]] void fail(sqlite3* handle, const std::string& name) {
+  throw SqliteError(name + ": " + sqlite3_errmsg(handle), sqlite3_extended_errcode(handle));
+}
+
+int open_flags(OpenMode mode) noexcept {
+  switch (mode) {
+    case OpenMode::read_only: return SQLITE_OPEN_READONLY;
+    case OpenMode::read_write: return SQLITE_OPEN_READWRITE;
+    case OpenMode::create: return SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  }
+  return SQLITE_OPEN_READONLY;
+}
+
+}  // namespace
+
+void Database::Close::operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
+
+Database::Database(const std::filesystem::path& path, OpenMode mode, std::chrono::milliseconds busy_timeout)
+    : path_(path) {
+  sqlite3* raw = nullptr;
+  const int code = sqlite3_open_v2(path.c_str(), &raw, open_flags(mode) | SQLITE_OPEN_NOMUTEX, nullptr);
+  handle_.reset(raw);
+  if (code != SQLITE_OK) {
+    if (!raw) throw SqliteError(path.string() + ": out of memory", code);
+    fail(raw, path.string());
+  }
+  sqlite3_extended_result_codes(raw, 1);
+  sqlite3_busy_timeout(raw, static_cast<int>(busy_timeout.count()));
+}
+
+void Database::run(std::string_view sql) {
+  if (sqlite3_exec(handle(), std::string(sql).c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
+    fail(handle(), path_.string());
+}
+
+std::int64_t Database::number(std::string_view sql) {
+  Statement statement = prepare(sql);
+  return statement.step() ? statement.integer(0) : 0;
+}
+
+Statement Database::prepare(std::string_view sql) { return {*this, sql}; }
+
+void Statement::Finalize::operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
+
+Statement::Statement(Database& database, std::string_view sql) : name_(database.path().string()) {
+  sqlite3_stmt* raw = nullptr;
+  if (sqlite3_prepare_v2(database.handle(), sql.data(), static_cast<int>(sql.size()), &raw, nullptr) != SQLITE_OK)
+    fail(database.handle(), name_);
+  handle_.reset(raw);
+}
+
+bool Statement::step() {
+  switch (sqlite3_step(handle_.get())) {
+    case SQLITE_ROW: return true;
+    case SQLITE_DONE: return false;
+    default: fail(sqlite3_db_handle(handle_.get()), name_);
+  }
+}
+
+void Statement::reset() noexcept { sqlite3_reset(handle_.get()); }
+
+void Statement::bind(int parameter, std::int64_t value) {
+  if (sqlite3_bind_int64(handle_.get(), parameter, value) != SQLITE_OK) fail(sqlite3_db_handle(handle_.get()), name_);
+}
+
+void Statement::bind(int parameter, std::string_view text) {
+  if (sqlite3_bind_text(handle_.get(), parameter, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT) !=
+      SQLITE_OK)
+    fail(sqlite3_db_handle(handle_.get()), name_);
+}
+
+int Statement::columns() const noexcept { return sqlite3_column_count(handle_.get()); }
+
+std::string Statement::column_name(int column) const { return sqlite3_column_name(handle_.get(), column); }
+
+bool Statement::is_null(int column) const noexcept { return sqlite3_column_type(handle_.get(), column) == SQLITE_NULL; }
+
+bool Statement::is_integer(int column) const noexcept {
+  return sqlite3_column_type(handle_.get(), column) == SQLITE_INTEGER;
+}
+
+std::int64_t Statement::integer(int column) const noexcept { return sqlite3_column_int64(handle_.get(), column); }
+
+std::string Statement::text(int column) const {
+  const unsigned char* const text = sqlite3_column_text(handle_.get(), column);
+  if (!text) return {};
+  return {reinterpret_cast<const char*>(text), static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column))};
+}
+
+std::optional<std::int64_t> Statement::optional_integer(int column) const noexcept {
+  if (is_null(column)) return {};
+  return integer(column);
+}
+
+std::optional<std::string> Statement::optional_text(int column) const {
+  if (is_null(column)) return {};
+  return text(column);
+}
+
+Transaction::Transaction(Database& database, Kind kind) : database_(database) {
+  database_.run(kind == Kind::immediate ? "BEGIN IMMEDIATE" : "BEGIN");
+}
+
+Transaction::~Transaction() {
+  if (open_) sqlite3_exec(database_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+}
+
+void Transaction::commit() {
+  database_.run("COMMIT");
+  open_ = false;
+}
+
+}  // namespace gatehouse::db

@@ -1,0 +1,109 @@
+// A thin layer over SQLite: connections, statements and transactions with owners. Not thread-safe: one thread a
+// connection. The database's own header stays inside this folder's sources.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace gatehouse::db {
+
+/// What SQLite refused, in its own sentence, with what was being done: "policy.db: database is locked".
+class SqliteError : public std::runtime_error {
+ public:
+  SqliteError(const std::string& what, int extended_code) : std::runtime_error(what), code_(extended_code) {}
+  /// The extended result code (sqlite.org/rescode.html).
+  [[nodiscard]] int code() const noexcept { return code_; }
+  /// Somebody else holds a lock: the same may work later.
+  [[nodiscard]] bool is_busy() const noexcept { return (code_ & 0xff) == 5 || (code_ & 0xff) == 6; }
+
+ private:
+  int code_;
+};
+
+enum class OpenMode { read_only, read_write, create };
+
+class Statement;
+
+/// One connection.
+class Database {
+ public:
+  /// @throws SqliteError
+  Database(const std::filesystem::path& path, OpenMode mode, std::chrono::milliseconds busy_timeout);
+
+  /// Runs statements that give no rows, one after another. @throws SqliteError
+  void run(std::string_view sql);
+  /// The one integer that `sql` gives, or 0 without a row. @throws SqliteError
+  [[nodiscard]] std::int64_t number(std::string_view sql);
+  /// @throws SqliteError
+  [[nodiscard]] Statement prepare(std::string_view sql);
+
+  [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+  [[nodiscard]] sqlite3* handle() const noexcept { return handle_.get(); }
+
+ private:
+  struct Close {
+    void operator()(sqlite3* handle) const noexcept;
+  };
+  std::filesystem::path path_;
+  std::unique_ptr<sqlite3, Close> handle_;
+};
+
+/// A prepared statement. Must not outlive its Database. Columns count from 0.
+class Statement {
+ public:
+  /// Moves to the next row. @return false after the last one @throws SqliteError
+  [[nodiscard]] bool step();
+  /// Back to before the first row.
+  void reset() noexcept;
+
+  /// Parameters count from 1. `text` is copied.
+  void bind(int parameter, std::int64_t value);
+  void bind(int parameter, std::string_view text);
+
+  [[nodiscard]] int columns() const noexcept;
+  [[nodiscard]] std::string column_name(int column) const;
+  [[nodiscard]] bool is_null(int column) const noexcept;
+  [[nodiscard]] bool is_integer(int column) const noexcept;
+  [[nodiscard]] std::int64_t integer(int column) const noexcept;
+  [[nodiscard]] std::string text(int column) const;
+  [[nodiscard]] std::optional<std::int64_t> optional_integer(int column) const noexcept;
+  [[nodiscard]] std::optional<std::string> optional_text(int column) const;
+
+ private:
+  friend class Database;
+  struct Finalize {
+    void operator()(sqlite3_stmt* statement) const noexcept;
+  };
+  Statement(Database& database, std::string_view sql);
+  std::unique_ptr<sqlite3_stmt, Finalize> handle_;
+  std::string name_;  // of the database, for errors
+};
+
+/// Rolls back unless commit() was reached. `immediate` takes the write lock at once, so that no later step can find
+/// the database busy.
+class Transaction {
+ public:
+  enum class Kind { read, immediate };
+  /// @throws SqliteError
+  Transaction(Database& database, Kind kind);
+  ~Transaction();
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  /// @throws SqliteError
+  void commit();
+
+ private:
+  Database& database_;
+  bool open_ = true;
+};
+
+}  // namespace gatehouse::db

@@ -1,0 +1,40 @@
+// The border's plain values (abi.h) to ours and back, on the host's side.
+#pragma once
+
+#include <gatehouse/abi.h>
+#include <gatehouse/base/address.hpp>
+
+#include <cstring>
+#include <string_view>
+
+namespace gatehouse {
+
+[[nodiscard]] inline std::string_view text_of(gh_bytes bytes) noexcept {
+  return {reinterpret_cast<const char*>(bytes.data), bytes.size};
+}
+
+/// A view of `text`, which must outlive it.
+[[nodiscard]] inline gh_bytes border_bytes(std::string_view text) noexcept {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+[[nodiscard]] inline gh_endpoint border_endpoint(const Endpoint& endpoint) noexcept {
+  gh_endpoint out{};
+  std::memcpy(out.bytes, endpoint.address.storage().data(), sizeof out.bytes);
+  out.scope = endpoint.scope;
+  out.port = endpoint.port;
+  out.family = static_cast<std::uint8_t>(endpoint.address.family());
+  return out;
+}
+
+[[nodiscard]] inline Endpoint endpoint_of(const gh_endpoint& endpoint) noexcept {
+  const Bytes bytes = std::as_bytes(std::span(endpoint.bytes));
+  Endpoint out;
+  if (endpoint.family == 4) out.address = IpAddress::v4(bytes.first(4));
+  if (endpoint.family == 6) out.address = IpAddress::v6(bytes);
+  out.port = endpoint.port;
+  out.scope = endpoint.scope;
+  return out;
+}
+
+}  // namespace gatehouse

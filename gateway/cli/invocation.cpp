@@ -1,0 +1,51 @@
+#include "gateway/cli/invocation.hpp"
+
+#include "gateway/cli/render.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <cstdio>
+
+namespace gatehouse {
+
+BrokenConfig::BrokenConfig(std::vector<ConfigProblem> all)
+    : std::runtime_error(all.empty() ? "the configuration is broken" : all.front().to_string()),
+      problems(std::move(all)) {}
+
+Config load_config(const Invocation& invocation) {
+  ConfigReading reading = read_config(invocation.config, invocation.overrides);
+  if (!reading.config) throw BrokenConfig(std::move(reading.problems));
+  return std::move(*reading.config);
+}
+
+Config load_config_or_defaults(const Invocation& invocation) {
+  std::error_code error;
+  if (invocation.config != kDefaultConfig || std::filesystem::exists(invocation.config, error) || error) {
+    return load_config(invocation);
+  }
+  Config out;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  const std::filesystem::path prefix = program.parent_path().parent_path();
+  out.plugin_dirs.insert(out.plugin_dirs.begin(), {prefix / "plugins", prefix / "lib/gatehouse/plugins"});
+  return out;
+}
+
+void complain(const std::string& sentence) { std::fprintf(stderr, "gatehouse: %s\n", sentence.c_str()); }
+
+void complain(const Invocation& invocation, const std::vector<ConfigProblem>& problems) {
+  if (!invocation.json) {
+    for (const ConfigProblem& problem : problems) complain(problem.to_string());
+    return;
+  }
+  auto list = nlohmann::ordered_json::array();
+  for (const ConfigProblem& problem : problems) {
+    list.push_back({{"file", problem.place.file},
+                    {"line", problem.place.line},
+                    {"column", problem.place.column},
+                    {"sentence", problem.sentence}});
+  }
+  const nlohmann::ordered_json body = {{"problems", std::move(list)}};
+  print_body(body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace), true);
+}
+
+}  // namespace gatehouse

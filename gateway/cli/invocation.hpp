@@ -1,0 +1,46 @@
+// What every verb is called with, and how each ends. One thread, the program's main one.
+#pragma once
+
+#include "gateway/config/config.hpp"
+
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace gatehouse {
+
+inline constexpr int kExitYes = 0;    ///< yes, or fine
+inline constexpr int kExitNo = 1;     ///< no, denied, unhealthy, not running
+inline constexpr int kExitWrong = 2;  ///< wrong use or broken configuration
+
+inline constexpr const char* kDefaultConfig = "/etc/gatehouse/gatehouse.toml";
+
+struct Invocation {
+  std::filesystem::path config = kDefaultConfig;
+  std::vector<std::string> overrides;  ///< of --set
+  std::filesystem::path socket;        ///< of --socket, or "" = the one in gateway.runtime_dir
+  bool json = false;
+};
+
+/// The configuration cannot be used; each problem is one line for the operator.
+class BrokenConfig : public std::runtime_error {
+ public:
+  explicit BrokenConfig(std::vector<ConfigProblem> all);
+  std::vector<ConfigProblem> problems;
+};
+
+/// @throws BrokenConfig
+[[nodiscard]] Config load_config(const Invocation& invocation);
+
+/// For verbs that work without an installed gateway (`probe` from another machine): without a configuration file at
+/// the default place, the defaults, with the plugins beside this program. @throws BrokenConfig
+[[nodiscard]] Config load_config_or_defaults(const Invocation& invocation);
+
+/// "gatehouse: <sentence>" on standard error.
+void complain(const std::string& sentence);
+
+/// Each problem as such a line; with --json, as {"problems": [{file, line, column, sentence}]} on standard output.
+void complain(const Invocation& invocation, const std::vector<ConfigProblem>& problems);
+
+}  // namespace gatehouse

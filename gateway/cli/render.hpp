@@ -1,0 +1,20 @@
+// JSON bodies for human eyes: small aligned tables. Pure functions; bodies come from the gateway or a plugin, so every
+// control character is shown and none is sent to the terminal.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace gatehouse {
+
+/// Columns as wide as their widest cell, two spaces apart, no spaces at a line's end.
+[[nodiscard]] std::string text_table(const std::vector<std::vector<std::string>>& rows);
+
+/// A JSON object: its plain members first, as "name  value"; then each list of objects as a table under its name.
+/// Nested objects get dotted names. Bytes that are no JSON come back as they are.
+[[nodiscard]] std::string render(const std::string& json);
+
+/// `json` on standard output: as it is, or rendered.
+void print_body(const std::string& json, bool as_json);
+
+}  // namespace gatehouse

@@ -1,0 +1,204 @@
+// What the keys of gatehouse.toml mean: files and overrides are merged into one tree, then read from the top.
+#include "gateway/config/config.hpp"
+
+#include "gateway/config/config_tree.hpp"
+#include "gateway/config/listen_address.hpp"
+#include "gateway/config/table_reader.hpp"
+
+#include <algorithm>
+
+namespace gatehouse {
+namespace {
+
+constexpr std::int64_t kMostLanes = 256;
+constexpr std::size_t kLongestPluginName = 64;
+
+/// The drop-in files of gatehouse.toml: gatehouse.d/*.toml, sorted by name.
+std::vector<std::filesystem::path> drop_ins(const std::filesystem::path& file, std::vector<ConfigProblem>& problems) {
+  const std::filesystem::path folder = drop_in_folder(file);
+  std::vector<std::filesystem::path> out;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() == ".toml") out.push_back(it->path());
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    problems.push_back({{folder.string(), 0, 0}, "cannot be read (" + error.message() + "); mend its permissions"});
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+void read_gateway(const ConfigValue* table, Config& config, std::vector<ConfigProblem>& problems) {
+  TableReader reader(table, "gateway", problems);
+  reader.read("state_dir", config.state_dir);
+  reader.read("runtime_dir", config.runtime_dir);
+  reader.read("plugin_dirs", config.plugin_dirs);
+  reader.refuse_unknown_keys();
+}
+
+void read_log(const ConfigValue* table, Config& config, std::vector<ConfigProblem>& problems) {
+  TableReader reader(table, "log", problems);
+  reader.read("level", config.log_level, {"error", "warn", "info", "debug", "trace"});
+  reader.read("format", config.log_format, {"text", "json"});
+  reader.refuse_unknown_keys();
+}
+
+void read_metrics(const ConfigValue* table, Config& config, std::vector<ConfigProblem>& problems) {
+  TableReader reader(table, "metrics", problems);
+  reader.read("listen", config.metrics_listen);
+  if (!config.metrics_listen.empty() && !Endpoint::parse(config.metrics_listen)) {
+    reader.refuse(*table->find("listen"), "listen",
+                  "an address with a port such as \"127.0.0.1:9477\", or \"\" for none");
+  }
+  reader.refuse_unknown_keys();
+}
+
+void read_control(const ConfigValue* table, Config& config, std::vector<ConfigProblem>& problems) {
+  TableReader reader(table, "control", problems);
+  reader.read("admins", config.control_admins);
+  if (const ConfigValue* mode = reader.take("mode")) {
+    config.control_mode = read_mode(*mode, "control.mode", problems).value_or(config.control_mode);
+  }
+  reader.refuse_unknown_keys();
+}
+
+void read_lanes(TableReader& reader, PluginConfig& plugin) {
+  const ConfigValue* lanes = reader.take("lanes");
+  if (lanes == nullptr || (lanes->kind == ConfigValue::Kind::string && lanes->text == "auto")) return;
+  if (lanes->kind != ConfigValue::Kind::integer || lanes->integer < 1 || lanes->integer > kMostLanes) {
+    return reader.refuse(*lanes, "lanes", "\"auto\" or a number from 1 to " + std::to_string(kMostLanes));
+  }
+  plugin.lanes = static_cast<unsigned>(lanes->integer);
+}
+
+void read_listeners(const ConfigValue& list, const std::string& path, std::vector<ListenAddress>& out,
+                    std::vector<ConfigProblem>& problems) {
+  if (list.kind != ConfigValue::Kind::array) {  // one listener needs no brackets
+    if (auto one = read_listen_address(list, path, problems)) out.push_back(std::move(*one));
+    return;
+  }
+  for (const ConfigValue& item : list.children) {
+    if (auto one = read_listen_address(item, path, problems)) out.push_back(std::move(*one));
+  }
+}
+
+bool is_plugin_name(const std::string& name) {
+  return !name.empty() && name.size() <= kLongestPluginName && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+void read_plugin(const ConfigValue& table, Config& config, std::vector<ConfigProblem>& problems) {
+  if (!is_plugin_name(table.key)) {
+    problems.push_back({table.key_place, "plugin name `" + table.key + "` must be made of a-z, 0-9 and -, at most " +
+                                             std::to_string(kLongestPluginName) + " of them"});
+    return;
+  }
+  const std::string path = "plugin." + table.key;
+  if (table.kind != ConfigValue::Kind::table) {
+    problems.push_back({table.place, "`" + path + "` must be a table, not " + table.describe()});
+    return;
+  }
+  PluginConfig plugin;
+  plugin.name = table.key;
+  plugin.place = table.key_place;
+  TableReader reader(&table, path, problems);
+  reader.read("enabled", plugin.enabled);
+  reader.read("path", plugin.path);
+  read_lanes(reader, plugin);
+  reader.read("pin_lanes", plugin.pin_lanes);
+  reader.read("allow_local_destinations", plugin.allow_local_destinations);
+  reader.table("options");
+  reader.take("listen");
+  for (const ConfigValue& member : table.children) {
+    if (member.key != "listen" && member.key.rfind("listen_", 0) != 0) continue;
+    reader.take(member.key);
+    read_listeners(member, reader.path_of(member.key), plugin.listeners[member.key], problems);
+  }
+  reader.refuse_unknown_keys();
+  config.plugins.emplace(plugin.name, std::move(plugin));
+}
+
+std::string bound_to(const ListenAddress& address) {
+  switch (address.kind) {
+    case ListenAddress::Kind::unix_stream: return "unix:" + address.path.lexically_normal().string();
+    case ListenAddress::Kind::udp: return "udp:" + address.endpoint.to_string();
+    case ListenAddress::Kind::tcp: break;
+  }
+  return address.endpoint.to_string();
+}
+
+/// Two enabled listeners on one address would fail only at bind(2), with less to go by. Port 0 is never taken.
+void refuse_duplicates(const Config& config, std::vector<ConfigProblem>& problems) {
+  std::map<std::string, std::string> takers;
+  if (const auto metrics = Endpoint::parse(config.metrics_listen); metrics && metrics->port != 0) {
+    takers.emplace(metrics->to_string(), "metrics.listen");
+  }
+  for (const auto& [name, plugin] : config.plugins) {
+    if (!plugin.enabled) continue;
+    for (const auto& [role, addresses] : plugin.listeners) {
+      for (const ListenAddress& address : addresses) {
+        if (address.kind != ListenAddress::Kind::unix_stream && address.endpoint.port == 0) continue;
+        const std::string taker = "plugin." + name + '.' + role;
+        const auto [first, is_new] = takers.emplace(bound_to(address), taker);
+        if (is_new) continue;
+        problems.push_back({address.place, "`" + address.text + "` in `" + taker + "` is taken by `" + first->second +
+                                               "` already; give each listener its own address"});
+      }
+    }
+  }
+}
+
+/// By file in the order of reading, then by line and column.
+void sort_by_place(std::vector<ConfigProblem>& problems, const std::vector<std::string>& files) {
+  const auto rank = [&](const ConfigProblem& problem) {
+    const auto file = std::find(files.begin(), files.end(), problem.place.file) - files.begin();
+    return std::tuple(file, problem.place.line, problem.place.column);
+  };
+  std::stable_sort(problems.begin(), problems.end(),
+                   [&](const ConfigProblem& a, const ConfigProblem& b) { return rank(a) < rank(b); });
+}
+
+}  // namespace
+
+std::string ConfigProblem::to_string() const {
+  std::string out = place.file;
+  if (place.line != 0) out += ':' + std::to_string(place.line) + ':' + std::to_string(place.column);
+  return out + ": " + sentence;
+}
+
+std::filesystem::path drop_in_folder(const std::filesystem::path& file) {
+  return std::filesystem::path(file).replace_extension(".d");
+}
+
+ConfigReading read_config(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+  ConfigReading out;
+  const auto tree = std::make_shared<ConfigTree>();
+  std::vector<std::filesystem::path> documents = drop_ins(file, out.problems);
+  documents.insert(documents.begin(), file);
+  std::vector<std::string> order;
+  for (const auto& document : documents) {
+    order.push_back(document.string());
+    merge(tree->root, read_toml_file(document, out.problems));
+  }
+  for (const std::string& argument : overrides) merge(tree->root, read_override(argument, out.problems));
+
+  Config config;
+  TableReader reader(&tree->root, "", out.problems);
+  read_gateway(reader.table("gateway"), config, out.problems);
+  read_log(reader.table("log"), config, out.problems);
+  read_metrics(reader.table("metrics"), config, out.problems);
+  read_control(reader.table("control"), config, out.problems);
+  if (const ConfigValue* plugins = reader.table("plugin")) {
+    for (const ConfigValue& plugin : plugins->children) read_plugin(plugin, config, out.problems);
+  }
+  reader.refuse_unknown_keys();
+  refuse_duplicates(config, out.problems);
+
+  sort_by_place(out.problems, order);
+  config.tree = tree;
+  if (out.problems.empty()) out.config = std::move(config);
+  return out;
+}
+
+}  // namespace gatehouse

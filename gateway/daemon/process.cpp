@@ -1,0 +1,46 @@
+#include "gateway/daemon/process.hpp"
+
+#include <gatehouse/base/unique_fd.hpp>
+
+#include "gateway/plugin/refusal.hpp"
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cstddef>
+#include <cstdlib>
+
+namespace gatehouse {
+
+std::uint64_t raise_descriptor_limit() noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  const rlimit raised{limit.rlim_max, limit.rlim_max};
+  if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) return raised.rlim_cur;
+  return limit.rlim_cur;
+}
+
+void make_folder(const std::filesystem::path& folder, std::filesystem::perms mode) {
+  std::error_code failure;
+  const bool made = std::filesystem::create_directories(folder, failure);
+  if (!failure && made) std::filesystem::permissions(folder, mode, failure);
+  if (failure) throw Refusal("cannot make the folder " + folder.string() + ": " + failure.message());
+}
+
+void notify_supervisor(std::string_view state) noexcept {
+  const char* const path = std::getenv("NOTIFY_SOCKET");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string_view where = path == nullptr ? "" : path;
+  if (where.empty() || where.size() >= sizeof address.sun_path) return;
+  where.copy(address.sun_path, where.size());
+  if (where[0] == '@') address.sun_path[0] = '\0';  // an abstract socket
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + where.size());
+  // Nothing to be done when it fails: the supervisor then waits in vain and says so itself.
+  static_cast<void>(
+      ::sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), size));
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,20 @@
+// What the daemon asks of the system for itself: descriptors, folders, the service supervisor. Control thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace gatehouse {
+
+/// Raises the soft limit of open files to the hard one. Returns what it is now.
+std::uint64_t raise_descriptor_limit() noexcept;
+
+/// Makes `folder` with that mode, and its parents, unless it is there. @throws Refusal
+void make_folder(const std::filesystem::path& folder, std::filesystem::perms mode);
+
+/// Tells systemd ("READY=1") when it asked for that with NOTIFY_SOCKET; else does nothing. See sd_notify(3).
+void notify_supervisor(std::string_view state) noexcept;
+
+}  // namespace gatehouse

@@ -1,0 +1,179 @@
+#include "gateway/daemon/report.hpp"
+
+#include "gateway/base/openmetrics.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <time.h>
+
+#include <algorithm>
+#include <array>
+
+namespace gatehouse {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// RFC 3339, UTC, in seconds.
+std::string timestamp(std::chrono::system_clock::time_point time) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  std::array<char, 32> text;
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
+}
+
+std::string text(const Json& body) { return body.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+Json lanes_json(const ConfiguredPlugin& plugin) {
+  Json out = Json::array();
+  for (const LaneStatus& lane : plugin.lanes()) {
+    out.push_back({{"lane", lane.index},
+                   {"running", lane.running},
+                   {"cpu", lane.cpu},
+                   {"cpu_seconds", std::chrono::duration<double>(lane.cpu_time).count()}});
+  }
+  return out;
+}
+
+Json plugin_json(const ConfiguredPlugin& plugin, const SessionTable& sessions) {
+  Json listeners = Json::array();
+  for (const auto& listener : plugin.settings().listeners) {
+    listeners.push_back({{"role", listener->role()}, {"address", listener->reachable()}});
+  }
+  return {{"name", plugin.name()},
+          {"id", plugin.loaded().manifest->id},
+          {"version", plugin.loaded().manifest->version},
+          {"state", plugin.state_name()},
+          {"failure", plugin.failure()},
+          {"restarts", plugin.restarts()},
+          {"pending", plugin.pending()},
+          {"sessions", sessions.count(plugin.name())},
+          {"allow_local_destinations", plugin.settings().config.allow_local_destinations},
+          {"listeners", std::move(listeners)},
+          {"lanes", lanes_json(plugin)}};
+}
+
+Json policy_json(const PolicyStatus& policy) {
+  Json problems = Json::array();
+  for (const policy::Problem& problem : policy.problems) {
+    problems.push_back({{"table", problem.table}, {"row", problem.row}, {"problem", problem.sentence}});
+  }
+  return {{"generation", policy.generation},
+          {"revision", policy.revision},
+          {"readable", policy.has_policy},
+          {"problems", std::move(problems)}};
+}
+
+}  // namespace
+
+GatewayState gateway_state(const ReportSources& from) {
+  GatewayState out{"ok", from.policy.status().reasons};
+  bool failed = false;
+  for (const auto& plugin : from.plugins.plugins()) {
+    using State = ConfiguredPlugin::State;
+    failed = failed || plugin->state() == State::quarantined;
+    if (plugin->state() == State::running || (from.draining && plugin->failure().empty())) continue;
+    out.reasons.push_back("the plugin " + plugin->name() + " is " + std::string(plugin->state_name()) +
+                          (plugin->failure().empty() ? "" : ": " + plugin->failure()));
+  }
+  if (const unsigned lanes = from.plugins.abandoned_lanes(); lanes > 0) {
+    out.reasons.push_back("lanes that never returned: " + std::to_string(lanes) + "; restart the gateway");
+  }
+  if (from.draining) {
+    out.name = "draining";
+  } else if (failed) {
+    out.name = "failed";
+  } else if (!out.reasons.empty()) {
+    out.name = "degraded";
+  }
+  return out;
+}
+
+std::string status_json(const ReportSources& from) {
+  const GatewayState state = gateway_state(from);
+  Json plugins = Json::array();
+  for (const auto& plugin : from.plugins.plugins()) plugins.push_back(plugin_json(*plugin, *from.services.sessions));
+  return text({{"state", state.name},
+               {"reasons", state.reasons},
+               {"started_at", timestamp(from.started_at)},
+               {"plugins", std::move(plugins)},
+               {"policy", policy_json(from.policy.status())},
+               {"store", {{"kind", "memory"}, {"sessions", from.services.sessions->rows().size()}}},
+               {"log", {{"lines_dropped", from.services.journal->dropped()}}}});
+}
+
+std::string sessions_json(const SessionTable& sessions) {
+  Json rows = Json::array();
+  for (const SessionRow& row : sessions.rows()) {
+    rows.push_back({{"id", row.public_id},
+                    {"plugin", row.plugin},
+                    {"identity", row.identity},
+                    {"source", row.source.address.family() == Family::none ? "" : row.source.to_string()},
+                    {"created_at", timestamp(row.created_at)},
+                    {"last_seen_at", timestamp(row.last_seen_at)},
+                    {"bytes_up", row.counters.bytes_up},
+                    {"bytes_down", row.counters.bytes_down},
+                    {"packets_up", row.counters.packets_up},
+                    {"packets_down", row.counters.packets_down},
+                    {"leases", row.leases}});
+  }
+  return text({{"sessions", std::move(rows)}});
+}
+
+std::string plugins_json(const PluginSet& plugins) {
+  Json rows = Json::array();
+  for (const auto& plugin : plugins.plugins()) {
+    const gh_manifest& manifest = *plugin->loaded().manifest;
+    const std::string options = plugin->settings().options;
+    const Json schema = Json::parse(manifest.options_schema, nullptr, false);
+    Json shown = Json::parse(options, nullptr, false);
+    for (auto& [name, value] : shown.items()) {
+      const bool secret = schema.value(Json::json_pointer("/properties/" + name + "/x-secret"), false);
+      if (secret) value = "(secret)";
+    }
+    rows.push_back({{"name", plugin->name()},
+                    {"id", manifest.id},
+                    {"version", manifest.version},
+                    {"summary", manifest.summary},
+                    {"license", manifest.license == nullptr ? "" : manifest.license},
+                    {"state", plugin->state_name()},
+                    {"file", plugin->loaded().file.original.string()},
+                    {"sha256", plugin->loaded().file.sha256},
+                    {"options", std::move(shown)}});
+  }
+  return text({{"plugins", std::move(rows)}});
+}
+
+std::string problems_json(const std::string& error, const std::vector<ConfigProblem>& problems) {
+  Json sentences = Json::array();
+  for (const ConfigProblem& problem : problems) sentences.push_back(problem.to_string());
+  return text({{"error", error}, {"problems", std::move(sentences)}});
+}
+
+std::string metrics_text(const ReportSources& from) {
+  OpenMetrics out;
+  const PolicyStatus policy = from.policy.status();
+  const std::string state = gateway_state(from).name;
+  for (const char* const name : {"ok", "degraded", "draining", "failed"}) {
+    out.gauge("gatehouse_state", "The gateway's state: 1 for the one that it is in.", {{"state", name}},
+              state == name ? 1 : 0);
+  }
+  out.gauge("gatehouse_start_time_seconds", "When the gateway was started, in Unix time.", {},
+            std::chrono::duration_cast<std::chrono::seconds>(from.started_at.time_since_epoch()).count());
+  out.gauge("gatehouse_policy_generation", "Number of the policy in force.", {},
+            static_cast<std::int64_t>(policy.generation));
+  out.gauge("gatehouse_policy_problems", "Rows of policy.db that cannot be read.", {},
+            static_cast<std::int64_t>(policy.problems.size()));
+  out.gauge("gatehouse_lanes_abandoned", "Lanes that never returned.", {}, from.plugins.abandoned_lanes());
+  out.counter("gatehouse_log_lines_dropped", "Log lines that found the queue full.", {},
+              from.services.journal->dropped());
+  for (const auto& plugin : from.plugins.plugins()) {
+    out.gauge("gatehouse_sessions", "Sessions that are remembered.", {{"plugin", plugin->name()}},
+              static_cast<std::int64_t>(from.services.sessions->count(plugin->name())));
+    plugin->write_metrics(out);
+  }
+  return out.text();
+}
+
+}  // namespace gatehouse

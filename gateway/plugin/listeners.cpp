@@ -1,0 +1,242 @@
+#include "gateway/plugin/listeners.hpp"
+
+#include "gateway/base/border.hpp"
+#include "gateway/plugin/refusal.hpp"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace gatehouse {
+namespace {
+
+constexpr int kBacklog = 4096;
+
+/// Throws what errno says about `address`, with what to do about it.
+[[noreturn]] void refuse(const ListenAddress& address, const std::string& plugin, const std::string& role) {
+  const int why = errno;
+  const std::string where = "`" + role + "` of [plugin." + plugin + "]";
+  std::string sentence = "cannot listen on " + address.text + ": ";
+  if (why == EADDRINUSE) {
+    sentence += "another program has it already; stop that one (`ss -lntup` names it) or change " + where;
+  } else if (why == EACCES && address.kind == ListenAddress::Kind::unix_stream) {
+    sentence += "no permission to make that file; change the rights of its folder, or " + where;
+  } else if (why == EACCES || why == EPERM) {
+    sentence += "no permission; a port below 1024 needs root or CAP_NET_BIND_SERVICE, or change " + where;
+  } else if (why == EADDRNOTAVAIL) {
+    sentence += "this machine has no such address; change " + where;
+  } else if (why == ENOENT) {
+    sentence += "its folder does not exist; make it, or change " + where;
+  } else {
+    sentence += std::string(std::strerror(why)) + "; change " + where;
+  }
+  throw Refusal(sentence);
+}
+
+UniqueFd open_socket(int family, int type) {
+  return UniqueFd(::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+
+bool set_option(const UniqueFd& fd, int level, int option) {
+  const int on = 1;
+  return ::setsockopt(fd.get(), level, option, &on, sizeof on) == 0;
+}
+
+/// A socket for `endpoint`, of which IPv6 ones leave the IPv4 port to others: 0.0.0.0 and [::] go side by side.
+UniqueFd open_inet(const Endpoint& endpoint, int type) {
+  UniqueFd fd = open_socket(endpoint.address.is_v6() ? AF_INET6 : AF_INET, type);
+  if (fd && endpoint.address.is_v6() && !set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY)) fd.reset();
+  return fd;
+}
+
+bool bind_to(const UniqueFd& fd, const Endpoint& endpoint) {
+  sockaddr_storage address{};
+  const unsigned size = endpoint.to_sockaddr(address);
+  return ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0;
+}
+
+Endpoint local_of(const UniqueFd& fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  return Endpoint::from_sockaddr(address);
+}
+
+bool bind_path(const UniqueFd& fd, const sockaddr_un& address) {
+  return ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
+void refuse_if_no_socket(const sockaddr_un& address, const ListenAddress& wanted) {
+  struct stat about {};
+  if (::lstat(address.sun_path, &about) == 0 && !S_ISSOCK(about.st_mode)) {
+    throw Refusal("cannot listen on " + wanted.text + ": " + address.sun_path +
+                  " is there already and is not a socket; remove it or choose another path");
+  }
+}
+
+/// Is there a socket file that nobody listens on any more, as a killed process leaves it?
+bool is_stale(const sockaddr_un& address) {
+  const UniqueFd probe = open_socket(AF_UNIX, SOCK_STREAM);
+  return probe && ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
+         errno == ECONNREFUSED;
+}
+
+gid_t group_id(const std::string& name, const ListenAddress& address) {
+  std::array<char, 16384> buffer;
+  group entry{};
+  group* found = nullptr;
+  if (::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr) {
+    throw Refusal("cannot listen on " + address.text + ": there is no group " + name +
+                  "; make it with `groupadd --system " + name + "` or change `group`");
+  }
+  return found->gr_gid;
+}
+
+std::uint32_t auth_bits(const std::string& auth) noexcept {
+  return auth == "token" ? GH_AUTH_TOKEN : auth == "cert" ? GH_AUTH_CERT : GH_AUTH_NONE;
+}
+
+}  // namespace
+
+BoundListener::BoundListener(std::uint32_t id, const std::string& plugin, std::string role, ListenAddress address,
+                             unsigned lanes)
+    : id_(id), role_(std::move(role)), address_(std::move(address)) {
+  switch (address_.kind) {
+    case ListenAddress::Kind::tcp: bind_tcp(plugin); break;
+    case ListenAddress::Kind::udp: bind_udp(plugin, lanes); break;
+    case ListenAddress::Kind::unix_stream: bind_unix(plugin); break;
+  }
+}
+
+void BoundListener::retire() noexcept {
+  if (address_.kind != ListenAddress::Kind::udp) {
+    for (const UniqueFd& fd : sockets_) ::shutdown(fd.get(), SHUT_RD);
+  }
+  struct stat about {};
+  if (inode_ != 0 && ::lstat(address_.path.c_str(), &about) == 0 && about.st_ino == inode_ && about.st_dev == device_) {
+    ::unlink(address_.path.c_str());
+  }
+  inode_ = 0;
+  sockets_.clear();
+}
+
+void BoundListener::bind_tcp(const std::string& plugin) {
+  UniqueFd fd = open_inet(address_.endpoint, SOCK_STREAM);
+  if (!fd || !set_option(fd, SOL_SOCKET, SO_REUSEADDR) || !bind_to(fd, address_.endpoint) ||
+      ::listen(fd.get(), kBacklog) != 0) {
+    refuse(address_, plugin, role_);
+  }
+  local_ = local_of(fd);
+  sockets_.push_back(std::move(fd));
+}
+
+void BoundListener::bind_udp(const std::string& plugin, unsigned lanes) {
+  // The first socket binds before it allows sharing, so that a port that another gateway shares counts as taken.
+  Endpoint endpoint = address_.endpoint;
+  for (unsigned lane = 0; lane < lanes; ++lane) {
+    UniqueFd fd = open_inet(endpoint, SOCK_DGRAM);
+    const bool first = lane == 0;
+    if (!fd || (!first && !set_option(fd, SOL_SOCKET, SO_REUSEPORT)) || !bind_to(fd, endpoint) ||
+        (first && !set_option(fd, SOL_SOCKET, SO_REUSEPORT))) {
+      refuse(address_, plugin, role_);
+    }
+    if (first) endpoint = local_ = local_of(fd);
+    sockets_.push_back(std::move(fd));
+  }
+}
+
+void BoundListener::bind_unix(const std::string& plugin) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = address_.path.string();
+  if (path.empty() || path.size() >= sizeof address.sun_path) {
+    throw Refusal("cannot listen on " + address_.text + ": a socket path has 1 to " +
+                  std::to_string(sizeof address.sun_path - 1) + " characters, this one has " +
+                  std::to_string(path.size()));
+  }
+  path.copy(address.sun_path, path.size());
+
+  const gid_t group = address_.group.empty() ? static_cast<gid_t>(-1) : group_id(address_.group, address_);
+  UniqueFd fd = open_socket(AF_UNIX, SOCK_STREAM);
+  if (!fd) refuse(address_, plugin, role_);
+  if (!bind_path(fd, address)) {
+    if (errno != EADDRINUSE) refuse(address_, plugin, role_);
+    refuse_if_no_socket(address, address_);
+    if (is_stale(address)) ::unlink(address.sun_path);
+    if (!bind_path(fd, address)) refuse(address_, plugin, role_);
+  }
+  struct stat about {};
+  if (::lstat(address.sun_path, &about) == 0) {
+    inode_ = about.st_ino;
+    device_ = about.st_dev;
+  }
+  // Nobody can connect before listen(), so the rights are right from the first moment.
+  if (::lchown(address.sun_path, static_cast<uid_t>(-1), group) != 0 || ::chmod(address.sun_path, address_.mode) != 0 ||
+      ::listen(fd.get(), kBacklog) != 0) {
+    const int why = errno;
+    ::unlink(address.sun_path);
+    errno = why;
+    refuse(address_, plugin, role_);
+  }
+  sockets_.push_back(std::move(fd));
+}
+
+std::string BoundListener::reachable() const {
+  switch (address_.kind) {
+    case ListenAddress::Kind::tcp: return (address_.tls ? "tls:" : "") + local_.to_string();
+    case ListenAddress::Kind::udp: return "udp:" + local_.to_string();
+    case ListenAddress::Kind::unix_stream: break;
+  }
+  return "unix:" + address_.path.string();
+}
+
+gh_listener BoundListener::describe(std::uint32_t lane, int fd) const noexcept {
+  gh_listener out{};
+  out.struct_size = sizeof out;
+  out.id = id_;
+  out.name = border_bytes(address_.text);
+  out.role = border_bytes(role_);
+  out.identity = border_bytes(address_.identity);
+  out.local = border_endpoint(local_);
+  out.fd = fd;
+  out.lane = lane;
+  out.transport = address_.kind == ListenAddress::Kind::tcp   ? GH_TRANSPORT_TCP
+                  : address_.kind == ListenAddress::Kind::udp ? GH_TRANSPORT_UDP
+                                                              : GH_TRANSPORT_UNIX;
+  out.auth = auth_bits(address_.auth);
+  out.tls = address_.tls ? 1 : 0;
+  return out;
+}
+
+UniqueFd BoundListener::dup_for(std::uint32_t lane) const {
+  const UniqueFd& socket = sockets_[sockets_.size() == 1 ? 0 : lane];
+  UniqueFd fd(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
+  if (!fd) throw Refusal("cannot hand " + address_.text + " to a lane: " + std::strerror(errno));
+  return fd;
+}
+
+LaneSockets dup_for_lanes(std::shared_ptr<const BoundListener> listener, unsigned lanes) {
+  LaneSockets out{std::move(listener), {}};
+  for (unsigned lane = 0; lane < lanes; ++lane) out.fds.push_back(out.listener->dup_for(lane));
+  return out;
+}
+
+std::vector<gh_listener> describe_all(const std::vector<LaneSockets>& sockets) {
+  std::vector<gh_listener> out;
+  for (const LaneSockets& one : sockets) {
+    for (std::uint32_t lane = 0; lane < one.fds.size(); ++lane) {
+      out.push_back(one.listener->describe(lane, one.fds[lane].get()));
+    }
+  }
+  return out;
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,70 @@
+// Listening sockets. They belong to the host, so that a restarted or reloaded plugin goes on with the same ones.
+#pragma once
+
+#include <gatehouse/abi.h>
+#include <gatehouse/base/unique_fd.hpp>
+
+#include "gateway/config/config.hpp"
+
+#include <sys/types.h>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace gatehouse {
+
+/// One configured address with its sockets: TCP and Unix have one, UDP one of a SO_REUSEPORT group for each lane.
+/// All are non-blocking and close-on-exec; IPv6 ones take IPv6 only. Control thread only.
+class BoundListener {
+ public:
+  /// Binds and listens. A stale Unix socket file is replaced when nobody listens on it. Port 0 takes a free one.
+  /// @throws Refusal that names the address, the plugin and what to do
+  BoundListener(std::uint32_t id, const std::string& plugin, std::string role, ListenAddress address, unsigned lanes);
+  ~BoundListener() { retire(); }
+  BoundListener(const BoundListener&) = delete;
+  BoundListener& operator=(const BoundListener&) = delete;
+
+  /// Refuses new connections at once, although lanes may still hold dups, and removes the Unix socket file. A UDP
+  /// port becomes free with the last dup. The description stays valid.
+  void retire() noexcept;
+
+  [[nodiscard]] std::uint32_t id() const noexcept { return id_; }
+  [[nodiscard]] const std::string& role() const noexcept { return role_; }
+  [[nodiscard]] const ListenAddress& address() const noexcept { return address_; }
+  /// With the real port; none for a Unix socket.
+  [[nodiscard]] const Endpoint& local() const noexcept { return local_; }
+  /// The address as it can be reached: "127.0.0.1:40123", "udp:[::1]:7500", "unix:/run/x.sock".
+  [[nodiscard]] std::string reachable() const;
+
+  /// The border's description of it for `lane`, with `fd` as the descriptor. Its views live as long as *this.
+  [[nodiscard]] gh_listener describe(std::uint32_t lane, int fd) const noexcept;
+  /// A dup of the socket that serves `lane`. @throws Refusal
+  [[nodiscard]] UniqueFd dup_for(std::uint32_t lane) const;
+
+ private:
+  void bind_tcp(const std::string& plugin);
+  void bind_udp(const std::string& plugin, unsigned lanes);
+  void bind_unix(const std::string& plugin);
+
+  std::uint32_t id_;
+  std::string role_;
+  ListenAddress address_;
+  Endpoint local_;
+  std::vector<UniqueFd> sockets_;
+  dev_t device_ = 0;  // of the Unix socket file, to know it again
+  ino_t inode_ = 0;
+};
+
+/// One instance's descriptors of a listener: a dup for each lane.
+struct LaneSockets {
+  std::shared_ptr<const BoundListener> listener;
+  std::vector<UniqueFd> fds;
+};
+
+/// Dups of `listener` for lanes 0 .. lanes-1. @throws Refusal
+[[nodiscard]] LaneSockets dup_for_lanes(std::shared_ptr<const BoundListener> listener, unsigned lanes);
+
+/// As the border wants it: one gh_listener for each listener and lane.
+[[nodiscard]] std::vector<gh_listener> describe_all(const std::vector<LaneSockets>& sockets);
+
+}  // namespace gatehouse

@@ -1,0 +1,193 @@
+#include "gateway/plugin/loader.hpp"
+
+#include "gateway/plugin/refusal.hpp"
+
+#include <boost/dll/shared_library.hpp>
+
+#include <dlfcn.h>
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <set>
+
+namespace gatehouse {
+namespace {
+
+namespace dll = boost::dll;
+namespace fs = std::filesystem;
+
+/// Boost.DLL unmaps with the last shared_library; this keeps the code where it is.
+void pin_code(const fs::path& copy) {
+  if (dlopen(copy.c_str(), RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE) == nullptr) {
+    throw Refusal("cannot keep " + copy.string() + " loaded: " + dlerror());
+  }
+}
+
+/// What dlopen said; Boost.DLL's own code only says that it failed.
+std::string load_failure() {
+  const char* words = dlerror();
+  return words == nullptr ? "dlopen failed" : words;
+}
+
+std::string version(unsigned major, unsigned minor) { return std::to_string(major) + "." + std::to_string(minor); }
+
+void require_manifest(const gh_manifest& manifest, const std::string& name) {
+  if (manifest.magic != GH_MAGIC) {
+    throw Refusal(name + " exports `" GH_MANIFEST_SYMBOL "`, but that is no plugin manifest: build it with the SDK");
+  }
+  if (manifest.struct_size < sizeof(gh_manifest)) {
+    throw Refusal(name + " has a manifest of " + std::to_string(manifest.struct_size) + " bytes where ABI " +
+                  version(GH_ABI_MAJOR, GH_ABI_MINOR) + " has " + std::to_string(sizeof(gh_manifest)) +
+                  ": build it with this gateway's SDK");
+  }
+  if (manifest.abi_major != GH_ABI_MAJOR) {
+    throw Refusal(name + " is built for plugin ABI " + version(manifest.abi_major, manifest.abi_minor) +
+                  ", this gateway has ABI " + version(GH_ABI_MAJOR, GH_ABI_MINOR) +
+                  ": install the plugin's build for ABI " + std::to_string(GH_ABI_MAJOR));
+  }
+  if (manifest.abi_minor > GH_ABI_MINOR) {
+    throw Refusal(name + " is built for plugin ABI " + version(manifest.abi_major, manifest.abi_minor) +
+                  ", which is newer than this gateway's " + version(GH_ABI_MAJOR, GH_ABI_MINOR) +
+                  ": upgrade the gateway, or build the plugin with this gateway's SDK");
+  }
+}
+
+void require_interfaces(const gh_manifest& manifest, const std::vector<std::string_view>& offered,
+                        const std::string& name) {
+  if (manifest.requires_ids == nullptr) return;
+  for (const char* const* id = manifest.requires_ids; *id != nullptr; ++id) {
+    if (std::find(offered.begin(), offered.end(), std::string_view(*id)) == offered.end()) {
+      throw Refusal(name + " needs the interface " + *id +
+                    ", which this gateway does not offer: upgrade the gateway or use an older build of the plugin");
+    }
+  }
+}
+
+/// Everything that the host reads without asking again.
+void require_contents(const gh_manifest& manifest, const std::string& name) {
+  const gh_plugin_ops* ops = manifest.ops;
+  const bool complete = manifest.id != nullptr && manifest.version != nullptr && manifest.summary != nullptr &&
+                        manifest.options_schema != nullptr && (manifest.roles != nullptr || manifest.role_count == 0) &&
+                        ops != nullptr && ops->struct_size >= sizeof(gh_plugin_ops) && ops->create != nullptr &&
+                        ops->destroy != nullptr && ops->configure != nullptr && ops->start != nullptr &&
+                        ops->reconfigure != nullptr && ops->listeners_changed != nullptr && ops->run_lane != nullptr &&
+                        ops->wake != nullptr && ops->drain != nullptr && ops->pending != nullptr &&
+                        ops->stop != nullptr && ops->get != nullptr;
+  if (!complete) {
+    throw Refusal(name + " has an incomplete manifest: each text and each function must be set, `get` too");
+  }
+}
+
+std::string role_names(const gh_manifest& manifest) {
+  std::string names;
+  for (std::size_t i = 0; i < manifest.role_count; ++i) {
+    if (i > 0) names += ", ";
+    names += manifest.roles[i].name;
+  }
+  return names.empty() ? "none" : names;
+}
+
+void check_address(const ListenAddress& address, const gh_listener_role& role, const std::string& plugin,
+                   std::vector<ConfigProblem>& problems) {
+  const bool datagram = address.kind == ListenAddress::Kind::udp;
+  if ((role.kinds & (datagram ? GH_ROLE_DATAGRAM : GH_ROLE_STREAM)) != 0) return;
+  problems.push_back(
+      {address.place, "`" + std::string(role.name) + "` of the plugin " + plugin + " takes " +
+                          (datagram ? "streams, not datagrams: write an address without `udp:`"
+                                    : "datagrams, not streams: write the address as `udp:ADDRESS:PORT`")});
+}
+
+}  // namespace
+
+const gh_listener_role* LoadedPlugin::find_role(std::string_view role) const noexcept {
+  const auto* end = manifest->roles + manifest->role_count;
+  const auto* found = std::find_if(manifest->roles, end, [role](const auto& r) { return role == r.name; });
+  return found == end ? nullptr : found;
+}
+
+const void* LoadedPlugin::offer(const char* id) const noexcept { return manifest->ops->get(nullptr, id); }
+
+fs::path find_plugin(const Config& config, const std::string& name) {
+  const auto configured = config.plugins.find(name);
+  std::error_code failure;
+  if (configured != config.plugins.end() && !configured->second.path.empty()) {
+    const fs::path& path = configured->second.path;
+    if (fs::exists(path, failure)) return path;
+    throw Refusal("the file of the plugin " + name + " is missing: there is no " + path.string());
+  }
+  std::string looked;
+  for (const fs::path& folder : config.plugin_dirs) {
+    const fs::path path = folder / (name + ".so");
+    if (fs::exists(path, failure)) return path;
+    looked += looked.empty() ? folder.string() : ", " + folder.string();
+  }
+  throw Refusal("the file of the plugin " + name + " is missing: looked for " + name + ".so in " +
+                (looked.empty() ? "no folder, since plugin_dirs is empty" : looked) + "; set `path` of [plugin." +
+                name + "] or plugin_dirs of [gateway]");
+}
+
+std::vector<std::string> known_plugins(const Config& config) {
+  std::set<std::string> names;
+  for (const auto& [name, plugin] : config.plugins) names.insert(name);
+  for (const fs::path& folder : config.plugin_dirs) {
+    std::error_code failure;
+    for (fs::directory_iterator at(folder, failure), end; !failure && at != end; at.increment(failure)) {
+      if (at->path().extension() == ".so") names.insert(at->path().stem().string());
+    }
+  }
+  return {names.begin(), names.end()};
+}
+
+fs::path plugin_copies(const Config& config) {
+  struct statvfs about {};
+  fs::path there = config.runtime_dir;
+  while (statvfs(there.c_str(), &about) != 0 && there.has_relative_path()) there = there.parent_path();
+  const bool noexec = (about.f_flag & ST_NOEXEC) != 0;
+  return (noexec ? config.state_dir : config.runtime_dir) / "plugins";
+}
+
+LoadedPlugin load_plugin(const fs::path& file, const fs::path& copies, const std::vector<std::string_view>& offered) {
+  LoadedPlugin loaded{trust_plugin_file(file, copies), nullptr};
+  const std::string name = loaded.file.original.string();
+  std::error_code failure;
+  const dll::shared_library library(loaded.file.copy, failure, dll::load_mode::rtld_now | dll::load_mode::rtld_local);
+  if (failure) throw Refusal("cannot load " + name + ": " + load_failure());
+  if (!library.has(GH_MANIFEST_SYMBOL)) {
+    throw Refusal(name + " is not a Gatehouse plugin: it does not export `" GH_MANIFEST_SYMBOL "`");
+  }
+  const auto& manifest = library.get<const gh_manifest>(GH_MANIFEST_SYMBOL);
+  require_manifest(manifest, name);
+  require_interfaces(manifest, offered, name);
+  require_contents(manifest, name);
+  pin_code(loaded.file.copy);
+  loaded.manifest = &manifest;
+  return loaded;
+}
+
+AcceptedPlugin accept_configuration(const Config& config, const PluginConfig& plugin, const LoadedPlugin& loaded) {
+  AcceptedPlugin accepted;
+  const gh_manifest& manifest = *loaded.manifest;
+  for (const auto& [name, addresses] : plugin.listeners) {
+    const gh_listener_role* role = loaded.find_role(name);
+    if (role == nullptr) {
+      accepted.problems.push_back({plugin.place, "the plugin " + plugin.name + " has no listener role `" + name +
+                                                     "`; it has: " + role_names(manifest)});
+      continue;
+    }
+    for (const ListenAddress& address : addresses) check_address(address, *role, plugin.name, accepted.problems);
+  }
+  for (std::size_t i = 0; i < manifest.role_count; ++i) {
+    const gh_listener_role& role = manifest.roles[i];
+    const auto configured = plugin.listeners.find(role.name);
+    if (role.required != 0 && (configured == plugin.listeners.end() || configured->second.empty())) {
+      accepted.problems.push_back({plugin.place, "the plugin " + plugin.name + " needs at least one address: set `" +
+                                                     role.name + "` of [plugin." + plugin.name + "]"});
+    }
+  }
+  OptionsReading reading = read_options(config, plugin.name, manifest.options_schema);
+  accepted.options = std::move(reading.json);
+  accepted.problems.insert(accepted.problems.end(), reading.problems.begin(), reading.problems.end());
+  return accepted;
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,53 @@
+// Finds, checks and loads a plugin's file, and reads its manifest. Control thread (or a CLI program).
+#pragma once
+
+#include <gatehouse/abi.h>
+
+#include "gateway/config/config.hpp"
+#include "gateway/plugin/trust.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gatehouse {
+
+/// A plugin whose code is mapped. The code stays for as long as the process lives, so that the manifest's pointers
+/// are always good and a thread's destructors never point to nothing.
+struct LoadedPlugin {
+  TrustedFile file;
+  const gh_manifest* manifest = nullptr;
+
+  /// Does the manifest name `role`? Null when it does not.
+  [[nodiscard]] const gh_listener_role* find_role(std::string_view role) const noexcept;
+  /// What the plugin offers without an instance ("gh.probe/1"), or null.
+  [[nodiscard]] const void* offer(const char* id) const noexcept;
+};
+
+/// Where the plugin `name` lies: its configured path, or NAME.so in the first of `plugin_dirs` that has one.
+/// @throws Refusal that says where it looked
+[[nodiscard]] std::filesystem::path find_plugin(const Config& config, const std::string& name);
+
+/// Every plugin file that can be found: NAME of each NAME.so in `plugin_dirs`, and each configured plugin. Sorted.
+[[nodiscard]] std::vector<std::string> known_plugins(const Config& config);
+
+/// Where the private copies go: runtime_dir/plugins; on a system that forbids to run code from there (Debian mounts
+/// /run with noexec), state_dir/plugins.
+[[nodiscard]] std::filesystem::path plugin_copies(const Config& config);
+
+/// Checks `file` (trust.hpp), loads the copy and goes through the handshake: symbol, magic, manifest size, ABI major,
+/// ABI minor, and that each interface it requires is one of `offered`.
+/// @throws Refusal, with its own sentence for each step
+[[nodiscard]] LoadedPlugin load_plugin(const std::filesystem::path& file, const std::filesystem::path& copies,
+                                       const std::vector<std::string_view>& offered);
+
+/// The last step of the handshake, which needs the configuration: are its listeners ones that the manifest declares,
+/// and are its options valid by the manifest's schema?
+struct AcceptedPlugin {
+  std::string options;  ///< a JSON object, complete with defaults
+  std::vector<ConfigProblem> problems;
+};
+[[nodiscard]] AcceptedPlugin accept_configuration(const Config& config, const PluginConfig& plugin,
+                                                  const LoadedPlugin& loaded);
+
+}  // namespace gatehouse

@@ -1,0 +1,20 @@
+// What the host offers to one instance: the tables of abi.h by id.
+#pragma once
+
+#include "gateway/plugin/lane.hpp"
+
+#include <string_view>
+
+namespace gatehouse {
+
+/// Lives from before create() until after destroy().
+class Offer {
+ public:
+  virtual ~Offer() = default;
+  /// The interface of that id, or null. Thread-safe.
+  [[nodiscard]] virtual const void* find(std::string_view id) const noexcept = 0;
+  /// Makes the services' parts of a lane. Control thread, before the lane runs.
+  virtual void open_lane(HostLane& lane) = 0;
+};
+
+}  // namespace gatehouse

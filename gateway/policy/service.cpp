@@ -1,0 +1,199 @@
+#include "gateway/policy/service.hpp"
+
+#include "gateway/policy/judged_client.hpp"
+
+namespace gatehouse {
+namespace {
+
+using policy::Flow;
+using policy::Limit;
+using policy::Reason;
+using policy::Table;
+using policy::Verdict;
+
+// The engine's numbers are the border's.
+static_assert(GH_ACTION_ALLOW == static_cast<int>(policy::Action::allow));
+static_assert(GH_REASON_HARD_DENY == static_cast<int>(Reason::hard_deny));
+static_assert(GH_REASON_BOGON == static_cast<int>(Reason::bogon));
+static_assert(GH_REASON_UNWRAPPED == static_cast<int>(Reason::unwrapped));
+static_assert(GH_REASON_DOMAIN == static_cast<int>(Reason::domain));
+static_assert(GH_REASON_DNS_MALFORMED == static_cast<int>(Reason::dns_malformed));
+static_assert(GH_REASON_PORT_PERMIT == static_cast<int>(Reason::port_permit));
+static_assert(GH_REASON_DEFAULT == static_cast<int>(Reason::default_action));
+static_assert(GH_REASON_RESOLVER == static_cast<int>(Reason::resolver));
+static_assert(GH_REASON_PEER == static_cast<int>(Reason::peer));
+static_assert(GH_REASON_NO_POLICY == static_cast<int>(Reason::no_policy));
+static_assert(GH_REASON_CONCURRENT_FLOWS == static_cast<int>(Reason::concurrent_flows));
+static_assert(GH_REASON_NEW_FLOW_RATE == static_cast<int>(Reason::new_flow_rate));
+static_assert(GH_REASON_LOCAL == static_cast<int>(Reason::local));
+static_assert(GH_TABLE_DOMAIN_RULES == static_cast<int>(Table::domain_rules));
+static_assert(GH_TABLE_PORT_PERMITS == static_cast<int>(Table::port_permits));
+static_assert(GH_TABLE_TRAFFIC_RULES == static_cast<int>(Table::traffic_rules));
+static_assert(GH_TABLE_SETTINGS == static_cast<int>(Table::settings));
+static_assert(GH_FLOW_RESOLVER == policy::kFlowResolver && GH_FLOW_PEER == policy::kFlowPeer);
+static_assert(GH_FLOW_NAMED == policy::kFlowNamed && GH_FLOW_BAD_NAME == policy::kFlowBadName);
+static_assert(GH_UP == static_cast<int>(policy::Direction::up) && GH_DOWN == static_cast<int>(policy::Direction::down));
+static_assert(sizeof(std::atomic<std::uint64_t>) == sizeof(std::uint64_t), "plugins read the generation as a number");
+
+IpAddress address_of(const gh_endpoint& endpoint) noexcept {
+  const Bytes bytes = std::as_bytes(std::span(endpoint.bytes));
+  return endpoint.family == 4   ? IpAddress::v4(bytes.first(4))
+         : endpoint.family == 6 ? IpAddress::v6(bytes)
+                                : IpAddress();
+}
+
+std::string_view text_of(gh_bytes bytes) noexcept {
+  return bytes.size == 0 ? std::string_view() : std::string_view(reinterpret_cast<const char*>(bytes.data), bytes.size);
+}
+
+Flow flow_of(const gh_flow& flow) noexcept {
+  return {address_of(flow.destination), flow.destination.port, flow.transport, flow.flags, text_of(flow.domain)};
+}
+
+void write(const Verdict& verdict, gh_verdict* out) noexcept {
+  out->action = static_cast<std::uint16_t>(verdict.action);
+  out->reason = static_cast<std::uint16_t>(verdict.reason);
+  out->table = static_cast<std::uint32_t>(verdict.table);
+  out->row = verdict.row;
+  out->generation = verdict.generation;
+}
+
+/// As gh_limits has it: no rule says = UINT64_MAX.
+std::uint64_t border_limit(const Limit& first, const Limit& second = {}) noexcept {
+  return first.value.value_or(second.value.value_or(UINT64_MAX));
+}
+
+std::uint64_t border_ns(const Limit& session, const Limit& identity) noexcept {
+  constexpr std::uint64_t kSecond = 1'000'000'000;
+  const std::uint64_t seconds = border_limit(session, identity);
+  return seconds > (UINT64_MAX - 1) / kSecond ? UINT64_MAX : seconds * kSecond;
+}
+
+}  // namespace
+
+std::shared_ptr<policy::Meters> IdentityMeters::of(std::string_view identity) {
+  const std::scoped_lock lock(mutex_);
+  if (const auto found = meters_.find(identity); found != meters_.end()) return found->second;
+  if (meters_.size() >= kKept) std::erase_if(meters_, [](const auto& entry) { return entry.second.use_count() == 1; });
+  return meters_.emplace(identity, std::make_shared<policy::Meters>()).first->second;
+}
+
+std::size_t IdentityMeters::size() const {
+  const std::scoped_lock lock(mutex_);
+  return meters_.size();
+}
+
+PolicyLane::PolicyLane(std::shared_ptr<SnapshotBoard> board) : view_(std::move(board)) {}
+PolicyLane::~PolicyLane() = default;
+
+PluginPolicy::PluginPolicy(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<IdentityMeters> identities, Spec spec)
+    : board_(std::move(board)),
+      identities_(std::move(identities)),
+      spec_(std::move(spec)),
+      table_{.struct_size = sizeof(gh_policy),
+             .reserved = 0,
+             .context = this,
+             .generation = reinterpret_cast<const std::uint64_t*>(&board_->generation()),
+             .refresh = &PluginPolicy::refresh,
+             .client_open = &PluginPolicy::client_open,
+             .client_close = &PluginPolicy::client_close,
+             .limits = &PluginPolicy::limits,
+             .check = &PluginPolicy::check,
+             .check_batch = &PluginPolicy::check_batch,
+             .flow_open = &PluginPolicy::flow_open,
+             .flow_close = &PluginPolicy::flow_close,
+             .consume = &PluginPolicy::consume} {}
+
+JudgedClient& PluginPolicy::client_of(gh_lane* lane, gh_client* client) const noexcept {
+  auto& out = *reinterpret_cast<JudgedClient*>(client);
+  out.resolve(spec_.lane_of(lane).view_.snapshot());
+  return out;
+}
+
+std::uint64_t PluginPolicy::refresh(void* context, gh_lane* lane) noexcept {
+  return static_cast<PluginPolicy*>(context)->spec_.lane_of(lane).view_.refresh();
+}
+
+gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts) {
+  JudgedClient::Facts known{spec_.plugin, {}, std::string(text_of(facts.identity)), address_of(facts.source)};
+  if (spec_.listener_name && facts.listener != UINT32_MAX) known.listener = spec_.listener_name(facts.listener);
+  auto meters = known.identity.empty() ? nullptr : identities_->of(known.identity);
+  auto client = std::make_unique<JudgedClient>(std::move(known), std::move(meters));
+  auto* const handle = reinterpret_cast<gh_client*>(client.get());
+  lane.clients_.emplace(handle, std::move(client));
+  return handle;
+}
+
+gh_client* PluginPolicy::client_open(void* context, gh_lane* lane, const gh_client_facts* facts,
+                                     gh_verdict* verdict) noexcept {
+  PluginPolicy& self = *static_cast<PluginPolicy*>(context);
+  PolicyLane& mine = self.spec_.lane_of(lane);
+  const std::uint64_t generation = mine.view_.snapshot().generation();
+  write({policy::Action::allow, Reason::none, Table::none, 0, generation}, verdict);
+  try {
+    return self.open(mine, *facts);
+  } catch (...) {  // out of memory
+    write({policy::Action::deny, Reason::none, Table::none, 0, generation}, verdict);
+    return nullptr;
+  }
+}
+
+void PluginPolicy::client_close(void* context, gh_lane* lane, gh_client* client) noexcept {
+  static_cast<PluginPolicy*>(context)->spec_.lane_of(lane).clients_.erase(client);
+}
+
+void PluginPolicy::limits(void* context, gh_lane* lane, gh_client* client, gh_limits* out) noexcept {
+  PluginPolicy& self = *static_cast<PluginPolicy*>(context);
+  const JudgedClient& of = self.client_of(lane, client);
+  const policy::Limits& limits = self.spec_.lane_of(lane).view_.snapshot().limits(of.group());
+  out->metered = of.is_metered() ? 1 : 0;
+  out->concurrent_flows = border_limit(limits.session.concurrent_flows);
+  out->udp_idle_ns = border_ns(limits.session.udp_idle_seconds, limits.identity.udp_idle_seconds);
+  out->tcp_idle_ns = border_ns(limits.session.tcp_idle_seconds, limits.identity.tcp_idle_seconds);
+  out->session_idle_ns = border_ns(limits.session.session_idle_seconds, limits.identity.session_idle_seconds);
+}
+
+void PluginPolicy::check(void* context, gh_lane* lane, gh_client* client, const gh_flow* flow,
+                         gh_verdict* out) noexcept {
+  check_batch(context, lane, client, flow, out, 1);
+}
+
+void PluginPolicy::check_batch(void* context, gh_lane* lane, gh_client* client, const gh_flow* flows, gh_verdict* out,
+                               std::size_t count) noexcept {
+  PluginPolicy& self = *static_cast<PluginPolicy*>(context);
+  const policy::Snapshot& snapshot = self.spec_.lane_of(lane).view_.snapshot();
+  const policy::GroupIndex group = self.client_of(lane, client).group();
+  for (std::size_t i = 0; i < count; ++i)
+    write(snapshot.judge(group, self.spec_.allow_local, flow_of(flows[i])), out + i);
+}
+
+gh_status PluginPolicy::flow_open(void* context, gh_lane* lane, gh_client* client, const gh_flow*, std::uint64_t now_ns,
+                                  gh_verdict* out) noexcept {
+  PluginPolicy& self = *static_cast<PluginPolicy*>(context);
+  const JudgedClient& of = self.client_of(lane, client);
+  const policy::FlowOpening opening = policy::open_flow(of.chain(), now_ns);
+  if (opening.refusal == policy::FlowRefusal::none) return GH_OK;
+  const policy::Snapshot& snapshot = self.spec_.lane_of(lane).view_.snapshot();
+  const policy::Limits& limits = snapshot.limits(of.group());
+  const policy::ScopeLimits& scope = opening.link == 0 ? limits.session : limits.identity;
+  const bool full = opening.refusal == policy::FlowRefusal::concurrent_flows;
+  const Limit& limit = full ? scope.concurrent_flows : scope.new_flows_per_second;
+  write({policy::Action::deny, full ? Reason::concurrent_flows : Reason::new_flow_rate, Table::traffic_rules, limit.row,
+         snapshot.generation()},
+        out);
+  return GH_E_LIMIT;
+}
+
+void PluginPolicy::flow_close(void*, gh_lane*, gh_client* client) noexcept {
+  policy::close_flow(reinterpret_cast<JudgedClient*>(client)->chain());
+}
+
+std::uint64_t PluginPolicy::consume(void* context, gh_lane* lane, gh_client* client, std::uint32_t direction,
+                                    std::uint64_t, std::uint64_t bytes, std::uint64_t now_ns) noexcept {
+  const JudgedClient& of = static_cast<PluginPolicy*>(context)->client_of(lane, client);
+  if (!of.is_metered()) return 0;
+  return policy::charge_all(of.chain(), direction == GH_UP ? policy::Direction::up : policy::Direction::down, bytes,
+                            now_ns);
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,92 @@
+// gh.policy/1 over the published snapshots: clients, verdicts, limits. A client belongs to one lane; what all lanes
+// and plugins share of an identity is its meters, which are atomics.
+#pragma once
+
+#include "gateway/policy/snapshot_board.hpp"
+#include "policy/limiter.hpp"
+
+#include <gatehouse/abi.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace gatehouse {
+
+/// The meters of every identity that has, or lately had, a client. Thread-safe; locks, but only when a client opens.
+/// Bounded: beyond kKept, those without a client are forgotten.
+class IdentityMeters {
+ public:
+  static constexpr std::size_t kKept = 65536;
+  [[nodiscard]] std::shared_ptr<policy::Meters> of(std::string_view identity);
+  [[nodiscard]] std::size_t size() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<policy::Meters>, std::less<>> meters_;
+};
+
+class JudgedClient;
+
+/// What one lane keeps: its view of the policy, and its clients. The lane's thread only, but for construction before
+/// the lane runs and destruction after it has returned.
+class PolicyLane {
+ public:
+  explicit PolicyLane(std::shared_ptr<SnapshotBoard> board);
+  ~PolicyLane();
+
+ private:
+  friend class PluginPolicy;
+  SnapshotView view_;
+  std::unordered_map<const gh_client*, std::unique_ptr<JudgedClient>> clients_;
+};
+
+/// One plugin instance's gh.policy/1.
+class PluginPolicy {
+ public:
+  struct Spec {
+    std::string plugin;
+    bool allow_local = false;  ///< its allow_local_destinations
+    /// The policy's part of a lane; called on each call of the table.
+    PolicyLane& (*lane_of)(gh_lane*) = nullptr;
+    /// The configured name of a listener by its id, "" for none. Thread-safe.
+    std::function<std::string(std::uint32_t)> listener_name;
+  };
+  PluginPolicy(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<IdentityMeters> identities, Spec spec);
+  PluginPolicy(const PluginPolicy&) = delete;
+  PluginPolicy& operator=(const PluginPolicy&) = delete;
+
+  /// Lives as long as *this.
+  [[nodiscard]] const gh_policy* table() const noexcept { return &table_; }
+  /// What a new lane needs.
+  [[nodiscard]] std::unique_ptr<PolicyLane> make_lane() const { return std::make_unique<PolicyLane>(board_); }
+
+ private:
+  static std::uint64_t refresh(void* context, gh_lane* lane) noexcept;
+  static gh_client* client_open(void* context, gh_lane* lane, const gh_client_facts* facts,
+                                gh_verdict* verdict) noexcept;
+  static void client_close(void* context, gh_lane* lane, gh_client* client) noexcept;
+  static void limits(void* context, gh_lane* lane, gh_client* client, gh_limits* out) noexcept;
+  static void check(void* context, gh_lane* lane, gh_client* client, const gh_flow* flow, gh_verdict* out) noexcept;
+  static void check_batch(void* context, gh_lane* lane, gh_client* client, const gh_flow* flows, gh_verdict* out,
+                          std::size_t count) noexcept;
+  static gh_status flow_open(void* context, gh_lane* lane, gh_client* client, const gh_flow* flow, std::uint64_t now_ns,
+                             gh_verdict* out) noexcept;
+  static void flow_close(void* context, gh_lane* lane, gh_client* client) noexcept;
+  static std::uint64_t consume(void* context, gh_lane* lane, gh_client* client, std::uint32_t direction,
+                               std::uint64_t packets, std::uint64_t bytes, std::uint64_t now_ns) noexcept;
+
+  gh_client* open(PolicyLane& lane, const gh_client_facts& facts);
+  [[nodiscard]] JudgedClient& client_of(gh_lane* lane, gh_client* client) const noexcept;
+
+  std::shared_ptr<SnapshotBoard> board_;
+  std::shared_ptr<IdentityMeters> identities_;
+  Spec spec_;
+  gh_policy table_;
+};
+
+}  // namespace gatehouse

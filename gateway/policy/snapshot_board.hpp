@@ -1,0 +1,69 @@
+// Where the newest policy snapshot hangs, and who still reads which. Publishing takes a lock; reading takes none.
+#pragma once
+
+#include "policy/snapshot.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace gatehouse {
+
+class SnapshotView;
+
+/// Thread-safe. Lives as long as the last view of it: both share it.
+class SnapshotBoard {
+ public:
+  explicit SnapshotBoard(std::shared_ptr<const policy::Snapshot> first);
+  SnapshotBoard(const SnapshotBoard&) = delete;
+  SnapshotBoard& operator=(const SnapshotBoard&) = delete;
+
+  /// `next` has a higher generation than all before.
+  void publish(std::shared_ptr<const policy::Snapshot> next);
+  /// Frees, on the calling thread, each snapshot that every view has left behind. @return how many are still held
+  std::size_t free_unused();
+
+  /// For control threads; locks.
+  [[nodiscard]] std::shared_ptr<const policy::Snapshot> current() const;
+  /// Of the newest snapshot; what plugins compare.
+  [[nodiscard]] const std::atomic<std::uint64_t>& generation() const noexcept { return generation_; }
+
+ private:
+  friend class SnapshotView;
+  std::atomic<std::uint64_t> generation_;
+  std::atomic<const policy::Snapshot*> newest_;
+  mutable std::mutex mutex_;
+  std::deque<std::shared_ptr<const policy::Snapshot>> held_;  // ascending generations, the newest last; by mutex_
+  std::vector<const SnapshotView*> views_;                    // by mutex_
+};
+
+/// One lane's view of the board. Not thread-safe: one thread, but for construction and destruction.
+class SnapshotView {
+ public:
+  explicit SnapshotView(std::shared_ptr<SnapshotBoard> board);
+  ~SnapshotView();
+  SnapshotView(const SnapshotView&) = delete;
+  SnapshotView& operator=(const SnapshotView&) = delete;
+
+  /// Moves to the newest snapshot; the one before may be freed from now on. One atomic load when nothing is new.
+  /// @return the generation
+  std::uint64_t refresh() noexcept {
+    const std::uint64_t seen = seen_.load(std::memory_order_relaxed);
+    return board_->generation_.load(std::memory_order_acquire) == seen ? seen : move_on();
+  }
+  /// Valid until the next refresh().
+  [[nodiscard]] const policy::Snapshot& snapshot() const noexcept { return *snapshot_; }
+
+ private:
+  friend class SnapshotBoard;
+  std::uint64_t move_on() noexcept;
+
+  std::shared_ptr<SnapshotBoard> board_;
+  const policy::Snapshot* snapshot_;
+  std::atomic<std::uint64_t> seen_;  // written by the lane, read by free_unused()
+};
+
+}  // namespace gatehouse

@@ -1,0 +1,38 @@
+#include "gateway/services/clock_random.hpp"
+
+#include <sys/random.h>
+#include <time.h>
+
+#include <cerrno>
+#include <cstdint>
+
+namespace gatehouse {
+namespace {
+
+std::uint64_t read_clock(clockid_t clock) noexcept {
+  timespec now{};
+  clock_gettime(clock, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+gh_status fill(void*, std::uint8_t* out, std::size_t size) {
+  while (size > 0) {
+    const ssize_t got = getrandom(out, size, 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return GH_E_IO;
+    out += got;
+    size -= static_cast<std::size_t>(got);
+  }
+  return GH_OK;
+}
+
+constexpr gh_clock kClock = {sizeof(gh_clock), 0, nullptr, [](void*) { return read_clock(CLOCK_MONOTONIC); },
+                             [](void*) { return read_clock(CLOCK_REALTIME); }};
+constexpr gh_random kRandom = {sizeof(gh_random), 0, nullptr, fill};
+
+}  // namespace
+
+const gh_clock* clock_table() noexcept { return &kClock; }
+const gh_random* random_table() noexcept { return &kRandom; }
+
+}  // namespace gatehouse

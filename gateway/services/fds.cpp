@@ -1,0 +1,42 @@
+#include "gateway/services/fds.hpp"
+
+#include "gateway/base/border.hpp"
+
+#include <fcntl.h>
+
+namespace gatehouse {
+
+PluginFds::PluginFds(std::shared_ptr<FdTable> all, std::string plugin)
+    : all_(std::move(all)), plugin_(std::move(plugin)) {
+  table_ = {sizeof(gh_fds), 0, this,
+            [](void* context, gh_bytes name, const std::int32_t* fds, std::size_t count) {
+              return static_cast<PluginFds*>(context)->keep(name, fds, count);
+            },
+            [](void* context, gh_bytes name, std::int32_t* out, std::size_t capacity) {
+              return static_cast<PluginFds*>(context)->take(name, out, capacity);
+            }};
+}
+
+gh_status PluginFds::keep(gh_bytes name, const std::int32_t* fds, std::size_t count) {
+  std::vector<UniqueFd> dups;
+  for (std::size_t i = 0; i < count; ++i) {
+    dups.emplace_back(fcntl(fds[i], F_DUPFD_CLOEXEC, 0));
+    if (!dups.back()) return GH_E_IO;
+  }
+  const std::scoped_lock lock(all_->mutex_);
+  all_->kept_[{plugin_, std::string(text_of(name))}] = std::move(dups);
+  return GH_OK;
+}
+
+gh_status PluginFds::take(gh_bytes name, std::int32_t* out, std::size_t capacity) {
+  const std::scoped_lock lock(all_->mutex_);
+  const auto found = all_->kept_.find({plugin_, std::string(text_of(name))});
+  if (found == all_->kept_.end()) return GH_E_NOT_FOUND;
+  const std::size_t count = found->second.size();
+  if (count > capacity) return GH_E_INVALID;
+  for (std::size_t i = 0; i < count; ++i) out[i] = found->second[i].release();
+  all_->kept_.erase(found);
+  return static_cast<gh_status>(count);
+}
+
+}  // namespace gatehouse

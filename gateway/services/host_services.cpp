@@ -1,0 +1,58 @@
+#include "gateway/services/host_services.hpp"
+
+#include "gateway/services/clock_random.hpp"
+#include "gateway/services/identity.hpp"
+
+namespace gatehouse {
+
+const std::vector<std::string_view>& offered_interfaces() {
+  static const std::vector<std::string_view> kIds = {GH_LOG_ID,      GH_METRICS_ID, GH_CLOCK_ID,
+                                                     GH_RANDOM_ID,   GH_POLICY_ID,  GH_IDENTITY_ID,
+                                                     GH_SESSIONS_ID, GH_VALUES_ID,  GH_FDS_ID};
+  return kIds;
+}
+
+std::uint32_t ListenerNames::add(std::string name) {
+  const std::scoped_lock lock(mutex_);
+  names_.push_back(std::move(name));
+  return static_cast<std::uint32_t>(names_.size() - 1);
+}
+
+std::string ListenerNames::name_of(std::uint32_t id) const {
+  const std::scoped_lock lock(mutex_);
+  return id < names_.size() ? names_[id] : "";
+}
+
+HostOffer::HostOffer(const HostServices& services, const PluginConfig& plugin, std::shared_ptr<PluginMetrics> metrics)
+    : log_(services.journal, plugin.name),
+      metrics_(std::move(metrics)),
+      sessions_(services.sessions, plugin.name),
+      values_(services.values, plugin.name),
+      fds_(services.fds, plugin.name) {
+  if (services.policy == nullptr) return;
+  PluginPolicy::Spec spec;
+  spec.plugin = plugin.name;
+  spec.allow_local = plugin.allow_local_destinations;
+  spec.lane_of = [](gh_lane* lane) -> PolicyLane& { return *HostLane::of(lane).policy; };
+  spec.listener_name = [names = services.listener_names](std::uint32_t id) { return names->name_of(id); };
+  policy_ = std::make_unique<PluginPolicy>(services.policy, services.identities, std::move(spec));
+}
+
+const void* HostOffer::find(std::string_view id) const noexcept {
+  if (id == GH_LOG_ID) return log_.table();
+  if (id == GH_METRICS_ID) return metrics_->table();
+  if (id == GH_CLOCK_ID) return clock_table();
+  if (id == GH_RANDOM_ID) return random_table();
+  if (id == GH_IDENTITY_ID) return identity_table();
+  if (id == GH_SESSIONS_ID) return sessions_.table();
+  if (id == GH_VALUES_ID) return values_.table();
+  if (id == GH_FDS_ID) return fds_.table();
+  if (id == GH_POLICY_ID && policy_ != nullptr) return policy_->table();
+  return nullptr;
+}
+
+void HostOffer::open_lane(HostLane& lane) {
+  if (policy_ != nullptr) lane.policy = policy_->make_lane();
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,66 @@
+// What all plugins share of the host, and the face of it that each instance gets.
+#pragma once
+
+#include "gateway/config/config.hpp"
+#include "gateway/plugin/offer.hpp"
+#include "gateway/policy/service.hpp"
+#include "gateway/policy/snapshot_board.hpp"
+#include "gateway/services/fds.hpp"
+#include "gateway/services/log.hpp"
+#include "gateway/services/metrics.hpp"
+#include "gateway/services/sessions.hpp"
+#include "gateway/services/values.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gatehouse {
+
+/// Numbers for listeners, never used twice, and the configured address behind each. Thread-safe.
+class ListenerNames {
+ public:
+  std::uint32_t add(std::string name);
+  /// "" for a number that was never given out.
+  [[nodiscard]] std::string name_of(std::uint32_t id) const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::string> names_;  // by id
+};
+
+/// Shared, since a lane that never returns may use them for as long as the process lives.
+struct HostServices {
+  std::shared_ptr<Journal> journal;
+  std::shared_ptr<SessionTable> sessions = std::make_shared<SessionTable>();
+  std::shared_ptr<ValueTable> values = std::make_shared<ValueTable>();
+  std::shared_ptr<FdTable> fds = std::make_shared<FdTable>();
+  std::shared_ptr<ListenerNames> listener_names = std::make_shared<ListenerNames>();
+  std::shared_ptr<IdentityMeters> identities = std::make_shared<IdentityMeters>();
+  std::shared_ptr<SnapshotBoard> policy;  ///< null: gh.policy/1 is not there (tests)
+};
+
+/// Ids of the interfaces that every instance is offered.
+[[nodiscard]] const std::vector<std::string_view>& offered_interfaces();
+
+/// One instance's face of the services.
+class HostOffer final : public Offer {
+ public:
+  HostOffer(const HostServices& services, const PluginConfig& plugin, std::shared_ptr<PluginMetrics> metrics);
+
+  [[nodiscard]] const void* find(std::string_view id) const noexcept override;
+  void open_lane(HostLane& lane) override;
+
+ private:
+  PluginLog log_;
+  std::shared_ptr<PluginMetrics> metrics_;
+  PluginSessions sessions_;
+  PluginValues values_;
+  PluginFds fds_;
+  std::unique_ptr<PluginPolicy> policy_;
+};
+
+}  // namespace gatehouse

@@ -1,0 +1,323 @@
+#include "policy/compile.hpp"
+
+#include "policy/match/glob.hpp"
+#include "policy/match/special_ranges.hpp"
+
+#include <gatehouse/base/domain.hpp>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+namespace gatehouse::policy {
+namespace {
+
+std::string quoted(std::string_view text) { return '`' + std::string(text) + '`'; }
+
+/// Why `text` is no CIDR, and what to write.
+std::string cidr_sentence(std::string_view text) {
+  const auto slash = text.find('/');
+  if (const auto address = IpAddress::parse(text.substr(0, slash)); address && slash != text.npos)
+    for (unsigned length = 0; length <= address->bits(); ++length)
+      if (text.substr(slash + 1) == std::to_string(length))
+        return quoted(text) + " has bits set beyond its length: write " + Prefix(*address, length).to_string();
+  return quoted(text) + " is not an address or a CIDR: write it as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32";
+}
+
+/// Is every address of `prefix` unwrapped before rows are looked at, so that the row could never match?
+bool is_wrapped(const Prefix& prefix) {
+  for (const char* form : {"::/96", "64:ff9b::/96", "2002::/16"})
+    if (Prefix::parse(form)->contains(prefix))
+      return prefix.address() != IpAddress::parse("::").value() && prefix.address() != IpAddress::parse("::1").value();
+  return false;
+}
+
+std::string domain_sentence(std::string_view text) {
+  if (text.starts_with("*.") || text.starts_with('.'))
+    return quoted(text) + ": write " + quoted(text.substr(text.find('.') + 1)) +
+           ", and match = suffix covers it and all names below it";
+  const auto name = canonical_domain(text);
+  if (name.error() == Errc::unsupported)
+    return quoted(text) + " has letters beyond ASCII: write its A-label form, as in xn--bcher-kva.example";
+  if (name.error() == Errc::oversize)
+    return quoted(text) + " is too long for a domain name: 253 characters, 63 a label";
+  return quoted(text) + " is not a domain name: write it as ads.example";
+}
+
+/// The row's fields that decide its place in the order of judgement.
+struct Ranked {
+  std::int64_t priority = 0;
+  Permit permit;
+  std::optional<std::int64_t> group_id;
+};
+
+class Compiler {
+ public:
+  Compiler(const Model& model, std::int64_t now) : model_(model), now_(now) {}
+
+  Compiled run(const Surroundings& surroundings, std::uint64_t generation) {
+    parts_.own = OwnPlaces(surroundings);
+    groups();
+    members();
+    domain_rules();
+    port_permits();
+    traffic_rules();
+    settings();
+    not_in_force();
+    Compiled out;
+    out.snapshot = std::make_shared<const Snapshot>(std::move(parts_), generation);
+    std::stable_sort(problems_.begin(), problems_.end(), [](const Problem& a, const Problem& b) {
+      return std::tie(a.table, a.row) < std::tie(b.table, b.row);
+    });
+    out.degraded = std::any_of(problems_.begin(), problems_.end(), [](const Problem& p) { return p.is_deny; });
+    out.problems = std::move(problems_);
+    out.next_expiry = next_expiry_;
+    return out;
+  }
+
+ private:
+  void problem(std::string_view table, std::int64_t row, std::string sentence, bool is_deny = false) {
+    problems_.push_back({std::string(table), row, std::move(sentence), is_deny});
+  }
+
+  bool counts(const Life& life) {
+    if (!life.counts_at(now_)) return false;
+    if (life.expires_at) next_expiry_ = std::min(next_expiry_.value_or(*life.expires_at), *life.expires_at);
+    return true;
+  }
+
+  /// The policy of an enabled group, or nullptr; a group that does not exist is a problem of that row.
+  GroupPolicy* group(std::int64_t id, std::string_view table, std::int64_t row, bool is_deny) {
+    const auto found = index_.find(id);
+    if (found != index_.end()) return found->second ? &parts_.groups[*found->second] : nullptr;
+    problem(table, row, "there is no group with id " + std::to_string(id), is_deny);
+    return nullptr;
+  }
+
+  void groups() {
+    std::vector<const Group*> order;
+    for (const Group& row : model_.groups) {
+      index_[row.id] = std::nullopt;
+      if (row.enabled && row.id != 0) order.push_back(&row);
+    }
+    std::sort(order.begin(), order.end(), [](const Group* a, const Group* b) {
+      return std::tie(a->priority, a->id) < std::tie(b->priority, b->id);
+    });
+    for (const Group* row : order) add_group(row->id, row->name);
+    add_group(0, "everyone");
+  }
+
+  void add_group(std::int64_t id, const std::string& name) {
+    index_[id] = parts_.groups.size();
+    parts_.groups.push_back({.id = id, .name = name, .permits = {}, .domains = {}, .limits = {}});
+  }
+
+  void members() {
+    for (const GroupMember& row : model_.group_members) {
+      if (!counts(row.life)) continue;
+      const GroupPolicy* const of = group(row.group_id, "group_members", row.id, false);
+      if (!of || of->id == 0) continue;
+      MemberPattern pattern;
+      pattern.group = static_cast<GroupIndex>(*index_[row.group_id]);
+      if (!read_member(row, pattern)) continue;
+      if (pattern.kind == MemberPattern::Kind::identity && is_literal(row.pattern)) {
+        const auto [place, added] = parts_.literal_members.emplace(row.pattern, pattern.group);
+        if (!added) place->second = std::min(place->second, pattern.group);
+      } else {
+        parts_.members.push_back(std::move(pattern));
+      }
+    }
+    std::stable_sort(parts_.members.begin(), parts_.members.end(),
+                     [](const MemberPattern& a, const MemberPattern& b) { return a.group < b.group; });
+  }
+
+  bool read_member(const GroupMember& row, MemberPattern& out) {
+    using Kind = MemberPattern::Kind;
+    out.glob = row.pattern;
+    if (row.kind == "identity") return out.kind = Kind::identity, true;
+    if (row.kind == "listener") return out.kind = Kind::listener, true;
+    if (row.kind == "plugin") return out.kind = Kind::plugin, true;
+    if (row.kind != "source") {
+      problem("group_members", row.id, quoted(row.kind) + " is no kind: write identity, source, listener or plugin");
+      return false;
+    }
+    const auto prefix = Prefix::parse(row.pattern);
+    if (!prefix) return problem("group_members", row.id, cidr_sentence(row.pattern)), false;
+    out.kind = Kind::source;
+    out.source = PrefixBits(*prefix);
+    return true;
+  }
+
+  void domain_rules() {
+    for (const DomainRule& row : model_.domain_rules) {
+      if (!counts(row.life)) continue;
+      const bool is_deny = row.action != "allow" && row.action != "monitor";
+      DomainTable* table = &parts_.domains;
+      if (row.group_id) {
+        GroupPolicy* const of = group(*row.group_id, "domain_rules", row.id, is_deny);
+        if (!of) continue;
+        table = &of->domains;
+      }
+      const auto name = canonical_domain(row.domain);
+      if (!name || row.domain.starts_with("*.")) {
+        problem("domain_rules", row.id, domain_sentence(row.domain), is_deny);
+      } else if (row.match != "suffix" && row.match != "exact") {
+        problem("domain_rules", row.id, quoted(row.match) + " is no match: write suffix or exact", is_deny);
+      } else if (is_deny && row.action != "block") {
+        problem("domain_rules", row.id, quoted(row.action) + " is no action: write block, allow or monitor", true);
+      } else {
+        const DomainAction action = row.action == "block"   ? DomainAction::block
+                                    : row.action == "allow" ? DomainAction::allow
+                                                            : DomainAction::monitor;
+        table->add(*name, {action, row.match == "exact", row.id});
+      }
+    }
+  }
+
+  void port_permits() {
+    std::vector<Ranked> order;
+    for (const PortPermit& row : model_.port_permits) {
+      if (!counts(row.life)) continue;
+      const bool is_deny = row.action != "allow" && row.action != "monitor";
+      if (row.group_id && !group(*row.group_id, "port_permits", row.id, is_deny)) continue;
+      Permit permit;
+      if (std::string why; !read_permit(row, permit, why))
+        problem("port_permits", row.id, std::move(why), is_deny);
+      else
+        order.push_back({row.priority, permit, row.group_id});
+    }
+    std::sort(order.begin(), order.end(), [](const Ranked& a, const Ranked& b) {
+      return std::tie(a.priority, a.permit.row) < std::tie(b.priority, b.permit.row);
+    });
+    for (GroupPolicy& of : parts_.groups)
+      for (const Ranked& row : order)
+        if (!row.group_id || *row.group_id == of.id) of.permits.push_back(row.permit);
+  }
+
+  bool read_permit(const PortPermit& row, Permit& out, std::string& why) {
+    out.row = row.id;
+    if (row.action != "allow" && row.action != "deny" && row.action != "monitor")
+      return why = quoted(row.action) + " is no action: write allow, deny or monitor", false;
+    out.action = row.action == "allow"  ? PermitAction::allow
+                 : row.action == "deny" ? PermitAction::deny
+                                        : PermitAction::monitor;
+    if (row.transport != "tcp" && row.transport != "udp" && row.transport != "any")
+      return why = quoted(row.transport) + " is no transport: write tcp, udp or any", false;
+    out.transport = row.transport == "tcp" ? kTcp : row.transport == "udp" ? kUdp : 0;
+    const auto ports = parse_ports(row.ports.value_or("all"));
+    if (!ports)
+      return why = quoted(*row.ports) +
+                   " is no list of ports: write numbers from 1 to 65535, as in 53,443,3478-3481, or all",
+             false;
+    out.port_bounds = {ports->front().first, ports->back().last};
+    if (ports->size() > 1) out.ports = bitmap(*ports);
+    return read_destination(row, out, why);
+  }
+
+  bool read_destination(const PortPermit& row, Permit& out, std::string& why) {
+    if (!row.destination) {
+      out.reach = out.action == PermitAction::allow ? Permit::Reach::public_only : Permit::Reach::everything;
+      return true;
+    }
+    const auto prefix = Prefix::parse(*row.destination);
+    if (!prefix) return why = cidr_sentence(*row.destination), false;
+    if (is_wrapped(*prefix))
+      return why = quoted(*row.destination) +
+                   " is an IPv6 form of IPv4 addresses, which are judged as IPv4: write the IPv4 CIDR",
+             false;
+    out.reach = Permit::Reach::prefix;
+    out.destination = PrefixBits(*prefix);
+    out.opens_bogon = out.action == PermitAction::allow && bogon_around(out.destination) != nullptr;
+    return true;
+  }
+
+  /// One bitmap a distinct set of ports.
+  const PortBitmap* bitmap(const std::vector<PortRange>& ports) {
+    const PortBitmap*& known = bitmaps_[ports];
+    if (!known) {
+      auto made = std::make_unique<PortBitmap>();
+      for (const PortRange& range : ports)
+        for (std::uint32_t port = range.first; port <= range.last; ++port) made->set(port);
+      known = made.get();
+      parts_.port_bitmaps.push_back(std::move(made));
+    }
+    return known;
+  }
+
+  void traffic_rules() {
+    const auto apply = [](const TrafficRule& row, ScopeLimits& to) {
+      for (const TrafficColumn& column : kTrafficColumns)
+        if (const Amount& amount = row.*column.row) to.*column.limit = {static_cast<std::uint64_t>(*amount), row.id};
+      if (row.quota_period) to.quota_period = *row.quota_period;
+    };
+    std::vector<const TrafficRule*> rows;
+    for (const TrafficRule& row : model_.traffic_rules)
+      if (counts(row.life)) rows.push_back(&row);
+    for (const bool inherited : {true, false})
+      for (const TrafficRule* row : rows) {
+        if ((row->group_id == 0) != inherited) continue;
+        if (!readable(*row)) continue;
+        const auto scope = row->scope == "session" ? &Limits::session : &Limits::identity;
+        if (inherited) {
+          for (GroupPolicy& of : parts_.groups) apply(*row, of.limits.*scope);
+        } else if (GroupPolicy* const of = group(row->group_id, "traffic_rules", row->id, false)) {
+          apply(*row, of->limits.*scope);
+        }
+      }
+  }
+
+  bool readable(const TrafficRule& row) {
+    if (row.scope != "session" && row.scope != "identity")
+      return problem("traffic_rules", row.id, quoted(row.scope) + " is no scope: write session or identity"), false;
+    for (const TrafficColumn& column : kTrafficColumns)
+      if ((row.*column.row).value_or(0) < 0)
+        return problem("traffic_rules", row.id, std::string(column.name) + " is negative: write 0 for no limit"), false;
+    return true;
+  }
+
+  void settings() {
+    for (const Setting& row : model_.settings) {
+      if (row.name != "default_action") {
+        problem("settings", row.id, quoted(row.name) + " is no setting: there is default_action");
+      } else if (row.value != "allow" && row.value != "deny") {
+        problem("settings", row.id, quoted(row.value) + " is no default_action: write deny or allow", true);
+      } else {
+        parts_.default_action = row.value == "allow" ? Action::allow : Action::deny;
+        parts_.default_row = row.id;
+      }
+    }
+  }
+
+  /// What this version reads and does not act upon is said, not passed over.
+  void not_in_force() {
+    for (const DomainList& row : model_.domain_lists)
+      if (counts(row.life))
+        problem("domain_lists", row.id, "this version does not read domain lists: the row has no effect",
+                row.action == "block");
+    for (const TrafficRule& row : model_.traffic_rules) {
+      if (!row.life.counts_at(now_)) continue;
+      for (const auto& [name, amount] : {std::pair{"quota_bytes", row.quota_bytes},
+                                         std::pair{"destinations_per_minute", row.destinations_per_minute},
+                                         std::pair{"concurrent_sessions", row.concurrent_sessions}})
+        if (amount.value_or(0) > 0)
+          problem("traffic_rules", row.id,
+                  std::string("this version does not enforce ") + name + "; the row's other columns are in force");
+    }
+  }
+
+  const Model& model_;
+  const std::int64_t now_;
+  SnapshotParts parts_;
+  std::map<std::int64_t, std::optional<std::size_t>> index_;  // group id -> place in parts_.groups, none = disabled
+  std::map<std::vector<PortRange>, const PortBitmap*> bitmaps_;
+  std::vector<Problem> problems_;
+  std::optional<std::int64_t> next_expiry_;
+};
+
+}  // namespace
+
+Compiled compile(const Model& model, const Surroundings& surroundings, std::uint64_t generation, std::int64_t now) {
+  return Compiler(model, now).run(surroundings, generation);
+}
+
+}  // namespace gatehouse::policy

@@ -1,0 +1,37 @@
+// From rows to a snapshot: judges what a database schema cannot (a CIDR, a port list, a name) and leaves out what it
+// cannot read. Pure; thread-safe; allocates.
+#pragma once
+
+#include "policy/model.hpp"
+#include "policy/snapshot.hpp"
+#include "policy/surroundings.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace gatehouse::policy {
+
+/// A row that is not in force, and why.
+struct Problem {
+  std::string table;
+  std::int64_t row = 0;
+  std::string sentence;  ///< says what to write instead
+  bool is_deny = false;  ///< a deny or block that somebody counts on
+  bool operator==(const Problem&) const = default;
+};
+
+struct Compiled {
+  std::shared_ptr<const Snapshot> snapshot;  ///< never nullptr
+  std::vector<Problem> problems;             ///< by table and row
+  bool degraded = false;                     ///< one of them is a deny or block
+  std::optional<std::int64_t> next_expiry;   ///< Unix seconds: when to compile again, for a row expires then
+};
+
+/// @param now  Unix seconds, UTC: rows that have expired are left out
+[[nodiscard]] Compiled compile(const Model& model, const Surroundings& surroundings, std::uint64_t generation,
+                               std::int64_t now);
+
+}  // namespace gatehouse::policy

@@ -1,0 +1,190 @@
+// The order of judgement, written once. judge() walks it in silence, explain() with a witness that writes down what
+// happens, so that the two cannot differ. Pure; thread-safe.
+//
+//   0 canonicalise    what address is this really?
+//   1 hard denies     the gateway itself, this link, many hosts at once, metadata services
+//   2 bogons          denied unless a permit names them
+//   3 names           can only block
+//   4 port permits    first match
+//   5 default action
+#pragma once
+
+#include "policy/finding.hpp"
+#include "policy/match/special_ranges.hpp"
+#include "policy/snapshot.hpp"
+
+namespace gatehouse::policy {
+
+/// A witness that keeps nothing.
+struct NoWitness {
+  void judged_as(const Canonical&) noexcept {}
+  void finds(Step, Finding, std::int64_t = 0, const SpecialRange* = nullptr) noexcept {}
+  static constexpr bool kListens = false;
+};
+
+/// One walk over the steps. Each step returns true when it has set `verdict`.
+template <class Witness>
+class OrderWalk {
+ public:
+  OrderWalk(const Snapshot& snapshot, const GroupPolicy& group, bool allow_local, const Flow& flow, Witness& witness)
+      : parts_(snapshot.parts()), group_(group), flow_(flow), witness_(witness), allow_local_(allow_local) {
+    verdict_.generation = snapshot.generation();
+  }
+
+  Verdict run() {
+    if (!parts_.has_policy) {
+      deny(Step::canonicalise, Finding::no_policy, Reason::no_policy);
+    } else {
+      canonicalise() || hard_denies() || bogons() || names() || port_permits() || default_action();
+    }
+    return verdict_;
+  }
+
+ private:
+  [[nodiscard]] bool resolver() const noexcept { return (flow_.flags & kFlowResolver) != 0; }
+  [[nodiscard]] bool peer() const noexcept { return (flow_.flags & kFlowPeer) != 0; }
+
+  bool canonicalise() {
+    const Canonical canonical = canonical_address(flow_.destination);
+    witness_.judged_as(canonical);
+    if (canonical.refused) return deny(Step::canonicalise, Finding::form_refused, Reason::unwrapped, canonical.form);
+    if (canonical.address.family() == Family::none)
+      return deny(Step::canonicalise, Finding::no_address, Reason::hard_deny);
+    address_ = canonical.address;
+    wrapped_ = canonical.form != nullptr;
+    bits_ = AddressBits(address_);
+    return pass(Step::canonicalise, wrapped_ ? Finding::unwrapped : Finding::plain_address, 0, canonical.form);
+  }
+
+  bool hard_denies() {
+    constexpr Step kStep = Step::hard_denies;
+    if (resolver()) return pass(kStep, Finding::skipped_resolver);
+    range_ = special_range(bits_);
+    if (peer()) return peer_denies();
+    const bool loopback = range_ && range_->kind == RangeKind::loopback;
+    if (range_ && !range_->is_bogon() && !loopback) return deny(kStep, Finding::hard_range, Reason::hard_deny, range_);
+    if (parts_.own.in_tunnel(bits_) || (wrapped_ && parts_.own.in_tunnel(AddressBits(flow_.destination))))
+      return deny(kStep, Finding::tunnel, Reason::hard_deny);
+    if (parts_.own.is_broadcast(address_)) return deny(kStep, Finding::broadcast, Reason::hard_deny);
+    local_ = loopback || parts_.own.is_own(address_) || (wrapped_ && parts_.own.is_own(flow_.destination));
+    if (!local_) return pass(kStep, Finding::nothing_hard);
+    if (parts_.own.is_listener(address_, flow_.port, flow_.transport))
+      return deny(kStep, Finding::own_listener, Reason::hard_deny);
+    if (!allow_local_)
+      return deny(kStep, loopback ? Finding::hard_range : Finding::own_address, Reason::hard_deny, range_);
+    return pass(kStep, Finding::own_address_lifted);
+  }
+
+  bool peer_denies() {
+    const bool denied = range_ && (range_->kind == RangeKind::unspecified || range_->kind == RangeKind::metadata ||
+                                   range_->kind == RangeKind::multicast || range_->kind == RangeKind::broadcast);
+    if (denied) return deny(Step::hard_denies, Finding::hard_range, Reason::hard_deny, range_);
+    if (parts_.own.is_broadcast(address_)) return deny(Step::hard_denies, Finding::broadcast, Reason::hard_deny);
+    return pass(Step::hard_denies, Finding::nothing_hard);
+  }
+
+  bool bogons() {
+    constexpr Step kStep = Step::bogons;
+    if (resolver()) return pass(kStep, Finding::skipped_resolver);
+    if (peer()) return pass(kStep, Finding::skipped_peer);
+    if (local_) return pass(kStep, Finding::bogon_skipped_local);
+    if (!range_) return pass(kStep, Finding::public_address);
+    for (const Permit& permit : group_.permits)
+      if (permit.opens_bogon && permit.matches(bits_, false, flow_.port, flow_.transport))
+        return pass(kStep, Finding::bogon_opened, permit.row, range_);
+    return deny(kStep, Finding::bogon, Reason::bogon, range_);
+  }
+
+  bool names() {
+    constexpr Step kStep = Step::names;
+    const bool rules = group_.domains.decides() || parts_.domains.decides();
+    if ((flow_.flags & kFlowBadName) != 0) return bad_name(rules);
+    if (flow_.domain.empty()) return pass(kStep, Finding::no_name);
+    if (!rules && !Witness::kListens) return false;
+    const NameSuffixes name(flow_.domain);
+    if (!name.valid()) return bad_name(rules);
+    DomainDecision decision;
+    for (std::size_t i = name.count(); i-- > 0 && !decision;) {  // longest first
+      monitors(name, i);
+      decision = group_.domains.find(name, i);
+      if (!decision) decision = parts_.domains.find(name, i);
+    }
+    if (!decision) return pass(kStep, Finding::no_domain_rule);
+    if (decision.action == DomainAction::allow) return pass(kStep, Finding::name_allowed, decision.row);
+    return decide(kStep, Finding::name_blocked, Action::deny, Reason::domain, Table::domain_rules, decision.row);
+  }
+
+  bool bad_name(bool rules) {
+    if (rules || resolver()) return deny(Step::names, Finding::not_a_query, Reason::dns_malformed);
+    return pass(Step::names, Finding::not_a_query_ignored);
+  }
+
+  void monitors(const NameSuffixes& name, std::size_t i) {
+    if constexpr (Witness::kListens)
+      for (const DomainTable* table : {&group_.domains, &parts_.domains})
+        if (const DomainDecision row = table->monitor(name, i))
+          witness_.finds(Step::names, Finding::name_monitored, row.row);
+  }
+
+  bool port_permits() {
+    constexpr Step kStep = Step::port_permits;
+    if (resolver()) return pass(kStep, Finding::skipped_resolver);
+    if (peer()) return pass(kStep, Finding::skipped_peer);
+    const bool is_public = !range_ && !local_;
+    for (const Permit& permit : group_.permits) {
+      if (!permit.matches(bits_, is_public, flow_.port, flow_.transport)) continue;
+      if (permit.action == PermitAction::monitor) {
+        witness_.finds(kStep, Finding::permit_monitors, permit.row);
+        continue;
+      }
+      const bool allows = permit.action == PermitAction::allow;
+      return decide(kStep, allows ? Finding::permit_allows : Finding::permit_denies,
+                    allows ? Action::allow : Action::deny, Reason::port_permit, Table::port_permits, permit.row);
+    }
+    return pass(kStep, Finding::no_permit);
+  }
+
+  bool default_action() {
+    constexpr Step kStep = Step::default_action;
+    if (resolver()) return decide(kStep, Finding::resolver_passes, Action::allow, Reason::resolver);
+    if (peer()) return decide(kStep, Finding::peer_passes, Action::allow, Reason::peer);
+    if (local_) return decide(kStep, Finding::local_default, Action::allow, Reason::local);
+    if (!parts_.default_row) return deny(kStep, Finding::default_missing, Reason::default_action);
+    return decide(kStep, Finding::default_row, parts_.default_action, Reason::default_action, Table::settings,
+                  *parts_.default_row);
+  }
+
+  bool pass(Step step, Finding finding, std::int64_t row = 0, const SpecialRange* range = nullptr) {
+    witness_.finds(step, finding, row, range);
+    return false;
+  }
+  bool deny(Step step, Finding finding, Reason reason, const SpecialRange* range = nullptr) {
+    witness_.finds(step, finding, 0, range);
+    verdict_.action = Action::deny;
+    verdict_.reason = reason;
+    return true;
+  }
+  bool decide(Step step, Finding finding, Action action, Reason reason, Table table = Table::none,
+              std::int64_t row = 0) {
+    witness_.finds(step, finding, row);
+    verdict_.action = action;
+    verdict_.reason = reason;
+    verdict_.table = table;
+    verdict_.row = row;
+    return true;
+  }
+
+  const SnapshotParts& parts_;
+  const GroupPolicy& group_;
+  const Flow& flow_;
+  Witness& witness_;
+  Verdict verdict_;
+  IpAddress address_;
+  AddressBits bits_;
+  const SpecialRange* range_ = nullptr;
+  const bool allow_local_;
+  bool wrapped_ = false;
+  bool local_ = false;
+};
+
+}  // namespace gatehouse::policy

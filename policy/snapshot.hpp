@@ -1,0 +1,85 @@
+// One generation of the policy, compiled: immutable, so that every lane may read it without a lock.
+#pragma once
+
+#include "policy/flow.hpp"
+#include "policy/limits.hpp"
+#include "policy/match/domain_table.hpp"
+#include "policy/match/own_places.hpp"
+#include "policy/match/permit.hpp"
+#include "policy/verdict.hpp"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace gatehouse::policy {
+
+/// A group's place in a snapshot: 0 is judged first, `everyone` last. Means nothing in another generation.
+enum class GroupIndex : std::uint32_t {};
+
+/// What holds for the clients of one group.
+struct GroupPolicy {
+  std::int64_t id = 0;
+  std::string name;
+  std::vector<Permit> permits;  ///< its own and the global ones, in the order of judgement
+  DomainTable domains;          ///< its own
+  Limits limits;
+};
+
+/// A pattern that makes a client a member of a group.
+struct MemberPattern {
+  enum class Kind : std::uint8_t { identity, source, listener, plugin } kind = Kind::identity;
+  GroupIndex group{};
+  std::string glob;  ///< but for source
+  PrefixBits source;
+  [[nodiscard]] bool matches(const ClientFacts& client) const noexcept;
+};
+
+/// What compile() fills in; a snapshot never changes it.
+struct SnapshotParts {
+  bool has_policy = true;
+  std::vector<GroupPolicy> groups;                                 ///< by (priority, id), `everyone` last
+  std::vector<MemberPattern> members;                              ///< by group
+  std::map<std::string, GroupIndex, std::less<>> literal_members;  ///< identities that a member names in full
+  DomainTable domains;                                             ///< the rules that hold for all groups
+  std::vector<std::unique_ptr<const PortBitmap>> port_bitmaps;     ///< what permits point to
+  OwnPlaces own;
+  Action default_action = Action::deny;
+  std::optional<std::int64_t> default_row;  ///< of settings
+};
+
+/// Thread-safe. No call but the constructor allocates or locks.
+class Snapshot {
+ public:
+  Snapshot(SnapshotParts parts, std::uint64_t generation) : parts_(std::move(parts)), generation_(generation) {}
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+
+  /// Denies everything, with Reason::no_policy: while no policy could be read.
+  [[nodiscard]] static std::shared_ptr<const Snapshot> without_policy(std::uint64_t generation);
+
+  [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
+  [[nodiscard]] bool has_policy() const noexcept { return parts_.has_policy; }
+
+  /// The client's group: the first by (priority, id) that one of whose members matches, else `everyone`.
+  /// Cost: one lookup and a walk over the patterns; once a client and generation, not per packet.
+  [[nodiscard]] GroupIndex group_of(const ClientFacts& client) const noexcept;
+  [[nodiscard]] const GroupPolicy& group(GroupIndex index) const noexcept {
+    return parts_.groups[static_cast<std::size_t>(index)];
+  }
+  [[nodiscard]] const Limits& limits(GroupIndex index) const noexcept { return group(index).limits; }
+
+  /// The order of judgement (order.hpp) for one flow of a client of that group.
+  /// @param allow_local  the plugin's allow_local_destinations
+  [[nodiscard]] Verdict judge(GroupIndex index, bool allow_local, const Flow& flow) const noexcept;
+
+  [[nodiscard]] const SnapshotParts& parts() const noexcept { return parts_; }
+
+ private:
+  SnapshotParts parts_;
+  std::uint64_t generation_;
+};
+
+}  // namespace gatehouse::policy

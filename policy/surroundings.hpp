@@ -1,0 +1,27 @@
+// Where the gateway itself stands in the network: what no client may be let near. A value.
+#pragma once
+
+#include <gatehouse/base/address.hpp>
+#include <gatehouse/base/prefix.hpp>
+
+#include <cstdint>
+#include <vector>
+
+namespace gatehouse::policy {
+
+/// An address that this gateway serves on. Unspecified (0.0.0.0, ::) = on every own address, of either family.
+struct OwnListener {
+  Endpoint endpoint;
+  std::uint32_t transport = 0;  ///< kTcp, kUdp
+  bool operator==(const OwnListener&) const = default;
+};
+
+struct Surroundings {
+  std::vector<IpAddress> own_addresses;        ///< of every interface
+  std::vector<IpAddress> broadcast_addresses;  ///< of every interface's IPv4 networks
+  std::vector<OwnListener> listeners;
+  std::vector<Prefix> tunnel_prefixes;  ///< that a packet tunnel gives its clients addresses from
+  bool operator==(const Surroundings&) const = default;
+};
+
+}  // namespace gatehouse::policy

@@ -1,0 +1,101 @@
+// What a verdict costs: the starter policy with a thousand domain rules, flows that differ from one to the next.
+#include "policy/compile.hpp"
+#include "policy/limiter.hpp"
+
+#include <benchmark/benchmark.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+namespace gatehouse::policy {
+namespace {
+
+Model starter_like() {
+  Model model;
+  model.groups = {{0, "everyone", 1000, true}};
+  const char* const abused[][2] = {{"tcp", "25"},   {"any", "17,19"}, {"any", "135-139"}, {"any", "161"},
+                                   {"udp", "389"},  {"any", "445"},   {"any", "1900"},    {"any", "3702"},
+                                   {"any", "5353"}, {"any", "11211"}};
+  std::int64_t id = 1;
+  for (const auto& [transport, ports] : abused)
+    model.port_permits.push_back({id++, {}, transport, ports, {}, "deny", 10, {}});
+  model.port_permits.push_back({id++, {}, "any", "all", {}, "allow", 100, {}});
+  model.settings = {{1, "default_action", "deny"}};
+  return model;
+}
+
+Surroundings around() {
+  Surroundings out;
+  for (const char* own : {"127.0.0.1", "::1", "192.168.1.5", "fe80::1", "2a00::5"})
+    out.own_addresses.push_back(IpAddress::parse(own).value());
+  return out;
+}
+
+std::vector<Flow> public_flows(bool v6) {
+  std::mt19937_64 random(1);
+  std::vector<Flow> out;
+  while (out.size() < 4096) {
+    Flow flow;
+    flow.destination = IpAddress::v4(0x08000000 + static_cast<std::uint32_t>(random() & 0xffffff));
+    if (v6) {
+      std::array<std::byte, 16> bytes{};
+      store_big(MutableBytes(bytes), 0x2a00'0000'0000'0000 | (random() & 0xffff'ffff'ffff));
+      flow.destination = IpAddress::v6(bytes);
+    }
+    flow.port = static_cast<std::uint16_t>(20000 + random() % 40000);
+    out.push_back(flow);
+  }
+  return out;
+}
+
+void judge_all(benchmark::State& state, const Snapshot& snapshot, const std::vector<Flow>& flows) {
+  std::size_t i = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(snapshot.judge(GroupIndex{0}, false, flows[i++ % flows.size()]));
+}
+
+void verdict_ipv4(benchmark::State& state) {
+  judge_all(state, *compile(starter_like(), around(), 1, 0).snapshot, public_flows(false));
+}
+BENCHMARK(verdict_ipv4);
+
+void verdict_ipv6(benchmark::State& state) {
+  judge_all(state, *compile(starter_like(), around(), 1, 0).snapshot, public_flows(true));
+}
+BENCHMARK(verdict_ipv6);
+
+void verdict_with_domain(benchmark::State& state) {
+  Model model = starter_like();
+  for (int i = 0; i < 1000; ++i)
+    model.domain_rules.push_back({i + 1, {}, "ads" + std::to_string(i) + ".example", "suffix", "block", {}});
+  const bool hit = state.range(0) != 0;
+  std::vector<std::string> names;
+  for (int i = 0; i < 4096; ++i)
+    names.push_back("www." + std::string(hit ? "ads" : "site") + std::to_string(i % 1000) + ".example");
+  std::vector<Flow> flows = public_flows(false);
+  for (std::size_t i = 0; i < flows.size(); ++i) flows[i].domain = names[i];
+  judge_all(state, *compile(model, around(), 1, 0).snapshot, flows);
+}
+BENCHMARK(verdict_with_domain)->ArgName("listed")->Arg(0)->Arg(1);
+
+void charge_session_and_identity(benchmark::State& state) {
+  ScopeLimits rows;
+  rows.rate_up.value = 1'000'000'000;
+  const MeterLimits limits(rows);
+  Meters session, identity;
+  const std::array<MeterLink, 2> chain{{{&session, &limits}, {&identity, &limits}}};
+  std::uint64_t now = 1;
+  for (auto _ : state) benchmark::DoNotOptimize(charge_all(chain, Direction::up, 1400, now += 2000));
+}
+BENCHMARK(charge_session_and_identity);
+
+void compile_rows(benchmark::State& state) {
+  Model model = starter_like();
+  for (std::int64_t i = 0; i < state.range(0); ++i)
+    model.domain_rules.push_back({i + 1, {}, "ads" + std::to_string(i) + ".example", "suffix", "block", {}});
+  for (auto _ : state) benchmark::DoNotOptimize(compile(model, {}, 1, 0).snapshot);
+}
+BENCHMARK(compile_rows)->Arg(1000)->Arg(100'000)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace gatehouse::policy

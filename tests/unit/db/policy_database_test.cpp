@@ -1,0 +1,269 @@
+// policy.db as people meet it: made by the gateway, edited by the sqlite3 shell, replaced, broken.
+#include "db/policy_database.hpp"
+#include "db/migrations.hpp"
+#include "policy/limits.hpp"
+#include "tests/unit/db/scratch.hpp"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+
+namespace gatehouse::db {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class PolicyFile : public testing::Test {
+ protected:
+  void SetUp() override { prepare_policy(path); }
+  std::string shell(const std::string& sql) const { return run_sqlite_shell(path, sql); }
+
+  ScratchFolder folder;
+  std::filesystem::path path = folder.path() / "policy.db";
+};
+
+TEST_F(PolicyFile, StartsWithRowsThatOneCanRead) {
+  PolicyDatabase database(path);
+  const policy::Model model = database.load();
+  ASSERT_EQ(model.settings.size(), 1u);
+  EXPECT_EQ(model.settings[0].value, "deny");
+  ASSERT_FALSE(model.port_permits.empty());
+  const policy::PortPermit& last = model.port_permits.back();
+  EXPECT_EQ(last.action, "allow");
+  EXPECT_EQ(last.destination, std::nullopt);
+  EXPECT_EQ(last.ports, "all");
+  for (const policy::PortPermit& permit : model.port_permits)
+    EXPECT_TRUE(permit.action == "allow" || permit.priority < last.priority) << permit.id;
+  EXPECT_EQ(model.groups.size(), 1u);
+  EXPECT_GT(model.revision, 0);
+  const auto mode = std::filesystem::status(path).permissions();
+  EXPECT_EQ(mode, std::filesystem::perms{0640});
+}
+
+TEST_F(PolicyFile, IsLeftAloneBySecondInit) {
+  EXPECT_EQ(shell("DELETE FROM port_permits"), "");
+  const PolicySchema again = prepare_policy(path);
+  EXPECT_FALSE(again.created);
+  EXPECT_TRUE(again.backup.empty());
+  EXPECT_TRUE(PolicyDatabase(path).load().port_permits.empty());
+}
+
+TEST_F(PolicyFile, TakesShortInserts) {
+  EXPECT_EQ(shell("INSERT INTO groups(name) VALUES('kids');"
+                  "INSERT INTO group_members(group_id, pattern) VALUES(1, 'token:bob');"
+                  "INSERT INTO domain_rules(domain) VALUES('ads.example');"
+                  "INSERT INTO port_permits(ports) VALUES(53);"
+                  "INSERT INTO traffic_rules(rate_up) VALUES(1000);"
+                  "INSERT INTO domain_lists(name) VALUES('ads');"
+                  "INSERT INTO credentials(kind, value, identity) VALUES('unix', 'bob', 'unix:bob')"),
+            "");
+  const policy::Model model = PolicyDatabase(path).load();
+  EXPECT_EQ(model.group_members.at(0).kind, "identity");
+  EXPECT_EQ(model.domain_rules.at(0).match, "suffix");
+  EXPECT_EQ(model.domain_rules.at(0).action, "block");
+  EXPECT_EQ(model.port_permits.back().ports, "53");
+  EXPECT_EQ(model.port_permits.back().transport, "any");
+  EXPECT_EQ(model.traffic_rules.at(0).group_id, 0);
+  EXPECT_EQ(model.traffic_rules.at(0).scope, "session");
+  EXPECT_EQ(model.traffic_rules.at(0).rate_up, 1000);
+  EXPECT_EQ(model.traffic_rules.at(0).rate_down, std::nullopt);
+}
+
+TEST_F(PolicyFile, ReadsEveryColumnOfATrafficRule) {
+  std::string columns, values;
+  std::int64_t value = 1;
+  for (const policy::TrafficColumn& column : policy::kTrafficColumns) {
+    columns += ", " + std::string(column.name);
+    values += ", " + std::to_string(value++);
+  }
+  EXPECT_EQ(shell("INSERT INTO traffic_rules(quota_period, expires_at" + columns + ") VALUES('day', 99" + values + ")"),
+            "");
+  const policy::TrafficRule rule = PolicyDatabase(path).load().traffic_rules.at(0);
+  value = 1;
+  for (const policy::TrafficColumn& column : policy::kTrafficColumns)
+    EXPECT_EQ(rule.*column.row, value++) << column.name;
+  EXPECT_EQ(rule.quota_period, "day");
+  EXPECT_EQ(rule.life.expires_at, 99);
+}
+
+struct Refused {
+  const char* sql;
+  const char* sentence;
+};
+
+class RefusedEdit : public testing::TestWithParam<Refused> {};
+
+TEST_P(RefusedEdit, IsToldInASentence) {
+  const ScratchFolder folder;
+  const auto path = folder.path() / "policy.db";
+  prepare_policy(path);
+  ASSERT_EQ(run_sqlite_shell(path,
+                             "INSERT INTO groups(id, name) VALUES(7, 'kids'), (8, 'late');"
+                             "INSERT INTO domain_rules(id, group_id, domain) VALUES(1, 7, 'x.test')"),
+            "");
+  const std::string before = run_sqlite_shell(path, ".dump");
+  EXPECT_THAT(run_sqlite_shell(path, GetParam().sql), HasSubstr(GetParam().sentence)) << GetParam().sql;
+  EXPECT_EQ(run_sqlite_shell(path, ".dump"), before) << GetParam().sql;
+}
+
+constexpr Refused kRefused[] = {
+    {"INSERT INTO port_permits(action) VALUES('alow')", "action is allow, deny or monitor"},
+    {"INSERT INTO port_permits(transport) VALUES('icmp')", "transport is tcp, udp or any"},
+    {"INSERT INTO port_permits(enabled) VALUES(2)", "enabled is 0 or 1"},
+    {"INSERT INTO port_permits(priority) VALUES('high')", "cannot store TEXT value in INTEGER column"},
+    {"INSERT INTO port_permits(group_id) VALUES(99)", "group_id is not the id of a group"},
+    {"INSERT INTO domain_rules(domain, action) VALUES('a', 'deny')", "action is block, allow or monitor"},
+    {"INSERT INTO domain_rules(domain, match) VALUES('a', 'glob')", "match is suffix or exact"},
+    {"INSERT INTO domain_rules(domain) VALUES('')", "domain must not be empty"},
+    {"INSERT INTO domain_rules(domain, group_id) VALUES('a', 99)", "group_id is not the id of a group"},
+    {"UPDATE domain_rules SET group_id = 99", "group_id is not the id of a group"},
+    {"INSERT INTO domain_lists(name, group_id) VALUES('a', 99)", "group_id is not the id of a group"},
+    {"INSERT INTO group_members(group_id, pattern) VALUES(99, 'x')", "group_id is not the id of a group"},
+    {"INSERT INTO group_members(group_id, pattern) VALUES(0, 'x')", "everyone (id 0) takes no members"},
+    {"INSERT INTO group_members(group_id, kind, pattern) VALUES(7, 'user', 'x')", "kind is identity, source"},
+    {"INSERT INTO traffic_rules(group_id) VALUES(99)", "group_id is not the id of a group"},
+    {"INSERT INTO traffic_rules(rate_up) VALUES(-1)", "rate_up is 0 (no limit) or more"},
+    {"INSERT INTO traffic_rules(scope) VALUES('flow')", "scope is session or identity"},
+    {"INSERT INTO traffic_rules(quota_period) VALUES('week')", "quota_period is day or month"},
+    {"INSERT INTO credentials(kind, value, identity) VALUES('token', 'secret', 'token:bob')", "64 lower-case hex"},
+    {"INSERT INTO credentials(kind, value, identity) VALUES('unix', 'bob', 'bob')", "identity is typed text"},
+    {"INSERT INTO settings(name, value) VALUES('default', 'deny')", "there is no setting of that name"},
+    {"UPDATE settings SET value = 'maybe'", "default_action is deny or allow"},
+    {"DELETE FROM groups WHERE id = 0", "everyone (id 0) cannot be deleted"},
+    {"UPDATE groups SET name = 'all' WHERE id = 0", "everyone (id 0) cannot be renamed"},
+    {"UPDATE groups SET enabled = 0 WHERE id = 0", "everyone (id 0) cannot be renamed, renumbered or disabled"},
+    {"UPDATE OR REPLACE groups SET name = 'everyone' WHERE id = 7", "everyone (id 0) cannot be renamed"},
+    {"UPDATE OR REPLACE groups SET id = 0 WHERE id = 8", "everyone (id 0) cannot be renamed"},
+    {"INSERT OR REPLACE INTO groups(id, name) VALUES(0, 'mine')", "everyone (id 0) must stay"},
+    {"INSERT OR REPLACE INTO groups(name) VALUES('everyone')", "everyone (id 0) must stay"},
+    {"INSERT INTO groups(name) VALUES('kids')", "UNIQUE constraint failed: groups.name"},
+    {"INSERT OR REPLACE INTO groups(name) VALUES('kids')", "has members or rules and cannot be replaced"},
+    {"DELETE FROM groups WHERE id = 7", "has members or rules: delete those first"},
+    {"UPDATE groups SET id = 9 WHERE id = 7", "has members or rules, which know it by its id"},
+    {"DELETE FROM meta", "kept by triggers"},
+};
+INSTANTIATE_TEST_SUITE_P(Shell, RefusedEdit, testing::ValuesIn(kRefused));
+
+TEST_F(PolicyFile, MovesTheRevisionWithEveryKindOfEdit) {
+  PolicyDatabase database(path);
+  std::int64_t revision = database.load().revision;
+  for (const char* sql : {"INSERT INTO domain_rules(id, domain) VALUES(5, 'a')", "UPDATE domain_rules SET domain = 'b'",
+                          "INSERT OR REPLACE INTO domain_rules(id, domain) VALUES(5, 'c')", "DELETE FROM domain_rules",
+                          "INSERT INTO groups(id, name) VALUES(3, 'g')", "UPDATE groups SET name = 'h' WHERE id = 3",
+                          "INSERT INTO group_members(group_id, pattern) VALUES(3, 'x')", "DELETE FROM group_members",
+                          "DELETE FROM groups WHERE id = 3", "INSERT INTO port_permits DEFAULT VALUES",
+                          "UPDATE settings SET value = 'allow'", "INSERT INTO traffic_rules DEFAULT VALUES",
+                          "INSERT INTO domain_lists(name) VALUES('x')",
+                          "INSERT INTO credentials(kind, value, identity) VALUES('unix', 'b', 'unix:b')"}) {
+    EXPECT_EQ(shell(sql), "") << sql;
+    const std::int64_t now = database.load().revision;
+    EXPECT_GT(now, revision) << sql;
+    revision = now;
+  }
+}
+
+TEST_F(PolicyFile, TellsOfCommitsByOthers) {
+  PolicyDatabase database(path);
+  EXPECT_FALSE(database.changed());
+  EXPECT_EQ(shell("INSERT INTO domain_rules(domain) VALUES('a')"), "");
+  EXPECT_TRUE(database.changed());
+  EXPECT_FALSE(database.changed());
+  EXPECT_EQ(shell("BEGIN; INSERT INTO domain_rules(domain) VALUES('b'); ROLLBACK"), "");
+  EXPECT_FALSE(database.changed());
+  EXPECT_EQ(database.load().domain_rules.size(), 1u);
+}
+
+TEST_F(PolicyFile, FollowsAReplacedFileWithoutItsOldLog) {
+  PolicyDatabase database(path);
+  const auto other = folder.path() / "new.db";
+  prepare_policy(other);
+  EXPECT_EQ(
+      run_sqlite_shell(other, "INSERT INTO domain_rules(domain) VALUES('new.test'); PRAGMA wal_checkpoint(TRUNCATE)")
+          .find("Error"),
+      std::string::npos);
+  EXPECT_EQ(shell("INSERT INTO domain_rules(domain) VALUES('old.test')"), "");  // stands in the log of the old file
+  static_cast<void>(database.load());
+  std::filesystem::rename(other, path);
+  EXPECT_TRUE(database.changed());
+  const policy::Model model = database.load();
+  ASSERT_EQ(model.domain_rules.size(), 1u);
+  EXPECT_EQ(model.domain_rules[0].domain, "new.test");
+  EXPECT_FALSE(database.changed());
+  EXPECT_EQ(shell("INSERT INTO domain_rules(domain) VALUES('more.test'); PRAGMA integrity_check"), "ok\n");
+  EXPECT_TRUE(database.changed());
+}
+
+TEST_F(PolicyFile, SaysThatItIsGoneAndComesBack) {
+  PolicyDatabase database(path);
+  std::filesystem::rename(path, folder.path() / "away.db");
+  EXPECT_THROW(static_cast<void>(database.changed()), std::system_error);
+  std::ofstream(path) << std::string(4096, 'x');
+  EXPECT_THROW(static_cast<void>(database.changed()), std::runtime_error);
+  EXPECT_THROW(static_cast<void>(database.load()), std::runtime_error);
+  std::filesystem::rename(folder.path() / "away.db", path);
+  EXPECT_TRUE(database.changed());
+  EXPECT_FALSE(database.load().port_permits.empty());
+}
+
+TEST_F(PolicyFile, NeverWritesRows) {
+  PolicyDatabase database(path);
+  Database direct(path, OpenMode::read_write, std::chrono::milliseconds(0));
+  direct.run("PRAGMA query_only = ON");
+  EXPECT_THROW(direct.run("DELETE FROM port_permits"), SqliteError);
+  const std::string before = shell(".dump");
+  static_cast<void>(database.load());
+  static_cast<void>(database.read_table("port_permits"));
+  EXPECT_EQ(shell(".dump"), before);
+}
+
+TEST(PolicyMigration, KeepsACopyOfWhatItChanges) {
+  const ScratchFolder folder;
+  const auto path = folder.path() / "policy.db";
+  prepare_policy(path);
+  EXPECT_EQ(run_sqlite_shell(path, "INSERT INTO domain_rules(domain) VALUES('mine.test')"), "");
+  std::vector<std::string_view> migrations(policy_migrations().begin(), policy_migrations().end());
+  migrations.push_back("ALTER TABLE groups ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'");
+  const PolicySchema done = prepare_policy(path, migrations);
+  EXPECT_EQ(done.from + 1, done.to);
+  EXPECT_FALSE(done.created);
+  EXPECT_EQ(run_sqlite_shell(path, "SELECT colour FROM groups; SELECT domain FROM domain_rules"), "blue\nmine.test\n");
+  EXPECT_EQ(run_sqlite_shell(done.backup, "SELECT domain FROM domain_rules"), "mine.test\n");
+  EXPECT_THAT(run_sqlite_shell(done.backup, "SELECT colour FROM groups"), HasSubstr("no such column"));
+  try {
+    prepare_policy(path);  // an older Gatehouse
+    FAIL();
+  } catch (const std::runtime_error& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("knows"), HasSubstr("update Gatehouse")));
+  }
+}
+
+TEST(PolicyMigration, ThatFailsChangesNothing) {
+  const ScratchFolder folder;
+  const auto path = folder.path() / "policy.db";
+  prepare_policy(path);
+  const std::string before = run_sqlite_shell(path, ".dump");
+  std::vector<std::string_view> migrations(policy_migrations().begin(), policy_migrations().end());
+  migrations.push_back("DROP TABLE changes; SELECT no_such_column");
+  EXPECT_THROW(prepare_policy(path, migrations), SqliteError);
+  EXPECT_EQ(run_sqlite_shell(path, ".dump"), before);
+  EXPECT_NO_THROW(PolicyDatabase{path});
+}
+
+TEST(PolicyMigration, RefusesAFileThatIsNotOurs) {
+  const ScratchFolder folder;
+  const auto path = folder.path() / "other.db";
+  EXPECT_EQ(run_sqlite_shell(path, "CREATE TABLE songs(name)"), "");
+  EXPECT_THROW(prepare_policy(path), std::runtime_error);
+  EXPECT_EQ(run_sqlite_shell(path, ".tables"), "songs\n");
+  std::ofstream(folder.path() / "text.db") << std::string(4096, 'x');
+  try {
+    prepare_policy(folder.path() / "text.db");
+    FAIL();
+  } catch (const SqliteError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("file is not a database"));
+  }
+}
+
+}  // namespace
+}  // namespace gatehouse::db

@@ -1,0 +1,179 @@
+#include "gateway/control/http_server.hpp"
+
+#include "gateway/control/listening_socket.hpp"
+#include "gateway/control/metrics_server.hpp"
+#include "tests/unit/gateway/control/server_thread.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace gatehouse {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+const Endpoint kAnyPort = *Endpoint::parse("127.0.0.1:0");
+
+/// A server that answers "METHOD path body", with small bounds.
+class HttpServerTest : public testing::Test {
+ protected:
+  HttpServerTest() {
+    HttpBounds bounds;
+    bounds.connections = 4;
+    bounds.header_bytes = 1024;
+    bounds.body_bytes = 2048;
+    bounds.time = 300ms;
+    server_.emplace(
+        thread_.io(),
+        [](const HttpRequest& request) {
+          if (request.path == "/throw") throw std::runtime_error("it broke");
+          return HttpReply{200, "text/plain", request.method + ' ' + request.path + ' ' + request.body};
+        },
+        bounds);
+    UniqueFd listening = listen_tcp(kAnyPort);
+    at_ = local_endpoint(listening);
+    server_->serve(std::move(listening));
+    thread_.start();
+  }
+  ~HttpServerTest() override {
+    thread_.run([this] { server_.reset(); });
+  }
+
+  std::string exchange(const std::string& bytes) {
+    const UniqueFd fd = connect_to(at_);
+    send_all(fd, bytes);
+    return read_to_end(fd);
+  }
+  void expect_alive() { EXPECT_THAT(exchange("GET /x HTTP/1.0\r\n\r\n"), testing::EndsWith("\r\n\r\nGET /x ")); }
+
+  ServerThread thread_;
+  std::optional<HttpServer> server_;
+  Endpoint at_;
+};
+
+TEST_F(HttpServerTest, AnswersAndKeepsAlive) {
+  const std::string got = exchange(
+      "GET /a?b=c HTTP/1.1\r\nHost: x\r\n\r\nPOST /d HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: "
+      "close\r\n\r\nxyz");
+  EXPECT_THAT(got, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(got, HasSubstr("\r\n\r\nGET /a "));
+  EXPECT_THAT(got, testing::EndsWith("\r\n\r\nPOST /d xyz"));
+}
+
+TEST_F(HttpServerTest, HeadHasTheLengthAndNoBody) {
+  const std::string got = exchange("HEAD /a HTTP/1.1\r\nConnection: close\r\n\r\n");
+  EXPECT_THAT(got, HasSubstr("Content-Length: 7\r\n"));
+  EXPECT_THAT(got, testing::EndsWith("\r\n\r\n"));
+}
+
+TEST_F(HttpServerTest, HandlerThatThrowsIs500) {
+  EXPECT_THAT(exchange("GET /throw HTTP/1.0\r\n\r\n"), testing::EndsWith("it broke\n"));
+  expect_alive();
+}
+
+TEST_F(HttpServerTest, LargeBodyIsRefused) {
+  EXPECT_THAT(exchange("POST / HTTP/1.1\r\nContent-Length: 2049\r\n\r\n"), StartsWith("HTTP/1.1 413 "));
+  const std::string chunk = "400\r\n" + std::string(1024, 'x') + "\r\n";
+  EXPECT_THAT(exchange("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + chunk + chunk),
+              testing::AnyOf(StartsWith("HTTP/1.1 413 "), ""));  // "": reset, with bytes of ours unread
+  expect_alive();
+}
+
+TEST_F(HttpServerTest, LargeHeaderIsRefused) {
+  EXPECT_THAT(exchange("GET / HTTP/1.1\r\nA: " + std::string(1100, 'x')), StartsWith("HTTP/1.1 431 "));
+  expect_alive();
+}
+
+TEST_F(HttpServerTest, GarbageIsRefused) {
+  EXPECT_THAT(exchange(std::string("\x16\x03\x01\x02\0\x01", 6) + "\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
+  EXPECT_THAT(exchange("GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
+  EXPECT_EQ(exchange("").size(), 0U);
+  expect_alive();
+}
+
+TEST_F(HttpServerTest, SlowRequestIsCutOff) {
+  const UniqueFd fd = connect_to(at_);
+  const auto start = std::chrono::steady_clock::now();
+  send_all(fd, "GET / HT");
+  EXPECT_EQ(read_to_end(fd), "");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 3s);
+  expect_alive();
+}
+
+TEST_F(HttpServerTest, OneConnectionTooManyIsClosedAndTheOthersServed) {
+  std::vector<UniqueFd> held;
+  for (int i = 0; i < 4; ++i) held.push_back(connect_to(at_));
+  const UniqueFd extra = connect_to(at_);
+  send_all(extra, "GET /x HTTP/1.0\r\n\r\n");
+  EXPECT_EQ(read_to_end(extra), "");
+  send_all(held[0], "GET /held HTTP/1.0\r\n\r\n");
+  EXPECT_THAT(read_to_end(held[0]), testing::EndsWith("GET /held "));
+}
+
+TEST_F(HttpServerTest, EndsWithOpenConnections) {
+  const UniqueFd fd = connect_to(at_);
+  send_all(fd, "GET /x HTTP/1.1\r\n\r\n");
+  char byte = 0;
+  ASSERT_EQ(::recv(fd.get(), &byte, 1, 0), 1);
+  thread_.run([this] { server_.reset(); });
+  read_to_end(fd);  // returns: the connection is closed
+  EXPECT_FALSE(connect_to(at_));
+}
+
+TEST(ListenTcp, TakenPortIsASentence) {
+  const UniqueFd first = listen_tcp(kAnyPort);
+  const Endpoint at = local_endpoint(first);
+  try {
+    static_cast<void>(listen_tcp(at));
+    FAIL() << "nothing was thrown";
+  } catch (const std::runtime_error& error) {
+    EXPECT_EQ(error.what(), "cannot listen on " + at.to_string() + ": another program has that port; choose another");
+  }
+}
+
+class MetricsServerTest : public testing::Test {
+ protected:
+  MetricsServerTest() {
+    server_.emplace(thread_.io(), MetricsServer::Sources{[] { return "a_total 1\n# EOF\n"; }, [] { return Health{}; },
+                                                         [this] { return ready_; }});
+    at_ = server_->listen(kAnyPort);
+    thread_.start();
+  }
+  ~MetricsServerTest() override {
+    thread_.run([this] { server_.reset(); });
+  }
+  std::string get(const std::string& path, const std::string& method = "GET") {
+    const UniqueFd fd = connect_to(at_);
+    send_all(fd, method + ' ' + path + " HTTP/1.0\r\n\r\n");
+    return read_to_end(fd);
+  }
+  ServerThread thread_;
+  Health ready_;
+  std::optional<MetricsServer> server_;
+  Endpoint at_;
+};
+
+TEST_F(MetricsServerTest, ServesOpenMetrics) {
+  const std::string got = get("/metrics");
+  EXPECT_THAT(got, HasSubstr("Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"));
+  EXPECT_THAT(got, testing::EndsWith("\r\n\r\na_total 1\n# EOF\n"));
+}
+
+TEST_F(MetricsServerTest, ReadinessFollowsItsSource) {
+  EXPECT_THAT(get("/readyz"), StartsWith("HTTP/1.1 200 "));
+  thread_.run([this] { ready_ = {false, {"no policy could be read"}}; });
+  const std::string got = get("/readyz");
+  EXPECT_THAT(got, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(got, testing::EndsWith("\r\n\r\nnot well\nno policy could be read\n"));
+  EXPECT_THAT(get("/livez"), testing::EndsWith("ok\n"));
+}
+
+TEST_F(MetricsServerTest, RefusesTheRest) {
+  EXPECT_THAT(get("/"), StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(get("/metrics", "DELETE"), StartsWith("HTTP/1.1 405 "));
+}
+
+}  // namespace
+}  // namespace gatehouse

@@ -1,0 +1,210 @@
+#include "gateway/plugin/listeners.hpp"
+
+#include "gateway/base/border.hpp"
+#include "gateway/plugin/refusal.hpp"
+#include "tests/unit/gateway/plugin/test_folder.hpp"
+
+#include <gmock/gmock.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <fstream>
+#include <set>
+
+namespace gatehouse {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+ListenAddress inet(ListenAddress::Kind kind, const std::string& text) {
+  ListenAddress address;
+  address.kind = kind;
+  address.text = text;
+  address.endpoint = Endpoint::parse(text).value();
+  return address;
+}
+ListenAddress tcp(const std::string& text) { return inet(ListenAddress::Kind::tcp, text); }
+ListenAddress udp(const std::string& text) { return inet(ListenAddress::Kind::udp, text); }
+ListenAddress at_path(const fs::path& path) {
+  ListenAddress address;
+  address.kind = ListenAddress::Kind::unix_stream;
+  address.text = "unix:" + path.string();
+  address.path = path;
+  return address;
+}
+
+std::shared_ptr<BoundListener> bind_listener(const ListenAddress& address, unsigned lanes = 1) {
+  return std::make_shared<BoundListener>(7, "good", "listen", address, lanes);
+}
+
+std::string refusal(const ListenAddress& address) {
+  try {
+    bind_listener(address);
+  } catch (const Refusal& why) {
+    return why.what();
+  }
+  return "";
+}
+
+/// 0, or errno of a connect.
+int connect_to(const sockaddr* address, socklen_t size) {
+  const UniqueFd fd(socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return connect(fd.get(), address, size) == 0 ? 0 : errno;
+}
+int connect_to(const Endpoint& endpoint) {
+  sockaddr_storage address{};
+  const unsigned size = endpoint.to_sockaddr(address);
+  return connect_to(reinterpret_cast<const sockaddr*>(&address), size);
+}
+int connect_to(const fs::path& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.string().copy(address.sun_path, sizeof address.sun_path - 1);
+  return connect_to(reinterpret_cast<const sockaddr*>(&address), sizeof address);
+}
+
+TEST(TcpListener, TellsTheRealPortAndListens) {
+  const auto listener = bind_listener(tcp("127.0.0.1:0"));
+  EXPECT_NE(listener->local().port, 0);
+  EXPECT_EQ(listener->reachable(), "127.0.0.1:" + std::to_string(listener->local().port));
+  EXPECT_EQ(connect_to(listener->local()), 0);
+}
+
+TEST(TcpListener, GivesEachLaneADescriptorOfItsOwn) {
+  const LaneSockets sockets = dup_for_lanes(bind_listener(tcp("127.0.0.1:0")), 3);
+  ASSERT_EQ(sockets.fds.size(), 3u);
+  std::set<int> numbers;
+  for (const UniqueFd& fd : sockets.fds) {
+    numbers.insert(fd.get());
+    EXPECT_NE(fcntl(fd.get(), F_GETFD) & FD_CLOEXEC, 0);
+    EXPECT_NE(fcntl(fd.get(), F_GETFL) & O_NONBLOCK, 0);
+  }
+  EXPECT_EQ(numbers.size(), 3u);
+}
+
+TEST(TcpListener, RefusesConnectionsOnceRetiredAlthoughLanesHoldDups) {
+  const auto listener = bind_listener(tcp("127.0.0.1:0"));
+  const LaneSockets sockets = dup_for_lanes(listener, 2);
+  listener->retire();
+  EXPECT_EQ(connect_to(listener->local()), ECONNREFUSED);
+}
+
+TEST(TcpListener, SaysThatThePortIsTaken) {
+  const auto first = bind_listener(tcp("127.0.0.1:0"));
+  const std::string text = first->local().to_string();
+  EXPECT_EQ(refusal(tcp(text)), "cannot listen on " + text +
+                                    ": another program has it already; stop that one (`ss -lntup` names it) or change "
+                                    "`listen` of [plugin.good]");
+}
+
+TEST(TcpListener, SaysThatTheAddressIsNotThisMachines) {
+  EXPECT_THAT(refusal(tcp("192.0.2.1:7300")), HasSubstr("this machine has no such address"));
+}
+
+TEST(UdpListener, HasOneSocketALaneWithOnePort) {
+  const auto listener = bind_listener(udp("127.0.0.1:0"), 2);
+  const LaneSockets sockets = dup_for_lanes(listener, 2);
+  // The kernel spreads clients over the group: with 64 of them each lane hears some.
+  sockaddr_storage address{};
+  const unsigned size = listener->local().to_sockaddr(address);
+  for (int i = 0; i < 64; ++i) {
+    const UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(sendto(fd.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&address), size), 1);
+  }
+  for (const UniqueFd& fd : sockets.fds) {
+    pollfd wanted{fd.get(), POLLIN, 0};
+    EXPECT_EQ(poll(&wanted, 1, 1000), 1);
+  }
+}
+
+TEST(UdpListener, TakesNoPortThatAnotherGatewayShares) {
+  const auto first = bind_listener(udp("127.0.0.1:0"), 2);
+  EXPECT_THAT(refusal(udp(first->local().to_string())), HasSubstr("another program has it already"));
+}
+
+TEST(UdpListener, BindsBothWildcardsToOnePort) {
+  const auto v6 = bind_listener(udp("[::]:0"), 2);
+  const auto v4 = bind_listener(udp("0.0.0.0:" + std::to_string(v6->local().port)), 2);
+  EXPECT_EQ(v4->local().port, v6->local().port);
+}
+
+TEST(UnixListener, MakesItsFileWithTheConfiguredRightsAndRemovesIt) {
+  const TestFolder folder;
+  ListenAddress address = at_path(folder.path() / "x.sock");
+  address.mode = 0620;
+  auto listener = bind_listener(address);
+  EXPECT_EQ(fs::status(address.path).permissions(), static_cast<fs::perms>(0620));
+  EXPECT_EQ(connect_to(address.path), 0);
+  listener.reset();
+  EXPECT_FALSE(fs::exists(address.path));
+}
+
+TEST(UnixListener, ReplacesAFileThatNobodyListensOn) {
+  const TestFolder folder;
+  const fs::path path = folder.path() / "x.sock";
+  {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.string().copy(address.sun_path, sizeof address.sun_path - 1);
+    const UniqueFd left(socket(AF_UNIX, SOCK_STREAM, 0));
+    ASSERT_EQ(bind(left.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  }
+  ASSERT_TRUE(fs::exists(path));
+  const auto listener = bind_listener(at_path(path));
+  EXPECT_EQ(connect_to(path), 0);
+}
+
+TEST(UnixListener, LeavesASocketThatSomebodyListensOn) {
+  const TestFolder folder;
+  const fs::path path = folder.path() / "x.sock";
+  const auto first = bind_listener(at_path(path));
+  EXPECT_THAT(refusal(at_path(path)), HasSubstr("another program has it already"));
+  EXPECT_EQ(connect_to(path), 0);
+}
+
+TEST(UnixListener, LeavesAFileThatIsNoSocket) {
+  const TestFolder folder;
+  const fs::path path = folder.path() / "x.sock";
+  std::ofstream(path) << "precious";
+  EXPECT_THAT(refusal(at_path(path)), HasSubstr("is not a socket"));
+  EXPECT_TRUE(fs::is_regular_file(path));
+}
+
+TEST(UnixListener, SaysWhichGroupIsMissing) {
+  const TestFolder folder;
+  ListenAddress address = at_path(folder.path() / "x.sock");
+  address.group = "no-such-group";
+  EXPECT_THAT(refusal(address), HasSubstr("there is no group no-such-group"));
+  EXPECT_FALSE(fs::exists(address.path));
+}
+
+TEST(UnixListener, SaysThatItsFolderIsMissing) {
+  EXPECT_THAT(refusal(at_path("/nowhere/x.sock")), HasSubstr("its folder does not exist"));
+}
+
+TEST(UnixListener, SaysThatThePathIsTooLong) {
+  EXPECT_THAT(refusal(at_path("/" + std::string(200, 'x'))), HasSubstr("a socket path has 1 to 107 characters"));
+}
+
+TEST(Listeners, AreDescribedOnceForEachLane) {
+  std::vector<LaneSockets> sockets;
+  sockets.push_back(dup_for_lanes(bind_listener(tcp("127.0.0.1:0")), 2));
+  const std::vector<gh_listener> rows = describe_all(sockets);
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[1].struct_size, sizeof(gh_listener));
+  EXPECT_EQ(rows[1].id, 7u);
+  EXPECT_EQ(rows[1].lane, 1u);
+  EXPECT_EQ(rows[1].transport, static_cast<std::uint32_t>(GH_TRANSPORT_TCP));
+  EXPECT_EQ(text_of(rows[1].name), "127.0.0.1:0");
+  EXPECT_EQ(text_of(rows[1].role), "listen");
+  EXPECT_EQ(endpoint_of(rows[1].local), sockets[0].listener->local());
+  EXPECT_EQ(rows[1].fd, sockets[0].fds[1].get());
+}
+
+}  // namespace
+}  // namespace gatehouse

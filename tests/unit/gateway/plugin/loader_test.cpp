@@ -1,0 +1,143 @@
+#include "gateway/plugin/loader.hpp"
+
+#include "gateway/plugin/refusal.hpp"
+#include "tests/unit/gateway/plugin/test_folder.hpp"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+
+namespace gatehouse {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class Loader : public testing::Test {
+ protected:
+  LoadedPlugin load(const fs::path& file) { return load_plugin(file, folder_.path() / "copies", {GH_LOG_ID}); }
+
+  std::string refusal(const fs::path& file) {
+    try {
+      static_cast<void>(load(file));
+    } catch (const Refusal& why) {
+      return why.what();
+    }
+    return "";
+  }
+  std::string refusal_of(const std::string& name) { return refusal(test_plugin(name)); }
+
+  TestFolder folder_;
+};
+
+TEST_F(Loader, ReadsTheManifestOfAGoodPlugin) {
+  const LoadedPlugin loaded = load(test_plugin("good"));
+  EXPECT_STREQ(loaded.manifest->id, "good");
+  EXPECT_STREQ(loaded.manifest->version, "1.2.3");
+  ASSERT_NE(loaded.find_role("listen_api"), nullptr);
+  EXPECT_EQ(loaded.find_role("listen_api")->kinds, GH_ROLE_STREAM);
+  EXPECT_EQ(loaded.find_role("lis"), nullptr);
+  EXPECT_EQ(loaded.offer("gh.probe/1"), nullptr);
+}
+
+TEST_F(Loader, RefusesAFileWithoutTheSymbol) {
+  EXPECT_THAT(refusal_of("no_symbol"),
+              HasSubstr("no_symbol.so is not a Gatehouse plugin: it does not export `gatehouse_plugin`"));
+}
+
+TEST_F(Loader, RefusesWhatIsNoSharedLibrary) {
+  const fs::path file = folder_.path() / "text.so";
+  std::ofstream(file) << "not a library, but longer than an ELF header, so that it is read as far as its magic";
+  EXPECT_THAT(refusal(file), HasSubstr("invalid ELF header"));
+}
+
+TEST_F(Loader, RefusesAnotherMagic) {
+  EXPECT_THAT(refusal_of("bad_magic"), HasSubstr("exports `gatehouse_plugin`, but that is no plugin manifest"));
+}
+
+TEST_F(Loader, RefusesAShortManifest) {
+  EXPECT_THAT(refusal_of("short_manifest"), HasSubstr("has a manifest of 88 bytes where ABI 1.0 has 96"));
+}
+
+TEST_F(Loader, RefusesAnotherAbiMajor) {
+  EXPECT_THAT(refusal_of("other_major"),
+              HasSubstr("is built for plugin ABI 2.0, this gateway has ABI 1.0: install the plugin's build for ABI 1"));
+}
+
+TEST_F(Loader, RefusesANewerAbiMinor) {
+  EXPECT_THAT(refusal_of("newer_minor"),
+              HasSubstr("is built for plugin ABI 1.1, which is newer than this gateway's 1.0: upgrade the gateway"));
+}
+
+TEST_F(Loader, RefusesARequiredInterfaceThatIsNotOffered) {
+  EXPECT_THAT(refusal_of("unknown_interface"),
+              HasSubstr("needs the interface gh.teleport/1, which this gateway does not offer"));
+}
+
+TEST_F(Loader, RefusesAManifestWithoutFunctions) {
+  EXPECT_THAT(refusal_of("no_functions"), HasSubstr("has an incomplete manifest"));
+}
+
+TEST_F(Loader, FindsAPluginInItsFoldersInTheirOrder) {
+  Config config;
+  config.plugin_dirs = {folder_.path(), fs::path(GATEHOUSE_BINARY_DIR) / "test-plugins"};
+  EXPECT_EQ(find_plugin(config, "good"), test_plugin("good"));
+  std::ofstream(folder_.path() / "good.so") << "";
+  EXPECT_EQ(find_plugin(config, "good"), folder_.path() / "good.so");
+}
+
+TEST_F(Loader, SaysWhereItLookedForAMissingPlugin) {
+  Config config;
+  config.plugin_dirs = {"/nowhere/a", "/nowhere/b"};
+  try {
+    static_cast<void>(find_plugin(config, "udpgw"));
+    FAIL();
+  } catch (const Refusal& why) {
+    EXPECT_STREQ(why.what(),
+                 "the file of the plugin udpgw is missing: looked for udpgw.so in /nowhere/a, /nowhere/b; "
+                 "set `path` of [plugin.udpgw] or plugin_dirs of [gateway]");
+  }
+}
+
+TEST_F(Loader, TakesTheConfiguredPathAndNoOther) {
+  Config config;
+  config.plugin_dirs = {fs::path(GATEHOUSE_BINARY_DIR) / "test-plugins"};
+  config.plugins["good"].path = "/nowhere/good.so";
+  try {
+    static_cast<void>(find_plugin(config, "good"));
+    FAIL();
+  } catch (const Refusal& why) {
+    EXPECT_STREQ(why.what(), "the file of the plugin good is missing: there is no /nowhere/good.so");
+  }
+}
+
+TEST_F(Loader, KnowsConfiguredAndInstalledPlugins) {
+  Config config;
+  config.plugin_dirs = {folder_.path(), "/nowhere"};
+  std::ofstream(folder_.path() / "zebra.so") << "";
+  std::ofstream(folder_.path() / "notes.txt") << "";
+  config.plugins["mine"].path = "/opt/mine.so";
+  EXPECT_THAT(known_plugins(config), ElementsAre("mine", "zebra"));
+}
+
+TEST_F(Loader, AcceptsOnlyListenersThatTheManifestDeclares) {
+  PluginConfig plugin;
+  plugin.name = "good";
+  ListenAddress datagram;
+  datagram.kind = ListenAddress::Kind::udp;
+  plugin.listeners["listen"] = {datagram, ListenAddress{}};
+  plugin.listeners["listen_api"] = {datagram};
+  plugin.listeners["listen_abi"] = {ListenAddress{}};
+  Config config;
+  config.plugins["good"] = plugin;
+  const AcceptedPlugin accepted = accept_configuration(config, plugin, load(test_plugin("good")));
+  ASSERT_EQ(accepted.problems.size(), 2u);
+  EXPECT_EQ(accepted.problems[0].sentence,
+            "the plugin good has no listener role `listen_abi`; it has: listen, listen_api");
+  EXPECT_EQ(accepted.problems[1].sentence,
+            "`listen_api` of the plugin good takes streams, not datagrams: write an address without `udp:`");
+}
+
+}  // namespace
+}  // namespace gatehouse

@@ -1,0 +1,162 @@
+// A running publisher against edits by the sqlite3 shell.
+#include "gateway/policy/publisher.hpp"
+#include "tests/unit/db/scratch.hpp"
+
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <fstream>
+
+namespace gatehouse {
+namespace {
+
+using namespace std::chrono_literals;
+using policy::Flow;
+using policy::Reason;
+using policy::Verdict;
+using testing::Contains;
+using testing::HasSubstr;
+
+class Publisher : public testing::Test {
+ protected:
+  std::unique_ptr<PolicyPublisher> start() {
+    return std::make_unique<PolicyPublisher>(path,
+                                             PolicyEvents{[this](std::uint64_t generation) { published = generation; },
+                                                          [this](bool bad, const std::string& sentence) {
+                                                            const std::scoped_lock lock(mutex);
+                                                            (bad ? complaints : notes).push_back(sentence);
+                                                          }});
+  }
+  static Verdict judge(const PolicyPublisher& publisher, const char* to, std::uint16_t port, const char* name = "") {
+    const auto snapshot = publisher.board()->current();
+    return snapshot->judge(snapshot->group_of({}), true,
+                           Flow{IpAddress::parse(to).value(), port, policy::kUdp, 0, name});
+  }
+  template <class Condition>
+  static bool soon(Condition condition) {
+    for (int i = 0; i < 500; ++i, std::this_thread::sleep_for(10ms))
+      if (condition()) return true;
+    return false;
+  }
+  std::vector<std::string> said(bool bad) {
+    const std::scoped_lock lock(mutex);
+    return bad ? complaints : notes;
+  }
+
+  ScratchFolder folder;
+  std::filesystem::path path = folder.path() / "policy.db";
+  std::atomic<std::uint64_t> published{0};
+  std::mutex mutex;
+  std::vector<std::string> complaints, notes;
+};
+
+TEST_F(Publisher, MakesAMissingDatabaseWithTheStarterPolicy) {
+  const auto publisher = start();
+  EXPECT_TRUE(std::filesystem::exists(path));
+  EXPECT_EQ(publisher->status().generation, 1u);
+  EXPECT_TRUE(publisher->status().has_policy);
+  EXPECT_TRUE(publisher->status().reasons.empty());
+  EXPECT_TRUE(judge(*publisher, "8.8.8.8", 53).allowed());
+  EXPECT_FALSE(judge(*publisher, "8.8.8.8", 445).allowed());
+  EXPECT_THAT(said(false), Contains(HasSubstr("starter policy")));
+  EXPECT_EQ(published, 0u);  // only later ones are told
+}
+
+TEST_F(Publisher, PutsAnEditInForceAndTakesItBack) {
+  const auto publisher = start();
+  ASSERT_TRUE(judge(*publisher, "8.8.8.8", 53, "a.test").allowed());
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_EQ(run_sqlite_shell(path, "INSERT INTO domain_rules(id, domain) VALUES(9, 'a.test')"), "");
+  ASSERT_TRUE(soon([&] { return !judge(*publisher, "8.8.8.8", 53, "a.test").allowed(); }));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
+  EXPECT_EQ(judge(*publisher, "8.8.8.8", 53, "a.test").row, 9);
+  EXPECT_TRUE(soon([&] { return published == 2u; }));
+  ASSERT_EQ(run_sqlite_shell(path, "DELETE FROM domain_rules"), "");
+  EXPECT_TRUE(soon([&] { return judge(*publisher, "8.8.8.8", 53, "a.test").allowed(); }));
+}
+
+TEST_F(Publisher, NamesABadRowAndKeepsTheRest) {
+  const auto publisher = start();
+  ASSERT_EQ(run_sqlite_shell(path,
+                             "INSERT INTO port_permits(id, ports, action) VALUES(77, 'dns', 'deny');"
+                             "INSERT INTO domain_rules(domain) VALUES('b.test')"),
+            "");
+  ASSERT_TRUE(soon([&] { return !publisher->status().problems.empty(); }));
+  const PolicyStatus status = publisher->status();
+  EXPECT_EQ(status.problems[0].row, 77);
+  EXPECT_THAT(status.reasons, Contains(HasSubstr("1 deny or block rows")));
+  EXPECT_EQ(judge(*publisher, "8.8.8.8", 53, "b.test").reason, Reason::domain);
+  EXPECT_THAT(said(true), Contains(HasSubstr("port_permits row 77")));
+  ASSERT_EQ(run_sqlite_shell(path, "DELETE FROM port_permits WHERE id = 77"), "");
+  EXPECT_TRUE(soon([&] { return publisher->status().reasons.empty(); }));
+}
+
+TEST_F(Publisher, DeniesEverythingUntilTheDatabaseCanBeRead) {
+  std::ofstream(path) << std::string(5000, 'x');
+  const auto publisher = start();
+  EXPECT_FALSE(publisher->status().has_policy);
+  EXPECT_EQ(publisher->status().generation, 1u);
+  EXPECT_EQ(judge(*publisher, "8.8.8.8", 53).reason, Reason::no_policy);
+  EXPECT_THAT(publisher->status().reasons, Contains(HasSubstr("everything is denied")));
+  EXPECT_THAT(said(true), Contains(HasSubstr("policy.db")));
+  const auto fresh = folder.path() / "fresh.db";
+  db::prepare_policy(fresh);
+  std::filesystem::rename(fresh, path);
+  EXPECT_TRUE(soon([&] { return judge(*publisher, "8.8.8.8", 53).allowed(); }));
+  EXPECT_TRUE(publisher->status().has_policy);
+  EXPECT_TRUE(publisher->status().reasons.empty());
+}
+
+TEST_F(Publisher, KeepsTheLastGoodPolicyWithoutTheFile) {
+  const auto publisher = start();
+  std::filesystem::rename(path, folder.path() / "away.db");
+  ASSERT_TRUE(soon([&] { return !publisher->status().reasons.empty(); }));
+  EXPECT_THAT(publisher->status().reasons, Contains(HasSubstr("last good policy")));
+  EXPECT_TRUE(judge(*publisher, "8.8.8.8", 53).allowed());
+  EXPECT_TRUE(publisher->status().has_policy);
+  std::filesystem::rename(folder.path() / "away.db", path);
+  EXPECT_TRUE(soon([&] { return publisher->status().reasons.empty(); }));
+}
+
+TEST_F(Publisher, CompilesAgainWhenARowExpires) {
+  db::prepare_policy(path);
+  ASSERT_EQ(run_sqlite_shell(path, "INSERT INTO domain_rules(domain, expires_at) VALUES('a.test', unixepoch() + 2)"),
+            "");
+  const auto publisher = start();
+  ASSERT_FALSE(judge(*publisher, "8.8.8.8", 53, "a.test").allowed());
+  EXPECT_TRUE(soon([&] { return judge(*publisher, "8.8.8.8", 53, "a.test").allowed(); }));
+}
+
+TEST_F(Publisher, KeepsClientsFromTheGatewaysOwnPlaces) {
+  const auto publisher = start();
+  EXPECT_EQ(judge(*publisher, "127.0.0.1", 7300).reason, Reason::local);
+  publisher->set_places({{{IpAddress::parse("127.0.0.1").value(), 7300, 0}, policy::kUdp}},
+                        {Prefix::parse("8.8.0.0/16").value()});
+  EXPECT_EQ(judge(*publisher, "127.0.0.1", 7300).reason, Reason::hard_deny);
+  EXPECT_EQ(judge(*publisher, "127.0.0.1", 7301).reason, Reason::local);
+  EXPECT_EQ(judge(*publisher, "8.8.8.8", 53).reason, Reason::hard_deny);
+  EXPECT_EQ(published, 2u);
+  for (const IpAddress& own : read_own_addresses().own) {
+    const Reason wanted = own.is_link_local() ? Reason::hard_deny : Reason::local;
+    EXPECT_EQ(judge(*publisher, own.to_string().c_str(), 1).reason, wanted) << own.to_string();
+  }
+}
+
+TEST_F(Publisher, DoesNotPublishWhatDidNotChange) {
+  const auto publisher = start();
+  EXPECT_EQ(run_sqlite_shell(path, "INSERT INTO changes(table_name, row_id) VALUES('x', 1)"), "");
+  std::this_thread::sleep_for(3 * PolicyPublisher::kPoll);
+  EXPECT_EQ(publisher->status().generation, 1u);
+}
+
+TEST(OwnAddresses, HaveLoopbackAndNoRepetition) {
+  const AddressSet set = read_own_addresses();
+  EXPECT_THAT(set.own, Contains(IpAddress::v4(0x7f000001)));
+  EXPECT_TRUE(std::is_sorted(set.own.begin(), set.own.end()));
+  EXPECT_EQ(std::adjacent_find(set.own.begin(), set.own.end()), set.own.end());
+  AddressWatch watch;
+  EXPECT_FALSE(watch.drain());
+}
+
+}  // namespace
+}  // namespace gatehouse

@@ -1,0 +1,256 @@
+// gh.policy/1 as a plugin meets it: through the C table.
+#include "gateway/policy/service.hpp"
+#include "policy/compile.hpp"
+
+#include <gatehouse/plugin/policy_client.hpp>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <thread>
+
+namespace gatehouse {
+namespace {
+
+constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr std::uint64_t kNow = 100 * kSecond;
+
+struct TestLane {
+  gh_lane head{sizeof(gh_lane), 0, 1, -1};
+  std::unique_ptr<PolicyLane> policy;
+};
+
+PolicyLane& lane_of(gh_lane* lane) { return *reinterpret_cast<TestLane*>(lane)->policy; }
+
+class PolicyTable : public testing::Test {
+ protected:
+  PolicyTable() { lane.policy = plugin.make_lane(); }
+
+  static policy::Model model() {
+    policy::Model out;
+    out.groups = {{0, "everyone", 100, true}, {1, "bobs", 10, true}, {2, "front", 20, true}};
+    out.group_members = {{1, 1, "identity", "token:bob", {}}, {2, 2, "listener", "127.0.0.1:7300", {}}};
+    policy::PortPermit permit;
+    permit.id = 5;
+    out.port_permits = {permit};
+    return out;
+  }
+  void publish(const policy::Model& next) { board->publish(policy::compile(next, {}, ++generation, 0).snapshot); }
+  gh_client* open(const std::string& identity, std::uint32_t listener = UINT32_MAX) {
+    gh_client_facts facts{sizeof(gh_client_facts), listener, {}, to_border(identity), 0};
+    gh_verdict verdict{};
+    gh_client* const client = table->client_open(table->context, &lane.head, &facts, &verdict);
+    EXPECT_EQ(verdict.action, GH_ACTION_ALLOW);
+    return client;
+  }
+  gh_verdict check(gh_client* client, const char* to, std::uint16_t port) {
+    const gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::parse(to).value(), port, 0});
+    gh_verdict verdict{};
+    table->check(table->context, &lane.head, client, &flow, &verdict);
+    return verdict;
+  }
+  gh_status open_flow(gh_client* client, gh_verdict& why, std::uint64_t now = kNow) {
+    return table->flow_open(table->context, &lane.head, client, nullptr, now, &why);
+  }
+  gh_limits limits(gh_client* client) {
+    gh_limits out{};
+    table->limits(table->context, &lane.head, client, &out);
+    return out;
+  }
+
+  std::uint64_t generation = 1;
+  std::shared_ptr<SnapshotBoard> board =
+      std::make_shared<SnapshotBoard>(policy::compile(model(), {}, generation, 0).snapshot);
+  std::shared_ptr<IdentityMeters> identities = std::make_shared<IdentityMeters>();
+  PluginPolicy plugin{
+      board, identities, {"udpgw", true, &lane_of, [](std::uint32_t id) { return id == 3 ? "127.0.0.1:7300" : ""; }}};
+  const gh_policy* table = plugin.table();
+  TestLane lane;
+};
+
+TEST_F(PolicyTable, HasEveryFunction) {
+  EXPECT_EQ(table->struct_size, sizeof(gh_policy));
+  EXPECT_TRUE(table->refresh && table->client_open && table->client_close && table->limits && table->check &&
+              table->check_batch && table->flow_open && table->flow_close && table->consume);
+  EXPECT_EQ(*table->generation, 1u);
+}
+
+TEST_F(PolicyTable, JudgesWithRowAndGeneration) {
+  gh_client* const client = open("");
+  const gh_verdict allowed = check(client, "8.8.8.8", 53);
+  EXPECT_EQ(allowed.action, GH_ACTION_ALLOW);
+  EXPECT_EQ(allowed.reason, GH_REASON_PORT_PERMIT);
+  EXPECT_EQ(allowed.table, static_cast<std::uint32_t>(GH_TABLE_PORT_PERMITS));
+  EXPECT_EQ(allowed.row, 5);
+  EXPECT_EQ(allowed.generation, 1u);
+  EXPECT_EQ(check(client, "10.0.0.1", 53).reason, GH_REASON_BOGON);
+  EXPECT_EQ(check(client, "127.0.0.1", 53).reason, GH_REASON_LOCAL);
+  table->client_close(table->context, &lane.head, client);
+}
+
+TEST_F(PolicyTable, KeepsOneGenerationUntilRefresh) {
+  gh_client* const client = open("");
+  policy::Model closed = model();
+  closed.port_permits.clear();
+  publish(closed);
+  EXPECT_EQ(*table->generation, 2u);
+  EXPECT_EQ(check(client, "8.8.8.8", 53).generation, 1u);
+  EXPECT_EQ(table->refresh(table->context, &lane.head), 2u);
+  EXPECT_EQ(check(client, "8.8.8.8", 53).generation, 2u);
+  EXPECT_EQ(check(client, "8.8.8.8", 53).reason, GH_REASON_DEFAULT);
+}
+
+TEST_F(PolicyTable, FindsTheGroupByIdentityAndListener) {
+  policy::Model rows = model();
+  rows.port_permits.push_back({6, 1, "any", {}, {}, "deny", 1, {}});
+  rows.port_permits.push_back({7, 2, "any", {}, {}, "deny", 1, {}});
+  publish(rows);
+  table->refresh(table->context, &lane.head);
+  EXPECT_EQ(check(open("token:bob"), "8.8.8.8", 53).row, 6);
+  EXPECT_EQ(check(open("", 3), "8.8.8.8", 53).row, 7);
+  EXPECT_EQ(check(open("", 4), "8.8.8.8", 53).row, 5);
+}
+
+TEST_F(PolicyTable, JudgesABatchAsOneByOne) {
+  gh_client* const client = open("");
+  std::array<gh_flow, 3> flows{};
+  std::array<gh_verdict, 3> verdicts{};
+  const char* const to[] = {"8.8.8.8", "10.0.0.1", "127.0.0.1"};
+  for (std::size_t i = 0; i < 3; ++i) flows[i] = make_flow(GH_TRANSPORT_UDP, {IpAddress::parse(to[i]).value(), 53, 0});
+  table->check_batch(table->context, &lane.head, client, flows.data(), verdicts.data(), 3);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(verdicts[i].reason, check(client, to[i], 53).reason);
+}
+
+TEST_F(PolicyTable, CountsFlowsOfASessionAndOfItsIdentity) {
+  policy::Model rows = model();
+  policy::TrafficRule session;
+  session.id = 11;
+  session.scope = "session";
+  session.concurrent_flows = 2;
+  policy::TrafficRule identity;
+  identity.id = 12;
+  identity.scope = "identity";
+  identity.concurrent_flows = 3;
+  rows.traffic_rules = {session, identity};
+  publish(rows);
+  table->refresh(table->context, &lane.head);
+  gh_client* const one = open("token:eve");
+  gh_client* const two = open("token:eve");
+  gh_verdict why{};
+  EXPECT_EQ(limits(one).concurrent_flows, 2u);
+  EXPECT_EQ(open_flow(one, why), GH_OK);
+  EXPECT_EQ(open_flow(one, why), GH_OK);
+  EXPECT_EQ(open_flow(one, why), GH_E_LIMIT);
+  EXPECT_EQ(why.reason, GH_REASON_CONCURRENT_FLOWS);
+  EXPECT_EQ(why.row, 11);
+  EXPECT_EQ(open_flow(two, why), GH_OK);
+  EXPECT_EQ(open_flow(two, why), GH_E_LIMIT);
+  EXPECT_EQ(why.row, 12);
+  table->client_close(table->context, &lane.head, one);  // its flows go with it
+  EXPECT_EQ(open_flow(two, why), GH_OK);
+  table->flow_close(table->context, &lane.head, two);
+  EXPECT_EQ(open_flow(two, why), GH_OK);
+}
+
+TEST_F(PolicyTable, MetersAnIdentityAcrossLanesAndPlugins) {
+  policy::Model rows = model();
+  policy::TrafficRule rule;
+  rule.scope = "identity";
+  rule.rate_up = 1000;
+  rows.traffic_rules = {rule};
+  publish(rows);
+  PluginPolicy other{board, identities, {"echo", false, &lane_of, {}}};
+  TestLane second;
+  second.policy = other.make_lane();
+  table->refresh(table->context, &lane.head);
+  gh_client* const here = open("token:eve");
+  const std::string eve = "token:eve", bob = "token:max";
+  gh_client_facts facts{sizeof facts, UINT32_MAX, {}, to_border(eve), 0};
+  gh_verdict verdict{};
+  gh_client* const there = other.table()->client_open(other.table()->context, &second.head, &facts, &verdict);
+  facts.identity = to_border(bob);
+  gh_client* const stranger = other.table()->client_open(other.table()->context, &second.head, &facts, &verdict);
+  EXPECT_EQ(limits(here).metered, 1u);
+  EXPECT_EQ(limits(open("")).metered, 0u);  // nobody's identity
+  EXPECT_EQ(table->consume(table->context, &lane.head, here, GH_UP, 1, 1000, kNow), 0u);
+  EXPECT_EQ(other.table()->consume(other.table()->context, &second.head, there, GH_UP, 1, 1000, kNow), kSecond);
+  EXPECT_EQ(other.table()->consume(other.table()->context, &second.head, stranger, GH_UP, 1, 1000, kNow), 0u);
+  EXPECT_EQ(table->consume(table->context, &lane.head, here, GH_DOWN, 1, 5000, kNow), 0u);
+  // A new generation goes on with the old state.
+  rows.traffic_rules[0].rate_up = 2000;
+  publish(rows);
+  table->refresh(table->context, &lane.head);
+  EXPECT_NE(table->consume(table->context, &lane.head, here, GH_UP, 1, 2000, kNow), 0u);
+}
+
+TEST_F(PolicyTable, TellsLimitsInTheBordersUnits) {
+  policy::Model rows = model();
+  policy::TrafficRule rule;
+  rule.scope = "session";
+  rule.udp_idle_seconds = 20;
+  rule.tcp_idle_seconds = 0;
+  rows.traffic_rules = {rule};
+  publish(rows);
+  gh_client* const client = open("");
+  EXPECT_EQ(limits(client).udp_idle_ns, UINT64_MAX);  // before the refresh
+  table->refresh(table->context, &lane.head);
+  EXPECT_EQ(limits(client).udp_idle_ns, 20 * kSecond);
+  EXPECT_EQ(limits(client).tcp_idle_ns, 0u);
+  EXPECT_EQ(limits(client).concurrent_flows, UINT64_MAX);
+}
+
+TEST_F(PolicyTable, ForgetsIdentitiesWithoutClientsWhenThereAreMany) {
+  for (std::size_t i = 0; i < IdentityMeters::kKept + 10; ++i)
+    static_cast<void>(identities->of("token:" + std::to_string(i)));
+  EXPECT_LE(identities->size(), IdentityMeters::kKept);
+  const auto kept = identities->of("token:kept");
+  for (std::size_t i = 0; i < IdentityMeters::kKept + 10; ++i)
+    static_cast<void>(identities->of("unix:" + std::to_string(i)));
+  EXPECT_EQ(identities->of("token:kept"), kept);
+}
+
+TEST_F(PolicyTable, UsesTheSdksWordsForReasons) {
+  for (std::uint16_t reason = 0; reason <= GH_REASON_LOCAL; ++reason)
+    EXPECT_EQ(reason_text(reason), policy::to_text(static_cast<policy::Reason>(reason)));
+}
+
+TEST_F(PolicyTable, ServesLanesWhileSnapshotsChange) {
+  std::atomic<bool> done{false};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i)
+    threads.emplace_back([&] {
+      TestLane mine;
+      mine.policy = plugin.make_lane();
+      const std::string eve = "token:eve";
+      while (!done) {
+        const std::uint64_t now = table->refresh(table->context, &mine.head);
+        gh_client_facts facts{sizeof facts, 3, {}, to_border(eve), 0};
+        gh_verdict verdict{};
+        gh_client* const client = table->client_open(table->context, &mine.head, &facts, &verdict);
+        const gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::v4(0x08080808), 53, 0});
+        for (int k = 0; k < 10; ++k) {
+          table->check(table->context, &mine.head, client, &flow, &verdict);
+          ASSERT_EQ(verdict.generation, now);
+          ASSERT_EQ(verdict.row, static_cast<std::int64_t>(now % 2 ? 5 : 50)) << now;
+          static_cast<void>(table->flow_open(table->context, &mine.head, client, &flow, kNow, &verdict));
+          static_cast<void>(table->consume(table->context, &mine.head, client, GH_UP, 1, 100, kNow));
+        }
+        table->client_close(table->context, &mine.head, client);
+      }
+    });
+  policy::Model rows = model();
+  for (int i = 0; i < 300; ++i) {
+    rows.port_permits[0].id = generation % 2 ? 50 : 5;
+    publish(rows);
+    board->free_unused();
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
+  done = true;
+  for (std::thread& thread : threads) thread.join();
+  table->refresh(table->context, &lane.head);
+  EXPECT_EQ(board->free_unused(), 1u);
+}
+
+}  // namespace
+}  // namespace gatehouse

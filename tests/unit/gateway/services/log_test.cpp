@@ -1,0 +1,124 @@
+#include "gateway/services/log.hpp"
+
+#include "gateway/base/border.hpp"
+
+#include <gmock/gmock.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <thread>
+
+namespace gatehouse {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+using testing::Not;
+
+/// What `act` makes a journal write to stderr.
+template <class Act>
+std::string written(std::int32_t level, LogFormat format, Act act) {
+  testing::internal::CaptureStderr();
+  {
+    const auto journal = std::make_shared<Journal>(level, format);
+    act(journal);
+  }
+  return testing::internal::GetCapturedStderr();
+}
+
+TEST(Journal, WritesComponentEventAndFields) {
+  const std::string text = written(GH_LOG_INFO, LogFormat::text, [](const auto& journal) {
+    journal->write(GH_LOG_WARN, "udpgw", "client opened", {{"source", "192.0.2.1:5"}, {"why", "two words"}});
+  });
+  EXPECT_THAT(text, MatchesRegex("[0-9-]+T[0-9:.]+Z warn udpgw: client opened source=192.0.2.1:5 "
+                                 "why=\"two words\"\n"));
+}
+
+TEST(Journal, KeepsALineOneLine) {
+  const std::string text = written(GH_LOG_INFO, LogFormat::text, [](const auto& journal) {
+    journal->write(GH_LOG_INFO, "udpgw", "odd", {{"name", "a\nforged \"line\"\x1b"}});
+  });
+  EXPECT_THAT(text, EndsWith("name=\"a\\x0aforged \\\"line\\\"\\x1b\"\n"));
+}
+
+TEST(Journal, WritesJsonWithItsTime) {
+  const std::string text = written(GH_LOG_INFO, LogFormat::json, [](const auto& journal) {
+    journal->write(GH_LOG_INFO, "gateway", "ready", {{"name", "a\"\n\xff"}});
+  });
+  EXPECT_THAT(text, MatchesRegex("\\{\"time\":\"[^\"]+Z\",\"level\":\"info\",\"component\":\"gateway\",\"event\":"
+                                 "\"ready\",\"name\":\"a.\"\\\\n.*\"\\}\n"));
+}
+
+TEST(Journal, LeavesOutWhatIsAboveItsLevel) {
+  const std::string text = written(GH_LOG_INFO, LogFormat::text, [](const auto& journal) {
+    journal->write(GH_LOG_DEBUG, "a", "hidden");
+    journal->set_level(GH_LOG_DEBUG);
+    journal->write(GH_LOG_DEBUG, "a", "shown");
+  });
+  EXPECT_THAT(text, HasSubstr("a: shown"));
+  EXPECT_THAT(text, Not(HasSubstr("hidden")));
+}
+
+TEST(Journal, TakesLinesOfManyThreads) {
+  const std::string text = written(GH_LOG_INFO, LogFormat::text, [](const auto& journal) {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&journal] {
+        for (int k = 0; k < 100; ++k) journal->write(GH_LOG_INFO, "a", "line");
+      });
+    }
+  });
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 400);
+}
+
+// A reader that does not read holds the writing thread up; those who log go on, and lines are counted instead.
+TEST(Journal, DropsAndCountsWhenTheReaderIsSlow) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
+  const int stderr_before = dup(STDERR_FILENO);
+  dup2(ends[1], STDERR_FILENO);
+  std::uint64_t dropped = 0;
+  std::string text;
+  {
+    auto journal = std::make_shared<Journal>(GH_LOG_INFO, LogFormat::text);
+    const std::string long_value(1000, 'x');
+    for (std::size_t i = 0; i < 2 * Journal::kCapacity + 200; ++i) {
+      journal->write(GH_LOG_INFO, "a", "line", {{"value", long_value}});
+    }
+    dropped = journal->dropped();
+    std::jthread reader([&] {
+      std::array<char, 65536> block;
+      for (ssize_t got; (got = read(ends[0], block.data(), block.size())) > 0;) {
+        text.append(block.data(), static_cast<std::size_t>(got));
+      }
+    });
+    journal.reset();
+    dup2(stderr_before, STDERR_FILENO);
+    close(ends[1]);
+  }
+  close(ends[0]);
+  close(stderr_before);
+  EXPECT_GT(dropped, 0u);
+  EXPECT_THAT(text, HasSubstr("log: lines were dropped lines=" + std::to_string(dropped)));
+}
+
+TEST(PluginLog, NamesThePluginAsTheComponent) {
+  const std::string text = written(GH_LOG_INFO, LogFormat::text, [](const auto& journal) {
+    const PluginLog log(journal, "udpgw");
+    const gh_log_field field{border_bytes("n"), border_bytes("1")};
+    log.table()->write(log.table()->context, GH_LOG_INFO, border_bytes("hello"), &field, 1);
+    EXPECT_EQ(*log.table()->level, GH_LOG_INFO);
+  });
+  EXPECT_THAT(text, EndsWith("info udpgw: hello n=1\n"));
+}
+
+TEST(LogLevel, IsKnownByName) {
+  EXPECT_EQ(log_level_of("warn"), GH_LOG_WARN);
+  EXPECT_EQ(log_level_of("loud"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace gatehouse

@@ -1,0 +1,107 @@
+// Clock, random, identity, values and descriptors.
+#include "gateway/base/border.hpp"
+#include "gateway/services/clock_random.hpp"
+#include "gateway/services/fds.hpp"
+#include "gateway/services/identity.hpp"
+#include "gateway/services/values.hpp"
+
+#include <gmock/gmock.h>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+
+namespace gatehouse {
+namespace {
+
+TEST(Clock, RunsForward) {
+  const gh_clock& clock = *clock_table();
+  const std::uint64_t first = clock.monotonic_ns(clock.context);
+  EXPECT_GE(clock.monotonic_ns(clock.context), first);
+  EXPECT_GT(clock.realtime_ns(clock.context), 1'600'000'000'000'000'000u);
+}
+
+TEST(Random, FillsEveryByte) {
+  std::array<std::uint8_t, 600> bytes{};  // more than one getrandom() is sure to give at once
+  const gh_random& random = *random_table();
+  ASSERT_EQ(random.fill(random.context, bytes.data(), bytes.size()), GH_OK);
+  EXPECT_TRUE(std::any_of(bytes.end() - 16, bytes.end(), [](std::uint8_t b) { return b != 0; }));
+}
+
+TEST(Identity, OfAUidIsItsUsersName) {
+  EXPECT_EQ(unix_identity("0"), "unix:root");
+  EXPECT_EQ(unix_identity("4000000000"), std::nullopt);
+  EXPECT_EQ(unix_identity("0x"), std::nullopt);
+  EXPECT_EQ(unix_identity(""), std::nullopt);
+}
+
+TEST(Identity, IsWrittenThroughTheBorder) {
+  const gh_identity& table = *identity_table();
+  std::array<char, 256> out;
+  std::size_t size = 0;
+  ASSERT_EQ(table.resolve(table.context, nullptr, GH_CREDENTIAL_UNIX, border_bytes("0"), out.data(), out.size(), &size),
+            GH_OK);
+  EXPECT_EQ(std::string_view(out.data(), size), "unix:root");
+  EXPECT_EQ(table.resolve(table.context, nullptr, GH_CREDENTIAL_UNIX, border_bytes("0"), out.data(), 3, &size),
+            GH_E_LIMIT);
+  EXPECT_EQ(table.resolve(table.context, nullptr, GH_CREDENTIAL_TOKEN, border_bytes("0"), out.data(), 256, &size),
+            GH_E_NOT_FOUND);
+}
+
+TEST(Values, OutliveTheInstanceAndBelongToOnePlugin) {
+  const auto all = std::make_shared<ValueTable>();
+  {
+    const PluginValues face(all, "udpgw");
+    EXPECT_EQ(
+        face.table()->put(face.table()->context, border_bytes("key"), border_bytes("abc"), GH_VALUE_SECRET, nullptr),
+        GH_OK);
+  }
+  const PluginValues face(all, "udpgw"), other(all, "echo");
+  std::array<std::uint8_t, 2> small{};
+  std::array<std::uint8_t, 3> large{};
+  std::size_t size = 0;
+  const auto get = [&size](const PluginValues& from, auto& out) {
+    return from.table()->get(from.table()->context, border_bytes("key"), out.data(), out.size(), &size);
+  };
+  EXPECT_EQ(get(face, small), GH_OK);
+  EXPECT_EQ(size, 3u);
+  EXPECT_EQ(small[0], 0);
+  EXPECT_EQ(get(face, large), GH_OK);
+  EXPECT_EQ(large[2], 'c');
+  EXPECT_EQ(get(other, large), GH_E_NOT_FOUND);
+}
+
+TEST(Values, AreAtMost4096Bytes) {
+  const PluginValues face(std::make_shared<ValueTable>(), "udpgw");
+  const std::string large(4097, 'x');
+  EXPECT_EQ(face.table()->put(face.table()->context, border_bytes("key"), border_bytes(large), GH_VALUE_PLAIN, nullptr),
+            GH_E_INVALID);
+}
+
+TEST(Fds, AreHandedToTheNextInstance) {
+  const auto all = std::make_shared<FdTable>();
+  std::array<std::int32_t, 2> pipe_ends{};
+  ASSERT_EQ(pipe2(pipe_ends.data(), O_CLOEXEC), 0);
+  {
+    const PluginFds face(all, "tunnel");
+    EXPECT_EQ(face.table()->keep(face.table()->context, border_bytes("tun"), pipe_ends.data(), 2), GH_OK);
+  }
+  close(pipe_ends[0]);
+  close(pipe_ends[1]);
+
+  const PluginFds face(all, "tunnel");
+  std::array<std::int32_t, 2> out{};
+  EXPECT_EQ(face.table()->take(face.table()->context, border_bytes("tun"), out.data(), 1), GH_E_INVALID);
+  ASSERT_EQ(face.table()->take(face.table()->context, border_bytes("tun"), out.data(), 2), 2);
+  EXPECT_EQ(write(out[1], "x", 1), 1);
+  char byte = 0;
+  EXPECT_EQ(read(out[0], &byte, 1), 1);
+  EXPECT_EQ(face.table()->take(face.table()->context, border_bytes("tun"), out.data(), 2), GH_E_NOT_FOUND);
+  close(out[0]);
+  close(out[1]);
+}
+
+}  // namespace
+}  // namespace gatehouse

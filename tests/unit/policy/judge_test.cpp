@@ -1,0 +1,149 @@
+// The compiled snapshot against the naive reading of the rows, and properties that hold for any policy.
+#include "policy/explain.hpp"
+#include "tests/unit/policy/naive.hpp"
+#include "tests/unit/policy/random_policy.hpp"
+
+#include <gtest/gtest.h>
+
+namespace gatehouse::policy {
+namespace {
+
+constexpr std::int64_t kNow = 1000;
+constexpr std::uint64_t kGeneration = 42;
+
+std::string told(const ClientFacts& client, const Flow& flow, const Verdict& v) {
+  return std::string(client.identity) + " -> " + flow.destination.to_string() + " port " + std::to_string(flow.port) +
+         " transport " + std::to_string(flow.transport) + " flags " + std::to_string(flow.flags) + " name " +
+         std::string(flow.domain) + ": " + std::string(to_text(v.action)) + " " + std::string(to_text(v.reason)) + " " +
+         std::to_string(v.row);
+}
+
+TEST(Judge, EqualsANaiveReadingOfTheRows) {
+  RandomPolicy random(20261121);
+  std::size_t allowed = 0, denied = 0;
+  for (int round = 0; round < 1000; ++round) {
+    const Model model = random.model();
+    const Surroundings around = random.surroundings();
+    const Compiled compiled = compile(model, around, kGeneration, kNow);
+    ASSERT_TRUE(compiled.problems.empty()) << compiled.problems[0].sentence;
+    const naive::Evaluator naive{model, around, kNow};
+    for (int i = 0; i < 250; ++i) {
+      const ClientFacts client = random.client();
+      const Flow flow = random.flow();
+      const bool local = random.below(3) == 0;
+      const GroupIndex index = compiled.snapshot->group_of(client);
+      ASSERT_EQ(compiled.snapshot->group(index).id, naive.group_of(client));
+      const Verdict got = compiled.snapshot->judge(index, local, flow);
+      Verdict want = naive.judge(naive.group_of(client), local, flow);
+      want.generation = kGeneration;
+      ASSERT_EQ(got, want) << told(client, flow, got) << "\nwanted " << told(client, flow, want);
+      (got.allowed() ? allowed : denied) += 1;
+    }
+  }
+  EXPECT_GT(allowed, 20000u);  // the comparison saw both
+  EXPECT_GT(denied, 20000u);
+}
+
+TEST(Explain, EndsWithWhatJudgeSays) {
+  RandomPolicy random(7);
+  for (int round = 0; round < 300; ++round) {
+    const Compiled compiled = compile(random.model(), random.surroundings(), kGeneration, kNow);
+    for (int i = 0; i < 100; ++i) {
+      const ClientFacts client = random.client();
+      const Flow flow = random.flow();
+      const bool local = random.below(3) == 0;
+      const Explanation explained = explain(*compiled.snapshot, client, local, flow);
+      const Verdict judged = compiled.snapshot->judge(compiled.snapshot->group_of(client), local, flow);
+      ASSERT_EQ(explained.verdict, judged);
+      ASSERT_FALSE(explained.steps.empty());
+      EXPECT_EQ(explained.steps.back().outcome, to_text(judged.action));
+      EXPECT_EQ(explained.steps.back().table, judged.table);
+      for (const ExplainedStep& step : explained.steps) EXPECT_FALSE(step.sentence.empty()) << step.name;
+    }
+  }
+}
+
+/// The IPv6 forms in which an IPv4 address can be hidden.
+std::vector<IpAddress> embeddings(std::uint32_t v4) {
+  std::vector<IpAddress> out;
+  const auto form = [&](std::uint64_t high, std::uint64_t low) {
+    std::array<std::byte, 16> bytes{};
+    store_big(MutableBytes(bytes), high);
+    store_big(MutableBytes(bytes).subspan(8), low);
+    out.push_back(IpAddress::v6(bytes));
+  };
+  form(0, 0xffff'0000'0000 | v4);
+  if (v4 > 1) form(0, v4);
+  form(0x0064'ff9b'0000'0000, v4);
+  form(0x2002'0000'0000'0000 | std::uint64_t{v4} << 16 | 0x77, 0x1234);
+  return out;
+}
+
+TEST(Judge, TreatsEveryEmbeddingOfAnIpv4AddressAsThatAddress) {
+  RandomPolicy random(99);
+  for (int round = 0; round < 200; ++round) {
+    const Compiled compiled = compile(random.model(), random.surroundings(), kGeneration, kNow);
+    for (int i = 0; i < 50; ++i) {
+      Flow flow = random.flow();
+      if (!flow.destination.is_v4()) continue;
+      const bool local = random.below(2) == 0;
+      const GroupIndex index = compiled.snapshot->group_of(random.client());
+      const Verdict plain = compiled.snapshot->judge(index, local, flow);
+      for (const IpAddress& embedded : embeddings(flow.destination.to_v4())) {
+        flow.destination = embedded;
+        ASSERT_EQ(compiled.snapshot->judge(index, local, flow), plain) << embedded.to_string();
+      }
+    }
+  }
+}
+
+TEST(Judge, IsNotChangedByARowBehindTheDecidingOne) {
+  RandomPolicy random(5);
+  for (int round = 0; round < 200; ++round) {
+    Model model = random.model();
+    const Surroundings around = random.surroundings();
+    const Compiled before = compile(model, around, kGeneration, kNow);
+    model.port_permits.push_back({999, {}, "any", {}, {}, "deny", 1000, {}});
+    const Compiled after = compile(model, around, kGeneration, kNow);
+    for (int i = 0; i < 50; ++i) {
+      const Flow flow = random.flow();
+      const GroupIndex index = before.snapshot->group_of(random.client());
+      const Verdict verdict = before.snapshot->judge(index, false, flow);
+      if (verdict.reason == Reason::default_action) continue;
+      ASSERT_EQ(after.snapshot->judge(index, false, flow), verdict);
+    }
+  }
+}
+
+TEST(Judge, DeniesEverythingWithoutAPolicy) {
+  const auto snapshot = Snapshot::without_policy(3);
+  RandomPolicy random(1);
+  for (int i = 0; i < 200; ++i) {
+    const Verdict verdict = snapshot->judge(snapshot->group_of(random.client()), true, random.flow());
+    EXPECT_EQ(verdict, (Verdict{Action::deny, Reason::no_policy, Table::none, 0, 3}));
+  }
+}
+
+TEST(Judge, SeesANameInAnySpelling) {
+  Model model;
+  model.groups = {{0, "everyone", 100, true}};
+  model.domain_rules = {{1, {}, "Ads.Example.COM.", "suffix", "block", {}}};
+  const Compiled compiled = compile(model, {}, 1, kNow);
+  ASSERT_TRUE(compiled.problems.empty());
+  for (const char* name : {"ads.example.com", "ADS.example.com.", "x.y.Ads.Example.com"}) {
+    Flow flow{RandomPolicy::address("8.8.8.8"), 53, kUdp, kFlowNamed, name};
+    EXPECT_EQ(compiled.snapshot->judge(GroupIndex{0}, false, flow).reason, Reason::domain) << name;
+  }
+  for (const char* name : {"bads.example.com", "example.com", "com", "ads.example.com.x"}) {
+    Flow flow{RandomPolicy::address("8.8.8.8"), 53, kUdp, kFlowNamed, name};
+    EXPECT_EQ(compiled.snapshot->judge(GroupIndex{0}, false, flow).reason, Reason::default_action) << name;
+  }
+  const std::string long_name(300, 'a');
+  for (const std::string& name : {long_name, std::string("a..b"), std::string(".a")}) {
+    Flow flow{RandomPolicy::address("8.8.8.8"), 53, kUdp, kFlowNamed, name};
+    EXPECT_EQ(compiled.snapshot->judge(GroupIndex{0}, false, flow).reason, Reason::dns_malformed) << name;
+  }
+}
+
+}  // namespace
+}  // namespace gatehouse::policy

@@ -1,0 +1,159 @@
+// The rules of judgement once more, read straight off the rows, for comparison: slow, simple, without any table of the
+// real one. Reads valid rows only.
+#pragma once
+
+#include "policy/compile.hpp"
+
+#include <gatehouse/base/domain.hpp>
+
+#include <algorithm>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace gatehouse::policy::naive {
+
+inline bool in(const IpAddress& address, const char* prefix) { return Prefix::parse(prefix).value().contains(address); }
+
+inline const std::vector<const char*>& bogons() {
+  static const std::vector<const char*> kBogons = {
+      "10.0.0.0/8",     "100.64.0.0/10", "172.16.0.0/12",   "192.0.0.0/24",   "192.0.2.0/24", "192.88.99.0/24",
+      "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "2001::/23",    "2001:db8::/32",
+      "3fff::/20",      "::/3",          "4000::/2",        "8000::/1"};
+  return kBogons;
+}
+
+inline std::optional<IpAddress> unwrapped(const IpAddress& a) {  // none: refused
+  const auto& b = a.storage();
+  const auto at = [&](std::size_t i) { return IpAddress::v4(Bytes(b).subspan(i, 4)); };
+  if (!a.is_v6()) return a;
+  if (in(a, "2001::/32") || in(a, "64:ff9b:1::/48")) return {};
+  if (a.unmapped() != a) return a.unmapped();
+  if (in(a, "64:ff9b::/96")) return at(12);
+  if (in(a, "2002::/16")) return at(2);
+  if (in(a, "::/96") && !a.is_unspecified() && !a.is_loopback()) return at(12);
+  return a;
+}
+
+inline bool has_port(const std::optional<std::string>& list, unsigned port) {
+  if (!list || *list == "all") return true;
+  std::istringstream in(*list);
+  for (std::string item; std::getline(in, item, ',');) {
+    const auto dash = item.find('-');
+    const unsigned long first = std::stoul(item);
+    const unsigned long last = dash == item.npos ? first : std::stoul(item.substr(dash + 1));
+    if (port >= first && port <= last) return true;
+  }
+  return false;
+}
+
+struct Evaluator {
+  const Model& model;
+  const Surroundings& around;
+  std::int64_t now;
+
+  std::int64_t group_of(const ClientFacts& client) const {
+    std::vector<Group> order = model.groups;
+    std::sort(order.begin(), order.end(),
+              [](auto& a, auto& b) { return std::tie(a.priority, a.id) < std::tie(b.priority, b.id); });
+    for (const Group& group : order)
+      for (const GroupMember& m : model.group_members)
+        if (group.enabled && group.id != 0 && m.group_id == group.id && m.life.counts_at(now) && is(m, client))
+          return group.id;
+    return 0;
+  }
+
+  static bool is(const GroupMember& m, const ClientFacts& c) {
+    if (m.kind == "source") return Prefix::parse(m.pattern)->contains(c.source);
+    const auto text = m.kind == "identity" ? c.identity : m.kind == "listener" ? c.listener : c.plugin;
+    if (m.pattern.back() == '*')
+      return !text.empty() && text.starts_with(std::string_view(m.pattern).substr(0, m.pattern.size() - 1));
+    return text == m.pattern;
+  }
+
+  bool never(const IpAddress& a, bool peer) const {
+    for (const char* p : {"0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8", "255.255.255.255/32", "169.254.169.254/32",
+                          "169.254.170.2/32", "fd00:ec2::254/128", "168.63.129.16/32", "100.100.100.200/32"})
+      if (in(a, p)) return true;
+    for (const IpAddress& broadcast : around.broadcast_addresses)
+      if (a == broadcast) return true;
+    return !peer && (in(a, "169.254.0.0/16") || in(a, "fe80::/10") || in(a, "240.0.0.0/4"));
+  }
+
+  bool matches(const PortPermit& p, std::int64_t group, const IpAddress& a, bool is_public, const Flow& f) const {
+    if (!p.life.counts_at(now) || (p.group_id && *p.group_id != group) || !has_port(p.ports, f.port)) return false;
+    if ((p.transport == "tcp" && f.transport != 6) || (p.transport == "udp" && f.transport != 17)) return false;
+    return p.destination ? Prefix::parse(*p.destination)->contains(a) : is_public || p.action != "allow";
+  }
+
+  Verdict judge(std::int64_t group, bool allow_local, const Flow& f) const {
+    const auto deny = [](Reason r) { return Verdict{Action::deny, r}; };
+    const bool resolver = f.flags & kFlowResolver, peer = f.flags & kFlowPeer;
+    const auto inner = unwrapped(f.destination);
+    if (!inner) return deny(Reason::unwrapped);
+    const IpAddress a = *inner;
+    bool local = false, bogon = false;
+    if (!resolver) {
+      if (never(a, peer)) return deny(Reason::hard_deny);
+      if (!peer) {
+        for (const Prefix& p : around.tunnel_prefixes)
+          if (p.contains(a)) return deny(Reason::hard_deny);
+        for (const IpAddress& own : around.own_addresses) local = local || own == a || own == f.destination;
+        local = local || a.is_loopback();
+        for (const OwnListener& l : around.listeners)
+          if (local && l.transport == f.transport && l.endpoint.port == f.port &&
+              (l.endpoint.address.is_unspecified() || l.endpoint.address == a))
+            return deny(Reason::hard_deny);
+        if (local && !allow_local) return deny(Reason::hard_deny);
+        for (const char* p : bogons()) bogon = bogon || in(a, p);
+        if (bogon && !local && !opened(group, a, f)) return deny(Reason::bogon);
+      }
+    }
+    if (const auto by_name = judge_name(group, f)) return *by_name;
+    if (resolver) return {Action::allow, Reason::resolver};
+    if (peer) return {Action::allow, Reason::peer};
+    std::vector<PortPermit> order = model.port_permits;
+    std::sort(order.begin(), order.end(),
+              [](auto& x, auto& y) { return std::tie(x.priority, x.id) < std::tie(y.priority, y.id); });
+    for (const PortPermit& p : order)
+      if (p.action != "monitor" && matches(p, group, a, !bogon && !local, f))
+        return {p.action == "allow" ? Action::allow : Action::deny, Reason::port_permit, Table::port_permits, p.id};
+    if (local) return {Action::allow, Reason::local};
+    for (const Setting& s : model.settings)
+      if (s.name == "default_action")
+        return {s.value == "allow" ? Action::allow : Action::deny, Reason::default_action, Table::settings, s.id};
+    return deny(Reason::default_action);
+  }
+
+  bool opened(std::int64_t group, const IpAddress& a, const Flow& f) const {
+    for (const PortPermit& p : model.port_permits)
+      if (p.action == "allow" && p.destination && matches(p, group, a, false, f))
+        for (const char* range : bogons())
+          if (Prefix::parse(range)->contains(Prefix::parse(*p.destination).value())) return true;
+    return false;
+  }
+
+  std::optional<Verdict> judge_name(std::int64_t group, const Flow& f) const {
+    const DomainRule* best = nullptr;
+    bool any = false;
+    const auto rank = [](const DomainRule& r) {  // smaller is better
+      return std::tuple(-static_cast<long>(r.domain.size()), !r.group_id, r.action != "allow", r.match != "exact",
+                        r.id);
+    };
+    for (const DomainRule& r : model.domain_rules) {
+      if (!r.life.counts_at(now) || r.action == "monitor" || (r.group_id && *r.group_id != group)) continue;
+      any = true;
+      if (r.match == "exact" ? f.domain != r.domain : !is_below(f.domain, r.domain)) continue;
+      if (!best || rank(r) < rank(*best)) best = &r;
+    }
+    if (f.flags & kFlowBadName)
+      return any || (f.flags & kFlowResolver) ? std::optional(Verdict{Action::deny, Reason::dns_malformed})
+                                              : std::nullopt;
+    if (f.domain.empty() || !best || best->action == "allow") return {};
+    return Verdict{Action::deny, Reason::domain, Table::domain_rules, best->id};
+  }
+};
+
+}  // namespace gatehouse::policy::naive
