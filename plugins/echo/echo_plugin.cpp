@@ -58,8 +58,8 @@ class EchoWorker final : public LaneWorker, private EchoStreamOwner {
  private:
   void accept(Stream stream) {
     if (streams_.size() >= settings_->most_streams) return;  // closes it
-    auto echo =
-        std::make_unique<EchoStream>(std::move(stream), context_.loop.poller(), static_cast<EchoStreamOwner&>(*this));
+    auto echo = std::make_unique<EchoStream>(std::move(stream), static_cast<EchoStreamOwner&>(*this));
+    if (!echo->start(context_.loop.poller())) return;
     streams_.emplace(echo.get(), std::move(echo));
     ++context_.pending;
     streams_opened_.add();

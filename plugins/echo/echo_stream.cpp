@@ -1,14 +1,6 @@
 #include "plugins/echo/echo_stream.hpp"
 
-#include <boost/system/system_error.hpp>
-
 namespace gatehouse::echo {
-
-EchoStream::EchoStream(Stream stream, Poller& poller, EchoStreamOwner& owner)
-    : stream_(std::move(stream)), owner_(owner) {
-  if (const auto watched = stream_.watch(poller, *this); !watched)
-    throw boost::system::system_error(watched.error(), "watch a stream");
-}
 
 bool EchoStream::flush() {
   while (begin_ < end_) {

@@ -22,9 +22,12 @@ class EchoStreamOwner {
 /// Reads no more than it could write: a peer that does not read is not read from either.
 class EchoStream final : private Readiness {
  public:
-  EchoStream(Stream stream, Poller& poller, EchoStreamOwner& owner);
+  EchoStream(Stream stream, EchoStreamOwner& owner) noexcept : stream_(std::move(stream)), owner_(owner) {}
   EchoStream(const EchoStream&) = delete;
   EchoStream& operator=(const EchoStream&) = delete;
+
+  /// False: the stream cannot be watched; destroy this.
+  [[nodiscard]] bool start(Poller& poller) { return stream_.watch(poller, *this).has_value(); }
 
  private:
   void on_ready(std::uint32_t events) override;

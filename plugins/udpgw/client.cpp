@@ -24,7 +24,7 @@ Client::Client(UdpgwLane& lane, std::uint64_t number, Stream stream, PolicyClien
       identity_(std::move(identity)),
       opened_at_(lane.now()),
       last_life_(lane.now()),
-      rate_pause_([this] { resume(); }),
+      resume_timer_([this] { resume(); }),
       replies_(lane.blocks, lane.settings().client_buffer) {
   lane_.counters.streams.add();
   lane_.counters.streams_opened.add();
@@ -58,21 +58,28 @@ void Client::look_at_clock(SteadyTime now) {
       close_forward(lane_.forwards[forwards_.oldest()]);
   }
   if (is_half_closed() && now - half_closed_at_ >= lane_.settings().fin_grace) return end("the client has finished");
-  const Nanoseconds stream_idle = lane_.settings().stream_idle;
+  const Nanoseconds stream_idle = limits_.session_idle_ns == UINT64_MAX
+                                      ? lane_.settings().stream_idle
+                                      : Nanoseconds(std::min<std::uint64_t>(limits_.session_idle_ns, INT64_MAX));
   if (stream_idle != 0ns && now - last_life_ >= stream_idle) end("idle");
 }
 
 void Client::end(std::string_view why) {
   if (std::exchange(ended_, true)) return;
-  lane_.loop().cancel(rate_pause_);
-  full_ = nullptr;
+  lane_.host().log().info("stream closed", {{"client", name_}, {"why", why}});
+  lane_.counters.drop(Drop::stream_ended, replies_.clear());
+  for (Bytes rest = kept_;;) {
+    const Decoded frame = decode(rest);
+    if (frame.kind == FrameKind::incomplete) break;
+    if (frame.kind == FrameKind::data) lane_.counters.drop(Drop::stream_ended);
+    rest = rest.subspan(frame.size);
+  }
   while (!forwards_.empty()) close_forward(lane_.forwards[forwards_.oldest()]);
-  lane_.loop().cancel(rate_pause_);
+  lane_.loop().cancel(resume_timer_);
   stream_.close();
   report_usage();
-  lane_.host().sessions().close(lane_.host().sessions().context, lane_.border(), session_);
-  const Log& log = lane_.host().log();
-  log.info("stream closed", {{"client", name_}, {"why", why}});
+  const gh_sessions& sessions = lane_.host().sessions();
+  sessions.close(sessions.context, lane_.border(), session_);
   lane_.destroy_at_end_of_turn(*this);
 }
 

@@ -57,7 +57,7 @@ class Client final : public Readiness {
 
   // ---- upstream
   /// A socket that was full takes datagrams again, or is gone: goes on with the frames that were kept.
-  void resume();
+  /// A socket that was full takes datagrams again.
   void resume_after(Forward& forward);
 
   // ---- downstream
@@ -70,6 +70,7 @@ class Client final : public Readiness {
   /// Closes the forward that was quiet for longest. False when there is none.
   bool recycle();
   [[nodiscard]] std::uint32_t forward_count() const noexcept { return forwards_.size(); }
+  [[nodiscard]] const std::string& identity() const noexcept { return identity_; }
   /// Judges the flow again under the lane's present policy. False: it is not allowed any more and has been closed.
   bool judge_again(Forward& forward);
   bool move_to_resolver(Forward& forward, std::uint16_t resolver);
@@ -88,10 +89,11 @@ class Client final : public Readiness {
   bool listed_for_flush = false;  // the lane's
 
  private:
-  enum class Sent { done, full, refused };
+  enum class Sent { done, full, short_of_memory, refused };
 
   // upstream.cpp
   void read();
+  void resume();
   void process(Bytes in);
   std::size_t decode_frames(Bytes in);
   bool take_frame(const Frame& frame, const std::byte* begin, UpstreamRun& run);
@@ -99,15 +101,20 @@ class Client final : public Readiness {
   bool send_run(UpstreamRun& run);
   Sent send_one(Forward& forward, Bytes payload);
   bool send_singly(UpstreamRun& run);
+  Forward* settle(Forward* forward, const Frame& frame);
   bool charge(UpstreamRun& run);
+  void count_sent(UpstreamRun& run);
   void count_malformed();
-  void pause_for(Forward& forward);
+  void wait_for(Forward& forward, Sent why, const UpstreamRun& run);
+  void resume_after_delay(Nanoseconds delay);
+  [[nodiscard]] bool is_waiting() const noexcept { return full_ != nullptr || resume_timer_.is_scheduled(); }
   void keep(Bytes rest);
 
   // forwards.cpp
   Forward* find(std::uint16_t conid) const noexcept;
   Forward* open_forward(const Frame& frame);
   bool admit_flow(const gh_flow& flow);
+  [[nodiscard]] std::optional<IpAddress> egress_for(const Endpoint& destination) const noexcept;
   Result<UniqueFd> connect(const Endpoint& destination);
   bool watch(Forward& forward);
   [[nodiscard]] gh_flow flow_of(const Forward& forward) const noexcept;
@@ -116,7 +123,8 @@ class Client final : public Readiness {
   void refuse(const Frame& frame, const gh_verdict& verdict);
 
   // downstream.cpp
-  [[nodiscard]] bool take_reply(Forward& forward, MutableBytes room, std::size_t payload);
+  [[nodiscard]] bool take_reply(Forward& forward, MutableBytes place, std::size_t payload, bool has_room);
+  QueueShare& share_of(std::uint16_t conid);
   void answer_blocked(const Frame& frame);
   void want();
 
@@ -132,9 +140,12 @@ class Client final : public Readiness {
   SteadyTime opened_at_, last_life_;
   SteadyTime half_closed_at_ = SteadyTime::max();
 
-  std::vector<std::byte> kept_;  // input that could not be used yet: a cut frame, or all since a pause
-  Forward* full_ = nullptr;      // the socket that the stream waits for
-  LaneTimer rate_pause_;         // or the time that a rate makes it wait
+  std::vector<std::byte> kept_;     // input that could not be used yet: a cut frame, or all since a pause
+  Forward* full_ = nullptr;         // the socket that the stream waits for
+  LaneTimer resume_timer_;          // or the time: for a rate, or so that others have their turn
+  unsigned opens_left_ = 0;         // of this turn
+  std::uint64_t paid_packets_ = 0;  // charged to the rates, and then the socket was full
+  std::uint64_t paid_bytes_ = 0;
   unsigned malformed_in_a_row_ = 0;
   bool first_bytes_ = true;
 

@@ -8,17 +8,17 @@
 namespace gatehouse::udpgw {
 
 enum class Drop : std::uint8_t {
-  malformed,      ///< a frame too short for its flags
-  oversize,       ///< a payload that no datagram, or no frame, can carry
-  denied,         ///< by policy; the reason is counted in `denied`
-  flow_limit,     ///< a traffic rule on flows, with nothing to recycle
-  rate,           ///< a traffic rule on bytes
-  no_socket,      ///< the system gave no descriptor or port, with nothing to recycle
-  no_resolver,    ///< a DNS frame while no resolver is known
-  send_failed,    ///< the kernel refused the datagram: no route, port 0, a firewall
-  client_buffer,  ///< the client does not read fast enough
-  rebound,        ///< a reply of a forward whose number was taken by another
-  ended,          ///< a reply that waited when the stream ended
+  malformed,       ///< a frame too short for its flags
+  oversize,        ///< a payload that no datagram, or no frame, can carry
+  denied,          ///< by policy; the reason is counted in `denied`
+  flow_limit,      ///< a traffic rule on flows, with nothing to recycle
+  rate,            ///< a traffic rule on bytes
+  no_socket,       ///< the system gave no descriptor or port, with nothing to recycle
+  no_resolver,     ///< a DNS frame while no resolver is known
+  send_failed,     ///< the kernel refused the datagram: no route, port 0, a firewall
+  client_buffer,   ///< the client does not read fast enough
+  forward_closed,  ///< a reply that waited when its forward was rebound, recycled or cut
+  stream_ended,    ///< what waited in either direction when the stream ended
   count
 };
 
@@ -26,21 +26,24 @@ class Counters {
  public:
   Counters(const Host& host, gh_lane* lane) {
     constexpr std::array<std::string_view, static_cast<std::size_t>(Drop::count)> kCauses = {
-        "malformed",   "oversize",    "denied",        "flow_limit", "rate", "no_socket",
-        "no_resolver", "send_failed", "client_buffer", "rebound",    "ended"};
+        "malformed",   "oversize",    "denied",        "flow_limit",     "rate",        "no_socket",
+        "no_resolver", "send_failed", "client_buffer", "forward_closed", "stream_ended"};
     for (std::size_t i = 0; i < kCauses.size(); ++i)
       drops_[i] =
           host.counter(lane, "drops", "Datagrams and frames that went nowhere, by cause.", {{"cause", kCauses[i]}});
     for (std::uint32_t reason = 0; reason < kReasons; ++reason)
       denied_[reason] =
           host.counter(lane, "denied", "Datagrams that policy refused, by reason.", {{"reason", reason_text(reason)}});
-    constexpr std::string_view kDatagrams = "Datagrams that were passed on.", kBytes = "Payload bytes passed on.";
+    constexpr std::string_view kDatagrams = "Datagrams passed on: up to a socket, down to the stream's queue.";
+    constexpr std::string_view kBytes = "Payload bytes of these datagrams.";
     datagrams_up = host.counter(lane, "datagrams", kDatagrams, {{"direction", "up"}});
     datagrams_down = host.counter(lane, "datagrams", kDatagrams, {{"direction", "down"}});
     bytes_up = host.counter(lane, "bytes", kBytes, {{"direction", "up"}});
     bytes_down = host.counter(lane, "bytes", kBytes, {{"direction", "down"}});
     streams = host.gauge(lane, "streams", "Streams that are open.");
     streams_opened = host.counter(lane, "streams_opened", "Streams that were accepted.");
+    streams_refused =
+        host.counter(lane, "streams_refused", "Streams closed at once: by a traffic rule, or for want of descriptors.");
     forwards = host.gauge(lane, "forwards", "Forwards that are open.");
     forwards_opened = host.counter(lane, "forwards_opened", "Forwards that were opened.");
     recycled = host.counter(lane, "forwards_recycled", "Forwards that made place for newer ones.");
@@ -57,7 +60,7 @@ class Counters {
   }
 
   Counter datagrams_up, datagrams_down, bytes_up, bytes_down;
-  Counter streams, streams_opened, forwards, forwards_opened, recycled;
+  Counter streams, streams_opened, streams_refused, forwards, forwards_opened, recycled;
   Counter icmp_errors, blocked_answers, accept_pauses;
 
  private:

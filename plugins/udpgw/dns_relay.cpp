@@ -12,7 +12,8 @@ using namespace std::chrono_literals;
 
 constexpr Nanoseconds kFailureHolds = 10s;
 constexpr std::size_t kMostQueries = 4096;  // unanswered ones of a lane; beyond, they are passed on and not watched
-constexpr std::size_t kDnsId = 2;           // bytes
+constexpr std::size_t kMostOfForward = 16;
+constexpr std::size_t kDnsId = 2;  // bytes
 
 }  // namespace
 
@@ -79,6 +80,9 @@ bool DnsRelay::has_failed(std::uint16_t index) const noexcept {
 void DnsRelay::asked(Forward& forward, Bytes query) {
   resolvers_[forward.resolver].queries.add();
   if (query.size() < kDnsId || queries_.size() >= kMostQueries) return;
+  std::size_t open = 0;
+  for (std::uint32_t slot = forward.query; slot != kNoSlot; slot = queries_[slot].next)
+    if (++open == kMostOfForward) return;
   const SlotHandle handle = queries_.emplace(*this, forward);
   Query& entry = *queries_.at(handle);
   entry.sent_at = context_.loop.now();
@@ -95,12 +99,17 @@ void DnsRelay::asked(Forward& forward, Bytes query) {
 void DnsRelay::answered(Forward& forward, Bytes reply) {
   if (reply.size() < kDnsId) return;
   const auto id = load_big<std::uint16_t>(reply);
-  for (std::uint32_t slot = forward.query; slot != kNoSlot; slot = queries_[slot].next) {
-    if (queries_[slot].id != id) continue;
-    const auto round_trip = context_.loop.now() - queries_[slot].sent_at;
-    resolvers_[forward.resolver].round_trip.record(static_cast<std::uint64_t>(round_trip / 1us));
-    resolvers_[forward.resolver].failed_at = SteadyTime::min();
-    return erase(forward, slot);
+  // A client that repeats a query has several of one id, and a resolver may answer them once.
+  for (std::uint32_t slot = forward.query; slot != kNoSlot;) {
+    const Query& query = queries_[slot];
+    const std::uint32_t older = query.next;
+    if (query.id == id) {
+      const auto round_trip = context_.loop.now() - query.sent_at;
+      resolvers_[forward.resolver].round_trip.record(static_cast<std::uint64_t>(round_trip / 1us));
+      resolvers_[forward.resolver].failed_at = SteadyTime::min();
+      erase(forward, slot);
+    }
+    slot = older;
   }
 }
 
@@ -109,23 +118,22 @@ void DnsRelay::timed_out(Query& query) {
   Resolver& resolver = resolvers_[forward.resolver];
   resolver.failures.add();
   resolver.failed_at = context_.loop.now();
-  if (query.asked_twice || query.size == 0) {
-    for (std::uint32_t slot = forward.query; slot != kNoSlot; slot = queries_[slot].next)
-      if (&queries_[slot] == &query) return erase(forward, slot);
-    return;
-  }
-  fail_over(forward);
+  const auto next = choose();
+  if (!query.asked_twice && query.size != 0 && next && *next != forward.resolver) return fail_over(forward, *next);
+  for (std::uint32_t slot = forward.query; slot != kNoSlot; slot = queries_[slot].next)
+    if (&queries_[slot] == &query) return erase(forward, slot);
 }
 
 void DnsRelay::refused(Forward& forward) {
   resolvers_[forward.resolver].failures.add();
   resolvers_[forward.resolver].failed_at = context_.loop.now();
-  if (forward.query != kNoSlot) fail_over(forward);
+  const auto next = choose();
+  if (forward.query != kNoSlot && next && *next != forward.resolver) return fail_over(forward, *next);
+  forget(forward);
 }
 
-void DnsRelay::fail_over(Forward& forward) {
-  const auto next = choose();
-  if (!next || *next == forward.resolver || !owner_.move_to_resolver(forward, *next)) return forget(forward);
+void DnsRelay::fail_over(Forward& forward, std::uint16_t next) {
+  if (!owner_.move_to_resolver(forward, next)) return;
   for (std::uint32_t slot = forward.query; slot != kNoSlot;) {
     Query& query = queries_[slot];
     const std::uint32_t older = query.next;

@@ -16,7 +16,8 @@ namespace gatehouse::udpgw {
 /// Whoever owns the forwards.
 class DnsRelayOwner {
  public:
-  /// Connects `forward` to another resolver, by a new socket. @return false when there is none to be had
+  /// Connects `forward` to another resolver, by a new socket. @return false when there is none to be had: then the
+  /// forward has been closed and is no more
   virtual bool move_to_resolver(Forward& forward, std::uint16_t resolver) = 0;
 
  protected:
@@ -69,7 +70,7 @@ class DnsRelay {
   void use_settings();
   std::uint16_t add(const Endpoint& endpoint);
   void timed_out(Query& query);
-  void fail_over(Forward& forward);
+  void fail_over(Forward& forward, std::uint16_t next);
   void erase(Forward& forward, std::uint32_t slot) noexcept;
   void send_again(Query& query);
 

@@ -18,11 +18,6 @@ constexpr int kMostPerTurn = 64;  // datagrams of one forward; then the others h
 
 }  // namespace
 
-void Client::resume_after(Forward& forward) {
-  lane_.loop().poller().modify(forward.fd.get(), EPOLLIN, forward);
-  if (full_ == &forward) resume();
-}
-
 void Client::receive(Forward& forward) {
   // A socket that was readable in the turn before, too, has more than one datagram as a rule: then it is read until it
   // is empty. Else one call is enough, and the poller tells if there was more.
@@ -32,39 +27,36 @@ void Client::receive(Forward& forward) {
   forward.bursting = continues;
 
   const std::size_t overhead = forward.overhead();
-  const std::size_t room_for_payload = kLargestFrame - overhead;
+  const std::size_t most_payload = kLargestFrame - overhead;
   for (int i = 0; i < most; ++i) {
     const MutableBytes room = replies_.room();
-    std::byte nowhere;
-    const ssize_t n = room.empty() ? ::recv(forward.fd.get(), &nowhere, 1, MSG_TRUNC)
-                                   : ::recv(forward.fd.get(), room.data() + overhead, room_for_payload, MSG_TRUNC);
+    const MutableBytes place = room.empty() ? MutableBytes(lane_.input) : room;  // what has no room is looked at, too
+    const ssize_t n = ::recv(forward.fd.get(), place.data() + overhead, most_payload, MSG_TRUNC);
     if (n < 0) {
       if (errno == EAGAIN || errno == EWOULDBLOCK) {
         forward.bursting = false;
         return;
       }
       lane_.counters.icmp_errors.add();  // the socket lives on: the next datagram may get through
-      if (forward.to_resolver) return lane_.dns.refused(forward);
+      if (forward.to_resolver) lane_.dns.refused(forward);
       return;
     }
     const auto payload = static_cast<std::size_t>(n);
-    if (room.empty()) {
-      lane_.counters.drop(Drop::client_buffer);
-    } else if (payload > room_for_payload) {
+    if (payload > most_payload) {
       lane_.counters.drop(Drop::oversize);
-    } else if (!take_reply(forward, room, payload)) {
+    } else if (!take_reply(forward, place, payload, !room.empty())) {
       return;
     }
   }
 }
 
-/// A reply of `payload` bytes stands in `room`, behind the place of its header. False: the forward is gone.
-bool Client::take_reply(Forward& forward, MutableBytes room, std::size_t payload) {
+/// A reply of `payload` bytes stands in `place`, behind the space for its header. False: the forward is gone.
+bool Client::take_reply(Forward& forward, MutableBytes place, std::size_t payload, bool has_room) {
   if (forward.generation != lane_.generation() && !judge_again(forward)) return false;
-  if (forward.to_resolver) lane_.dns.answered(forward, Bytes(room).subspan(forward.overhead(), payload));
+  if (forward.to_resolver) lane_.dns.answered(forward, Bytes(place).subspan(forward.overhead(), payload));
   touch(forward);
   const std::size_t size = forward.overhead() + payload;
-  if (!replies_.admits(size, forward.share)) {
+  if (!has_room || !replies_.admits(size, forward.share)) {
     lane_.counters.drop(Drop::client_buffer);
     return true;
   }
@@ -72,7 +64,7 @@ bool Client::take_reply(Forward& forward, MutableBytes room, std::size_t payload
     lane_.counters.drop(Drop::rate);
     return true;
   }
-  write_header(room, forward.conid, forward.wire_address(), payload);
+  write_header(place, forward.conid, forward.wire_address(), payload);
   replies_.push(size, forward.share);
   lane_.counters.datagrams_down.add();
   lane_.counters.bytes_down.add(payload);
@@ -87,34 +79,36 @@ void Client::answer_blocked(const Frame& frame) {
   if (answer == BlockedAnswer::drop) return;
   const MutableBytes room = replies_.room();
   const std::size_t overhead = kLengthSize + kHeaderSize + frame.address.size();
+  QueueShare& share = share_of(frame.conid);
   const auto query = read_dns_query(frame.payload);
   if (room.empty() || !query) return;
   const std::size_t size = write_blocked_answer(
       *query, answer == BlockedAnswer::refused ? DnsRcode::refused : DnsRcode::nxdomain, room.subspan(overhead));
-  if (size == 0 || size > kLargestFrame - overhead || !replies_.admits(overhead + size, answers_share_)) return;
+  if (size == 0 || size > kLargestFrame - overhead || !replies_.admits(overhead + size, share)) return;
   write_header(room, frame.conid, frame.address, size);
-  replies_.push(overhead + size, answers_share_);
+  replies_.push(overhead + size, share);
   lane_.counters.blocked_answers.add();
   lane_.flush_at_end_of_turn(*this);
 }
 
 void Client::flush() {
-  if (ended_ || replies_.empty()) return;
+  if (ended_ || blocked_) return;  // the poller tells when the stream takes more
+  if (replies_.empty()) return want();
   const std::size_t size = replies_.unsent().size();
   const auto written = stream_.write(replies_.unsent());
   if (!written && written.error() != Errc::would_block) return end(written.error().message());
   const std::size_t taken = written ? *written : 0;
-  replies_.sent(taken, [this](std::uint16_t conid, std::size_t frame) {
-    if (Forward* forward = find(conid)) replies_.reduce(forward->share, frame);
-  });
+  replies_.sent(taken, [this](std::uint16_t conid, std::size_t frame) { replies_.reduce(share_of(conid), frame); });
   if (taken != 0) last_life_ = lane_.now();
   blocked_ = taken != size;
   want();
 }
 
-void Client::want() {
-  const bool paused = full_ != nullptr || rate_pause_.is_scheduled();
-  stream_.want(!paused && !is_half_closed(), blocked_);
+QueueShare& Client::share_of(std::uint16_t conid) {
+  Forward* const forward = find(conid);
+  return forward != nullptr ? forward->share : answers_share_;
 }
+
+void Client::want() { stream_.want(!is_waiting() && !is_half_closed(), blocked_); }
 
 }  // namespace gatehouse::udpgw

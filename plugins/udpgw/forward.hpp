@@ -48,11 +48,11 @@ class Forward final : public Readiness {
   std::uint32_t last_turn = 0;    // of the lane in which it was readable
   std::uint32_t query = kNoSlot;  // its newest DNS query (DnsRelay)
   std::uint16_t conid;
-  std::uint16_t resolver = 0;  // DnsRelay's number for it
-  bool to_resolver = false;    // opened by a frame with the DNS flag
-  bool judged_each = false;    // DNS: every datagram is judged, not only the flow
-  bool bursting = false;       // more than one datagram waited the last time
-  bool sends_singly = false;   // UDP_SEGMENT was refused for its size
+  std::uint16_t resolver = 0;     // DnsRelay's number for it
+  bool to_resolver = false;       // opened by a frame with the DNS flag
+  bool judged_each = false;       // DNS: every datagram is judged, not only the flow
+  bool bursting = false;          // more than one datagram waited the last time
+  std::uint8_t refused_runs = 0;  // UDP_SEGMENT sends in a row that were too large for the path
 
  private:
   std::uint8_t address_size_;

@@ -12,7 +12,7 @@ constexpr int kMostRecycled = 4;               // to win one socket
 /// Would closing another socket help?
 bool is_exhaustion(int error) noexcept {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM || error == EAGAIN ||
-         error == EADDRINUSE || error == EADDRNOTAVAIL;
+         error == EADDRINUSE;
 }
 
 }  // namespace
@@ -57,21 +57,24 @@ bool Client::admit_flow(const gh_flow& flow) {
     gh_verdict why{};
     why.struct_size = sizeof why;
     if (policy_.open_flow(flow, lane_.now(), why) == GH_OK) return true;
-    if (why.reason != GH_REASON_CONCURRENT_FLOWS || !recycle()) break;
+    // The limit may count the flows of all clients of this identity.
+    if (why.reason != GH_REASON_CONCURRENT_FLOWS || !(recycle() || lane_.recycle(identity_))) break;
   }
   lane_.counters.drop(Drop::flow_limit);
   return false;
 }
 
+std::optional<IpAddress> Client::egress_for(const Endpoint& destination) const noexcept {
+  const UdpgwSettings& settings = lane_.settings();
+  const auto& egress = destination.address.is_v4() ? settings.egress_v4 : settings.egress_v6;
+  if (egress.empty()) return {};
+  return egress[(hash_value(destination) ^ number_) % egress.size()];
+}
+
 Result<UniqueFd> Client::connect(const Endpoint& destination) {
-  const auto& egress = destination.address.is_v4() ? lane_.settings().egress_v4 : lane_.settings().egress_v6;
-  std::optional<IpAddress> local;
-  if (!egress.empty())
-    local = egress[hash_value(Endpoint{destination.address, destination.port, static_cast<std::uint32_t>(number_)}) %
-                   egress.size()];
   if (lane_.is_short_of_descriptors()) lane_.recycle();
   for (int attempt = 0;; ++attempt) {
-    auto fd = lane_.connector.connect(destination, local);
+    auto fd = lane_.connector.connect(destination, egress_for(destination));
     if (fd || !is_exhaustion(fd.error().value()) || attempt == kMostRecycled || !lane_.recycle()) return fd;
   }
 }
@@ -123,10 +126,11 @@ Forward* Client::open_forward(const Frame& frame) {
 }
 
 void Client::close_forward(Forward& forward) {
-  if (full_ == &forward) {  // what waited for it goes on at the end of the turn
+  if (full_ == &forward) {
     full_ = nullptr;
-    lane_.loop().schedule(rate_pause_, Nanoseconds(0));
+    resume_after_delay(Nanoseconds(0));
   }
+  if (replies_.bytes_of(forward.share) != 0) lane_.counters.drop(Drop::forward_closed, replies_.drop(forward.conid));
   lane_.dns.forget(forward);
   forwards_.remove(forward.slot, [this](std::uint32_t slot) -> LruLink& { return link(slot); });
   lane_.loop().poller().forget(forward);
@@ -159,12 +163,22 @@ bool Client::judge_again(Forward& forward) {
 }
 
 bool Client::move_to_resolver(Forward& forward, std::uint16_t resolver) {
-  auto fd = connect(lane_.dns.endpoint(resolver));
-  if (!fd) return false;
+  if (full_ == &forward) {
+    full_ = nullptr;
+    resume_after_delay(Nanoseconds(0));
+  }
+  // The old socket goes first: its descriptor and port are there for the new one, so nothing has to be recycled.
   lane_.loop().poller().forget(forward);
-  forward.fd = std::move(*fd);
+  forward.fd.reset();
+  const Endpoint& destination = lane_.dns.endpoint(resolver);
+  auto fd = lane_.connector.connect(destination, egress_for(destination));
+  if (fd) forward.fd = std::move(*fd);
+  if (!forward.fd || !watch(forward)) {
+    close_forward(forward);
+    return false;
+  }
   forward.resolver = resolver;
-  return watch(forward);
+  return true;
 }
 
 }  // namespace gatehouse::udpgw

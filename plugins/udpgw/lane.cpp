@@ -62,6 +62,7 @@ void UdpgwLane::listen(const std::vector<Listener>& listeners) {
     return std::none_of(listeners.begin(), listeners.end(),
                         [&](const Listener& listener) { return listener.id == known.first; });
   });
+  if (draining_) return;
   for (const Listener& listener : listeners) {
     auto& slot = listeners_[listener.id];
     if (slot) continue;
@@ -88,7 +89,10 @@ std::string UdpgwLane::identity_of(const Listener& listener, const StreamPeer& p
 }
 
 void UdpgwLane::accept(const Listener& listener, Stream stream) {
-  if (is_short_of_descriptors() && !recycle()) return;  // closes it
+  if (is_short_of_descriptors() && !recycle()) {
+    counters.streams_refused.add();
+    return;
+  }
   const std::string identity = identity_of(listener, stream.peer());
   gh_session session{};
   session.struct_size = sizeof session;
@@ -102,7 +106,10 @@ void UdpgwLane::accept(const Listener& listener, Stream stream) {
   auto policy = PolicyClient::open(host(), border(), {listener.id, stream.peer().source, identity, session.id}, why);
   if (!policy) {
     sessions.close(sessions.context, border(), session.id);
-    counters.deny(why);
+    counters.streams_refused.add();
+    host().log().info(
+        "stream refused",
+        {{"client", stream.peer().to_string()}, {"why", reason_text(why.reason)}, {"row", row_text(why)}});
     return;
   }
   host().log().info("stream opened", {{"client", stream.peer().to_string()},
@@ -118,17 +125,22 @@ void UdpgwLane::accept(const Listener& listener, Stream stream) {
 
 void UdpgwLane::policy_changed() {}  // begin_turn() has seen it: each call on the loop is a turn
 
-void UdpgwLane::drain(SteadyTime) { listeners_.clear(); }
+void UdpgwLane::drain(SteadyTime) {
+  draining_ = true;
+  listeners_.clear();
+}
 
 void UdpgwLane::flush_at_end_of_turn(Client& client) {
   if (std::exchange(client.listed_for_flush, true)) return;
   to_flush_.push_back(&client);
 }
 
-bool UdpgwLane::recycle() {
+bool UdpgwLane::recycle(std::string_view identity) {
   Client* largest = nullptr;
-  for (const auto& [client, owned] : clients_)
+  for (const auto& [client, owned] : clients_) {
+    if (!identity.empty() && client->identity() != identity) continue;
     if (largest == nullptr || client->forward_count() > largest->forward_count()) largest = client;
+  }
   return largest != nullptr && largest->recycle();
 }
 

@@ -36,8 +36,8 @@ class UdpgwLane final : public LaneWorker, private DnsRelayOwner {
   void flush_at_end_of_turn(Client& client);
   void destroy_at_end_of_turn(Client& client) { ended_.push_back(&client); }
   /// Closes a forward to win a descriptor and a port: the least recently used one of the client that has the most.
-  /// False when this lane has none.
-  bool recycle();
+  /// With `identity`, only among its clients. False when there is none in this lane.
+  bool recycle(std::string_view identity = {});
   /// Is this lane's share of the process's descriptors used up?
   [[nodiscard]] bool is_short_of_descriptors() const noexcept {
     return forwards.size() + clients_.size() >= descriptor_share_;
@@ -69,6 +69,7 @@ class UdpgwLane final : public LaneWorker, private DnsRelayOwner {
   std::uint64_t generation_ = 0;
   std::uint32_t turn_ = 0;
   bool judging_again_ = false;
+  bool draining_ = false;
   std::uint32_t judging_cursor_ = 0;
   unsigned ticks_ = 0;
   LaneTimer ticker_;

@@ -7,9 +7,10 @@
 namespace gatehouse::udpgw {
 namespace {
 
-constexpr std::size_t kWarmBlocks = 16;         // kept in the pool with their pages
-constexpr std::size_t kWarmBytes = 256 * 1024;  // of each
-constexpr std::size_t kMoveFrom = 8;            // the queue's bytes move to the front for at least 1/8 of the block
+constexpr std::size_t kPooledBlocks = 1024;
+constexpr std::size_t kPooledBytes = 4 * 1024 * 1024;  // touched, of all blocks in the pool
+constexpr std::size_t kWarmBytes = 256 * 1024;         // of each
+constexpr std::size_t kMoveFrom = 8;  // the queue's bytes move to the front for at least 1/8 of the block
 
 }  // namespace
 
@@ -26,22 +27,27 @@ Block::~Block() {
   if (!bytes_.empty()) munmap(bytes_.data(), bytes_.size());
 }
 
-void Block::forget() noexcept { madvise(bytes_.data(), bytes_.size(), MADV_DONTNEED); }
+void Block::forget() noexcept {
+  madvise(bytes_.data(), bytes_.size(), MADV_DONTNEED);
+  touched = 0;
+}
 
 std::unique_ptr<Block> BlockPool::take(std::size_t capacity) {
   const std::size_t size = capacity + kLargestFrame;
   while (!blocks_.empty()) {
     std::unique_ptr<Block> block = std::move(blocks_.back());
     blocks_.pop_back();
+    warm_ -= block->touched;
     if (block->bytes().size() == size) return block;  // else of an earlier client_buffer_bytes
   }
   return std::make_unique<Block>(size);
 }
 
-void BlockPool::give(std::unique_ptr<Block> block, std::size_t touched) noexcept {
-  if (blocks_.size() >= kWarmBlocks) return;
-  if (touched > kWarmBytes) block->forget();
-  if (blocks_.capacity() == 0) blocks_.reserve(kWarmBlocks);
+void BlockPool::give(std::unique_ptr<Block> block) noexcept {
+  if (block->touched > kWarmBytes) block->forget();
+  if (blocks_.size() >= kPooledBlocks || warm_ + block->touched > kPooledBytes) return;
+  if (blocks_.capacity() == 0) blocks_.reserve(kPooledBlocks);
+  warm_ += block->touched;
   blocks_.push_back(std::move(block));
 }
 
@@ -58,7 +64,7 @@ MutableBytes ReplyQueue::room() noexcept {
   const MutableBytes bytes = block_->bytes();
   if (bytes.size() - tail_ < kLargestFrame) {
     if (first_ < bytes.size() / kMoveFrom) return {};
-    touched_ = bytes.size();
+    block_->touched = bytes.size();
     std::memmove(bytes.data(), &bytes[first_], tail_ - first_);
     tail_ -= first_;
     head_ -= first_;
@@ -70,8 +76,9 @@ MutableBytes ReplyQueue::room() noexcept {
 
 void ReplyQueue::reset() noexcept {
   if (!block_) return;
-  pool_.give(std::move(block_), std::max(touched_, tail_));
-  first_ = head_ = tail_ = touched_ = 0;
+  block_->touched = std::max(block_->touched, tail_);
+  pool_.give(std::move(block_));
+  first_ = head_ = tail_ = 0;
   ++epoch_;
 }
 
@@ -90,10 +97,17 @@ std::size_t ReplyQueue::drop(std::uint16_t conid) noexcept {
     if (to != from) std::memmove(&bytes[to], &bytes[from], size);
     to += size;
   }
-  touched_ = std::max(touched_, tail_);
+  block_->touched = std::max(block_->touched, tail_);
   tail_ = to;
   if (head_ == tail_) reset();
   return dropped;
+}
+
+std::size_t ReplyQueue::clear() noexcept {
+  std::size_t frames = 0;
+  for (std::size_t at = first_; at < tail_; at += frame_size(at)) ++frames;
+  reset();
+  return frames;
 }
 
 }  // namespace gatehouse::udpgw

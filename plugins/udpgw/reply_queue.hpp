@@ -21,6 +21,8 @@ class Block {
   /// Gives the touched pages back.
   void forget() noexcept;
 
+  std::size_t touched = 0;  ///< from the front, since the last forget()
+
  private:
   MutableBytes bytes_;
 };
@@ -30,11 +32,11 @@ class BlockPool {
  public:
   /// `capacity`: bytes that a block holds beside room for one frame.
   [[nodiscard]] std::unique_ptr<Block> take(std::size_t capacity);
-  /// `touched`: how far the block was used.
-  void give(std::unique_ptr<Block> block, std::size_t touched) noexcept;
+  void give(std::unique_ptr<Block> block) noexcept;
 
  private:
   std::vector<std::unique_ptr<Block>> blocks_;
+  std::size_t warm_ = 0;  // touched bytes of all
 };
 
 /// The share of one forward in the queue. It is cleared by the queue's running empty, without being visited.
@@ -87,8 +89,10 @@ class ReplyQueue {
     if (share.epoch == epoch_) share.bytes -= static_cast<std::uint32_t>(std::min<std::size_t>(share.bytes, by));
   }
 
-  /// Takes every frame of `conid` out that no byte has been sent of. @return their number
+  /// Takes every frame of `conid` out that no byte has been sent of; walks the whole queue. @return their number
   std::size_t drop(std::uint16_t conid) noexcept;
+  /// Drops everything. @return the number of frames that were not sent whole
+  std::size_t clear() noexcept;
 
  private:
   [[nodiscard]] std::size_t size_in_use() const noexcept { return tail_ - head_; }
@@ -106,7 +110,6 @@ class ReplyQueue {
   std::size_t first_ = 0;  // where the frame begins that head_ is in
   std::size_t head_ = 0;   // the first unsent byte
   std::size_t tail_ = 0;
-  std::size_t touched_ = 0;
   std::uint32_t epoch_ = 1;
 };
 

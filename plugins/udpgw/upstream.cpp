@@ -13,15 +13,14 @@
 namespace gatehouse::udpgw {
 namespace {
 
-constexpr unsigned kMostMalformed = 64;  // in a row; then this is no client of ours
+constexpr unsigned kMostMalformed = 64;       // in a row; then this is no client of ours
+constexpr unsigned kMostOpens = 128;          // of one client in a turn: an open costs as much as ten datagrams
+constexpr std::uint8_t kMostRefusedRuns = 2;  // in a row; then the forward's datagrams go singly
+constexpr std::size_t kKeptCapacity = 65536;  // of the buffer of an idle client
 
-/// Errors that a connected socket has from an ICMP message about an earlier datagram. Reporting one clears it.
-bool is_report_of_earlier(int error) noexcept {
-  return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH || error == EHOSTDOWN ||
-         error == ENOPROTOOPT || error == EPROTO;
-}
+using namespace std::chrono_literals;
 
-bool is_full(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS; }
+bool is_full(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK; }
 
 }  // namespace
 
@@ -37,9 +36,12 @@ void Client::read() {
   }
   last_life_ = lane_.now();
   const Bytes in = input.first(kept_.size() + *got);
-  if (std::exchange(first_bytes_, false) && looks_like_tun2proxy(in))
-    return end(
-        "its first frame is of tun2proxy's protocol, which only shares the name: use a badvpn-compatible client");
+  if (first_bytes_) {
+    if (looks_like_tun2proxy(in))
+      return end(
+          "its first frame is of tun2proxy's protocol, which shares only the name: use a badvpn-compatible client");
+    first_bytes_ = in.size() < kLengthSize + kHeaderSize;
+  }
   process(in);
 }
 
@@ -47,17 +49,24 @@ void Client::resume() {
   if (ended_) return;
   const MutableBytes input(lane_.input);
   std::copy(kept_.begin(), kept_.end(), input.begin());
-  full_ = nullptr;
   process(input.first(kept_.size()));
   if (!ended_) want();
 }
 
-void Client::process(Bytes in) {
-  const std::size_t used = decode_frames(in);
-  if (!ended_) keep(in.subspan(used));
+void Client::resume_after(Forward& forward) {
+  lane_.loop().poller().modify(forward.fd.get(), EPOLLIN, forward);
+  if (full_ != &forward) return;
+  full_ = nullptr;
+  resume();
 }
 
-void Client::keep(Bytes rest) { kept_.assign(rest.begin(), rest.end()); }
+void Client::process(Bytes in) {
+  opens_left_ = kMostOpens;
+  const Bytes rest = in.subspan(decode_frames(in));
+  if (ended_) return;
+  if (rest.empty() && kept_.capacity() > kKeptCapacity) kept_ = {};
+  kept_.assign(rest.begin(), rest.end());
+}
 
 std::size_t Client::decode_frames(Bytes in) {
   UpstreamRun run;
@@ -67,6 +76,7 @@ std::size_t Client::decode_frames(Bytes in) {
     decoded = decode(in.subspan(at));
     if (decoded.kind == FrameKind::incomplete) break;
     if (decoded.kind == FrameKind::malformed) {
+      if (!send_run(run)) return offset(run.begin);
       count_malformed();
       continue;
     }
@@ -86,27 +96,23 @@ void Client::count_malformed() {
 /// False: the stream has to wait, from the run's first frame on, or from this one if there is no run.
 bool Client::take_frame(const Frame& frame, const std::byte* begin, UpstreamRun& run) {
   Forward* forward = find(frame.conid);
-  const bool is_new =
-      forward == nullptr || frame.has(kRebind) || !std::ranges::equal(forward->wire_address(), frame.address);
-  if (is_new || forward->judged_each || forward->generation != lane_.generation()) {
+  if (forward == nullptr || frame.has(kRebind) || forward->judged_each || forward->generation != lane_.generation() ||
+      !std::ranges::equal(forward->wire_address(), frame.address)) {
     if (!send_run(run)) return false;
-    if (is_new) {
-      if (forward != nullptr) {
-        lane_.counters.drop(Drop::rebound, replies_.drop(frame.conid));
-        close_forward(*forward);
-      }
-      forward = open_forward(frame);
-      if (forward == nullptr) return true;
-    } else if (!judge_up(*forward, frame)) {
-      return true;
+    if (opens_left_ == 0) {
+      resume_after_delay(0ms);
+      return false;
     }
+    forward = settle(forward, frame);
+    if (forward == nullptr) return true;
   }
   if (frame.payload.size() > kLargestUdpPayloadV4 && forward->remote().address.is_v4()) {
+    if (!send_run(run)) return false;
     lane_.counters.drop(Drop::oversize);
     return true;
   }
-  if (run.count != 0 && run.takes(forward, frame.payload) && !forward->sends_singly && !forward->judged_each &&
-      lane_.segmentation) {
+  if (run.count != 0 && run.takes(forward, frame.payload) && forward->refused_runs < kMostRefusedRuns &&
+      !forward->judged_each && lane_.segmentation) {
     run.add(frame.payload);
     return true;
   }
@@ -116,6 +122,16 @@ bool Client::take_frame(const Frame& frame, const std::byte* begin, UpstreamRun&
   run.segment = frame.payload.size();
   run.add(frame.payload);
   return true;
+}
+
+/// The forward for a frame that cannot just go to the one of its conid: a new one, or the old one judged again.
+/// Null: the frame has been dropped and counted.
+Forward* Client::settle(Forward* forward, const Frame& frame) {
+  if (forward != nullptr && !frame.has(kRebind) && std::ranges::equal(forward->wire_address(), frame.address))
+    return judge_up(*forward, frame) ? forward : nullptr;
+  --opens_left_;
+  if (forward != nullptr) close_forward(*forward);
+  return open_forward(frame);
 }
 
 /// A datagram of an open forward whose verdict does not stand from before. False: it is refused.
@@ -128,24 +144,29 @@ bool Client::judge_up(Forward& forward, const Frame& frame) {
     return false;
   }
   forward.generation = lane_.generation();
-  if (forward.to_resolver && lane_.dns.has_failed(forward.resolver)) {
-    const auto better = lane_.dns.choose();
-    if (better && *better != forward.resolver) move_to_resolver(forward, *better);
-  }
-  return true;
+  if (!forward.to_resolver || forward.query != kNoSlot || !lane_.dns.has_failed(forward.resolver)) return true;
+  const auto better = lane_.dns.choose();
+  if (!better || lane_.dns.has_failed(*better) || move_to_resolver(forward, *better)) return true;
+  lane_.counters.drop(Drop::no_socket);
+  return false;
 }
 
 /// Asks the rates. False: the stream waits. The run is emptied where it may not go at all.
 bool Client::charge(UpstreamRun& run) {
-  const std::uint64_t wait = policy_.consume(GH_UP, run.count, run.bytes, lane_.now());
-  if (wait == 0) return true;
+  const std::uint64_t packets = run.count - std::min<std::uint64_t>(run.count, paid_packets_);
+  const std::uint64_t bytes = run.bytes - std::min<std::uint64_t>(run.bytes, paid_bytes_);
+  const std::uint64_t wait = packets + bytes == 0 ? 0 : policy_.consume(GH_UP, packets, bytes, lane_.now());
+  if (wait == 0) {
+    paid_packets_ -= run.count - packets;
+    paid_bytes_ -= run.bytes - bytes;
+    return true;
+  }
   if (wait == UINT64_MAX) {
     lane_.counters.drop(Drop::rate, run.count);
     run.count = run.bytes = 0;
     return true;
   }
-  lane_.loop().schedule(rate_pause_, Nanoseconds(std::min<std::uint64_t>(wait, 1'000'000'000)));
-  want();
+  resume_after_delay(Nanoseconds(std::min<std::uint64_t>(wait, 1'000'000'000)));
   return false;
 }
 
@@ -158,65 +179,89 @@ bool Client::send_run(UpstreamRun& run) {
   for (int attempt = 0; run.count > 1 && attempt < 2; ++attempt) {
     const auto sent = send_segments(forward.fd.get(), std::span(run.payloads).first(run.count), run.segment);
     if (sent) {
-      lane_.counters.datagrams_up.add(run.count);
-      lane_.counters.bytes_up.add(run.bytes);
-      usage_.packets_up += run.count;
-      usage_.bytes_up += run.bytes;
-      run.count = run.bytes = 0;
+      forward.refused_runs = 0;
+      if (attempt != 0) lane_.counters.icmp_errors.add();
+      count_sent(run);
       return true;
     }
     const int error = sent.error().value();
-    if (is_full(error)) {
-      pause_for(forward);
+    if (is_full(error) || error == ENOBUFS) {
+      wait_for(forward, error == ENOBUFS ? Sent::short_of_memory : Sent::full, run);
       return false;
     }
-    if (is_report_of_earlier(error)) {
-      lane_.counters.icmp_errors.add();
-      continue;
+    if (error == EIO) {  // no checksum offload on this way (kernel: udp_send_skb)
+      lane_.segmentation = false;
+      break;
     }
-    if (error == EIO) lane_.segmentation = false;  // no checksum offload on this path (kernel: udp_send_skb)
-    forward.sends_singly = true;                   // larger than the path's MTU, most likely
-    break;
+    // The first error may be the report of an ICMP message about an earlier datagram, which this one cleared.
   }
+  if (run.count > 1 && forward.refused_runs < kMostRefusedRuns) ++forward.refused_runs;
   return send_singly(run);
+}
+
+void Client::count_sent(UpstreamRun& run) {
+  lane_.counters.datagrams_up.add(run.count);
+  lane_.counters.bytes_up.add(run.bytes);
+  usage_.packets_up += run.count;
+  usage_.bytes_up += run.bytes;
+  run.count = run.bytes = 0;
 }
 
 bool Client::send_singly(UpstreamRun& run) {
   Forward& forward = *run.forward;
-  for (const Bytes payload : std::span(run.payloads).first(run.count)) {
-    switch (send_one(forward, payload)) {
-      case Sent::full:
-        run.begin = payload.data() - forward.overhead();
-        pause_for(forward);
-        return false;
-      case Sent::refused: lane_.counters.drop(Drop::send_failed); break;
-      case Sent::done:
-        lane_.counters.datagrams_up.add();
-        lane_.counters.bytes_up.add(payload.size());
-        ++usage_.packets_up;
-        usage_.bytes_up += payload.size();
-        if (forward.to_resolver) lane_.dns.asked(forward, payload);
-        break;
+  UpstreamRun sent;
+  for (std::size_t i = 0; i < run.count; ++i) {
+    const Bytes payload = run.payloads[i];
+    const Sent outcome = send_one(forward, payload);
+    if (outcome == Sent::full || outcome == Sent::short_of_memory) {
+      run.begin = payload.data() - forward.overhead();
+      run.count -= i;
+      run.bytes -= sent.bytes;
+      wait_for(forward, outcome, run);
+      count_sent(sent);
+      return false;
     }
+    if (outcome == Sent::refused) {
+      lane_.counters.drop(Drop::send_failed);
+      run.bytes -= payload.size();
+      continue;
+    }
+    ++sent.count;
+    sent.bytes += payload.size();
+    if (forward.to_resolver) lane_.dns.asked(forward, payload);
   }
+  count_sent(sent);
   run.count = run.bytes = 0;
   return true;
 }
 
 Client::Sent Client::send_one(Forward& forward, Bytes payload) {
   for (int attempt = 0; attempt < 2; ++attempt) {
-    if (::send(forward.fd.get(), payload.data(), payload.size(), MSG_NOSIGNAL) >= 0) return Sent::done;
+    if (::send(forward.fd.get(), payload.data(), payload.size(), MSG_NOSIGNAL) >= 0) {
+      if (attempt != 0) lane_.counters.icmp_errors.add();  // the first error told of an earlier datagram
+      return Sent::done;
+    }
     if (is_full(errno)) return Sent::full;
-    if (!is_report_of_earlier(errno)) return Sent::refused;
-    lane_.counters.icmp_errors.add();  // of an earlier datagram: this one has not been tried yet
+    if (errno == ENOBUFS) return Sent::short_of_memory;
   }
   return Sent::refused;
 }
 
-void Client::pause_for(Forward& forward) {
+/// What is left of `run` cannot go now: the stream waits until it can.
+void Client::wait_for(Forward& forward, Sent why, const UpstreamRun& run) {
+  if (limits_.metered != 0) {
+    paid_packets_ += run.count;
+    paid_bytes_ += run.bytes;
+  }
+  if (why == Sent::short_of_memory) return resume_after_delay(1ms);  // no event tells when that is over
   full_ = &forward;
   lane_.loop().poller().modify(forward.fd.get(), EPOLLIN | EPOLLOUT, forward);
   want();
+}
+
+void Client::resume_after_delay(Nanoseconds delay) {
+  lane_.loop().schedule(resume_timer_, delay);
+  if (!ended_) want();
 }
 
 }  // namespace gatehouse::udpgw

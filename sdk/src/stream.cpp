@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <limits>
+#include <utility>
 
 namespace gatehouse {
 namespace {
@@ -51,13 +52,23 @@ Result<void> Stream::watch(Poller& poller, Readiness& target) noexcept {
   poller_ = &poller;
   target_ = &target;
   events_ = EPOLLIN;
+  watched_ = true;
   return boost::system::in_place_value;
+}
+
+void Stream::unwatch() noexcept {
+  if (std::exchange(watched_, false)) poller_->remove(fd_.get(), *target_);
+  events_ = 0;
 }
 
 void Stream::want(bool readable, bool writable) noexcept {
   const std::uint32_t events = (readable ? std::uint32_t{EPOLLIN} : 0) | (writable ? std::uint32_t{EPOLLOUT} : 0);
   if (poller_ == nullptr || events == events_) return;
-  poller_->modify(fd_.get(), events_ = events, *target_);
+  events_ = events;
+  if (watched_)
+    poller_->modify(fd_.get(), events, *target_);
+  else
+    watched_ = poller_->add(fd_.get(), events, *target_).has_value();
 }
 
 Result<std::size_t> Stream::read(MutableBytes out) noexcept {
@@ -90,7 +101,7 @@ void Stream::shutdown_write() noexcept { ::shutdown(fd_.get(), SHUT_WR); }
 
 void Stream::close() noexcept {
   if (!fd_) return;
-  if (poller_ != nullptr) poller_->remove(fd_.get(), *target_);
+  if (std::exchange(watched_, false)) poller_->remove(fd_.get(), *target_);
   poller_ = nullptr;
   fd_.reset();
 }

@@ -1,10 +1,9 @@
 #include <gatehouse/net/stream_listener.hpp>
 
-#include <boost/system/system_error.hpp>
-
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <utility>
 
 namespace gatehouse {
 namespace {
@@ -29,8 +28,14 @@ StreamListener::~StreamListener() {
 
 void StreamListener::watch() {
   const auto added = loop_.poller().add(fd_, EPOLLIN | EPOLLEXCLUSIVE, *this);
-  if (!added) throw boost::system::system_error(added.error(), "watch a listener");
-  watched_ = true;
+  watched_ = added.has_value();
+  if (!watched_) pause(added.error());
+}
+
+void StreamListener::pause(const Error& why) {
+  if (std::exchange(watched_, false)) loop_.poller().remove(fd_, *this);
+  loop_.schedule(pause_, 50ms);
+  on_exhausted_(why);
 }
 
 void StreamListener::on_ready(std::uint32_t) {
@@ -41,12 +46,7 @@ void StreamListener::on_ready(std::uint32_t) {
       continue;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      const Error error = last_system_error();
-      loop_.poller().remove(fd_, *this);
-      watched_ = false;
-      loop_.schedule(pause_, 50ms);
-      on_exhausted_(error);
-      return;
+      return pause(last_system_error());
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK) return;
     // Everything else (ECONNABORTED, EPERM by a firewall, ...) is the fate of that one connection: accept(2).

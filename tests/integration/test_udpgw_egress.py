@@ -16,15 +16,19 @@ class Egress(GatewayTest):
         self.addCleanup(self.echo.stop)
 
     def test_forwards_are_spread_and_answered_on_their_own_conid(self):
-        stream = self.client(self.gateway(options={"egress_addresses": EGRESS}))
+        """A client keeps its address towards one destination; clients and destinations are spread."""
+        gateway = self.gateway(options={"egress_addresses": EGRESS})
         hosts = [INTERNET[0], "93.184.0.11", INTERNET[1]]
-        payloads = {conid: b"eg" + conid.to_bytes(6, "big") for conid in range(200)}
-        stream.write(b"".join(frame(conid, (hosts[conid % 3], self.echo.port), payload)
-                              for conid, payload in payloads.items()))
-        got = stream.receive(len(payloads))
-        self.assertEqual({one.conid: one.payload for one in got}, payloads)
-        self.assertTrue(all(one.host == hosts[one.conid % 3] for one in got))
-        used = {self.echo.last_source(payload)[0] for payload in payloads.values()}
+        used = set()
+        for client in range(30):
+            stream = self.client(gateway)
+            payloads = {conid: b"eg" + bytes([client]) + conid.to_bytes(5, "big") for conid in range(30)}
+            stream.write(b"".join(frame(conid, (hosts[conid % 3], self.echo.port), payload)
+                                  for conid, payload in payloads.items()))
+            got = stream.receive(len(payloads))
+            self.assertEqual({one.conid: one.payload for one in got}, payloads)
+            self.assertTrue(all(one.host == hosts[one.conid % 3] for one in got))
+            used |= {self.echo.last_source(payload)[0] for payload in payloads.values()}
         self.assertEqual(used, set(EGRESS), "each address is used, and no other")
 
     def test_same_destination_many_times(self):

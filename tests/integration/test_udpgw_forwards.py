@@ -17,21 +17,22 @@ class ForwardTest(GatewayTest):
         self.addCleanup(self.echo.stop)
         self.there = (HOST, self.echo.port)
 
-    def all_answered(self, stream, conids, mark, flags=0):
-        """One frame to each conid, in one write; every one is answered under its own conid."""
-        payloads = {conid: mark + conid.to_bytes(4, "big") for conid in conids}
-        stream.write(b"".join(frame(conid, self.there, payload, flags) for conid, payload in payloads.items()))
-        got = stream.receive(len(payloads), timeout=10)
-        self.assertEqual({one.conid: one.payload for one in got}, payloads)
+    def all_answered(self, stream, conids, mark, at_once=5):
+        """One frame to each conid, some in one write; every one is answered under its own conid."""
+        for first in range(0, len(conids), at_once):
+            payloads = {conid: mark + conid.to_bytes(4, "big") for conid in conids[first:first + at_once]}
+            stream.write(b"".join(frame(conid, self.there, payload) for conid, payload in payloads.items()))
+            got = stream.receive(len(payloads), timeout=10)
+            self.assertEqual({one.conid: one.payload for one in got}, payloads)
 
 
 class Limit(ForwardTest):
     def test_300_forwards_with_256_allowed(self):
         gateway = self.gateway()
         stream = self.client(gateway)
-        self.all_answered(stream, range(300), b"one.")
+        self.all_answered(stream, range(300), b"one.", 100)
         self.assertEqual(gateway.udp_sockets(), 256)
-        self.all_answered(stream, range(300), b"two.")
+        self.all_answered(stream, range(300), b"two.", 100)
         self.assertEqual(gateway.udp_sockets(), 256)
         first = [self.echo.sources[b"one." + conid.to_bytes(4, "big")] for conid in range(300)]
         second = [self.echo.sources[b"two." + conid.to_bytes(4, "big")] for conid in range(300)]
@@ -57,7 +58,7 @@ class Limit(ForwardTest):
     def test_no_limit(self):
         gateway = self.gateway(policy=lambda db: db.traffic(concurrent_flows=0))
         stream = self.client(gateway)
-        self.all_answered(stream, range(1000), b"all.")
+        self.all_answered(stream, range(1000), b"all.", 1000)
         self.assertEqual(gateway.udp_sockets(), 1000)
 
 
@@ -216,7 +217,7 @@ class End(ForwardTest):
     def test_forwards_go_with_an_aborted_stream(self):
         gateway = self.gateway()
         stream = self.client(gateway)
-        self.all_answered(stream, range(100), b"abrt")
+        self.all_answered(stream, range(100), b"abrt", 100)
         stream.close()
         self.assert_soon(lambda: gateway.udp_sockets() == 0, "no forward without its stream")
 

@@ -4,6 +4,7 @@
 
 #include <gatehouse/async/wake_event.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cassert>
@@ -27,10 +28,10 @@ class LaneChannel {
   static_assert(std::is_nothrow_move_constructible_v<T> && std::is_nothrow_destructible_v<T>);
 
  public:
-  /// @param capacity  values that may wait; rounded up to a power of two
+  /// @param capacity  values that may wait; rounded up to a power of two, 2 at least
   /// @throws boost::system::system_error when there is no descriptor left
   explicit LaneChannel(std::size_t capacity)
-      : mask_(std::bit_ceil(capacity) - 1), cells_(std::make_unique<Cell[]>(mask_ + 1)) {
+      : mask_(std::bit_ceil(std::max<std::size_t>(capacity, 2)) - 1), cells_(std::make_unique<Cell[]>(mask_ + 1)) {
     assert(capacity > 0);
     for (std::size_t i = 0; i <= mask_; ++i) cells_[i].turn.store(i, std::memory_order_relaxed);
   }

@@ -30,8 +30,11 @@ class Stream {
 
   /// Starts to report readability to `target`, which outlives this stream or its close().
   [[nodiscard]] Result<void> watch(Poller& poller, Readiness& target) noexcept;
-  /// What to be told of from now on; a system call only where it changes.
+  /// What to be told of from now on; a system call only where it changes. A hang-up or an error is always told.
   void want(bool readable, bool writable) noexcept;
+  /// Is told of nothing any more, not even a hang-up, until the next want() of something: for whoever cannot take
+  /// the end of the stream yet.
+  void unwatch() noexcept;
 
   /// Reads what is there, up to out.size() > 0 bytes, by one system call.
   /// @return Errc::would_block, Errc::closed (the peer ended its side), or a system error: the stream is dead
@@ -49,6 +52,7 @@ class Stream {
   Poller* poller_ = nullptr;
   Readiness* target_ = nullptr;
   std::uint32_t events_ = 0;
+  bool watched_ = false;
 };
 
 }  // namespace gatehouse

@@ -15,7 +15,7 @@ class StreamListener final : private Readiness {
   using OnStream = std::function<void(Stream)>;
   using OnExhausted = std::function<void(const Error&)>;
 
-  /// Does not own `fd`. Throws boost::system::system_error when the loop cannot watch it.
+  /// Does not own `fd`.
   StreamListener(LaneLoop& loop, int fd, OnStream on_stream, OnExhausted on_exhausted);
   ~StreamListener();
   StreamListener(const StreamListener&) = delete;
@@ -24,6 +24,7 @@ class StreamListener final : private Readiness {
  private:
   void on_ready(std::uint32_t events) override;
   void watch();
+  void pause(const Error& why);
 
   LaneLoop& loop_;
   int fd_;
