@@ -114,7 +114,8 @@ void CommandLine::add_policy_verbs() {
   show->add_option("TABLE", table, "This table alone");
   take_config(add(*group, "problems", "Rows that are not in force, and why",
                   [this, database] { return policy_problems(database(), std::cout, std::cerr, invocation.json); }));
-  add(*group, "order", "The order of judgement", [this] { return policy_order(std::cout, invocation.json); });
+  take_config(add(*group, "order", "The order of judgement; the same for every configuration",
+                  [this] { return policy_order(std::cout, invocation.json); }));
   add_explain(*group);
 }
 
