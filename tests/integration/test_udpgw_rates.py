@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Traffic rules on rates: upstream is delayed and loses nothing, downstream beyond the rate is dropped and counted."""
+
+import time
+
+from harness import INTERNET, GatewayTest, UdpEcho, main
+
+SIZE = 1000
+
+
+class Rates(GatewayTest):
+    def setUp(self):
+        self.echo = UdpEcho(self.net, "internet", INTERNET)
+        self.addCleanup(self.echo.stop)
+        self.running = self.gateway()
+        self.there = (INTERNET[0], self.echo.port)
+
+    def rule(self, **columns):
+        """Sets traffic rules and waits until they are in force."""
+        generation = self.running.json("status")["policy"]["generation"]
+        self.running.policy.traffic(**columns)
+        self.assert_soon(lambda: self.running.json("status")["policy"]["generation"] > generation, "the rule")
+
+    def test_upstream_waits_and_loses_nothing(self):
+        self.rule(rate_up=100 * SIZE, burst_up=10 * SIZE)
+        stream = self.client(self.running)
+        self.echo.silent = True
+        before, start = self.echo.received, time.monotonic()
+        for number in range(110):
+            stream.send(1, self.there, b"%08d" % number + bytes(SIZE - 8))
+        self.assert_soon(lambda: self.echo.received - before == 110, "every datagram", 10)
+        self.assertGreater(time.monotonic() - start, 0.8, "110 KB at 100 KB/s after a burst of 10 KB")
+        self.assertEqual(self.running.metric("gatehouse_plugin_udpgw_drops_total"), 0)
+
+    def test_end_of_the_stream_does_not_overtake_what_waits(self):
+        self.rule(rate_up=100 * SIZE, burst_up=10 * SIZE)
+        stream = self.client(self.running)
+        self.echo.silent = True
+        before = self.echo.received
+        for number in range(60):
+            stream.send(1, self.there, b"%08d" % number + bytes(SIZE - 8))
+        stream.finish()
+        self.assert_soon(lambda: self.echo.received - before == 60, "what was sent before the end", 10)
+
+    def test_downstream_beyond_the_rate_is_dropped_and_counted(self):
+        self.rule(rate_down=10 * SIZE, burst_down=10 * SIZE)
+        stream = self.client(self.running)
+        self.assertIsNotNone(stream.ask(1, self.there, b"first..."))
+        self.echo.flood(INTERNET[0], self.echo.last_source(b"first..."), 100, SIZE)
+        got = stream.receive(100, timeout=1)
+        self.assertLess(len(got), 40)
+        self.assertGreater(len(got), 4)
+        dropped = self.running.metric("gatehouse_plugin_udpgw_drops_total", cause="rate")
+        self.assertEqual(len(got) + dropped, 100)
+
+    def test_new_flows_per_second(self):
+        self.rule(new_flows_per_second=5)
+        stream = self.client(self.running)
+        for conid in range(50):
+            stream.send(conid, self.there, b"%08d" % conid)
+        got = stream.receive(50, timeout=0.5)
+        self.assertLessEqual(len(got), 10)
+        self.assertGreaterEqual(len(got), 4)
+
+
+if __name__ == "__main__":
+    main()
