@@ -42,13 +42,24 @@ class Limits(GatewayTest):
         """New and old conids, old and new streams work, each soon; and nothing turns in the background."""
         for stream in (*streams, self.client(gateway)):
             for conid in (60000, 17, 4999):
-                got = stream.ask(conid, self.there, b"later", timeout=2)
-                self.assertEqual(got and got.payload, b"later", f"conid {conid} after the flood")
+                self.works(stream, conid)
             got = stream.ask(60001, (INTERNET[1], self.echo.port), b"six", timeout=2)
             self.assertEqual(got and got.payload, b"six")
         self.assertLess(gateway.busy(2.0), 0.1 * SLOW, "share of a core when nothing happens")
         self.assertEqual(gateway.http("/livez")[0], 200)
         self.assertLess(len(gateway.log), 20000, "log lines")
+
+    def works(self, stream, conid):
+        """As any client of UDP does, it asks again when nothing comes."""
+        answers = (stream.ask(conid, self.there, b"later", timeout=0.5) for _ in range(4))
+        self.assertTrue(any(got and got.payload == b"later" for got in answers), f"conid {conid} after the flood")
+
+    def fill(self, gateway, count):
+        """One client opens as many forwards as there can be."""
+        stream = self.client(gateway)
+        for at in range(0, count, 100):
+            stream.write(b"".join(frame(conid, self.there, b"fill") for conid in range(at, at + 100)))
+            stream.receive(100, timeout=1)
 
     def test_4096_descriptors(self):
         gateway = self.gateway(policy=lambda db: db.traffic(concurrent_flows=0), nofile=4096)
@@ -80,6 +91,21 @@ class Limits(GatewayTest):
             self.assertIsNotNone(small.ask(conid, self.there, b"again-%02d" % conid))
             self.assertEqual(self.echo.last_source(b"small-%02d" % conid), self.echo.last_source(b"again-%02d" % conid),
                              "the small client keeps its forwards")
+
+    def test_clients_of_every_lane_get_descriptors(self):
+        """One client, so one lane, holds all descriptors: clients of the other lanes are served all the same."""
+        gateway = self.gateway(policy=lambda db: db.traffic(concurrent_flows=0), nofile=400, lanes=4)
+        self.fill(gateway, 1000)
+        for _ in range(12):
+            self.works(self.client(gateway), 1)
+
+    def test_clients_of_every_lane_get_ports(self):
+        self.net.sysctl("gateway", "net.ipv4.ip_local_port_range", "20000 20199")
+        self.addCleanup(self.net.sysctl, "gateway", "net.ipv4.ip_local_port_range", "32768 60999")
+        gateway = self.gateway(policy=lambda db: db.traffic(concurrent_flows=0), lanes=4)
+        self.fill(gateway, 500)
+        for _ in range(12):
+            self.works(self.client(gateway), 1)
 
     def test_accept_at_the_end_of_descriptors_does_not_spin(self):
         gateway = self.gateway(policy=lambda db: db.traffic(concurrent_flows=0), nofile=256)
