@@ -72,7 +72,7 @@ std::optional<IpAddress> Client::egress_for(const Endpoint& destination) const n
 }
 
 Result<UniqueFd> Client::connect(const Endpoint& destination) {
-  if (lane_.is_short_of_descriptors()) lane_.recycle();
+  if (lane_.is_short_of_sockets()) lane_.recycle();
   for (int attempt = 0;; ++attempt) {
     auto fd = lane_.connector.connect(destination, egress_for(destination));
     if (fd || !is_exhaustion(fd.error().value()) || attempt == kMostRecycled || !lane_.recycle()) return fd;

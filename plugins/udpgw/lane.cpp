@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <fstream>
 
 namespace gatehouse::udpgw {
 namespace {
@@ -15,13 +16,27 @@ constexpr Nanoseconds kTick = 250ms;          // resolution of idle times
 constexpr unsigned kTicksPerReport = 20;      // of usage
 constexpr std::size_t kJudgedPerTurn = 4096;  // forwards, after a policy change
 
-/// What one lane may use of the process's descriptors: an equal share, with something left for everybody else.
-std::size_t share_of_descriptors(std::uint32_t lanes) noexcept {
+/// What there is of descriptors, with something left for everybody else.
+std::size_t descriptors() noexcept {
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
   const std::size_t all = files.rlim_cur;
-  const std::size_t kept = std::min<std::size_t>(256, all / 4);
-  return std::max<std::size_t>((all - kept) / std::max(lanes, 1u), 16);
+  return all - std::min<std::size_t>(256, all / 4);
+}
+
+/// How many sockets get a local port of their own. A tenth stays free: in a full range the kernel looks at every port
+/// before it gives up, 2 ms each time where it has 16,384 hash slots (udp_lib_get_port), and 1 ms to find the last one.
+std::size_t local_ports() {
+  std::size_t first = 32768, last = 60999;
+  std::ifstream("/proc/sys/net/ipv4/ip_local_port_range") >> first >> last;
+  return (last - first + 1) / 10 * 9;
+}
+
+/// The sockets that one lane may have: an equal share, so that no lane can take what another one's clients need.
+std::size_t share_of_sockets(std::uint32_t lanes, const UdpgwSettings& settings) {
+  const std::size_t addresses = settings.egress_v4.size() + settings.egress_v6.size();  // each has a range of its own
+  const std::size_t all = std::min(descriptors(), local_ports() * std::max<std::size_t>(addresses, 1));
+  return std::max<std::size_t>(all / std::max(lanes, 1u), 16);
 }
 
 }  // namespace
@@ -33,7 +48,7 @@ UdpgwLane::UdpgwLane(const LaneContext& context, std::shared_ptr<const UdpgwSett
       input(kInput),
       context_(context),
       settings_(std::move(settings)),
-      descriptor_share_(share_of_descriptors(context.lane->count)),
+      socket_share_(share_of_sockets(context.lane->count, *settings_)),
       ticker_([this] { tick(); }) {
   segmentation = settings_->udp_segment;
   context_.loop.on_turn([this] { begin_turn(); }, [this] { end_turn(); });
@@ -54,6 +69,7 @@ UdpgwLane::~UdpgwLane() {
 void UdpgwLane::configure(std::shared_ptr<const UdpgwSettings> settings) {
   settings_ = std::move(settings);
   segmentation = settings_->udp_segment;
+  socket_share_ = share_of_sockets(context_.lane->count, *settings_);
   dns.configure(settings_);
 }
 
@@ -89,7 +105,7 @@ std::string UdpgwLane::identity_of(const Listener& listener, const StreamPeer& p
 }
 
 void UdpgwLane::accept(const Listener& listener, Stream stream) {
-  if (is_short_of_descriptors() && !recycle()) {
+  if (is_short_of_sockets() && !recycle()) {
     counters.streams_refused.add();
     return;
   }

@@ -38,10 +38,8 @@ class UdpgwLane final : public LaneWorker, private DnsRelayOwner {
   /// Closes a forward to win a descriptor and a port: the least recently used one of the client that has the most.
   /// With `identity`, only among its clients. False when there is none in this lane.
   bool recycle(std::string_view identity = {});
-  /// Is this lane's share of the process's descriptors used up?
-  [[nodiscard]] bool is_short_of_descriptors() const noexcept {
-    return forwards.size() + clients_.size() >= descriptor_share_;
-  }
+  /// Is this lane's share of the process's descriptors and of the local ports used up?
+  [[nodiscard]] bool is_short_of_sockets() const noexcept { return forwards.size() + clients_.size() >= socket_share_; }
 
   Counters counters;
   ForwardTable forwards;
@@ -61,7 +59,7 @@ class UdpgwLane final : public LaneWorker, private DnsRelayOwner {
 
   LaneContext context_;
   std::shared_ptr<const UdpgwSettings> settings_;
-  std::size_t descriptor_share_;
+  std::size_t socket_share_;
   std::map<std::uint32_t, std::unique_ptr<StreamListener>> listeners_;
   std::unordered_map<Client*, std::unique_ptr<Client>> clients_;
   std::vector<Client*> to_flush_, ended_;
