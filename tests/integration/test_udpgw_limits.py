@@ -35,7 +35,7 @@ class Limits(GatewayTest):
             one.start()
         for one in threads:
             one.join()
-        self.assertLess(time.monotonic() - start, 120 * SLOW, f"{OPENS} opens")
+        self.assertLess(time.monotonic() - start, 60 * SLOW, f"{OPENS} opens")
         return streams, sum(answered)
 
     def afterwards(self, gateway, streams):
@@ -62,20 +62,20 @@ class Limits(GatewayTest):
             stream.receive(100, timeout=1)
 
     def test_4096_descriptors(self):
-        gateway = self.gateway(policy=lambda db: db.traffic(concurrent_flows=0), nofile=4096)
+        gateway = self.gateway(policy=lambda db: db.traffic(concurrent_flows=0), nofile=4096, lanes=2)
         streams, answered = self.open_all(gateway)
         self.assertLess(gateway.udp_sockets(), 4096)
-        self.assertGreater(gateway.udp_sockets(), 2000, "what there is is used")
+        self.assertGreater(gateway.udp_sockets(), 1800, "a lane's share is used")
         self.assertGreater(answered, OPENS * 0.99)
         self.afterwards(gateway, streams)
 
     def test_1000_ephemeral_ports(self):
         self.net.sysctl("gateway", "net.ipv4.ip_local_port_range", "20000 20999")
         self.addCleanup(self.net.sysctl, "gateway", "net.ipv4.ip_local_port_range", "32768 60999")
-        gateway = self.gateway(policy=lambda db: db.traffic(concurrent_flows=0))
+        gateway = self.gateway(policy=lambda db: db.traffic(concurrent_flows=0), lanes=2)
         streams, answered = self.open_all(gateway)
         self.assertLessEqual(gateway.udp_sockets(), 1000)
-        self.assertGreater(gateway.udp_sockets(), 500, "what there is is used")
+        self.assertGreater(gateway.udp_sockets(), 400, "a lane's share is used")
         self.assertGreater(answered, OPENS * 0.99)
         self.afterwards(gateway, streams)
 
