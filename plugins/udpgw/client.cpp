@@ -22,7 +22,6 @@ Client::Client(UdpgwLane& lane, std::uint64_t number, Stream stream, PolicyClien
       limits_(policy_.limits()),
       session_(session),
       identity_(std::move(identity)),
-      opened_at_(lane.now()),
       last_life_(lane.now()),
       resume_timer_([this] { resume(); }),
       replies_(lane.blocks, lane.settings().client_buffer) {
@@ -43,8 +42,8 @@ void Client::on_ready(std::uint32_t events) {
     flush();
   }
   if (ended_ || (events & ~std::uint32_t{EPOLLOUT}) == 0) return;
-  if (is_half_closed())
-    return end("the client is gone");  // readable is not wanted any more: this is an error or a hang-up
+  if (is_half_closed()) return end("the client is gone");  // nothing more is wanted: an error or a hang-up
+  if (is_waiting()) return stream_.unwatch();              // so is this; what was read before goes first
   read();
 }
 
@@ -68,12 +67,7 @@ void Client::end(std::string_view why) {
   if (std::exchange(ended_, true)) return;
   lane_.host().log().info("stream closed", {{"client", name_}, {"why", why}});
   lane_.counters.drop(Drop::stream_ended, replies_.clear());
-  for (Bytes rest = kept_;;) {
-    const Decoded frame = decode(rest);
-    if (frame.kind == FrameKind::incomplete) break;
-    if (frame.kind == FrameKind::data) lane_.counters.drop(Drop::stream_ended);
-    rest = rest.subspan(frame.size);
-  }
+  count_lost(kept_);
   while (!forwards_.empty()) close_forward(lane_.forwards[forwards_.oldest()]);
   lane_.loop().cancel(resume_timer_);
   stream_.close();
@@ -81,6 +75,14 @@ void Client::end(std::string_view why) {
   const gh_sessions& sessions = lane_.host().sessions();
   sessions.close(sessions.context, lane_.border(), session_);
   lane_.destroy_at_end_of_turn(*this);
+}
+
+/// Frames of the client that are not sent on, because its stream has ended.
+void Client::count_lost(Bytes rest) {
+  for (Decoded frame = decode(rest); frame.kind != FrameKind::incomplete; frame = decode(rest)) {
+    if (frame.kind == FrameKind::data) lane_.counters.drop(Drop::stream_ended);
+    rest = rest.subspan(frame.size);
+  }
 }
 
 void Client::report_usage() {

@@ -105,6 +105,7 @@ class Client final : public Readiness {
   bool charge(UpstreamRun& run);
   void count_sent(UpstreamRun& run);
   void count_malformed();
+  void count_lost(Bytes rest);
   void wait_for(Forward& forward, Sent why, const UpstreamRun& run);
   void resume_after_delay(Nanoseconds delay);
   [[nodiscard]] bool is_waiting() const noexcept { return full_ != nullptr || resume_timer_.is_scheduled(); }
@@ -137,7 +138,7 @@ class Client final : public Readiness {
   const std::uint64_t session_;
   const std::string identity_;
   gh_session_counters usage_{};
-  SteadyTime opened_at_, last_life_;
+  SteadyTime last_life_;
   SteadyTime half_closed_at_ = SteadyTime::max();
 
   std::vector<std::byte> kept_;     // input that could not be used yet: a cut frame, or all since a pause

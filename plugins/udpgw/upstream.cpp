@@ -62,8 +62,9 @@ void Client::resume_after(Forward& forward) {
 
 void Client::process(Bytes in) {
   opens_left_ = kMostOpens;
+  kept_.clear();  // it stands in `in`
   const Bytes rest = in.subspan(decode_frames(in));
-  if (ended_) return;
+  if (ended_) return count_lost(rest);
   if (rest.empty() && kept_.capacity() > kKeptCapacity) kept_ = {};
   kept_.assign(rest.begin(), rest.end());
 }

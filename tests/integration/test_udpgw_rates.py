@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Traffic rules on rates: upstream is delayed and loses nothing, downstream beyond the rate is dropped and counted."""
 
+import socket
 import time
 
-from harness import INTERNET, GatewayTest, UdpEcho, main
+from harness import INTERNET, GatewayTest, UdpEcho, frame, main
 
 SIZE = 1000
 
@@ -12,7 +13,7 @@ class Rates(GatewayTest):
     def setUp(self):
         self.echo = UdpEcho(self.net, "internet", INTERNET)
         self.addCleanup(self.echo.stop)
-        self.running = self.gateway()
+        self.running = self.gateway(listen=["127.0.0.1:7300", "unix:/run/udpgw.sock"])
         self.there = (INTERNET[0], self.echo.port)
 
     def rule(self, **columns):
@@ -41,6 +42,18 @@ class Rates(GatewayTest):
             stream.send(1, self.there, b"%08d" % number + bytes(SIZE - 8))
         stream.finish()
         self.assert_soon(lambda: self.echo.received - before == 60, "what was sent before the end", 10)
+
+    def test_hang_up_of_a_unix_client_is_taken_after_what_waits(self):
+        """A closed Unix peer is readable for ever: the lane must neither spin nor forget the frames that it holds."""
+        self.rule(rate_up=100 * SIZE, burst_up=10 * SIZE)
+        self.echo.silent = True
+        before = self.echo.received
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
+            stream.connect("/run/udpgw.sock")
+            for number in range(110):
+                stream.sendall(frame(1, self.there, b"%08d" % number + bytes(SIZE - 8)))
+        self.assertLess(self.running.busy(0.5), 0.3, "the lane waits")
+        self.assert_soon(lambda: self.echo.received - before == 110, "every datagram", 10)
 
     def test_downstream_beyond_the_rate_is_dropped_and_counted(self):
         self.rule(rate_down=10 * SIZE, burst_down=10 * SIZE)
