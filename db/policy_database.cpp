@@ -81,9 +81,11 @@ void load_rules(Database& database, policy::Model& model) {
              model.domain_rules.push_back(
                  {row.integer(0), row.optional_integer(1), row.text(2), row.text(3), row.text(4), life(row, 5)});
            });
-  for_each(database, "SELECT id, name, action, enabled, expires_at FROM domain_lists ORDER BY id",
+  for_each(database,
+           "SELECT id, name, group_id, match, action, file, enabled, expires_at FROM domain_lists ORDER BY id",
            [&](const Statement& row) {
-             model.domain_lists.push_back({row.integer(0), row.text(1), row.text(2), life(row, 3)});
+             model.domain_lists.push_back({row.integer(0), row.text(1), row.optional_integer(2), row.text(3),
+                                           row.text(4), row.text(5), life(row, 6)});
            });
   for_each(database,
            "SELECT id, group_id, transport, ports, destination, action, priority, enabled, expires_at "

@@ -109,7 +109,7 @@ class Compiler {
 
   void add_group(std::int64_t id, const std::string& name) {
     index_[id] = parts_.groups.size();
-    parts_.groups.push_back({.id = id, .name = name, .permits = {}, .domains = {}, .limits = {}});
+    parts_.groups.push_back({.id = id, .name = name, .permits = {}, .domains = DomainTable(), .limits = {}});
   }
 
   void members() {
@@ -316,7 +316,9 @@ class Compiler {
 
 }  // namespace
 
-Compiled compile(const Model& model, const Surroundings& surroundings, std::uint64_t generation, std::int64_t now) {
+Compiled compile(const Model& model, const Surroundings& surroundings, std::uint64_t generation, std::int64_t now,
+                 const Lists& lists) {
+  static_cast<void>(lists);
   return Compiler(model, now).run(surroundings, generation);
 }
 

@@ -59,7 +59,10 @@ struct DomainRule {
 struct DomainList {
   std::int64_t id = 0;
   std::string name;
-  std::string action = "block";
+  std::optional<std::int64_t> group_id;  ///< none = all
+  std::string match = "suffix";          ///< suffix, exact
+  std::string action = "block";          ///< block, allow, monitor
+  std::string file;                      ///< the compiled list, in `lists/` beside policy.db; "" = none yet
   Life life;
   bool operator==(const DomainList&) const = default;
 };

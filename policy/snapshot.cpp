@@ -18,7 +18,7 @@ bool MemberPattern::matches(const ClientFacts& client) const noexcept {
 std::shared_ptr<const Snapshot> Snapshot::without_policy(std::uint64_t generation) {
   SnapshotParts parts;
   parts.has_policy = false;
-  parts.groups.push_back({.id = 0, .name = "everyone", .permits = {}, .domains = {}, .limits = {}});
+  parts.groups.push_back({.id = 0, .name = "everyone", .permits = {}, .domains = DomainTable(), .limits = {}});
   return std::make_shared<const Snapshot>(std::move(parts), generation);
 }
 
@@ -37,6 +37,11 @@ GroupIndex Snapshot::group_of(const ClientFacts& client) const noexcept {
 Verdict Snapshot::judge(GroupIndex index, bool allow_local, const Flow& flow) const noexcept {
   NoWitness nobody;
   return OrderWalk<NoWitness>(*this, group(index), allow_local, flow, nobody).run();
+}
+
+Verdict Snapshot::judge(GroupIndex index, bool allow_local, const Flow& flow, MonitorHits& hits) const noexcept {
+  hits.count = 0;
+  return judge(index, allow_local, flow);
 }
 
 }  // namespace gatehouse::policy

@@ -74,6 +74,8 @@ class Snapshot {
   /// The order of judgement (order.hpp) for one flow of a client of that group.
   /// @param allow_local  the plugin's allow_local_destinations
   [[nodiscard]] Verdict judge(GroupIndex index, bool allow_local, const Flow& flow) const noexcept;
+  /// The same, and writes down the monitor rows that matched on the way.
+  [[nodiscard]] Verdict judge(GroupIndex index, bool allow_local, const Flow& flow, MonitorHits& hits) const noexcept;
 
   [[nodiscard]] const SnapshotParts& parts() const noexcept { return parts_; }
 

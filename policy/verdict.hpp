@@ -1,6 +1,8 @@
 // What policy says about a flow, and because of which row. A value; numbers and order as in abi.h (GH_*).
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -47,6 +49,22 @@ struct Verdict {
   std::uint64_t generation = 0;
   [[nodiscard]] bool allowed() const noexcept { return action == Action::allow; }
   bool operator==(const Verdict&) const = default;
+};
+
+/// A row of a table.
+struct RowRef {
+  Table table = Table::none;
+  std::int64_t row = 0;
+  bool operator==(const RowRef&) const = default;
+};
+
+/// Monitor rows that matched one flow; the first few, for a row that only watches must never cost a verdict its time.
+struct MonitorHits {
+  std::array<RowRef, 8> rows;
+  std::size_t count = 0;
+  void add(RowRef row) noexcept {
+    if (count < rows.size()) rows[count++] = row;
+  }
 };
 
 /// "allow", "deny".

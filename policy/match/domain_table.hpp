@@ -2,40 +2,15 @@
 // thread-safe.
 #pragma once
 
+#include "policy/match/name_suffixes.hpp"
+
 #include <boost/unordered/unordered_flat_map.hpp>
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace gatehouse::policy {
-
-/// A name and, for each of its suffixes at a label border, the hash. Lower-cases and drops one final dot, so that a
-/// frontend's spelling does not matter. Does not allocate.
-class NameSuffixes {
- public:
-  explicit NameSuffixes(std::string_view name) noexcept;
-
-  /// False for a name that no DNS message can hold; it then has no suffixes.
-  [[nodiscard]] bool valid() const noexcept { return valid_; }
-  [[nodiscard]] std::size_t count() const noexcept { return count_; }
-  /// Suffix 0 is the last label, count() - 1 the whole name.
-  [[nodiscard]] std::string_view text(std::size_t i) const noexcept {
-    return {text_.data() + starts_[i], length_ - starts_[i]};
-  }
-  [[nodiscard]] std::uint64_t hash(std::size_t i) const noexcept { return hashes_[i]; }
-
- private:
-  static constexpr std::size_t kLongest = 253;  // characters of a name (RFC 1035, 2.3.4)
-  static constexpr std::size_t kMostLabels = (kLongest + 1) / 2;
-  std::array<char, kLongest> text_;
-  std::array<std::uint8_t, kMostLabels> starts_;
-  std::array<std::uint64_t, kMostLabels> hashes_;
-  std::size_t length_ = 0;
-  std::size_t count_ = 0;
-  bool valid_ = false;
-};
 
 enum class DomainAction : std::uint8_t { none, block, allow, monitor };
 
@@ -49,6 +24,9 @@ struct DomainDecision {
 
 class DomainTable {
  public:
+  /// Asked only with suffixes of the same seed.
+  explicit DomainTable(const HashSeed& seed = {}) : nodes_(0, Hash{seed}) {}
+
   /// `domain` is canonical. `decision.exact`: for that name alone, else also for all below it.
   void add(std::string_view domain, DomainDecision decision);
 
@@ -68,6 +46,7 @@ class DomainTable {
   };
   struct Hash {
     using is_transparent = void;
+    HashSeed seed;
     std::size_t operator()(const std::string& name) const noexcept;
     std::size_t operator()(const Probe& probe) const noexcept { return probe.hash; }
   };

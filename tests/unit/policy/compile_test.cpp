@@ -138,7 +138,7 @@ TEST(Compile, SaysWhatIsNotEnforcedYet) {
   rule.scope = "session";
   rule.quota_bytes = 5;
   model.traffic_rules = {rule};
-  model.domain_lists = {{4, "ads", "block", {}}};
+  model.domain_lists = {{4, "ads", {}, "suffix", "block", "", {}}};
   const Compiled compiled = compile(model, {}, 1, 0);
   ASSERT_EQ(compiled.problems.size(), 2u);
   EXPECT_THAT(compiled.problems[0].sentence, HasSubstr("does not read domain lists"));

@@ -1,0 +1,31 @@
+#include "db/policy_editor.hpp"
+
+#include "db/policy_database.hpp"
+
+namespace gatehouse::db {
+namespace {
+
+constexpr std::chrono::milliseconds kWriterTimeout{5000};
+
+/// Refuses what is not a policy database of this version, with its sentence, before anything is opened for writing.
+const std::filesystem::path& checked(const std::filesystem::path& path) {
+  static_cast<void>(PolicyDatabase(path));
+  return path;
+}
+
+}  // namespace
+
+PolicyEditor::PolicyEditor(const std::filesystem::path& path, std::string_view who)
+    : database_(checked(path), OpenMode::read_write, kWriterTimeout),
+      transaction_(database_, Transaction::Kind::immediate) {
+  Statement statement = database_.prepare("UPDATE meta SET editor = ?1");
+  statement.bind(1, who);
+  static_cast<void>(statement.step());
+}
+
+void PolicyEditor::commit() {
+  database_.run("UPDATE meta SET editor = 'sql'");
+  transaction_.commit();
+}
+
+}  // namespace gatehouse::db

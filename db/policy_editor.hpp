@@ -1,0 +1,29 @@
+// Edits of policy.db by Gatehouse's own commands: one transaction, with a name in the audit trail. One thread.
+#pragma once
+
+#include "db/sqlite.hpp"
+
+#include <filesystem>
+#include <string_view>
+
+namespace gatehouse::db {
+
+/// Holds the write lock from construction to commit() or destruction; without commit() nothing has happened.
+class PolicyEditor {
+ public:
+  /// @param who  what the audit trail says, such as "alice"
+  /// @throws SqliteError, also when another writer keeps the database for five seconds; std::runtime_error when it is
+  ///         not a policy database of this version
+  PolicyEditor(const std::filesystem::path& path, std::string_view who);
+
+  /// For statements inside the transaction.
+  [[nodiscard]] Database& database() noexcept { return database_; }
+  /// @throws SqliteError
+  void commit();
+
+ private:
+  Database database_;
+  Transaction transaction_;
+};
+
+}  // namespace gatehouse::db

@@ -1,0 +1,46 @@
+// Domain names as hashes, one for each suffix at a label border: what every table of names is asked with. Thread-safe.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace gatehouse::policy {
+
+/// Secret and random in a running gateway, so that nobody outside can make names that collide.
+struct HashSeed {
+  std::uint64_t first = 0;
+  std::uint64_t second = 0;
+  bool operator==(const HashSeed&) const = default;
+};
+
+/// A name and, for each of its suffixes at a label border, the hash. Lower-cases and drops one final dot, so that a
+/// frontend's spelling does not matter. Does not allocate.
+class NameSuffixes {
+ public:
+  explicit NameSuffixes(std::string_view name, const HashSeed& seed = {}) noexcept;
+
+  /// False for a name that no DNS message can hold; it then has no suffixes.
+  [[nodiscard]] bool valid() const noexcept { return valid_; }
+  [[nodiscard]] std::size_t count() const noexcept { return count_; }
+  /// Suffix 0 is the last label, count() - 1 the whole name.
+  [[nodiscard]] std::string_view text(std::size_t i) const noexcept {
+    return {text_.data() + starts_[i], length_ - starts_[i]};
+  }
+  [[nodiscard]] std::uint64_t hash(std::size_t i) const noexcept { return hashes_[i]; }
+
+ private:
+  static constexpr std::size_t kLongest = 253;  // characters of a name (RFC 1035, 2.3.4)
+  static constexpr std::size_t kMostLabels = (kLongest + 1) / 2;
+  std::array<char, kLongest> text_;
+  std::array<std::uint8_t, kMostLabels> starts_;
+  std::array<std::uint64_t, kMostLabels> hashes_;
+  std::size_t length_ = 0;
+  std::size_t count_ = 0;
+  bool valid_ = false;
+};
+
+/// The hash of a whole canonical name: what NameSuffixes has for it.
+[[nodiscard]] std::uint64_t hash_name(std::string_view name, const HashSeed& seed) noexcept;
+
+}  // namespace gatehouse::policy
