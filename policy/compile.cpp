@@ -53,14 +53,18 @@ struct Ranked {
 
 class Compiler {
  public:
-  Compiler(const Model& model, std::int64_t now) : model_(model), now_(now) {}
+  Compiler(const Model& model, const Lists& lists, std::int64_t now) : model_(model), lists_(lists), now_(now) {
+    parts_.seed = lists.seed;
+    parts_.names.rows = DomainTable(lists.seed);
+  }
 
   Compiled run(const Surroundings& surroundings, std::uint64_t generation) {
     parts_.own = OwnPlaces(surroundings);
     groups();
     members();
     domain_rules();
-    port_permits();
+    domain_lists();
+    port_permits(surroundings);
     traffic_rules();
     settings();
     not_in_force();
@@ -109,7 +113,10 @@ class Compiler {
 
   void add_group(std::int64_t id, const std::string& name) {
     index_[id] = parts_.groups.size();
-    parts_.groups.push_back({.id = id, .name = name, .permits = {}, .domains = DomainTable(), .limits = {}});
+    GroupPolicy& group = parts_.groups.emplace_back();
+    group.id = id;
+    group.name = name;
+    group.names.rows = DomainTable(parts_.seed);
   }
 
   void members() {
@@ -152,12 +159,8 @@ class Compiler {
     for (const DomainRule& row : model_.domain_rules) {
       if (!counts(row.life)) continue;
       const bool is_deny = row.action != "allow" && row.action != "monitor";
-      DomainTable* table = &parts_.domains;
-      if (row.group_id) {
-        GroupPolicy* const of = group(*row.group_id, "domain_rules", row.id, is_deny);
-        if (!of) continue;
-        table = &of->domains;
-      }
+      NameRules* const names = names_of(row.group_id, "domain_rules", row.id, is_deny);
+      if (!names) continue;
       const auto name = canonical_domain(row.domain);
       if (!name || row.domain.starts_with("*.")) {
         problem("domain_rules", row.id, domain_sentence(row.domain), is_deny);
@@ -169,12 +172,49 @@ class Compiler {
         const DomainAction action = row.action == "block"   ? DomainAction::block
                                     : row.action == "allow" ? DomainAction::allow
                                                             : DomainAction::monitor;
-        table->add(*name, {action, row.match == "exact", row.id});
+        names->rows.add(*name, {action, row.match == "exact", row.id});
+        parts_.has_monitors = parts_.has_monitors || action == DomainAction::monitor;
       }
     }
   }
 
-  void port_permits() {
+  /// Where the rules on names of a group, or of all, stand; nullptr for a group that is not in force.
+  NameRules* names_of(std::optional<std::int64_t> group_id, std::string_view table, std::int64_t row, bool is_deny) {
+    if (!group_id) return &parts_.names;
+    GroupPolicy* const of = group(*group_id, table, row, is_deny);
+    return of ? &of->names : nullptr;
+  }
+
+  void domain_lists() {
+    for (const DomainList& row : model_.domain_lists) {
+      if (!counts(row.life)) continue;
+      const bool is_deny = row.action == "block";
+      NameRules* const names = names_of(row.group_id, "domain_lists", row.id, is_deny);
+      if (!names) continue;
+      if (row.file.empty()) {
+        problem("domain_lists", row.id,
+                "the list has no names yet: `gatehouse policy import " + row.name + " FILE` fills it", is_deny);
+        continue;
+      }
+      const auto file = lists_.by_file.find(row.file);
+      if (file == lists_.by_file.end() || !file->second.names) {
+        problem("domain_lists", row.id,
+                file == lists_.by_file.end() || file->second.failure.empty()
+                    ? "the file " + quoted(row.file) + " is not in lists/: import the list again"
+                    : file->second.failure,
+                is_deny);
+        continue;
+      }
+      const DomainAction action = is_deny                 ? DomainAction::block
+                                  : row.action == "allow" ? DomainAction::allow
+                                                          : DomainAction::monitor;
+      names->lists.push_back({file->second.names, action, row.match == "exact", row.id});
+      names->lists_decide = names->lists_decide || action != DomainAction::monitor;
+      parts_.has_monitors = parts_.has_monitors || action == DomainAction::monitor;
+    }
+  }
+
+  void port_permits(const Surroundings& surroundings) {
     std::vector<Ranked> order;
     for (const PortPermit& row : model_.port_permits) {
       if (!counts(row.life)) continue;
@@ -189,9 +229,38 @@ class Compiler {
     std::sort(order.begin(), order.end(), [](const Ranked& a, const Ranked& b) {
       return std::tie(a.priority, a.permit.row) < std::tie(b.priority, b.permit.row);
     });
-    for (GroupPolicy& of : parts_.groups)
-      for (const Ranked& row : order)
-        if (!row.group_id || *row.group_id == of.id) of.permits.push_back(row.permit);
+    cut_ranges(order, surroundings);
+    std::shared_ptr<const PermitIndex> shared;  // by all groups without a permit of their own
+    for (GroupPolicy& of : parts_.groups) {
+      std::vector<Permit> permits;
+      bool own = false;
+      for (const Ranked& row : order) {
+        if (row.group_id && *row.group_id != of.id) continue;
+        permits.push_back(row.permit);
+        own = own || row.group_id.has_value();
+      }
+      of.permits = !own && shared ? shared : std::make_shared<const PermitIndex>(std::move(permits), parts_.ranges);
+      if (!own) shared = of.permits;
+    }
+  }
+
+  /// Cuts the addresses wherever a row, a special range or a place of the gateway begins or ends.
+  void cut_ranges(const std::vector<Ranked>& permits, const Surroundings& surroundings) {
+    std::vector<PrefixBits> borders;
+    for (const SpecialRange& range : special_ranges()) borders.push_back(range.prefix);
+    for (const Ranked& row : permits)
+      if (row.permit.reach == Permit::Reach::prefix) borders.push_back(row.permit.destination);
+    for (const Prefix& prefix : surroundings.tunnel_prefixes) borders.emplace_back(prefix);
+    for (const auto* addresses : {&surroundings.own_addresses, &surroundings.broadcast_addresses})
+      for (const IpAddress& address : *addresses)
+        borders.emplace_back(AddressBits(address.unmapped()), address.unmapped().bits());
+    parts_.ranges = AddressRanges(borders);
+    for (std::uint32_t range = 0; range < parts_.ranges.size(); ++range) {
+      const AddressBits lowest = parts_.ranges.lowest(range);
+      const IpAddress address = lowest.to_address();
+      parts_.facts.push_back({special_range(lowest), parts_.own.in_tunnel(lowest), parts_.own.is_broadcast(address),
+                              parts_.own.is_own(address)});
+    }
   }
 
   bool read_permit(const PortPermit& row, Permit& out, std::string& why) {
@@ -209,8 +278,8 @@ class Compiler {
       return why = quoted(*row.ports) +
                    " is no list of ports: write numbers from 1 to 65535, as in 53,443,3478-3481, or all",
              false;
-    out.port_bounds = {ports->front().first, ports->back().last};
-    if (ports->size() > 1) out.ports = bitmap(*ports);
+    out.ports = *ports;
+    parts_.has_monitors = parts_.has_monitors || out.action == PermitAction::monitor;
     return read_destination(row, out, why);
   }
 
@@ -229,19 +298,6 @@ class Compiler {
     out.destination = PrefixBits(*prefix);
     out.opens_bogon = out.action == PermitAction::allow && bogon_around(out.destination) != nullptr;
     return true;
-  }
-
-  /// One bitmap a distinct set of ports.
-  const PortBitmap* bitmap(const std::vector<PortRange>& ports) {
-    const PortBitmap*& known = bitmaps_[ports];
-    if (!known) {
-      auto made = std::make_unique<PortBitmap>();
-      for (const PortRange& range : ports)
-        for (std::uint32_t port = range.first; port <= range.last; ++port) made->set(port);
-      known = made.get();
-      parts_.port_bitmaps.push_back(std::move(made));
-    }
-    return known;
   }
 
   void traffic_rules() {
@@ -290,10 +346,6 @@ class Compiler {
 
   /// What this version reads and does not act upon is said, not passed over.
   void not_in_force() {
-    for (const DomainList& row : model_.domain_lists)
-      if (counts(row.life))
-        problem("domain_lists", row.id, "this version does not read domain lists: the row has no effect",
-                row.action == "block");
     for (const TrafficRule& row : model_.traffic_rules) {
       if (!row.life.counts_at(now_)) continue;
       for (const auto& [name, amount] : {std::pair{"quota_bytes", row.quota_bytes},
@@ -306,10 +358,10 @@ class Compiler {
   }
 
   const Model& model_;
+  const Lists& lists_;
   const std::int64_t now_;
   SnapshotParts parts_;
   std::map<std::int64_t, std::optional<std::size_t>> index_;  // group id -> place in parts_.groups, none = disabled
-  std::map<std::vector<PortRange>, const PortBitmap*> bitmaps_;
   std::vector<Problem> problems_;
   std::optional<std::int64_t> next_expiry_;
 };
@@ -318,8 +370,7 @@ class Compiler {
 
 Compiled compile(const Model& model, const Surroundings& surroundings, std::uint64_t generation, std::int64_t now,
                  const Lists& lists) {
-  static_cast<void>(lists);
-  return Compiler(model, now).run(surroundings, generation);
+  return Compiler(model, lists, now).run(surroundings, generation);
 }
 
 }  // namespace gatehouse::policy

@@ -37,6 +37,9 @@ std::string_view fixed_sentence(Finding finding) noexcept {
     case Finding::name_allowed: return "the name is allowed; the next steps decide";
     case Finding::name_blocked: return "the name is blocked";
     case Finding::name_monitored: return "this row monitors the name; it decides nothing";
+    case Finding::list_allows: return "the list allows the name; the next steps decide";
+    case Finding::list_blocks: return "the list blocks the name";
+    case Finding::list_monitored: return "this list monitors the name; it decides nothing";
     case Finding::not_a_query: return "a DNS query was due and no name can be read from it";
     case Finding::not_a_query_ignored: return "no name can be read, and no rule judges names here";
     case Finding::permit_allows: return "the first permit that matches allows it";
@@ -63,6 +66,9 @@ Table table_of(Finding finding) noexcept {
     case Finding::name_allowed:
     case Finding::name_blocked:
     case Finding::name_monitored: return Table::domain_rules;
+    case Finding::list_allows:
+    case Finding::list_blocks:
+    case Finding::list_monitored: return Table::domain_lists;
     case Finding::bogon_opened:
     case Finding::permit_allows:
     case Finding::permit_denies:
@@ -78,6 +84,7 @@ std::string_view outcome_of(Finding finding) noexcept {
     case Finding::skipped_peer:
     case Finding::bogon_skipped_local: return "skip";
     case Finding::name_monitored:
+    case Finding::list_monitored:
     case Finding::permit_monitors: return "note";
     default: return "pass";
   }
@@ -91,8 +98,11 @@ class Scribe {
 
   void judged_as(const Canonical& canonical) { judged_ = canonical.address; }
 
-  void finds(Step step, Finding finding, std::int64_t row = 0, const SpecialRange* range = nullptr) {
-    steps_.push_back({step_name(step), outcome_of(finding), sentence(finding, range), table_of(finding), row});
+  void finds(Step step, Finding finding, std::int64_t row = 0, const SpecialRange* range = nullptr,
+             std::string_view entry = {}) {
+    std::string text = sentence(finding, range);
+    if (!entry.empty()) text += ": `" + std::string(entry) + '`';
+    steps_.push_back({step_name(step), outcome_of(finding), std::move(text), table_of(finding), row});
   }
 
  private:
@@ -133,8 +143,9 @@ std::string_view order_text() noexcept {
                    listeners, tunnel prefixes, unspecified, link-local, cloud metadata, multicast, broadcast, reserved
 2. bogons          private, shared, documentation, benchmark and reserved ranges are denied, unless an allow permit
                    that matches, and whose CIDR lies wholly inside one such range, covers the address
-3. names           longest match over the group's and the global rows; at equal length the group's row beats the
-                   global one, then allow beats block, then exact beats suffix; a block denies, an allow goes on.
+3. names           longest match over the group's and the global rows and lists; at equal length the group's beats the
+                   global, then allow beats block, exact beats suffix, a row beats a list; a block denies, an allow
+                   goes on. An exception inside a list takes a name, and those below it, out of that list alone.
                    Where names are judged, a datagram that should be a DNS query and is not is denied
 4. port permits    the group's and the global rows in one order, first match decides
 5. default action  settings.default_action; on own addresses under allow_local_destinations: allow

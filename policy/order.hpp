@@ -18,7 +18,7 @@ namespace gatehouse::policy {
 /// A witness that keeps nothing.
 struct NoWitness {
   void judged_as(const Canonical&) noexcept {}
-  void finds(Step, Finding, std::int64_t = 0, const SpecialRange* = nullptr) noexcept {}
+  void finds(Step, Finding, std::int64_t = 0, const SpecialRange* = nullptr, std::string_view = {}) noexcept {}
   static constexpr bool kListens = false;
 };
 
@@ -59,14 +59,16 @@ class OrderWalk {
   bool hard_denies() {
     constexpr Step kStep = Step::hard_denies;
     if (resolver()) return pass(kStep, Finding::skipped_resolver);
-    range_ = special_range(bits_);
+    place_ = parts_.ranges.find(bits_);
+    const RangeFacts& facts = parts_.facts[place_];
+    range_ = facts.special;
     if (peer()) return peer_denies();
     const bool loopback = range_ && range_->kind == RangeKind::loopback;
     if (range_ && !range_->is_bogon() && !loopback) return deny(kStep, Finding::hard_range, Reason::hard_deny, range_);
-    if (parts_.own.in_tunnel(bits_) || (wrapped_ && parts_.own.in_tunnel(AddressBits(flow_.destination))))
+    if (facts.tunnel || (wrapped_ && parts_.own.in_tunnel(AddressBits(flow_.destination))))
       return deny(kStep, Finding::tunnel, Reason::hard_deny);
-    if (parts_.own.is_broadcast(address_)) return deny(kStep, Finding::broadcast, Reason::hard_deny);
-    local_ = loopback || parts_.own.is_own(address_) || (wrapped_ && parts_.own.is_own(flow_.destination));
+    if (facts.broadcast) return deny(kStep, Finding::broadcast, Reason::hard_deny);
+    local_ = loopback || facts.own || (wrapped_ && parts_.own.is_own(flow_.destination));
     if (!local_) return pass(kStep, Finding::nothing_hard);
     if (parts_.own.is_listener(address_, flow_.port, flow_.transport))
       return deny(kStep, Finding::own_listener, Reason::hard_deny);
@@ -79,7 +81,7 @@ class OrderWalk {
     const bool denied = range_ && (range_->kind == RangeKind::unspecified || range_->kind == RangeKind::metadata ||
                                    range_->kind == RangeKind::multicast || range_->kind == RangeKind::broadcast);
     if (denied) return deny(Step::hard_denies, Finding::hard_range, Reason::hard_deny, range_);
-    if (parts_.own.is_broadcast(address_)) return deny(Step::hard_denies, Finding::broadcast, Reason::hard_deny);
+    if (parts_.facts[place_].broadcast) return deny(Step::hard_denies, Finding::broadcast, Reason::hard_deny);
     return pass(Step::hard_denies, Finding::nothing_hard);
   }
 
@@ -89,29 +91,72 @@ class OrderWalk {
     if (peer()) return pass(kStep, Finding::skipped_peer);
     if (local_) return pass(kStep, Finding::bogon_skipped_local);
     if (!range_) return pass(kStep, Finding::public_address);
-    for (const Permit& permit : group_.permits)
-      if (permit.opens_bogon && permit.matches(bits_, false, flow_.port, flow_.transport))
-        return pass(kStep, Finding::bogon_opened, permit.row, range_);
+    if (const Permit* const permit = group_.permits->opener(place_, flow_.port, flow_.transport))
+      return pass(kStep, Finding::bogon_opened, permit->row, range_);
     return deny(kStep, Finding::bogon, Reason::bogon, range_);
   }
 
   bool names() {
     constexpr Step kStep = Step::names;
-    const bool rules = group_.domains.decides() || parts_.domains.decides();
+    const bool rules = group_.names.decides() || parts_.names.decides();
     if ((flow_.flags & kFlowBadName) != 0) return bad_name(rules);
     if (flow_.domain.empty()) return pass(kStep, Finding::no_name);
     if (!rules && !Witness::kListens) return false;
-    const NameSuffixes name(flow_.domain);
+    const NameSuffixes name(flow_.domain, parts_.seed);
     if (!name.valid()) return bad_name(rules);
+    NameMatch best;
+    search(group_.names, false, name, best);
+    search(parts_.names, true, name, best);
+    if (best.decision.action == DomainAction::none) return pass(kStep, Finding::no_domain_rule);
+    const std::int64_t row = best.decision.row;
+    const std::string_view entry = best.of_list ? name.text(best.suffix) : std::string_view();
+    if (best.decision.action == DomainAction::allow)
+      return pass(kStep, best.of_list ? Finding::list_allows : Finding::name_allowed, row, nullptr, entry);
+    return decide(kStep, best.of_list ? Finding::list_blocks : Finding::name_blocked, Action::deny, Reason::domain,
+                  best.of_list ? Table::domain_lists : Table::domain_rules, row, entry);
+  }
+
+  /// The row or list that speaks for a name, and for which suffix of it.
+  struct NameMatch {
     DomainDecision decision;
-    for (std::size_t i = name.count(); i-- > 0 && !decision;) {  // longest first
-      monitors(name, i);
-      decision = group_.domains.find(name, i);
-      if (!decision) decision = parts_.domains.find(name, i);
+    std::size_t suffix = 0;
+    bool global = false, of_list = false;
+    [[nodiscard]] bool beats(const NameMatch& other) const noexcept {
+      if (!other.decision) return true;
+      if (suffix != other.suffix) return suffix > other.suffix;
+      if (global != other.global) return !global;
+      if (decision.action != other.decision.action) return decision.action == DomainAction::allow;
+      if (decision.exact != other.decision.exact) return decision.exact;
+      if (of_list != other.of_list) return !of_list;
+      return decision.row < other.decision.row;
     }
-    if (!decision) return pass(kStep, Finding::no_domain_rule);
-    if (decision.action == DomainAction::allow) return pass(kStep, Finding::name_allowed, decision.row);
-    return decide(kStep, Finding::name_blocked, Action::deny, Reason::domain, Table::domain_rules, decision.row);
+  };
+
+  void search(const NameRules& rules, bool global, const NameSuffixes& name, NameMatch& best) {
+    monitors(rules.rows, name);
+    for (std::size_t i = name.count(); i-- > 0;)
+      if (const DomainDecision row = rules.rows.find(name, i)) {
+        if (const NameMatch match{row, i, global, false}; match.beats(best)) best = match;
+        break;
+      }
+    for (const ListRule& list : rules.lists) {
+      if (list.action == DomainAction::monitor && !Witness::kListens) continue;
+      const auto suffix = list.find(name);
+      if (!suffix) continue;
+      if (list.action == DomainAction::monitor) {
+        witness_.finds(Step::names, Finding::list_monitored, list.row, nullptr, name.text(*suffix));
+        continue;
+      }
+      const NameMatch match{{list.action, list.exact, list.row}, *suffix, global, true};
+      if (match.beats(best)) best = match;
+    }
+  }
+
+  void monitors(const DomainTable& rows, const NameSuffixes& name) {
+    if constexpr (Witness::kListens)
+      for (std::size_t i = name.count(); i-- > 0;)
+        if (const DomainDecision row = rows.monitor(name, i))
+          witness_.finds(Step::names, Finding::name_monitored, row.row);
   }
 
   bool bad_name(bool rules) {
@@ -119,27 +164,17 @@ class OrderWalk {
     return pass(Step::names, Finding::not_a_query_ignored);
   }
 
-  void monitors(const NameSuffixes& name, std::size_t i) {
-    if constexpr (Witness::kListens)
-      for (const DomainTable* table : {&group_.domains, &parts_.domains})
-        if (const DomainDecision row = table->monitor(name, i))
-          witness_.finds(Step::names, Finding::name_monitored, row.row);
-  }
-
   bool port_permits() {
     constexpr Step kStep = Step::port_permits;
     if (resolver()) return pass(kStep, Finding::skipped_resolver);
     if (peer()) return pass(kStep, Finding::skipped_peer);
-    const bool is_public = !range_ && !local_;
-    for (const Permit& permit : group_.permits) {
-      if (!permit.matches(bits_, is_public, flow_.port, flow_.transport)) continue;
-      if (permit.action == PermitAction::monitor) {
-        witness_.finds(kStep, Finding::permit_monitors, permit.row);
-        continue;
-      }
-      const bool allows = permit.action == PermitAction::allow;
+    const Permit* const permit = group_.permits->first(
+        place_, !range_ && !local_, flow_.port, flow_.transport,
+        [&](const Permit& monitor) { witness_.finds(kStep, Finding::permit_monitors, monitor.row); });
+    if (permit) {
+      const bool allows = permit->action == PermitAction::allow;
       return decide(kStep, allows ? Finding::permit_allows : Finding::permit_denies,
-                    allows ? Action::allow : Action::deny, Reason::port_permit, Table::port_permits, permit.row);
+                    allows ? Action::allow : Action::deny, Reason::port_permit, Table::port_permits, permit->row);
     }
     return pass(kStep, Finding::no_permit);
   }
@@ -154,8 +189,9 @@ class OrderWalk {
                   *parts_.default_row);
   }
 
-  bool pass(Step step, Finding finding, std::int64_t row = 0, const SpecialRange* range = nullptr) {
-    witness_.finds(step, finding, row, range);
+  bool pass(Step step, Finding finding, std::int64_t row = 0, const SpecialRange* range = nullptr,
+            std::string_view entry = {}) {
+    witness_.finds(step, finding, row, range, entry);
     return false;
   }
   bool deny(Step step, Finding finding, Reason reason, const SpecialRange* range = nullptr) {
@@ -164,9 +200,9 @@ class OrderWalk {
     verdict_.reason = reason;
     return true;
   }
-  bool decide(Step step, Finding finding, Action action, Reason reason, Table table = Table::none,
-              std::int64_t row = 0) {
-    witness_.finds(step, finding, row);
+  bool decide(Step step, Finding finding, Action action, Reason reason, Table table = Table::none, std::int64_t row = 0,
+              std::string_view entry = {}) {
+    witness_.finds(step, finding, row, nullptr, entry);
     verdict_.action = action;
     verdict_.reason = reason;
     verdict_.table = table;
@@ -182,6 +218,7 @@ class OrderWalk {
   IpAddress address_;
   AddressBits bits_;
   const SpecialRange* range_ = nullptr;
+  std::uint32_t place_ = 0;  // of the address in parts_.ranges
   const bool allow_local_;
   bool wrapped_ = false;
   bool local_ = false;

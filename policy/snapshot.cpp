@@ -5,6 +5,23 @@
 
 namespace gatehouse::policy {
 
+namespace {
+
+/// Writes down the monitors and nothing else.
+struct MonitorWitness {
+  MonitorHits& hits;
+  static constexpr bool kListens = true;
+  void judged_as(const Canonical&) noexcept {}
+  void finds(Step, Finding finding, std::int64_t row = 0, const SpecialRange* = nullptr,
+             std::string_view = {}) noexcept {
+    if (finding == Finding::name_monitored) hits.add({Table::domain_rules, row});
+    if (finding == Finding::list_monitored) hits.add({Table::domain_lists, row});
+    if (finding == Finding::permit_monitors) hits.add({Table::port_permits, row});
+  }
+};
+
+}  // namespace
+
 bool MemberPattern::matches(const ClientFacts& client) const noexcept {
   switch (kind) {
     case Kind::identity: return !client.identity.empty() && glob_match(glob, client.identity);
@@ -18,7 +35,7 @@ bool MemberPattern::matches(const ClientFacts& client) const noexcept {
 std::shared_ptr<const Snapshot> Snapshot::without_policy(std::uint64_t generation) {
   SnapshotParts parts;
   parts.has_policy = false;
-  parts.groups.push_back({.id = 0, .name = "everyone", .permits = {}, .domains = DomainTable(), .limits = {}});
+  parts.groups.emplace_back().name = "everyone";
   return std::make_shared<const Snapshot>(std::move(parts), generation);
 }
 
@@ -41,7 +58,9 @@ Verdict Snapshot::judge(GroupIndex index, bool allow_local, const Flow& flow) co
 
 Verdict Snapshot::judge(GroupIndex index, bool allow_local, const Flow& flow, MonitorHits& hits) const noexcept {
   hits.count = 0;
-  return judge(index, allow_local, flow);
+  if (!parts_.has_monitors) return judge(index, allow_local, flow);
+  MonitorWitness witness{hits};
+  return OrderWalk<MonitorWitness>(*this, group(index), allow_local, flow, witness).run();
 }
 
 }  // namespace gatehouse::policy

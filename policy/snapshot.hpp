@@ -3,9 +3,12 @@
 
 #include "policy/flow.hpp"
 #include "policy/limits.hpp"
+#include "policy/match/address_ranges.hpp"
 #include "policy/match/domain_table.hpp"
+#include "policy/match/list_rule.hpp"
 #include "policy/match/own_places.hpp"
-#include "policy/match/permit.hpp"
+#include "policy/match/permit_index.hpp"
+#include "policy/match/special_ranges.hpp"
 #include "policy/verdict.hpp"
 
 #include <map>
@@ -19,12 +22,27 @@ namespace gatehouse::policy {
 /// A group's place in a snapshot: 0 is judged first, `everyone` last. Means nothing in another generation.
 enum class GroupIndex : std::uint32_t {};
 
+/// Rules on names: of one group, or of all.
+struct NameRules {
+  DomainTable rows;
+  std::vector<ListRule> lists;
+  /// Is there one that is more than a monitor?
+  [[nodiscard]] bool decides() const noexcept { return rows.decides() || lists_decide; }
+  bool lists_decide = false;
+};
+
+/// What no row decides about a range of addresses.
+struct RangeFacts {
+  const SpecialRange* special = nullptr;
+  bool tunnel = false, broadcast = false, own = false;
+};
+
 /// What holds for the clients of one group.
 struct GroupPolicy {
   std::int64_t id = 0;
   std::string name;
-  std::vector<Permit> permits;  ///< its own and the global ones, in the order of judgement
-  DomainTable domains;          ///< its own
+  std::shared_ptr<const PermitIndex> permits;  ///< its own and the global ones
+  NameRules names;                             ///< its own
   Limits limits;
 };
 
@@ -43,8 +61,11 @@ struct SnapshotParts {
   std::vector<GroupPolicy> groups;                                 ///< by (priority, id), `everyone` last
   std::vector<MemberPattern> members;                              ///< by group
   std::map<std::string, GroupIndex, std::less<>> literal_members;  ///< identities that a member names in full
-  DomainTable domains;                                             ///< the rules that hold for all groups
-  std::vector<std::unique_ptr<const PortBitmap>> port_bitmaps;     ///< what permits point to
+  HashSeed seed;                                                   ///< of all names
+  NameRules names;                                                 ///< that hold for all groups
+  AddressRanges ranges;                                            ///< cut wherever anything about addresses changes
+  std::vector<RangeFacts> facts;                                   ///< by range
+  bool has_monitors = false;                                       ///< on names or ports
   OwnPlaces own;
   Action default_action = Action::deny;
   std::optional<std::int64_t> default_row;  ///< of settings

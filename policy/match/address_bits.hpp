@@ -5,6 +5,7 @@
 #include <gatehouse/base/endian.hpp>
 #include <gatehouse/base/prefix.hpp>
 
+#include <array>
 #include <cstdint>
 
 namespace gatehouse::policy {
@@ -25,6 +26,13 @@ struct AddressBits {
       high = load_big<std::uint64_t>(bytes);
       low = load_big<std::uint64_t>(bytes.subspan(8));
     }
+  }
+  [[nodiscard]] IpAddress to_address() const noexcept {
+    if (family == Family::v4) return IpAddress::v4(static_cast<std::uint32_t>(low));
+    std::array<std::byte, 16> bytes{};
+    store_big(MutableBytes(bytes), high);
+    store_big(MutableBytes(bytes).subspan(8), low);
+    return IpAddress::v6(bytes);
   }
   /// The first byte of the address as it is written.
   [[nodiscard]] constexpr std::uint8_t first_byte() const noexcept {

@@ -3,7 +3,6 @@
 
 #include <gatehouse/base/error.hpp>
 
-#include <bitset>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -18,8 +17,6 @@ struct PortRange {
 
 /// Every port, and "no port" too: what "all" means.
 inline constexpr PortRange kAllPorts{0, 65535};
-
-using PortBitmap = std::bitset<65536>;
 
 /// Reads a port list: numbers from 1 to 65535 and ranges, with commas; spaces may stand around them; "all".
 /// The result is sorted and without overlaps.

@@ -92,17 +92,10 @@ constexpr SpecialRange kLocalNat64{v6(0x0064'ff9b'0001'0000, 0, 48), reserved, "
 }  // namespace
 
 std::string SpecialRange::to_string() const {
-  std::array<std::byte, 16> bytes{};
-  const Family family = prefix.base.family;
-  if (family == Family::v4) {
-    store_big(MutableBytes(bytes), static_cast<std::uint32_t>(prefix.base.low));
-  } else {
-    store_big(MutableBytes(bytes), prefix.base.high);
-    store_big(MutableBytes(bytes).subspan(8), prefix.base.low);
-  }
-  const IpAddress address = family == Family::v4 ? IpAddress::v4(Bytes(bytes).first(4)) : IpAddress::v6(bytes);
-  return address.to_string() + '/' + std::to_string(prefix.length) + ", " + std::string(name);
+  return prefix.base.to_address().to_string() + '/' + std::to_string(prefix.length) + ", " + std::string(name);
 }
+
+std::span<const SpecialRange> special_ranges() noexcept { return kRanges; }
 
 const SpecialRange* special_range(const AddressBits& address) noexcept {
   const auto& first = address.family == Family::v4 ? kFirstV4 : kFirstV6;

@@ -4,6 +4,7 @@
 
 #include "policy/match/address_bits.hpp"
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,9 @@ struct SpecialRange {
   /// "10.0.0.0/8, private use (RFC 1918)"
   [[nodiscard]] std::string to_string() const;
 };
+
+/// All of them, in the order in which they decide.
+[[nodiscard]] std::span<const SpecialRange> special_ranges() noexcept;
 
 /// The range that decides about `address`, the hard denies first; nullptr for a public address.
 [[nodiscard]] const SpecialRange* special_range(const AddressBits& address) noexcept;

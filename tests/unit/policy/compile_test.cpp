@@ -141,7 +141,7 @@ TEST(Compile, SaysWhatIsNotEnforcedYet) {
   model.domain_lists = {{4, "ads", {}, "suffix", "block", "", {}}};
   const Compiled compiled = compile(model, {}, 1, 0);
   ASSERT_EQ(compiled.problems.size(), 2u);
-  EXPECT_THAT(compiled.problems[0].sentence, HasSubstr("does not read domain lists"));
+  EXPECT_THAT(compiled.problems[0].sentence, HasSubstr("policy import ads"));
   EXPECT_THAT(compiled.problems[1].sentence, HasSubstr("does not enforce quota_bytes"));
   EXPECT_TRUE(compiled.degraded);
 }

@@ -1,0 +1,89 @@
+#include "policy/match/address_ranges.hpp"
+
+#include <algorithm>
+
+namespace gatehouse::policy {
+namespace {
+
+constexpr std::size_t kBlocks = 65536;  // of the first 16 bits
+
+template <class Start>
+void sort_unique(std::vector<Start>& starts) {
+  std::sort(starts.begin(), starts.end());
+  starts.erase(std::unique(starts.begin(), starts.end()), starts.end());
+}
+
+/// index[i]: the range that block i begins in; one more at the end, for the last block's upper bound.
+template <class Start, class FirstOf>
+std::vector<std::uint32_t> make_index(const std::vector<Start>& starts, FirstOf first_of_block) {
+  std::vector<std::uint32_t> index(kBlocks + 1);
+  std::uint32_t range = 0;
+  for (std::size_t block = 0; block < kBlocks; ++block) {
+    while (range + 1 < starts.size() && starts[range + 1] <= first_of_block(block)) ++range;
+    index[block] = range;
+  }
+  index[kBlocks] = static_cast<std::uint32_t>(starts.size() - 1);
+  return index;
+}
+
+/// The last of starts[from..to] that is not above `address`; starts[from] is not.
+template <class Start>
+std::uint32_t last_not_above(const std::vector<Start>& starts, std::uint32_t from, std::uint32_t to,
+                             const Start& address) noexcept {
+  while (from < to) {
+    const std::uint32_t middle = from + (to - from + 1) / 2;
+    if (starts[middle] <= address)
+      from = middle;
+    else
+      to = middle - 1;
+  }
+  return from;
+}
+
+}  // namespace
+
+AddressRanges::AddressRanges(std::span<const PrefixBits> borders) : v4_{0}, v6_{Wide{}} {
+  for (const PrefixBits& prefix : borders) {
+    if (prefix.base.family == Family::v4) {
+      const std::uint64_t first = static_cast<std::uint32_t>(prefix.base.low & prefix.low_mask);
+      const std::uint64_t after = first + (~prefix.low_mask & 0xffff'ffff) + 1;
+      v4_.push_back(static_cast<std::uint32_t>(first));
+      if (after <= 0xffff'ffff) v4_.push_back(static_cast<std::uint32_t>(after));
+    } else {
+      const Wide first{prefix.base.high & prefix.high_mask, prefix.base.low & prefix.low_mask};
+      Wide after{first.high | ~prefix.high_mask, first.low | ~prefix.low_mask};
+      v6_.push_back(first);
+      if (++after.low == 0 && ++after.high == 0) continue;
+      v6_.push_back(after);
+    }
+  }
+  sort_unique(v4_);
+  sort_unique(v6_);
+  v4_index_ = make_index(v4_, [](std::size_t block) { return static_cast<std::uint32_t>(block << 16); });
+  v6_index_ = make_index(v6_, [](std::size_t block) { return Wide{std::uint64_t{block} << 48, 0}; });
+}
+
+std::uint32_t AddressRanges::find_v4(std::uint32_t address) const noexcept {
+  const std::uint32_t block = address >> 16;
+  return last_not_above(v4_, v4_index_[block], v4_index_[block + 1], address);
+}
+
+std::uint32_t AddressRanges::find_v6(const AddressBits& address) const noexcept {
+  const std::uint64_t block = address.high >> 48;
+  return static_cast<std::uint32_t>(v4_.size()) +
+         last_not_above(v6_, v6_index_[block], v6_index_[block + 1], Wide{address.high, address.low});
+}
+
+AddressBits AddressRanges::lowest(std::uint32_t range) const noexcept {
+  if (range < v4_.size()) return {0, AddressBits::kMapped | v4_[range], Family::v4};
+  const Wide& start = v6_[range - v4_.size()];
+  return {start.high, start.low, Family::v6};
+}
+
+std::pair<std::uint32_t, std::uint32_t> AddressRanges::inside(const PrefixBits& prefix) const noexcept {
+  const AddressBits last{prefix.base.high | ~prefix.high_mask, prefix.base.low | ~prefix.low_mask, prefix.base.family};
+  return {find({prefix.base.high & prefix.high_mask, prefix.base.low & prefix.low_mask, prefix.base.family}),
+          find(last) + 1};
+}
+
+}  // namespace gatehouse::policy
