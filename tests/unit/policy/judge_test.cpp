@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 namespace gatehouse::policy {
 namespace {
 
@@ -18,15 +20,22 @@ std::string told(const ClientFacts& client, const Flow& flow, const Verdict& v) 
          std::to_string(v.row);
 }
 
+/// How many (policy, flow) pairs to compare; by hand GATEHOUSE_ORACLE_PAIRS=10000000 asks for more.
+int oracle_pairs() {
+  const char* const asked = std::getenv("GATEHOUSE_ORACLE_PAIRS");
+  return asked ? std::atoi(asked) : 1'000'000;
+}
+
 TEST(Judge, EqualsANaiveReadingOfTheRows) {
   RandomPolicy random(20261121);
-  std::size_t allowed = 0, denied = 0;
-  for (int round = 0; round < 1000; ++round) {
+  std::size_t allowed = 0, denied = 0, by_list = 0;
+  for (int round = 0; round < oracle_pairs() / 250; ++round) {
     const Model model = random.model();
     const Surroundings around = random.surroundings();
-    const Compiled compiled = compile(model, around, kGeneration, kNow);
+    const naive::ListTexts texts = random.list_texts();
+    const Compiled compiled = compile(model, around, kGeneration, kNow, RandomPolicy::lists(texts));
     ASSERT_TRUE(compiled.problems.empty()) << compiled.problems[0].sentence;
-    const naive::Evaluator naive{model, around, kNow};
+    const naive::Evaluator naive{model, around, kNow, texts};
     for (int i = 0; i < 250; ++i) {
       const ClientFacts client = random.client();
       const Flow flow = random.flow();
@@ -38,16 +47,21 @@ TEST(Judge, EqualsANaiveReadingOfTheRows) {
       want.generation = kGeneration;
       ASSERT_EQ(got, want) << told(client, flow, got) << "\nwanted " << told(client, flow, want);
       (got.allowed() ? allowed : denied) += 1;
+      by_list += got.table == Table::domain_lists ? 1 : 0;
+      MonitorHits hits;
+      ASSERT_EQ(compiled.snapshot->judge(index, local, flow, hits), got) << "monitors decide nothing";
     }
   }
   EXPECT_GT(allowed, 20000u);  // the comparison saw both
   EXPECT_GT(denied, 20000u);
+  EXPECT_GT(by_list, 1000u);
 }
 
 TEST(Explain, EndsWithWhatJudgeSays) {
   RandomPolicy random(7);
   for (int round = 0; round < 300; ++round) {
-    const Compiled compiled = compile(random.model(), random.surroundings(), kGeneration, kNow);
+    const Lists lists = RandomPolicy::lists(random.list_texts());
+    const Compiled compiled = compile(random.model(), random.surroundings(), kGeneration, kNow, lists);
     for (int i = 0; i < 100; ++i) {
       const ClientFacts client = random.client();
       const Flow flow = random.flow();
@@ -82,7 +96,8 @@ std::vector<IpAddress> embeddings(std::uint32_t v4) {
 TEST(Judge, TreatsEveryEmbeddingOfAnIpv4AddressAsThatAddress) {
   RandomPolicy random(99);
   for (int round = 0; round < 200; ++round) {
-    const Compiled compiled = compile(random.model(), random.surroundings(), kGeneration, kNow);
+    const Lists lists = RandomPolicy::lists(random.list_texts());
+    const Compiled compiled = compile(random.model(), random.surroundings(), kGeneration, kNow, lists);
     for (int i = 0; i < 50; ++i) {
       Flow flow = random.flow();
       if (!flow.destination.is_v4()) continue;
@@ -113,6 +128,31 @@ TEST(Judge, IsNotChangedByARowBehindTheDecidingOne) {
       ASSERT_EQ(after.snapshot->judge(index, false, flow), verdict);
     }
   }
+}
+
+TEST(Judge, ReportsTheMonitorsOnTheWay) {
+  Model model;
+  model.groups = {{0, "everyone", 100, true}};
+  model.domain_rules = {{1, {}, "example.com", "suffix", "monitor", {}},
+                        {2, {}, "ads.example.com", "exact", "block", {}}};
+  model.domain_lists = {{3, "watched", {}, "suffix", "monitor", "f", {}}};
+  model.port_permits = {{4, {}, "udp", "53", {}, "monitor", 1, {}},
+                        {5, {}, "any", {}, "8.8.8.0/24", "monitor", 2, {}},
+                        {6, {}, "any", "1-100", {}, "allow", 3, {}},
+                        {7, {}, "any", {}, {}, "monitor", 4, {}}};
+  const auto snapshot = compile(model, {}, 1, kNow, RandomPolicy::lists({{"f", {{"www.example.com"}, {}}}})).snapshot;
+  const auto hits = [&](const char* name, std::uint16_t port, std::uint32_t transport) {
+    MonitorHits out;
+    static_cast<void>(snapshot->judge(GroupIndex{0}, false,
+                                      {RandomPolicy::address("8.8.8.8"), port, transport, kFlowNamed, name}, out));
+    std::vector<std::int64_t> rows;
+    for (std::size_t i = 0; i < out.count; ++i) rows.push_back(out.rows[i].row);
+    return rows;
+  };
+  using Rows = std::vector<std::int64_t>;
+  EXPECT_EQ(hits("a.www.example.com", 53, kUdp), (Rows{1, 3, 4, 5}));  // 7 stands behind the row that decides
+  EXPECT_EQ(hits("ads.example.com", 53, kUdp), (Rows{1}));             // blocked by name: ports are not asked
+  EXPECT_EQ(hits("other.com", 500, kTcp), (Rows{7, 5}));
 }
 
 TEST(Judge, DeniesEverythingWithoutAPolicy) {

@@ -7,6 +7,7 @@
 #include <gatehouse/base/domain.hpp>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -49,10 +50,17 @@ inline bool has_port(const std::optional<std::string>& list, unsigned port) {
   return false;
 }
 
+/// The names of the list files, as people see them.
+struct ListText {
+  std::vector<std::string> listed, exceptions;
+};
+using ListTexts = std::map<std::string, ListText>;
+
 struct Evaluator {
   const Model& model;
   const Surroundings& around;
   std::int64_t now;
+  const ListTexts& lists;
 
   std::int64_t group_of(const ClientFacts& client) const {
     std::vector<Group> order = model.groups;
@@ -136,23 +144,38 @@ struct Evaluator {
   }
 
   std::optional<Verdict> judge_name(std::int64_t group, const Flow& f) const {
-    const DomainRule* best = nullptr;
+    // Smaller is better: length, own before global, allow, exact, rows before lists, id.
+    using Rank = std::tuple<long, bool, bool, bool, bool, std::int64_t>;
+    std::optional<Rank> best;
     bool any = false;
-    const auto rank = [](const DomainRule& r) {  // smaller is better
-      return std::tuple(-static_cast<long>(r.domain.size()), !r.group_id, r.action != "allow", r.match != "exact",
-                        r.id);
+    const auto meet = [&](const auto& r, std::string_view name, bool of_list) {
+      if (r.match == "exact" ? f.domain != name : !is_below(f.domain, name)) return;
+      const Rank rank(-static_cast<long>(name.size()), !r.group_id, r.action != "allow", r.match != "exact", of_list,
+                      r.id);
+      if (!best || rank < *best) best = rank;
+    };
+    const auto silent = [&](const auto& r) {
+      return !r.life.counts_at(now) || r.action == "monitor" || (r.group_id && *r.group_id != group);
     };
     for (const DomainRule& r : model.domain_rules) {
-      if (!r.life.counts_at(now) || r.action == "monitor" || (r.group_id && *r.group_id != group)) continue;
+      if (silent(r)) continue;
       any = true;
-      if (r.match == "exact" ? f.domain != r.domain : !is_below(f.domain, r.domain)) continue;
-      if (!best || rank(r) < rank(*best)) best = &r;
+      meet(r, r.domain, false);
+    }
+    for (const DomainList& r : model.domain_lists) {
+      if (silent(r)) continue;
+      any = true;
+      const ListText& text = lists.at(r.file);
+      const auto covers = [&](const std::string& name) { return is_below(f.domain, name); };
+      if (std::any_of(text.exceptions.begin(), text.exceptions.end(), covers)) continue;
+      for (const std::string& name : text.listed) meet(r, name, true);
     }
     if (f.flags & kFlowBadName)
       return any || (f.flags & kFlowResolver) ? std::optional(Verdict{Action::deny, Reason::dns_malformed})
                                               : std::nullopt;
-    if (f.domain.empty() || !best || best->action == "allow") return {};
-    return Verdict{Action::deny, Reason::domain, Table::domain_rules, best->id};
+    if (f.domain.empty() || !best || !std::get<2>(*best)) return {};
+    return Verdict{Action::deny, Reason::domain, std::get<4>(*best) ? Table::domain_lists : Table::domain_rules,
+                   std::get<5>(*best)};
   }
 };
 

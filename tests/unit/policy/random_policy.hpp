@@ -2,6 +2,7 @@
 #pragma once
 
 #include "policy/compile.hpp"
+#include "tests/unit/policy/naive.hpp"
 
 #include <random>
 #include <string>
@@ -26,6 +27,10 @@ class RandomPolicy {
     for (int i = below(8); i > 0; --i)
       m.domain_rules.push_back({i, group(), pick(kDomains), pick<const char*>({"suffix", "exact"}),
                                 pick<const char*>({"block", "allow", "monitor"}), life()});
+    for (int i = below(4); i > 0; --i)
+      m.domain_lists.push_back({i, "list" + std::to_string(i), group(), pick<const char*>({"suffix", "exact"}),
+                                pick<const char*>({"block", "block", "allow", "monitor"}),
+                                "file" + std::to_string(below(3)), life()});
     for (int i = below(12); i > 0; --i) {
       PortPermit p{i, group(), pick<const char*>({"tcp", "udp", "any"}), {}, {}, "allow", below(4), life()};
       if (below(2)) p.ports = pick(kPorts);
@@ -35,6 +40,28 @@ class RandomPolicy {
     }
     if (below(4)) m.settings.push_back({7, "default_action", pick<const char*>({"allow", "deny"})});
     return m;
+  }
+
+  /// The files that model() names.
+  naive::ListTexts list_texts() {
+    naive::ListTexts out;
+    for (int file = 0; file < 3; ++file) {
+      naive::ListText& text = out["file" + std::to_string(file)];
+      for (int i = below(6); i > 0; --i) text.listed.push_back(pick(kDomains));
+      if (below(3) == 0) text.exceptions.push_back(pick(kDomains));
+    }
+    return out;
+  }
+
+  static Lists lists(const naive::ListTexts& texts) {
+    Lists out{{0x1234, 0x5678}, {}};
+    for (const auto& [file, text] : texts) {
+      std::vector<std::uint64_t> listed, exceptions;
+      for (const std::string& name : text.listed) listed.push_back(hash_name(name, out.seed));
+      for (const std::string& name : text.exceptions) exceptions.push_back(hash_name(name, out.seed));
+      out.by_file[file].names = NameSet::build(std::move(listed), std::move(exceptions));
+    }
+    return out;
   }
 
   Surroundings surroundings() {
