@@ -130,6 +130,10 @@ void CommandLine::add_explain(CLI::App& group) {
   explain->add_option("--source", question.source, "The client's address");
   explain->add_option("--identity", question.identity, "Who it is, such as token:bob");
   explain->add_option("--domain", question.domain, "Name that is asked for");
+  explain->add_option("--db", question.database, "Another policy database, for a dry run")->type_name("FILE");
+  explain
+      ->add_option("--at", question.at, "At another time, in UTC, such as 2026-11-21T14:30:00Z: for rows that expire")
+      ->type_name("TIME");
   explain->add_flag("--resolver", question.resolver, "The destination is one of the gateway's own resolvers");
   explain->add_flag("--peer", question.peer, "The flow is a relay leg whose peer asked for it");
 }

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <ctime>
 #include <iomanip>
 #include <ostream>
 #include <sstream>
@@ -96,6 +97,7 @@ std::string row_name(policy::Table table, std::int64_t row) {
 struct Asked {
   policy::ClientFacts client;
   policy::Flow flow;
+  std::int64_t at = 0;  // Unix seconds
 };
 
 /// @return why it cannot be understood, or ""
@@ -106,6 +108,9 @@ std::string understand(const PolicyQuestion& question, Asked& out) {
     if (!source) return "--source `" + question.source + "` is not an IP address, such as 192.0.2.7";
     out.client.source = *source;
   }
+  const auto at = question.at.empty() ? std::optional(unix_now()) : parse_time(question.at);
+  if (!at) return "--at `" + question.at + "` is not a time: write it in UTC, such as 2026-11-21T14:30:00Z";
+  out.at = *at;
   const auto destination = Endpoint::parse(question.destination, std::uint16_t{0});
   if (!destination)
     return "`" + question.destination + "` is not an address with a port, such as 198.51.100.4:53 or [2001:db8::1]:53";
@@ -136,6 +141,35 @@ void print(std::ostream& out, const policy::Explanation& explained) {
   out << to_text(verdict.action) << ": " << to_text(verdict.reason);
   if (verdict.table != policy::Table::none) out << ", " << row_name(verdict.table, verdict.row);
   out << '\n';
+}
+
+/// The limits that rules set for the client's group: a line each, by scope.
+struct LimitLine {
+  std::string scope, name;
+  policy::Limit limit;
+};
+std::vector<LimitLine> limit_lines(const policy::Limits& limits) {
+  std::vector<LimitLine> out;
+  for (const auto& [scope, of] : {std::pair{"session", &limits.session}, std::pair{"identity", &limits.identity}})
+    for (const policy::TrafficColumn& column : policy::kTrafficColumns)
+      if (const policy::Limit& limit = of->*column.limit; limit.value)
+        out.push_back({scope, std::string(column.name), limit});
+  return out;
+}
+
+void print(std::ostream& out, const policy::Limits& limits) {
+  for (const LimitLine& line : limit_lines(limits)) {
+    const std::string value = *line.limit.value == 0 ? "no limit" : std::to_string(*line.limit.value);
+    out << "limit: " << line.name << " of a" << (line.scope == "identity" ? "n " : " ") << line.scope << ": " << value
+        << " (" << row_name(policy::Table::traffic_rules, line.limit.row) << ")\n";
+  }
+}
+
+Json to_json(const policy::Limits& limits) {
+  Json out = Json::array();
+  for (const LimitLine& line : limit_lines(limits))
+    out.push_back({{"scope", line.scope}, {"name", line.name}, {"value", *line.limit.value}, {"row", line.limit.row}});
+  return out;
 }
 
 Json to_json(const policy::Explanation& explained) {
@@ -219,6 +253,20 @@ int policy_order(std::ostream& out, bool json) {
   return kYes;
 }
 
+std::optional<std::int64_t> parse_time(const std::string& text) {
+  std::int64_t seconds = 0;
+  const char* const end = text.data() + text.size();
+  if (const auto number = std::from_chars(text.data(), end, seconds); number.ec == std::errc{} && number.ptr == end)
+    return seconds;
+  for (const char* form :
+       {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"}) {
+    std::tm broken{};
+    const char* const read = ::strptime(text.c_str(), form, &broken);
+    if (read != nullptr && *read == 0) return ::timegm(&broken);
+  }
+  return {};
+}
+
 int policy_explain(const PolicyQuestion& question, std::ostream& out, std::ostream& err, bool json) try {
   Asked asked;
   if (const std::string why = understand(question, asked); !why.empty()) return wrong(err, why);
@@ -230,13 +278,21 @@ int policy_explain(const PolicyQuestion& question, std::ostream& out, std::ostre
     surroundings.own_addresses = std::move(here.own);
     surroundings.broadcast_addresses = std::move(here.broadcast);
   }
-  const auto compiled = policy::compile(db::PolicyDatabase(question.database).load(), surroundings, 1, unix_now());
-  const policy::Explanation explained =
-      policy::explain(*compiled.snapshot, asked.client, question.allow_local, asked.flow);
-  if (json)
-    out << dump(to_json(explained));
-  else
+  const policy::Model model = db::PolicyDatabase(question.database).load();
+  const auto compiled = policy::compile(model, surroundings, 1, asked.at);
+  const policy::Snapshot& snapshot = *compiled.snapshot;
+  const policy::Explanation explained = policy::explain(snapshot, asked.client, question.allow_local, asked.flow);
+  const policy::Limits& limits = snapshot.limits(snapshot.group_of(asked.client));
+  if (json) {
+    Json body = to_json(explained);
+    body["limits"] = to_json(limits);
+    body["revision"] = model.revision;
+    out << dump(body);
+  } else {
     print(out, explained);
+    print(out, limits);
+    out << "policy: revision " << model.revision << " of " << question.database.string() << '\n';
+  }
   return explained.verdict.allowed() ? kYes : kNo;
 } catch (const std::exception& error) {
   return wrong(err, error.what());

@@ -5,6 +5,7 @@
 
 #include "policy/surroundings.hpp"
 
+#include <cstdint>
 #include <filesystem>
 #include <iosfwd>
 #include <optional>
@@ -32,13 +33,17 @@ struct PolicyQuestion {
   std::string transport;                           ///< tcp, udp, or a protocol number
   std::string destination;                         ///< "198.51.100.4:53", "[2001:db8::1]:53"; without a port: 0
   std::string domain;                              ///< "" = none is known
+  std::string at;                                  ///< when: see parse_time(); "" = now
   bool allow_local = false;                        ///< the plugin's allow_local_destinations
   bool resolver = false, peer = false, bad_name = false;
   /// What a running gateway knows of itself; none = this machine's addresses.
   std::optional<policy::Surroundings> surroundings;
 };
 
-/// Each step on the way to the verdict, and the row that decides. 0 = allow, 1 = deny.
+/// Unix seconds for "2026-11-21T14:30:00Z", "2026-11-21 14:30", "2026-11-21" (all UTC) or a number of seconds.
+[[nodiscard]] std::optional<std::int64_t> parse_time(const std::string& text);
+
+/// Each step on the way to the verdict, the row that decides, and the limits that hold. 0 = allow, 1 = deny.
 [[nodiscard]] int policy_explain(const PolicyQuestion& question, std::ostream& out, std::ostream& err, bool json);
 
 }  // namespace gatehouse

@@ -64,6 +64,22 @@ void verdict_ipv6(benchmark::State& state) {
 }
 BENCHMARK(verdict_ipv6);
 
+/// A thousand permits, each for a network and a port of its own; none matches before the last row.
+void verdict_with_many_permits(benchmark::State& state) {
+  Model model = starter_like();
+  for (int i = 0; i < 1000; ++i)
+    model.port_permits.push_back({100 + i,
+                                  {},
+                                  "udp",
+                                  std::to_string(1000 + i),
+                                  "8." + std::to_string(i / 4) + "." + std::to_string(i % 4 * 64) + ".0/18",
+                                  "deny",
+                                  50,
+                                  {}});
+  judge_all(state, *compile(model, around(), 1, 0).snapshot, public_flows(false));
+}
+BENCHMARK(verdict_with_many_permits);
+
 void verdict_with_domain(benchmark::State& state) {
   Model model = starter_like();
   for (int i = 0; i < 1000; ++i)

@@ -81,6 +81,43 @@ TEST_F(PolicyVerbs, ExplainRefusesWhatItDoesNotUnderstand) {
   EXPECT_THAT(err.str(), HasSubstr("nowhere.db"));
 }
 
+TEST_F(PolicyVerbs, ExplainAnswersForAnotherTimeAndNamesTheLimits) {
+  ASSERT_EQ(policy_init(path, out, err, false), 0);
+  ASSERT_EQ(run_sqlite_shell(path,
+                             "INSERT INTO domain_rules(domain, expires_at) VALUES('late.test', 2000);"
+                             "INSERT INTO traffic_rules(id, rate_down, concurrent_flows) VALUES(9, 1000, 0);"),
+            "");
+  PolicyQuestion question;
+  question.database = path;
+  question.transport = "udp";
+  question.destination = "8.8.8.8:53";
+  question.domain = "late.test";
+  question.surroundings = policy::Surroundings{};
+  question.at = "1970-01-01T00:33:19Z";  // 1999
+  out.str("");
+  EXPECT_EQ(policy_explain(question, out, err, false), 1);
+  EXPECT_THAT(out.str(), HasSubstr("limit: rate_down of a session: 1000 (traffic_rules 9)"));
+  EXPECT_THAT(out.str(), HasSubstr("limit: concurrent_flows of a session: no limit (traffic_rules 9)"));
+  question.at = "2000";
+  out.str("");
+  EXPECT_EQ(policy_explain(question, out, err, true), 0);
+  const auto body = nlohmann::json::parse(out.str());
+  EXPECT_EQ(body["limits"][0]["name"], "rate_down");
+  EXPECT_GT(body["revision"], 0);
+  question.at = "tomorrow";
+  EXPECT_EQ(policy_explain(question, out, err, false), 2);
+  EXPECT_THAT(err.str(), HasSubstr("write it in UTC"));
+}
+
+TEST_F(PolicyVerbs, ReadsTimes) {
+  EXPECT_EQ(parse_time("1970-01-02"), 86400);
+  EXPECT_EQ(parse_time("1970-01-01T00:01:05Z"), 65);
+  EXPECT_EQ(parse_time("1970-01-01 01:00"), 3600);
+  EXPECT_EQ(parse_time("77"), 77);
+  for (const char* bad : {"", "noon", "1970-01-01T", "1970-01-01Tx", "12:00"})
+    EXPECT_EQ(parse_time(bad), std::nullopt) << bad;
+}
+
 TEST_F(PolicyVerbs, ProblemsAreNamedAndCounted) {
   ASSERT_EQ(policy_init(path, out, err, false), 0);
   EXPECT_EQ(policy_problems(path, out, err, false), 0);
