@@ -3,20 +3,35 @@
 #include <algorithm>
 
 namespace gatehouse::policy {
+namespace {
+
+void sort_without_repetition(std::vector<std::uint64_t>& hashes) {
+  std::sort(hashes.begin(), hashes.end());
+  hashes.erase(std::unique(hashes.begin(), hashes.end()), hashes.end());
+}
+
+}  // namespace
 
 std::shared_ptr<const NameSet> NameSet::build(std::vector<std::uint64_t> listed,
                                               std::vector<std::uint64_t> exceptions) {
+  sort_without_repetition(exceptions);
+  exceptions.shrink_to_fit();
+  if (!exceptions.empty()) {
+    listed.reserve(listed.size() + exceptions.size());
+    listed.insert(listed.end(), exceptions.begin(), exceptions.end());
+  }
+  sort_without_repetition(listed);
   auto out = std::shared_ptr<NameSet>(new NameSet);
-  out->listed_ = std::move(listed);
+  out->size_ = listed.size();
   out->exceptions_ = std::move(exceptions);
-  std::sort(out->listed_.begin(), out->listed_.end());
-  std::sort(out->exceptions_.begin(), out->exceptions_.end());
+  out->filter_ = BinaryFuse(listed);
+  out->table_ = FingerprintTable(listed);
   return out;
 }
 
-ListEntry NameSet::find(std::uint64_t hash) const noexcept {
+ListEntry NameSet::look_up(std::uint64_t hash) const noexcept {
   if (std::binary_search(exceptions_.begin(), exceptions_.end(), hash)) return ListEntry::exception;
-  return std::binary_search(listed_.begin(), listed_.end(), hash) ? ListEntry::listed : ListEntry::none;
+  return table_.contains(hash) ? ListEntry::listed : ListEntry::none;
 }
 
 }  // namespace gatehouse::policy

@@ -46,6 +46,7 @@ class DomainTable {
   };
   struct Hash {
     using is_transparent = void;
+    using is_avalanching = void;  // boost need not mix it again
     HashSeed seed;
     std::size_t operator()(const std::string& name) const noexcept;
     std::size_t operator()(const Probe& probe) const noexcept { return probe.hash; }

