@@ -33,6 +33,7 @@ class NameSet {
     return filter_.may_contain(hash) ? look_up(hash) : ListEntry::none;
   }
 
+  [[nodiscard]] bool has_exceptions() const noexcept { return !exceptions_.empty(); }
   /// Names, exceptions included.
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   /// Memory held.

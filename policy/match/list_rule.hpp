@@ -15,13 +15,21 @@ struct ListRule {
   bool exact = false;  ///< an entry is that name alone
   std::int64_t row = 0;
 
-  /// The longest suffix of `name` that is an entry; none also where an exception takes the name out.
+  /// The longest suffix of `name`, which is valid and not empty, that is an entry; none also where an exception takes
+  /// the name out.
   [[nodiscard]] std::optional<std::size_t> find(const NameSuffixes& name) const noexcept {
+    if (exact && !names->has_exceptions()) {
+      const std::size_t whole = name.count() - 1;
+      return names->find(name.hash(whole)) == ListEntry::listed ? std::optional(whole) : std::nullopt;
+    }
     std::optional<std::size_t> out;
     for (std::size_t i = name.count(); i-- > 0;) {
       const ListEntry entry = names->find(name.hash(i));
       if (entry == ListEntry::exception) return {};
-      if (entry == ListEntry::listed && !out && (!exact || i + 1 == name.count())) out = i;
+      if (entry == ListEntry::listed && !out && (!exact || i + 1 == name.count())) {
+        if (!names->has_exceptions()) return i;
+        out = i;
+      }
     }
     return out;
   }
