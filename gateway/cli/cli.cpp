@@ -1,6 +1,7 @@
 // The only file that includes CLI11: the grammar of the command line, verb by verb.
 #include "gateway/cli/cli.hpp"
 
+#include "gateway/cli/import_verb.hpp"
 #include "gateway/cli/verbs.hpp"
 #include "gateway/control/control_client.hpp"
 
@@ -21,6 +22,7 @@ struct CommandLine {
   std::vector<std::string> arguments;
   std::string table;
   PolicyQuestion question;
+  ImportArguments import;
   std::function<int()> verb;
 
   CommandLine();
@@ -33,6 +35,7 @@ struct CommandLine {
   void add_client_verbs();
   void add_policy_verbs();
   void add_explain(CLI::App& group);
+  void add_import(CLI::App& group);
 };
 
 CLI::App* CommandLine::add(CLI::App& parent, const char* name, const char* summary, std::function<int()> what) {
@@ -117,6 +120,26 @@ void CommandLine::add_policy_verbs() {
   take_config(add(*group, "order", "The order of judgement; the same for every configuration",
                   [this] { return policy_order(std::cout, invocation.json); }));
   add_explain(*group);
+  add_import(*group);
+}
+
+void CommandLine::add_import(CLI::App& group) {
+  CLI::App* verb_import = add(group, "import", "Take a published block list in, or replace it", [this] {
+    const auto database = load_config_or_defaults(invocation).state_dir / "policy.db";
+    return policy_import(database, import, std::cout, std::cerr, invocation.json);
+  });
+  take_config(verb_import);
+  verb_import->add_option("NAME", import.name, "The list's name, in domain_lists")->required();
+  verb_import->add_option("FILE", import.file, "Its text, or - for standard input")->required();
+  verb_import->add_option("--format", import.format, "How it is written")
+      ->check(CLI::IsMember({"auto", "hosts", "domains", "adblock", "rpz", "dnsmasq", "unbound"}))
+      ->capture_default_str();
+  verb_import->add_option("--match", import.match, "Default: as it was; new ones suffix, from hosts files exact")
+      ->check(CLI::IsMember({"exact", "suffix"}));
+  verb_import->add_option("--action", import.action, "Default: as it was; new ones block")
+      ->check(CLI::IsMember({"block", "allow", "monitor"}));
+  verb_import->add_option("--group", import.group, "Only for this group's clients; default: as it was; new ones all");
+  verb_import->add_flag("--force", import.force, "Also when it shrank by half, is empty or covers public suffixes");
 }
 
 void CommandLine::add_explain(CLI::App& group) {

@@ -1,0 +1,230 @@
+// The stages: read the row that is there; tell the format; parse each line, names into tables; sort; check; write the
+// list file (temporary name, fsync, rename, fsync of the folder); one transaction for the row; sweep.
+#include "db/lists/import.hpp"
+
+#include "db/lists/line_parser.hpp"
+#include "db/lists/line_reader.hpp"
+#include "db/lists/list_file_writer.hpp"
+#include "db/lists/name_table.hpp"
+#include "db/lists/public_suffix.hpp"
+#include "db/policy_database.hpp"
+#include "db/policy_editor.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace gatehouse::db {
+namespace {
+
+constexpr std::chrono::milliseconds kReaderTimeout{5000};
+constexpr std::size_t kSampleLines = 400;                   // not counting comments
+constexpr std::size_t kSampleBytes = std::size_t{4} << 20;  // counting them
+constexpr std::uint64_t kProgressLines = 1 << 16;
+
+/// The row of domain_lists as it was.
+struct Row {
+  std::int64_t id = 0;
+  std::string match, action;
+  std::uint64_t entries = 0;
+};
+
+std::optional<Row> read_row(Database& database, const std::string& name) {
+  Statement statement = database.prepare("SELECT id, match, action, entries FROM domain_lists WHERE name = ?1");
+  statement.bind(1, name);
+  if (!statement.step()) return {};
+  return Row{statement.integer(0), statement.text(1), statement.text(2),
+             static_cast<std::uint64_t>(statement.integer(3))};
+}
+
+/// The group's id; none for none. @throws std::runtime_error
+std::optional<std::int64_t> group_id(Database& database, const std::optional<std::string>& name) {
+  if (!name) return {};
+  Statement statement = database.prepare("SELECT id FROM groups WHERE name = ?1");
+  statement.bind(1, *name);
+  if (!statement.step())
+    throw std::runtime_error("there is no group " + backquoted(*name) + ": `gatehouse policy show groups` shows them");
+  return statement.integer(0);
+}
+
+/// The names of one list while it is read.
+class Gathering {
+ public:
+  Gathering(int fd, const ImportRequest& request, const std::function<void(const ImportProgress&)>& progress)
+      : reader_(fd), request_(request), progress_(progress) {}
+
+  void read(const std::optional<Row>& row);
+  void sort();
+  void check() const;
+  [[nodiscard]] std::string write(const std::filesystem::path& folder, const std::filesystem::path& like) const;
+
+  ImportReport report;
+
+ private:
+  void tell_format();
+  void take(const LineReader::Line& line, LineParser& parser);
+  void check_width(const ParsedLine::Name& name, std::uint64_t line);
+  [[noreturn]] void refuse(const std::string& sentence) const { throw ImportRefused(sentence, report); }
+
+  LineReader reader_;
+  const ImportRequest& request_;
+  const std::function<void(const ImportProgress&)>& progress_;
+  std::vector<std::string> sample_;
+  NameTable entries_, exceptions_;
+};
+
+void note(std::vector<ImportReport::Finding>& list, std::uint64_t line, std::string why) {
+  if (list.size() < ImportReport::kMostFindings) list.push_back({line, std::move(why)});
+}
+
+/// Reads the first lines and keeps them.
+void Gathering::tell_format() {
+  std::size_t said = 0, bytes = 0;
+  while (said < kSampleLines && bytes < kSampleBytes) {
+    const auto line = reader_.next();
+    if (!line) break;
+    sample_.emplace_back(line->text);
+    bytes += line->text.size() + 1;
+    said += is_blank_or_comment(line->text) ? 0 : 1;
+  }
+  if (!sample_.empty() && sample_.front().starts_with("\x1f\x8b"))
+    refuse("the list is compressed: `zcat FILE | gatehouse policy import " + request_.name + " -`");
+  if (request_.format) {
+    report.format = *request_.format;
+    return;
+  }
+  const DetectedFormat found = detect_format(sample_);
+  if (!found.format) refuse(found.why_not);
+  report.format = *found.format;
+}
+
+void Gathering::read(const std::optional<Row>& row) {
+  tell_format();
+  report.match = row ? row->match : report.format == ListFormat::hosts ? "exact" : "suffix";
+  report.match = request_.match.value_or(report.match);
+  report.action = request_.action.value_or(row ? row->action : "block");
+  report.entries_before = row ? row->entries : 0;
+  LineParser parser(report.format);
+  std::uint64_t number = 0;
+  for (const std::string& text : sample_) take({text, ++number, text.size() >= kLongestLine}, parser);
+  sample_ = {};
+  while (const auto line = reader_.next()) {
+    take(*line, parser);
+    if (progress_ && line->number % kProgressLines == 0)
+      progress_({line->number, entries_.size() + exceptions_.size(), reader_.bytes()});
+  }
+  report.lines = reader_.lines();
+  report.bytes = reader_.bytes();
+}
+
+void Gathering::take(const LineReader::Line& line, LineParser& parser) {
+  if (line.too_long) {
+    ++report.rejected;
+    return note(report.rejects, line.number, "is longer than " + std::to_string(kLongestLine >> 10) + " KiB");
+  }
+  const ParsedLine& parsed = parser.parse(line.text);
+  for (const ParsedLine::Name& name : parsed.names) {
+    (name.is_exception ? exceptions_ : entries_).add(name.text);
+    check_width(name, line.number);
+  }
+  for (const std::string& why : parsed.rejects) {
+    ++report.rejected;
+    note(report.rejects, line.number, why);
+  }
+}
+
+void Gathering::check_width(const ParsedLine::Name& name, std::uint64_t line) {
+  if (request_.force || (report.match != "suffix" && !name.is_exception) || !is_public_suffix(name.text)) return;
+  ++report.too_wide;
+  note(report.wide, line, backquoted(name.text) + " is a public suffix, below which are many owners' domains");
+}
+
+void Gathering::sort() {
+  const std::uint64_t taken = entries_.size() + exceptions_.size();
+  entries_.sort();
+  exceptions_.sort();
+  report.entries = entries_.size();
+  report.exceptions = exceptions_.size();
+  report.duplicates = taken - report.entries - report.exceptions;
+}
+
+void Gathering::check() const {
+  if (request_.force) return;
+  if (report.entries == 0)
+    refuse("the list has no name that can be taken: is it the right file and --format " +
+           std::string(to_text(report.format)) + "? With --force an empty list is imported");
+  if (report.too_wide > 0) {
+    const std::string others = report.too_wide > 1 ? ", and " + std::to_string(report.too_wide - 1) + " more" : "";
+    refuse("line " + std::to_string(report.wide.front().line) + ": " + report.wide.front().why + others +
+           ": remove such lines, or import with --force");
+  }
+  if (report.entries < report.entries_before - report.entries_before / 2)
+    refuse("the list shrank from " + std::to_string(report.entries_before) + " names to " +
+           std::to_string(report.entries) + ": look whether its source is whole, or import with --force");
+}
+
+std::string Gathering::write(const std::filesystem::path& folder, const std::filesystem::path& like) const {
+  ListFileWriter writer(folder, report.format, like);
+  entries_.for_each([&](std::string_view name) { writer.add(name, false); });
+  exceptions_.for_each([&](std::string_view name) { writer.add(name, true); });
+  return writer.finish();
+}
+
+void make_folder(const std::filesystem::path& folder, const std::filesystem::path& like) {
+  if (::mkdir(folder.c_str(), 0750) != 0) {
+    if (errno == EEXIST) return;
+    throw std::system_error(errno, std::system_category(), folder.string());
+  }
+  struct stat model {};
+  if (::stat(like.c_str(), &model) == 0 && ::chown(folder.c_str(), model.st_uid, model.st_gid) != 0 && errno != EPERM)
+    throw std::system_error(errno, std::system_category(), folder.string());
+}
+
+void edit_row(const std::filesystem::path& database, const ImportRequest& request, ImportReport& report) {
+  PolicyEditor editor(database, request.who);
+  const std::optional<std::int64_t> group = group_id(editor.database(), request.group);
+  const bool is_there = read_row(editor.database(), request.name).has_value();
+  Statement edit = editor.database().prepare(  // one statement, one line in the audit trail
+      is_there ? "UPDATE domain_lists SET match = ?2, action = ?3, format = ?4, file = ?5, entries = ?6,"
+                 " group_id = coalesce(?7, group_id) WHERE name = ?1"
+               : "INSERT INTO domain_lists (name, match, action, format, file, entries, group_id)"
+                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+  edit.bind(1, request.name);
+  edit.bind(2, report.match);
+  edit.bind(3, report.action);
+  edit.bind(4, to_text(report.format));
+  edit.bind(5, report.file);
+  edit.bind(6, static_cast<std::int64_t>(report.entries));
+  if (group) edit.bind(7, *group);
+  static_cast<void>(edit.step());
+  Statement named = editor.database().prepare(
+      "SELECT groups.name FROM domain_lists JOIN groups ON groups.id = group_id WHERE domain_lists.name = ?1");
+  named.bind(1, request.name);
+  if (named.step()) report.group = named.text(0);
+  named.reset();
+  editor.commit();
+}
+
+}  // namespace
+
+ImportReport import_list(const std::filesystem::path& database, int fd, const ImportRequest& request,
+                         const std::function<void(const ImportProgress&)>& progress) {
+  static_cast<void>(PolicyDatabase(database));  // before a long read from a pipe: is it one of ours?
+  std::optional<Row> row;
+  {
+    Database reader(database, OpenMode::read_write, kReaderTimeout);
+    row = read_row(reader, request.name);
+    static_cast<void>(group_id(reader, request.group));
+  }
+  Gathering gathering(fd, request, progress);
+  gathering.read(row);
+  gathering.sort();
+  gathering.check();
+  const std::filesystem::path folder = database.parent_path() / "lists";
+  make_folder(folder, database);
+  gathering.report.file = gathering.write(folder, database);
+  edit_row(database, request, gathering.report);
+  sweep_list_files(database);
+  return std::move(gathering.report);
+}
+
+}  // namespace gatehouse::db

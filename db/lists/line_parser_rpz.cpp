@@ -1,0 +1,113 @@
+// Response policy zones: master file lines (RFC 1035, 5.1) whose owner names, cut off at the zone, are what is judged.
+#include "db/lists/line_parser.hpp"
+#include "db/lists/words.hpp"
+
+#include <gatehouse/base/domain.hpp>
+
+namespace gatehouse::db {
+namespace {
+
+/// Without the final dot, in lower case: what zone names are compared in.
+std::string zone_name(std::string_view text) {
+  if (text.ends_with('.')) text.remove_suffix(1);
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+  return out;
+}
+
+/// Takes what stands before the record's type off `data`: a time to live and a class, in either order.
+std::string_view take_type(std::string_view& data) {
+  std::string_view word = next_word(data);
+  while (same_letters(word, "IN") || (!word.empty() && word.front() >= '0' && word.front() <= '9'))
+    word = next_word(data);
+  return word;
+}
+
+/// What a trigger's last label says it is about, if not the name asked for.
+std::string_view other_trigger(std::string_view name) noexcept {
+  const std::string_view last = name.substr(name.rfind('.') + 1);
+  for (const std::string_view kind : {"rpz-ip", "rpz-client-ip", "rpz-nsip", "rpz-nsdname"})
+    if (same_letters(last, kind)) return kind;
+  return {};
+}
+
+}  // namespace
+
+void LineParser::rpz(std::string_view line) {
+  const bool continues = !line.empty() && is_space(line.front());
+  line = trimmed(before(line, ';'));
+  if (in_parentheses_) {
+    in_parentheses_ = line.find(')') == line.npos;
+    return;
+  }
+  if (line.empty()) return;
+  const std::string_view whole = line;
+  if (line.front() == '$') {
+    const std::string_view directive = next_word(line);
+    if (same_letters(directive, "$ORIGIN")) return set_rpz_origin(next_word(line));
+    if (!same_letters(directive, "$TTL")) reject(whole, "is not $ORIGIN or $TTL: write the zone out in full");
+    return;
+  }
+  in_parentheses_ = line.find('(') != line.npos && line.find(')') == line.npos;
+  if (!continues) owner_ = next_word(line);
+  const std::string_view type = take_type(line);
+  if (type.empty()) return reject(whole, "is no record: a name, CNAME and a dot");
+  if (owner_.empty()) return reject(whole, "has no name before it");
+  rpz_record(owner_, type, line);
+}
+
+void LineParser::rpz_record(std::string_view owner, std::string_view type, std::string_view data) {
+  if (same_letters(type, "NS")) return;
+  if (same_letters(type, "SOA")) {
+    if (owner == "@" && origin_)
+      zone_ = origin_;
+    else if (owner.ends_with('.'))
+      zone_ = zone_name(owner);
+    else if (origin_)
+      zone_ = zone_name(owner) + (origin_->empty() ? "" : "." + *origin_);
+    if (!origin_) origin_ = zone_;
+    return;
+  }
+  if (!same_letters(type, "CNAME"))
+    return reject(owner, "has a record of type " + backquoted(type) + ": only CNAME can be taken");
+  const std::string_view target = next_word(data);
+  if (target == "." || target == "*." || same_letters(target, "rpz-drop.")) return take_rpz_name(owner, false);
+  if (same_letters(target, "rpz-passthru.")) return take_rpz_name(owner, true);
+  reject(owner, "is sent to " + backquoted(target) + ", which is no block: `.`, `*.` and rpz-passthru. can be taken");
+}
+
+void LineParser::set_rpz_origin(std::string_view text) {
+  if (text.empty()) return reject("$ORIGIN", "has no name beside it");
+  if (text.ends_with('.')) {
+    origin_ = zone_name(text);
+    if (!zone_ && !origin_->empty()) zone_ = origin_;
+    return;
+  }
+  if (!origin_) return reject(text, "is relative, and no $ORIGIN before it says to what");
+  if (text.size() + origin_->size() >= kLongestDomain) return reject(text, "makes a zone whose name is too long");
+  origin_ = zone_name(text) + (origin_->empty() ? "" : "." + *origin_);
+}
+
+void LineParser::take_rpz_name(std::string_view owner, bool is_exception) {
+  std::string name(owner);
+  const bool is_absolute = owner.ends_with('.');
+  if (owner == "@") name.clear();
+  if (is_absolute || origin_) {
+    if (is_absolute)
+      name = zone_name(owner);
+    else if (!origin_->empty())
+      name = zone_name(owner == "@" ? *origin_ : std::string(owner) + "." + *origin_);
+    if (!zone_) return reject(owner, "is not relative, and no SOA or $ORIGIN says where the zone begins");
+    if (!is_below(name, *zone_)) return reject(owner, "is outside of the zone " + backquoted(*zone_));
+    if (!zone_->empty()) name.resize(name.size() - std::min(name.size(), zone_->size() + 1));
+  }
+  if (const std::string_view kind = other_trigger(name); !kind.empty())
+    return reject(owner, "is about something else (" + std::string(kind) + ") than the name that is asked for");
+  std::string_view trigger = name;
+  if (trigger.starts_with("*.")) trigger.remove_prefix(2);
+  if (trigger.empty() || trigger == "*") return reject(owner, "means every name");
+  take(trigger, is_exception);
+}
+
+}  // namespace gatehouse::db

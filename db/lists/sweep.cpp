@@ -1,0 +1,61 @@
+#include "db/lists/import.hpp"
+#include "db/lists/list_file_writer.hpp"
+#include "db/sqlite.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <set>
+
+namespace gatehouse::db {
+namespace {
+
+constexpr std::chrono::milliseconds kReaderTimeout{1000};
+constexpr std::chrono::seconds kYoung{3600};  // its import may not have come to its transaction yet
+
+using Names = std::set<std::string, std::less<>>;
+
+/// What the rows name, and what an undo of the change that last gave a list another file would name again.
+void add_named(const std::filesystem::path& path, Names& names) {
+  Database database(path, OpenMode::read_write, kReaderTimeout);
+  database.run("PRAGMA query_only = ON");
+  Statement statement = database.prepare(
+      "SELECT file FROM domain_lists UNION SELECT json_extract(old_row, '$.file') FROM changes WHERE id IN"
+      " (SELECT max(id) FROM changes WHERE table_name = 'domain_lists' AND old_row IS NOT NULL"
+      "  AND json_extract(old_row, '$.file') IS NOT json_extract(new_row, '$.file') GROUP BY row_id)");
+  while (statement.step())
+    if (const auto file = statement.optional_text(0)) names.insert(*file);
+}
+
+/// A temporary file whose importer holds no lock on it any more.
+bool is_abandoned(const std::filesystem::path& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  return fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0;
+}
+
+bool is_young(const std::filesystem::path& path) {
+  struct stat found {};
+  if (::lstat(path.c_str(), &found) != 0) return true;
+  return std::chrono::system_clock::from_time_t(found.st_mtime) + kYoung > std::chrono::system_clock::now();
+}
+
+}  // namespace
+
+void sweep_list_files(const std::filesystem::path& database) noexcept try {
+  Names named;
+  add_named(database, named);
+  const std::filesystem::path last_good = database.parent_path() / "policy.last-good.db";
+  if (std::filesystem::exists(last_good)) add_named(last_good, named);
+  for (const auto& entry : std::filesystem::directory_iterator(database.parent_path() / "lists")) {
+    const std::string name = entry.path().filename().string();
+    const bool is_left_over = is_list_file_name(name)
+                                  ? !named.contains(name) && !is_young(entry.path())
+                                  : name.starts_with(kUnfinishedPrefix) && is_abandoned(entry.path());
+    if (is_left_over) ::unlink(entry.path().c_str());
+  }
+} catch (const std::exception&) {  // the next import sweeps again
+}
+
+}  // namespace gatehouse::db
