@@ -85,7 +85,7 @@ void charge_session_and_identity(benchmark::State& state) {
   Meters session, identity;
   const std::array<MeterLink, 2> chain{{{&session, &limits}, {&identity, &limits}}};
   std::uint64_t now = 1;
-  for (auto _ : state) benchmark::DoNotOptimize(charge_all(chain, Direction::up, 1400, now += 2000));
+  for (auto _ : state) benchmark::DoNotOptimize(charge_all(chain, Direction::up, 1400, {now += 2000, {}}));
 }
 BENCHMARK(charge_session_and_identity);
 

@@ -25,7 +25,7 @@ std::uint64_t passed(Meters& meters, const MeterLimits& limits, std::uint64_t si
   const MeterLink link{&meters, &limits};
   std::uint64_t total = 0, now = kStart;
   while (now < kStart + seconds * kSecond) {
-    const std::uint64_t wait = charge_all({&link, 1}, Direction::up, size, now);
+    const std::uint64_t wait = charge_all({&link, 1}, Direction::up, size, {now, {}});
     if (wait == 0) total += size;
     now += wait;
   }
@@ -55,30 +55,30 @@ TEST(RateMeter, LetsAPacketBeyondTheBurstPassWhenFull) {
   Meters meters;
   const MeterLimits limits = limits_of(1000, 100);
   const MeterLink link{&meters, &limits};
-  EXPECT_EQ(charge_all({&link, 1}, Direction::up, 1500, kStart), 0u);
-  const std::uint64_t wait = charge_all({&link, 1}, Direction::up, 1500, kStart);
+  EXPECT_EQ(charge_all({&link, 1}, Direction::up, 1500, {kStart, {}}), 0u);
+  const std::uint64_t wait = charge_all({&link, 1}, Direction::up, 1500, {kStart, {}});
   EXPECT_NEAR(static_cast<double>(wait), 1.5 * kSecond, 10);
-  EXPECT_EQ(charge_all({&link, 1}, Direction::up, 1500, kStart + wait), 0u);
+  EXPECT_EQ(charge_all({&link, 1}, Direction::up, 1500, {kStart + wait, {}}), 0u);
 }
 
 TEST(RateMeter, DoesNotTouchTheOtherDirection) {
   Meters meters;
   const MeterLimits limits = limits_of(1000, 100);
   const MeterLink link{&meters, &limits};
-  EXPECT_EQ(charge_all({&link, 1}, Direction::up, 100, kStart), 0u);
-  EXPECT_NE(charge_all({&link, 1}, Direction::up, 100, kStart), 0u);
-  EXPECT_EQ(charge_all({&link, 1}, Direction::down, 1'000'000, kStart), 0u);
+  EXPECT_EQ(charge_all({&link, 1}, Direction::up, 100, {kStart, {}}), 0u);
+  EXPECT_NE(charge_all({&link, 1}, Direction::up, 100, {kStart, {}}), 0u);
+  EXPECT_EQ(charge_all({&link, 1}, Direction::down, 1'000'000, {kStart, {}}), 0u);
 }
 
 TEST(MeterChain, ChargesAllOrNone) {
   Meters session, identity;
   const MeterLimits wide = limits_of(1'000'000, 1'000'000), narrow = limits_of(1000, 1000);
   const std::array<MeterLink, 2> chain{{{&session, &wide}, {&identity, &narrow}}};
-  EXPECT_EQ(charge_all(chain, Direction::up, 1000, kStart), 0u);
-  for (int i = 0; i < 1000; ++i) EXPECT_NE(charge_all(chain, Direction::up, 1000, kStart), 0u);
+  EXPECT_EQ(charge_all(chain, Direction::up, 1000, {kStart, {}}), 0u);
+  for (int i = 0; i < 1000; ++i) EXPECT_NE(charge_all(chain, Direction::up, 1000, {kStart, {}}), 0u);
   // The session was charged once only: all the rest of its burst is there.
-  EXPECT_EQ(charge_all(std::span(chain).first(1), Direction::up, 999'000, kStart), 0u);
-  EXPECT_NE(charge_all(std::span(chain).first(1), Direction::up, 1000, kStart), 0u);
+  EXPECT_EQ(charge_all(std::span(chain).first(1), Direction::up, 999'000, {kStart, {}}), 0u);
+  EXPECT_NE(charge_all(std::span(chain).first(1), Direction::up, 1000, {kStart, {}}), 0u);
 }
 
 TEST(MeterChain, KeepsTheRateWithManyThreads) {
@@ -90,7 +90,7 @@ TEST(MeterChain, KeepsTheRateWithManyThreads) {
     threads.emplace_back([&mine, &meters, &limits] {
       const MeterLink link{&meters, &limits};
       for (std::uint64_t now = kStart; now < kStart + kSecond; now += 100'000)
-        if (charge_all({&link, 1}, Direction::up, 100, now) == 0) mine += 100;
+        if (charge_all({&link, 1}, Direction::up, 100, {now, {}}) == 0) mine += 100;
     });
   for (std::thread& thread : threads) thread.join();
   std::uint64_t total = 0;
@@ -99,23 +99,23 @@ TEST(MeterChain, KeepsTheRateWithManyThreads) {
   EXPECT_GE(total, 900'000u);
 }
 
-TEST(FlowCount, StopsAtTheLimitAndFreesOnClose) {
+TEST(OpenCount, StopsAtTheLimitAndFreesOnClose) {
   ScopeLimits rows;
   rows.concurrent_flows.value = 2;
   const MeterLimits limits(rows), none;
   Meters session, identity;
   const std::array<MeterLink, 2> chain{{{&identity, &none}, {&session, &limits}}};
-  EXPECT_EQ(open_flow(chain, kStart).refusal, FlowRefusal::none);
-  EXPECT_EQ(open_flow(chain, kStart).refusal, FlowRefusal::none);
-  const FlowOpening refused = open_flow(chain, kStart);
+  EXPECT_EQ(open_flow(chain, 1, {kStart, {}}).refusal, FlowRefusal::none);
+  EXPECT_EQ(open_flow(chain, 1, {kStart, {}}).refusal, FlowRefusal::none);
+  const FlowOpening refused = open_flow(chain, 1, {kStart, {}});
   EXPECT_EQ(refused.refusal, FlowRefusal::concurrent_flows);
   EXPECT_EQ(refused.link, 1u);
   EXPECT_EQ(identity.flows.open(), 2u);
   close_flow(chain);
-  EXPECT_EQ(open_flow(chain, kStart).refusal, FlowRefusal::none);
+  EXPECT_EQ(open_flow(chain, 1, {kStart, {}}).refusal, FlowRefusal::none);
 }
 
-TEST(FlowCount, HoldsNewFlowsToTheirRate) {
+TEST(OpenCount, HoldsNewFlowsToTheirRate) {
   ScopeLimits rows;
   rows.new_flows_per_second.value = 10;
   const MeterLimits limits(rows);
@@ -123,7 +123,7 @@ TEST(FlowCount, HoldsNewFlowsToTheirRate) {
   const MeterLink link{&meters, &limits};
   int opened = 0;
   for (std::uint64_t now = kStart; now < kStart + 5 * kSecond; now += kSecond / 1000)
-    if (open_flow({&link, 1}, now).refusal == FlowRefusal::none) ++opened;
+    if (open_flow({&link, 1}, 1, {now, {}}).refusal == FlowRefusal::none) ++opened;
   EXPECT_NEAR(opened, 10 + 50, 1);
   EXPECT_EQ(meters.flows.open(), static_cast<std::uint64_t>(opened));  // refused ones are not counted
 }

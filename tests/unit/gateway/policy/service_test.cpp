@@ -50,8 +50,9 @@ class PolicyTable : public testing::Test {
     table->check(table->context, &lane.head, client, &flow, &verdict);
     return verdict;
   }
-  gh_status open_flow(gh_client* client, gh_verdict& why, std::uint64_t now = kNow) {
-    return table->flow_open(table->context, &lane.head, client, nullptr, now, &why);
+  gh_status open_flow(gh_client* client, gh_verdict& why, const char* to = "8.8.8.8", std::uint64_t now = kNow) {
+    const gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::parse(to).value(), 53, 0});
+    return table->flow_open(table->context, &lane.head, client, &flow, now, &why);
   }
   gh_limits limits(gh_client* client) {
     gh_limits out{};
@@ -62,9 +63,9 @@ class PolicyTable : public testing::Test {
   std::uint64_t generation = 1;
   std::shared_ptr<SnapshotBoard> board =
       std::make_shared<SnapshotBoard>(policy::compile(model(), {}, generation, 0).snapshot);
-  std::shared_ptr<IdentityMeters> identities = std::make_shared<IdentityMeters>();
+  std::shared_ptr<KeyMeters> keys = std::make_shared<KeyMeters>();
   PluginPolicy plugin{
-      board, identities, {"udpgw", true, &lane_of, [](std::uint32_t id) { return id == 3 ? "127.0.0.1:7300" : ""; }}};
+      board, keys, {"udpgw", true, &lane_of, [](std::uint32_t id) { return id == 3 ? "127.0.0.1:7300" : ""; }}};
   const gh_policy* table = plugin.table();
   TestLane lane;
 };
@@ -160,7 +161,7 @@ TEST_F(PolicyTable, MetersAnIdentityAcrossLanesAndPlugins) {
   rule.rate_up = 1000;
   rows.traffic_rules = {rule};
   publish(rows);
-  PluginPolicy other{board, identities, {"echo", false, &lane_of, {}}};
+  PluginPolicy other{board, keys, {"echo", false, &lane_of, {}}};
   TestLane second;
   second.policy = other.make_lane();
   table->refresh(table->context, &lane.head);
@@ -198,16 +199,6 @@ TEST_F(PolicyTable, TellsLimitsInTheBordersUnits) {
   EXPECT_EQ(limits(client).udp_idle_ns, 20 * kSecond);
   EXPECT_EQ(limits(client).tcp_idle_ns, 0u);
   EXPECT_EQ(limits(client).concurrent_flows, UINT64_MAX);
-}
-
-TEST_F(PolicyTable, ForgetsIdentitiesWithoutClientsWhenThereAreMany) {
-  for (std::size_t i = 0; i < IdentityMeters::kKept + 10; ++i)
-    static_cast<void>(identities->of("token:" + std::to_string(i)));
-  EXPECT_LE(identities->size(), IdentityMeters::kKept);
-  const auto kept = identities->of("token:kept");
-  for (std::size_t i = 0; i < IdentityMeters::kKept + 10; ++i)
-    static_cast<void>(identities->of("unix:" + std::to_string(i)));
-  EXPECT_EQ(identities->of("token:kept"), kept);
 }
 
 TEST_F(PolicyTable, UsesTheSdksWordsForReasons) {
