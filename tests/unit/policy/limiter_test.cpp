@@ -176,8 +176,8 @@ struct PlainLink {
     bool refuses = false;
     if (asked == FlowRefusal::quota) refuses = limits.quota.bytes != 0 && quota_used >= limits.quota.bytes;
     if (asked == FlowRefusal::destinations && limits.destinations_per_minute != 0) {
-      destinations.insert(destination);
-      refuses = destinations.size() > limits.destinations_per_minute;
+      const bool is_new = destinations.insert(destination).second;
+      refuses = is_new && destinations.size() > limits.destinations_per_minute;
     }
     if (asked == FlowRefusal::new_flow_rate)
       refuses = new_flows.take(now.steady_ns, 1, limits.new_flows_per_second, limits.new_flows_per_second) != 0;
