@@ -1,5 +1,6 @@
 #include "policy/compile.hpp"
 
+#include "policy/limiter.hpp"
 #include "policy/match/glob.hpp"
 #include "policy/match/special_ranges.hpp"
 
@@ -67,7 +68,6 @@ class Compiler {
     port_permits(surroundings);
     traffic_rules();
     settings();
-    not_in_force();
     Compiled out;
     out.snapshot = std::make_shared<const Snapshot>(std::move(parts_), generation);
     std::stable_sort(problems_.begin(), problems_.end(), [](const Problem& a, const Problem& b) {
@@ -328,7 +328,18 @@ class Compiler {
     for (const TrafficColumn& column : kTrafficColumns)
       if ((row.*column.row).value_or(0) < 0)
         return problem("traffic_rules", row.id, std::string(column.name) + " is negative: write 0 for no limit"), false;
+    at_most(row, "destinations_per_minute", row.destinations_per_minute, DistinctWindow::kMostThings);
+    at_most(row, "quota_bytes", row.quota_bytes, QuotaMeter::kMostBytes);
     return true;
+  }
+
+  /// A number that meters cannot hold is in force as the largest that they can.
+  void at_most(const TrafficRule& row, std::string_view column, const Amount& amount, std::uint64_t most) {
+    if (static_cast<std::uint64_t>(amount.value_or(0)) <= most) return;
+    problem("traffic_rules", row.id,
+            std::string(column) + " can be " + std::to_string(most) +
+                " at most, which holds in its place: write that, " +
+                "less, or 0 for no limit; the row's other columns are in force");
   }
 
   void settings() {
@@ -341,19 +352,6 @@ class Compiler {
         parts_.default_action = row.value == "allow" ? Action::allow : Action::deny;
         parts_.default_row = row.id;
       }
-    }
-  }
-
-  /// What this version reads and does not act upon is said, not passed over.
-  void not_in_force() {
-    for (const TrafficRule& row : model_.traffic_rules) {
-      if (!row.life.counts_at(now_)) continue;
-      for (const auto& [name, amount] : {std::pair{"quota_bytes", row.quota_bytes},
-                                         std::pair{"destinations_per_minute", row.destinations_per_minute},
-                                         std::pair{"concurrent_sessions", row.concurrent_sessions}})
-        if (amount.value_or(0) > 0)
-          problem("traffic_rules", row.id,
-                  std::string("this version does not enforce ") + name + "; the row's other columns are in force");
     }
   }
 

@@ -20,7 +20,7 @@ std::uint64_t SharedGcra::take(std::uint64_t now, std::uint64_t cost, std::uint6
   std::uint64_t seen = full_at_.load(std::memory_order_relaxed);
   for (;;) {
     const GcraStep step = gcra_step(seen, now, cost, rate, burst);
-    if (step.wait != 0) return step.wait;
+    if (step.wait != 0) return std::min(step.wait, kNoMore - 1);
     if (full_at_.compare_exchange_weak(seen, step.full_at, std::memory_order_relaxed)) {
       taken = step.full_at - std::max(seen, now);
       return 0;
@@ -56,7 +56,7 @@ void RateMeter::give_back(const Taken& taken) noexcept {
   if (taken.metered != 0) gcra_.give_back(taken.metered);
 }
 
-bool FlowCount::try_open(std::uint64_t limit) noexcept {
+bool OpenCount::try_open(std::uint64_t limit) noexcept {
   const std::uint64_t before = open_.fetch_add(1, std::memory_order_relaxed);
   if (limit == 0 || before < limit) return true;
   close();
@@ -66,41 +66,85 @@ bool FlowCount::try_open(std::uint64_t limit) noexcept {
 MeterLimits::MeterLimits(const ScopeLimits& limits) noexcept
     : up(limits.rate_up, limits.burst_up, limits.unthrottled_up),
       down(limits.rate_down, limits.burst_down, limits.unthrottled_down),
+      quota(limits.quota_bytes, limits.quota_period),
       concurrent_flows(limits.concurrent_flows.or_none()),
-      new_flows_per_second(limits.new_flows_per_second.or_none()) {}
+      new_flows_per_second(limits.new_flows_per_second.or_none()),
+      destinations_per_minute(std::min(limits.destinations_per_minute.or_none(), DistinctWindow::kMostThings)) {}
 
 std::uint64_t charge_all(std::span<const MeterLink> chain, Direction direction, std::uint64_t bytes,
-                         std::uint64_t now) noexcept {
+                         const Moment& now) noexcept {
   assert(chain.size() <= kMostLinks);
   const bool up = direction == Direction::up;
   const auto meter = [up](const MeterLink& link) -> RateMeter& { return up ? link.meters->up : link.meters->down; };
+  const auto give_back = [&](std::size_t quotas) {
+    for (const MeterLink& link : chain.first(quotas))
+      link.meters->quota.give_back(link.limits->quota, bytes, now.periods);
+  };
+  std::size_t paid = 0;
+  for (; paid < chain.size(); ++paid) {
+    const MeterLink& link = chain[paid];
+    if (link.meters->quota.charge(link.limits->quota, bytes, now.periods)) continue;
+    give_back(paid);
+    return kNoMore;
+  }
   std::array<RateMeter::Taken, kMostLinks> taken;
   std::uint64_t longest = 0;
   for (std::size_t i = 0; i < chain.size(); ++i) {
     const RateLimit& limit = up ? chain[i].limits->up : chain[i].limits->down;
-    longest = std::max(longest, meter(chain[i]).charge(limit, bytes, now, taken[i]));
+    longest = std::max(longest, meter(chain[i]).charge(limit, bytes, now.steady_ns, taken[i]));
   }
-  if (longest > 0)
+  if (longest > 0) {
     for (std::size_t i = 0; i < chain.size(); ++i) meter(chain[i]).give_back(taken[i]);
+    give_back(paid);
+  }
   return longest;
 }
 
-FlowOpening open_flow(std::span<const MeterLink> chain, std::uint64_t now) noexcept {
-  std::size_t counted = 0;
-  for (; counted < chain.size(); ++counted)
-    if (!chain[counted].meters->flows.try_open(chain[counted].limits->concurrent_flows)) {
-      close_flow(chain.first(counted));
-      return {FlowRefusal::concurrent_flows, counted};
-    }
-  std::array<std::uint64_t, kMostLinks> taken{};
-  for (std::size_t i = 0; i < chain.size(); ++i) {
-    const std::uint64_t rate = chain[i].limits->new_flows_per_second;
-    if (chain[i].meters->new_flows.take(now, 1, rate, rate, taken[i]) == 0) continue;
-    for (std::size_t paid = 0; paid < i; ++paid) chain[paid].meters->new_flows.give_back(taken[paid]);
-    close_flow(chain);
-    return {FlowRefusal::new_flow_rate, i};
-  }
+namespace {
+
+/// What can be told without counting anything.
+FlowOpening foresee(std::span<const MeterLink> chain, std::uint64_t destination, const Moment& now) noexcept {
+  for (std::size_t i = 0; i < chain.size(); ++i)
+    if (chain[i].meters->quota.is_used_up(chain[i].limits->quota, now.periods)) return {FlowRefusal::quota, i};
+  for (std::size_t i = 0; i < chain.size(); ++i)
+    if (!chain[i].meters->destinations.would_admit(destination, chain[i].limits->destinations_per_minute,
+                                                   now.steady_ns))
+      return {FlowRefusal::destinations, i};
   return {};
+}
+
+/// The first link last: that it would admit holds, for no other thread counts there.
+FlowOpening count_destination(std::span<const MeterLink> chain, std::uint64_t destination, const Moment& now) noexcept {
+  for (std::size_t i = chain.size(); i-- > 0;)
+    if (!chain[i].meters->destinations.admit(destination, chain[i].limits->destinations_per_minute, now.steady_ns))
+      return {FlowRefusal::destinations, i};
+  return {};
+}
+
+}  // namespace
+
+FlowOpening open_flow(std::span<const MeterLink> chain, std::uint64_t destination, const Moment& now) noexcept {
+  assert(chain.size() <= kMostLinks);
+  FlowOpening out = foresee(chain, destination, now);
+  if (out.refusal != FlowRefusal::none) return out;
+
+  std::array<std::uint64_t, kMostLinks> taken{};
+  std::size_t paid = 0, counted = 0;
+  for (; paid < chain.size(); ++paid) {
+    const std::uint64_t rate = chain[paid].limits->new_flows_per_second;
+    if (chain[paid].meters->new_flows.take(now.steady_ns, 1, rate, rate, taken[paid]) != 0) break;
+  }
+  if (paid < chain.size()) out = {FlowRefusal::new_flow_rate, paid};
+  for (; out.refusal == FlowRefusal::none && counted < chain.size(); ++counted)
+    if (!chain[counted].meters->flows.try_open(chain[counted].limits->concurrent_flows)) break;
+  if (out.refusal == FlowRefusal::none)
+    out = counted < chain.size() ? FlowOpening{FlowRefusal::concurrent_flows, counted}
+                                 : count_destination(chain, destination, now);
+  if (out.refusal != FlowRefusal::none) {
+    for (std::size_t i = 0; i < paid; ++i) chain[i].meters->new_flows.give_back(taken[i]);
+    close_flow(chain.first(counted));
+  }
+  return out;
 }
 
 void close_flow(std::span<const MeterLink> chain) noexcept {

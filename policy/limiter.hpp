@@ -1,8 +1,11 @@
-// Meters behind the traffic rules: how much may pass now. State and limit are apart, so that a new generation of rules
-// goes on with the old state. Thread-safe and lock-free: an identity's meters are shared by lanes and plugins.
+// Meters behind the traffic rules: how much may pass now, and which flows may begin. State and limit are apart, so that
+// a new generation of rules goes on with the old state. Thread-safe and lock-free: an identity's meters are shared by
+// lanes and plugins.
 #pragma once
 
+#include "policy/distinct_window.hpp"
 #include "policy/limits.hpp"
+#include "policy/quota_meter.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -51,8 +54,8 @@ class RateMeter {
   std::atomic<std::uint64_t> free_used_{0};
 };
 
-/// The open flows of one session or identity.
-class FlowCount {
+/// How many are open of what one session or identity may have at once.
+class OpenCount {
  public:
   /// @param limit  0 = none
   [[nodiscard]] bool try_open(std::uint64_t limit) noexcept;
@@ -66,22 +69,26 @@ class FlowCount {
 /// The limits of one scope in the form that meters take; 0 = no limit.
 struct MeterLimits {
   RateLimit up, down;
+  QuotaLimit quota;
   std::uint64_t concurrent_flows = 0;
-  std::uint64_t new_flows_per_second = 0;  ///< the burst is one second's worth
+  std::uint64_t new_flows_per_second = 0;     ///< the burst is one second's worth
+  std::uint64_t destinations_per_minute = 0;  ///< at most DistinctWindow::kMostThings
 
   MeterLimits() = default;
   explicit MeterLimits(const ScopeLimits& limits) noexcept;
-  [[nodiscard]] bool meters_traffic() const noexcept { return up.rate != 0 || down.rate != 0; }
+  [[nodiscard]] bool meters_traffic() const noexcept { return up.rate != 0 || down.rate != 0 || quota.bytes != 0; }
 };
 
-/// All state of one session or identity.
+/// All state of one session, or of one identity or source.
 struct Meters {
   RateMeter up, down;
+  QuotaMeter quota;
   SharedGcra new_flows;
-  FlowCount flows;
+  OpenCount flows, sessions;
+  DistinctWindow destinations;
 };
 
-/// One link of a chain of limiters: session, then identity.
+/// One link of a chain of limiters: the session, which one lane owns, then what lanes share.
 struct MeterLink {
   Meters* meters = nullptr;
   const MeterLimits* limits = nullptr;
@@ -89,20 +96,32 @@ struct MeterLink {
 
 enum class Direction : std::uint8_t { up = 0, down = 1 };
 
-/// Charges every link, or none. At most four links.
-/// @return 0 = charged; else how many ns the slowest link asks for
-[[nodiscard]] std::uint64_t charge_all(std::span<const MeterLink> chain, Direction direction, std::uint64_t bytes,
-                                       std::uint64_t now) noexcept;
+/// The same instant on two clocks.
+struct Moment {
+  std::uint64_t steady_ns = 0;
+  Periods periods;
+};
 
-/// Why a new flow may not begin, and which link says so.
-enum class FlowRefusal : std::uint8_t { none, concurrent_flows, new_flow_rate };
+/// What charge_all() returns when a quota is used up.
+inline constexpr std::uint64_t kNoMore = UINT64_MAX;
+
+/// Charges every link, or none. At most four links.
+/// @return 0 = charged; kNoMore; else how many ns the slowest link asks for
+[[nodiscard]] std::uint64_t charge_all(std::span<const MeterLink> chain, Direction direction, std::uint64_t bytes,
+                                       const Moment& now) noexcept;
+
+/// Why a new flow may not begin, and which link says so. Concurrent flows are asked for last: ending another flow helps
+/// against nothing else.
+enum class FlowRefusal : std::uint8_t { none, quota, destinations, new_flow_rate, concurrent_flows };
 struct FlowOpening {
   FlowRefusal refusal = FlowRefusal::none;
   std::size_t link = 0;
 };
 
-/// Counts a new flow in every link, or in none. At most four links.
-[[nodiscard]] FlowOpening open_flow(std::span<const MeterLink> chain, std::uint64_t now) noexcept;
+/// Counts a new flow in every link, or in none. At most four links; no two threads have the first in common.
+/// @param destination  a hash of the canonical address; see DistinctWindow
+[[nodiscard]] FlowOpening open_flow(std::span<const MeterLink> chain, std::uint64_t destination,
+                                    const Moment& now) noexcept;
 void close_flow(std::span<const MeterLink> chain) noexcept;
 
 }  // namespace gatehouse::policy

@@ -24,7 +24,7 @@ struct Limit {
 struct ScopeLimits {
   Limit rate_up, rate_down, burst_up, burst_down, unthrottled_up, unthrottled_down;
   Limit quota_bytes;
-  std::string quota_period;  ///< "" = no rule says
+  std::string quota_period;  ///< day, month; "" = no rule says: month
   Limit concurrent_flows, new_flows_per_second, destinations_per_minute, concurrent_sessions;
   Limit udp_idle_seconds, tcp_idle_seconds, session_idle_seconds;
 };

@@ -151,6 +151,23 @@ std::string problems_json(const std::string& error, const std::vector<ConfigProb
   return text({{"error", error}, {"problems", std::move(sentences)}});
 }
 
+namespace {
+
+void write_limiter_metrics(const KeyMeters& meters, OpenMetrics& out) {
+  for (const auto& [kind, name] :
+       {std::pair{KeyMeters::Kind::identity, "identity"}, std::pair{KeyMeters::Kind::source, "source"}}) {
+    const KeyMeters::Counts counts = meters.counts(kind);
+    out.gauge("gatehouse_policy_limiter_keys", "Identities and source networks whose limits are remembered.",
+              {{"kind", name}}, static_cast<std::int64_t>(counts.keys));
+    out.counter("gatehouse_policy_limiter_evictions", "Keys that were forgotten to make place for others.",
+                {{"kind", name}}, counts.evictions);
+    out.counter("gatehouse_policy_limiter_refused", "Clients under session limits only, for every key had a client.",
+                {{"kind", name}}, counts.refused);
+  }
+}
+
+}  // namespace
+
 std::string metrics_text(const ReportSources& from) {
   OpenMetrics out;
   const PolicyStatus policy = from.policy.status();
@@ -165,6 +182,7 @@ std::string metrics_text(const ReportSources& from) {
             static_cast<std::int64_t>(policy.generation));
   out.gauge("gatehouse_policy_problems", "Rows of policy.db that cannot be read.", {},
             static_cast<std::int64_t>(policy.problems.size()));
+  write_limiter_metrics(*from.services.key_meters, out);
   out.gauge("gatehouse_lanes_abandoned", "Lanes that never returned.", {}, from.plugins.abandoned_lanes());
   out.counter("gatehouse_log_lines_dropped", "Log lines that found the queue full.", {},
               from.services.journal->dropped());

@@ -2,15 +2,25 @@
 
 namespace gatehouse {
 
-JudgedClient::JudgedClient(Facts facts, std::shared_ptr<policy::Meters> identity)
-    : facts_(std::move(facts)), identity_(std::move(identity)), links_(identity_ ? 2 : 1) {
+JudgedClient::JudgedClient(Facts facts, std::shared_ptr<policy::Meters> shared)
+    : facts_(std::move(facts)), shared_(std::move(shared)), links_(shared_ ? 2 : 1) {
   chain_[0] = {&session_, &session_limits_};
-  chain_[1] = {identity_.get(), &identity_limits_};
+  chain_[1] = {shared_.get(), &identity_limits_};
 }
 
 JudgedClient::~JudgedClient() {
-  if (!identity_) return;
-  for (std::uint64_t left = session_.flows.open(); left > 0; --left) identity_->flows.close();
+  if (!shared_) return;
+  for (std::uint64_t left = session_.flows.open(); left > 0; --left) shared_->flows.close();
+  if (session_counted_) shared_->sessions.close();
+}
+
+const policy::Limit* JudgedClient::begin_session(const policy::Limits& limits) noexcept {
+  if (!shared_) return nullptr;
+  const policy::Limit& of_identity = limits.identity.concurrent_sessions;
+  const policy::Limit& limit = of_identity.value ? of_identity : limits.session.concurrent_sessions;
+  if (!shared_->sessions.try_open(limit.or_none())) return &limit;
+  session_counted_ = true;
+  return nullptr;
 }
 
 void JudgedClient::resolve_anew(const policy::Snapshot& snapshot) noexcept {
@@ -18,7 +28,12 @@ void JudgedClient::resolve_anew(const policy::Snapshot& snapshot) noexcept {
   const policy::Limits& limits = snapshot.limits(group_);
   session_limits_ = policy::MeterLimits(limits.session);
   identity_limits_ = policy::MeterLimits(limits.identity);
-  metered_ = session_limits_.meters_traffic() || (identity_ && identity_limits_.meters_traffic());
+  metered_ = counts_destinations_ = false;
+  for (const policy::MeterLink& link : chain()) {
+    metered_ = metered_ || link.limits->meters_traffic();
+    counts_destinations_ = counts_destinations_ || link.limits->destinations_per_minute != 0;
+    link.meters->destinations.reserve(link.limits->destinations_per_minute);
+  }
   generation_ = snapshot.generation();
 }
 

@@ -19,8 +19,8 @@ class JudgedClient {
     std::string identity;
     IpAddress source;
   };
-  /// @param identity  the meters of the identity, or null for an anonymous client
-  JudgedClient(Facts facts, std::shared_ptr<policy::Meters> identity);
+  /// @param shared  the meters of its identity or source (KeyMeters), or null: then only session limits hold
+  JudgedClient(Facts facts, std::shared_ptr<policy::Meters> shared);
   ~JudgedClient();
   JudgedClient(const JudgedClient&) = delete;
   JudgedClient& operator=(const JudgedClient&) = delete;
@@ -30,15 +30,19 @@ class JudgedClient {
     if (snapshot.generation() != generation_) resolve_anew(snapshot);
   }
   [[nodiscard]] policy::GroupIndex group() const noexcept { return group_; }
-  /// Session first, then the identity where there is one.
+  /// Counts this session among those of its identity or source, once, after resolve().
+  /// @return the limit that refuses it, or null
+  [[nodiscard]] const policy::Limit* begin_session(const policy::Limits& limits) noexcept;
+  /// Session first, then what it shares where there is that.
   [[nodiscard]] std::span<const policy::MeterLink> chain() const noexcept { return {chain_.data(), links_}; }
   [[nodiscard]] bool is_metered() const noexcept { return metered_; }
+  [[nodiscard]] bool counts_destinations() const noexcept { return counts_destinations_; }
 
  private:
   void resolve_anew(const policy::Snapshot& snapshot) noexcept;
 
   const Facts facts_;
-  const std::shared_ptr<policy::Meters> identity_;
+  const std::shared_ptr<policy::Meters> shared_;
   policy::Meters session_;
   policy::MeterLimits session_limits_, identity_limits_;
   std::array<policy::MeterLink, 2> chain_;
@@ -46,6 +50,8 @@ class JudgedClient {
   std::uint64_t generation_ = 0;
   policy::GroupIndex group_{};
   bool metered_ = false;
+  bool counts_destinations_ = false;
+  bool session_counted_ = false;
 };
 
 }  // namespace gatehouse

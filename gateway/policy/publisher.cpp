@@ -94,6 +94,7 @@ void PolicyPublisher::run() {
   for (;;) {
     ::poll(fds.data(), fds.size(), static_cast<int>(kPoll.count()));
     if (fds[0].revents != 0) return;
+    board_->calendar().refresh();
     locked([this] {
       if (addresses_.drain() && read_addresses()) changed_ = true;
       read_database();

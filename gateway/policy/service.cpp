@@ -25,6 +25,9 @@ static_assert(GH_REASON_PEER == static_cast<int>(Reason::peer));
 static_assert(GH_REASON_NO_POLICY == static_cast<int>(Reason::no_policy));
 static_assert(GH_REASON_CONCURRENT_FLOWS == static_cast<int>(Reason::concurrent_flows));
 static_assert(GH_REASON_NEW_FLOW_RATE == static_cast<int>(Reason::new_flow_rate));
+static_assert(GH_REASON_DESTINATIONS == static_cast<int>(Reason::destinations));
+static_assert(GH_REASON_QUOTA == static_cast<int>(Reason::quota));
+static_assert(GH_REASON_CONCURRENT_SESSIONS == static_cast<int>(Reason::concurrent_sessions));
 static_assert(GH_REASON_LOCAL == static_cast<int>(Reason::local));
 static_assert(GH_TABLE_DOMAIN_RULES == static_cast<int>(Table::domain_rules));
 static_assert(GH_TABLE_PORT_PERMITS == static_cast<int>(Table::port_permits));
@@ -34,6 +37,7 @@ static_assert(GH_FLOW_RESOLVER == policy::kFlowResolver && GH_FLOW_PEER == polic
 static_assert(GH_FLOW_NAMED == policy::kFlowNamed && GH_FLOW_BAD_NAME == policy::kFlowBadName);
 static_assert(GH_UP == static_cast<int>(policy::Direction::up) && GH_DOWN == static_cast<int>(policy::Direction::down));
 static_assert(sizeof(std::atomic<std::uint64_t>) == sizeof(std::uint64_t), "plugins read the generation as a number");
+static_assert(policy::kNoMore == UINT64_MAX);
 
 IpAddress address_of(const gh_endpoint& endpoint) noexcept {
   const Bytes bytes = std::as_bytes(std::span(endpoint.bytes));
@@ -69,26 +73,32 @@ std::uint64_t border_ns(const Limit& session, const Limit& identity) noexcept {
   return seconds > (UINT64_MAX - 1) / kSecond ? UINT64_MAX : seconds * kSecond;
 }
 
+/// Which column of traffic_rules refuses a flow, and how that is called at the border.
+struct Refusal {
+  Reason reason;
+  Limit policy::ScopeLimits::*limit;
+};
+Refusal told(policy::FlowRefusal refusal) noexcept {
+  using policy::FlowRefusal;
+  using policy::ScopeLimits;
+  switch (refusal) {
+    case FlowRefusal::quota: return {Reason::quota, &ScopeLimits::quota_bytes};
+    case FlowRefusal::destinations: return {Reason::destinations, &ScopeLimits::destinations_per_minute};
+    case FlowRefusal::new_flow_rate: return {Reason::new_flow_rate, &ScopeLimits::new_flows_per_second};
+    case FlowRefusal::concurrent_flows:
+    case FlowRefusal::none: break;
+  }
+  return {Reason::concurrent_flows, &ScopeLimits::concurrent_flows};
+}
+
 }  // namespace
-
-std::shared_ptr<policy::Meters> IdentityMeters::of(std::string_view identity) {
-  const std::scoped_lock lock(mutex_);
-  if (const auto found = meters_.find(identity); found != meters_.end()) return found->second;
-  if (meters_.size() >= kKept) std::erase_if(meters_, [](const auto& entry) { return entry.second.use_count() == 1; });
-  return meters_.emplace(identity, std::make_shared<policy::Meters>()).first->second;
-}
-
-std::size_t IdentityMeters::size() const {
-  const std::scoped_lock lock(mutex_);
-  return meters_.size();
-}
 
 PolicyLane::PolicyLane(std::shared_ptr<SnapshotBoard> board) : view_(std::move(board)) {}
 PolicyLane::~PolicyLane() = default;
 
-PluginPolicy::PluginPolicy(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<IdentityMeters> identities, Spec spec)
+PluginPolicy::PluginPolicy(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<KeyMeters> keys, Spec spec)
     : board_(std::move(board)),
-      identities_(std::move(identities)),
+      keys_(std::move(keys)),
       spec_(std::move(spec)),
       table_{.struct_size = sizeof(gh_policy),
              .reserved = 0,
@@ -114,11 +124,18 @@ std::uint64_t PluginPolicy::refresh(void* context, gh_lane* lane) noexcept {
   return static_cast<PluginPolicy*>(context)->spec_.lane_of(lane).view_.refresh();
 }
 
-gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts) {
+gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh_verdict* verdict) {
   JudgedClient::Facts known{spec_.plugin, {}, std::string(text_of(facts.identity)), address_of(facts.source)};
   if (spec_.listener_name && facts.listener != UINT32_MAX) known.listener = spec_.listener_name(facts.listener);
-  auto meters = known.identity.empty() ? nullptr : identities_->of(known.identity);
-  auto client = std::make_unique<JudgedClient>(std::move(known), std::move(meters));
+  auto shared = keys_->open(known.identity, known.source);
+  auto client = std::make_unique<JudgedClient>(std::move(known), std::move(shared));
+  const policy::Snapshot& snapshot = lane.view_.snapshot();
+  client->resolve(snapshot);
+  if (const Limit* const limit = client->begin_session(snapshot.limits(client->group()))) {
+    write({policy::Action::deny, Reason::concurrent_sessions, Table::traffic_rules, limit->row, snapshot.generation()},
+          verdict);
+    return nullptr;
+  }
   auto* const handle = reinterpret_cast<gh_client*>(client.get());
   lane.clients_.emplace(handle, std::move(client));
   return handle;
@@ -131,7 +148,7 @@ gh_client* PluginPolicy::client_open(void* context, gh_lane* lane, const gh_clie
   const std::uint64_t generation = mine.view_.snapshot().generation();
   write({policy::Action::allow, Reason::none, Table::none, 0, generation}, verdict);
   try {
-    return self.open(mine, *facts);
+    return self.open(mine, *facts, verdict);
   } catch (...) {  // out of memory
     write({policy::Action::deny, Reason::none, Table::none, 0, generation}, verdict);
     return nullptr;
@@ -167,19 +184,19 @@ void PluginPolicy::check_batch(void* context, gh_lane* lane, gh_client* client, 
     write(snapshot.judge(group, self.spec_.allow_local, flow_of(flows[i])), out + i);
 }
 
-gh_status PluginPolicy::flow_open(void* context, gh_lane* lane, gh_client* client, const gh_flow*, std::uint64_t now_ns,
-                                  gh_verdict* out) noexcept {
+gh_status PluginPolicy::flow_open(void* context, gh_lane* lane, gh_client* client, const gh_flow* flow,
+                                  std::uint64_t now_ns, gh_verdict* out) noexcept {
   PluginPolicy& self = *static_cast<PluginPolicy*>(context);
   const JudgedClient& of = self.client_of(lane, client);
-  const policy::FlowOpening opening = policy::open_flow(of.chain(), now_ns);
+  const std::uint64_t destination = of.counts_destinations() ? self.keys_->hash_of(address_of(flow->destination)) : 0;
+  const policy::FlowOpening opening =
+      policy::open_flow(of.chain(), destination, {now_ns, self.board_->calendar().periods()});
   if (opening.refusal == policy::FlowRefusal::none) return GH_OK;
   const policy::Snapshot& snapshot = self.spec_.lane_of(lane).view_.snapshot();
   const policy::Limits& limits = snapshot.limits(of.group());
   const policy::ScopeLimits& scope = opening.link == 0 ? limits.session : limits.identity;
-  const bool full = opening.refusal == policy::FlowRefusal::concurrent_flows;
-  const Limit& limit = full ? scope.concurrent_flows : scope.new_flows_per_second;
-  write({policy::Action::deny, full ? Reason::concurrent_flows : Reason::new_flow_rate, Table::traffic_rules, limit.row,
-         snapshot.generation()},
+  const Refusal refusal = told(opening.refusal);
+  write({policy::Action::deny, refusal.reason, Table::traffic_rules, (scope.*refusal.limit).row, snapshot.generation()},
         out);
   return GH_E_LIMIT;
 }
@@ -190,10 +207,11 @@ void PluginPolicy::flow_close(void*, gh_lane*, gh_client* client) noexcept {
 
 std::uint64_t PluginPolicy::consume(void* context, gh_lane* lane, gh_client* client, std::uint32_t direction,
                                     std::uint64_t, std::uint64_t bytes, std::uint64_t now_ns) noexcept {
-  const JudgedClient& of = static_cast<PluginPolicy*>(context)->client_of(lane, client);
+  PluginPolicy& self = *static_cast<PluginPolicy*>(context);
+  const JudgedClient& of = self.client_of(lane, client);
   if (!of.is_metered()) return 0;
   return policy::charge_all(of.chain(), direction == GH_UP ? policy::Direction::up : policy::Direction::down, bytes,
-                            now_ns);
+                            {now_ns, self.board_->calendar().periods()});
 }
 
 }  // namespace gatehouse

@@ -1,34 +1,18 @@
 // gh.policy/1 over the published snapshots: clients, verdicts, limits. A client belongs to one lane; what all lanes
-// and plugins share of an identity is its meters, which are atomics.
+// and plugins share of an identity or source is its meters, which are atomics.
 #pragma once
 
+#include "gateway/policy/key_meters.hpp"
 #include "gateway/policy/snapshot_board.hpp"
-#include "policy/limiter.hpp"
 
 #include <gatehouse/abi.h>
 
 #include <functional>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 
 namespace gatehouse {
-
-/// The meters of every identity that has, or lately had, a client. Thread-safe; locks, but only when a client opens.
-/// Bounded: beyond kKept, those without a client are forgotten.
-class IdentityMeters {
- public:
-  static constexpr std::size_t kKept = 65536;
-  [[nodiscard]] std::shared_ptr<policy::Meters> of(std::string_view identity);
-  [[nodiscard]] std::size_t size() const;
-
- private:
-  mutable std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<policy::Meters>, std::less<>> meters_;
-};
 
 class JudgedClient;
 
@@ -56,7 +40,7 @@ class PluginPolicy {
     /// The configured name of a listener by its id, "" for none. Thread-safe.
     std::function<std::string(std::uint32_t)> listener_name;
   };
-  PluginPolicy(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<IdentityMeters> identities, Spec spec);
+  PluginPolicy(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<KeyMeters> keys, Spec spec);
   PluginPolicy(const PluginPolicy&) = delete;
   PluginPolicy& operator=(const PluginPolicy&) = delete;
 
@@ -80,11 +64,11 @@ class PluginPolicy {
   static std::uint64_t consume(void* context, gh_lane* lane, gh_client* client, std::uint32_t direction,
                                std::uint64_t packets, std::uint64_t bytes, std::uint64_t now_ns) noexcept;
 
-  gh_client* open(PolicyLane& lane, const gh_client_facts& facts);
+  gh_client* open(PolicyLane& lane, const gh_client_facts& facts, gh_verdict* verdict);
   [[nodiscard]] JudgedClient& client_of(gh_lane* lane, gh_client* client) const noexcept;
 
   std::shared_ptr<SnapshotBoard> board_;
-  std::shared_ptr<IdentityMeters> identities_;
+  std::shared_ptr<KeyMeters> keys_;
   Spec spec_;
   gh_policy table_;
 };

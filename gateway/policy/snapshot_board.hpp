@@ -1,6 +1,8 @@
-// Where the newest policy snapshot hangs, and who still reads which. Publishing takes a lock; reading takes none.
+// Where the newest policy snapshot hangs, and who still reads which; beside it the calendar that its quotas go by.
+// Publishing takes a lock; reading takes none.
 #pragma once
 
+#include "gateway/policy/calendar.hpp"
 #include "policy/snapshot.hpp"
 
 #include <atomic>
@@ -30,9 +32,12 @@ class SnapshotBoard {
   [[nodiscard]] std::shared_ptr<const policy::Snapshot> current() const;
   /// Of the newest snapshot; what plugins compare.
   [[nodiscard]] const std::atomic<std::uint64_t>& generation() const noexcept { return generation_; }
+  /// Refreshed by whoever publishes.
+  [[nodiscard]] Calendar& calendar() noexcept { return calendar_; }
 
  private:
   friend class SnapshotView;
+  Calendar calendar_;
   std::atomic<std::uint64_t> generation_;
   std::atomic<const policy::Snapshot*> newest_;
   mutable std::mutex mutex_;

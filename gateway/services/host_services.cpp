@@ -42,7 +42,7 @@ HostOffer::HostOffer(const HostServices& services, const PluginConfig& plugin, s
       sessions_(services.sessions, plugin.name),
       values_(services.values, plugin.name),
       fds_(services.fds, plugin.name),
-      policy_(services.policy, services.identities, policy_spec(services, plugin)) {}
+      policy_(services.policy, services.key_meters, policy_spec(services, plugin)) {}
 
 const void* HostOffer::find(std::string_view id) const noexcept {
   if (id == GH_LOG_ID) return log_.table();

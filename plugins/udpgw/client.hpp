@@ -70,7 +70,8 @@ class Client final : public Readiness {
   /// Closes the forward that was quiet for longest. False when there is none.
   bool recycle();
   [[nodiscard]] std::uint32_t forward_count() const noexcept { return forwards_.size(); }
-  [[nodiscard]] const std::string& identity() const noexcept { return identity_; }
+  /// Does policy count the flows of both together: of one identity, or without one, of one /32 or /64?
+  [[nodiscard]] bool shares_limits_with(const Client& other) const noexcept;
   /// Judges the flow again under the lane's present policy. False: it is not allowed any more and has been closed.
   bool judge_again(Forward& forward);
   bool move_to_resolver(Forward& forward, std::uint16_t resolver);
@@ -103,6 +104,7 @@ class Client final : public Readiness {
   bool send_singly(UpstreamRun& run);
   Forward* settle(Forward* forward, const Frame& frame);
   bool charge(UpstreamRun& run);
+  void cut_to_quota(UpstreamRun& run);
   void count_sent(UpstreamRun& run);
   void count_malformed();
   void count_lost(Bytes rest);
@@ -114,7 +116,7 @@ class Client final : public Readiness {
   // forwards.cpp
   Forward* find(std::uint16_t conid) const noexcept;
   Forward* open_forward(const Frame& frame);
-  bool admit_flow(const gh_flow& flow);
+  bool admit_flow(const gh_flow& flow, const Frame& frame);
   [[nodiscard]] std::optional<IpAddress> egress_for(const Endpoint& destination) const noexcept;
   Result<UniqueFd> connect(const Endpoint& destination);
   bool watch(Forward& forward);
@@ -122,6 +124,7 @@ class Client final : public Readiness {
   [[nodiscard]] LruLink& link(std::uint32_t slot) const noexcept;
   void touch(Forward& forward);
   void refuse(const Frame& frame, const gh_verdict& verdict);
+  void log_refused(const Frame& frame, const gh_verdict& verdict) const;
 
   // downstream.cpp
   [[nodiscard]] bool take_reply(Forward& forward, MutableBytes place, std::size_t payload, bool has_room);

@@ -11,8 +11,9 @@ enum class Drop : std::uint8_t {
   malformed,       ///< a frame too short for its flags
   oversize,        ///< a payload that no datagram, or no frame, can carry
   denied,          ///< by policy; the reason is counted in `denied`
-  flow_limit,      ///< a traffic rule on flows, with nothing to recycle
-  rate,            ///< a traffic rule on bytes
+  flow_limit,      ///< a traffic rule on flows, by reason in `flows_refused`
+  rate,            ///< a traffic rule on bytes a second
+  quota,           ///< a traffic rule on bytes a day or month: until the next one, or an edit
   no_socket,       ///< the system gave no descriptor or port, with nothing to recycle
   no_resolver,     ///< a DNS frame while no resolver is known
   send_failed,     ///< the kernel refused the datagram: no route, port 0, a firewall
@@ -26,24 +27,29 @@ class Counters {
  public:
   Counters(const Host& host, gh_lane* lane) {
     constexpr std::array<std::string_view, static_cast<std::size_t>(Drop::count)> kCauses = {
-        "malformed",   "oversize",    "denied",        "flow_limit",     "rate",        "no_socket",
-        "no_resolver", "send_failed", "client_buffer", "forward_closed", "stream_ended"};
+        "malformed", "oversize",    "denied",      "flow_limit",    "rate",           "quota",
+        "no_socket", "no_resolver", "send_failed", "client_buffer", "forward_closed", "stream_ended"};
     for (std::size_t i = 0; i < kCauses.size(); ++i)
       drops_[i] =
           host.counter(lane, "drops", "Datagrams and frames that went nowhere, by cause.", {{"cause", kCauses[i]}});
     for (std::uint32_t reason = 0; reason < kReasons; ++reason)
       denied_[reason] =
           host.counter(lane, "denied", "Datagrams that policy refused, by reason.", {{"reason", reason_text(reason)}});
+    for (std::uint32_t reason = 0; reason < kReasons; ++reason)
+      flows_refused_[reason] = host.counter(lane, "flows_refused", "Forwards that a traffic rule did not let open.",
+                                            {{"reason", reason_text(reason)}});
     constexpr std::string_view kDatagrams = "Datagrams passed on: up to a socket, down to the stream's queue.";
     constexpr std::string_view kBytes = "Payload bytes of these datagrams.";
     datagrams_up = host.counter(lane, "datagrams", kDatagrams, {{"direction", "up"}});
     datagrams_down = host.counter(lane, "datagrams", kDatagrams, {{"direction", "down"}});
     bytes_up = host.counter(lane, "bytes", kBytes, {{"direction", "up"}});
     bytes_down = host.counter(lane, "bytes", kBytes, {{"direction", "down"}});
+    constexpr std::string_view kStreamsRefused =
+        "Streams closed at once: by a traffic rule, or for want of descriptors.";
     streams = host.gauge(lane, "streams", "Streams that are open.");
     streams_opened = host.counter(lane, "streams_opened", "Streams that were accepted.");
-    streams_refused =
-        host.counter(lane, "streams_refused", "Streams closed at once: by a traffic rule, or for want of descriptors.");
+    streams_refused = host.counter(lane, "streams_refused", kStreamsRefused, {{"cause", "concurrent_sessions"}});
+    streams_without_socket = host.counter(lane, "streams_refused", kStreamsRefused, {{"cause", "no_socket"}});
     forwards = host.gauge(lane, "forwards", "Forwards that are open.");
     forwards_opened = host.counter(lane, "forwards_opened", "Forwards that were opened.");
     recycled = host.counter(lane, "forwards_recycled", "Forwards that made place for newer ones.");
@@ -58,15 +64,20 @@ class Counters {
     drop(Drop::denied);
     denied_[verdict.reason < kReasons ? verdict.reason : 0].add();
   }
+  /// A frame whose forward a traffic rule did not let open.
+  void refuse_flow(const gh_verdict& why) noexcept {
+    drop(why.reason == GH_REASON_QUOTA ? Drop::quota : Drop::flow_limit);
+    flows_refused_[why.reason < kReasons ? why.reason : 0].add();
+  }
 
   Counter datagrams_up, datagrams_down, bytes_up, bytes_down;
-  Counter streams, streams_opened, streams_refused, forwards, forwards_opened, recycled;
+  Counter streams, streams_opened, streams_refused, streams_without_socket, forwards, forwards_opened, recycled;
   Counter icmp_errors, blocked_answers, accept_pauses;
 
  private:
   static constexpr std::uint32_t kReasons = GH_REASON_LOCAL + 1;
   std::array<Counter, static_cast<std::size_t>(Drop::count)> drops_;
-  std::array<Counter, kReasons> denied_;
+  std::array<Counter, kReasons> denied_, flows_refused_;
 };
 
 }  // namespace gatehouse::udpgw

@@ -60,8 +60,8 @@ bool Client::take_reply(Forward& forward, MutableBytes place, std::size_t payloa
     lane_.counters.drop(Drop::client_buffer);
     return true;
   }
-  if (limits_.metered != 0 && policy_.consume(GH_DOWN, 1, payload, lane_.now()) != 0) {
-    lane_.counters.drop(Drop::rate);
+  if (const std::uint64_t wait = limits_.metered == 0 ? 0 : policy_.consume(GH_DOWN, 1, payload, lane_.now())) {
+    lane_.counters.drop(wait == UINT64_MAX ? Drop::quota : Drop::rate);
     return true;
   }
   write_header(place, forward.conid, forward.wire_address(), payload);

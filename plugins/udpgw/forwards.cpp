@@ -42,6 +42,10 @@ gh_flow Client::flow_of(const Forward& forward) const noexcept {
 void Client::refuse(const Frame& frame, const gh_verdict& verdict) {
   lane_.counters.deny(verdict);
   if (verdict.reason == GH_REASON_DOMAIN) answer_blocked(frame);
+  log_refused(frame, verdict);
+}
+
+void Client::log_refused(const Frame& frame, const gh_verdict& verdict) const {
   const Log& log = lane_.host().log();
   if (log.wants(GH_LOG_DEBUG))
     log.debug("refused", {{"client", name_},
@@ -50,18 +54,27 @@ void Client::refuse(const Frame& frame, const gh_verdict& verdict) {
                           {"row", row_text(verdict)}});
 }
 
-bool Client::admit_flow(const gh_flow& flow) {
+bool Client::admit_flow(const gh_flow& flow, const Frame& frame) {
   const std::uint64_t most = limits_.concurrent_flows == UINT64_MAX ? kUsualForwards : limits_.concurrent_flows;
-  while (most != 0 && forward_count() >= most) recycle();
-  for (int attempt = 0; attempt < 2; ++attempt) {
+  const auto make_place = [&] {
+    bool made = false;
+    while (most != 0 && forward_count() >= most) made = recycle();
+    return made;
+  };
+  for (int attempt = 0;; ++attempt) {
     gh_verdict why{};
     why.struct_size = sizeof why;
-    if (policy_.open_flow(flow, lane_.now(), why) == GH_OK) return true;
-    // The limit may count the flows of all clients of this identity.
-    if (why.reason != GH_REASON_CONCURRENT_FLOWS || !(recycle() || lane_.recycle(identity_))) break;
+    if (policy_.open_flow(flow, lane_.now(), why) == GH_OK) {
+      make_place();  // where no rule says, nobody else counts
+      return true;
+    }
+    // Only against this limit helps it to close a forward; it may be one of another client with the same limit.
+    if (attempt == 0 && why.reason == GH_REASON_CONCURRENT_FLOWS && (make_place() || recycle() || lane_.recycle(*this)))
+      continue;
+    lane_.counters.refuse_flow(why);
+    log_refused(frame, why);
+    return false;
   }
-  lane_.counters.drop(Drop::flow_limit);
-  return false;
 }
 
 std::optional<IpAddress> Client::egress_for(const Endpoint& destination) const noexcept {
@@ -77,6 +90,13 @@ Result<UniqueFd> Client::connect(const Endpoint& destination) {
     auto fd = lane_.connector.connect(destination, egress_for(destination));
     if (fd || !is_exhaustion(fd.error().value()) || attempt == kMostRecycled || !lane_.recycle()) return fd;
   }
+}
+
+bool Client::shares_limits_with(const Client& other) const noexcept {
+  if (!identity_.empty() || !other.identity_.empty()) return identity_ == other.identity_;
+  const IpAddress mine = stream_.peer().source.address, theirs = other.stream_.peer().source.address;
+  if (mine.is_loopback() || mine.family() != theirs.family()) return false;
+  return mine.is_v4() ? mine == theirs : mine.is_v6() && mine.upper64() == theirs.upper64();
 }
 
 bool Client::watch(Forward& forward) {
@@ -97,7 +117,7 @@ Forward* Client::open_forward(const Frame& frame) {
     refuse(frame, verdict);
     return nullptr;
   }
-  if (!admit_flow(flow)) return nullptr;
+  if (!admit_flow(flow, frame)) return nullptr;
 
   auto fd = connect(destination);
   if (!fd) {

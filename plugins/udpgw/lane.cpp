@@ -106,7 +106,7 @@ std::string UdpgwLane::identity_of(const Listener& listener, const StreamPeer& p
 
 void UdpgwLane::accept(const Listener& listener, Stream stream) {
   if (is_short_of_sockets() && !recycle()) {
-    counters.streams_refused.add();
+    counters.streams_without_socket.add();
     return;
   }
   const std::string identity = identity_of(listener, stream.peer());
@@ -151,12 +151,19 @@ void UdpgwLane::flush_at_end_of_turn(Client& client) {
   to_flush_.push_back(&client);
 }
 
-bool UdpgwLane::recycle(std::string_view identity) {
+bool UdpgwLane::recycle() {
+  return recycle_largest([](const Client&) { return true; });
+}
+
+bool UdpgwLane::recycle(const Client& sharer) {
+  return recycle_largest([&sharer](const Client& client) { return client.shares_limits_with(sharer); });
+}
+
+template <class Wanted>
+bool UdpgwLane::recycle_largest(Wanted wanted) {
   Client* largest = nullptr;
-  for (const auto& [client, owned] : clients_) {
-    if (!identity.empty() && client->identity() != identity) continue;
-    if (largest == nullptr || client->forward_count() > largest->forward_count()) largest = client;
-  }
+  for (const auto& [client, owned] : clients_)
+    if (wanted(*client) && (largest == nullptr || client->forward_count() > largest->forward_count())) largest = client;
   return largest != nullptr && largest->recycle();
 }
 

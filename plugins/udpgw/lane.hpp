@@ -36,8 +36,10 @@ class UdpgwLane final : public LaneWorker, private DnsRelayOwner {
   void flush_at_end_of_turn(Client& client);
   void destroy_at_end_of_turn(Client& client) { ended_.push_back(&client); }
   /// Closes a forward to win a descriptor and a port: the least recently used one of the client that has the most.
-  /// With `identity`, only among its clients. False when there is none in this lane.
-  bool recycle(std::string_view identity = {});
+  /// False when there is none in this lane.
+  bool recycle();
+  /// The same, only among clients that share limits with `sharer`.
+  bool recycle(const Client& sharer);
   /// Is this lane's share of the process's descriptors and of the local ports used up?
   [[nodiscard]] bool is_short_of_sockets() const noexcept { return forwards.size() + clients_.size() >= socket_share_; }
 
@@ -51,6 +53,8 @@ class UdpgwLane final : public LaneWorker, private DnsRelayOwner {
 
  private:
   void accept(const Listener& listener, Stream stream);
+  template <class Wanted>
+  bool recycle_largest(Wanted wanted);
   [[nodiscard]] std::string identity_of(const Listener& listener, const StreamPeer& peer) const;
   bool move_to_resolver(Forward& forward, std::uint16_t resolver) override;
   void begin_turn();

@@ -163,12 +163,21 @@ bool Client::charge(UpstreamRun& run) {
     return true;
   }
   if (wait == UINT64_MAX) {
-    lane_.counters.drop(Drop::rate, run.count);
-    run.count = run.bytes = 0;
+    cut_to_quota(run);
     return true;
   }
   resume_after_delay(Nanoseconds(std::min<std::uint64_t>(wait, 1'000'000'000)));
   return false;
+}
+
+/// The quota does not hold all of the run: what it still holds goes, the rest is read and dropped, for a stream that
+/// waited for the next day would keep its client from everything else.
+void Client::cut_to_quota(UpstreamRun& run) {
+  auto fits = static_cast<std::size_t>(std::min<std::uint64_t>(run.count, paid_packets_));
+  while (fits < run.count && policy_.consume(GH_UP, 1, run.payloads[fits].size(), lane_.now()) == 0) ++fits;
+  lane_.counters.drop(Drop::quota, run.count - fits);
+  for (; run.count > fits; --run.count) run.bytes -= run.payloads[run.count - 1].size();
+  paid_packets_ = paid_bytes_ = 0;
 }
 
 bool Client::send_run(UpstreamRun& run) {

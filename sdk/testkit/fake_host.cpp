@@ -63,7 +63,14 @@ struct FakeHost::Services {
     return host.policies_.back();
   }
   static std::uint64_t refresh(void* context, gh_lane*) { return newest(self(context)); }
-  static gh_client* client_open(void* context, gh_lane*, const gh_client_facts*, gh_verdict*) {
+  static bool refused(FakeHost& host, std::uint16_t reason, gh_verdict* out) {
+    if (reason == 0) return false;
+    *out = {sizeof *out, GH_ACTION_DENY, reason, GH_TABLE_TRAFFIC_RULES, 0, 7, newest(host)};
+    return true;
+  }
+  static gh_client* client_open(void* context, gh_lane*, const gh_client_facts*, gh_verdict* out) {
+    const auto& open = policy(self(context)).traffic.open_client;
+    if (open && refused(self(context), open(), out)) return nullptr;
     ++self(context).clients_;
     return reinterpret_cast<gh_client*>(new Client);
   }
@@ -87,7 +94,10 @@ struct FakeHost::Services {
                           std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) check(context, lane, client, &flows[i], &out[i]);
   }
-  static gh_status flow_open(void* context, gh_lane*, gh_client* client, const gh_flow*, std::uint64_t, gh_verdict*) {
+  static gh_status flow_open(void* context, gh_lane*, gh_client* client, const gh_flow* flow, std::uint64_t,
+                             gh_verdict* out) {
+    const auto& open = policy(self(context)).traffic.open_flow;
+    if (open && refused(self(context), open(from_border(flow->destination)), out)) return GH_E_LIMIT;
     ++self(context).flows_;
     ++reinterpret_cast<Client*>(client)->flows;
     return GH_OK;
@@ -96,9 +106,10 @@ struct FakeHost::Services {
     --self(context).flows_;
     --reinterpret_cast<Client*>(client)->flows;
   }
-  static std::uint64_t consume(void*, gh_lane*, gh_client*, std::uint32_t, std::uint64_t, std::uint64_t,
-                               std::uint64_t) {
-    return 0;
+  static std::uint64_t consume(void* context, gh_lane*, gh_client*, std::uint32_t direction, std::uint64_t,
+                               std::uint64_t bytes, std::uint64_t) {
+    const auto& charge = policy(self(context)).traffic.consume;
+    return charge ? charge(direction, bytes) : 0;
   }
 
   static gh_status resolve(void*, gh_lane*, std::uint32_t kind, gh_bytes value, char* out, std::size_t capacity,
@@ -214,6 +225,12 @@ void FakeHost::set_policy(std::function<std::uint16_t(const FakeFlow&)> judge) {
 void FakeHost::set_limits(const gh_limits& limits) {
   Policy next = Services::policy(*this);
   next.limits = limits;
+  publish(std::move(next));
+}
+
+void FakeHost::set_traffic(FakeTraffic traffic) {
+  Policy next = Services::policy(*this);
+  next.traffic = std::move(traffic);
   publish(std::move(next));
 }
 

@@ -101,7 +101,7 @@ void charge_session_and_identity(benchmark::State& state) {
   Meters session, identity;
   const std::array<MeterLink, 2> chain{{{&session, &limits}, {&identity, &limits}}};
   std::uint64_t now = 1;
-  for (auto _ : state) benchmark::DoNotOptimize(charge_all(chain, Direction::up, 1400, now += 2000));
+  for (auto _ : state) benchmark::DoNotOptimize(charge_all(chain, Direction::up, 1400, {now += 2000, {}}));
 }
 BENCHMARK(charge_session_and_identity);
 
@@ -112,6 +112,41 @@ void compile_rows(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(compile(model, {}, 1, 0).snapshot);
 }
 BENCHMARK(compile_rows)->Arg(1000)->Arg(100'000)->Unit(benchmark::kMillisecond);
+
+/// As a session and its identity open and close flows; with 1, to ever new destinations under a limit and a quota.
+void open_and_close_flow(benchmark::State& state) {
+  ScopeLimits rows;
+  rows.concurrent_flows.value = 1000;
+  rows.new_flows_per_second.value = 1'000'000'000;
+  if (state.range(0) != 0) {
+    rows.destinations_per_minute.value = DistinctWindow::kMostThings;
+    rows.quota_bytes.value = 1'000'000'000;
+  }
+  const MeterLimits limits(rows);
+  Meters session, identity;
+  session.destinations.reserve(limits.destinations_per_minute);
+  identity.destinations.reserve(limits.destinations_per_minute);
+  const std::array<MeterLink, 2> chain{{{&session, &limits}, {&identity, &limits}}};
+  std::uint64_t now = DistinctWindow::kWindow, destination = 0;
+  for (auto _ : state) {
+    destination += 0x9e37'79b9'7f4a'7c15;
+    benchmark::DoNotOptimize(open_flow(chain, destination, {now += 1'000'000, {}}));
+    close_flow(chain);
+  }
+}
+BENCHMARK(open_and_close_flow)->ArgName("destinations")->Arg(0)->Arg(1);
+
+void charge_quotas(benchmark::State& state) {
+  ScopeLimits rows;
+  rows.rate_up.value = 1'000'000'000;
+  rows.quota_bytes.value = QuotaMeter::kMostBytes;
+  const MeterLimits limits(rows);
+  Meters session, identity;
+  const std::array<MeterLink, 2> chain{{{&session, &limits}, {&identity, &limits}}};
+  std::uint64_t now = 1;
+  for (auto _ : state) benchmark::DoNotOptimize(charge_all(chain, Direction::up, 1400, {now += 2000, {20'000, 657}}));
+}
+BENCHMARK(charge_quotas);
 
 }  // namespace
 }  // namespace gatehouse::policy

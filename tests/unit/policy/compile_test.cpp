@@ -1,4 +1,5 @@
 #include "policy/compile.hpp"
+#include "policy/limiter.hpp"
 
 #include <gmock/gmock.h>
 
@@ -133,16 +134,47 @@ TEST(Compile, ResolvesLimitsColumnByColumn) {
 
 TEST(Compile, SaysWhatIsNotEnforcedYet) {
   Model model = empty_model();
+  model.domain_lists = {{4, "ads", {}, "suffix", "block", "", {}}};
+  const Compiled compiled = compile(model, {}, 1, 0);
+  ASSERT_EQ(compiled.problems.size(), 1u);
+  EXPECT_THAT(compiled.problems[0].sentence, HasSubstr("does not read domain lists"));
+  EXPECT_TRUE(compiled.degraded);
+}
+
+TEST(Compile, SaysWhichLimitIsMoreThanMetersHold) {
+  Model model = empty_model();
   TrafficRule rule;
   rule.id = 3;
   rule.scope = "session";
+  rule.destinations_per_minute = 65536;
   rule.quota_bytes = 5;
+  rule.concurrent_sessions = 100'000;
   model.traffic_rules = {rule};
-  model.domain_lists = {{4, "ads", {}, "suffix", "block", "", {}}};
+  EXPECT_TRUE(compile(model, {}, 1, 0).problems.empty());
+  model.traffic_rules[0].destinations_per_minute = 65537;
+  model.traffic_rules[0].quota_bytes = INT64_MAX;
   const Compiled compiled = compile(model, {}, 1, 0);
   ASSERT_EQ(compiled.problems.size(), 2u);
+  EXPECT_THAT(compiled.problems[0].sentence, HasSubstr("destinations_per_minute can be 65536 at most"));
+  EXPECT_THAT(compiled.problems[1].sentence, HasSubstr("quota_bytes can be 4503599627370495 at most"));
+  EXPECT_FALSE(compiled.degraded);
+  const MeterLimits limits(compiled.snapshot->limits(GroupIndex{0}).session);
+  EXPECT_EQ(limits.destinations_per_minute, 65536u);
+  EXPECT_EQ(limits.quota.bytes, 4503599627370495u);
+}
+
+TEST(Compile, SaysThatAListHasNoNamesOrNoFile) {
+  Model model = empty_model();
+  model.domain_lists = {{4, "ads", {}, "suffix", "block", "", {}},
+                        {5, "more", {}, "suffix", "allow", "gone.names", {}},
+                        {6, "bad", {}, "exact", "block", "bad.names", {}}};
+  const Compiled compiled = compile(model, {}, 1, 0, {{}, {{"bad.names", {nullptr, "it is broken"}}}});
+  ASSERT_EQ(compiled.problems.size(), 3u);
   EXPECT_THAT(compiled.problems[0].sentence, HasSubstr("policy import ads"));
-  EXPECT_THAT(compiled.problems[1].sentence, HasSubstr("does not enforce quota_bytes"));
+  EXPECT_THAT(compiled.problems[1].sentence, HasSubstr("`gone.names` is not in lists/"));
+  EXPECT_EQ(compiled.problems[2].sentence, "it is broken");
+  EXPECT_TRUE(compiled.problems[0].is_deny);
+  EXPECT_FALSE(compiled.problems[1].is_deny);
   EXPECT_TRUE(compiled.degraded);
 }
 

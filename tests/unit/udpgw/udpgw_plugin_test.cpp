@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 
 extern "C" const gh_manifest gatehouse_plugin;
@@ -146,6 +147,20 @@ class UdpgwPlugin : public testing::Test {
       const auto lines = host.log_lines();
       return std::any_of(lines.begin(), lines.end(), [&](const auto& line) { return line.find(text) != line.npos; });
     });
+  }
+
+  void set_limits(std::uint64_t concurrent_flows, bool metered) {
+    gh_limits limits{};
+    limits.struct_size = sizeof limits;
+    limits.metered = metered;
+    limits.udp_idle_ns = limits.tcp_idle_ns = limits.session_idle_ns = UINT64_MAX;
+    limits.concurrent_flows = concurrent_flows;
+    host.set_limits(limits);
+    plugin.policy_changed();
+  }
+  void set_traffic(testkit::FakeTraffic traffic) {
+    host.set_traffic(std::move(traffic));
+    plugin.policy_changed();
   }
 
   testkit::FakeHost host;
@@ -327,12 +342,7 @@ TEST_F(UdpgwPlugin, DeliversRepliesAfterTheClientsFin) {
 }
 
 TEST_F(UdpgwPlugin, RecyclesTheForwardThatWasQuietForLongest) {
-  gh_limits limits{};
-  limits.struct_size = sizeof limits;
-  limits.udp_idle_ns = limits.tcp_idle_ns = limits.session_idle_ns = UINT64_MAX;
-  limits.concurrent_flows = 2;
-  host.set_limits(limits);
-  plugin.policy_changed();
+  set_limits(2, false);
   Stream stream(plugin.address());
   for (const std::uint16_t conid : {std::uint16_t{1}, std::uint16_t{2}}) {
     stream.send(frame(conid, 0, far.endpoint, hex("01")));
@@ -348,6 +358,84 @@ TEST_F(UdpgwPlugin, RecyclesTheForwardThatWasQuietForLongest) {
   EXPECT_EQ(far.from, first);
   EXPECT_EQ(host.metric("forwards_recycled"), 1u);
   EXPECT_EQ(host.open_flows(), 2);
+}
+
+TEST_F(UdpgwPlugin, DropsWhatAQuotaDoesNotHoldAndGoesOnWhenItDoes) {
+  std::atomic<std::uint64_t> left{25};
+  set_limits(UINT64_MAX, true);
+  set_traffic({[&left](std::uint32_t, std::uint64_t bytes) {
+                 if (bytes > left) return UINT64_MAX;
+                 left -= bytes;
+                 return std::uint64_t{0};
+               },
+               {},
+               {}});
+  Stream stream(plugin.address());
+  ByteVector wire;
+  for (int i = 0; i < 5; ++i) {
+    const ByteVector one = frame(1, 0, far.endpoint, ByteVector(10, static_cast<std::byte>(i)));
+    wire.insert(wire.end(), one.begin(), one.end());
+  }
+  stream.send(wire);  // one run of five: two of them fit
+  EXPECT_EQ(far.receive(), ByteVector(10, std::byte{0}));
+  EXPECT_EQ(far.receive(), ByteVector(10, std::byte{1}));
+  EXPECT_TRUE(eventually([&] { return host.metric("drops{cause=\"quota\"}") == 3; }));
+  EXPECT_TRUE(far.idle());
+  far.send(far.from, ByteVector(10, std::byte{9}));
+  EXPECT_TRUE(eventually([&] { return host.metric("drops{cause=\"quota\"}") == 4; }));
+  left = 1000;  // the stream was read all the time
+  stream.send(frame(1, 0, far.endpoint, hex("07")));
+  EXPECT_EQ(far.receive(), hex("07"));
+  far.send(far.from, hex("08"));
+  EXPECT_EQ(stream.receive(), frame(1, 0, far.endpoint, hex("08")));
+  EXPECT_EQ(host.metric("drops{cause=\"rate\"}"), 0u);
+}
+
+TEST_F(UdpgwPlugin, WaitsForARateAndLosesNothing) {
+  std::atomic<int> asked{0};
+  set_limits(UINT64_MAX, true);
+  set_traffic(
+      {[&asked](std::uint32_t, std::uint64_t) { return ++asked % 4 == 0 ? std::uint64_t{0} : 1'000'000; }, {}, {}});
+  Stream stream(plugin.address());
+  for (int i = 0; i < 5; ++i) stream.send(frame(1, 0, far.endpoint, ByteVector(10, static_cast<std::byte>(i))));
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(far.receive(), ByteVector(10, static_cast<std::byte>(i)));
+}
+
+TEST_F(UdpgwPlugin, DropsFramesWhoseForwardATrafficRuleRefusesAndRecyclesNothingForThem) {
+  Far refused;
+  std::atomic<std::uint16_t> reason{0};
+  const std::uint16_t port = refused.endpoint.port;
+  set_limits(1, false);
+  set_traffic(
+      {{}, [&reason, port](const Endpoint& to) { return to.port == port ? reason.load() : std::uint16_t{0}; }, {}});
+  Stream stream(plugin.address());
+  stream.send(frame(1, 0, far.endpoint, hex("01")));
+  EXPECT_EQ(far.receive(), hex("01"));
+  const std::pair<std::uint16_t, const char*> kRefusals[] = {
+      {GH_REASON_DESTINATIONS, "destinations"}, {GH_REASON_NEW_FLOW_RATE, "new_flow_rate"}, {GH_REASON_QUOTA, "quota"}};
+  for (const auto& [number, text] : kRefusals) {
+    reason = number;
+    stream.send(frame(2, 0, refused.endpoint, hex("02")));
+    const std::string series = std::string("flows_refused{reason=\"") + text + "\"}";
+    EXPECT_TRUE(eventually([&] { return host.metric(series) == 1; })) << text;
+  }
+  EXPECT_TRUE(refused.idle());
+  EXPECT_EQ(host.metric("drops{cause=\"flow_limit\"}"), 2u);
+  EXPECT_EQ(host.metric("drops{cause=\"quota\"}"), 1u);
+  EXPECT_TRUE(said("why=destinations row=traffic_rules 7"));
+  EXPECT_EQ(host.metric("forwards_recycled"), 0u);  // only against concurrent_flows that would help
+  stream.send(frame(1, 0, far.endpoint, hex("03")));
+  EXPECT_EQ(far.receive(), hex("03"));
+  EXPECT_EQ(host.metric("forwards_opened"), 1u);
+}
+
+TEST_F(UdpgwPlugin, ClosesAStreamThatPolicyRefusesAndSaysWhy) {
+  set_traffic({{}, {}, [] { return std::uint16_t{GH_REASON_CONCURRENT_SESSIONS}; }});
+  Stream stream(plugin.address());
+  EXPECT_TRUE(stream.ended());
+  EXPECT_TRUE(said("why=concurrent_sessions row=traffic_rules 7"));
+  EXPECT_EQ(host.metric("streams_refused{cause=\"concurrent_sessions\"}"), 1u);
+  EXPECT_EQ(host.open_clients(), 0);
 }
 
 TEST_F(UdpgwPlugin, AFrameAfterAnIcmpErrorGetsThrough) {

@@ -26,6 +26,16 @@ struct FakeFlow {
   std::string domain;
 };
 
+/// Traffic rules as functions; lanes call them. An empty one lets everything pass.
+struct FakeTraffic {
+  /// Bytes of one direction (GH_UP, GH_DOWN) -> what consume() returns. Asked where the limits say `metered`.
+  std::function<std::uint64_t(std::uint32_t direction, std::uint64_t bytes)> consume;
+  /// 0, or the GH_REASON_* for which a flow may not open.
+  std::function<std::uint16_t(const Endpoint& destination)> open_flow;
+  /// 0, or the GH_REASON_* for which a client may not open.
+  std::function<std::uint16_t()> open_client;
+};
+
 /// Thread-safe, but for `judge` and `limits`, which are to be set before lanes run or under set_policy().
 class FakeHost {
  public:
@@ -41,6 +51,8 @@ class FakeHost {
   void set_policy(std::function<std::uint16_t(const FakeFlow&)> judge);
   /// The limits of every client; at first no rule says anything.
   void set_limits(const gh_limits& limits);
+  /// The traffic rules of every client; at first there are none. Each refusal names row 7 of traffic_rules.
+  void set_traffic(FakeTraffic traffic);
   /// Sum over the lanes of one series, such as `drops{cause="rate"}`; 0 when there is none.
   [[nodiscard]] std::uint64_t metric(const std::string& series) const;
   /// Lines of the log: "event key=value ...".
@@ -55,6 +67,7 @@ class FakeHost {
   struct Policy {
     std::function<std::uint16_t(const FakeFlow&)> judge;
     gh_limits limits{};
+    FakeTraffic traffic;
   };
   struct Series {
     std::vector<std::unique_ptr<std::uint64_t[]>> lanes;

@@ -37,6 +37,28 @@ class PolicyTable : public testing::Test {
     return out;
   }
   void publish(const policy::Model& next) { board->publish(policy::compile(next, {}, ++generation, 0).snapshot); }
+  gh_client* open_from(const char* source, gh_verdict& verdict, const std::string& identity = "") {
+    gh_client_facts facts{sizeof(gh_client_facts), UINT32_MAX, {}, to_border(identity), 0};
+    if (*source) facts.source = to_border(Endpoint{IpAddress::parse(source).value(), 4000, 0});
+    return table->client_open(table->context, &lane.head, &facts, &verdict);
+  }
+  gh_client* open_from(const char* source) {
+    gh_verdict verdict{};
+    return open_from(source, verdict);
+  }
+  void close(gh_client* client) { table->client_close(table->context, &lane.head, client); }
+  std::uint64_t consume(gh_client* client, std::uint64_t bytes, std::uint32_t direction = GH_UP) {
+    return table->consume(table->context, &lane.head, client, direction, 1, bytes, kNow);
+  }
+  /// Puts one traffic rule in force, with row 21.
+  void rule(const std::string& scope, policy::TrafficRule columns) {
+    columns.id = 21;
+    columns.scope = scope;
+    policy::Model rows = model();
+    rows.traffic_rules = {columns};
+    publish(rows);
+    table->refresh(table->context, &lane.head);
+  }
   gh_client* open(const std::string& identity, std::uint32_t listener = UINT32_MAX) {
     gh_client_facts facts{sizeof(gh_client_facts), listener, {}, to_border(identity), 0};
     gh_verdict verdict{};
@@ -50,8 +72,9 @@ class PolicyTable : public testing::Test {
     table->check(table->context, &lane.head, client, &flow, &verdict);
     return verdict;
   }
-  gh_status open_flow(gh_client* client, gh_verdict& why, std::uint64_t now = kNow) {
-    return table->flow_open(table->context, &lane.head, client, nullptr, now, &why);
+  gh_status open_flow(gh_client* client, gh_verdict& why, const char* to = "8.8.8.8", std::uint64_t now = kNow) {
+    const gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::parse(to).value(), 53, 0});
+    return table->flow_open(table->context, &lane.head, client, &flow, now, &why);
   }
   gh_limits limits(gh_client* client) {
     gh_limits out{};
@@ -62,9 +85,9 @@ class PolicyTable : public testing::Test {
   std::uint64_t generation = 1;
   std::shared_ptr<SnapshotBoard> board =
       std::make_shared<SnapshotBoard>(policy::compile(model(), {}, generation, 0).snapshot);
-  std::shared_ptr<IdentityMeters> identities = std::make_shared<IdentityMeters>();
+  std::shared_ptr<KeyMeters> keys = std::make_shared<KeyMeters>();
   PluginPolicy plugin{
-      board, identities, {"udpgw", true, &lane_of, [](std::uint32_t id) { return id == 3 ? "127.0.0.1:7300" : ""; }}};
+      board, keys, {"udpgw", true, &lane_of, [](std::uint32_t id) { return id == 3 ? "127.0.0.1:7300" : ""; }}};
   const gh_policy* table = plugin.table();
   TestLane lane;
 };
@@ -160,7 +183,7 @@ TEST_F(PolicyTable, MetersAnIdentityAcrossLanesAndPlugins) {
   rule.rate_up = 1000;
   rows.traffic_rules = {rule};
   publish(rows);
-  PluginPolicy other{board, identities, {"echo", false, &lane_of, {}}};
+  PluginPolicy other{board, keys, {"echo", false, &lane_of, {}}};
   TestLane second;
   second.policy = other.make_lane();
   table->refresh(table->context, &lane.head);
@@ -200,14 +223,117 @@ TEST_F(PolicyTable, TellsLimitsInTheBordersUnits) {
   EXPECT_EQ(limits(client).concurrent_flows, UINT64_MAX);
 }
 
-TEST_F(PolicyTable, ForgetsIdentitiesWithoutClientsWhenThereAreMany) {
-  for (std::size_t i = 0; i < IdentityMeters::kKept + 10; ++i)
-    static_cast<void>(identities->of("token:" + std::to_string(i)));
-  EXPECT_LE(identities->size(), IdentityMeters::kKept);
-  const auto kept = identities->of("token:kept");
-  for (std::size_t i = 0; i < IdentityMeters::kKept + 10; ++i)
-    static_cast<void>(identities->of("unix:" + std::to_string(i)));
-  EXPECT_EQ(identities->of("token:kept"), kept);
+TEST_F(PolicyTable, LimitsClientsWithoutAnIdentityByTheirNetwork) {
+  policy::TrafficRule rule_row;
+  rule_row.rate_up = 1000;
+  rule("identity", rule_row);
+  gh_client* const one = open_from("192.0.2.7");
+  EXPECT_EQ(limits(one).metered, 1u);
+  EXPECT_EQ(consume(one, 1000), 0u);
+  EXPECT_NE(consume(open_from("192.0.2.7"), 1000), 0u);
+  EXPECT_EQ(consume(open_from("192.0.2.8"), 1000), 0u);
+  EXPECT_EQ(consume(open_from("2001:db8::1"), 1000), 0u);
+  EXPECT_NE(consume(open_from("2001:db8::2"), 1000), 0u);
+  close(one);
+  EXPECT_NE(consume(open_from("192.0.2.7"), 1000), 0u);  // a new session is no new allowance
+  for (const char* unknown : {"127.0.0.1", "127.0.0.1", "::1", ""}) {
+    EXPECT_EQ(limits(open_from(unknown)).metered, 0u);
+    EXPECT_EQ(consume(open_from(unknown), 1'000'000), 0u);
+  }
+}
+
+TEST_F(PolicyTable, RefusesSessionsBeyondTheLimitOfTheirIdentityOrSource) {
+  policy::TrafficRule two;
+  two.concurrent_sessions = 2;
+  rule("session", two);
+  gh_verdict why{};
+  gh_client* const first = open_from("192.0.2.7");
+  EXPECT_NE(open_from("192.0.2.7"), nullptr);
+  EXPECT_EQ(open_from("192.0.2.7", why), nullptr);
+  EXPECT_EQ(why.action, GH_ACTION_DENY);
+  EXPECT_EQ(why.reason, GH_REASON_CONCURRENT_SESSIONS);
+  EXPECT_EQ(why.table, static_cast<std::uint32_t>(GH_TABLE_TRAFFIC_RULES));
+  EXPECT_EQ(why.row, 21);
+  EXPECT_NE(open_from("192.0.2.8"), nullptr);
+  EXPECT_NE(open_from("192.0.2.7", why, "token:bob"), nullptr);  // known by its identity, not by where it is
+  for (int i = 0; i < 5; ++i) EXPECT_NE(open_from("127.0.0.1"), nullptr);
+  close(first);
+  EXPECT_NE(open_from("192.0.2.7"), nullptr);
+  EXPECT_EQ(open_from("192.0.2.7"), nullptr);
+
+  policy::TrafficRule one = two;
+  one.concurrent_sessions = 1;
+  rule("identity", one);
+  EXPECT_NE(check(open_from("127.0.0.1"), "8.8.8.8", 53).generation, 0u);
+  EXPECT_EQ(open_from("192.0.2.7"), nullptr);  // nobody is ended, none is added
+  EXPECT_EQ(open_from("192.0.2.8"), nullptr);
+}
+
+TEST_F(PolicyTable, TakesTheSessionLimitOfScopeIdentityFirst) {
+  policy::Model rows = model();
+  policy::TrafficRule session, identity;
+  session.id = 31;
+  session.scope = "session";
+  session.concurrent_sessions = 1;
+  identity.id = 32;
+  identity.scope = "identity";
+  identity.concurrent_sessions = 0;  // no limit
+  rows.traffic_rules = {session, identity};
+  publish(rows);
+  table->refresh(table->context, &lane.head);
+  for (int i = 0; i < 3; ++i) EXPECT_NE(open_from("192.0.2.7"), nullptr);
+}
+
+TEST_F(PolicyTable, HoldsAQuotaOverGenerationsUntilItsPeriodEnds) {
+  using namespace std::chrono;
+  const auto noon = system_clock::time_point(sys_days(year(2026) / 11 / 30) + 12h);
+  board->calendar().refresh(noon);
+  policy::TrafficRule quota;
+  quota.quota_bytes = 10'000;
+  quota.quota_period = "day";
+  rule("identity", quota);
+  gh_client* const client = open("token:eve");
+  gh_verdict why{};
+  EXPECT_EQ(limits(client).metered, 1u);
+  EXPECT_EQ(consume(client, 6000), 0u);
+  EXPECT_EQ(open_flow(client, why), GH_OK);
+  EXPECT_EQ(consume(client, 4000, GH_DOWN), 0u);
+  EXPECT_EQ(consume(client, 1), UINT64_MAX);
+  EXPECT_EQ(open_flow(client, why), GH_E_LIMIT);
+  EXPECT_EQ(why.reason, GH_REASON_QUOTA);
+  EXPECT_EQ(why.row, 21);
+  quota.quota_bytes = 11'000;  // raised: what is used stays used
+  rule("identity", quota);
+  EXPECT_EQ(consume(client, 1000), 0u);
+  EXPECT_EQ(consume(client, 1), UINT64_MAX);
+  EXPECT_EQ(consume(open("token:eve"), 1), UINT64_MAX);
+  board->calendar().refresh(noon + 12h);
+  EXPECT_EQ(consume(client, 11'000), 0u);
+  quota.quota_period = {};  // by month
+  rule("identity", quota);
+  EXPECT_EQ(consume(client, 11'000), 0u);
+  board->calendar().refresh(noon + 10 * 24h);
+  EXPECT_EQ(consume(client, 1), UINT64_MAX);
+}
+
+TEST_F(PolicyTable, CountsDestinationsByAddressAndKeepsThemOverGenerations) {
+  policy::TrafficRule row;
+  row.destinations_per_minute = 2;
+  rule("session", row);
+  gh_client* const client = open("");
+  gh_verdict why{};
+  EXPECT_EQ(open_flow(client, why, "8.8.8.8"), GH_OK);
+  EXPECT_EQ(open_flow(client, why, "8.8.4.4"), GH_OK);
+  EXPECT_EQ(open_flow(client, why, "::ffff:8.8.8.8"), GH_OK);  // the same
+  EXPECT_EQ(open_flow(client, why, "1.1.1.1"), GH_E_LIMIT);
+  EXPECT_EQ(why.reason, GH_REASON_DESTINATIONS);
+  EXPECT_EQ(why.row, 21);
+  row.destinations_per_minute = 200;
+  rule("session", row);
+  for (int i = 0; i < 198; ++i) EXPECT_EQ(open_flow(client, why, ("9.9.9." + std::to_string(i)).c_str()), GH_OK);
+  EXPECT_EQ(open_flow(client, why, "9.9.9.200"), GH_E_LIMIT);
+  EXPECT_EQ(open_flow(client, why, "8.8.8.8"), GH_OK);
+  EXPECT_EQ(open_flow(client, why, "9.9.9.200", kNow + 60 * kSecond), GH_OK);
 }
 
 TEST_F(PolicyTable, UsesTheSdksWordsForReasons) {

@@ -1,0 +1,91 @@
+#include "gateway/policy/key_meters.hpp"
+
+#include "policy/match/special_ranges.hpp"
+
+#include <random>
+
+namespace gatehouse {
+namespace {
+
+policy::HashSeed random_seed() {
+  std::random_device random;
+  const auto word = [&random] { return std::uint64_t{random()} << 32 | random(); };
+  return {word(), word()};
+}
+
+std::uint64_t folded_product(std::uint64_t a, std::uint64_t b) noexcept {
+  __extension__ using Wide = unsigned __int128;
+  const Wide product = Wide{a} * b;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+/// An IPv4 address in 4 bytes, the upper half of an IPv6 one in 8; empty where no limit is shared.
+std::string source_key(const IpAddress& source) {
+  const IpAddress address = policy::canonical_address(source).address;
+  if (address.family() == Family::none || address.is_loopback()) return {};
+  const Bytes bytes = address.bytes().first(address.is_v4() ? 4 : 8);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace
+
+KeyMeters::KeyMeters(std::size_t most_keys) : most_keys_(most_keys), seed_(random_seed()) {}
+
+std::shared_ptr<policy::Meters> KeyMeters::open(std::string_view identity, const IpAddress& source) {
+  if (!identity.empty()) return open_in(parts_[static_cast<std::size_t>(Kind::identity)], identity);
+  const std::string key = source_key(source);
+  return key.empty() ? nullptr : open_in(parts_[static_cast<std::size_t>(Kind::source)], key);
+}
+
+std::shared_ptr<policy::Meters> KeyMeters::open_in(Part& part, std::string_view key) {
+  Entries::iterator entry;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (const auto known = part.index.find(key); known != part.index.end()) {
+      entry = known->second;
+      if (entry->clients == 0) part.busy.splice(part.busy.end(), part.idle, entry);
+    } else {
+      if (!make_place(part)) return nullptr;
+      Entries made;
+      made.emplace_back().key = key;
+      entry = made.begin();
+      part.index.emplace(entry->key, entry);
+      part.busy.splice(part.busy.end(), made);
+    }
+    ++entry->clients;
+  }
+  return {&entry->meters, [self = shared_from_this(), &part, entry](policy::Meters*) { self->close(part, entry); }};
+}
+
+/// False: every key has a client.
+bool KeyMeters::make_place(Part& part) {
+  if (part.index.size() < most_keys_) return true;
+  if (part.idle.empty()) {
+    ++part.refused;
+    return false;
+  }
+  part.index.erase(part.idle.front().key);
+  part.idle.pop_front();
+  ++part.evictions;
+  return true;
+}
+
+void KeyMeters::close(Part& part, Entries::iterator entry) noexcept {
+  const std::scoped_lock lock(mutex_);
+  if (--entry->clients == 0) part.idle.splice(part.idle.end(), part.busy, entry);
+}
+
+KeyMeters::Counts KeyMeters::counts(Kind kind) const {
+  const std::scoped_lock lock(mutex_);
+  const Part& part = parts_[static_cast<std::size_t>(kind)];
+  return {part.index.size(), part.evictions, part.refused};
+}
+
+std::uint64_t KeyMeters::hash_of(const IpAddress& address) const noexcept {
+  const IpAddress canonical = policy::canonical_address(address).address;
+  const std::uint64_t high = canonical.is_v4() ? 0 : canonical.upper64();
+  const std::uint64_t low = canonical.is_v4() ? canonical.to_v4() : canonical.lower64();
+  return folded_product(folded_product(high ^ seed_.first, low ^ seed_.second), seed_.first | 1);
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,70 @@
+// Whose limits of scope identity a client shares: those of its identity, or of the address that it comes from. One
+// bounded table of meters for all lanes and plugins.
+#pragma once
+
+#include "policy/limiter.hpp"
+#include "policy/match/name_suffixes.hpp"
+
+#include <gatehouse/base/address.hpp>
+
+#include <array>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+namespace gatehouse {
+
+/// Thread-safe. Locks, but only when a client opens or closes. Identities and addresses have a part each, so that
+/// nobody without an identity can push out what is remembered of those who have one.
+class KeyMeters : public std::enable_shared_from_this<KeyMeters> {
+ public:
+  static constexpr std::size_t kMostKeys = 65536;  ///< in each part
+
+  enum class Kind : std::uint8_t { identity, source };
+  struct Counts {
+    std::size_t keys = 0;
+    std::uint64_t evictions = 0;  ///< keys that were forgotten for others, longest without a client first
+    std::uint64_t refused = 0;    ///< clients that share no limits, for every key had a client
+  };
+
+  /// @param most_keys  in each part
+  explicit KeyMeters(std::size_t most_keys = kMostKeys);
+  KeyMeters(const KeyMeters&) = delete;
+  KeyMeters& operator=(const KeyMeters&) = delete;
+
+  /// The meters that a client shares, until it drops them: by `identity`, or without one by the /32 or /64 of
+  /// `source`. Null for a loopback or unknown source, behind which anybody may be, and when every key has a client.
+  /// Throws std::bad_alloc.
+  [[nodiscard]] std::shared_ptr<policy::Meters> open(std::string_view identity, const IpAddress& source);
+  [[nodiscard]] Counts counts(Kind kind) const;
+
+  /// What DistinctWindow is to be asked with for an address: it stays secret which of them collide.
+  [[nodiscard]] std::uint64_t hash_of(const IpAddress& address) const noexcept;
+
+ private:
+  struct Entry {
+    std::string key;
+    std::size_t clients = 0;
+    policy::Meters meters;
+  };
+  using Entries = std::list<Entry>;
+  struct Part {
+    Entries busy, idle;  // with and without clients; the longest idle first
+    std::map<std::string_view, Entries::iterator> index;
+    std::uint64_t evictions = 0, refused = 0;
+  };
+  [[nodiscard]] std::shared_ptr<policy::Meters> open_in(Part& part, std::string_view key);
+  [[nodiscard]] bool make_place(Part& part);
+  void close(Part& part, Entries::iterator entry) noexcept;
+
+  const std::size_t most_keys_;
+  const policy::HashSeed seed_;
+  mutable std::mutex mutex_;
+  std::array<Part, 2> parts_;  // by Kind
+};
+
+}  // namespace gatehouse

@@ -1,0 +1,57 @@
+// How many bytes of a quota are used in this day or month (UTC). A value and its limit, apart as in limiter.hpp.
+// Thread-safe and lock-free.
+#pragma once
+
+#include "policy/limits.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+
+namespace gatehouse::policy {
+
+/// Where the calendar stands, UTC: days and months since 1970.
+struct Periods {
+  std::uint32_t day = 0;
+  std::uint32_t month = 0;
+  bool operator==(const Periods&) const = default;
+};
+
+enum class QuotaPeriod : std::uint8_t { day, month };
+
+/// Both directions together.
+struct QuotaLimit {
+  std::uint64_t bytes = 0;  ///< 0 = no limit
+  QuotaPeriod period = QuotaPeriod::month;
+
+  QuotaLimit() = default;
+  /// @param period_text  day or month; "" = month
+  QuotaLimit(const Limit& quota_bytes, std::string_view period_text) noexcept;
+};
+
+/// Counts only while a quota is in force. A new amount goes on with what is used; another kind of period starts anew.
+class QuotaMeter {
+ public:
+  static constexpr std::uint64_t kMostBytes = (std::uint64_t{1} << 52) - 1;  ///< 4.5 PB: what can be counted
+
+  /// @return false: they are more than the quota has left, and nothing was charged
+  [[nodiscard]] bool charge(const QuotaLimit& limit, std::uint64_t bytes, Periods now) noexcept {
+    return limit.bytes == 0 || add(limit, bytes, now);
+  }
+  /// Undoes a charge of this period.
+  void give_back(const QuotaLimit& limit, std::uint64_t bytes, Periods now) noexcept {
+    if (limit.bytes != 0) subtract(limit, bytes, now);
+  }
+  [[nodiscard]] std::uint64_t used(const QuotaLimit& limit, Periods now) const noexcept;
+  [[nodiscard]] bool is_used_up(const QuotaLimit& limit, Periods now) const noexcept {
+    return limit.bytes != 0 && used(limit, now) >= limit.bytes;
+  }
+
+ private:
+  [[nodiscard]] bool add(const QuotaLimit& limit, std::uint64_t bytes, Periods now) noexcept;
+  void subtract(const QuotaLimit& limit, std::uint64_t bytes, Periods now) noexcept;
+
+  std::atomic<std::uint64_t> state_{0};  // the period, 12 bits, and the bytes, 52 bits
+};
+
+}  // namespace gatehouse::policy
