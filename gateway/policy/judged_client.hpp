@@ -32,6 +32,7 @@ class JudgedClient {
   [[nodiscard]] policy::GroupIndex group() const noexcept { return group_; }
   /// Session first, then the identity where there is one.
   [[nodiscard]] std::span<const policy::MeterLink> chain() const noexcept { return {chain_.data(), links_}; }
+  [[nodiscard]] const IpAddress& source() const noexcept { return facts_.source; }
   [[nodiscard]] bool is_metered() const noexcept { return metered_; }
 
  private:
