@@ -29,9 +29,9 @@ class MonitorLog {
 
  private:
   struct Entry {
-    std::string met;                // what the line will say, "" = nothing new
-    std::uint64_t told = 0;         // of the row's count, in lines before
-    Clock::time_point next{};       // no line before
+    std::string met;           // what the line will say, "" = nothing new
+    std::uint64_t told = 0;    // of the row's count, in lines before
+    Clock::time_point next{};  // no line before
   };
   std::map<Row, Entry> rows_;
 };

@@ -30,8 +30,8 @@ class RowCounts {
     for (const Slot& slot : slots_) {
       const std::uint32_t tag = slot.tag.load(std::memory_order_acquire);
       if (tag == 0) continue;
-      visit(policy::RowRef{static_cast<policy::Table>((tag - 1) >> 1), slot.row},
-            static_cast<RowEffect>((tag - 1) & 1), slot.count.load(std::memory_order_relaxed));
+      visit(policy::RowRef{static_cast<policy::Table>((tag - 1) >> 1), slot.row}, static_cast<RowEffect>((tag - 1) & 1),
+            slot.count.load(std::memory_order_relaxed));
     }
   }
 

@@ -175,8 +175,7 @@ void PluginPolicy::check_batch(void* context, gh_lane* lane, gh_client* client, 
     const Flow flow = flow_of(flows[i]);
     const Verdict verdict = snapshot.judge(of.group(), self.spec_.allow_local, flow, hits);
     mine.record_->count(verdict);
-    if (hits.count != 0 || verdict.table == Table::domain_lists)
-      mine.record_->tell(verdict, hits, flow, of.source());
+    if (hits.count != 0 || verdict.table == Table::domain_lists) mine.record_->tell(verdict, hits, flow, of.source());
     write(verdict, out + i);
   }
 }
