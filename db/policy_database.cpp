@@ -3,7 +3,9 @@
 #include "db/migrations.hpp"
 #include "policy/limits.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <system_error>
@@ -143,24 +145,34 @@ PolicySchema prepare_policy(const std::filesystem::path& path, std::span<const s
 
 PolicyDatabase::PolicyDatabase(const std::filesystem::path& path) : path_(path) { open(); }
 
-PolicyDatabase::FileId PolicyDatabase::file_id_or_none(const std::filesystem::path& path) noexcept {
-  struct stat found {};
-  if (::stat(path.c_str(), &found) != 0) return {};
-  return {found.st_dev, found.st_ino};
+PolicyDatabase::~PolicyDatabase() {
+  if (database_) database_->checkpoint_on_close(true);
 }
 
-PolicyDatabase::FileId PolicyDatabase::file_id(const std::filesystem::path& path) {
-  const FileId found = file_id_or_none(path);
-  if (found == FileId{}) throw std::system_error(errno, std::system_category(), path.string());
+void PolicyDatabase::give_up() noexcept {
+  data_version_.reset();
+  database_.reset();
+}
+
+PolicyDatabase::Stamp PolicyDatabase::stamp(const std::filesystem::path& path) noexcept {
+  struct stat found {};
+  if (::stat(path.c_str(), &found) != 0) return {};
+  return {found.st_dev, found.st_ino, found.st_size, found.st_mtim.tv_sec, found.st_mtim.tv_nsec};
+}
+
+PolicyDatabase::Stamp PolicyDatabase::readable_stamp() const {
+  const Stamp found = stamp(path_);
+  if (!found.exists() || ::faccessat(AT_FDCWD, path_.c_str(), R_OK, AT_EACCESS) != 0)
+    throw std::system_error(errno, std::system_category(), path_.string());
   return found;
 }
 
 void PolicyDatabase::open() {
-  data_version_.reset();
-  database_.reset();
-  const FileId file = file_id(path_);
-  remove_orphans();
+  give_up();
+  const Stamp file = readable_stamp();
+  remove_orphans(file);
   Database database(path_, OpenMode::read_write, kReaderTimeout);
+  database.checkpoint_on_close(false);
   const auto newest = static_cast<std::int64_t>(policy_migrations().size());
   if (const std::int64_t version = schema_version(database, newest); version != newest)
     throw std::runtime_error(path_.string() + " has schema version " + std::to_string(version) + ", not " +
@@ -174,20 +186,31 @@ void PolicyDatabase::open() {
   data_version_.emplace(database_->prepare("PRAGMA data_version"));
   if (data_version_->step()) seen_version_ = data_version_->integer(0);
   data_version_->reset();
-  file_ = file;
-  log_file_ = file_id_or_none(log_path());
+  const Stamp now = stamp(path_);  // the mode may have been written
+  file_ = now.is_file(file) ? now : file;
+  log_file_ = stamp(log_path());
 }
 
 /// The write-ahead log of a file that was replaced would be replayed into the new one.
-void PolicyDatabase::remove_orphans() {
-  if (log_file_ == FileId{} || file_id_or_none(log_path()) != log_file_) return;
+void PolicyDatabase::remove_orphans(const Stamp& now) {
+  if (!file_.exists() || now.is_file(file_)) return;
+  if (!log_file_.exists() || !stamp(log_path()).is_file(log_file_)) return;
   std::error_code ignored;
   std::filesystem::remove(log_path(), ignored);
   std::filesystem::remove(path_.string() + "-shm", ignored);
 }
 
+/// Is the file not the one that was opened, or was it written to by something else than a commit? A checkpoint looks
+/// the same; it is rare.
+bool PolicyDatabase::is_another() {
+  const Stamp log = stamp(log_path());
+  const bool log_was_cut = log_file_.exists() && (!log.is_file(log_file_) || log.size < log_file_.size);
+  log_file_ = log;
+  return readable_stamp() != file_ || log_was_cut;
+}
+
 bool PolicyDatabase::changed() {
-  if (!database_ || file_id(path_) != file_) return open(), true;
+  if (!database_ || is_another()) return open(), true;
   const std::int64_t version = data_version_->step() ? data_version_->integer(0) : seen_version_;
   data_version_->reset();
   return std::exchange(seen_version_, version) != version;

@@ -40,6 +40,10 @@ void Database::run(std::string_view sql) {
     fail(handle(), path_.string());
 }
 
+void Database::checkpoint_on_close(bool wanted) noexcept {
+  sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, wanted ? 0 : 1, nullptr);
+}
+
 std::int64_t Database::number(std::string_view sql) {
   Statement statement = prepare(sql);
   return statement.step() ? statement.integer(0) : 0;

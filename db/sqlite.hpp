@@ -46,6 +46,10 @@ class Database {
   /// @throws SqliteError
   [[nodiscard]] Statement prepare(std::string_view sql);
 
+  /// Shall the last connection to close move the write-ahead log into the file (as it does unless told otherwise)?
+  /// Not where the two may no longer belong together.
+  void checkpoint_on_close(bool wanted) noexcept;
+
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
   [[nodiscard]] sqlite3* handle() const noexcept { return handle_.get(); }
 

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,10 +26,14 @@ struct Problem {
   bool operator==(const Problem&) const = default;
 };
 
+/// Names that a NameSet reports and its list file does not have: fingerprints that collided.
+using MismatchSet = std::set<std::string, std::less<>>;
+
 /// One file of `lists/`, as far as it could be read.
 struct ListFileState {
-  std::shared_ptr<const NameSet> names;  ///< null: see `failure`
-  std::string failure;                   ///< a sentence: why there is nothing to judge with
+  std::shared_ptr<const NameSet> names;           ///< null: see `failure`
+  std::string failure;                            ///< a sentence: why there is nothing to judge with
+  std::shared_ptr<const MismatchSet> mismatches;  ///< names that `names` is wrong about; null = none known
 };
 
 /// The compiled lists, by file name as in DomainList::file, all hashed with one seed.

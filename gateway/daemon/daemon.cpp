@@ -104,6 +104,7 @@ void Daemon::Core::open_services() {
   };
   policy_.emplace(config_.state_dir / "policy.db", std::move(events));
   services_.policy = policy_->board();
+  services_.policy_records = policy_->records();
 
   PluginSet::Events plugin_events;
   plugin_events.lane_ended = [this] { asio::post(io_, [this] { tick(); }); };
@@ -177,6 +178,7 @@ int Daemon::Core::run() {
   control_.reset();
   metrics_.reset();
   plugins_.reset();
+  policy_.reset();
   services_.journal->flush();
   if (abandoned) std::_Exit(EXIT_SUCCESS);
   return EXIT_SUCCESS;

@@ -59,9 +59,24 @@ Json policy_json(const PolicyStatus& policy) {
   for (const policy::Problem& problem : policy.problems) {
     problems.push_back({{"table", problem.table}, {"row", problem.row}, {"problem", problem.sentence}});
   }
+  Json lists = Json::array();
+  for (const ListStatus& list : policy.lists) {
+    lists.push_back({{"row", list.row},
+                     {"name", list.name},
+                     {"state", list.state},
+                     {"names", list.names},
+                     {"bytes", list.bytes},
+                     {"file", list.file}});
+  }
+  const auto since_epoch = std::chrono::seconds(policy.last_good.value_or(0));
   return {{"generation", policy.generation},
           {"revision", policy.revision},
           {"readable", policy.has_policy},
+          {"source", policy.source},
+          {"last_good",
+           policy.last_good ? Json(timestamp(std::chrono::system_clock::time_point(since_epoch))) : Json(nullptr)},
+          {"notes", policy.notes},
+          {"lists", std::move(lists)},
           {"problems", std::move(problems)}};
 }
 
@@ -183,6 +198,15 @@ std::string metrics_text(const ReportSources& from) {
   out.gauge("gatehouse_policy_problems", "Rows of policy.db that cannot be read.", {},
             static_cast<std::int64_t>(policy.problems.size()));
   write_limiter_metrics(*from.services.key_meters, out);
+  out.counter("gatehouse_policy_list_mismatches",
+              "Names that a compiled list was found to report and its file not to have.", {}, policy.list_mismatches);
+  for (const ListStatus& list : policy.lists) {
+    out.gauge("gatehouse_policy_list_names", "Names in force of a domain list.", {{"list", list.name}},
+              static_cast<std::int64_t>(list.names));
+    out.gauge("gatehouse_policy_list_bytes", "Memory held by a domain list.", {{"list", list.name}},
+              static_cast<std::int64_t>(list.bytes));
+  }
+  from.policy.records()->write_to(out);
   out.gauge("gatehouse_lanes_abandoned", "Lanes that never returned.", {}, from.plugins.abandoned_lanes());
   out.counter("gatehouse_log_lines_dropped", "Log lines that found the queue full.", {},
               from.services.journal->dropped());

@@ -1,9 +1,12 @@
 #include "gateway/policy/publisher.hpp"
 
+#include "gateway/base/block_signals.hpp"
+#include "gateway/policy/list_files.hpp"
+
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 
 #include <algorithm>
 #include <array>
@@ -22,28 +25,53 @@ std::int64_t unix_now() {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
+policy::HashSeed draw_seed() {
+  policy::HashSeed out;
+  if (::getrandom(&out, sizeof out, 0) != sizeof out)
+    throw std::system_error(errno, std::system_category(), "getrandom");
+  return out;
+}
+
+PublisherParts with_defaults(PublisherParts parts) {
+  if (!parts.open_list) parts.open_list = open_list_file;
+  if (!parts.unix_now) parts.unix_now = unix_now;
+  return parts;
+}
+
+std::string_view to_text(PolicySource::From from) noexcept {
+  switch (from) {
+    case PolicySource::From::none: return "none";
+    case PolicySource::From::database: return "policy.db";
+    case PolicySource::From::last_good: return "last good";
+  }
+  return "";
+}
+
 }  // namespace
 
-PolicyPublisher::PolicyPublisher(std::filesystem::path database, PolicyEvents events)
-    : path_(std::move(database)), events_(std::move(events)), stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+PolicyPublisher::PolicyPublisher(std::filesystem::path database, PolicyEvents events, PublisherParts parts)
+    : events_(std::move(events)),
+      parts_(with_defaults(std::move(parts))),
+      source_(database, [this](bool bad, std::string sentence) { say(bad, std::move(sentence)); }),
+      shelf_(database.parent_path() / "lists", draw_seed(), parts_.open_list),
+      stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!stop_) throw std::system_error(errno, std::system_category(), "eventfd");
   locked([this] {
-    prepare();
+    source_.open();
+    take_model();
     static_cast<void>(read_addresses());
-    if (failure_.empty()) read_database();
+    shelf_.wait();  // a list is policy: to serve without it would be a hole
     compile_and_publish();
   });
-  sigset_t all, before;  // signals go to the control thread
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const BlockSignals block;  // signals go to the control thread
   thread_ = std::thread([this] { run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_setname_np(thread_.native_handle(), "gh-policy");
 }
 
 PolicyPublisher::~PolicyPublisher() {
   ::eventfd_write(stop_.get(), 1);
   thread_.join();
+  locked([this] { source_.close(); });
 }
 
 PolicyStatus PolicyPublisher::status() const {
@@ -95,65 +123,61 @@ void PolicyPublisher::run() {
     ::poll(fds.data(), fds.size(), static_cast<int>(kPoll.count()));
     if (fds[0].revents != 0) return;
     board_->calendar().refresh();
-    locked([this] {
-      if (addresses_.drain() && read_addresses()) changed_ = true;
-      read_database();
-      if (next_expiry_ && unix_now() >= *next_expiry_) changed_ = true;
-      if (changed_) compile_and_publish();
-    });
+    locked([this] { look(); });
     board_->free_unused();
   }
 }
 
-/// Only at start: a file that goes later is not made anew, somebody may be restoring it.
-void PolicyPublisher::prepare() {
-  try {
-    const db::PolicySchema done = db::prepare_policy(path_);
-    if (done.created) say(false, path_.string() + " was missing: made it with the starter policy");
-    if (!done.backup.empty())
-      say(false, path_.string() + " brought up to schema version " + std::to_string(done.to) + "; the old one is " +
-                     done.backup.string());
-  } catch (const std::exception& error) {
-    failure_ = error.what();
-    say(true, failure_ + "; everything is denied until it can be read");
+void PolicyPublisher::look() {
+  if (addresses_.drain() && read_addresses()) changed_ = true;
+  bool told = source_.poll();
+  take_model();
+  hear_lanes();
+  if (shelf_.changed()) changed_ = true;
+  const std::int64_t now = parts_.unix_now();
+  if (next_expiry_ && now >= *next_expiry_) changed_ = true;
+  if (now < compiled_at_) changed_ = true;  // the clock was set back: rows that had expired count again
+  for (auto& [bad, sentence] : shelf_.take_sayings()) {
+    say(bad, std::move(sentence));
+    told = true;
   }
+  if (changed_)
+    compile_and_publish();
+  else if (told)
+    update_status();
 }
 
-void PolicyPublisher::read_database() {
-  const std::string failure_before = failure_;
-  try {
-    if (!database_) {
-      database_.emplace(path_);
-    } else if (!database_->changed() && !reload_ && failure_.empty()) {
-      return;
-    }
-    reload_ = true;
-    auto model = std::make_shared<const Model>(database_->load());
-    reload_ = false;
-    failure_.clear();
+void PolicyPublisher::take_model() {
+  const auto& model = source_.model();
+  {
     const std::scoped_lock lock(published_);
-    if (!model_ || *model_ != *model) changed_ = true;
-    model_ = std::move(model);
-  } catch (const db::SqliteError& error) {
-    if (error.is_busy()) return;  // a writer is at it: next time
-    failure_ = error.what();
-  } catch (const std::exception& error) {
-    failure_ = error.what();
+    if (model_ == model) return;
+    model_ = model;
   }
-  if (failure_ == failure_before) return;
   changed_ = true;
-  if (failure_.empty())
-    say(false, path_.string() + " can be read again");
-  else
-    say(true, failure_ + (model_ ? "; the last good policy stays in force" : "; everything is denied"));
+  shelf_.want(model->domain_lists);
+}
+
+void PolicyPublisher::hear_lanes() {
+  records_->drain([this](const Notice& notice) {
+    if (notice.monitor) monitors_.add(notice);
+    if (notice.row.table == policy::Table::domain_lists) shelf_.check(notice.row.row, notice.name());
+  });
+  const auto now = MonitorLog::Clock::now();
+  if (!monitors_.due(now)) return;
+  monitors_.write_lines(now, records_->monitor_counts(),
+                        [this](std::string sentence) { say(false, std::move(sentence)); });
 }
 
 void PolicyPublisher::compile_and_publish() {
   policy::Compiled compiled;
   const auto model = this->model();
+  held_back_ = model && board_ && !board_->current()->has_policy() && shelf_.lacks_names();
+  const policy::Lists lists = shelf_.lists();
+  compiled_at_ = parts_.unix_now();
   ++generation_;
-  if (model)
-    compiled = policy::compile(*model, surroundings(), generation_, unix_now());
+  if (model && !held_back_)
+    compiled = policy::compile(*model, surroundings(), generation_, compiled_at_, lists);
   else
     compiled.snapshot = Snapshot::without_policy(generation_);
   next_expiry_ = compiled.next_expiry;
@@ -162,13 +186,25 @@ void PolicyPublisher::compile_and_publish() {
     board_->publish(compiled.snapshot);
   else
     board_ = std::make_shared<SnapshotBoard>(compiled.snapshot);
+  tell_problems(problems_, compiled.problems);
+  problems_ = std::move(compiled.problems);
+  update_status();
+}
 
-  const auto denials = static_cast<std::size_t>(std::count_if(compiled.problems.begin(), compiled.problems.end(),
-                                                              [](const policy::Problem& p) { return p.is_deny; }));
-  PolicyStatus status{generation_, model ? model->revision : 0, model != nullptr, reasons(denials),
-                      std::move(compiled.problems)};
+void PolicyPublisher::update_status() {
+  const auto model = this->model();
+  PolicyStatus status;
+  status.generation = generation_;
+  status.revision = model ? model->revision : 0;
+  status.has_policy = model && !held_back_;
+  status.source = to_text(source_.from());
+  status.last_good = source_.last_good();
+  status.reasons = reasons();
+  for (const std::string& sentence : shelf_.compiling()) status.notes.push_back("policy: " + sentence);
+  status.problems = problems_;
+  status.lists = shelf_.status();
+  status.list_mismatches = shelf_.mismatches();
   const std::scoped_lock lock(published_);
-  tell_problems(status_.problems, status.problems);
   status_ = std::move(status);
 }
 
@@ -197,14 +233,16 @@ void PolicyPublisher::tell_problems(const std::vector<policy::Problem>& before,
   }
 }
 
-std::vector<std::string> PolicyPublisher::reasons(std::size_t unread_denials) const {
+std::vector<std::string> PolicyPublisher::reasons() const {
   std::vector<std::string> out;
-  if (!failure_.empty())
-    out.push_back("policy: " + failure_ +
-                  (model_ ? "; the last good policy stays in force" : "; everything is denied until it can be read"));
-  if (unread_denials != 0)
-    out.push_back("policy: " + std::to_string(unread_denials) +
+  if (!source_.failure().empty()) out.push_back("policy: " + source_.failure());
+  if (held_back_) out.emplace_back("policy: everything is denied until the domain lists are compiled");
+  const auto denials =
+      std::count_if(problems_.begin(), problems_.end(), [](const policy::Problem& problem) { return problem.is_deny; });
+  if (denials != 0)
+    out.push_back("policy: " + std::to_string(denials) +
                   " deny or block rows are not in force: see `gatehouse policy problems`");
+  for (const std::string& sentence : shelf_.failures()) out.push_back("policy: " + sentence);
   return out;
 }
 

@@ -1,8 +1,11 @@
 // Keeps the published policy equal to policy.db: a thread that notices edits, compiles and publishes.
 #pragma once
 
-#include "db/policy_database.hpp"
+#include "gateway/policy/lane_records.hpp"
+#include "gateway/policy/list_shelf.hpp"
+#include "gateway/policy/monitor_log.hpp"
 #include "gateway/policy/own_addresses.hpp"
+#include "gateway/policy/policy_source.hpp"
 #include "gateway/policy/snapshot_board.hpp"
 #include "policy/compile.hpp"
 
@@ -15,6 +18,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -29,25 +33,39 @@ struct PolicyEvents {
 
 struct PolicyStatus {
   std::uint64_t generation = 0;
-  std::int64_t revision = 0;         ///< of policy.db, as compiled
-  bool has_policy = false;           ///< false: everything is denied
-  std::vector<std::string> reasons;  ///< why the gateway's health is not ok because of policy; empty = it is
+  std::int64_t revision = 0;              ///< of policy.db, as compiled
+  bool has_policy = false;                ///< false: everything is denied
+  std::string_view source = "none";       ///< "policy.db", "last good", "none"
+  std::optional<std::int64_t> last_good;  ///< when the copy on disk was made, in Unix seconds
+  std::vector<std::string> reasons;       ///< why the gateway's health is not ok because of policy; empty = it is
+  std::vector<std::string> notes;         ///< what goes on, and is no reason to worry
   std::vector<policy::Problem> problems;
+  std::vector<ListStatus> lists;
+  std::uint64_t list_mismatches = 0;
 };
 
-/// Thread-safe. A database that cannot be read leaves the last good policy in force; when there was none, everything
-/// is denied until one can be read.
+/// What the publisher is given by tests.
+struct PublisherParts {
+  ListOpener open_list;                    ///< none: the files that `gatehouse policy import` writes
+  std::function<std::int64_t()> unix_now;  ///< none: the system's clock
+};
+
+/// Thread-safe. A database that cannot be read leaves the last good policy in force, at start from its copy on disk;
+/// when there was none, everything is denied until one can be read.
 class PolicyPublisher {
  public:
   static constexpr std::chrono::milliseconds kPoll{200};
 
-  /// Makes a missing policy.db with the starter policy, migrates an older one after a copy, and publishes the first
-  /// generation before it returns. Never fails because of the database: see status(). @throws std::system_error
-  PolicyPublisher(std::filesystem::path database, PolicyEvents events);
+  /// Makes a missing policy.db with the starter policy, migrates an older one after a copy, compiles the lists and
+  /// publishes the first generation before it returns. Never fails because of the database: see status().
+  /// @throws std::system_error
+  PolicyPublisher(std::filesystem::path database, PolicyEvents events, PublisherParts parts = {});
   ~PolicyPublisher();
   PolicyPublisher(const PolicyPublisher&) = delete;
   PolicyPublisher& operator=(const PolicyPublisher&) = delete;
 
+  /// Where lanes write down their verdicts; read by the publisher for the log and to verify hits of lists.
+  [[nodiscard]] const std::shared_ptr<LaneRecords>& records() const noexcept { return records_; }
   [[nodiscard]] const std::shared_ptr<SnapshotBoard>& board() const noexcept { return board_; }
   [[nodiscard]] PolicyStatus status() const;
   /// The rows in force, for credentials; null while there is no policy.
@@ -61,24 +79,30 @@ class PolicyPublisher {
   template <class Work>
   void locked(Work work);  // runs it under work_, then calls the events
   void run();
-  void prepare();
-  void read_database();
+  void look();
+  void take_model();
+  void hear_lanes();
   void compile_and_publish();
   [[nodiscard]] bool read_addresses();
   void tell_problems(const std::vector<policy::Problem>& before, const std::vector<policy::Problem>& now);
-  [[nodiscard]] std::vector<std::string> reasons(std::size_t unread_denials) const;
+  void update_status();
+  [[nodiscard]] std::vector<std::string> reasons() const;
   void say(bool bad, std::string sentence) { sayings_.emplace_back(bad, std::move(sentence)); }
 
-  const std::filesystem::path path_;
   const PolicyEvents events_;
+  const PublisherParts parts_;
+  const std::shared_ptr<LaneRecords> records_ = std::make_shared<LaneRecords>();
 
   std::mutex work_;  // guards what follows, up to the next mutex
-  std::optional<db::PolicyDatabase> database_;
-  bool reload_ = true;   // rows may have changed and are not read yet
-  bool changed_ = true;  // what is published is out of date
-  std::string failure_;  // why the database cannot be read, or ""
+  PolicySource source_;
+  ListShelf shelf_;
+  MonitorLog monitors_;
+  bool changed_ = true;     // what is published is out of date
+  bool held_back_ = false;  // there is a first policy, and its lists are not compiled yet
+  std::int64_t compiled_at_ = 0;
   std::optional<std::int64_t> next_expiry_;
   std::uint64_t generation_ = 0;
+  std::vector<policy::Problem> problems_;
   std::vector<std::pair<bool, std::string>> sayings_;
 
   mutable std::mutex published_;  // guards what others ask for; work_ is locked first

@@ -93,8 +93,9 @@ Refusal told(policy::FlowRefusal refusal) noexcept {
 
 }  // namespace
 
-PolicyLane::PolicyLane(std::shared_ptr<SnapshotBoard> board) : view_(std::move(board)) {}
-PolicyLane::~PolicyLane() = default;
+PolicyLane::PolicyLane(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<LaneRecord> record)
+    : view_(std::move(board)), record_(std::move(record)) {}
+PolicyLane::~PolicyLane() { record_->end(); }
 
 PluginPolicy::PluginPolicy(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<KeyMeters> keys, Spec spec)
     : board_(std::move(board)),
@@ -113,6 +114,11 @@ PluginPolicy::PluginPolicy(std::shared_ptr<SnapshotBoard> board, std::shared_ptr
              .flow_open = &PluginPolicy::flow_open,
              .flow_close = &PluginPolicy::flow_close,
              .consume = &PluginPolicy::consume} {}
+
+std::unique_ptr<PolicyLane> PluginPolicy::make_lane() const {
+  return std::make_unique<PolicyLane>(
+      board_, spec_.records ? spec_.records->open(spec_.plugin) : std::make_shared<LaneRecord>());
+}
 
 JudgedClient& PluginPolicy::client_of(gh_lane* lane, gh_client* client) const noexcept {
   auto& out = *reinterpret_cast<JudgedClient*>(client);
@@ -178,10 +184,17 @@ void PluginPolicy::check(void* context, gh_lane* lane, gh_client* client, const 
 void PluginPolicy::check_batch(void* context, gh_lane* lane, gh_client* client, const gh_flow* flows, gh_verdict* out,
                                std::size_t count) noexcept {
   PluginPolicy& self = *static_cast<PluginPolicy*>(context);
-  const policy::Snapshot& snapshot = self.spec_.lane_of(lane).view_.snapshot();
-  const policy::GroupIndex group = self.client_of(lane, client).group();
-  for (std::size_t i = 0; i < count; ++i)
-    write(snapshot.judge(group, self.spec_.allow_local, flow_of(flows[i])), out + i);
+  const PolicyLane& mine = self.spec_.lane_of(lane);
+  const policy::Snapshot& snapshot = mine.view_.snapshot();
+  const JudgedClient& of = self.client_of(lane, client);
+  policy::MonitorHits hits;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Flow flow = flow_of(flows[i]);
+    const Verdict verdict = snapshot.judge(of.group(), self.spec_.allow_local, flow, hits);
+    mine.record_->count(verdict);
+    if (hits.count != 0 || verdict.table == Table::domain_lists) mine.record_->tell(verdict, hits, flow, of.source());
+    write(verdict, out + i);
+  }
 }
 
 gh_status PluginPolicy::flow_open(void* context, gh_lane* lane, gh_client* client, const gh_flow* flow,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gateway/policy/key_meters.hpp"
+#include "gateway/policy/lane_records.hpp"
 #include "gateway/policy/snapshot_board.hpp"
 
 #include <gatehouse/abi.h>
@@ -20,12 +21,13 @@ class JudgedClient;
 /// the lane runs and destruction after it has returned.
 class PolicyLane {
  public:
-  explicit PolicyLane(std::shared_ptr<SnapshotBoard> board);
+  PolicyLane(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<LaneRecord> record);
   ~PolicyLane();
 
  private:
   friend class PluginPolicy;
   SnapshotView view_;
+  std::shared_ptr<LaneRecord> record_;
   std::unordered_map<const gh_client*, std::unique_ptr<JudgedClient>> clients_;
 };
 
@@ -39,6 +41,8 @@ class PluginPolicy {
     PolicyLane& (*lane_of)(gh_lane*) = nullptr;
     /// The configured name of a listener by its id, "" for none. Thread-safe.
     std::function<std::string(std::uint32_t)> listener_name;
+    /// Where its lanes write down their verdicts; null: nobody reads them.
+    std::shared_ptr<LaneRecords> records = nullptr;
   };
   PluginPolicy(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<KeyMeters> keys, Spec spec);
   PluginPolicy(const PluginPolicy&) = delete;
@@ -47,7 +51,7 @@ class PluginPolicy {
   /// Lives as long as *this.
   [[nodiscard]] const gh_policy* table() const noexcept { return &table_; }
   /// What a new lane needs.
-  [[nodiscard]] std::unique_ptr<PolicyLane> make_lane() const { return std::make_unique<PolicyLane>(board_); }
+  [[nodiscard]] std::unique_ptr<PolicyLane> make_lane() const;
 
  private:
   static std::uint64_t refresh(void* context, gh_lane* lane) noexcept;

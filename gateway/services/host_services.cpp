@@ -31,6 +31,7 @@ PluginPolicy::Spec policy_spec(const HostServices& services, const PluginConfig&
   spec.allow_local = plugin.allow_local_destinations;
   spec.lane_of = [](gh_lane* lane) -> PolicyLane& { return *HostLane::of(lane).policy; };
   spec.listener_name = [names = services.listener_names](std::uint32_t id) { return names->name_of(id); };
+  spec.records = services.policy_records;
   return spec;
 }
 

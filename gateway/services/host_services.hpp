@@ -40,6 +40,7 @@ struct HostServices {
   std::shared_ptr<FdTable> fds = std::make_shared<FdTable>();
   std::shared_ptr<ListenerNames> listener_names = std::make_shared<ListenerNames>();
   std::shared_ptr<KeyMeters> key_meters = std::make_shared<KeyMeters>();
+  std::shared_ptr<LaneRecords> policy_records = std::make_shared<LaneRecords>();
   /// Denies everything until the publisher's board takes its place.
   std::shared_ptr<SnapshotBoard> policy = std::make_shared<SnapshotBoard>(policy::Snapshot::without_policy(0));
 };

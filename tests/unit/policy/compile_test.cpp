@@ -168,7 +168,9 @@ TEST(Compile, SaysThatAListHasNoNamesOrNoFile) {
   model.domain_lists = {{4, "ads", {}, "suffix", "block", "", {}},
                         {5, "more", {}, "suffix", "allow", "gone.names", {}},
                         {6, "bad", {}, "exact", "block", "bad.names", {}}};
-  const Compiled compiled = compile(model, {}, 1, 0, {{}, {{"bad.names", {nullptr, "it is broken"}}}});
+  Lists lists;
+  lists.by_file["bad.names"].failure = "it is broken";
+  const Compiled compiled = compile(model, {}, 1, 0, lists);
   ASSERT_EQ(compiled.problems.size(), 3u);
   EXPECT_THAT(compiled.problems[0].sentence, HasSubstr("policy import ads"));
   EXPECT_THAT(compiled.problems[1].sentence, HasSubstr("`gone.names` is not in lists/"));

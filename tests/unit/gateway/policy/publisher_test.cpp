@@ -19,13 +19,14 @@ using testing::HasSubstr;
 
 class Publisher : public testing::Test {
  protected:
-  std::unique_ptr<PolicyPublisher> start() {
+  std::unique_ptr<PolicyPublisher> start(PublisherParts parts = {}) {
     return std::make_unique<PolicyPublisher>(path,
                                              PolicyEvents{[this](std::uint64_t generation) { published = generation; },
                                                           [this](bool bad, const std::string& sentence) {
                                                             const std::scoped_lock lock(mutex);
                                                             (bad ? complaints : notes).push_back(sentence);
-                                                          }});
+                                                          }},
+                                             std::move(parts));
   }
   static Verdict judge(const PolicyPublisher& publisher, const char* to, std::uint16_t port, const char* name = "") {
     const auto snapshot = publisher.board()->current();
@@ -127,6 +128,27 @@ TEST_F(Publisher, CompilesAgainWhenARowExpires) {
   EXPECT_TRUE(soon([&] { return judge(*publisher, "8.8.8.8", 53, "a.test").allowed(); }));
 }
 
+TEST_F(Publisher, ObeysAClockThatIsSetForwardAndBack) {
+  db::prepare_policy(path);
+  ASSERT_EQ(run_sqlite_shell(path,
+                             "INSERT INTO domain_rules(domain, expires_at) VALUES('a.test', 2000), ('past.test', 900);"
+                             "INSERT INTO domain_rules(domain, enabled) VALUES('off.test', 0)"),
+            "");
+  const auto now = std::make_shared<std::atomic<std::int64_t>>(1000);
+  const auto publisher = start({{}, [now] { return now->load(); }});
+  EXPECT_FALSE(judge(*publisher, "8.8.8.8", 53, "a.test").allowed());
+  EXPECT_TRUE(judge(*publisher, "8.8.8.8", 53, "past.test").allowed());
+  EXPECT_TRUE(judge(*publisher, "8.8.8.8", 53, "off.test").allowed());
+  *now = 1999;
+  std::this_thread::sleep_for(2 * PolicyPublisher::kPoll);
+  EXPECT_FALSE(judge(*publisher, "8.8.8.8", 53, "a.test").allowed());
+  *now = 2000;
+  EXPECT_TRUE(soon([&] { return judge(*publisher, "8.8.8.8", 53, "a.test").allowed(); }));
+  *now = 800;
+  EXPECT_TRUE(soon([&] { return !judge(*publisher, "8.8.8.8", 53, "a.test").allowed(); }));
+  EXPECT_FALSE(judge(*publisher, "8.8.8.8", 53, "past.test").allowed());
+}
+
 TEST_F(Publisher, KeepsClientsFromTheGatewaysOwnPlaces) {
   const auto publisher = start();
   EXPECT_EQ(judge(*publisher, "127.0.0.1", 7300).reason, Reason::local);
@@ -147,6 +169,64 @@ TEST_F(Publisher, DoesNotPublishWhatDidNotChange) {
   EXPECT_EQ(run_sqlite_shell(path, "INSERT INTO changes(table_name, row_id) VALUES('x', 1)"), "");
   std::this_thread::sleep_for(3 * PolicyPublisher::kPoll);
   EXPECT_EQ(publisher->status().generation, 1u);
+}
+
+class Lists : public Publisher {
+ protected:
+  /// One name a file: the file's own.
+  PublisherParts parts() {
+    return {[this](const std::filesystem::path& file) {
+              while (held) std::this_thread::sleep_for(1ms);
+              OpenedList out;
+              out.for_each = [name = file.filename().string()](const OpenedList::Visitor& visit) {
+                visit(name, false);
+              };
+              out.find = [](std::string_view) { return policy::ListEntry::none; };
+              return out;
+            },
+            {}};
+  }
+  std::atomic<bool> held{false};
+};
+
+TEST_F(Lists, AreInForceWithTheFirstGeneration) {
+  db::prepare_policy(path);
+  ASSERT_EQ(run_sqlite_shell(path, "INSERT INTO domain_lists(id, name, file) VALUES(4, 'ads', 'ads.test')"), "");
+  const auto publisher = start(parts());
+  EXPECT_EQ(publisher->status().generation, 1u);
+  const Verdict verdict = judge(*publisher, "8.8.8.8", 53, "www.ads.test");
+  EXPECT_EQ(verdict.reason, Reason::domain);
+  EXPECT_EQ(verdict.row, 4);
+  ASSERT_EQ(publisher->status().lists.size(), 1u);
+  EXPECT_EQ(publisher->status().lists[0].names, 1u);
+}
+
+TEST_F(Lists, LetRowEditsThroughWhileTheyAreCompiled) {
+  const auto publisher = start(parts());
+  held = true;
+  ASSERT_EQ(run_sqlite_shell(path, "INSERT INTO domain_lists(id, name, file) VALUES(4, 'ads', 'ads.test')"), "");
+  ASSERT_TRUE(soon([&] { return !publisher->status().notes.empty(); }));
+  EXPECT_TRUE(publisher->status().reasons.empty());
+  EXPECT_TRUE(publisher->status().problems.empty());
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_EQ(run_sqlite_shell(path, "INSERT INTO domain_rules(domain) VALUES('a.test')"), "");
+  EXPECT_TRUE(soon([&] { return !judge(*publisher, "8.8.8.8", 53, "a.test").allowed(); }));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
+  EXPECT_TRUE(judge(*publisher, "8.8.8.8", 53, "ads.test").allowed());
+  held = false;
+  EXPECT_TRUE(soon([&] { return !judge(*publisher, "8.8.8.8", 53, "ads.test").allowed(); }));
+  EXPECT_TRUE(soon([&] { return publisher->status().notes.empty(); }));
+}
+
+TEST_F(Lists, LookUpEachHitInTheFile) {
+  db::prepare_policy(path);
+  ASSERT_EQ(run_sqlite_shell(path, "INSERT INTO domain_lists(id, name, file) VALUES(4, 'ads', 'ads.test')"), "");
+  const auto publisher = start(parts());
+  const auto lane = publisher->records()->open("udpgw");
+  const Flow flow{IpAddress::parse("8.8.8.8").value(), 53, policy::kUdp, 0, "www.ads.test"};
+  lane->tell(judge(*publisher, "8.8.8.8", 53, "www.ads.test"), {}, flow, {});
+  EXPECT_TRUE(soon([&] { return publisher->status().list_mismatches == 1; }));
+  EXPECT_GT(publisher->status().generation, 1u);
 }
 
 TEST(OwnAddresses, HaveLoopbackAndNoRepetition) {

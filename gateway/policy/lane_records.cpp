@@ -1,0 +1,115 @@
+#include "gateway/policy/lane_records.hpp"
+
+#include "gateway/base/openmetrics.hpp"
+
+namespace gatehouse {
+
+using policy::Action;
+using policy::Reason;
+using policy::Table;
+
+void LaneRecord::count(const policy::Verdict& verdict) noexcept {
+  auto& cell = verdicts_[index(verdict.action, verdict.reason)];
+  cell.store(cell.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);  // there is one writer
+  if (!verdict.allowed() && verdict.table != Table::none) rows_.add({verdict.table, verdict.row}, RowEffect::deny);
+}
+
+void LaneRecord::tell(const policy::Verdict& verdict, const policy::MonitorHits& hits, const policy::Flow& flow,
+                      const IpAddress& source) noexcept {
+  for (std::size_t i = 0; i < hits.count; ++i) {
+    rows_.add(hits.rows[i], RowEffect::monitor);
+    notices_.push(hits.rows[i], true, flow, source);
+  }
+  if (verdict.table == Table::domain_lists) notices_.push({verdict.table, verdict.row}, false, flow, source);
+}
+
+void RecordSums::add_row(const RowKey& key, std::uint64_t count) {
+  const auto found = rows.find(key);
+  if (found != rows.end()) {
+    found->second += count;
+  } else if (rows.size() < kMostRows) {
+    rows.emplace(key, count);
+  } else {
+    rows_overflow += count;
+  }
+}
+
+void RecordSums::add(LaneRecord& record) {
+  for (const Action action : {Action::deny, Action::allow})
+    for (std::size_t i = 0; i < LaneRecord::kReasons; ++i) {
+      const auto reason = static_cast<Reason>(i);
+      if (const std::uint64_t count = record.verdicts(action, reason)) verdicts[{action, reason}] += count;
+    }
+  record.rows().for_each([this](policy::RowRef row, RowEffect effect, std::uint64_t count) {
+    add_row({{row.table, row.row}, effect}, count);
+  });
+  rows_overflow += record.rows().overflow();
+  notices_dropped += record.notices().dropped();
+}
+
+void RecordSums::add(const RecordSums& other) {
+  for (const auto& [key, count] : other.verdicts) verdicts[key] += count;
+  for (const auto& [key, count] : other.rows) add_row(key, count);
+  rows_overflow += other.rows_overflow;
+  notices_dropped += other.notices_dropped;
+}
+
+std::shared_ptr<LaneRecord> LaneRecords::open(std::string_view plugin) {
+  auto record = std::make_shared<LaneRecord>();
+  const std::scoped_lock lock(mutex_);
+  records_.emplace_back(plugin, record);
+  return record;
+}
+
+/// The records to drain. One whose lane has ended is added to the sums, and drained for the last time.
+std::vector<std::shared_ptr<LaneRecord>> LaneRecords::gather() {
+  std::vector<std::shared_ptr<LaneRecord>> out;
+  const std::scoped_lock lock(mutex_);
+  std::erase_if(records_, [&](auto& entry) {
+    const bool over = entry.second->ended();
+    if (over) ended_[entry.first].add(*entry.second);
+    out.push_back(entry.second);
+    return over;
+  });
+  return out;
+}
+
+std::map<std::string, RecordSums, std::less<>> LaneRecords::sums() const {
+  const std::scoped_lock lock(mutex_);
+  auto out = ended_;
+  for (const auto& [plugin, record] : records_) out[plugin].add(*record);
+  return out;
+}
+
+std::map<std::pair<Table, std::int64_t>, std::uint64_t> LaneRecords::monitor_counts() const {
+  std::map<std::pair<Table, std::int64_t>, std::uint64_t> out;
+  for (const auto& [plugin, sums] : sums())
+    for (const auto& [key, count] : sums.rows)
+      if (key.second == RowEffect::monitor) out[key.first] += count;
+  return out;
+}
+
+void LaneRecords::write_to(OpenMetrics& out) const {
+  RecordSums all;
+  for (const auto& [plugin, sums] : sums()) {
+    for (const auto& [key, count] : sums.verdicts)
+      out.counter("gatehouse_policy_verdicts", "Verdicts of the policy.",
+                  {{"plugin", plugin},
+                   {"action", std::string(policy::to_text(key.first))},
+                   {"reason", std::string(policy::to_text(key.second))}},
+                  count);
+    all.add(sums);
+  }
+  for (const auto& [key, count] : all.rows)
+    out.counter("gatehouse_policy_row_hits", "Flows that a row of policy.db has watched or denied.",
+                {{"table", std::string(policy::to_text(key.first.first))},
+                 {"row", std::to_string(key.first.second)},
+                 {"action", key.second == RowEffect::monitor ? "monitor" : "deny"}},
+                count);
+  out.counter("gatehouse_policy_row_hits_overflow", "Hits of rows beyond the most that are counted one by one.", {},
+              all.rows_overflow);
+  out.counter("gatehouse_policy_notices_dropped", "Notices for the log that found a lane's ring full.", {},
+              all.notices_dropped);
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,91 @@
+// What lanes write down of their verdicts, for metrics and the log: one record a lane, found again by whoever reads.
+#pragma once
+
+#include "gateway/policy/notice_ring.hpp"
+#include "gateway/policy/row_counts.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace gatehouse {
+
+class OpenMetrics;
+
+/// One lane's. The lane writes, others read; nothing locks or allocates.
+class LaneRecord {
+ public:
+  static constexpr std::size_t kReasons = static_cast<std::size_t>(policy::Reason::local) + 1;
+
+  /// Counts one verdict.
+  void count(const policy::Verdict& verdict) noexcept;
+  /// Counts the monitor rows that one flow has met, and tells of them; tells of a list that has blocked it.
+  void tell(const policy::Verdict& verdict, const policy::MonitorHits& hits, const policy::Flow& flow,
+            const IpAddress& source) noexcept;
+
+  [[nodiscard]] std::uint64_t verdicts(policy::Action action, policy::Reason reason) const noexcept {
+    return verdicts_[index(action, reason)].load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] const RowCounts& rows() const noexcept { return rows_; }
+  [[nodiscard]] NoticeRing& notices() noexcept { return notices_; }
+
+  /// The lane writes no more.
+  void end() noexcept { ended_.store(true, std::memory_order_release); }
+  [[nodiscard]] bool ended() const noexcept { return ended_.load(std::memory_order_acquire); }
+
+ private:
+  [[nodiscard]] static std::size_t index(policy::Action action, policy::Reason reason) noexcept {
+    return static_cast<std::size_t>(action) * kReasons + static_cast<std::size_t>(reason);
+  }
+  std::array<std::atomic<std::uint64_t>, 2 * kReasons> verdicts_{};
+  RowCounts rows_;
+  NoticeRing notices_;
+  std::atomic<bool> ended_{false};
+};
+
+/// The sums of some records.
+struct RecordSums {
+  static constexpr std::size_t kMostRows = RowCounts::kSlots;
+  using RowKey = std::pair<std::pair<policy::Table, std::int64_t>, RowEffect>;
+  std::map<std::pair<policy::Action, policy::Reason>, std::uint64_t> verdicts;
+  std::map<RowKey, std::uint64_t> rows;  ///< at most kMostRows
+  std::uint64_t rows_overflow = 0, notices_dropped = 0;
+
+  void add(LaneRecord& record);
+  void add(const RecordSums& other);
+
+ private:
+  void add_row(const RowKey& key, std::uint64_t count);
+};
+
+/// The records of all lanes, those that have ended included. Thread-safe; lanes come here once, when they begin.
+class LaneRecords {
+ public:
+  /// A record for a lane of `plugin`, kept until its end().
+  [[nodiscard]] std::shared_ptr<LaneRecord> open(std::string_view plugin);
+  /// Takes every notice. One thread at a time. `take(const Notice&)` must not call back.
+  template <class Take>
+  void drain(Take take) {
+    for (const auto& record : gather()) record->notices().drain(take);
+  }
+  /// How often a monitor row has matched, all lanes and plugins together.
+  [[nodiscard]] std::map<std::pair<policy::Table, std::int64_t>, std::uint64_t> monitor_counts() const;
+  void write_to(OpenMetrics& out) const;
+
+ private:
+  [[nodiscard]] std::vector<std::shared_ptr<LaneRecord>> gather();
+  [[nodiscard]] std::map<std::string, RecordSums, std::less<>> sums() const;
+
+  mutable std::mutex mutex_;
+  std::vector<std::pair<std::string, std::shared_ptr<LaneRecord>>> records_;
+  std::map<std::string, RecordSums, std::less<>> ended_;  // by plugin
+};
+
+}  // namespace gatehouse

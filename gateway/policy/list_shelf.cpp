@@ -1,0 +1,303 @@
+#include "gateway/policy/list_shelf.hpp"
+
+#include "gateway/base/block_signals.hpp"
+
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+
+namespace gatehouse {
+namespace {
+
+using policy::DomainList;
+using policy::NameSet;
+
+constexpr int kNice = 10;  // lanes come first
+
+struct Abandoned {};
+
+}  // namespace
+
+/// What tells that a file is another one.
+struct ListShelf::Stamp {
+  ino_t inode = 0;
+  off_t size = 0;
+  time_t seconds = 0;
+  long nanoseconds = 0;
+  bool operator==(const Stamp&) const = default;
+  static Stamp of(const std::filesystem::path& path) noexcept {
+    struct stat found {};
+    if (::stat(path.c_str(), &found) != 0) return {};
+    return {found.st_ino, found.st_size, found.st_mtim.tv_sec, found.st_mtim.tv_nsec};
+  }
+};
+
+struct ListShelf::File {
+  bool queued = true;
+  std::shared_ptr<const NameSet> names;
+  std::shared_ptr<const OpenedList> opened;  // with names
+  std::shared_ptr<const policy::MismatchSet> mismatches;
+  std::string failure;  // then `tried` is what the file was like
+  Stamp tried;
+  [[nodiscard]] bool pending() const noexcept { return !names && failure.empty(); }
+};
+
+ListShelf::ListShelf(std::filesystem::path folder, policy::HashSeed seed, ListOpener open)
+    : folder_(std::move(folder)), seed_(seed), open_(std::move(open)) {
+  const BlockSignals block;
+  thread_ = std::thread([this] { run(); });
+  pthread_setname_np(thread_.native_handle(), "gh-lists");
+}
+
+ListShelf::~ListShelf() {
+  abandon();
+  thread_.join();
+}
+
+void ListShelf::abandon() {
+  const std::scoped_lock lock(mutex_);
+  abandoned_ = true;
+  work_.notify_all();
+  done_.notify_all();
+}
+
+void ListShelf::want(const std::vector<DomainList>& rows) {
+  const std::scoped_lock lock(mutex_);
+  rows_.clear();
+  std::copy_if(rows.begin(), rows.end(), std::back_inserter(rows_),
+               [](const DomainList& row) { return !row.file.empty(); });
+  for (const DomainList& row : rows_)
+    if (files_.try_emplace(row.file).second) files_[row.file] = std::make_shared<File>();
+  std::erase_if(in_force_, [this](const auto& entry) {
+    return std::none_of(rows_.begin(), rows_.end(), [&](const DomainList& row) { return row.name == entry.first; });
+  });
+  changed_ = true;
+  work_.notify_all();
+}
+
+void ListShelf::wait() {
+  std::unique_lock lock(mutex_);
+  done_.wait(lock, [this] { return abandoned_ || !lacks_names_locked(); });
+}
+
+bool ListShelf::lacks_names() const {
+  const std::scoped_lock lock(mutex_);
+  return lacks_names_locked();
+}
+
+bool ListShelf::lacks_names_locked() const {
+  return std::any_of(rows_.begin(), rows_.end(), [this](const DomainList& row) {
+    return row.life.enabled && files_.at(row.file)->pending() && !former_of(row);
+  });
+}
+
+bool ListShelf::changed() {
+  const std::scoped_lock lock(mutex_);
+  for (auto& [name, file] : files_) {
+    if (file->failure.empty() || file->queued || Stamp::of(folder_ / name) == file->tried) continue;
+    file->queued = true;
+    work_.notify_all();
+  }
+  return changed_;
+}
+
+/// The file that the row had before its own, where that one is still known.
+const ListShelf::File* ListShelf::former_of(const DomainList& row) const {
+  const auto former = in_force_.find(row.name);
+  if (former == in_force_.end()) return nullptr;
+  const auto found = files_.find(former->second);
+  return found == files_.end() ? nullptr : found->second.get();
+}
+
+policy::Lists ListShelf::lists() {
+  policy::Lists out;
+  out.seed = seed_;
+  const std::scoped_lock lock(mutex_);
+  changed_ = false;
+  for (const DomainList& row : rows_) {
+    const File& file = *files_.at(row.file);
+    if (file.names) in_force_[row.name] = row.file;
+    const File* const shown = file.names ? &file : former_of(row);
+    if (shown)  // beats what a row without a former file has put there
+      out.by_file[row.file] = {shown->names, "", shown->mismatches};
+    else if (file.pending())  // no problem of the row: it has no names yet
+      out.by_file.try_emplace(row.file, policy::ListFileState{NameSet::build({}), "", nullptr});
+    else
+      out.by_file.try_emplace(row.file, policy::ListFileState{nullptr, file.failure, nullptr});
+  }
+  std::erase_if(files_, [this](const auto& entry) {
+    return std::none_of(rows_.begin(), rows_.end(), [&](const DomainList& row) { return row.file == entry.first; }) &&
+           std::none_of(in_force_.begin(), in_force_.end(), [&](const auto& row) { return row.second == entry.first; });
+  });
+  return out;
+}
+
+std::vector<ListStatus> ListShelf::status() const {
+  std::vector<ListStatus> out;
+  const std::scoped_lock lock(mutex_);
+  for (const DomainList& row : rows_) {
+    const File& file = *files_.at(row.file);
+    const File* const shown = file.names ? &file : former_of(row);
+    out.push_back({row.id, row.name, row.file,
+                   file.names       ? "in force"
+                   : file.pending() ? "compiling"
+                                    : "failed",
+                   shown ? shown->names->size() : 0, shown ? shown->names->bytes() : 0});
+  }
+  return out;
+}
+
+std::vector<std::string> ListShelf::failures() const {
+  std::vector<std::string> out;
+  const std::scoped_lock lock(mutex_);
+  for (const DomainList& row : rows_) {
+    const File& file = *files_.at(row.file);
+    if (!file.names && !file.pending() && former_of(row))
+      out.push_back("the list " + row.name + ": " + file.failure + "; its former names stay in force");
+  }
+  return out;
+}
+
+std::vector<std::string> ListShelf::compiling() const {
+  std::vector<std::string> out;
+  const std::scoped_lock lock(mutex_);
+  for (const DomainList& row : rows_)
+    if (files_.at(row.file)->pending())
+      out.push_back("the list " + row.name + " is being compiled; " +
+                    (former_of(row) ? "its former names stay in force meanwhile" : "it blocks nothing yet"));
+  return out;
+}
+
+std::vector<std::pair<bool, std::string>> ListShelf::take_sayings() {
+  const std::scoped_lock lock(mutex_);
+  return std::exchange(sayings_, {});
+}
+
+void ListShelf::check(std::int64_t row, std::string_view name) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = std::find_if(rows_.begin(), rows_.end(), [row](const DomainList& r) { return r.id == row; });
+  if (found == rows_.end() || checks_.size() >= kMostChecks) return;
+  const auto file = in_force_.find(found->name);
+  if (file == in_force_.end()) return;
+  if (checked_.size() >= kMostChecked) checked_.clear();
+  if (!checked_.insert(file->second + '\0' + std::string(name)).second) return;
+  checks_.emplace_back(file->second, name);
+  work_.notify_all();
+}
+
+// The thread
+
+/// The file to compile next, those of enabled rows first; "" for none.
+std::string ListShelf::next_file() const {
+  std::string other;
+  for (const DomainList& row : rows_) {
+    const auto file = files_.find(row.file);
+    if (file == files_.end() || !file->second->queued) continue;
+    if (row.life.enabled) return row.file;
+    other = row.file;
+  }
+  return other;
+}
+
+void ListShelf::run() {
+  ::setpriority(PRIO_PROCESS, 0, kNice);  // of this thread alone, on Linux
+  std::unique_lock lock(mutex_);
+  while (!abandoned_) {
+    if (const std::string file = next_file(); !file.empty()) {
+      lock.unlock();
+      compile(file);
+    } else if (!checks_.empty()) {
+      const auto [in, name] = std::move(checks_.front());
+      checks_.pop_front();
+      lock.unlock();
+      look_up(in, name);
+    } else {
+      work_.wait(lock);
+      continue;
+    }
+    lock.lock();
+  }
+}
+
+void ListShelf::compile(const std::string& name) {
+  const auto begin = std::chrono::steady_clock::now();
+  File made;
+  made.queued = false;
+  made.tried = Stamp::of(folder_ / name);
+  try {
+    if (name.find('/') != name.npos || name == "." || name == "..")
+      throw std::runtime_error('`' + name + "` is not the name of a file in lists/: import the list again");
+    auto opened = std::make_shared<const OpenedList>(open_(folder_ / name));
+    made.names = read(*opened);
+    made.opened = std::move(opened);
+  } catch (const Abandoned&) {
+    return;
+  } catch (const std::exception& error) {
+    made.failure = error.what();
+  }
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  const std::scoped_lock lock(mutex_);
+  const auto found = files_.find(name);
+  if (found == files_.end()) return;  // nobody wants it any more
+  if (made.names)
+    sayings_.emplace_back(false, "lists/" + name + ": " + std::to_string(made.names->size()) + " names, compiled in " +
+                                     std::to_string(static_cast<int>(took.count() * 1000)) + " ms");
+  else if (found->second->failure != made.failure)
+    sayings_.emplace_back(true, "lists/" + name + ": " + made.failure);
+  changed_ = changed_ || made.names || found->second->failure != made.failure;
+  *found->second = std::move(made);
+  done_.notify_all();
+}
+
+std::shared_ptr<const NameSet> ListShelf::read(const OpenedList& list) const {
+  std::vector<std::uint64_t> listed, exceptions;
+  listed.reserve(list.entries);
+  list.for_each([&](std::string_view name, bool is_exception) {
+    if (abandoned_.load(std::memory_order_relaxed)) throw Abandoned();
+    (is_exception ? exceptions : listed).push_back(policy::hash_name(name, seed_));
+  });
+  return NameSet::build(std::move(listed), std::move(exceptions));
+}
+
+/// Every suffix that the compiled set reports must stand in the file.
+void ListShelf::look_up(const std::string& file, const std::string& name) {
+  File of;
+  {
+    const std::scoped_lock lock(mutex_);
+    const auto found = files_.find(file);
+    if (found == files_.end() || !found->second->names) return;
+    of = *found->second;
+  }
+  std::vector<std::string> wrong;
+  try {
+    const policy::NameSuffixes suffixes(name, seed_);
+    for (std::size_t i = 0; i < suffixes.count(); ++i) {
+      const policy::ListEntry reported = of.names->find(suffixes.hash(i));
+      if (reported == policy::ListEntry::none || of.opened->find(suffixes.text(i)) == reported) continue;
+      wrong.emplace_back(suffixes.text(i));
+    }
+  } catch (const std::runtime_error&) {  // the file has gone: there is nothing to compare with
+    return;
+  }
+  if (wrong.empty()) return;
+  const std::scoped_lock lock(mutex_);
+  const auto found = files_.find(file);
+  if (found == files_.end()) return;
+  auto known = found->second->mismatches ? std::make_shared<policy::MismatchSet>(*found->second->mismatches)
+                                         : std::make_shared<policy::MismatchSet>();
+  for (std::string& suffix : wrong) {
+    if (known->size() >= kMostMismatches || !known->insert(suffix).second) continue;
+    mismatches_.fetch_add(1, std::memory_order_relaxed);
+    sayings_.emplace_back(true, "lists/" + file + " has no " + suffix +
+                                    ", yet it was found there: its fingerprint is " +
+                                    "that of another name; excepted from now on");
+    changed_ = true;
+  }
+  found->second->mismatches = std::move(known);
+}
+
+}  // namespace gatehouse

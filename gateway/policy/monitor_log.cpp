@@ -1,0 +1,49 @@
+#include "gateway/policy/monitor_log.hpp"
+
+#include <algorithm>
+
+namespace gatehouse {
+namespace {
+
+/// "ads.example to 192.0.2.1:53 from 10.0.0.7"
+std::string met(const Notice& notice) {
+  std::string out(notice.name());
+  for (char& c : out)  // the client has chosen it
+    if (c < 0x21 || c > 0x7e) c = '?';
+  if (!out.empty()) out += " to ";
+  out += Endpoint{notice.destination, notice.port, 0}.to_string();
+  if (notice.source.family() != Family::none) out += " from " + notice.source.to_string();
+  return out;
+}
+
+}  // namespace
+
+void MonitorLog::add(const Notice& notice) {
+  const Row row{notice.row.table, notice.row.row};
+  auto found = rows_.find(row);
+  if (found == rows_.end()) {
+    if (rows_.size() >= kMostRows) return;
+    found = rows_.try_emplace(row).first;
+  }
+  if (found->second.met.empty()) found->second.met = met(notice);
+}
+
+bool MonitorLog::due(Clock::time_point now) const {
+  return std::any_of(rows_.begin(), rows_.end(),
+                     [now](const auto& row) { return !row.second.met.empty() && row.second.next <= now; });
+}
+
+void MonitorLog::write_lines(Clock::time_point now, const std::map<Row, std::uint64_t>& counts,
+                             const std::function<void(std::string sentence)>& write) {
+  for (auto& [row, entry] : rows_) {
+    if (entry.met.empty() || entry.next > now) continue;
+    const auto found = counts.find(row);
+    const std::uint64_t count = found == counts.end() ? entry.told + 1 : std::max(found->second, entry.told + 1);
+    const std::uint64_t times = count - entry.told;
+    write("monitor " + std::string(policy::to_text(row.first)) + " " + std::to_string(row.second) + ": " + entry.met +
+          (times == 1 ? ", once" : ", " + std::to_string(times) + " times"));
+    entry = {"", count, now + kPause};
+  }
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,186 @@
+#include "gateway/policy/policy_source.hpp"
+
+#include "db/policy_copy.hpp"
+
+#include <sys/stat.h>
+#include <time.h>
+
+#include <array>
+#include <utility>
+
+namespace gatehouse {
+namespace {
+
+std::string timestamp(std::int64_t unix_seconds) {
+  const std::time_t seconds = unix_seconds;
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  std::array<char, 32> text;
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
+}
+
+}  // namespace
+
+PolicySource::PolicySource(std::filesystem::path database, Say say)
+    : path_(std::move(database)),
+      copy_path_(path_.parent_path() / (path_.stem().string() + ".last-good.db")),
+      say_(std::move(say)) {}
+
+PolicySource::~PolicySource() = default;  // the future waits for its copy
+
+PolicySource::From PolicySource::from() const noexcept {
+  return !model_ ? From::none : failure_.empty() ? From::database : From::last_good;
+}
+
+std::optional<std::int64_t> PolicySource::last_good() const {
+  struct stat found {};
+  if (::stat(copy_path_.c_str(), &found) != 0) return {};
+  return found.st_mtim.tv_sec;
+}
+
+void PolicySource::open() {
+  try {
+    prepare();
+    read();
+  } catch (const std::exception& error) {
+    fail(error.what());
+  }
+  if (!failure_.empty() && !model_) read_copy();
+}
+
+/// Only at start: a file that goes later is not made anew, somebody may be restoring it.
+void PolicySource::prepare() {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path_, ignored) && std::filesystem::exists(copy_path_, ignored))
+    throw std::runtime_error(path_.string() + " is gone: put it back, or copy " + copy_path_.string() +
+                             " to its place");
+  const db::PolicySchema done = db::prepare_policy(path_);
+  if (done.created) say_(false, path_.string() + " was missing: made it with the starter policy");
+  if (!done.backup.empty())
+    say_(false, path_.string() + " brought up to schema version " + std::to_string(done.to) + "; the old one is " +
+                    done.backup.string());
+}
+
+void PolicySource::read_copy() {
+  std::error_code ignored;
+  if (!std::filesystem::exists(copy_path_, ignored)) return;
+  const std::string why = failure_;
+  try {
+    db::prepare_policy(copy_path_);  // one that an older Gatehouse has made
+    model_ = std::make_shared<const policy::Model>(db::PolicyDatabase(copy_path_).load());
+    in_force_ = "the last good policy, of " + timestamp(last_good().value_or(0)) + ", is in force";
+  } catch (const std::exception& error) {
+    say_(true, std::string(error.what()) + ": the copy of the last good policy cannot be read either");
+  }
+  fail(why.substr(0, why.rfind("; ")));
+}
+
+/// @return has anything changed that others see?
+bool PolicySource::poll() {
+  try {
+    read();
+  } catch (const db::SqliteError& error) {
+    unread_ = true;
+    if (!error.is_busy())
+      fail(error.what());
+    else if (!is_patient())
+      fail(path_.string() + " is locked by another program, and edits wait for it: end its transaction");
+  } catch (const std::exception& error) {
+    unread_ = true;
+    fail(error.what());
+  }
+  keep_copy();
+  return std::exchange(changed_, false);
+}
+
+void PolicySource::read() {
+  if (!database_) {
+    database_.emplace(path_);
+  } else if (!database_->changed() && !unread_ && failure_.empty()) {
+    busy_since_.reset();
+    return;
+  }
+  unread_ = true;
+  take(database_->load());
+  unread_ = false;
+  busy_since_.reset();
+  if (failure_.empty()) return;
+  failure_.clear();
+  changed_ = true;
+  say_(false, path_.string() + " can be read again, and is in force");
+}
+
+void PolicySource::take(policy::Model model) {
+  if (model_ && *model_ == model && from() == From::database) return;
+  if (model_ && model.revision < model_->revision)
+    say_(true, path_.string() + " went back from revision " + std::to_string(model_->revision) + " to " +
+                   std::to_string(model.revision) + ": it was replaced by an older copy, or edits were lost");
+  edited_at_ = Clock::now();
+  if (!uncopied_since_) uncopied_since_ = edited_at_;
+  in_force_ = "the last good policy stays in force";
+  changed_ = changed_ || !model_ || *model_ != model;
+  model_ = std::make_shared<const policy::Model>(std::move(model));
+}
+
+void PolicySource::fail(const std::string& why) {
+  if (database_) database_->give_up();
+  const std::string sentence = why + "; " + (model_ ? in_force_ : "everything is denied until it can be read");
+  if (failure_ == sentence) return;
+  failure_ = sentence;
+  changed_ = true;
+  say_(true, failure_);
+}
+
+/// A writer that lets nobody read is given some time before anybody is told.
+bool PolicySource::is_patient() {
+  const auto now = Clock::now();
+  if (!busy_since_) busy_since_ = now;
+  return now - *busy_since_ < kPatience;
+}
+
+void PolicySource::keep_copy() {
+  const auto now = Clock::now();
+  if (copying_.valid()) {
+    if (copying_.wait_for(std::chrono::seconds(0)) == std::future_status::ready) end_copying();
+    return;
+  }
+  if (!uncopied_since_ || from() != From::database || unread_) return;
+  if (copy_failed_ ? now - tried_at_ < kLongest : now - edited_at_ < kQuiet && now - *uncopied_since_ < kLongest)
+    return;
+  tried_at_ = now;
+  uncopied_since_.reset();
+  copying_ = std::async(std::launch::async, [from = path_, to = copy_path_]() -> std::string {
+    try {
+      db::copy_policy(from, to);
+      return {};
+    } catch (const std::exception& error) {
+      return error.what();
+    }
+  });
+}
+
+void PolicySource::end_copying() {
+  const std::string why = copying_.get();
+  if (!why.empty()) return say_copy_failed(why);
+  copy_failed_ = false;
+  changed_ = true;  // last_good() has
+}
+
+void PolicySource::say_copy_failed(const std::string& why) {
+  if (!uncopied_since_) uncopied_since_ = tried_at_;
+  if (!std::exchange(copy_failed_, true))
+    say_(true, "no copy of the policy could be kept: " + why + "; tried again every 30 s");
+}
+
+void PolicySource::close() {
+  if (copying_.valid()) end_copying();
+  if (!uncopied_since_ || from() != From::database) return;
+  try {
+    db::copy_policy(path_, copy_path_);
+    uncopied_since_.reset();
+  } catch (const std::exception& error) {
+    say_copy_failed(error.what());
+  }
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,79 @@
+// Where the rows come from: policy.db, or, while that cannot be read, the last good policy, in memory or from its copy
+// on disk. One thread; the copy is made on another, so that no edit waits for it.
+#pragma once
+
+#include "db/policy_database.hpp"
+#include "policy/model.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace gatehouse {
+
+class PolicySource {
+ public:
+  enum class From { none, database, last_good };
+  /// One sentence for the log: `bad` when something needs a person.
+  using Say = std::function<void(bool bad, std::string sentence)>;
+
+  static constexpr std::chrono::seconds kQuiet{2};     ///< without an edit, before a copy is made
+  static constexpr std::chrono::seconds kLongest{30};  ///< from an edit to its copy; also between two attempts
+  static constexpr std::chrono::seconds kPatience{5};  ///< with a writer that lets nobody read
+
+  /// The copy is `policy.last-good.db` beside `database`.
+  PolicySource(std::filesystem::path database, Say say);
+  ~PolicySource();
+  PolicySource(const PolicySource&) = delete;
+  PolicySource& operator=(const PolicySource&) = delete;
+
+  /// At start: makes a missing policy.db with the starter policy, unless there is a copy of one that has gone;
+  /// migrates an older one; reads it, or else the copy. Never fails: see failure().
+  void open();
+  /// Looks for edits. @return has anything changed of what follows?
+  [[nodiscard]] bool poll();
+  /// At the end: makes the copy that is due.
+  void close();
+
+  /// Null until something could be read.
+  [[nodiscard]] const std::shared_ptr<const policy::Model>& model() const noexcept { return model_; }
+  [[nodiscard]] From from() const noexcept;
+  /// Why policy.db is not what is in force, and what is; "" while all is well.
+  [[nodiscard]] const std::string& failure() const noexcept { return failure_; }
+  /// When the copy on disk was made, in Unix seconds.
+  [[nodiscard]] std::optional<std::int64_t> last_good() const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void prepare();
+  void read();
+  void read_copy();
+  void take(policy::Model model);
+  void fail(const std::string& why);
+  [[nodiscard]] bool is_patient();
+  void keep_copy();
+  void end_copying();
+  void say_copy_failed(const std::string& why);
+
+  const std::filesystem::path path_, copy_path_;
+  const Say say_;
+  std::optional<db::PolicyDatabase> database_;
+  std::shared_ptr<const policy::Model> model_;
+  std::string failure_, in_force_;  // in_force_: what to say of the model while policy.db fails
+  bool unread_ = true;              // rows may have changed and are not read yet
+  bool changed_ = true;
+  std::optional<Clock::time_point> busy_since_;
+
+  std::optional<Clock::time_point> uncopied_since_;  // none: the copy is up to date
+  Clock::time_point edited_at_{}, tried_at_{};
+  bool copy_failed_ = false;
+  std::future<std::string> copying_;  // why it failed, or ""
+};
+
+}  // namespace gatehouse

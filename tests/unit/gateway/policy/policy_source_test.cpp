@@ -1,0 +1,237 @@
+// policy.db broken in every way, and what stays in force.
+#include "gateway/policy/policy_source.hpp"
+#include "db/policy_copy.hpp"
+#include "tests/unit/db/scratch.hpp"
+
+#include <gmock/gmock.h>
+
+#include <sys/stat.h>
+
+#include <thread>
+
+namespace gatehouse {
+namespace {
+
+using namespace std::chrono_literals;
+using From = PolicySource::From;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class Source : public testing::Test {
+ protected:
+  std::unique_ptr<PolicySource> start() {
+    auto out = std::make_unique<PolicySource>(
+        path, [this](bool bad, std::string sentence) { (bad ? complaints : notes).push_back(std::move(sentence)); });
+    out->open();
+    return out;
+  }
+  std::string sql(const std::string& text) { return run_sqlite_shell(path, text); }
+  void add(const std::string& domain) {
+    ASSERT_EQ(sql("INSERT INTO domain_rules(domain) VALUES('" + domain + "')"), "");
+  }
+  template <class Condition>
+  static bool soon(PolicySource& source, Condition condition) {
+    for (int i = 0; i < 1000; ++i, std::this_thread::sleep_for(10ms)) {
+      static_cast<void>(source.poll());
+      if (condition()) return true;
+    }
+    return false;
+  }
+  static bool failing(PolicySource& source) {
+    return soon(source, [&] { return !source.failure().empty(); });
+  }
+  static bool healthy(PolicySource& source) {
+    return soon(source, [&] { return source.failure().empty(); });
+  }
+  static std::size_t rules(const PolicySource& source) {
+    return source.model() ? source.model()->domain_rules.size() : 0;
+  }
+  /// Files as they are, to be put back.
+  void save() { std::filesystem::copy_file(path, folder.path() / "saved.db"); }
+  void put_back() { std::filesystem::rename(folder.path() / "saved.db", path); }
+  void fill(const std::filesystem::path& file, const std::string& text) { std::ofstream(file) << text; }
+
+  ScratchFolder folder;
+  std::filesystem::path path = folder.path() / "policy.db", copy = folder.path() / "policy.last-good.db";
+  std::vector<std::string> complaints, notes;
+};
+
+TEST_F(Source, KeepsACopyOnceItIsQuiet) {
+  const auto source = start();
+  add("a.test");
+  ASSERT_TRUE(soon(*source, [&] { return rules(*source) == 1; }));
+  EXPECT_FALSE(source->last_good());
+  ASSERT_TRUE(soon(*source, [&] { return source->last_good().has_value(); }));
+  EXPECT_EQ(db::PolicyDatabase(copy).load().domain_rules.size(), 1u);
+  struct stat found {};
+  ASSERT_EQ(::stat(copy.c_str(), &found), 0);
+  EXPECT_EQ(found.st_mode & 0777, 0640u);
+  EXPECT_THAT(complaints, IsEmpty());
+}
+
+TEST_F(Source, KeepsACopyAtTheEnd) {
+  const auto source = start();
+  add("a.test");
+  ASSERT_TRUE(soon(*source, [&] { return rules(*source) == 1; }));
+  source->close();
+  EXPECT_EQ(db::PolicyDatabase(copy).load().domain_rules.size(), 1u);
+}
+
+/// The state of policy.db at a start, with a copy that holds one rule more than the starter policy.
+class StartWithCopy : public Source {
+ protected:
+  void SetUp() override {
+    db::prepare_policy(path);
+    add("a.test");
+    db::copy_policy(path, copy);
+    save();
+  }
+  void expect_copy_until_put_back(const std::string& why) {
+    const auto source = start();
+    EXPECT_EQ(source->from(), From::last_good);
+    EXPECT_EQ(rules(*source), 1u);
+    EXPECT_THAT(source->failure(), HasSubstr(why));
+    EXPECT_THAT(source->failure(), HasSubstr("the last good policy, of 20"));
+    EXPECT_THAT(complaints, Contains(HasSubstr("the last good policy, of 20")));
+    for (int i = 0; i < 3; ++i) static_cast<void>(source->poll());
+    EXPECT_EQ(source->from(), From::last_good);
+    EXPECT_EQ(complaints.size(), 1u) << complaints.back();
+    put_back();
+    EXPECT_TRUE(healthy(*source)) << source->failure();
+    EXPECT_EQ(source->from(), From::database);
+    EXPECT_THAT(notes, Contains(HasSubstr("can be read again")));
+  }
+};
+
+TEST_F(StartWithCopy, TakesItWhenTheFileIsGone) {
+  std::filesystem::remove(path);
+  expect_copy_until_put_back("is gone");
+}
+
+TEST_F(StartWithCopy, TakesItWhenTheFileIsRubbish) {
+  fill(path, std::string(9000, 'x'));
+  expect_copy_until_put_back("not a database");
+}
+
+TEST_F(StartWithCopy, TakesItWhenTheFileIsCutInHalf) {
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
+  expect_copy_until_put_back("malformed");
+}
+
+TEST_F(StartWithCopy, TakesItWhenTheFileIsAnotherProgramsDatabase) {
+  std::filesystem::remove(path);
+  ASSERT_EQ(sql("CREATE TABLE other(x)"), "");
+  expect_copy_until_put_back("not a policy database");
+}
+
+TEST_F(StartWithCopy, IsNeitherWhenBothAreRubbish) {
+  fill(path, std::string(9000, 'x'));
+  fill(copy, std::string(9000, 'y'));
+  const auto source = start();
+  EXPECT_EQ(source->from(), From::none);
+  EXPECT_THAT(source->failure(), HasSubstr("everything is denied"));
+  EXPECT_THAT(complaints, Contains(HasSubstr("cannot be read either")));
+}
+
+/// A running gateway with one rule, in the file and in the log beside it.
+class Running : public Source {
+ protected:
+  void SetUp() override {
+    source = start();
+    add("a.test");
+    ASSERT_TRUE(soon(*source, [&] { return rules(*source) == 1; }));
+  }
+  void expect_last_good() {
+    EXPECT_TRUE(failing(*source));
+    EXPECT_EQ(source->from(), From::last_good);
+    EXPECT_EQ(rules(*source), 1u);
+    EXPECT_THAT(source->failure(), HasSubstr("the last good policy stays in force"));
+  }
+  std::unique_ptr<PolicySource> source;
+};
+
+TEST_F(Running, GoesOnWhenTheFileIsCutToNothing) {
+  ASSERT_EQ(sql("VACUUM INTO '" + (folder.path() / "saved.db").string() + "'"), "");
+  std::filesystem::resize_file(path, 0);
+  expect_last_good();
+  std::filesystem::remove(path.string() + "-wal");
+  put_back();
+  EXPECT_TRUE(healthy(*source)) << source->failure();
+  EXPECT_EQ(rules(*source), 1u);
+}
+
+TEST_F(Running, GoesOnWhenTheFileIsCutInHalf) {
+  ASSERT_EQ(sql("PRAGMA wal_checkpoint(TRUNCATE)"), "0|0|0\n");
+  ASSERT_TRUE(healthy(*source));
+  save();
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
+  expect_last_good();
+  put_back();
+  EXPECT_TRUE(healthy(*source)) << source->failure();
+}
+
+TEST_F(Running, SaysWhenTheLogWasCutAndEditsAreLost) {
+  add("b.test");
+  ASSERT_TRUE(soon(*source, [&] { return rules(*source) == 2; }));
+  ASSERT_GT(std::filesystem::file_size(path.string() + "-wal"), 0u);
+  std::filesystem::resize_file(path.string() + "-wal", 0);
+  ASSERT_TRUE(soon(*source, [&] { return !complaints.empty(); }));
+  EXPECT_GE(rules(*source) + (source->failure().empty() ? 2 : 0), 2u);
+}
+
+TEST_F(Running, GoesOnWhenTheFileIsWrittenOver) {
+  ASSERT_EQ(sql("PRAGMA wal_checkpoint(TRUNCATE)"), "0|0|0\n");
+  save();
+  fill(path, std::string(std::filesystem::file_size(path), 'x'));
+  expect_last_good();
+  put_back();
+  EXPECT_TRUE(healthy(*source)) << source->failure();
+}
+
+TEST_F(Running, GoesOnWhenTheFileIsDeleted) {
+  ASSERT_EQ(sql("VACUUM INTO '" + (folder.path() / "saved.db").string() + "'"), "");
+  std::filesystem::remove(path);
+  expect_last_good();
+  put_back();
+  EXPECT_TRUE(healthy(*source)) << source->failure();
+}
+
+TEST_F(Running, ReadsWhileAWriterHoldsTheFile) {
+  db::Database writer(path, db::OpenMode::read_write, 0ms);
+  writer.run("BEGIN EXCLUSIVE");
+  EXPECT_FALSE(soon(*source,
+                    [&, end = std::chrono::steady_clock::now() + 1s] {
+                      return !source->failure().empty() || std::chrono::steady_clock::now() > end;
+                    }) &&
+               !source->failure().empty());
+  writer.run("ROLLBACK");
+}
+
+TEST_F(Running, SaysWhenAWriterLetsNobodyRead) {
+  const auto fresh = folder.path() / "fresh.db";
+  db::prepare_policy(fresh);
+  ASSERT_EQ(run_sqlite_shell(fresh, "PRAGMA journal_mode = DELETE"), "delete\n");
+  db::Database writer(fresh, db::OpenMode::read_write, 0ms);
+  writer.run("BEGIN EXCLUSIVE");
+  std::filesystem::rename(fresh, path);
+  expect_last_good();
+  EXPECT_THAT(source->failure(), HasSubstr("locked by another program"));
+  writer.run("ROLLBACK");
+  EXPECT_TRUE(healthy(*source)) << source->failure();
+  EXPECT_EQ(rules(*source), 0u);
+}
+
+TEST(PolicyCopy, LeavesTheOlderOneWhenItFails) {
+  ScratchFolder folder;
+  const auto from = folder.path() / "a.db", to = folder.path() / "b.db";
+  db::prepare_policy(from);
+  db::copy_policy(from, to);
+  std::ofstream(from) << std::string(9000, 'x');
+  EXPECT_ANY_THROW(db::copy_policy(from, to));
+  EXPECT_FALSE(db::PolicyDatabase(to).load().port_permits.empty());
+  EXPECT_FALSE(std::filesystem::exists(to.string() + ".new"));
+}
+
+}  // namespace
+}  // namespace gatehouse
