@@ -49,12 +49,6 @@ policy::Life life(const Statement& row, int column) {
   return {row.integer(column) != 0, row.optional_integer(column + 1)};
 }
 
-Cell cell(const Statement& row, int column) {
-  if (row.is_null(column)) return {};
-  if (row.is_integer(column)) return row.integer(column);
-  return row.text(column);
-}
-
 /// Calls `take(statement)` for each row of `sql`.
 template <class Take>
 void for_each(Database& database, std::string_view sql, Take take) {
@@ -216,14 +210,19 @@ bool PolicyDatabase::changed() {
   return std::exchange(seen_version_, version) != version;
 }
 
+policy::Model load_policy(Database& database) {
+  policy::Model model;
+  model.revision = database.number("SELECT revision FROM meta");
+  load_groups(database, model);
+  load_rules(database, model);
+  load_traffic_rules(database, model);
+  return model;
+}
+
 policy::Model PolicyDatabase::load() {
   if (!database_) open();
-  policy::Model model;
   Transaction transaction(*database_, Transaction::Kind::read);
-  model.revision = database_->number("SELECT revision FROM meta");
-  load_groups(*database_, model);
-  load_rules(*database_, model);
-  load_traffic_rules(*database_, model);
+  policy::Model model = load_policy(*database_);
   transaction.commit();
   return model;
 }
@@ -235,7 +234,7 @@ TableRows PolicyDatabase::read_table(std::string_view name) {
   for (int i = 0; i < statement.columns(); ++i) table.columns.push_back(statement.column_name(i));
   while (statement.step()) {
     auto& row = table.rows.emplace_back();
-    for (int i = 0; i < statement.columns(); ++i) row.push_back(cell(statement, i));
+    for (int i = 0; i < statement.columns(); ++i) row.push_back(statement.cell(i));
   }
   return table;
 }

@@ -9,7 +9,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 namespace gatehouse::db {
@@ -30,8 +29,8 @@ struct PolicySchema {
 PolicySchema prepare_policy(const std::filesystem::path& path);
 PolicySchema prepare_policy(const std::filesystem::path& path, std::span<const std::string_view> migrations);
 
-/// One value of a row: NULL, a number or text.
-using Cell = std::variant<std::monostate, std::int64_t, std::string>;
+/// Every table in force. Inside a transaction of the caller's. @throws SqliteError
+[[nodiscard]] policy::Model load_policy(Database& database);
 
 /// Any table, for `policy show`.
 struct TableRows {

@@ -23,6 +23,8 @@ PolicyEditor::PolicyEditor(const std::filesystem::path& path, std::string_view w
   static_cast<void>(statement.step());
 }
 
+policy::Model PolicyEditor::load() { return load_policy(database_); }
+
 void PolicyEditor::commit() {
   database_.run("UPDATE meta SET editor = 'sql'");
   transaction_.commit();

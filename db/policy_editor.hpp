@@ -2,6 +2,7 @@
 #pragma once
 
 #include "db/sqlite.hpp"
+#include "policy/model.hpp"
 
 #include <filesystem>
 #include <string_view>
@@ -18,6 +19,8 @@ class PolicyEditor {
 
   /// For statements inside the transaction.
   [[nodiscard]] Database& database() noexcept { return database_; }
+  /// The rows as they are now, with what this transaction has done. @throws SqliteError
+  [[nodiscard]] policy::Model load();
   /// @throws SqliteError
   void commit();
 

@@ -80,6 +80,12 @@ void Statement::bind(int parameter, std::string_view text) {
     fail(sqlite3_db_handle(handle_.get()), name_);
 }
 
+void Statement::bind_value(int parameter, const Cell& value) {
+  if (const auto* const number = std::get_if<std::int64_t>(&value)) return bind(parameter, *number);
+  if (const auto* const text = std::get_if<std::string>(&value)) return bind(parameter, std::string_view(*text));
+  if (sqlite3_bind_null(handle_.get(), parameter) != SQLITE_OK) fail(sqlite3_db_handle(handle_.get()), name_);
+}
+
 int Statement::columns() const noexcept { return sqlite3_column_count(handle_.get()); }
 
 std::string Statement::column_name(int column) const { return sqlite3_column_name(handle_.get(), column); }
@@ -88,6 +94,12 @@ bool Statement::is_null(int column) const noexcept { return sqlite3_column_type(
 
 bool Statement::is_integer(int column) const noexcept {
   return sqlite3_column_type(handle_.get(), column) == SQLITE_INTEGER;
+}
+
+Cell Statement::cell(int column) const {
+  if (is_null(column)) return {};
+  if (is_integer(column)) return integer(column);
+  return text(column);
 }
 
 std::int64_t Statement::integer(int column) const noexcept { return sqlite3_column_int64(handle_.get(), column); }

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <variant>
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -30,6 +31,9 @@ class SqliteError : public std::runtime_error {
 };
 
 enum class OpenMode { read_only, read_write, create };
+
+/// One value of a row: NULL, a number or text.
+using Cell = std::variant<std::monostate, std::int64_t, std::string>;
 
 class Statement;
 
@@ -72,11 +76,13 @@ class Statement {
   /// Parameters count from 1. `text` is copied.
   void bind(int parameter, std::int64_t value);
   void bind(int parameter, std::string_view text);
+  void bind_value(int parameter, const Cell& value);
 
   [[nodiscard]] int columns() const noexcept;
   [[nodiscard]] std::string column_name(int column) const;
   [[nodiscard]] bool is_null(int column) const noexcept;
   [[nodiscard]] bool is_integer(int column) const noexcept;
+  [[nodiscard]] Cell cell(int column) const;
   [[nodiscard]] std::int64_t integer(int column) const noexcept;
   [[nodiscard]] std::string text(int column) const;
   [[nodiscard]] std::optional<std::int64_t> optional_integer(int column) const noexcept;

@@ -14,3 +14,5 @@ INSERT INTO port_permits (transport, ports, action, priority, comment) VALUES
   ('any', '5353',    'deny', 10, 'multicast DNS: reflector'),
   ('any', '11211',   'deny', 10, 'memcached: reflector');
 INSERT INTO port_permits (comment) VALUES ('every public address; delete this row to name destinations one by one');
+
+DELETE FROM changes;  -- the trail begins with what people do

@@ -63,6 +63,7 @@ class Compiler {
     parts_.own = OwnPlaces(surroundings);
     groups();
     members();
+    credentials();
     domain_rules();
     domain_lists();
     port_permits(surroundings);
@@ -153,6 +154,12 @@ class Compiler {
     out.kind = Kind::source;
     out.source = PrefixBits(*prefix);
     return true;
+  }
+
+  void credentials() {
+    for (const Credential& row : model_.credentials)
+      if (counts(row.life))
+        if (std::string why = parts_.credentials.add(row); !why.empty()) problem("credentials", row.id, std::move(why));
   }
 
   void domain_rules() {

@@ -4,6 +4,7 @@
 #include "policy/flow.hpp"
 #include "policy/limits.hpp"
 #include "policy/match/address_ranges.hpp"
+#include "policy/match/credential_table.hpp"
 #include "policy/match/domain_table.hpp"
 #include "policy/match/list_rule.hpp"
 #include "policy/match/own_places.hpp"
@@ -67,6 +68,7 @@ struct SnapshotParts {
   std::vector<RangeFacts> facts;                                   ///< by range
   bool has_monitors = false;                                       ///< on names or ports
   OwnPlaces own;
+  CredentialTable credentials;
   Action default_action = Action::deny;
   std::optional<std::int64_t> default_row;  ///< of settings
 };

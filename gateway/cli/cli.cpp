@@ -1,7 +1,10 @@
 // The only file that includes CLI11: the grammar of the command line, verb by verb.
 #include "gateway/cli/cli.hpp"
 
+#include "gateway/cli/edit_verbs.hpp"
+#include "gateway/cli/history_verbs.hpp"
 #include "gateway/cli/import_verb.hpp"
+#include "gateway/cli/token_verbs.hpp"
 #include "gateway/cli/verbs.hpp"
 #include "gateway/control/control_client.hpp"
 
@@ -9,6 +12,7 @@
 
 #include <functional>
 #include <iostream>
+#include <optional>
 
 namespace gatehouse {
 namespace {
@@ -23,6 +27,13 @@ struct CommandLine {
   std::string table;
   PolicyQuestion question;
   ImportArguments import;
+  NameOrder name_order;
+  PermitOrder permit_order;
+  TokenOrder token_order;
+  std::string token;
+  std::int64_t limit = 20;
+  std::optional<std::int64_t> change;
+  bool force = false;
   std::function<int()> verb;
 
   CommandLine();
@@ -36,6 +47,13 @@ struct CommandLine {
   void add_policy_verbs();
   void add_explain(CLI::App& group);
   void add_import(CLI::App& group);
+  void add_history(CLI::App& group);
+  void add_edits(CLI::App& group);
+  void add_token_verbs();
+  void take_row(CLI::App* verb, RowOrder& order);
+  [[nodiscard]] std::filesystem::path policy_db() const {
+    return load_config_or_defaults(invocation).state_dir / "policy.db";
+  }
 };
 
 CLI::App* CommandLine::add(CLI::App& parent, const char* name, const char* summary, std::function<int()> what) {
@@ -121,12 +139,79 @@ void CommandLine::add_policy_verbs() {
                   [this] { return policy_order(std::cout, invocation.json); }));
   add_explain(*group);
   add_import(*group);
+  add_history(*group);
+  add_edits(*group);
+}
+
+void CommandLine::add_history(CLI::App& group) {
+  CLI::App* history = add(group, "history", "What was changed, by whom and when, newest first",
+                          [this] { return policy_history(policy_db(), limit, std::cout, invocation.json); });
+  take_config(history);
+  history->add_option("--limit", limit, "At most so many changes")->capture_default_str();
+  CLI::App* diff = add(group, "diff", "What a change and all later ones come to, row by row",
+                       [this] { return policy_diff(policy_db(), change, std::cout, invocation.json); });
+  take_config(diff);
+  diff->add_option("NUMBER", change, "Change, as in history; the last one if left out");
+  CLI::App* undo = add(group, "undo", "Take one change back; that is a change too", [this] {
+    return policy_undo(policy_db(), change.value_or(0), force, std::cout, std::cerr, invocation.json);
+  });
+  take_config(undo);
+  undo->add_option("NUMBER", change, "Change, as in history")->required();
+  undo->add_flag("--force", force, "Also when the row has been changed since");
+}
+
+void CommandLine::take_row(CLI::App* command, RowOrder& order) {
+  take_config(command);
+  command->add_option("--group", order.group, "Only for clients of this group");
+  command->add_option("--for", order.lasts, "Until then: 90s, 15m, 2h, 7d")->type_name("DURATION");
+  command->add_option("--comment", order.comment, "Why, for whoever reads the row");
+}
+
+void CommandLine::add_edits(CLI::App& group) {
+  CLI::App* block = add(group, "block", "Block a domain name and all names below it",
+                        [this] { return policy_block(policy_db(), name_order, std::cout, invocation.json); });
+  take_row(block, name_order);
+  block->add_option("NAME", name_order.name, "Such as ads.example")->required();
+  block->add_flag("--exact", name_order.exact, "The name alone");
+  CLI::App* unblock = add(group, "unblock", "Delete the rows that block exactly this name",
+                          [this] { return policy_unblock(policy_db(), name_order, std::cout, invocation.json); });
+  take_config(unblock);
+  unblock->add_option("NAME", name_order.name, "Such as ads.example")->required();
+  unblock->add_option("--group", name_order.group, "The rows of this group");
+  const auto add_permit = [&](const char* name, const char* summary, auto place) {
+    CLI::App* permit = add(group, name, summary,
+                           [this, place] { return place(policy_db(), permit_order, std::cout, invocation.json); });
+    take_row(permit, permit_order);
+    permit->add_option("TRANSPORT", permit_order.transport, "udp, tcp or any")->required();
+    permit->add_option("PORTS", permit_order.ports, "53,443,3478-3481, or all")->required();
+    permit->add_option("--to", permit_order.destination, "Destinations")->type_name("CIDR");
+    permit->add_option("--priority", permit_order.priority, "Lower is judged earlier; 100, for a deny 50");
+  };
+  add_permit("permit", "Permit ports", policy_permit);
+  add_permit("deny", "Deny ports", policy_deny);
+}
+
+void CommandLine::add_token_verbs() {
+  CLI::App* group = app.add_subcommand("token", "Tokens by which clients are known");
+  group->require_subcommand(1);
+  CLI::App* make = add(*group, "new", "Make a token; it is printed once",
+                       [this] { return token_new(policy_db(), token_order, std::cout, invocation.json); });
+  take_config(make);
+  make->add_option("NAME", token_order.name, "The client is token:NAME")->required();
+  make->add_option("--plugin", token_order.plugin, "Only for this plugin");
+  make->add_option("--for", token_order.lasts, "Until then: 15m, 2h, 30d")->type_name("DURATION");
+  make->add_option("--comment", token_order.comment, "Why, for whoever reads the row");
+  take_config(
+      add(*group, "list", "Every token's row", [this] { return token_list(policy_db(), std::cout, invocation.json); }));
+  CLI::App* revoke = add(*group, "revoke", "Delete the tokens of a name, or one by its id",
+                         [this] { return token_revoke(policy_db(), token, std::cout, std::cerr, invocation.json); });
+  take_config(revoke);
+  revoke->add_option("NAME", token, "Name, or id as in `token list`")->required();
 }
 
 void CommandLine::add_import(CLI::App& group) {
   CLI::App* verb_import = add(group, "import", "Take a published block list in, or replace it", [this] {
-    const auto database = load_config_or_defaults(invocation).state_dir / "policy.db";
-    return policy_import(database, import, std::cout, std::cerr, invocation.json);
+    return policy_import(policy_db(), import, std::cout, std::cerr, invocation.json);
   });
   take_config(verb_import);
   verb_import->add_option("NAME", import.name, "The list's name, in domain_lists")->required();
@@ -168,6 +253,7 @@ CommandLine::CommandLine() {
   add_client_verbs();
   add_plugin_verbs();
   add_policy_verbs();
+  add_token_verbs();
 }
 
 }  // namespace

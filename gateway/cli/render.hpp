@@ -7,6 +7,9 @@
 
 namespace gatehouse {
 
+/// Control characters as \xNN: a name in the policy must not be able to drive the terminal.
+[[nodiscard]] std::string printable(const std::string& text);
+
 /// Columns as wide as their widest cell, two spaces apart, no spaces at a line's end.
 [[nodiscard]] std::string text_table(const std::vector<std::vector<std::string>>& rows);
 

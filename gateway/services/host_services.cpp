@@ -1,7 +1,6 @@
 #include "gateway/services/host_services.hpp"
 
 #include "gateway/services/clock_random.hpp"
-#include "gateway/services/identity.hpp"
 
 namespace gatehouse {
 
@@ -43,6 +42,7 @@ HostOffer::HostOffer(const HostServices& services, const PluginConfig& plugin, s
       sessions_(services.sessions, plugin.name),
       values_(services.values, plugin.name),
       fds_(services.fds, plugin.name),
+      identities_(services.policy, plugin.name),
       policy_(services.policy, services.key_meters, policy_spec(services, plugin)) {}
 
 const void* HostOffer::find(std::string_view id) const noexcept {
@@ -50,7 +50,7 @@ const void* HostOffer::find(std::string_view id) const noexcept {
   if (id == GH_METRICS_ID) return metrics_->table();
   if (id == GH_CLOCK_ID) return clock_table();
   if (id == GH_RANDOM_ID) return random_table();
-  if (id == GH_IDENTITY_ID) return identity_table();
+  if (id == GH_IDENTITY_ID) return identities_.table();
   if (id == GH_SESSIONS_ID) return sessions_.table();
   if (id == GH_VALUES_ID) return values_.table();
   if (id == GH_FDS_ID) return fds_.table();

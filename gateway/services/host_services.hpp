@@ -6,6 +6,7 @@
 #include "gateway/policy/service.hpp"
 #include "gateway/policy/snapshot_board.hpp"
 #include "gateway/services/fds.hpp"
+#include "gateway/services/identity.hpp"
 #include "gateway/services/log.hpp"
 #include "gateway/services/metrics.hpp"
 #include "gateway/services/sessions.hpp"
@@ -62,6 +63,7 @@ class HostOffer final : public Offer {
   PluginSessions sessions_;
   PluginValues values_;
   PluginFds fds_;
+  PluginIdentities identities_;
   PluginPolicy policy_;
 };
 

@@ -1,18 +1,36 @@
-// gh.identity/1: whose credential is this? For now the users of this system, by the uid of a Unix peer.
+// gh.identity/1: whose credential is this? By the rows of `credentials` in the newest policy.
 #pragma once
+
+#include "gateway/policy/snapshot_board.hpp"
 
 #include <gatehouse/abi.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace gatehouse {
 
-/// "unix:bob" for a decimal uid of this system; nothing when that is no user's. Thread-safe; may read files.
-[[nodiscard]] std::optional<std::string> unix_identity(std::string_view uid);
+/// The name of the user with that decimal uid; nothing when it is no user's of this system. Thread-safe; may read
+/// files.
+[[nodiscard]] std::optional<std::string> user_of(std::string_view uid);
 
-/// Resolves GH_CREDENTIAL_UNIX; every other kind is nobody's.
-[[nodiscard]] const gh_identity* identity_table() noexcept;
+/// One instance's face of the credentials: rows for this plugin beat rows for all. Thread-safe.
+class PluginIdentities {
+ public:
+  PluginIdentities(std::shared_ptr<SnapshotBoard> board, std::string plugin);
+  PluginIdentities(const PluginIdentities&) = delete;
+  PluginIdentities& operator=(const PluginIdentities&) = delete;
+  [[nodiscard]] const gh_identity* table() const noexcept { return &table_; }
+
+ private:
+  /// A token is looked up by its SHA-256; a user without a row is `unix:NAME`.
+  [[nodiscard]] std::optional<std::string> owner(std::uint32_t kind, std::string_view value) const;
+
+  std::shared_ptr<SnapshotBoard> board_;
+  std::string plugin_;
+  gh_identity table_;
+};
 
 }  // namespace gatehouse

@@ -1,8 +1,7 @@
-// Clock, random, identity, values and descriptors.
+// Clock, random, values and descriptors.
 #include "gateway/base/border.hpp"
 #include "gateway/services/clock_random.hpp"
 #include "gateway/services/fds.hpp"
-#include "gateway/services/identity.hpp"
 #include "gateway/services/values.hpp"
 
 #include <gmock/gmock.h>
@@ -28,26 +27,6 @@ TEST(Random, FillsEveryByte) {
   const gh_random& random = *random_table();
   ASSERT_EQ(random.fill(random.context, bytes.data(), bytes.size()), GH_OK);
   EXPECT_TRUE(std::any_of(bytes.end() - 16, bytes.end(), [](std::uint8_t b) { return b != 0; }));
-}
-
-TEST(Identity, OfAUidIsItsUsersName) {
-  EXPECT_EQ(unix_identity("0"), "unix:root");
-  EXPECT_EQ(unix_identity("4000000000"), std::nullopt);
-  EXPECT_EQ(unix_identity("0x"), std::nullopt);
-  EXPECT_EQ(unix_identity(""), std::nullopt);
-}
-
-TEST(Identity, IsWrittenThroughTheBorder) {
-  const gh_identity& table = *identity_table();
-  std::array<char, 256> out;
-  std::size_t size = 0;
-  ASSERT_EQ(table.resolve(table.context, nullptr, GH_CREDENTIAL_UNIX, border_bytes("0"), out.data(), out.size(), &size),
-            GH_OK);
-  EXPECT_EQ(std::string_view(out.data(), size), "unix:root");
-  EXPECT_EQ(table.resolve(table.context, nullptr, GH_CREDENTIAL_UNIX, border_bytes("0"), out.data(), 3, &size),
-            GH_E_LIMIT);
-  EXPECT_EQ(table.resolve(table.context, nullptr, GH_CREDENTIAL_TOKEN, border_bytes("0"), out.data(), 256, &size),
-            GH_E_NOT_FOUND);
 }
 
 TEST(Values, OutliveTheInstanceAndBelongToOnePlugin) {

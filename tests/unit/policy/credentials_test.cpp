@@ -1,0 +1,108 @@
+// Rows of `credentials` through compile(): who presents what, and which rows cannot be in force.
+#include "policy/compile.hpp"
+
+#include <gmock/gmock.h>
+
+namespace gatehouse::policy {
+namespace {
+
+using testing::HasSubstr;
+
+const std::string kHash(64, 'a');
+
+Credential row(std::int64_t id, std::string kind, std::string value, std::string identity,
+               std::optional<std::string> plugin = {}, Life life = {}) {
+  return {id, std::move(kind), std::move(value), std::move(identity), std::move(plugin), life};
+}
+
+Compiled compiled(std::vector<Credential> rows, std::int64_t now = 1000) {
+  Model model;
+  model.credentials = std::move(rows);
+  return compile(model, {}, 1, now);
+}
+
+std::string who(const Compiled& policy, CredentialKind kind, std::string_view value, std::string_view plugin) {
+  return std::string(policy.snapshot->parts().credentials.find(kind, value, plugin).identity);
+}
+
+TEST(Credentials, BelongToTheirKindAndValue) {
+  const Compiled policy = compiled({row(1, "token", kHash, "token:bob"), row(2, "cert", "bob.example", "cert:bob"),
+                                    row(3, "unix", "bob", "unix:robert"), row(4, "relay_key", "AbCd", "relay:site")});
+  EXPECT_TRUE(policy.problems.empty());
+  EXPECT_EQ(who(policy, CredentialKind::token, kHash, "udpgw"), "token:bob");
+  EXPECT_EQ(who(policy, CredentialKind::token, std::string(64, 'b'), "udpgw"), "");
+  EXPECT_EQ(who(policy, CredentialKind::cert, "bob.example", "udpgw"), "cert:bob");
+  EXPECT_EQ(who(policy, CredentialKind::cert, "bob", "udpgw"), "");
+  EXPECT_EQ(who(policy, CredentialKind::unix_user, "bob", "udpgw"), "unix:robert");
+  EXPECT_EQ(who(policy, CredentialKind::relay_key, "aBcD", "relay"), "relay:site");
+  EXPECT_EQ(who(policy, CredentialKind::relay_key, std::string(1000, 'a'), "relay"), "");
+  EXPECT_EQ(policy.snapshot->parts().credentials.find(CredentialKind::cert, "bob.example", "udpgw").row, 2);
+}
+
+TEST(Credentials, OfOnePluginBeatThoseOfAllThenTheLowerId) {
+  const Compiled policy = compiled({row(1, "unix", "bob", "unix:all"), row(2, "unix", "bob", "unix:tunnel", "tunnel"),
+                                    row(3, "unix", "ann", "unix:ann", "tunnel"), row(4, "unix", "bob", "unix:all")});
+  EXPECT_TRUE(policy.problems.empty());
+  EXPECT_EQ(who(policy, CredentialKind::unix_user, "bob", "udpgw"), "unix:all");
+  EXPECT_EQ(policy.snapshot->parts().credentials.find(CredentialKind::unix_user, "bob", "udpgw").row, 1);
+  EXPECT_EQ(who(policy, CredentialKind::unix_user, "bob", "tunnel"), "unix:tunnel");
+  EXPECT_EQ(who(policy, CredentialKind::unix_user, "ann", "udpgw"), "");
+}
+
+TEST(Credentials, OfAnyRelayKeyYieldToAnExactOne) {
+  const Compiled policy =
+      compiled({row(1, "relay_key", "*", "relay:any", "relay"), row(2, "relay_key", "00ff", "relay:a"),
+                row(3, "relay_key", "11ff", "relay:b", "other")});
+  EXPECT_TRUE(policy.problems.empty());
+  EXPECT_EQ(who(policy, CredentialKind::relay_key, "00FF", "relay"), "relay:a");
+  EXPECT_EQ(who(policy, CredentialKind::relay_key, "1234", "relay"), "relay:any");
+  EXPECT_EQ(who(policy, CredentialKind::relay_key, "11ff", "relay"), "relay:any");
+  EXPECT_EQ(who(policy, CredentialKind::relay_key, "11ff", "other"), "relay:b");
+  EXPECT_EQ(who(policy, CredentialKind::relay_key, "1234", "other"), "");
+}
+
+TEST(Credentials, CountWhileEnabledAndNotExpired) {
+  const std::vector<Credential> rows{row(1, "unix", "off", "unix:off", {}, {.enabled = false, .expires_at = {}}),
+                                     row(2, "unix", "bob", "unix:b", {}, {.enabled = true, .expires_at = 1000})};
+  EXPECT_EQ(who(compiled(rows, 999), CredentialKind::unix_user, "bob", "udpgw"), "unix:b");
+  EXPECT_EQ(compiled(rows, 999).next_expiry, 1000);
+  EXPECT_EQ(who(compiled(rows, 1000), CredentialKind::unix_user, "bob", "udpgw"), "");
+  EXPECT_EQ(who(compiled(rows, 999), CredentialKind::unix_user, "off", "udpgw"), "");
+  EXPECT_EQ(compiled(rows).snapshot->parts().credentials.size(), 0u);
+}
+
+struct Wrong {
+  Credential row;
+  const char* sentence;
+};
+
+class WrongCredential : public testing::TestWithParam<Wrong> {};
+
+TEST_P(WrongCredential, IsNamedAndNobodys) {
+  const Compiled policy = compiled({row(1, "unix", "bob", "unix:bob"), GetParam().row});
+  ASSERT_EQ(policy.problems.size(), 1u) << GetParam().sentence;
+  EXPECT_EQ(policy.problems[0].table, "credentials");
+  EXPECT_EQ(policy.problems[0].row, 2);
+  EXPECT_FALSE(policy.degraded);
+  EXPECT_THAT(policy.problems[0].sentence, HasSubstr(GetParam().sentence));
+  EXPECT_EQ(policy.snapshot->parts().credentials.size(), 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Rows, WrongCredential,
+    testing::Values(Wrong{row(2, "password", "x", "token:x"), "`password` is no kind: write token, cert"},
+                    Wrong{row(2, "token", "secret", "token:x"), "not the SHA-256 of a token"},
+                    Wrong{row(2, "token", std::string(64, 'A'), "token:x"), "64 lower-case hex digits"},
+                    Wrong{row(2, "relay_key", "bob", "relay:x"), "`bob` is not a relay key: write it in hex"},
+                    Wrong{row(2, "relay_key", "abc", "relay:x"), "`abc` is not a relay key"},
+                    Wrong{row(2, "cert", "*", "cert:x"), "any relay key only: write the name of one certificate"},
+                    Wrong{row(2, "unix", "*", "unix:x"), "any relay key only: write the name of one user"},
+                    Wrong{row(2, "unix", "", "unix:x"), "value is empty"},
+                    Wrong{row(2, "unix", "ann", "ann"), "`ann` is no identity: write token:bob"},
+                    Wrong{row(2, "unix", "ann", "unix:"), "`unix:` is no identity"},
+                    Wrong{row(2, "unix", "ann", "unix:" + std::string(300, 'a')), "longer than 255 bytes"},
+                    Wrong{row(2, "unix", "ann", "unix:ann", ""), "plugin is empty: write a plugin's name, or NULL"},
+                    Wrong{row(2, "unix", "bob", "unix:robert"), "row 1 gives the same credential to `unix:bob`"}));
+
+}  // namespace
+}  // namespace gatehouse::policy
