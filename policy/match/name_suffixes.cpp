@@ -44,13 +44,17 @@ void store(char* at, std::uint64_t word) noexcept {
   std::memcpy(at, &word, sizeof word);
 }
 
-/// The first `count` characters of a name, fewer than a word, at the word's top and blanks below.
-std::uint64_t load_first(std::string_view name, std::size_t count) noexcept {
-  std::uint64_t word = kBlanks >> (8 * count);
-  if (name.size() >= kWord) return word | load(name.data()) << 8 << (8 * (kWord - 1 - count));
-  for (std::size_t i = 0; i < count; ++i)
-    word |= std::uint64_t{static_cast<unsigned char>(name[i])} << (8 * (kWord - count + i));
+/// As load_first(), of a name that is shorter than a word.
+[[gnu::noinline]] std::uint64_t load_short(std::string_view name) noexcept {
+  std::uint64_t word = kBlanks;
+  for (const char c : name) word = word >> 8 | std::uint64_t{static_cast<unsigned char>(c)} << (8 * (kWord - 1));
   return word;
+}
+
+/// The first `count` characters of a name, fewer than a word, at the word's top and blanks below.
+inline std::uint64_t load_first(std::string_view name, std::size_t count) noexcept {
+  if (name.size() < kWord) return load_short(name);
+  return kBlanks >> (8 * count) | load(name.data()) << 8 << (8 * (kWord - 1 - count));
 }
 
 /// Lower-cases A to Z.
