@@ -21,7 +21,7 @@ enum class ListEntry : std::uint8_t {
 
 class NameSet {
  public:
-  /// Cost: 8 bytes a name for the hashes and the result's own bytes at the peak; a second or two for ten million.
+  /// Cost: 8 bytes a name for the hashes and the result's own bytes at the peak; a few seconds for ten million.
   /// @param listed      hash_name() of each entry, in any order, with or without repetition; consumed
   /// @param exceptions  hash_name() of each exception; few; one that is listed too is an exception
   [[nodiscard]] static std::shared_ptr<const NameSet> build(std::vector<std::uint64_t> listed,

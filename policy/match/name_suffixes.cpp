@@ -13,6 +13,7 @@
 
 #include <boost/endian/conversion.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -22,6 +23,7 @@ namespace {
 constexpr std::size_t kWord = sizeof(std::uint64_t);
 constexpr std::uint64_t kOnes = 0x0101'0101'0101'0101;  // one in each byte
 constexpr std::uint64_t kTops = 0x80 * kOnes;
+constexpr std::uint64_t kBlanks = ' ' * kOnes;
 
 /// What the seed becomes: two secrets. The constants (digits of pi) make a seed of zeros as good as any.
 struct Keys {
@@ -42,17 +44,23 @@ void store(char* at, std::uint64_t word) noexcept {
   std::memcpy(at, &word, sizeof word);
 }
 
-/// The word that ends at `end`, zeros in place of what would lie before the name.
-std::uint64_t word_before(std::string_view name, std::size_t end) noexcept {
-  if (end >= kWord) return load(name.data() + (end - kWord));
-  if (name.size() >= kWord) return load(name.data()) << 8 << (8 * (kWord - 1 - end));
-  std::uint64_t word = 0;
-  for (std::size_t i = 0; i < end; ++i)
-    word |= std::uint64_t{static_cast<unsigned char>(name[i])} << (8 * (kWord - end + i));
+/// As load_first(), of a name that is shorter than a word.
+[[gnu::noinline]] std::uint64_t load_short(std::string_view name) noexcept {
+  std::uint64_t word = kBlanks;
+  for (const char c : name) word = word >> 8 | std::uint64_t{static_cast<unsigned char>(c)} << (8 * (kWord - 1));
   return word;
 }
 
+/// The first `count` characters of a name, fewer than a word, at the word's top and blanks below.
+inline std::uint64_t load_first(std::string_view name, std::size_t count) noexcept {
+  if (name.size() < kWord) return load_short(name);
+  return kBlanks >> (8 * count) | load(name.data()) << 8 << (8 * (kWord - 1 - count));
+}
+
+/// Lower-cases A to Z.
 std::uint64_t lower_case(std::uint64_t word) noexcept {
+  // All letters that are lower-case already, digits, hyphens and dots have this bit, and capital letters do not.
+  if ((word & kBlanks) == kBlanks) return word;
   const std::uint64_t low_bits = word & ~kTops;
   const std::uint64_t from_a = low_bits + (0x80 - 'A') * kOnes;
   const std::uint64_t after_z = low_bits + (0x7f - 'Z') * kOnes;
@@ -87,35 +95,41 @@ NameSuffixes::NameSuffixes(std::string_view name, const HashSeed& seed) noexcept
   if (valid_) return;
   const Keys keys(seed);
   text_end_ = kWord + length;
-  store(text_.data(), 0);  // the word before the name, if that ends with a whole one
+  store(text_.data(), 0);  // the word before the name, if that begins with a whole one
 
-  constexpr std::size_t kRound = 64;                       // characters whose borders fit in a word
-  std::array<std::uint64_t, kRound / kWord + 1> states{};  // of all words behind each word of the round
-  states[0] = keys.start;
+  constexpr std::size_t kRound = 64;                       // characters whose borders fit in an integer
+  std::array<std::uint64_t, kLongest / kWord + 1> states;  // before each word
+  const std::size_t whole = length / kWord * kWord;        // characters in whole words
+  std::uint64_t state = keys.start;
   std::size_t count = 0;
   std::uint64_t border_before = 1;  // the name's end
   for (std::size_t done = 0; done <= length; done += kRound) {
     std::uint64_t borders = 0;  // bit i: at `done` + i characters from the end
-    std::size_t words = 0;
-    for (; words < kRound / kWord && done + words * kWord < length; ++words) {
-      const std::size_t behind = done + words * kWord;
-      const std::uint64_t word = lower_case(word_before(name, length - behind));
-      store(text_.data() + (length - behind), word);
-      borders |= dots(word) << (words * kWord);
-      states[words + 1] = chain(states[words], word, keys);
+    const std::size_t stop = std::min(done + kRound, whole);
+    for (std::size_t behind = done; behind < stop; behind += kWord) {
+      const std::size_t at = length - behind;
+      const std::uint64_t word = lower_case(load(name.data() + at - kWord));
+      store(text_.data() + at, word);
+      borders |= dots(word) << (behind % kRound);
+      states[behind / kWord] = state;
+      state = chain(state, word, keys);
     }
-    if (length - done < kRound) borders |= std::uint64_t{1} << (length - done);
+    if (length - done < kRound) {
+      const std::uint64_t word = lower_case(load_first(name, length - whole));
+      if (whole != length) store(text_.data() + (length - whole), word);
+      borders |= dots(word) << (whole % kRound) | std::uint64_t{1} << (length % kRound);
+      states[whole / kWord] = state;
+    }
     if ((borders & (borders << 1 | border_before)) != 0) return;  // an empty label
     border_before = borders >> (kRound - 1);
 
     for (; borders != 0; borders &= borders - 1) {
-      const auto at = static_cast<std::size_t>(std::countr_zero(borders));
-      const std::size_t behind = done + at;
+      const std::size_t behind = done + static_cast<std::size_t>(std::countr_zero(borders));
+      const std::size_t word = behind / kWord;
       lengths_[count] = static_cast<std::uint8_t>(behind);
-      hashes_[count++] =
-          finish(states[at / kWord], load(text_.data() + (length - behind / kWord * kWord)), behind, keys);
+      hashes_[count] = finish(states[word], load(text_.data() + (length - word * kWord)), behind, keys);
+      ++count;
     }
-    states[0] = states[words];
   }
   valid_ = true;
   count_ = count;
@@ -125,8 +139,8 @@ std::uint64_t hash_name(std::string_view name, const HashSeed& seed) noexcept {
   const Keys keys(seed);
   std::uint64_t state = keys.start;
   std::size_t end = name.size();
-  for (; end >= kWord; end -= kWord) state = chain(state, word_before(name, end), keys);
-  return finish(state, word_before(name, end), name.size(), keys);
+  for (; end >= kWord; end -= kWord) state = chain(state, load(name.data() + (end - kWord)), keys);
+  return finish(state, load_first(name, end), name.size(), keys);
 }
 
 }  // namespace gatehouse::policy
