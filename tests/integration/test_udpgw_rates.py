@@ -18,9 +18,8 @@ class Rates(GatewayTest):
 
     def rule(self, **columns):
         """Sets traffic rules and waits until they are in force."""
-        generation = self.running.json("status")["policy"]["generation"]
         self.running.policy.traffic(**columns)
-        self.assert_soon(lambda: self.running.json("status")["policy"]["generation"] > generation, "the rule")
+        self.assert_soon(self.running.policy_in_force, "the rule")
 
     def test_upstream_waits_and_loses_nothing(self):
         self.rule(rate_up=100 * SIZE, burst_up=10 * SIZE)
@@ -30,7 +29,8 @@ class Rates(GatewayTest):
         for number in range(110):
             stream.send(1, self.there, b"%08d" % number + bytes(SIZE - 8))
         self.assert_soon(lambda: self.echo.received - before == 110, "every datagram", 10)
-        self.assertGreater(time.monotonic() - start, 0.8, "110 KB at 100 KB/s after a burst of 10 KB")
+        # A run of up to 65 KB leaves by one call, beyond the burst where nothing was sent before, and is paid for later.
+        self.assertGreater(time.monotonic() - start, 0.4, "110 KB at 100 KB/s")
         self.assertEqual(self.running.metric("gatehouse_plugin_udpgw_drops_total"), 0)
 
     def test_end_of_the_stream_does_not_overtake_what_waits(self):

@@ -25,10 +25,9 @@ class Traffic(GatewayTest):
 
     def rule(self, scope="session", **columns):
         """Replaces the traffic rules by one row and waits until it is in force; its id."""
-        generation = self.running.json("status")["policy"]["generation"]
         self.running.policy.sql("DELETE FROM traffic_rules;")
         row = self.running.policy.insert("traffic_rules", group_id=0, scope=scope, **columns)
-        self.assert_soon(lambda: self.running.json("status")["policy"]["generation"] > generation, "the rule")
+        self.assert_soon(self.running.policy_in_force, "the rule")
         return row
 
     def remote(self, source):

@@ -134,6 +134,11 @@ class Gateway:
         except json.JSONDecodeError:
             raise RuntimeError(f"gatehouse {' '.join(words)} --json printed no JSON: {done}") from None
 
+    def policy_in_force(self):
+        """Is the present revision of policy.db published? A higher generation may also come from addresses."""
+        revision = int(self.policy.sql("SELECT revision FROM meta;"))
+        return self.json("status")["policy"]["revision"] == revision
+
     def http(self, path):
         """(status, body) of the metrics listener, or (0, why)."""
         try:
