@@ -58,8 +58,7 @@ std::vector<std::string> random_names(std::size_t count, unsigned seed) {
   std::vector<std::string> out;
   while (out.size() < count) {
     std::string name = std::to_string(random() % 50) + ".example";
-    for (auto i = random() % 6; i-- > 0;)
-      name = std::string(1 + random() % 20, "ab-c_9"[random() % 6]) + "." + name;
+    for (auto i = random() % 6; i-- > 0;) name = std::string(1 + random() % 20, "ab-c_9"[random() % 6]) + "." + name;
     out.push_back(name);
   }
   return out;
