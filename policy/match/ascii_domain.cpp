@@ -28,7 +28,8 @@ Result<std::string> ascii_domain(std::string_view text) {
   char* out = nullptr;
   const int status = idn2_to_ascii_8z(std::string(text).c_str(), &out, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
   const std::unique_ptr<char, Free> owner(out);
-  if (status == IDN2_TOO_BIG_DOMAIN || status == IDN2_TOO_BIG_LABEL) return Errc::oversize;
+  if (status == IDN2_TOO_BIG_DOMAIN || status == IDN2_TOO_BIG_LABEL || status == IDN2_PUNYCODE_BIG_OUTPUT)
+    return Errc::oversize;
   if (status == IDN2_MALLOC) throw std::bad_alloc();
   if (status != IDN2_OK) return Errc::unsupported;
   return canonical_domain(out);

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""`gatehouse policy import` as a program: its words and exit codes, and what a kill in the middle leaves."""
+
+import hashlib
+import json
+import pathlib
+import random
+import subprocess
+import tempfile
+import time
+import unittest
+
+from harness.case import main
+from harness.gateway import PROGRAM, SLOW
+from harness.policy import Policy
+
+
+class Import(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.base = pathlib.Path(folder.name)
+        self.lists = self.base / "lists"
+        (self.base / "gatehouse.toml").write_text(f'[gateway]\nstate_dir = "{self.base}"\n')
+        self.assertEqual(self.cli("init").returncode, 0)
+        self.policy = Policy(self.base / "policy.db")
+
+    def command(self, *words):
+        return [str(PROGRAM), "policy", *words, "--config", str(self.base / "gatehouse.toml")]
+
+    def cli(self, *words, input=""):
+        return subprocess.run(self.command(*words), capture_output=True, text=True, input=input, timeout=60)
+
+    def names(self, prefix, count):
+        path = self.base / f"{prefix}.txt"
+        path.write_text("".join(f"{prefix}{i:x}.{i % 977}.example.com\n" for i in range(count)))
+        return str(path)
+
+    def list_row(self):
+        """(file, entries) of the row, after a look whether the file is whole."""
+        file, entries = self.policy.sql("SELECT file, entries FROM domain_lists WHERE name = 'ads'").split("|")
+        content = (self.lists / file).read_bytes()
+        self.assertEqual(hashlib.sha256(content).hexdigest() + ".names", file)
+        self.assertEqual(int.from_bytes(content[16:24], "little"), int(entries))
+        return file, int(entries)
+
+    def test_counts_and_rejects_are_told(self):
+        done = self.cli("import", "ads", "-", input="0.0.0.0 a.example.com\n0.0.0.0 a.example.com b/c\n")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("ads: 1 names in force (hosts, match exact, action block)", done.stdout)
+        self.assertIn("2 lines: 1 names, 0 exceptions, 1 duplicates, 1 rejected", done.stdout)
+        self.assertIn("line 2: `b/c` has `/` in it", done.stdout)
+        body = json.loads(self.cli("import", "ads", "-", "--json", "--action", "monitor", input="x.example.com").stdout)
+        self.assertEqual((body["entries"], body["entries_before"], body["format"]), (1, 1, "domains"))
+        self.assertEqual((body["match"], body["action"], body["rejects"]), ("exact", "monitor", []))
+        self.assertEqual(self.list_row(), (body["file"], 1))
+
+    def test_refusals_are_1_and_wrong_use_is_2(self):
+        self.assertEqual(self.cli("import", "ads", self.names("a", 100)).returncode, 0)
+        before = self.list_row()
+        done = self.cli("import", "ads", "-", input="a.example.com\n")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("the list stays as it was: the list shrank from 100 names to 1", done.stderr)
+        done = self.cli("import", "ads", "-", "--json", input="a.example.com\ncom\n")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("`com` is a public suffix", json.loads(done.stdout)["refused"])
+        for words in (["ads"], ["ads", "/no/such/file"], ["ads", str(self.base)], ["ads", "-", "--format", "xml"],
+                      ["ads", "-", "--match", "glob"], ["ads", "-", "--group", "nobody"]):
+            done = self.cli("import", *words, input="a.example.com\n")
+            self.assertEqual(done.returncode, 2, done)
+            self.assertNotEqual(done.stderr, "")
+        self.assertEqual(self.list_row(), before)
+        self.assertEqual(self.cli("import", "ads", "-", "--force", input="a.example.com\n").returncode, 0)
+        self.assertEqual(self.list_row()[1], 1)
+
+    def test_a_kill_at_any_moment_leaves_a_whole_list(self):
+        size = 200_000 // SLOW
+        first, second = self.names("a", size), self.names("b", size + 1)
+        self.assertEqual(self.cli("import", "ads", first).returncode, 0)
+        start = time.monotonic()
+        self.assertEqual(self.cli("import", "ads", first).returncode, 0)
+        whole = time.monotonic() - start
+        chance, killed = random.Random(), 0
+        former = self.list_row()
+        for round in range(12):
+            process = subprocess.Popen(self.command("import", "ads", second if round % 2 == 0 else first),
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            # Most of them near the end, where files are renamed and the row is written.
+            time.sleep(whole * (chance.uniform(0.6, 1.05) if round % 3 else chance.uniform(0, 1)))
+            process.kill()
+            if process.wait() != 0:
+                killed += 1
+            row = self.list_row()
+            if row != former:
+                self.assertEqual(row[1], size + 1 if round % 2 == 0 else size)
+            former = row
+        self.assertGreater(killed, 0, "no import was killed before its end")
+        self.assertEqual(self.cli("import", "ads", second).returncode, 0)
+        self.assertEqual(self.list_row()[1], size + 1)
+        self.assertEqual([path.name for path in self.lists.iterdir() if path.suffix != ".names"], [])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,272 @@
+#include "db/lists/import.hpp"
+
+#include "db/lists/list_file.hpp"
+#include "db/lists/list_file_writer.hpp"
+#include "db/policy_database.hpp"
+#include "tests/unit/db/scratch.hpp"
+
+#include <gmock/gmock.h>
+
+#include <sys/file.h>
+#include <sys/mman.h>
+
+#include <chrono>
+#include <fstream>
+#include <set>
+
+namespace gatehouse::db {
+namespace {
+
+using policy::ListEntry;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class Import : public testing::Test {
+ protected:
+  Import() { static_cast<void>(prepare_policy(path)); }
+
+  ImportReport import(const std::string& text, const ImportRequest& request = plain()) {
+    const UniqueFd fd(::memfd_create("text", MFD_CLOEXEC));
+    EXPECT_EQ(::write(fd.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    ::lseek(fd.get(), 0, SEEK_SET);
+    return import_list(path, fd.get(), request, {});
+  }
+
+  /// The sentence of the refusal, or "" when it was imported.
+  std::string refusal(const std::string& text, const ImportRequest& request = plain()) try {
+    import(text, request);
+    return "";
+  } catch (const ImportRefused& refused) {
+    EXPECT_EQ(refused.report.file, "");
+    return refused.what();
+  }
+
+  static ImportRequest plain() {
+    return request_with([](ImportRequest&) {});
+  }
+  static ImportRequest forced() {
+    return request_with([](ImportRequest& request) { request.force = true; });
+  }
+  template <class F>
+  static ImportRequest request_with(F&& change) {
+    ImportRequest request;
+    request.name = "ads";
+    request.who = "alice";
+    change(request);
+    return request;
+  }
+
+  std::string sql(const std::string& text) {
+    std::string out = run_sqlite_shell(path, text);
+    if (out.ends_with('\n')) out.pop_back();
+    return out;
+  }
+  std::string row(const std::string& columns) { return sql("SELECT " + columns + " FROM domain_lists"); }
+  ListFile file() { return ListFile(lists / row("file")); }
+
+  std::set<std::string> files() {
+    std::set<std::string> out;
+    for (const auto& entry : std::filesystem::directory_iterator(lists)) out.insert(entry.path().filename().string());
+    return out;
+  }
+  void age(const std::string& name) {
+    std::filesystem::last_write_time(lists / name,
+                                     std::filesystem::file_time_type::clock::now() - std::chrono::hours(2));
+  }
+
+  ScratchFolder folder;
+  std::filesystem::path path = folder.path() / "policy.db", lists = folder.path() / "lists";
+};
+
+std::string many_names(int count, const std::string& prefix = "n") {
+  std::string out;
+  for (int i = 0; i < count; ++i) out += prefix + std::to_string(i) + ".example.com\n";
+  return out;
+}
+
+TEST_F(Import, MakesTheRowAndTheFile) {
+  const ImportReport report = import(
+      "\xef\xbb\xbf"
+      "# c\r\n0.0.0.0 a.example.com b.example.com\r\n127.0.0.1 localhost");
+  EXPECT_EQ(report.entries, 2U);
+  EXPECT_EQ(report.lines, 3U);
+  EXPECT_EQ(row("name, group_id IS NULL, action, match, format, entries, enabled"), "ads|1|block|exact|hosts|2|1");
+  EXPECT_EQ(row("file"), report.file);
+  EXPECT_EQ(file().find("b.example.com"), ListEntry::listed);
+  EXPECT_EQ(file().entries(), 2U);
+  EXPECT_EQ(file().format(), ListFormat::hosts);
+}
+
+TEST_F(Import, CountsDuplicatesAndRejectsWithTheirLines) {
+  const ImportReport report = import(
+      "||a.example.com^\n! c\n||A.example.com^\n||b.example.com^$third-party\n"
+      "@@||c.a.example.com^\n" +
+      std::string(70'000, 'x') + "\nexample.com##.ad\n||d.example.com^");
+  EXPECT_EQ(report.format, ListFormat::adblock);
+  EXPECT_EQ(report.entries, 2U);
+  EXPECT_EQ(report.exceptions, 1U);
+  EXPECT_EQ(report.duplicates, 1U);
+  ASSERT_EQ(report.rejected, 3U);
+  EXPECT_EQ(report.rejects[0].line, 4U);
+  EXPECT_THAT(report.rejects[0].why, HasSubstr("modifier"));
+  EXPECT_EQ(report.rejects[1].line, 6U);
+  EXPECT_THAT(report.rejects[1].why, HasSubstr("longer than 64 KiB"));
+  EXPECT_EQ(report.rejects[2].line, 7U);
+  EXPECT_EQ(file().find("c.a.example.com"), ListEntry::exception);
+}
+
+TEST_F(Import, KeepsTheFirstHundredRejects) {
+  std::string text = "ok.example.com\n";
+  for (int i = 0; i < 1000; ++i) text += "ok" + std::to_string(i) + ".example.com\nbad/" + std::to_string(i) + "\n";
+  const ImportReport report = import(text, request_with([](auto& request) { request.format = ListFormat::domains; }));
+  EXPECT_EQ(report.rejected, 1000U);
+  ASSERT_EQ(report.rejects.size(), 100U);
+  EXPECT_EQ(report.rejects.back().line, 201U);
+}
+
+TEST_F(Import, AnExistingRowKeepsWhatIsNotGiven) {
+  sql("INSERT INTO groups (id, name) VALUES (4, 'kids')");
+  import("a.example.com\nb.example.com\n", request_with([](auto& request) {
+           request.match = "exact";
+  request.action = "monitor";
+  request.group = "kids";
+}));
+sql("UPDATE domain_lists SET enabled = 0, comment = 'mine', expires_at = 99");
+const std::string id = row("id");
+const ImportReport second = import("||a.example.com^\n||c.example.com^\n");
+EXPECT_EQ(second.entries_before, 2U);
+EXPECT_EQ(second.group, "kids");
+EXPECT_EQ(row("id, group_id, action, match, format, entries, enabled, comment, expires_at"),
+          id + "|4|monitor|exact|adblock|2|0|mine|99");
+  import("||a.example.com^\n||c.example.com^\n", request_with([](auto& request) {
+           request.match = "suffix";
+  request.action = "block";
+  request.group = "everyone";
+  }  // namespace
+));
+EXPECT_EQ(row("group_id, action, match"), "0|block|suffix");
+}  // namespace gatehouse::db
+
+TEST_F(Import, RefusesAGroupThatIsNotThereBeforeItReads) {
+  try {
+    import("a.example.com\n", request_with([](auto& request) { request.group = "nobody";
+  }));
+  FAIL();
+}
+catch (const std::runtime_error& error) {
+  EXPECT_THAT(error.what(), HasSubstr("there is no group `nobody`"));
+}
+EXPECT_EQ(row("count(*)"), "0");
+}
+
+TEST_F(Import, RefusesAListThatShrankByMoreThanHalf) {
+  import(many_names(101));
+  const std::string before = row("file, entries");
+  EXPECT_THAT(refusal(many_names(50)), StartsWith("the list shrank from 101 names to 50: "));
+  EXPECT_EQ(row("file, entries"), before);
+  EXPECT_EQ(refusal(many_names(51)), "");
+  EXPECT_EQ(row("entries"), "51");
+  EXPECT_EQ(refusal(many_names(1), forced()), "");
+  EXPECT_EQ(row("entries"), "1");
+}
+
+TEST_F(Import, RefusesNamesThatCoverAPublicSuffix) {
+  const std::string good = "a.example.com\nb.example.com\n";
+  EXPECT_THAT(refusal(good + "co.uk\n"), StartsWith("line 3: `co.uk` is a public suffix"));
+  EXPECT_THAT(refusal(good + "*.com\ngithub.io\n"), StartsWith("line 3: `com` is a public suffix"));
+  EXPECT_THAT(refusal(good + "*.com\ngithub.io\n"), HasSubstr(", and 1 more: "));
+  EXPECT_THAT(refusal(good + "lan\n"), StartsWith("line 3: `lan`"));
+  EXPECT_THAT(refusal("||a.example.com^\n@@||com^\n"), StartsWith("line 2: `com`"));  // would empty the list
+  EXPECT_EQ(refusal(good + "co.uk\n", request_with([](auto& request) { request.match = "exact"; })), "");
+  EXPECT_EQ(row("match, entries"), "exact|3");
+  EXPECT_THAT(refusal("||a.example.com^\n||b.example.com^\n@@||com^\n"), StartsWith("line 3: `com`"));
+  EXPECT_EQ(refusal(good + "co.uk\n", forced()), "");
+  EXPECT_EQ(file().find("co.uk"), ListEntry::listed);
+}
+
+TEST_F(Import, RefusesWhatIsNoList) {
+  EXPECT_THAT(refusal(""), StartsWith("the list has no lines but comments"));
+  EXPECT_THAT(refusal("# c\n"), StartsWith("the list has no lines but comments"));
+  EXPECT_THAT(refusal("<!DOCTYPE html>\n<html><body>Not found</body></html>\n"),
+              StartsWith("the format cannot be told"));
+  EXPECT_THAT(refusal("\x1f\x8b\x08 junk"), StartsWith("the list is compressed: `zcat"));
+  std::string junk;
+  for (int i = 0; i < 200'000; ++i) junk += static_cast<char>(i * 7919 >> 3);
+  EXPECT_THAT(refusal(junk), StartsWith("the format cannot be told"));
+  const auto hosts = request_with([](auto& request) { request.format = ListFormat::hosts; });
+  EXPECT_THAT(refusal(junk, hosts), StartsWith("the list has no name that can be taken"));
+  EXPECT_EQ(row("count(*)"), "0");
+  EXPECT_FALSE(std::filesystem::exists(lists));
+  EXPECT_EQ(refusal("# none yet\n", request_with([](auto& request) {
+                      request.format = ListFormat::hosts;
+                      request.force = true;
+                    })),
+            "");
+  EXPECT_EQ(row("entries"), "0");
+  EXPECT_EQ(file().entries(), 0U);
+}
+
+TEST_F(Import, ADatabaseThatIsMissingIsSaidBeforeReading) {
+  std::filesystem::remove(path);
+  EXPECT_THROW(import("a.example.com\n"), std::exception);
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(Import, AWriterThatRefusesLeavesTheFormerList) {
+  import("a.example.com\n");
+  const std::string before = row("file, entries");
+  sql("CREATE TRIGGER no BEFORE UPDATE ON domain_lists BEGIN SELECT RAISE(ABORT, 'not now'); END");
+  EXPECT_THROW(import("b.example.com\nc.example.com\n"), SqliteError);
+  EXPECT_EQ(row("file, entries"), before);
+  EXPECT_EQ(file().find("a.example.com"), ListEntry::listed);
+}
+
+TEST_F(Import, SweepsOnlyOldFilesThatNobodyNames) {
+  const std::string first = import("a.example.com\n").file;
+  const std::string second = import("b.example.com\n").file;
+  const std::string young = std::string(64, 'a') + ".names", old = std::string(64, 'b') + ".names";
+  for (const std::string& name : {young, old, std::string("notes.txt"), std::string(".import-dead")})
+    std::ofstream(lists / name) << "x";
+  for (const std::string& name : {first, second, old, std::string("notes.txt")}) age(name);
+  // Named by an undo of the last change, and by the last good policy; migration 0002's triggers write `changes`.
+  sql("DELETE FROM changes");
+  sql("INSERT INTO changes (table_name, row_id, old_row, new_row) SELECT 'domain_lists', id, json_object('file', '" +
+      first + "'), json_object('file', file) FROM domain_lists");
+  const std::string last_good_file = std::string(64, 'c') + ".names";
+  std::ofstream(lists / last_good_file) << "x";
+  age(last_good_file);
+  const auto last_good = folder.path() / "policy.last-good.db";
+  std::filesystem::copy_file(path, last_good);
+  run_sqlite_shell(last_good, "UPDATE domain_lists SET file = '" + last_good_file + "'");
+  std::ofstream busy(lists / ".import-busy");
+  const UniqueFd lock(::open((lists / ".import-busy").c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(::flock(lock.get(), LOCK_EX), 0);
+
+  sweep_list_files(path);
+  EXPECT_EQ(files(), (std::set<std::string>{first, second, young, "notes.txt", last_good_file, ".import-busy"}));
+
+  std::ofstream(last_good) << "not a database";
+  std::ofstream(lists / old) << "x";
+  age(old);
+  sweep_list_files(path);
+  EXPECT_TRUE(files().contains(old)) << "deleted without knowing what the last good policy names";
+}
+
+TEST_F(Import, IsOneChangeByTheOneWhoAsked) {
+  import("a.example.com\n");
+  import(many_names(1000));
+  sql("CREATE TABLE seen (who TEXT)");
+  sql("CREATE TRIGGER see AFTER UPDATE ON domain_lists BEGIN INSERT INTO seen SELECT editor FROM meta; END");
+  import(many_names(1000, "m"));
+  EXPECT_EQ(sql("SELECT group_concat(who) FROM seen"), "alice");
+}
+
+TEST_F(Import, TakesTwoHundredThousandNamesQuickly) {
+  const std::string text = many_names(200'000);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(import(text).entries, 200'000U);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10)) << "about half a second alone, in release";
+}
+
+}  // namespace
+}  // namespace gatehouse::db

@@ -1,0 +1,210 @@
+#include "db/lists/line_parser.hpp"
+
+#include <gmock/gmock.h>
+
+namespace gatehouse::db {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+/// "a b -c" for the names a and b and the exception c; then "! sentence" for each reject.
+std::string told(const ParsedLine& parsed) {
+  std::string out;
+  const auto add = [&](const std::string& text) { out += (out.empty() ? "" : " ") + text; };
+  for (const auto& name : parsed.names) add((name.is_exception ? "-" : "") + name.text);
+  for (const auto& reject : parsed.rejects) add("! " + reject);
+  return out;
+}
+
+struct Case {
+  std::string line, expected;  ///< a reject only by its beginning
+};
+
+void expect(ListFormat format, const std::vector<Case>& cases) {
+  LineParser parser(format);
+  for (const Case& one : cases) {
+    const std::string got = told(parser.parse(one.line));
+    const bool is_reject = one.expected.find('!') != one.expected.npos;
+    EXPECT_EQ(is_reject ? got.substr(0, one.expected.size()) : got, one.expected) << "line: " << one.line << "\n"
+                                                                                  << got;
+  }
+}
+
+TEST(LineParser, Hosts) {
+  expect(ListFormat::hosts,
+         {{"", ""},
+          {"# comment", ""},
+          {"0.0.0.0 ads.example", "ads.example"},
+          {"127.0.0.1\tA.example  b.example # why", "a.example b.example"},
+          {"  0.0.0.0 ads.example\r", "ads.example"},
+          {":: v6.example", "v6.example"},
+          {"::1 v6.example.", "v6.example"},
+          {"0:0:0:0:0:0:0:0 v6.example", "v6.example"},
+          {"127.0.0.1 localhost localhost.localdomain local", ""},
+          {"255.255.255.255 broadcasthost", ""},
+          {"fe80::1%lo0 localhost", ""},
+          {"ff02::1 ip6-allnodes", ""},
+          {"0.0.0.0 0.0.0.0", ""},
+          {"0.0.0.0 B\u00fccher.example", "xn--bcher-kva.example"},
+          {"192.168.1.1 nas.example", "! `nas.example` is given the address `192.168.1.1`, which blocks nothing"},
+          {"0.0.0.0", "! `0.0.0.0` has no name beside it"},
+          {"ads.example", "! `ads.example` is not an address"},
+          {"0.0.0.0 good.example bad/path.example", "good.example ! `bad/path.example` has `/` in it"},
+          {"0.0.0.0 1.2.3.4", "! `1.2.3.4` is an address, not a name"},
+          {"0.0.0.0 a..b", "! `a..b` is not a name: it has an empty label"}});
+}
+
+TEST(LineParser, Domains) {
+  expect(ListFormat::domains,
+         {{"ads.example", "ads.example"},
+          {"ads.example # c", "ads.example"},
+          {"*.ads.example", "ads.example"},
+          {".ads.example.", "ads.example"},
+          {"! comment", ""},
+          {"; comment", ""},
+          {"#", ""},
+          {"\t", ""},
+          {"_x.ads.example", "_x.ads.example"},
+          {"a.*.example", "! `a.*.example` has a wildcard inside"},
+          {"*", "! `*` has a wildcard inside"},
+          {"two words", "! `two words` is more than one word"},
+          {"http://ads.example/", "! `http://ads.example/` has `:` in it"},
+          {"192.0.2.1", "! `192.0.2.1` is an address"},
+          {"2001:db8::1", "! `2001:db8::1` is an address"},
+          {std::string("a\0b.example", 11), "! `a\\x00b.example` is not a name"},
+          {"\xff\xfe", "! `\\xff\\xfe` has characters that no name may have"},
+          {"a\x1b[31m", "! `a\\x1b[31m` is not a name"},
+          {std::string(300, 'a'), "! `" + std::string(80, 'a') + "...` is longer than a name or label may be"}});
+}
+
+TEST(LineParser, Adblock) {
+  expect(ListFormat::adblock, {{"[Adblock Plus 2.0]", ""},
+                               {"! comment", ""},
+                               {"# comment", ""},
+                               {"||ads.example^", "ads.example"},
+                               {"||*.ads.example^", "ads.example"},
+                               {"@@||good.ads.example^", "-good.ads.example"},
+                               {"||ads.example^$third-party", "! `||ads.example^$third-party` has a modifier"},
+                               {"||ads.example^$important", "! `||ads.example^$important` has a modifier"},
+                               {"@@||ads.example^$document", "! `@@||ads.example^$document` has a modifier"},
+                               {"||ads.example", "! `||ads.example` has no ^ after the name"},
+                               {"||ads.example/banner^", "! `||ads.example/banner^` has a path"},
+                               {"||ads.example^banner", "! `||ads.example^banner` goes on after ^"},
+                               {"||ads.example^|", "! `||ads.example^|` goes on after ^"},
+                               {"||ads*.example^", "! `ads*.example` has a wildcard inside"},
+                               {"||^", "! `` is not a name"},
+                               {"example.com##.ad", "! `example.com##.ad` hides parts of pages"},
+                               {"##.ad", "! `##.ad` hides parts of pages"},
+                               {"example.com#@#.ad", "! `example.com#@#.ad` hides parts of pages"},
+                               {"/banner/", "! `/banner/` is a pattern"},
+                               {"|https://ads.example^", "! `|https://ads.example^` is a pattern"},
+                               {"ads.example", "! `ads.example` is a pattern"}});
+}
+
+TEST(LineParser, Rpz) {
+  expect(ListFormat::rpz,
+         {{"; comment", ""},
+          {"$TTL 300", ""},
+          {"$ORIGIN rpz.example.", ""},
+          {"@ IN SOA ns.rpz.example. root.rpz.example. (", ""},
+          {"  2026010101 ; serial", ""},
+          {"  3600 300 604800 60 )", ""},
+          {"  IN NS ns.rpz.example.", ""},
+          {"ads.test CNAME .", "ads.test"},
+          {"  IN CNAME .", "ads.test"},  // the name of the record before
+          {"*.Ads.test 300 IN CNAME . ; c", "ads.test"},
+          {"a.test IN 300 CNAME *.", "a.test"},
+          {"b.test CNAME rpz-drop.", "b.test"},
+          {"good.test cname RPZ-PASSTHRU.", "-good.test"},
+          {"abs.test.rpz.example. CNAME .", "abs.test"},
+          {"other.test. CNAME .", "! `other.test.` is outside of the zone `rpz.example`"},
+          {"$ORIGIN com", ""},
+          {"evil CNAME .", "evil.com"},
+          {"$ORIGIN rpz.example.", ""},
+          {"32.1.2.0.192.rpz-ip CNAME .", "! `32.1.2.0.192.rpz-ip` is about something else (rpz-ip)"},
+          {"ns.test.rpz-nsdname CNAME .", "! `ns.test.rpz-nsdname` is about something else (rpz-nsdname)"},
+          {"c.test CNAME garden.example.", "! `c.test` is sent to `garden.example.`"},
+          {"c.test CNAME rpz-tcp-only.", "! `c.test` is sent to `rpz-tcp-only.`"},
+          {"c.test A 10.0.0.1", "! `c.test` has a record of type `A`"},
+          {"* CNAME .", "! `*` means every name"},
+          {"@ CNAME .", "! `@` means every name"},
+          {"lonely", "! `lonely` is no record"},
+          {"$INCLUDE other", "! `$INCLUDE other` is not $ORIGIN or $TTL"},
+          {"a\\046b.test CNAME .", "! `a\\046b.test` has `\\` in it"}});
+}
+
+TEST(LineParser, RpzKnowsTheZoneFromItsFirstRecord) {
+  expect(ListFormat::rpz, {{"$ORIGIN .", ""},
+                           {"rpz.local 300 IN SOA ns. root. 1 2 3 4 5", ""},
+                           {"$ORIGIN rpz.local.", ""},
+                           {"ads.test CNAME .", "ads.test"},
+                           {"$ORIGIN com.rpz.local.", ""},
+                           {"evil CNAME .", "evil.com"}});
+  expect(ListFormat::rpz, {{"rpz.local. SOA ns. root. 1 2 3 4 5", ""}, {"ads.test.rpz.local. CNAME .", "ads.test"}});
+  expect(ListFormat::rpz, {{"ads.test CNAME .", "ads.test"},
+                           {"ads.test. CNAME .", "! `ads.test.` is not relative, and no SOA or $ORIGIN"},
+                           {"  ", ""},
+                           {"$ORIGIN com", "! `com` is relative"}});
+}
+
+TEST(LineParser, Dnsmasq) {
+  expect(ListFormat::dnsmasq,
+         {{"# comment", ""},
+          {"address=/ads.example/", "ads.example"},
+          {"address=/ads.example/0.0.0.0", "ads.example"},
+          {"address=/ads.example/::", "ads.example"},
+          {"address=/ads.example/#", "ads.example"},
+          {"address = /a.example/b.example/ # c", "a.example b.example"},
+          {"server=/ads.example/", "ads.example"},
+          {"local=/.ads.example/", "ads.example"},
+          {"server=/good.example/#", "-good.example"},
+          {"address=/ads.example/192.0.2.1", "! `address=/ads.example/192.0.2.1` answers with an address"},
+          {"server=/ads.example/192.0.2.1", "! `server=/ads.example/192.0.2.1` forwards to a server"},
+          {"server=192.0.2.1", "! `server=192.0.2.1` names nothing between slashes"},
+          {"address=/#/0.0.0.0", "! `address=/#/0.0.0.0` means every name"},
+          {"address=//", "! `address=//` means every name"},
+          {"address=/", "! `address=/` names nothing"},
+          {"local=/a.example/b*.example/", "a.example ! `b*.example` has a wildcard"},
+          {"cache-size=100", "! `cache-size=100` is not address=, server= or local="},
+          {"ads.example", "! `ads.example` is not address="}});
+}
+
+TEST(LineParser, Unbound) {
+  expect(ListFormat::unbound,
+         {{"server:", ""},
+          {"# comment", ""},
+          {"  local-zone: \"ads.example\" always_nxdomain", "ads.example"},
+          {"local-zone: 'ads.example.' static # c", "ads.example"},
+          {"local-zone: ads.example refuse", "ads.example"},
+          {"local-zone: \"ads.example\" redirect", "ads.example"},
+          {"local-data: \"ads.example A 0.0.0.0\"", "ads.example"},
+          {"local-data: \"ads.example 60 IN AAAA ::\"", "ads.example"},
+          {"local-data: \"ads.example A 192.0.2.1\"", "! `ads.example A 192.0.2.1` answers with data of its own"},
+          {"local-data: \"ads.example TXT hello\"", "! `ads.example TXT hello` answers"},
+          {"local-zone: \"a.example\" transparent", "! `local-zone: \"a.example\" transparent` has a type that does"},
+          {"local-zone: \"a.example\" typetransparent", "! `local-zone: \"a.example\" typetransparent` has a type"},
+          {"local-zone: \"a.example\"", "! `local-zone: \"a.example\"` is not a name and a type"},
+          {"forward-zone:", "! `forward-zone:` is neither local-zone: nor local-data:"}});
+}
+
+TEST(LineParser, TellsFormats) {
+  const auto detected = [](const std::vector<std::string>& lines) {
+    const DetectedFormat found = detect_format(lines);
+    return found.format ? std::string(to_text(*found.format)) : found.why_not.substr(0, 20);
+  };
+  EXPECT_EQ(detected({"# c", "127.0.0.1 localhost", "0.0.0.0 a.example"}), "hosts");
+  EXPECT_EQ(detected({"# c", "", "a.example", "*.b.example", "junk junk"}), "domains");
+  EXPECT_EQ(detected({"[Adblock]", "||a.example^", "example.com##.ad", "@@||b.example^$document"}), "adblock");
+  EXPECT_EQ(detected({"$TTL 3", "@ SOA a. b. (", " 1 2 3 4 5 )", "  NS a.", "x.example CNAME ."}), "rpz");
+  EXPECT_EQ(detected({"address=/a.example/", "server=/b.example/"}), "dnsmasq");
+  EXPECT_EQ(detected({"server:", "local-zone: \"a.example\" static"}), "unbound");
+  EXPECT_EQ(detected({}), "the list has no line");
+  EXPECT_EQ(detected({"# only", "! comments"}), "the list has no line");
+  EXPECT_EQ(detected({"<html>", "<p>Not found</p>"}), "the format cannot be");
+  EXPECT_EQ(detected({"0.0.0.0 a.example", "b.example"}), "the format cannot be");  // half and half
+}
+
+}  // namespace
+}  // namespace gatehouse::db
