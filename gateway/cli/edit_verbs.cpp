@@ -249,8 +249,9 @@ bool same_permit(const policy::PortPermit& row, const policy::PortPermit& wanted
 std::string without_effect(const std::filesystem::path& database, const policy::PortPermit& row, std::int64_t id) {
   const Judge judge(database);
   policy::Flow flow;
-  flow.destination =
-      row.destination ? Prefix::parse(*row.destination)->address() : IpAddress::parse(kSomewherePublic).value();
+  const IpAddress public_one = IpAddress::parse(kSomewherePublic).value();
+  const auto prefix = row.destination ? Prefix::parse(*row.destination).value() : Prefix(public_one, 0);
+  flow.destination = prefix.contains(public_one) ? public_one : prefix.address();
   flow.port = std::max<std::uint16_t>(policy::parse_ports(*row.ports)->front().first, 1);
   flow.transport = row.transport == "tcp" ? policy::kTcp : policy::kUdp;
   const auto verdict = judge.ask({row.group_id}, flow);

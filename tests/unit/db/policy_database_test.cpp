@@ -87,64 +87,6 @@ TEST_F(PolicyFile, ReadsEveryColumnOfATrafficRule) {
   EXPECT_EQ(rule.life.expires_at, 99);
 }
 
-struct Refused {
-  const char* sql;
-  const char* sentence;
-};
-
-class RefusedEdit : public testing::TestWithParam<Refused> {};
-
-TEST_P(RefusedEdit, IsToldInASentence) {
-  const ScratchFolder folder;
-  const auto path = folder.path() / "policy.db";
-  prepare_policy(path);
-  ASSERT_EQ(run_sqlite_shell(path,
-                             "INSERT INTO groups(id, name) VALUES(7, 'kids'), (8, 'late');"
-                             "INSERT INTO domain_rules(id, group_id, domain) VALUES(1, 7, 'x.test')"),
-            "");
-  const std::string before = run_sqlite_shell(path, ".dump");
-  EXPECT_THAT(run_sqlite_shell(path, GetParam().sql), HasSubstr(GetParam().sentence)) << GetParam().sql;
-  EXPECT_EQ(run_sqlite_shell(path, ".dump"), before) << GetParam().sql;
-}
-
-constexpr Refused kRefused[] = {
-    {"INSERT INTO port_permits(action) VALUES('alow')", "action is allow, deny or monitor"},
-    {"INSERT INTO port_permits(transport) VALUES('icmp')", "transport is tcp, udp or any"},
-    {"INSERT INTO port_permits(enabled) VALUES(2)", "enabled is 0 or 1"},
-    {"INSERT INTO port_permits(priority) VALUES('high')", "cannot store TEXT value in INTEGER column"},
-    {"INSERT INTO port_permits(group_id) VALUES(99)", "group_id is not the id of a group"},
-    {"INSERT INTO domain_rules(domain, action) VALUES('a', 'deny')", "action is block, allow or monitor"},
-    {"INSERT INTO domain_rules(domain, match) VALUES('a', 'glob')", "match is suffix or exact"},
-    {"INSERT INTO domain_rules(domain) VALUES('')", "domain must not be empty"},
-    {"INSERT INTO domain_rules(domain, group_id) VALUES('a', 99)", "group_id is not the id of a group"},
-    {"UPDATE domain_rules SET group_id = 99", "group_id is not the id of a group"},
-    {"INSERT INTO domain_lists(name, group_id) VALUES('a', 99)", "group_id is not the id of a group"},
-    {"INSERT INTO group_members(group_id, pattern) VALUES(99, 'x')", "group_id is not the id of a group"},
-    {"INSERT INTO group_members(group_id, pattern) VALUES(0, 'x')", "everyone (id 0) takes no members"},
-    {"INSERT INTO group_members(group_id, kind, pattern) VALUES(7, 'user', 'x')", "kind is identity, source"},
-    {"INSERT INTO traffic_rules(group_id) VALUES(99)", "group_id is not the id of a group"},
-    {"INSERT INTO traffic_rules(rate_up) VALUES(-1)", "rate_up is 0 (no limit) or more"},
-    {"INSERT INTO traffic_rules(scope) VALUES('flow')", "scope is session or identity"},
-    {"INSERT INTO traffic_rules(quota_period) VALUES('week')", "quota_period is day or month"},
-    {"INSERT INTO credentials(kind, value, identity) VALUES('token', 'secret', 'token:bob')", "64 lower-case hex"},
-    {"INSERT INTO credentials(kind, value, identity) VALUES('unix', 'bob', 'bob')", "identity is typed text"},
-    {"INSERT INTO settings(name, value) VALUES('default', 'deny')", "there is no setting of that name"},
-    {"UPDATE settings SET value = 'maybe'", "default_action is deny or allow"},
-    {"DELETE FROM groups WHERE id = 0", "everyone (id 0) cannot be deleted"},
-    {"UPDATE groups SET name = 'all' WHERE id = 0", "everyone (id 0) cannot be renamed"},
-    {"UPDATE groups SET enabled = 0 WHERE id = 0", "everyone (id 0) cannot be renamed, renumbered or disabled"},
-    {"UPDATE OR REPLACE groups SET name = 'everyone' WHERE id = 7", "everyone (id 0) cannot be renamed"},
-    {"UPDATE OR REPLACE groups SET id = 0 WHERE id = 8", "everyone (id 0) cannot be renamed"},
-    {"INSERT OR REPLACE INTO groups(id, name) VALUES(0, 'mine')", "everyone (id 0) must stay"},
-    {"INSERT OR REPLACE INTO groups(name) VALUES('everyone')", "everyone (id 0) must stay"},
-    {"INSERT INTO groups(name) VALUES('kids')", "UNIQUE constraint failed: groups.name"},
-    {"INSERT OR REPLACE INTO groups(name) VALUES('kids')", "has members or rules and cannot be replaced"},
-    {"DELETE FROM groups WHERE id = 7", "has members or rules: delete those first"},
-    {"UPDATE groups SET id = 9 WHERE id = 7", "has members or rules, which know it by its id"},
-    {"DELETE FROM meta", "kept by triggers"},
-};
-INSTANTIATE_TEST_SUITE_P(Shell, RefusedEdit, testing::ValuesIn(kRefused));
-
 TEST_F(PolicyFile, MovesTheRevisionWithEveryKindOfEdit) {
   PolicyDatabase database(path);
   std::int64_t revision = database.load().revision;

@@ -1,0 +1,88 @@
+// The worked examples of db/README.md, run as they stand there.
+#include "db/policy_database.hpp"
+#include "policy/compile.hpp"
+#include "tests/unit/db/scratch.hpp"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+namespace gatehouse::db {
+namespace {
+
+std::string readme() {
+  std::ifstream in(GATEHOUSE_SOURCE_DIR "/db/README.md");
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+std::string examples() {
+  const std::string text = readme();
+  const auto from = text.find("```sql\n") + 7;
+  return text.substr(from, text.find("```", from) - from);
+}
+
+class Readme : public testing::Test {
+ protected:
+  void SetUp() override { prepare_policy(path); }
+
+  std::string verdict(const std::string& to, std::uint16_t port, const std::string& domain,
+                      const std::string& identity = "token:eve") {
+    policy::Flow flow;
+    flow.destination = IpAddress::parse(to).value();
+    flow.port = port;
+    flow.domain = domain;
+    flow.flags = domain.empty() ? 0 : policy::kFlowNamed;
+    const auto group = compiled.snapshot->group_of({"udpgw", "", identity, IpAddress::parse("198.51.100.1").value()});
+    return std::string(to_text(compiled.snapshot->judge(group, false, flow).action));
+  }
+
+  ScratchFolder folder;
+  std::filesystem::path path = folder.path() / "policy.db";
+  policy::Compiled compiled;
+};
+
+TEST_F(Readme, ExamplesDoWhatTheySay) {
+  const std::string sql = examples();
+  for (int i = 1; i <= 13; ++i) EXPECT_NE(sql.find("-- " + std::to_string(i) + ". "), sql.npos) << i;
+  const std::string printed = run_sqlite_shell(path, sql);
+  EXPECT_EQ(printed.find("rror"), printed.npos) << printed;
+  EXPECT_NE(printed.find("|sql|credentials|1"), printed.npos) << "the last one prints the trail";
+
+  const policy::Model model = PolicyDatabase(path).load();
+  compiled = policy::compile(model, {}, 1, 1'000'000'000);
+  EXPECT_TRUE(compiled.problems.empty());
+  EXPECT_EQ(verdict("9.9.9.9", 443, "x.ads.example"), "deny");
+  EXPECT_EQ(verdict("9.9.9.9", 443, "good.ads.example"), "allow");
+  EXPECT_EQ(verdict("9.9.9.9", 443, "busy.example"), "deny");
+  EXPECT_EQ(verdict("9.9.9.9", 443, "metrics.example"), "allow");
+  EXPECT_EQ(verdict("9.9.9.9", 443, "games.example", "token:ann"), "allow") << "switched off by the last edit";
+  EXPECT_EQ(verdict("10.1.2.3", 53, ""), "allow");
+  EXPECT_EQ(verdict("10.1.2.3", 54, ""), "deny");
+  EXPECT_EQ(verdict("9.9.9.9", 6885, ""), "deny");
+  EXPECT_EQ(verdict("9.9.9.9", 6890, ""), "allow");
+  const auto& groups = compiled.snapshot->parts().groups;
+  ASSERT_EQ(groups.size(), 2u);
+  EXPECT_EQ(groups[0].name, "kids");
+  EXPECT_EQ(groups[0].limits.session.rate_down.value, 0u);
+  EXPECT_EQ(groups[1].limits.session.rate_down.value, 1000000u);
+  EXPECT_EQ(groups[0].limits.session.concurrent_flows.value, 64u);
+  const auto owner = compiled.snapshot->parts().credentials.find(policy::CredentialKind::unix_user, "backup", "udpgw");
+  EXPECT_EQ(owner.identity, "unix:nightly");
+}
+
+TEST_F(Readme, NamesEveryTableAndColumn) {
+  const std::string text = readme();
+  std::istringstream columns(run_sqlite_shell(
+      path,
+      "SELECT DISTINCT name FROM (SELECT name FROM sqlite_schema WHERE type = 'table' UNION SELECT c.name FROM "
+      "sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table' AND t.name <> 'rows_before')"));
+  int count = 0;
+  for (std::string name; std::getline(columns, name); ++count)
+    EXPECT_NE(text.find('`' + name + '`'), text.npos) << name;
+  EXPECT_GT(count, 40);
+}
+
+}  // namespace
+}  // namespace gatehouse::db
