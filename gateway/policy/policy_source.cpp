@@ -43,17 +43,24 @@ void PolicySource::open() {
     prepare();
     read();
   } catch (const std::exception& error) {
-    fail(error.what());
+    read_copy();
+    fail(reason(error));
   }
-  if (!failure_.empty() && !model_) read_copy();
+}
+
+/// What was wrong, or that the file is gone, which errors tell in many words.
+std::string PolicySource::reason(const std::exception& error) const {
+  std::error_code ignored;
+  if (std::filesystem::exists(path_, ignored) || ignored) return error.what();
+  return path_.string() + " is gone: put it back" +
+         (std::filesystem::exists(copy_path_, ignored) ? ", or copy " + copy_path_.string() + " to its place" : "");
 }
 
 /// Only at start: a file that goes later is not made anew, somebody may be restoring it.
 void PolicySource::prepare() {
   std::error_code ignored;
   if (!std::filesystem::exists(path_, ignored) && std::filesystem::exists(copy_path_, ignored))
-    throw std::runtime_error(path_.string() + " is gone: put it back, or copy " + copy_path_.string() +
-                             " to its place");
+    throw std::runtime_error("no such file");  // see reason()
   const db::PolicySchema done = db::prepare_policy(path_);
   if (done.created) say_(false, path_.string() + " was missing: made it with the starter policy");
   if (!done.backup.empty())
@@ -64,7 +71,6 @@ void PolicySource::prepare() {
 void PolicySource::read_copy() {
   std::error_code ignored;
   if (!std::filesystem::exists(copy_path_, ignored)) return;
-  const std::string why = failure_;
   try {
     db::prepare_policy(copy_path_);  // one that an older Gatehouse has made
     model_ = std::make_shared<const policy::Model>(db::PolicyDatabase(copy_path_).load());
@@ -72,7 +78,6 @@ void PolicySource::read_copy() {
   } catch (const std::exception& error) {
     say_(true, std::string(error.what()) + ": the copy of the last good policy cannot be read either");
   }
-  fail(why.substr(0, why.rfind("; ")));
 }
 
 /// @return has anything changed that others see?
@@ -82,12 +87,12 @@ bool PolicySource::poll() {
   } catch (const db::SqliteError& error) {
     unread_ = true;
     if (!error.is_busy())
-      fail(error.what());
+      fail(reason(error));
     else if (!is_patient())
       fail(path_.string() + " is locked by another program, and edits wait for it: end its transaction");
   } catch (const std::exception& error) {
     unread_ = true;
-    fail(error.what());
+    fail(reason(error));
   }
   keep_copy();
   return std::exchange(changed_, false);

@@ -55,6 +55,7 @@ class PolicySource {
   void read();
   void read_copy();
   void take(policy::Model model);
+  [[nodiscard]] std::string reason(const std::exception& error) const;
   void fail(const std::string& why);
   [[nodiscard]] bool is_patient();
   void keep_copy();

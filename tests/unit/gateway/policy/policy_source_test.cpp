@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -194,6 +195,34 @@ TEST_F(Running, GoesOnWhenTheFileIsDeleted) {
   std::filesystem::remove(path);
   expect_last_good();
   put_back();
+  EXPECT_TRUE(healthy(*source)) << source->failure();
+}
+
+/// What root may read is closed to nobody: so not as root.
+class AsNobody {
+ public:
+  explicit AsNobody(const std::filesystem::path& folder) {
+    if (::geteuid() != 0) return;
+    for (const auto& entry : std::filesystem::directory_iterator(folder))
+      static_cast<void>(::chown(entry.path().c_str(), kNobody, kNobody) == 0);
+    static_cast<void>(::chown(folder.c_str(), kNobody, kNobody) == 0);
+    is_root_ = ::seteuid(kNobody) == 0;
+  }
+  ~AsNobody() {
+    if (is_root_) static_cast<void>(::seteuid(0) == 0);
+  }
+
+ private:
+  static constexpr uid_t kNobody = 65534;
+  bool is_root_ = false;
+};
+
+TEST_F(Running, GoesOnWhenTheFileIsClosedToIt) {
+  const AsNobody nobody(folder.path());
+  std::filesystem::permissions(path, std::filesystem::perms::none);
+  expect_last_good();
+  EXPECT_THAT(source->failure(), HasSubstr("Permission denied"));
+  std::filesystem::permissions(path, std::filesystem::perms(0640));
   EXPECT_TRUE(healthy(*source)) << source->failure();
 }
 

@@ -1,5 +1,6 @@
 // gh.policy/1 as a plugin meets it: through the C table.
 #include "gateway/policy/service.hpp"
+#include "gateway/base/openmetrics.hpp"
 #include "policy/compile.hpp"
 
 #include <gatehouse/plugin/policy_client.hpp>
@@ -339,6 +340,84 @@ TEST_F(PolicyTable, CountsDestinationsByAddressAndKeepsThemOverGenerations) {
 TEST_F(PolicyTable, UsesTheSdksWordsForReasons) {
   for (std::uint16_t reason = 0; reason <= GH_REASON_LOCAL; ++reason)
     EXPECT_EQ(reason_text(reason), policy::to_text(static_cast<policy::Reason>(reason)));
+}
+
+TEST_F(PolicyTable, CountsVerdictsAndMonitorRows) {
+  const auto records = std::make_shared<LaneRecords>();
+  PluginPolicy counted{board, identities, {"udpgw", false, &lane_of, {}, records}};
+  lane.policy = counted.make_lane();
+  policy::Model rows = model();
+  rows.domain_rules = {{3, {}, "ads.test", "suffix", "monitor", {}}, {4, {}, "bad.test", "suffix", "block", {}}};
+  publish(rows);
+  table->refresh(table->context, &lane.head);
+  gh_client* const client = open("");
+  gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::v4(0x08080808), 53, 0});
+  for (const char* const name : {"x.ads.test", "bad.test", "good.test"}) {
+    flow.domain = to_border(name);
+    gh_verdict verdict{};
+    table->check(table->context, &lane.head, client, &flow, &verdict);
+  }
+  std::string told;
+  records->drain([&](const Notice& notice) { told += notice.name(); });
+  EXPECT_EQ(told, "x.ads.test");
+  OpenMetrics out;
+  records->write_to(out);
+  const std::string text = out.text();
+  for (const char* const line : {R"(row_hits_total{table="domain_rules",row="3",action="monitor"} 1)",
+                                 R"(row_hits_total{table="domain_rules",row="4",action="deny"} 1)",
+                                 R"(verdicts_total{plugin="udpgw",action="allow",reason="port_permit"} 2)",
+                                 R"(verdicts_total{plugin="udpgw",action="deny",reason="domain"} 1)"})
+    EXPECT_NE(text.find(line), text.npos) << line << " is not in\n" << text;
+}
+
+/// Generation g allows port g % 7 + 1 alone, by the row g: every verdict can be held against its own generation.
+TEST_F(PolicyTable, JudgesEachBatchByOneGeneration) {
+  constexpr std::size_t kPorts = 7;
+  const auto of_generation = [](std::uint64_t g) {
+    policy::Model rows = model();
+    rows.port_permits[0].id = static_cast<std::int64_t>(g);
+    rows.port_permits[0].ports = std::to_string(g % kPorts + 1);
+    rows.port_permits[0].action = g % 2 ? "allow" : "monitor";  // the other path through judge()
+    return rows;
+  };
+  const auto records = std::make_shared<LaneRecords>();
+  PluginPolicy counted{board, identities, {"udpgw", false, &lane_of, {}, records}};
+  publish(of_generation(generation + 1));
+  std::atomic<bool> done{false};
+  std::atomic<std::uint64_t> batches{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i)
+    threads.emplace_back([&] {
+      TestLane mine;
+      mine.policy = counted.make_lane();
+      gh_client_facts facts{sizeof facts, 3, {}, {}, 0};
+      gh_verdict verdict{};
+      gh_client* const client = counted.table()->client_open(counted.table()->context, &mine.head, &facts, &verdict);
+      std::array<gh_flow, kPorts> flows{};
+      for (std::size_t k = 0; k < kPorts; ++k)
+        flows[k] = make_flow(GH_TRANSPORT_UDP, {IpAddress::v4(0x08080808), static_cast<std::uint16_t>(k + 1), 0});
+      std::array<gh_verdict, kPorts> out{};
+      while (!done) {
+        const std::uint64_t now = counted.table()->refresh(counted.table()->context, &mine.head);
+        counted.table()->check_batch(counted.table()->context, &mine.head, client, flows.data(), out.data(), kPorts);
+        for (std::size_t k = 0; k < kPorts; ++k) {
+          const bool open = now % 2 && k == now % kPorts;
+          ASSERT_EQ(out[k].generation, now);
+          ASSERT_EQ(out[k].action, open ? GH_ACTION_ALLOW : GH_ACTION_DENY);
+          if (open) ASSERT_EQ(out[k].row, static_cast<std::int64_t>(now));
+        }
+        ++batches;
+      }
+      counted.table()->client_close(counted.table()->context, &mine.head, client);
+    });
+  for (int i = 0; i < 500; ++i) {
+    publish(of_generation(generation + 1));
+    board->free_unused();
+    records->drain([](const Notice& notice) { ASSERT_EQ(notice.row.table, policy::Table::port_permits); });
+  }
+  done = true;
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(batches, 3u);
 }
 
 TEST_F(PolicyTable, ServesLanesWhileSnapshotsChange) {
