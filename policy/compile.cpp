@@ -1,6 +1,7 @@
 #include "policy/compile.hpp"
 
 #include "policy/limiter.hpp"
+#include "policy/match/ascii_domain.hpp"
 #include "policy/match/glob.hpp"
 #include "policy/match/special_ranges.hpp"
 
@@ -39,7 +40,7 @@ std::string domain_sentence(std::string_view text) {
            ", and match = suffix covers it and all names below it";
   const auto name = canonical_domain(text);
   if (name.error() == Errc::unsupported)
-    return quoted(text) + " has letters beyond ASCII: write its A-label form, as in xn--bcher-kva.example";
+    return quoted(text) + " has letters that no domain name may have: write it as ads.example";
   if (name.error() == Errc::oversize)
     return quoted(text) + " is too long for a domain name: 253 characters, 63 a label";
   return quoted(text) + " is not a domain name: write it as ads.example";
@@ -168,7 +169,7 @@ class Compiler {
       const bool is_deny = row.action != "allow" && row.action != "monitor";
       NameRules* const names = names_of(row.group_id, "domain_rules", row.id, is_deny);
       if (!names) continue;
-      const auto name = canonical_domain(row.domain);
+      const auto name = ascii_domain(row.domain);
       if (!name || row.domain.starts_with("*.")) {
         problem("domain_rules", row.id, domain_sentence(row.domain), is_deny);
       } else if (row.match != "suffix" && row.match != "exact") {
@@ -215,7 +216,7 @@ class Compiler {
       const DomainAction action = is_deny                 ? DomainAction::block
                                   : row.action == "allow" ? DomainAction::allow
                                                           : DomainAction::monitor;
-      names->lists.push_back({file->second.names, action, row.match == "exact", row.id});
+      names->lists.push_back({file->second.names, action, row.match == "exact", row.id, file->second.mismatches});
       names->lists_decide = names->lists_decide || action != DomainAction::monitor;
       parts_.has_monitors = parts_.has_monitors || action == DomainAction::monitor;
     }

@@ -11,7 +11,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -25,9 +24,6 @@ struct Problem {
   bool is_deny = false;  ///< a deny or block that somebody counts on
   bool operator==(const Problem&) const = default;
 };
-
-/// Names that a NameSet reports and its list file does not have: fingerprints that collided.
-using MismatchSet = std::set<std::string, std::less<>>;
 
 /// One file of `lists/`, as far as it could be read.
 struct ListFileState {
