@@ -265,7 +265,8 @@ TEST_F(Import, TakesTwoHundredThousandNamesQuickly) {
   const std::string text = many_names(200'000);
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_EQ(import(text).entries, 200'000U);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10)) << "about half a second alone, in release";
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10))
+      << "about half a second alone, in release";
 }
 
 }  // namespace
