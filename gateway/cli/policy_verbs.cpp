@@ -1,5 +1,6 @@
 #include "gateway/cli/policy_verbs.hpp"
 
+#include "db/lists/list_file.hpp"
 #include "db/policy_database.hpp"
 #include "gateway/policy/own_addresses.hpp"
 #include "policy/compile.hpp"
@@ -91,6 +92,30 @@ void put_row(Json& json, policy::Table table, std::int64_t row) {
 std::string row_name(policy::Table table, std::int64_t row) {
   if (table == policy::Table::none) return {};
   return std::string(to_text(table)) + ' ' + std::to_string(row);
+}
+
+/// The lists as far as `name` ("" = none) is concerned, read from their files name by name: ten million are not
+/// compiled for one question.
+policy::Lists lists_about(const std::filesystem::path& database, const policy::Model& model, const std::string& name) {
+  policy::Lists out;
+  const policy::NameSuffixes suffixes(name, out.seed);
+  for (const policy::DomainList& row : model.domain_lists) {
+    if (row.file.empty()) continue;
+    policy::ListFileState& state = out.by_file[row.file];
+    try {
+      const db::ListFile file(database.parent_path() / "lists" / row.file);
+      std::vector<std::uint64_t> listed, exceptions;
+      for (std::size_t i = 0; i < suffixes.count(); ++i) {
+        const policy::ListEntry entry = file.find(suffixes.text(i));
+        if (entry == policy::ListEntry::listed) listed.push_back(suffixes.hash(i));
+        if (entry == policy::ListEntry::exception) exceptions.push_back(suffixes.hash(i));
+      }
+      state.names = policy::NameSet::build(std::move(listed), std::move(exceptions));
+    } catch (const std::exception& error) {
+      state.failure = error.what();
+    }
+  }
+  return out;
 }
 
 /// What `explain` was asked, understood.
@@ -232,7 +257,8 @@ int policy_show(const std::filesystem::path& database, const std::string& table,
 }
 
 int policy_problems(const std::filesystem::path& database, std::ostream& out, std::ostream& err, bool json) try {
-  const policy::Compiled compiled = policy::compile(db::PolicyDatabase(database).load(), {}, 1, unix_now());
+  const policy::Model model = db::PolicyDatabase(database).load();
+  const policy::Compiled compiled = policy::compile(model, {}, 1, unix_now(), lists_about(database, model, ""));
   if (json) {
     Json body{{"degraded", compiled.degraded}, {"problems", Json::array()}};
     for (const policy::Problem& problem : compiled.problems) body["problems"].push_back(to_json(problem));
@@ -279,7 +305,8 @@ int policy_explain(const PolicyQuestion& question, std::ostream& out, std::ostre
     surroundings.broadcast_addresses = std::move(here.broadcast);
   }
   const policy::Model model = db::PolicyDatabase(question.database).load();
-  const auto compiled = policy::compile(model, surroundings, 1, asked.at);
+  const auto compiled =
+      policy::compile(model, surroundings, 1, asked.at, lists_about(question.database, model, question.domain));
   const policy::Snapshot& snapshot = *compiled.snapshot;
   const policy::Explanation explained = policy::explain(snapshot, asked.client, question.allow_local, asked.flow);
   const policy::Limits& limits = snapshot.limits(snapshot.group_of(asked.client));
