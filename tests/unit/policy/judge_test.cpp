@@ -23,7 +23,12 @@ std::string told(const ClientFacts& client, const Flow& flow, const Verdict& v) 
 /// How many (policy, flow) pairs to compare; by hand GATEHOUSE_ORACLE_PAIRS=10000000 asks for more.
 int oracle_pairs() {
   const char* const asked = std::getenv("GATEHOUSE_ORACLE_PAIRS");
-  return asked ? std::atoi(asked) : 1'000'000;
+#ifdef NDEBUG
+  constexpr int kPairs = 1'000'000;
+#else
+  constexpr int kPairs = 100'000;  // a sanitizer takes ten times as long
+#endif
+  return asked ? std::atoi(asked) : kPairs;
 }
 
 TEST(Judge, EqualsANaiveReadingOfTheRows) {
@@ -52,9 +57,9 @@ TEST(Judge, EqualsANaiveReadingOfTheRows) {
       ASSERT_EQ(compiled.snapshot->judge(index, local, flow, hits), got) << "monitors decide nothing";
     }
   }
-  EXPECT_GT(allowed, 20000u);  // the comparison saw both
-  EXPECT_GT(denied, 20000u);
-  EXPECT_GT(by_list, 1000u);
+  EXPECT_GT(allowed, 10000u);  // the comparison saw both
+  EXPECT_GT(denied, 10000u);
+  EXPECT_GT(by_list, 500u);
 }
 
 TEST(Explain, EndsWithWhatJudgeSays) {
