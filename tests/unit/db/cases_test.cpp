@@ -3,6 +3,7 @@
 #include "db/policy_database.hpp"
 #include "policy/compile.hpp"
 #include "tests/unit/db/scratch.hpp"
+#include "tests/unit/folders.hpp"
 
 #include <gtest/gtest.h>
 
@@ -16,7 +17,7 @@ using policy::Verdict;
 
 std::vector<std::string> case_files() {
   std::vector<std::string> out;
-  for (const auto& entry : std::filesystem::directory_iterator(GATEHOUSE_SOURCE_DIR "/tests/unit/db/cases"))
+  for (const auto& entry : std::filesystem::directory_iterator(source_folder() / "tests/unit/db/cases"))
     if (entry.path().extension() == ".txt") out.push_back(entry.path().stem().string());
   std::sort(out.begin(), out.end());
   return out;
@@ -86,7 +87,7 @@ std::string told(const Verdict& verdict) {
 class PolicyCase : public testing::TestWithParam<std::string> {};
 
 TEST_P(PolicyCase, GivesTheVerdictsOfItsFile) {
-  std::ifstream in(GATEHOUSE_SOURCE_DIR "/tests/unit/db/cases/" + GetParam() + ".txt");
+  std::ifstream in(source_folder() / "tests/unit/db/cases" / (GetParam() + ".txt"));
   std::string sql = "DELETE FROM port_permits; DELETE FROM settings;\n", line;
   while (std::getline(in, line) && line != "----") sql += line + '\n';
 

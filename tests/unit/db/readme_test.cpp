@@ -2,6 +2,7 @@
 #include "db/policy_database.hpp"
 #include "policy/compile.hpp"
 #include "tests/unit/db/scratch.hpp"
+#include "tests/unit/folders.hpp"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +12,7 @@ namespace gatehouse::db {
 namespace {
 
 std::string readme() {
-  std::ifstream in(GATEHOUSE_SOURCE_DIR "/db/README.md");
+  std::ifstream in(source_folder() / "db/README.md");
   std::ostringstream text;
   text << in.rdbuf();
   return text.str();

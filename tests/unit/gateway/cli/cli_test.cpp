@@ -1,6 +1,7 @@
 #include "gateway/cli/cli.hpp"
 
 #include "gateway/control/control_server.hpp"
+#include "tests/unit/folders.hpp"
 #include "tests/unit/gateway/config/config_folder.hpp"
 #include "tests/unit/gateway/control/server_thread.hpp"
 #include "tests/unit/gateway/plugin/test_folder.hpp"
@@ -44,7 +45,7 @@ class Cli : public testing::Test {
   std::string config(const std::string& more = "") {
     return folder_
         .write("gatehouse.toml", "[gateway]\nstate_dir = \"" + folder_.path().string() + "/state\"\nruntime_dir = \"" +
-                                     folder_.path().string() + "\"\nplugin_dirs = [\"" + GATEHOUSE_BINARY_DIR +
+                                     folder_.path().string() + "\"\nplugin_dirs = [\"" + binary_folder().string() +
                                      "/test-plugins\"]\n" + more)
         .string();
   }

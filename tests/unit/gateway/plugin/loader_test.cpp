@@ -81,7 +81,7 @@ TEST_F(Loader, RefusesAManifestWithoutFunctions) {
 
 TEST_F(Loader, FindsAPluginInItsFoldersInTheirOrder) {
   Config config;
-  config.plugin_dirs = {folder_.path(), fs::path(GATEHOUSE_BINARY_DIR) / "test-plugins"};
+  config.plugin_dirs = {folder_.path(), binary_folder() / "test-plugins"};
   EXPECT_EQ(find_plugin(config, "good"), test_plugin("good"));
   std::ofstream(folder_.path() / "good.so") << "";
   EXPECT_EQ(find_plugin(config, "good"), folder_.path() / "good.so");
@@ -102,7 +102,7 @@ TEST_F(Loader, SaysWhereItLookedForAMissingPlugin) {
 
 TEST_F(Loader, TakesTheConfiguredPathAndNoOther) {
   Config config;
-  config.plugin_dirs = {fs::path(GATEHOUSE_BINARY_DIR) / "test-plugins"};
+  config.plugin_dirs = {binary_folder() / "test-plugins"};
   config.plugins["good"].path = "/nowhere/good.so";
   try {
     static_cast<void>(find_plugin(config, "good"));

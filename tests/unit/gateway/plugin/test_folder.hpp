@@ -1,6 +1,8 @@
 // A private folder for one test, and the test plugins that the build made.
 #pragma once
 
+#include "tests/unit/folders.hpp"
+
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -26,7 +28,7 @@ class TestFolder {
 
 /// The file that fixtures/NAME.c was built to.
 inline std::filesystem::path test_plugin(const std::string& name) {
-  return std::filesystem::path(GATEHOUSE_BINARY_DIR) / "test-plugins" / (name + ".so");
+  return binary_folder() / "test-plugins" / (name + ".so");
 }
 
 }  // namespace gatehouse
