@@ -109,6 +109,12 @@ bool DistinctWindow::count(std::uint64_t thing, std::uint64_t limit, std::uint64
   return true;
 }
 
+std::uint64_t DistinctWindow::counted(std::uint64_t now) const noexcept {
+  const std::uint64_t window = window_at(now);
+  const std::uint64_t counted = counted_.load(std::memory_order_relaxed);
+  return window_of(counted) == window ? counted & kPrintMask : 0;
+}
+
 bool DistinctWindow::count_one(std::uint64_t window, std::uint64_t limit) noexcept {
   std::uint64_t counted = counted_.load(std::memory_order_relaxed);
   for (;;) {

@@ -34,6 +34,8 @@ class DistinctWindow {
   [[nodiscard]] bool admit(std::uint64_t thing, std::uint64_t limit, std::uint64_t now) noexcept {
     return limit == 0 || count(thing, limit, now);
   }
+  /// How many were counted in this window.
+  [[nodiscard]] std::uint64_t counted(std::uint64_t now) const noexcept;
 
  private:
   struct Table;

@@ -28,6 +28,10 @@ std::uint64_t SharedGcra::take(std::uint64_t now, std::uint64_t cost, std::uint6
   }
 }
 
+std::uint64_t SharedGcra::left(std::uint64_t now, std::uint64_t rate, std::uint64_t burst) const noexcept {
+  return gcra_left(full_at_.load(std::memory_order_relaxed), now, rate, burst);
+}
+
 RateLimit::RateLimit(const Limit& bytes_per_second, const Limit& burst_bytes, const Limit& unthrottled_bytes) noexcept
     : rate(bytes_per_second.or_none()),
       burst(burst_bytes.or_none() == 0 ? rate : *burst_bytes.value),
@@ -54,6 +58,10 @@ std::uint64_t RateMeter::charge(const RateLimit& limit, std::uint64_t bytes, std
 void RateMeter::give_back(const Taken& taken) noexcept {
   if (taken.free_bytes != 0) free_used_.fetch_sub(taken.free_bytes, std::memory_order_relaxed);
   if (taken.metered != 0) gcra_.give_back(taken.metered);
+}
+
+std::uint64_t RateMeter::unthrottled_left(const RateLimit& limit) const noexcept {
+  return limit.unthrottled - std::min(limit.unthrottled, free_used_.load(std::memory_order_relaxed));
 }
 
 bool OpenCount::try_open(std::uint64_t limit) noexcept {

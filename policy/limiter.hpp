@@ -20,6 +20,8 @@ class SharedGcra {
   [[nodiscard]] std::uint64_t take(std::uint64_t now, std::uint64_t cost, std::uint64_t rate, std::uint64_t burst,
                                    std::uint64_t& taken) noexcept;
   void give_back(std::uint64_t taken) noexcept { full_at_.fetch_sub(taken, std::memory_order_relaxed); }
+  /// What may pass at once now, as gcra_left has it.
+  [[nodiscard]] std::uint64_t left(std::uint64_t now, std::uint64_t rate, std::uint64_t burst) const noexcept;
 
  private:
   std::atomic<std::uint64_t> full_at_{0};
@@ -48,6 +50,12 @@ class RateMeter {
   [[nodiscard]] std::uint64_t charge(const RateLimit& limit, std::uint64_t bytes, std::uint64_t now,
                                      Taken& taken) noexcept;
   void give_back(const Taken& taken) noexcept;
+  /// Bytes of the burst that are there now.
+  [[nodiscard]] std::uint64_t left(const RateLimit& limit, std::uint64_t now) const noexcept {
+    return gcra_.left(now, limit.rate, limit.burst);
+  }
+  /// Bytes that pass before the rate begins.
+  [[nodiscard]] std::uint64_t unthrottled_left(const RateLimit& limit) const noexcept;
 
  private:
   SharedGcra gcra_;

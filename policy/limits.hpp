@@ -33,6 +33,10 @@ struct ScopeLimits {
 struct Limits {
   ScopeLimits session;
   ScopeLimits identity;
+  /// Sessions are counted for an identity or source, whichever scope the row has.
+  [[nodiscard]] const Limit& concurrent_sessions() const noexcept {
+    return identity.concurrent_sessions.value ? identity.concurrent_sessions : session.concurrent_sessions;
+  }
 };
 
 /// One numeric column of traffic_rules: the same list drives reading, resolving and showing, so that none drifts.

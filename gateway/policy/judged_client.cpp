@@ -16,8 +16,7 @@ JudgedClient::~JudgedClient() {
 
 const policy::Limit* JudgedClient::begin_session(const policy::Limits& limits) noexcept {
   if (!shared_) return nullptr;
-  const policy::Limit& of_identity = limits.identity.concurrent_sessions;
-  const policy::Limit& limit = of_identity.value ? of_identity : limits.session.concurrent_sessions;
+  const policy::Limit& limit = limits.concurrent_sessions();
   if (!shared_->sessions.try_open(limit.or_none())) return &limit;
   session_counted_ = true;
   return nullptr;

@@ -36,6 +36,15 @@ TEST(DistinctWindow, TakesSoManyThingsAWindowAndEachOnce) {
   EXPECT_EQ(admitted(window, 0, 10, 10, kStart + DistinctWindow::kWindow - 1), 10);
 }
 
+TEST(DistinctWindow, TellsHowManyItHasCounted) {
+  DistinctWindow window;
+  window.reserve(10);
+  EXPECT_EQ(window.counted(kStart), 0u);
+  EXPECT_EQ(admitted(window, 0, 7, 10, kStart), 7);
+  EXPECT_EQ(window.counted(kStart + DistinctWindow::kWindow - 1), 7u);
+  EXPECT_EQ(window.counted(kStart + DistinctWindow::kWindow), 0u);
+}
+
 TEST(DistinctWindow, BeginsAnewEachMinuteWithoutClearing) {
   DistinctWindow window;
   window.reserve(100);

@@ -40,6 +40,20 @@ struct GcraStep {
   return {static_cast<std::uint64_t>(std::min<Wide>(next, UINT64_MAX)), 0};
 }
 
+/// The largest cost, up to `burst`, that gcra_step() would take now; `burst` at rate 0. For people who look at a
+/// limiter.
+[[nodiscard]] constexpr std::uint64_t gcra_left(std::uint64_t full_at, std::uint64_t now, std::uint64_t rate,
+                                                std::uint64_t burst) noexcept {
+  __extension__ using Wide = unsigned __int128;
+  constexpr std::uint64_t kSecond = 1'000'000'000;
+  if (rate == 0 || full_at <= now) return burst;
+  const Wide whole = (Wide{burst} * kSecond + rate - 1) / rate;  // ns that the burst is worth
+  const std::uint64_t owed = full_at - now;
+  if (owed >= whole) return 0;
+  const Wide units = (whole - owed) / kSecond * rate + (whole - owed) % kSecond * rate / kSecond;
+  return static_cast<std::uint64_t>(std::min<Wide>(units, burst));
+}
+
 /// One limiter. Rate and burst are arguments, because they change with the policy while the state stays.
 class Gcra {
  public:

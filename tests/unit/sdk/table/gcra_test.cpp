@@ -51,6 +51,26 @@ TEST(Gcra, HasNoLimitAtRateZero) {
   EXPECT_TRUE(limiter.is_full(0));
 }
 
+TEST(Gcra, TellsExactlyWhatIsLeft) {
+  std::mt19937_64 random(2);
+  const auto below = [&random](std::uint64_t bits) { return random() >> (64 - 1 - random() % bits); };
+  int asked = 0;
+  for (int i = 0; i < 200'000; ++i) {
+    const std::uint64_t rate = 1 + below(40), burst = 1 + below(40), now = kSecond + below(60);
+    const std::uint64_t full_at =
+        random() % 4 == 0 ? now + below(40) : gcra_step(0, now, below(40), rate, burst).full_at;
+    const std::uint64_t left = gcra_left(full_at, now, rate, burst);
+    ASSERT_LE(left, burst);
+    ASSERT_TRUE(left == 0 || gcra_step(full_at, now, left, rate, burst).wait == 0) << rate << ' ' << burst;
+    ASSERT_TRUE(left == burst || gcra_step(full_at, now, left + 1, rate, burst).wait != 0) << rate << ' ' << burst;
+    asked += left > 0 && left < burst;
+  }
+  EXPECT_GT(asked, 10'000);
+  EXPECT_EQ(gcra_left(7, 5, 0, 10), 10u);
+  EXPECT_EQ(gcra_left(UINT64_MAX, 0, UINT64_MAX, UINT64_MAX), 0u);
+  EXPECT_EQ(gcra_left(0, 0, 1, UINT64_MAX), UINT64_MAX);
+}
+
 TEST(Gcra, KeepsTheRateOverTime) {
   std::mt19937_64 random(1);
   for (const std::uint64_t rate : {1000ull, 1'250'000ull, 1'250'000'000ull, 12'500'000'000ull}) {
