@@ -26,7 +26,7 @@ int check_verb(const Invocation& invocation) {
   }
   const nlohmann::ordered_json body = {
       {"state", "ok"}, {"config", invocation.config.string()}, {"plugins", std::move(list)}};
-  print_body(body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace), invocation.json);
+  print_body(one_line(body), invocation.json);
   return kExitYes;
 }
 

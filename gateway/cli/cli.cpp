@@ -4,6 +4,7 @@
 #include "gateway/cli/edit_verbs.hpp"
 #include "gateway/cli/history_verbs.hpp"
 #include "gateway/cli/import_verb.hpp"
+#include "gateway/cli/policy_verbs.hpp"
 #include "gateway/cli/token_verbs.hpp"
 #include "gateway/cli/verbs.hpp"
 #include "gateway/control/control_client.hpp"
@@ -125,16 +126,14 @@ void CommandLine::add_client_verbs() {
 void CommandLine::add_policy_verbs() {
   CLI::App* group = app.add_subcommand("policy", "Make, read and explain the policy");
   group->require_subcommand(1);
-  const auto database = [this] { return load_config_or_defaults(invocation).state_dir / "policy.db"; };
   take_config(add(*group, "init", "Make policy.db with the starter policy, or migrate an older one",
-                  [this, database] { return policy_init(database(), std::cout, std::cerr, invocation.json); }));
-  CLI::App* show = add(*group, "show", "Every row, table by table", [this, database] {
-    return policy_show(database(), table, std::cout, std::cerr, invocation.json);
-  });
+                  [this] { return policy_init(policy_db(), std::cout, invocation.json); }));
+  CLI::App* show = add(*group, "show", "Every row, table by table",
+                       [this] { return policy_show(policy_db(), table, std::cout, invocation.json); });
   take_config(show);
   show->add_option("TABLE", table, "This table alone");
   take_config(add(*group, "problems", "Rows that are not in force, and why",
-                  [this, database] { return policy_problems(database(), std::cout, std::cerr, invocation.json); }));
+                  [this] { return policy_problems(policy_db(), std::cout, invocation.json); }));
   take_config(add(*group, "order", "The order of judgement; the same for every configuration",
                   [this] { return policy_order(std::cout, invocation.json); }));
   add_explain(*group);

@@ -36,7 +36,7 @@ std::string condense_status(const std::string& json) {
               {"listeners", std::move(addresses)},
               {"failure", plugin.value("failure", "")}};
   }
-  return body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return one_line(body);
 }
 
 /// Prints the reply; an error is a sentence, and with it the problems that it names.

@@ -2,6 +2,7 @@
 
 #include "db/policy_database.hpp"
 #include "db/policy_editor.hpp"
+#include "gateway/base/utc_time.hpp"
 #include "gateway/cli/editing.hpp"
 #include "gateway/cli/invocation.hpp"
 #include "gateway/cli/render.hpp"

@@ -1,30 +1,19 @@
 #include "gateway/cli/editing.hpp"
 
-#include <nlohmann/json.hpp>
+#include "gateway/base/utc_time.hpp"
 
 #include <pwd.h>
 #include <unistd.h>
 
 #include <array>
 #include <charconv>
-#include <chrono>
 #include <cstdlib>
-#include <ctime>
-#include <ostream>
 #include <stdexcept>
 
 namespace gatehouse {
 namespace {
 
 constexpr std::int64_t kLongestDuration = std::int64_t{100} * 365 * 86400;  // a slip of the finger beyond that
-
-std::string spelled(std::int64_t time, const char* format) {
-  const std::time_t seconds = time;
-  std::tm parts{};
-  std::array<char, 64> text;
-  if (gmtime_r(&seconds, &parts) == nullptr) return std::to_string(time);
-  return {text.data(), std::strftime(text.data(), text.size(), format, &parts)};
-}
 
 std::int64_t seconds_of(char unit) noexcept {
   switch (unit) {
@@ -49,10 +38,6 @@ std::string editor_name() {
   return "uid " + std::to_string(user);
 }
 
-std::int64_t unix_now() {
-  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
 std::int64_t parse_duration(std::string_view text) {
   std::int64_t number = 0;
   const char* const end = text.data() + text.size();
@@ -68,13 +53,6 @@ std::int64_t parse_duration(std::string_view text) {
 std::optional<std::int64_t> end_after(std::string_view text) {
   if (text.empty()) return {};
   return unix_now() + parse_duration(text);
-}
-
-std::string utc_text(std::int64_t time) { return spelled(time, "%Y-%m-%d %H:%M:%S UTC"); }
-std::string rfc3339(std::int64_t time) { return spelled(time, "%Y-%m-%dT%H:%M:%SZ"); }
-
-void print_json(std::ostream& out, const nlohmann::ordered_json& body) {
-  out << body.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << '\n';
 }
 
 }  // namespace gatehouse

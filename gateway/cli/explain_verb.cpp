@@ -35,7 +35,7 @@ int explain_verb(const Invocation& invocation, PolicyQuestion question) {
   AddressSet here = read_own_addresses();
   question.surroundings =
       policy::Surroundings{std::move(here.own), std::move(here.broadcast), configured_listeners(config), {}};
-  return policy_explain(question, std::cout, std::cerr, invocation.json);
+  return policy_explain(question, std::cout, invocation.json);
 }
 
 }  // namespace gatehouse

@@ -1,6 +1,8 @@
 #include "gateway/cli/history_verbs.hpp"
 
 #include "db/history.hpp"
+#include "gateway/base/utc_time.hpp"
+#include "gateway/cli/cell_json.hpp"
 #include "gateway/cli/editing.hpp"
 #include "gateway/cli/invocation.hpp"
 #include "gateway/cli/render.hpp"
@@ -24,16 +26,10 @@ std::string shown(const std::string& column, const db::Cell& cell) {
   return "NULL";
 }
 
-Json to_json(const db::Cell& cell) {
-  if (const auto* const number = std::get_if<std::int64_t>(&cell)) return *number;
-  if (const auto* const text = std::get_if<std::string>(&cell)) return *text;
-  return nullptr;
-}
-
 Json to_json(const std::optional<db::RowImage>& image) {
   if (!image) return nullptr;
   Json out = Json::object();
-  for (const auto& [name, value] : *image) out[name] = to_json(value);
+  for (const auto& [name, value] : *image) out[name] = cell_json(value);
   return out;
 }
 

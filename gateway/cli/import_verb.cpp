@@ -1,13 +1,14 @@
 #include "gateway/cli/import_verb.hpp"
 
+#include "gateway/cli/editing.hpp"
 #include "gateway/cli/invocation.hpp"
+#include "gateway/cli/render.hpp"
 
 #include <gatehouse/base/unique_fd.hpp>
 
 #include <nlohmann/json.hpp>
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <sys/stat.h>
 
 #include <chrono>
@@ -23,14 +24,6 @@ using Json = nlohmann::ordered_json;
 using db::ImportReport;
 
 constexpr std::size_t kShownRejects = 10;
-
-/// Who asks, for the audit trail: behind sudo, the person.
-std::string os_user() {
-  if (::geteuid() == 0)
-    if (const char* const person = std::getenv("SUDO_USER"); person && *person) return person;
-  const passwd* const entry = ::getpwuid(::geteuid());
-  return entry ? entry->pw_name : std::to_string(::geteuid());
-}
 
 UniqueFd open_list(const std::string& file) {
   UniqueFd fd(file == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : ::open(file.c_str(), O_RDONLY | O_CLOEXEC));
@@ -96,8 +89,6 @@ Json to_json(const std::string& name, const ImportReport& report) {
   return body;
 }
 
-std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n'; }
-
 void print_findings(std::ostream& out, const std::vector<ImportReport::Finding>& all, std::uint64_t count) {
   for (std::size_t i = 0; i < std::min(all.size(), kShownRejects); ++i)
     out << "  line " << all[i].line << ": " << all[i].why << '\n';
@@ -116,13 +107,10 @@ db::ImportRequest understand(const ImportArguments& arguments) {
   const auto given = [](const std::string& text) {
     return text.empty() ? std::optional<std::string>() : std::optional(text);
   };
-  return {arguments.name,
-          db::list_format(arguments.format),
-          given(arguments.match),
-          given(arguments.action),
-          given(arguments.group),
-          arguments.force,
-          os_user()};
+  return {arguments.name,         db::list_format(arguments.format),
+          given(arguments.match), given(arguments.action),
+          given(arguments.group), arguments.force,
+          editor_name()};
 }
 
 }  // namespace
@@ -138,7 +126,7 @@ int policy_import(const std::filesystem::path& database, const ImportArguments& 
     report = db::import_list(database, fd.get(), understand(arguments), progress);
   }
   if (json) {
-    out << dump(to_json(arguments.name, report));
+    print_json(out, to_json(arguments.name, report));
     return kExitYes;
   }
   out << arguments.name << ": " << report.entries << " names in force (" << db::to_text(report.format) << ", match "
@@ -151,7 +139,7 @@ int policy_import(const std::filesystem::path& database, const ImportArguments& 
   if (json) {
     Json body = to_json(arguments.name, refused.report);
     body["refused"] = refused.what();
-    out << dump(body);
+    print_json(out, body);
   } else {
     print(out, refused.report);
   }

@@ -45,7 +45,7 @@ void complain(const Invocation& invocation, const std::vector<ConfigProblem>& pr
                     {"sentence", problem.sentence}});
   }
   const nlohmann::ordered_json body = {{"problems", std::move(list)}};
-  print_body(body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace), true);
+  print_body(one_line(body), true);
 }
 
 }  // namespace gatehouse

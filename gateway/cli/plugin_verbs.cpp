@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <iostream>
 
 namespace gatehouse {
 namespace {
@@ -15,7 +16,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 void print(const Json& body, bool as_json) {
-  print_body(body.dump(as_json ? 2 : -1, ' ', false, Json::error_handler_t::replace), as_json);
+  if (as_json)
+    print_json(std::cout, body);
+  else
+    print_body(one_line(body), false);
 }
 
 std::string text_or_empty(const char* text) { return text == nullptr ? "" : text; }

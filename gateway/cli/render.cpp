@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <ostream>
 
 namespace gatehouse {
-namespace {
 
 using Json = nlohmann::ordered_json;
+
+namespace {
 
 std::string cell(const Json& value) {
   if (value.is_null()) return "-";
@@ -19,7 +21,7 @@ std::string cell(const Json& value) {
     for (const Json& item : value) out += (out.empty() ? "" : ", ") + cell(item);
     return out.empty() ? "-" : out;
   }
-  return printable(value.dump(-1, ' ', false, Json::error_handler_t::replace));
+  return printable(one_line(value));
 }
 
 bool is_table(const Json& value) {
@@ -111,6 +113,12 @@ std::string render(const std::string& json) {
   std::string tables;
   collect(body, "", pairs, tables);
   return text_table(pairs) + tables;
+}
+
+std::string one_line(const Json& body) { return body.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+void print_json(std::ostream& out, const Json& body) {
+  out << body.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
 }
 
 void print_body(const std::string& json, bool as_json) {

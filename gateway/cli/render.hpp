@@ -1,7 +1,11 @@
-// JSON bodies for human eyes: small aligned tables. Pure functions; bodies come from the gateway or a plugin, so every
-// control character is shown and none is sent to the terminal.
+// How the verbs print: JSON bodies, as they are or for human eyes as small aligned tables. What is printed comes from
+// the gateway, a plugin or rows that many hands write, so every control character is shown and none is sent to the
+// terminal. Pure functions but for print_*; main thread.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
+
+#include <iosfwd>
 #include <string>
 #include <vector>
 
@@ -16,6 +20,12 @@ namespace gatehouse {
 /// A JSON object: its plain members first, as "name  value"; then each list of objects as a table under its name.
 /// Nested objects get dotted names. Bytes that are no JSON come back as they are.
 [[nodiscard]] std::string render(const std::string& json);
+
+/// A JSON body in one line, whatever bytes its texts hold.
+[[nodiscard]] std::string one_line(const nlohmann::ordered_json& body);
+
+/// A JSON body, indented, whatever bytes its texts hold.
+void print_json(std::ostream& out, const nlohmann::ordered_json& body);
 
 /// `json` on standard output: as it is, or rendered.
 void print_body(const std::string& json, bool as_json);

@@ -2,8 +2,8 @@
 // and throws BrokenConfig, NoGateway, Refusal or another std::exception with a sentence.
 #pragma once
 
+#include "gateway/cli/explain.hpp"
 #include "gateway/cli/invocation.hpp"
-#include "gateway/cli/policy_verbs.hpp"
 
 #include <filesystem>
 #include <string>
@@ -34,7 +34,7 @@ namespace gatehouse {
 [[nodiscard]] int probe_verb(const Invocation& invocation, const std::string& plugin,
                              const std::vector<std::string>& arguments);
 
-/// policy_explain (policy_verbs.hpp) with what the configuration says: the database, the plugin's
+/// policy_explain (explain.hpp) with what the configuration says: the database, the plugin's
 /// allow_local_destinations, the gateway's own listeners.
 [[nodiscard]] int explain_verb(const Invocation& invocation, PolicyQuestion question);
 

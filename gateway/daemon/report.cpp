@@ -1,27 +1,16 @@
 #include "gateway/daemon/report.hpp"
 
 #include "gateway/base/openmetrics.hpp"
+#include "gateway/base/utc_time.hpp"
 
 #include <nlohmann/json.hpp>
-
-#include <time.h>
-
-#include <algorithm>
-#include <array>
 
 namespace gatehouse {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// RFC 3339, UTC, in seconds.
-std::string timestamp(std::chrono::system_clock::time_point time) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  std::array<char, 32> text;
-  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
-}
+std::string timestamp(std::chrono::system_clock::time_point time) { return rfc3339(unix_seconds(time)); }
 
 std::string text(const Json& body) { return body.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
@@ -68,13 +57,11 @@ Json policy_json(const PolicyStatus& policy) {
                      {"bytes", list.bytes},
                      {"file", list.file}});
   }
-  const auto since_epoch = std::chrono::seconds(policy.last_good.value_or(0));
   return {{"generation", policy.generation},
           {"revision", policy.revision},
           {"readable", policy.has_policy},
           {"source", policy.source},
-          {"last_good",
-           policy.last_good ? Json(timestamp(std::chrono::system_clock::time_point(since_epoch))) : Json(nullptr)},
+          {"last_good", policy.last_good ? Json(rfc3339(*policy.last_good)) : Json(nullptr)},
           {"notes", policy.notes},
           {"lists", std::move(lists)},
           {"problems", std::move(problems)}};

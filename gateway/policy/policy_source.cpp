@@ -1,25 +1,14 @@
 #include "gateway/policy/policy_source.hpp"
 
 #include "db/policy_copy.hpp"
+#include "gateway/base/utc_time.hpp"
 
 #include <sys/stat.h>
-#include <time.h>
 
-#include <array>
 #include <utility>
 
 namespace gatehouse {
-namespace {
-
-std::string timestamp(std::int64_t unix_seconds) {
-  const std::time_t seconds = unix_seconds;
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  std::array<char, 32> text;
-  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
-}
-
-}  // namespace
+namespace {}  // namespace
 
 PolicySource::PolicySource(std::filesystem::path database, Say say)
     : path_(std::move(database)),
@@ -74,7 +63,7 @@ void PolicySource::read_copy() {
   try {
     db::prepare_policy(copy_path_);  // one that an older Gatehouse has made
     model_ = std::make_shared<const policy::Model>(db::PolicyDatabase(copy_path_).load());
-    in_force_ = "the last good policy, of " + timestamp(last_good().value_or(0)) + ", is in force";
+    in_force_ = "the last good policy, of " + rfc3339(last_good().value_or(0)) + ", is in force";
   } catch (const std::exception& error) {
     say_(true, std::string(error.what()) + ": the copy of the last good policy cannot be read either");
   }

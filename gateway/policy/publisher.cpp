@@ -1,6 +1,7 @@
 #include "gateway/policy/publisher.hpp"
 
 #include "gateway/base/block_signals.hpp"
+#include "gateway/base/utc_time.hpp"
 #include "gateway/policy/list_files.hpp"
 
 #include <poll.h>
@@ -20,10 +21,6 @@ using policy::Model;
 using policy::Snapshot;
 
 constexpr std::size_t kMostProblemsTold = 20;
-
-std::int64_t unix_now() {
-  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 policy::HashSeed draw_seed() {
   policy::HashSeed out;

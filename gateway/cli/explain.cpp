@@ -1,0 +1,179 @@
+#include "gateway/cli/explain.hpp"
+
+#include "db/policy_database.hpp"
+#include "gateway/base/utc_time.hpp"
+#include "gateway/cli/invocation.hpp"
+#include "gateway/cli/list_lookup.hpp"
+#include "gateway/cli/render.hpp"
+#include "gateway/policy/own_addresses.hpp"
+#include "policy/compile.hpp"
+#include "policy/explain.hpp"
+#include "policy/match/ascii_domain.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <charconv>
+#include <iomanip>
+#include <ostream>
+#include <stdexcept>
+
+namespace gatehouse {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+void put_row(Json& json, policy::Table table, std::int64_t row) {
+  if (table == policy::Table::none) return;
+  json["table"] = to_text(table);
+  json["row"] = row;
+}
+
+/// "port_permits 3", or "".
+std::string row_name(policy::Table table, std::int64_t row) {
+  if (table == policy::Table::none) return {};
+  return std::string(to_text(table)) + ' ' + std::to_string(row);
+}
+
+/// What was asked, understood.
+struct Asked {
+  policy::ClientFacts client;  // views of the question
+  policy::Flow flow;           // `domain` apart: it is a view
+  std::string name;
+  std::int64_t at = 0;  // Unix seconds
+};
+
+std::uint32_t understand_transport(const std::string& text) {
+  if (text == "tcp") return policy::kTcp;
+  if (text == "udp") return policy::kUdp;
+  std::uint32_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, number);
+  if (read.ec != std::errc{} || read.ptr != end || number > 255)
+    throw std::runtime_error("`" + text + "` is not a transport: write tcp, udp or the number of an IP protocol");
+  return number;
+}
+
+policy::Flow understand_flow(const PolicyQuestion& question) {
+  const auto destination = Endpoint::parse(question.destination, std::uint16_t{0});
+  if (!destination)
+    throw std::runtime_error("`" + question.destination +
+                             "` is not an address with a port, such as 198.51.100.4:53 or [2001:db8::1]:53");
+  policy::Flow out;
+  out.destination = destination->address;
+  out.port = destination->port;
+  out.transport = understand_transport(question.transport);
+  out.flags = (question.resolver ? policy::kFlowResolver : 0) | (question.peer ? policy::kFlowPeer : 0) |
+              (question.domain.empty() ? 0 : policy::kFlowNamed);
+  return out;
+}
+
+/// @throws std::runtime_error with a sentence
+Asked understand(const PolicyQuestion& question) {
+  Asked out;
+  out.client = {question.plugin, question.listener, question.identity, {}};
+  if (!question.source.empty()) {
+    const auto source = IpAddress::parse(question.source);
+    if (!source) throw std::runtime_error("--source `" + question.source + "` is not an IP address, such as 192.0.2.7");
+    out.client.source = *source;
+  }
+  const auto at = question.at.empty() ? std::optional(unix_now()) : parse_time(question.at);
+  if (!at)
+    throw std::runtime_error("--at `" + question.at + "` is not a time: write it in UTC, such as 2026-11-21T14:30:00Z");
+  out.at = *at;
+  out.flow = understand_flow(question);
+  if (!question.domain.empty()) {
+    const auto name = policy::ascii_domain(question.domain);
+    if (!name) throw std::runtime_error("--domain `" + question.domain + "` is not a domain name");
+    out.name = *name;
+  }
+  return out;
+}
+
+void print(std::ostream& out, const policy::Explanation& explained) {
+  const policy::Verdict& verdict = explained.verdict;
+  out << "group: " << printable(explained.group) << '\n';
+  for (const policy::ExplainedStep& step : explained.steps) {
+    out << std::left << std::setw(16) << step.name << std::setw(6) << step.outcome << step.sentence;
+    if (step.table != policy::Table::none) out << " (" << row_name(step.table, step.row) << ')';
+    out << '\n';
+  }
+  out << to_text(verdict.action) << ": " << to_text(verdict.reason);
+  if (verdict.table != policy::Table::none) out << ", " << row_name(verdict.table, verdict.row);
+  out << '\n';
+}
+
+/// The limits that rules set for the client's group: a line each, by scope.
+struct LimitLine {
+  std::string scope, name;
+  policy::Limit limit;
+};
+std::vector<LimitLine> limit_lines(const policy::Limits& limits) {
+  std::vector<LimitLine> out;
+  for (const auto& [scope, of] : {std::pair{"session", &limits.session}, std::pair{"identity", &limits.identity}})
+    for (const policy::TrafficColumn& column : policy::kTrafficColumns)
+      if (const policy::Limit& limit = of->*column.limit; limit.value)
+        out.push_back({scope, std::string(column.name), limit});
+  return out;
+}
+
+void print(std::ostream& out, const policy::Limits& limits) {
+  for (const LimitLine& line : limit_lines(limits)) {
+    const std::string value = *line.limit.value == 0 ? "no limit" : std::to_string(*line.limit.value);
+    out << "limit: " << line.name << " of a" << (line.scope == "identity" ? "n " : " ") << line.scope << ": " << value
+        << " (" << row_name(policy::Table::traffic_rules, line.limit.row) << ")\n";
+  }
+}
+
+Json to_json(const policy::Limits& limits) {
+  Json out = Json::array();
+  for (const LimitLine& line : limit_lines(limits))
+    out.push_back({{"scope", line.scope}, {"name", line.name}, {"value", *line.limit.value}, {"row", line.limit.row}});
+  return out;
+}
+
+Json to_json(const policy::Explanation& explained) {
+  const policy::Verdict& verdict = explained.verdict;
+  Json json{{"action", to_text(verdict.action)}, {"reason", to_text(verdict.reason)}};
+  put_row(json, verdict.table, verdict.row);
+  json["group"] = explained.group;
+  json["steps"] = Json::array();
+  for (const policy::ExplainedStep& step : explained.steps) {
+    Json one{{"name", step.name}, {"outcome", step.outcome}, {"sentence", step.sentence}};
+    put_row(one, step.table, step.row);
+    json["steps"].push_back(std::move(one));
+  }
+  return json;
+}
+
+policy::Surroundings this_machine() {
+  AddressSet here = read_own_addresses();
+  return {std::move(here.own), std::move(here.broadcast), {}, {}};
+}
+
+}  // namespace
+
+int policy_explain(const PolicyQuestion& question, std::ostream& out, bool json) {
+  Asked asked = understand(question);
+  asked.flow.domain = asked.name;
+  const policy::Model model = db::PolicyDatabase(question.database).load();
+  const auto compiled = policy::compile(model, question.surroundings ? *question.surroundings : this_machine(), 1,
+                                        asked.at, lists_about(question.database, model, asked.name));
+  const policy::Snapshot& snapshot = *compiled.snapshot;
+  const policy::Explanation explained = policy::explain(snapshot, asked.client, question.allow_local, asked.flow);
+  const policy::Limits& limits = snapshot.limits(snapshot.group_of(asked.client));
+  if (json) {
+    Json body = to_json(explained);
+    if (!asked.name.empty()) body["domain"] = asked.name;
+    body["limits"] = to_json(limits);
+    body["revision"] = model.revision;
+    print_json(out, body);
+  } else {
+    if (!asked.name.empty() && asked.name != question.domain) out << "name: " << printable(asked.name) << '\n';
+    print(out, explained);
+    print(out, limits);
+    out << "policy: revision " << model.revision << " of " << question.database.string() << '\n';
+  }
+  return explained.verdict.allowed() ? kExitYes : kExitNo;
+}
+
+}  // namespace gatehouse

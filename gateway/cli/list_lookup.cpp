@@ -1,0 +1,38 @@
+#include "gateway/cli/list_lookup.hpp"
+
+#include "db/lists/list_file.hpp"
+#include "policy/match/name_suffixes.hpp"
+
+#include <vector>
+
+namespace gatehouse {
+namespace {
+
+std::shared_ptr<const policy::NameSet> names_about(const db::ListFile& file, const policy::NameSuffixes& suffixes) {
+  std::vector<std::uint64_t> listed, exceptions;
+  for (std::size_t i = 0; i < suffixes.count(); ++i) {
+    const policy::ListEntry entry = file.find(suffixes.text(i));
+    if (entry == policy::ListEntry::listed) listed.push_back(suffixes.hash(i));
+    if (entry == policy::ListEntry::exception) exceptions.push_back(suffixes.hash(i));
+  }
+  return policy::NameSet::build(std::move(listed), std::move(exceptions));
+}
+
+}  // namespace
+
+policy::Lists lists_about(const std::filesystem::path& database, const policy::Model& model, const std::string& name) {
+  policy::Lists out;
+  const policy::NameSuffixes suffixes(name, out.seed);
+  for (const policy::DomainList& row : model.domain_lists) {
+    if (row.file.empty()) continue;
+    policy::ListFileState& state = out.by_file[row.file];
+    try {
+      state.names = names_about(db::ListFile(database.parent_path() / "lists" / row.file), suffixes);
+    } catch (const std::exception& error) {
+      state.failure = error.what();
+    }
+  }
+  return out;
+}
+
+}  // namespace gatehouse
