@@ -229,7 +229,7 @@ void CommandLine::add_import(CLI::App& group) {
 void CommandLine::add_explain(CLI::App& group) {
   CLI::App* explain = add(group, "explain", "May this client reach that? Shows each step and the row that decides",
                           [this] { return explain_verb(invocation, question); });
-  take_config(explain);
+  take_socket(explain);
   explain->add_option("TRANSPORT", question.transport, "tcp, udp or a protocol number")->required();
   explain->add_option("DESTINATION", question.destination, "198.51.100.4:53 or [2001:db8::1]:53")->required();
   explain->add_option("--plugin", question.plugin, "Frontend that the client came through");

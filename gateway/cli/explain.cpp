@@ -5,6 +5,7 @@
 #include "gateway/cli/invocation.hpp"
 #include "gateway/cli/list_lookup.hpp"
 #include "gateway/cli/render.hpp"
+#include "gateway/cli/running_limits.hpp"
 #include "gateway/policy/own_addresses.hpp"
 #include "policy/compile.hpp"
 #include "policy/explain.hpp"
@@ -161,17 +162,21 @@ int policy_explain(const PolicyQuestion& question, std::ostream& out, bool json)
   const policy::Snapshot& snapshot = *compiled.snapshot;
   const policy::Explanation explained = policy::explain(snapshot, asked.client, question.allow_local, asked.flow);
   const policy::Limits& limits = snapshot.limits(snapshot.group_of(asked.client));
+  std::optional<RunningLimits> running;
+  if (!question.socket.empty()) running = ask_limits(question.socket, asked.client);
   if (json) {
     Json body = to_json(explained);
     if (!asked.name.empty()) body["domain"] = asked.name;
     body["limits"] = to_json(limits);
     body["revision"] = model.revision;
+    if (running) body["gateway"] = limits_json(*running);
     print_json(out, body);
   } else {
     if (!asked.name.empty() && asked.name != question.domain) out << "name: " << printable(asked.name) << '\n';
     print(out, explained);
     print(out, limits);
     out << "policy: revision " << model.revision << " of " << question.database.string() << '\n';
+    if (running) print_limits(out, *running, model.revision);
   }
   return explained.verdict.allowed() ? kExitYes : kExitNo;
 }

@@ -12,6 +12,7 @@ namespace gatehouse {
 
 struct PolicyQuestion {
   std::filesystem::path database;
+  std::filesystem::path socket;                    ///< control socket of a gateway with that database; "" = ask none
   std::string plugin, listener, source, identity;  ///< of the client; "" = unknown
   std::string transport;                           ///< tcp, udp, or a protocol number
   std::string destination;                         ///< "198.51.100.4:53", "[2001:db8::1]:53"; without a port: 0
@@ -23,8 +24,8 @@ struct PolicyQuestion {
   std::optional<policy::Surroundings> surroundings;
 };
 
-/// Each step on the way to the verdict, the row that decides, and the limits that hold; for people, or with `json` as
-/// one JSON object. Throws std::exception with a sentence.
+/// Each step on the way to the verdict, the row that decides, the limits that hold and what is left of them in the
+/// running gateway; for people, or with `json` as one JSON object. Throws std::exception with a sentence.
 /// @return 0 = allow, 1 = deny
 [[nodiscard]] int policy_explain(const PolicyQuestion& question, std::ostream& out, bool json);
 

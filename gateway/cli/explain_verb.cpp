@@ -28,7 +28,11 @@ std::vector<policy::OwnListener> configured_listeners(const Config& config) {
 
 int explain_verb(const Invocation& invocation, PolicyQuestion question) {
   const Config config = load_config_or_defaults(invocation);
-  if (question.database.empty()) question.database = config.state_dir / "policy.db";
+  if (question.database.empty()) {
+    question.database = config.state_dir / "policy.db";
+    const auto& socket = invocation.socket;
+    if (question.at.empty()) question.socket = socket.empty() ? config.runtime_dir / "control.sock" : socket;
+  }
   if (const auto plugin = config.plugins.find(question.plugin); plugin != config.plugins.end()) {
     question.allow_local = plugin->second.allow_local_destinations;
   }

@@ -34,8 +34,8 @@ namespace gatehouse {
 [[nodiscard]] int probe_verb(const Invocation& invocation, const std::string& plugin,
                              const std::vector<std::string>& arguments);
 
-/// policy_explain (explain.hpp) with what the configuration says: the database, the plugin's
-/// allow_local_destinations, the gateway's own listeners.
+/// policy_explain (explain.hpp) with what the configuration says: the database and the gateway that serves it (not for
+/// another database or time), the plugin's allow_local_destinations, the gateway's own listeners.
 [[nodiscard]] int explain_verb(const Invocation& invocation, PolicyQuestion question);
 
 }  // namespace gatehouse

@@ -3,6 +3,7 @@
 #include "gateway/base/block_signals.hpp"
 #include "gateway/control/control_server.hpp"
 #include "gateway/control/metrics_server.hpp"
+#include "gateway/daemon/limits_report.hpp"
 #include "gateway/daemon/process.hpp"
 #include "gateway/daemon/report.hpp"
 #include "gateway/plugin/refusal.hpp"
@@ -274,6 +275,9 @@ void Daemon::Core::add_verbs() {
   });
   control_->on("plugins", Access::read, [this](const std::string&) {
     return ControlReply{200, plugins_json(*plugins_)};
+  });
+  control_->on("policy/limits", Access::read, [this](const std::string& question) {
+    return limits_reply(services_, policy_->status().revision, question);
   });
   control_->on("reload", Access::write, [this](const std::string&) {
     if (draining_ || stopping_) return control_error(kConflict, "the gateway is draining");

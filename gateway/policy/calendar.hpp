@@ -9,6 +9,15 @@
 
 namespace gatehouse {
 
+/// When the present day or month ends.
+[[nodiscard]] inline std::chrono::system_clock::time_point end_of(policy::QuotaPeriod period,
+                                                                  policy::Periods now) noexcept {
+  using namespace std::chrono;
+  if (period == policy::QuotaPeriod::day) return sys_days(days(now.day + 1));
+  const std::uint32_t next = now.month + 1;
+  return sys_days(year(1970 + static_cast<int>(next / 12)) / month(next % 12 + 1) / 1);
+}
+
 /// Thread-safe.
 class Calendar {
  public:

@@ -2,6 +2,8 @@
 
 #include "policy/match/special_ranges.hpp"
 
+#include <gatehouse/base/prefix.hpp>
+
 #include <random>
 
 namespace gatehouse {
@@ -19,11 +21,18 @@ std::uint64_t folded_product(std::uint64_t a, std::uint64_t b) noexcept {
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
-/// An IPv4 address in 4 bytes, the upper half of an IPv6 one in 8; empty where no limit is shared.
-std::string source_key(const IpAddress& source) {
+/// The network whose clients share limits: none for loopback and an unknown source.
+std::optional<Prefix> network_of(const IpAddress& source) {
   const IpAddress address = policy::canonical_address(source).address;
   if (address.family() == Family::none || address.is_loopback()) return {};
-  const Bytes bytes = address.bytes().first(address.is_v4() ? 4 : 8);
+  return Prefix(address, address.is_v4() ? 32 : 64);
+}
+
+/// An IPv4 address in 4 bytes, the upper half of an IPv6 one in 8; empty where no limit is shared.
+std::string source_key(const IpAddress& source) {
+  const auto network = network_of(source);
+  if (!network) return {};
+  const Bytes bytes = network->address().bytes().first(network->length() / 8);
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
@@ -79,6 +88,24 @@ KeyMeters::Counts KeyMeters::counts(Kind kind) const {
   const std::scoped_lock lock(mutex_);
   const Part& part = parts_[static_cast<std::size_t>(kind)];
   return {part.index.size(), part.evictions, part.refused};
+}
+
+std::string KeyMeters::key_text(std::string_view identity, const IpAddress& source) {
+  if (!identity.empty()) return std::string(identity);
+  const auto network = network_of(source);
+  return network ? network->to_string() : "";
+}
+
+std::optional<policy::MeterReading> KeyMeters::read(std::string_view identity, const IpAddress& source,
+                                                    const policy::MeterLimits& limits,
+                                                    const policy::Moment& now) const {
+  const Kind kind = identity.empty() ? Kind::source : Kind::identity;
+  const std::string key = identity.empty() ? source_key(source) : std::string(identity);
+  const std::scoped_lock lock(mutex_);
+  const auto& index = parts_[static_cast<std::size_t>(kind)].index;
+  const auto known = index.find(key);
+  if (known == index.end()) return {};
+  return policy::read_meters(known->second->meters, limits, now);
 }
 
 std::uint64_t KeyMeters::hash_of(const IpAddress& address) const noexcept {

@@ -4,6 +4,7 @@
 
 #include "policy/limiter.hpp"
 #include "policy/match/name_suffixes.hpp"
+#include "policy/meter_reading.hpp"
 
 #include <gatehouse/base/address.hpp>
 
@@ -13,13 +14,15 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace gatehouse {
 
-/// Thread-safe. Locks, but only when a client opens or closes. Identities and addresses have a part each, so that
-/// nobody without an identity can push out what is remembered of those who have one.
+/// Thread-safe. Locks, but only when a client opens or closes, or a person asks; and never for long. Identities and
+/// addresses have a part each, so that nobody without an identity can push out what is remembered of those who have
+/// one.
 class KeyMeters : public std::enable_shared_from_this<KeyMeters> {
  public:
   static constexpr std::size_t kMostKeys = 65536;  ///< in each part
@@ -41,6 +44,15 @@ class KeyMeters : public std::enable_shared_from_this<KeyMeters> {
   /// Throws std::bad_alloc.
   [[nodiscard]] std::shared_ptr<policy::Meters> open(std::string_view identity, const IpAddress& source);
   [[nodiscard]] Counts counts(Kind kind) const;
+
+  /// Whose meters such a client shares, for people: "token:bob", "192.0.2.7/32", "2001:db8:0:1::/64"; "" where open()
+  /// returns null for its source.
+  [[nodiscard]] static std::string key_text(std::string_view identity, const IpAddress& source);
+  /// What those meters hold; nothing where none are remembered. Makes no entry and keeps none from being forgotten.
+  /// @param limits  of scope identity, as the client's group has them
+  [[nodiscard]] std::optional<policy::MeterReading> read(std::string_view identity, const IpAddress& source,
+                                                         const policy::MeterLimits& limits,
+                                                         const policy::Moment& now) const;
 
   /// What DistinctWindow is to be asked with for an address: it stays secret which of them collide.
   [[nodiscard]] std::uint64_t hash_of(const IpAddress& address) const noexcept;

@@ -1,8 +1,10 @@
 #include "gateway/cli/explain.hpp"
 
 #include "db/policy_database.hpp"
+#include "gateway/control/control_server.hpp"
 #include "tests/unit/db/scratch.hpp"
 #include "tests/unit/gateway/cli/import_domains.hpp"
+#include "tests/unit/gateway/control/server_thread.hpp"
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -13,6 +15,7 @@ namespace gatehouse {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 class Explain : public testing::Test {
  protected:
@@ -67,6 +70,7 @@ TEST_F(Explain, NamesStepsAndTheDecidingRow) {
   EXPECT_EQ(body()["table"], "domain_rules");
   EXPECT_EQ(body()["row"], 31);
   EXPECT_EQ(body()["steps"].back()["outcome"], "deny");
+  EXPECT_FALSE(body().contains("gateway")) << "nobody is to be asked";
 }
 
 TEST_F(Explain, TakesANameInAnyScriptAndSpelling) {
@@ -122,6 +126,90 @@ TEST_F(Explain, AnswersForAnotherTimeAndNamesTheLimits) {
   EXPECT_EQ(explain(asked, true), 0);
   EXPECT_EQ(body()["limits"][0]["name"], "rate_down");
   EXPECT_GT(body()["revision"], 0);
+}
+
+TEST_F(Explain, SaysInALineThatNoGatewayAnswersAndGoesOn) {
+  PolicyQuestion asked = question("8.8.8.8:53");
+  asked.socket = folder.path() / "control.sock";
+  EXPECT_EQ(explain(asked), 0);
+  EXPECT_THAT(out.str(), HasSubstr("running: what is left of limits is not known: the gateway is not running (nobody "
+                                   "listens on " +
+                                   asked.socket.string() + ")\n"));
+  EXPECT_EQ(explain(asked, true), 0);
+  EXPECT_EQ(body()["gateway"]["running"], false);
+  EXPECT_THAT(body()["gateway"]["why"], HasSubstr("not running"));
+}
+
+class ExplainWithGateway : public Explain {
+ protected:
+  void SetUp() override {
+    Explain::SetUp();
+    server_.emplace(thread_.io());
+    server_->on("policy/limits", Access::read, [this](const std::string& text) {
+      asked_ = nlohmann::json::parse(text);
+      return answer_;
+    });
+    server_->listen(folder.path() / "control.sock", 0600);
+    thread_.start();
+  }
+  void TearDown() override {
+    thread_.run([this] { server_.reset(); });
+  }
+  std::string told() {
+    PolicyQuestion asked = question("8.8.8.8:53");
+    asked.listener = "127.0.0.1:7300";
+    asked.socket = folder.path() / "control.sock";
+    EXPECT_EQ(explain(asked), 0);
+    const std::string text = out.str();
+    return text.substr(text.find("running: "));
+  }
+
+  ControlReply answer_;
+  nlohmann::json asked_;
+  ServerThread thread_;
+  std::optional<ControlServer> server_;
+};
+
+TEST_F(ExplainWithGateway, TellsWhatIsUsedAndLeft) {
+  const std::string revision = run_sqlite_shell(path, "SELECT revision FROM meta");
+  answer_.json = R"({"generation":5,"revision":)" + revision.substr(0, revision.find('\n')) +
+                 R"(,"group":"everyone","key":"token:bob","remembered":true,"limits":[
+      {"name":"rate_up","row":9,"burst":1000,"left":700},
+      {"name":"quota_bytes","row":9,"used":300,"most":5000,"left":4700,"until":"2026-12-01T00:00:00Z"},
+      {"name":"concurrent_flows","row":9,"used":2,"most":10,"left":8},
+      {"name":"concurrent_sessions","row":null,"used":1,"most":null,"left":null}]})";
+  EXPECT_EQ(told(), "running: generation 5 of revision " + revision +
+                        "now: token:bob, rate_up: 700 of 1000 bytes may pass at once\n"
+                        "now: token:bob, quota_bytes: 300 of 5000 used, 4700 left until 2026-12-01T00:00:00Z\n"
+                        "now: token:bob, concurrent_flows: 2 of 10 used, 8 left\n"
+                        "now: token:bob, concurrent_sessions: 1 used, no limit\n");
+  EXPECT_EQ(asked_,
+            nlohmann::json::parse(
+                R"({"plugin":"udpgw","listener":"127.0.0.1:7300","identity":"token:bob","source":"192.0.2.7"})"));
+  PolicyQuestion asked = question("8.8.8.8:53");
+  asked.socket = folder.path() / "control.sock";
+  EXPECT_EQ(explain(asked, true), 0);
+  EXPECT_EQ(body()["gateway"]["running"], true);
+  EXPECT_EQ(body()["gateway"]["limits"][1]["left"], 4700);
+}
+
+TEST_F(ExplainWithGateway, TellsWhenNothingIsCountedOrInForce) {
+  answer_.json = R"({"generation":5,"revision":0,"key":"token:bob","remembered":false,"limits":[]})";
+  EXPECT_THAT(told(), HasSubstr("generation 5 of revision 0: revision "));
+  EXPECT_THAT(told(), HasSubstr(" is not in force yet\nnow: nothing is remembered of token:bob: all of its limits are "
+                                "left\n"));
+  answer_.json = R"({"generation":5,"revision":0,"key":null,"remembered":false,"limits":[]})";
+  EXPECT_THAT(told(), HasSubstr("now: this client shares no limits; each of its sessions is counted for itself\n"));
+}
+
+TEST_F(ExplainWithGateway, TrustsNoAnswer) {
+  answer_ = control_error(404, "there is no verb `policy/limits`");
+  EXPECT_EQ(told(),
+            "running: what is left of limits is not known: the gateway answered there is no verb `policy/limits`\n");
+  for (const char* odd : {"[]", "{", "{}", R"({"limits":[1,{"name":7}],"key":"\u001b[31m","remembered":true})"}) {
+    answer_ = {200, odd};
+    EXPECT_THAT(told(), Not(HasSubstr("\x1b"))) << odd;
+  }
 }
 
 }  // namespace

@@ -130,5 +130,16 @@ TEST(Calendar, KnowsDayAndMonthInUtc) {
   EXPECT_GT(calendar.periods().day, 20'000u);
 }
 
+TEST(Calendar, KnowsWhenAPeriodEnds) {
+  using namespace std::chrono;
+  const auto end = [](policy::QuotaPeriod period, std::int64_t unix_seconds) {
+    const auto now = Calendar(system_clock::time_point(seconds(unix_seconds))).periods();
+    return duration_cast<seconds>(end_of(period, now).time_since_epoch()).count();
+  };
+  EXPECT_EQ(end(policy::QuotaPeriod::day, 951'782'399), 951'782'400);    // 2000-02-28 23:59:59
+  EXPECT_EQ(end(policy::QuotaPeriod::month, 951'782'399), 951'868'800);  // 2000-03-01
+  EXPECT_EQ(end(policy::QuotaPeriod::month, 946'684'799), 946'684'800);  // 1999-12-31 23:59:59
+}
+
 }  // namespace
 }  // namespace gatehouse

@@ -1,0 +1,31 @@
+// What a running gateway has counted against the limits that a client shares with others: asked of it, and in words.
+// Main thread.
+#pragma once
+
+#include "policy/flow.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <iosfwd>
+#include <string>
+
+namespace gatehouse {
+
+struct RunningLimits {
+  std::string why_not;          ///< a sentence: nobody can be asked; "" = `body` is the answer
+  nlohmann::ordered_json body;  ///< of the verb policy/limits (gateway/daemon/limits_report.hpp)
+};
+
+/// Never fails: where nobody answers within two seconds, it says why.
+[[nodiscard]] RunningLimits ask_limits(const std::filesystem::path& socket, const policy::ClientFacts& client);
+
+/// A line for the generation in force and one for each limit.
+/// @param revision  of the rows that the explanation is made from
+void print_limits(std::ostream& out, const RunningLimits& limits, std::int64_t revision);
+
+/// {running: true, generation, ...} as the gateway answered, or {running: false, why}.
+[[nodiscard]] nlohmann::ordered_json limits_json(const RunningLimits& limits);
+
+}  // namespace gatehouse
