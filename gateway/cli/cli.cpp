@@ -1,9 +1,10 @@
 // The only file that includes CLI11: the grammar of the command line, verb by verb.
 #include "gateway/cli/cli.hpp"
 
-#include "gateway/cli/edit_verbs.hpp"
 #include "gateway/cli/history_verbs.hpp"
 #include "gateway/cli/import_verb.hpp"
+#include "gateway/cli/name_verbs.hpp"
+#include "gateway/cli/permit_verbs.hpp"
 #include "gateway/cli/policy_verbs.hpp"
 #include "gateway/cli/token_verbs.hpp"
 #include "gateway/cli/verbs.hpp"

@@ -1,11 +1,13 @@
 // `gatehouse policy block|unblock|permit|deny|history|diff|undo` and `gatehouse token ...` on a database file.
-#include "gateway/cli/edit_verbs.hpp"
 #include "db/policy_database.hpp"
 #include "gateway/base/sha256.hpp"
 #include "gateway/cli/editing.hpp"
 #include "gateway/cli/history_verbs.hpp"
+#include "gateway/cli/name_verbs.hpp"
+#include "gateway/cli/permit_verbs.hpp"
 #include "gateway/cli/token_verbs.hpp"
 #include "tests/unit/db/scratch.hpp"
+#include "tests/unit/gateway/cli/import_domains.hpp"
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -15,9 +17,11 @@
 namespace gatehouse {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::Not;
+using testing::StartsWith;
 
 class EditVerbs : public testing::Test {
  protected:
@@ -154,11 +158,85 @@ TEST_F(EditVerbs, UnblockSaysWhatStillBlocksAndWhatWouldHelp) {
   EXPECT_EQ(answer["by"]["row"], 5);
   EXPECT_EQ(shell(answer["allow"]), "");
   EXPECT_THAT(unblock(named("x.ads.test", "kids")), HasSubstr("is not blocked for group kids"));
+  EXPECT_EQ(shell(body(unblock(named("o'x.ads.test"), true))["allow"]), "");
+}
+
+TEST_F(EditVerbs, BlockDeletesTheRowThatAllowsJustThat) {
+  ASSERT_EQ(
+      shell("INSERT INTO groups(id, name) VALUES(7, 'kids');"
+            "INSERT INTO domain_rules(domain, match, action, group_id) VALUES('A.test', 'suffix', 'allow', NULL), "
+            "('a.test', 'suffix', 'allow', 7), ('b.a.test', 'suffix', 'allow', NULL)"),
+      "");
+  EXPECT_THAT(block(named("a.test")),
+              StartsWith("domain_rules 1, which said otherwise, is deleted.\ndomain_rules 4: "));
+  EXPECT_EQ(shell("SELECT id, action FROM domain_rules"), "2|allow\n3|allow\n4|block\n");
+  EXPECT_EQ(body(block(named("a.test", "kids"), true))["deleted"], nlohmann::json({2}));
 }
 
 TEST_F(EditVerbs, BlockSaysWhenAnAllowRowStandsAboveIt) {
   ASSERT_EQ(shell("INSERT INTO domain_rules(domain, action) VALUES('a.test', 'allow')"), "");
-  EXPECT_THAT(block(named("a.test")), HasSubstr("But an allow row"));
+  EXPECT_THAT(block(named("a.test", "", "2h")), HasSubstr("But an allow row")) << "it counts again in two hours";
+  NameOrder exact = named("a.test");
+  exact.exact = true;
+  EXPECT_THAT(block(exact), HasSubstr("But an allow row")) << "it allows more than that";
+}
+
+TEST_F(EditVerbs, TakeNamesInAnyScript) {
+  EXPECT_THAT(block(named("B\u00fccher.Example")), StartsWith("domain_rules 1: xn--bcher-kva.example and all names"));
+  EXPECT_THAT(block(named("xn--bcher-kva.example")), HasSubstr("nothing to do"));
+  ASSERT_EQ(shell("INSERT INTO domain_rules(domain) VALUES('caf\u00e9.test')"), "");
+  EXPECT_THAT(block(named("xn--caf-dma.test")), HasSubstr("domain_rules 2: xn--caf-dma.test"));
+  EXPECT_EQ(body(unblock(named("caf\u00e9.test"), true))["deleted"], nlohmann::json({2}));
+  EXPECT_EQ(body(unblock(named("b\u00fccher.example"), true))["deleted"], nlohmann::json({1}));
+  EXPECT_EQ(shell("SELECT count(*) FROM domain_rules"), "0\n");
+}
+
+class EditVerbsOnLists : public EditVerbs {
+ protected:
+  void SetUp() override {
+    EditVerbs::SetUp();
+    import_domains(path, "ads", "ads.test\nb\u00fccher.example\n");
+  }
+};
+
+TEST_F(EditVerbsOnLists, UnblockAllowsWhatAListBlocksAndSaysWhich) {
+  EXPECT_EQ(unblock(named("x.ads.test")),
+            "domain_rules 1: x.ads.test and all names below it are allowed for all clients, past the list ads "
+            "(domain_lists 1).\nx.ads.test is blocked no longer. A running gateway has it within a second.\n[0]");
+  EXPECT_EQ(shell("SELECT domain, match, action, group_id IS NULL, comment FROM domain_rules"),
+            "x.ads.test|suffix|allow|1|past the list ads (domain_lists 1)\n");
+  EXPECT_EQ(shell("SELECT count(*), max(who) FROM changes WHERE table_name = 'domain_rules'"),
+            "1|" + editor_name() + '\n');
+  EXPECT_EQ(unblock(named("x.ads.test")), "x.ads.test is not blocked for all clients: nothing to do.\n[0]");
+  EXPECT_THAT(unblock(named("b\u00fccher.example")), HasSubstr("domain_rules 2: xn--bcher-kva.example"));
+}
+
+TEST_F(EditVerbsOnLists, UnblockDeletesTheRowAndPassesTheList) {
+  static_cast<void>(block(named("ads.test")));
+  const auto answer = body(unblock(named("ads.test"), true));
+  EXPECT_EQ(answer["deleted"], nlohmann::json({1}));
+  EXPECT_EQ(answer["allowed"]["done"], "inserted");
+  EXPECT_EQ(answer["allowed"]["past"], "the list ads (domain_lists 1)");
+  EXPECT_EQ(answer["blocked"], false);
+}
+
+TEST_F(EditVerbsOnLists, BlockTakesUnblockBack) {
+  static_cast<void>(unblock(named("ads.test")));
+  EXPECT_THAT(block(named("ads.test")), AllOf(HasSubstr("is deleted"), Not(HasSubstr("But"))));
+  EXPECT_EQ(shell("SELECT domain, action FROM domain_rules"), "ads.test|block\n");
+}
+
+TEST_F(EditVerbsOnLists, UnblockIsForTheGroupThatIsNamed) {
+  ASSERT_EQ(shell("INSERT INTO groups(id, name) VALUES(7, 'kids')"), "");
+  EXPECT_THAT(unblock(named("ads.test", "kids")), HasSubstr("are allowed for group kids, past the list ads"));
+  EXPECT_EQ(shell("SELECT group_id FROM domain_rules"), "7\n");
+  EXPECT_THAT(unblock(named("ads.test", "kids")), HasSubstr("nothing to do"));
+}
+
+TEST_F(EditVerbsOnLists, UnblockBeatsAListOfEveryonesOwn) {
+  ASSERT_EQ(shell("UPDATE domain_lists SET group_id = 0"), "");
+  EXPECT_EQ(body(unblock(named("ads.test"), true))["blocked"], false);
+  EXPECT_EQ(shell("SELECT group_id FROM domain_rules"), "0\n") << "a row for all would lose against the group's list";
 }
 
 TEST_F(EditVerbs, DenyStandsAboveTheStartersPermit) {
