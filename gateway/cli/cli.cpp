@@ -1,6 +1,7 @@
 // The only file that includes CLI11: the grammar of the command line, verb by verb.
 #include "gateway/cli/cli.hpp"
 
+#include "gateway/base/version.hpp"
 #include "gateway/cli/history_verbs.hpp"
 #include "gateway/cli/import_verb.hpp"
 #include "gateway/cli/name_verbs.hpp"
@@ -249,6 +250,7 @@ void CommandLine::add_explain(CLI::App& group) {
 CommandLine::CommandLine() {
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::simple);
+  app.set_version_flag("--version", std::string("gatehouse ") + kVersion, "Print the version");
   add_control_verbs();
   add_client_verbs();
   add_plugin_verbs();

@@ -18,6 +18,7 @@ namespace gatehouse {
 namespace {
 
 using testing::HasSubstr;
+using testing::MatchesRegex;
 using testing::StartsWith;
 
 struct Outcome {
@@ -62,6 +63,12 @@ TEST_F(Cli, WrongUseIsTwo) {
   const Outcome help = call({"--help"});
   EXPECT_EQ(help.code, 0);
   EXPECT_THAT(help.out, HasSubstr("attach"));
+}
+
+TEST_F(Cli, TellsItsVersion) {
+  const Outcome version = call({"--version"});
+  EXPECT_EQ(version.code, 0);
+  EXPECT_THAT(version.out, MatchesRegex("gatehouse [0-9]+\\.[0-9]+\\.[0-9]+\n"));
 }
 
 TEST_F(Cli, CheckNamesEveryProblem) {
