@@ -174,7 +174,7 @@ void CommandLine::add_edits(CLI::App& group) {
   take_row(block, name_order);
   block->add_option("NAME", name_order.name, "Such as ads.example")->required();
   block->add_flag("--exact", name_order.exact, "The name alone");
-  CLI::App* unblock = add(group, "unblock", "Delete the rows that block exactly this name",
+  CLI::App* unblock = add(group, "unblock", "Delete the rows that block this name; allow it where a list does",
                           [this] { return policy_unblock(policy_db(), name_order, std::cout, invocation.json); });
   take_config(unblock);
   unblock->add_option("NAME", name_order.name, "Such as ads.example")->required();
@@ -229,8 +229,9 @@ void CommandLine::add_import(CLI::App& group) {
 }
 
 void CommandLine::add_explain(CLI::App& group) {
-  CLI::App* explain = add(group, "explain", "May this client reach that? Shows each step and the row that decides",
-                          [this] { return explain_verb(invocation, question); });
+  CLI::App* explain =
+      add(group, "explain", "May this client reach that? Each step, the row that decides, what is left of limits",
+          [this] { return explain_verb(invocation, question); });
   take_socket(explain);
   explain->add_option("TRANSPORT", question.transport, "tcp, udp or a protocol number")->required();
   explain->add_option("DESTINATION", question.destination, "198.51.100.4:53 or [2001:db8::1]:53")->required();

@@ -23,16 +23,25 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-void put_row(Json& json, policy::Table table, std::int64_t row) {
+/// The name of the list with that row, "" for any other row.
+std::string list_name(const policy::Model& rows, policy::Table table, std::int64_t row) {
+  if (table != policy::Table::domain_lists) return {};
+  for (const policy::DomainList& list : rows.domain_lists)
+    if (list.id == row) return list.name;
+  return {};
+}
+
+/// "port_permits 3", "domain_lists 2, ads".
+std::string row_name(const policy::Model& rows, policy::Table table, std::int64_t row) {
+  const std::string list = list_name(rows, table, row);
+  return std::string(to_text(table)) + ' ' + std::to_string(row) + (list.empty() ? "" : ", " + printable(list));
+}
+
+void put_row(Json& json, const policy::Model& rows, policy::Table table, std::int64_t row) {
   if (table == policy::Table::none) return;
   json["table"] = to_text(table);
   json["row"] = row;
-}
-
-/// "port_permits 3", or "".
-std::string row_name(policy::Table table, std::int64_t row) {
-  if (table == policy::Table::none) return {};
-  return std::string(to_text(table)) + ' ' + std::to_string(row);
+  if (const std::string list = list_name(rows, table, row); !list.empty()) json["list"] = list;
 }
 
 /// What was asked, understood.
@@ -90,16 +99,16 @@ Asked understand(const PolicyQuestion& question) {
   return out;
 }
 
-void print(std::ostream& out, const policy::Explanation& explained) {
+void print(std::ostream& out, const policy::Explanation& explained, const policy::Model& rows) {
   const policy::Verdict& verdict = explained.verdict;
   out << "group: " << printable(explained.group) << '\n';
   for (const policy::ExplainedStep& step : explained.steps) {
     out << std::left << std::setw(16) << step.name << std::setw(6) << step.outcome << step.sentence;
-    if (step.table != policy::Table::none) out << " (" << row_name(step.table, step.row) << ')';
+    if (step.table != policy::Table::none) out << " (" << row_name(rows, step.table, step.row) << ')';
     out << '\n';
   }
   out << to_text(verdict.action) << ": " << to_text(verdict.reason);
-  if (verdict.table != policy::Table::none) out << ", " << row_name(verdict.table, verdict.row);
+  if (verdict.table != policy::Table::none) out << ", " << row_name(rows, verdict.table, verdict.row);
   out << '\n';
 }
 
@@ -121,7 +130,7 @@ void print(std::ostream& out, const policy::Limits& limits) {
   for (const LimitLine& line : limit_lines(limits)) {
     const std::string value = *line.limit.value == 0 ? "no limit" : std::to_string(*line.limit.value);
     out << "limit: " << line.name << " of a" << (line.scope == "identity" ? "n " : " ") << line.scope << ": " << value
-        << " (" << row_name(policy::Table::traffic_rules, line.limit.row) << ")\n";
+        << " (" << to_text(policy::Table::traffic_rules) << ' ' << line.limit.row << ")\n";
   }
 }
 
@@ -132,15 +141,15 @@ Json to_json(const policy::Limits& limits) {
   return out;
 }
 
-Json to_json(const policy::Explanation& explained) {
+Json to_json(const policy::Explanation& explained, const policy::Model& rows) {
   const policy::Verdict& verdict = explained.verdict;
   Json json{{"action", to_text(verdict.action)}, {"reason", to_text(verdict.reason)}};
-  put_row(json, verdict.table, verdict.row);
+  put_row(json, rows, verdict.table, verdict.row);
   json["group"] = explained.group;
   json["steps"] = Json::array();
   for (const policy::ExplainedStep& step : explained.steps) {
     Json one{{"name", step.name}, {"outcome", step.outcome}, {"sentence", step.sentence}};
-    put_row(one, step.table, step.row);
+    put_row(one, rows, step.table, step.row);
     json["steps"].push_back(std::move(one));
   }
   return json;
@@ -165,7 +174,7 @@ int policy_explain(const PolicyQuestion& question, std::ostream& out, bool json)
   std::optional<RunningLimits> running;
   if (!question.socket.empty()) running = ask_limits(question.socket, asked.client);
   if (json) {
-    Json body = to_json(explained);
+    Json body = to_json(explained, model);
     if (!asked.name.empty()) body["domain"] = asked.name;
     body["limits"] = to_json(limits);
     body["revision"] = model.revision;
@@ -173,10 +182,10 @@ int policy_explain(const PolicyQuestion& question, std::ostream& out, bool json)
     print_json(out, body);
   } else {
     if (!asked.name.empty() && asked.name != question.domain) out << "name: " << printable(asked.name) << '\n';
-    print(out, explained);
+    print(out, explained, model);
     print(out, limits);
     out << "policy: revision " << model.revision << " of " << question.database.string() << '\n';
-    if (running) print_limits(out, *running, model.revision);
+    if (running) print_limits(out, *running, model.revision, !limit_lines(limits).empty());
   }
   return explained.verdict.allowed() ? kExitYes : kExitNo;
 }

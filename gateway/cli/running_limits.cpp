@@ -18,6 +18,11 @@ std::string text_of(const Json& object, const char* name) {
   return printable(found->is_string() ? found->get<std::string>() : one_line(*found));
 }
 
+bool is(const Json& object, const char* name, bool value) {
+  const auto found = object.find(name);
+  return found != object.end() && *found == value;
+}
+
 std::string in_words(const Json& limit) {
   const std::string left = text_of(limit, "left"), used = text_of(limit, "used"), most = text_of(limit, "most");
   const std::string burst = text_of(limit, "burst"), until = text_of(limit, "until");
@@ -43,22 +48,28 @@ RunningLimits ask_limits(const std::filesystem::path& socket, const policy::Clie
   }
 }
 
-void print_limits(std::ostream& out, const RunningLimits& limits, std::int64_t revision) {
+void print_limits(std::ostream& out, const RunningLimits& limits, std::int64_t revision, bool any_limits) {
   if (!limits.why_not.empty()) {
     out << "running: what is left of limits is not known: " << printable(limits.why_not) << '\n';
     return;
   }
   const Json& body = limits.body;
-  out << "running: generation " << text_of(body, "generation") << " of revision " << text_of(body, "revision");
-  if (body.value("revision", revision) != revision) out << ": revision " << revision << " is not in force yet";
+  out << "running: generation " << text_of(body, "generation");
+  if (is(body, "readable", false)) {
+    out << ": no policy is in force, everything is denied: see `gatehouse status`\n";
+    return;
+  }
+  const std::string in_force = text_of(body, "revision");
+  out << " of revision " << in_force;
+  if (in_force != std::to_string(revision)) out << ": revision " << revision << " is not in force yet";
   out << '\n';
   const std::string whose = text_of(body, "key");
   if (whose.empty()) {
-    out << "now: this client shares no limits; each of its sessions is counted for itself\n";
-  } else if (!body.value("remembered", false)) {
+    if (any_limits) out << "now: without an identity or an address of its own, each session is counted for itself\n";
+  } else if (!is(body, "remembered", true)) {
     out << "now: nothing is remembered of " << whose << ": all of its limits are left\n";
   } else {
-    for (const Json& limit : body.value("limits", Json::array()))
+    for (const Json& limit : body.contains("limits") ? body["limits"] : Json::array())
       if (limit.is_object())
         out << "now: " << whose << ", " << text_of(limit, "name") << ": " << in_words(limit) << '\n';
   }

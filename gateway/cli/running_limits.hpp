@@ -22,8 +22,9 @@ struct RunningLimits {
 [[nodiscard]] RunningLimits ask_limits(const std::filesystem::path& socket, const policy::ClientFacts& client);
 
 /// A line for the generation in force and one for each limit.
-/// @param revision  of the rows that the explanation is made from
-void print_limits(std::ostream& out, const RunningLimits& limits, std::int64_t revision);
+/// @param revision    of the rows that the explanation is made from
+/// @param any_limits  do they limit this client at all?
+void print_limits(std::ostream& out, const RunningLimits& limits, std::int64_t revision, bool any_limits);
 
 /// {running: true, generation, ...} as the gateway answered, or {running: false, why}.
 [[nodiscard]] nlohmann::ordered_json limits_json(const RunningLimits& limits);

@@ -101,6 +101,7 @@ ControlReply limits_reply(const HostServices& services, std::int64_t revision, c
   const auto read = services.key_meters->read(client.identity, client.source, limits, now);
   const Json body{{"generation", snapshot->generation()},
                   {"revision", revision},
+                  {"readable", snapshot->has_policy()},
                   {"group", snapshot->group(group).name},
                   {"key", key.empty() ? Json() : Json(key)},
                   {"remembered", read.has_value()},

@@ -87,9 +87,11 @@ TEST_F(Explain, TakesANameInAnyScriptAndSpelling) {
 TEST_F(Explain, NamesTheListAndItsEntry) {
   import_domains(path, "ads", "b\u00fccher.example\nads.test\n");
   EXPECT_EQ(explain("8.8.8.8:53", "x.ads.test"), 1);
-  EXPECT_THAT(out.str(), HasSubstr("the list blocks the name: `ads.test` (domain_lists 1)"));
+  EXPECT_THAT(out.str(), HasSubstr("the list blocks the name: `ads.test` (domain_lists 1, ads)"));
   EXPECT_EQ(explain("8.8.8.8:53", "b\u00fccher.example"), 1);
-  EXPECT_THAT(out.str(), HasSubstr("`xn--bcher-kva.example` (domain_lists 1)"));
+  EXPECT_THAT(out.str(), HasSubstr("`xn--bcher-kva.example` (domain_lists 1, ads)"));
+  EXPECT_EQ(explain("8.8.8.8:53", "ads.test", true), 1);
+  EXPECT_EQ(body()["list"], "ads");
 }
 
 TEST_F(Explain, RefusesWhatItDoesNotUnderstand) {
@@ -199,14 +201,24 @@ TEST_F(ExplainWithGateway, TellsWhenNothingIsCountedOrInForce) {
   EXPECT_THAT(told(), HasSubstr(" is not in force yet\nnow: nothing is remembered of token:bob: all of its limits are "
                                 "left\n"));
   answer_.json = R"({"generation":5,"revision":0,"key":null,"remembered":false,"limits":[]})";
-  EXPECT_THAT(told(), HasSubstr("now: this client shares no limits; each of its sessions is counted for itself\n"));
+  EXPECT_THAT(told(), Not(HasSubstr("now:"))) << "there are no limits";
+  ASSERT_EQ(run_sqlite_shell(path, "INSERT INTO traffic_rules(rate_up) VALUES(1000)"), "");
+  EXPECT_THAT(told(),
+              HasSubstr("now: without an identity or an address of its own, each session is counted for itself"));
+}
+
+TEST_F(ExplainWithGateway, TellsThatNoPolicyIsInForce) {
+  answer_.json = R"({"generation":1,"revision":0,"readable":false,"key":"token:bob","remembered":false,"limits":[]})";
+  EXPECT_EQ(told(), "running: generation 1: no policy is in force, everything is denied: see `gatehouse status`\n");
 }
 
 TEST_F(ExplainWithGateway, TrustsNoAnswer) {
   answer_ = control_error(404, "there is no verb `policy/limits`");
   EXPECT_EQ(told(),
             "running: what is left of limits is not known: the gateway answered there is no verb `policy/limits`\n");
-  for (const char* odd : {"[]", "{", "{}", R"({"limits":[1,{"name":7}],"key":"\u001b[31m","remembered":true})"}) {
+  for (const char* odd :
+       {"[]", "{", "{}", R"({"limits":[1,{"name":7}],"key":"\u001b[31m","remembered":true})",
+        R"({"generation":[],"revision":"\u001b","readable":3,"key":7,"remembered":true,"limits":"x"})"}) {
     answer_ = {200, odd};
     EXPECT_THAT(told(), Not(HasSubstr("\x1b"))) << odd;
   }

@@ -65,6 +65,7 @@ TEST_F(LimitsReport, TellsWhatAnIdentityHasUsed) {
   const auto body = ask(R"({"identity":"token:bob","source":"127.0.0.1","plugin":"udpgw"})");
   EXPECT_EQ(body["generation"], 7);
   EXPECT_EQ(body["revision"], 12);
+  EXPECT_EQ(body["readable"], true);
   EXPECT_EQ(body["group"], "everyone");
   EXPECT_EQ(body["key"], "token:bob");
   EXPECT_EQ(body["remembered"], true);
