@@ -26,6 +26,9 @@ class PolicyLane {
 
  private:
   friend class PluginPolicy;
+  /// Writes a refusal down, for the plugin and in the record.
+  void refuse(const policy::Verdict& verdict, gh_verdict* out) const noexcept;
+
   SnapshotView view_;
   std::shared_ptr<LaneRecord> record_;
   std::unordered_map<const gh_client*, std::unique_ptr<JudgedClient>> clients_;

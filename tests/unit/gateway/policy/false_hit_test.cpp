@@ -3,24 +3,13 @@
 #include "db/lists/list_file_writer.hpp"
 #include "gateway/policy/list_files.hpp"
 #include "gateway/policy/publisher.hpp"
-#include "gateway/policy/service.hpp"
 #include "tests/unit/db/scratch.hpp"
-
-#include <gatehouse/plugin/policy_client.hpp>
-
-#include <gtest/gtest.h>
+#include "tests/unit/gateway/policy/policy_table.hpp"
 
 namespace gatehouse {
 namespace {
 
 using namespace std::chrono_literals;
-
-struct TestLane {
-  gh_lane head{sizeof(gh_lane), 0, 1, -1};
-  std::unique_ptr<PolicyLane> policy;
-};
-
-PolicyLane& lane_of(gh_lane* lane) { return *reinterpret_cast<TestLane*>(lane)->policy; }
 
 /// The list file as it is; what is compiled from it has the hashes of two names more.
 OpenedList open_with_collisions(const std::filesystem::path& path) {
