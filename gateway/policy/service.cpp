@@ -139,7 +139,7 @@ gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh
   JudgedClient::Facts known{spec_.plugin, {}, std::string(text_of(facts.identity)), address_of(facts.source)};
   if (spec_.listener_name && facts.listener != UINT32_MAX) known.listener = spec_.listener_name(facts.listener);
   auto shared = keys_->open(known.identity, known.source);
-  auto client = std::make_unique<JudgedClient>(std::move(known), std::move(shared));
+  auto client = std::make_unique<JudgedClient>(*board_, std::move(known), std::move(shared));
   const policy::Snapshot& snapshot = lane.view_.snapshot();
   client->resolve(snapshot);
   if (const Limit* const limit = client->begin_session(snapshot.limits(client->group()))) {

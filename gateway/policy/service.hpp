@@ -29,7 +29,7 @@ class PolicyLane {
   /// Writes a refusal down, for the plugin and in the record.
   void refuse(const policy::Verdict& verdict, gh_verdict* out) const noexcept;
 
-  SnapshotView view_;
+  SnapshotView view_;  // keeps the board for the clients
   std::shared_ptr<LaneRecord> record_;
   std::unordered_map<const gh_client*, std::unique_ptr<JudgedClient>> clients_;
 };
