@@ -27,9 +27,9 @@ struct Problem {
 
 /// One file of `lists/`, as far as it could be read.
 struct ListFileState {
-  std::shared_ptr<const NameSet> names;           ///< null: see `failure`
-  std::string failure;                            ///< a sentence: why there is nothing to judge with
-  std::shared_ptr<const MismatchSet> mismatches;  ///< names that `names` is wrong about; null = none known
+  std::shared_ptr<const NameSet> names;          ///< null: see `failure`
+  std::string failure;                           ///< a sentence: why there is nothing to judge with
+  std::shared_ptr<const Mismatches> mismatches;  ///< what `names` is wrong about; null = nothing known
 };
 
 /// The compiled lists, by file name as in DomainList::file, all hashed with one seed.

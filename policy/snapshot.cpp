@@ -57,7 +57,7 @@ Verdict Snapshot::judge(GroupIndex index, bool allow_local, const Flow& flow) co
 }
 
 Verdict Snapshot::judge(GroupIndex index, bool allow_local, const Flow& flow, MonitorHits& hits) const noexcept {
-  hits.count = 0;
+  hits.count = hits.more = 0;
   if (!parts_.has_monitors) return judge(index, allow_local, flow);
   MonitorWitness witness{hits};
   return OrderWalk<MonitorWitness>(*this, group(index), allow_local, flow, witness).run();

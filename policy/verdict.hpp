@@ -62,8 +62,12 @@ struct RowRef {
 struct MonitorHits {
   std::array<RowRef, 8> rows;
   std::size_t count = 0;
+  std::size_t more = 0;  ///< that matched besides
   void add(RowRef row) noexcept {
-    if (count < rows.size()) rows[count++] = row;
+    if (count < rows.size())
+      rows[count++] = row;
+    else
+      ++more;
   }
 };
 

@@ -1,14 +1,18 @@
 #include "gateway/policy/judged_client.hpp"
 
+#include "gateway/policy/snapshot_board.hpp"
+
 namespace gatehouse {
 
-JudgedClient::JudgedClient(Facts facts, std::shared_ptr<policy::Meters> shared)
-    : facts_(std::move(facts)), shared_(std::move(shared)), links_(shared_ ? 2 : 1) {
+JudgedClient::JudgedClient(SnapshotBoard& board, Facts facts, std::shared_ptr<policy::Meters> shared)
+    : board_(board), facts_(std::move(facts)), shared_(std::move(shared)), links_(shared_ ? 2 : 1) {
   chain_[0] = {&session_, &session_limits_};
   chain_[1] = {shared_.get(), &identity_limits_};
+  entry_ = board_.enter(*this);
 }
 
 JudgedClient::~JudgedClient() {
+  board_.leave(entry_);
   if (!shared_) return;
   for (std::uint64_t left = session_.flows.open(); left > 0; --left) shared_->flows.close();
   if (session_counted_) shared_->sessions.close();
@@ -22,8 +26,14 @@ const policy::Limit* JudgedClient::begin_session(const policy::Limits& limits) n
   return nullptr;
 }
 
+void JudgedClient::reserve(const policy::Snapshot& snapshot) noexcept {
+  const policy::Limits& limits = snapshot.limits(group_in(snapshot));
+  session_.destinations.reserve(limits.session.destinations_per_minute.or_none());
+  if (shared_) shared_->destinations.reserve(limits.identity.destinations_per_minute.or_none());
+}
+
 void JudgedClient::resolve_anew(const policy::Snapshot& snapshot) noexcept {
-  group_ = snapshot.group_of({facts_.plugin, facts_.listener, facts_.identity, facts_.source});
+  group_ = group_in(snapshot);
   const policy::Limits& limits = snapshot.limits(group_);
   session_limits_ = policy::MeterLimits(limits.session);
   identity_limits_ = policy::MeterLimits(limits.identity);
@@ -31,7 +41,6 @@ void JudgedClient::resolve_anew(const policy::Snapshot& snapshot) noexcept {
   for (const policy::MeterLink& link : chain()) {
     metered_ = metered_ || link.limits->meters_traffic();
     counts_destinations_ = counts_destinations_ || link.limits->destinations_per_minute != 0;
-    link.meters->destinations.reserve(link.limits->destinations_per_minute);
   }
   generation_ = snapshot.generation();
 }

@@ -1,4 +1,4 @@
-// One client of one plugin as policy sees it. The lane's thread only.
+// One client of one plugin as policy sees it. The lane's thread only, but for reserve().
 #pragma once
 
 #include "policy/limiter.hpp"
@@ -11,6 +11,8 @@
 
 namespace gatehouse {
 
+class SnapshotBoard;
+
 class JudgedClient {
  public:
   struct Facts {
@@ -19,13 +21,18 @@ class JudgedClient {
     std::string identity;
     IpAddress source;
   };
+  /// Enters itself on the board, which outlives it. Locks and allocates.
   /// @param shared  the meters of its identity or source (KeyMeters), or null: then only session limits hold
-  JudgedClient(Facts facts, std::shared_ptr<policy::Meters> shared);
+  JudgedClient(SnapshotBoard& board, Facts facts, std::shared_ptr<policy::Meters> shared);
   ~JudgedClient();
   JudgedClient(const JudgedClient&) = delete;
   JudgedClient& operator=(const JudgedClient&) = delete;
 
-  /// Finds the group and the limits anew when `snapshot` is of another generation. Meters keep their state.
+  /// Gets the meters the memory that they need under `snapshot`. Any thread; called by the board before a lane can meet
+  /// that snapshot.
+  void reserve(const policy::Snapshot& snapshot) noexcept;
+  /// Finds the group and the limits anew when `snapshot` is of another generation. Meters keep their state. Does not
+  /// allocate.
   void resolve(const policy::Snapshot& snapshot) noexcept {
     if (snapshot.generation() != generation_) resolve_anew(snapshot);
   }
@@ -41,7 +48,11 @@ class JudgedClient {
 
  private:
   void resolve_anew(const policy::Snapshot& snapshot) noexcept;
+  [[nodiscard]] policy::GroupIndex group_in(const policy::Snapshot& snapshot) const noexcept {
+    return snapshot.group_of({facts_.plugin, facts_.listener, facts_.identity, facts_.source});
+  }
 
+  SnapshotBoard& board_;
   const Facts facts_;
   const std::shared_ptr<policy::Meters> shared_;
   policy::Meters session_;
@@ -53,6 +64,7 @@ class JudgedClient {
   bool metered_ = false;
   bool counts_destinations_ = false;
   bool session_counted_ = false;
+  std::uint64_t entry_ = 0;  // on the board
 };
 
 }  // namespace gatehouse

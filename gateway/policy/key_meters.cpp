@@ -1,25 +1,13 @@
 #include "gateway/policy/key_meters.hpp"
 
+#include "gateway/policy/hash_seed.hpp"
+#include "policy/match/multiply.hpp"
 #include "policy/match/special_ranges.hpp"
 
 #include <gatehouse/base/prefix.hpp>
 
-#include <random>
-
 namespace gatehouse {
 namespace {
-
-policy::HashSeed random_seed() {
-  std::random_device random;
-  const auto word = [&random] { return std::uint64_t{random()} << 32 | random(); };
-  return {word(), word()};
-}
-
-std::uint64_t folded_product(std::uint64_t a, std::uint64_t b) noexcept {
-  __extension__ using Wide = unsigned __int128;
-  const Wide product = Wide{a} * b;
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-}
 
 /// The network whose clients share limits: none for loopback and an unknown source.
 std::optional<Prefix> network_of(const IpAddress& source) {
@@ -38,7 +26,7 @@ std::string source_key(const IpAddress& source) {
 
 }  // namespace
 
-KeyMeters::KeyMeters(std::size_t most_keys) : most_keys_(most_keys), seed_(random_seed()) {}
+KeyMeters::KeyMeters(std::size_t most_keys) : most_keys_(most_keys), seed_(draw_hash_seed()) {}
 
 std::shared_ptr<policy::Meters> KeyMeters::open(std::string_view identity, const IpAddress& source) {
   if (!identity.empty()) return open_in(parts_[static_cast<std::size_t>(Kind::identity)], identity);
@@ -112,7 +100,7 @@ std::uint64_t KeyMeters::hash_of(const IpAddress& address) const noexcept {
   const IpAddress canonical = policy::canonical_address(address).address;
   const std::uint64_t high = canonical.is_v4() ? 0 : canonical.upper64();
   const std::uint64_t low = canonical.is_v4() ? canonical.to_v4() : canonical.lower64();
-  return folded_product(folded_product(high ^ seed_.first, low ^ seed_.second), seed_.first | 1);
+  return policy::fold(policy::fold(high ^ seed_.first, low ^ seed_.second), seed_.first | 1);
 }
 
 }  // namespace gatehouse

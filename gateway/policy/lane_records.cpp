@@ -11,7 +11,8 @@ using policy::Table;
 void LaneRecord::count(const policy::Verdict& verdict) noexcept {
   auto& cell = verdicts_[index(verdict.action, verdict.reason)];
   cell.store(cell.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);  // there is one writer
-  if (!verdict.allowed() && verdict.table != Table::none) rows_.add({verdict.table, verdict.row}, RowEffect::deny);
+  if (verdict.table == Table::none) return;
+  rows_.add({verdict.table, verdict.row}, verdict.allowed() ? RowEffect::allow : RowEffect::deny);
 }
 
 void LaneRecord::tell(const policy::Verdict& verdict, const policy::MonitorHits& hits, const policy::Flow& flow,
@@ -20,6 +21,7 @@ void LaneRecord::tell(const policy::Verdict& verdict, const policy::MonitorHits&
     rows_.add(hits.rows[i], RowEffect::monitor);
     notices_.push(hits.rows[i], true, flow, source);
   }
+  if (hits.more != 0) rows_.add_unnamed(hits.more);
   if (verdict.table == Table::domain_lists) notices_.push({verdict.table, verdict.row}, false, flow, source);
 }
 
@@ -101,10 +103,10 @@ void LaneRecords::write_to(OpenMetrics& out) const {
     all.add(sums);
   }
   for (const auto& [key, count] : all.rows)
-    out.counter("gatehouse_policy_row_hits", "Flows that a row of policy.db has watched or denied.",
+    out.counter("gatehouse_policy_row_hits", "Verdicts that a row of policy.db has decided, or watched (monitor).",
                 {{"table", std::string(policy::to_text(key.first.first))},
                  {"row", std::to_string(key.first.second)},
-                 {"action", key.second == RowEffect::monitor ? "monitor" : "deny"}},
+                 {"action", std::string(to_text(key.second))}},
                 count);
   out.counter("gatehouse_policy_row_hits_overflow", "Hits of rows beyond the most that are counted one by one.", {},
               all.rows_overflow);

@@ -14,6 +14,7 @@ namespace gatehouse {
 namespace {
 
 using policy::DomainList;
+using policy::ListEntry;
 using policy::NameSet;
 
 constexpr int kNice = 10;  // lanes come first
@@ -40,7 +41,7 @@ struct ListShelf::File {
   bool queued = true;
   std::shared_ptr<const NameSet> names;
   std::shared_ptr<const OpenedList> opened;  // with names
-  std::shared_ptr<const policy::MismatchSet> mismatches;
+  std::shared_ptr<const policy::Mismatches> mismatches;
   std::string failure;  // then `tried` is what the file was like
   Stamp tried;
   [[nodiscard]] bool pending() const noexcept { return !names && failure.empty(); }
@@ -129,10 +130,11 @@ policy::Lists ListShelf::lists() {
     else
       out.by_file.try_emplace(row.file, policy::ListFileState{nullptr, file.failure, nullptr});
   }
-  std::erase_if(files_, [this](const auto& entry) {
+  const auto forgotten = std::erase_if(files_, [this](const auto& entry) {
     return std::none_of(rows_.begin(), rows_.end(), [&](const DomainList& row) { return row.file == entry.first; }) &&
            std::none_of(in_force_.begin(), in_force_.end(), [&](const auto& row) { return row.second == entry.first; });
   });
+  if (forgotten != 0) checked_.clear();  // its mismatches went with it, and it may come again
   return out;
 }
 
@@ -272,29 +274,32 @@ void ListShelf::look_up(const std::string& file, const std::string& name) {
     if (found == files_.end() || !found->second->names) return;
     of = *found->second;
   }
-  std::vector<std::string> wrong;
+  policy::Mismatches wrong;
   try {
     const policy::NameSuffixes suffixes(name, seed_);
     for (std::size_t i = 0; i < suffixes.count(); ++i) {
-      const policy::ListEntry reported = of.names->find(suffixes.hash(i));
-      if (reported == policy::ListEntry::none || of.opened->find(suffixes.text(i)) == reported) continue;
-      wrong.emplace_back(suffixes.text(i));
+      const ListEntry reported = of.names->find(suffixes.hash(i));
+      if (reported == ListEntry::none) continue;
+      const ListEntry truth = of.opened->find(suffixes.text(i));
+      if (truth != reported) wrong.emplace(suffixes.text(i), truth);
     }
   } catch (const std::runtime_error&) {  // the file has gone: there is nothing to compare with
     return;
   }
-  if (wrong.empty()) return;
+  if (!wrong.empty()) correct(file, wrong);
+}
+
+void ListShelf::correct(const std::string& file, const policy::Mismatches& wrong) {
   const std::scoped_lock lock(mutex_);
   const auto found = files_.find(file);
   if (found == files_.end()) return;
-  auto known = found->second->mismatches ? std::make_shared<policy::MismatchSet>(*found->second->mismatches)
-                                         : std::make_shared<policy::MismatchSet>();
-  for (std::string& suffix : wrong) {
-    if (known->size() >= kMostMismatches || !known->insert(suffix).second) continue;
+  const auto& before = found->second->mismatches;
+  auto known = before ? std::make_shared<policy::Mismatches>(*before) : std::make_shared<policy::Mismatches>();
+  for (const auto& [name, truth] : wrong) {
+    if (known->size() >= kMostMismatches || !known->emplace(name, truth).second) continue;
     mismatches_.fetch_add(1, std::memory_order_relaxed);
-    sayings_.emplace_back(true, "lists/" + file + " has no " + suffix +
-                                    ", yet it was found there: its fingerprint is " +
-                                    "that of another name; excepted from now on");
+    sayings_.emplace_back(true, "lists/" + file + ": " + name + " was judged by the entry of another name that has " +
+                                    "its hash; corrected from now on");
     changed_ = true;
   }
   found->second->mismatches = std::move(known);

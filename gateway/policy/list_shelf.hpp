@@ -90,6 +90,7 @@ class ListShelf {
   void compile(const std::string& name);
   [[nodiscard]] std::shared_ptr<const policy::NameSet> read(const OpenedList& list) const;
   void look_up(const std::string& file, const std::string& name);
+  void correct(const std::string& file, const policy::Mismatches& wrong);
   [[nodiscard]] bool lacks_names_locked() const;
   [[nodiscard]] const File* former_of(const policy::DomainList& row) const;
 

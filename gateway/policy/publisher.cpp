@@ -2,12 +2,12 @@
 
 #include "gateway/base/block_signals.hpp"
 #include "gateway/base/utc_time.hpp"
+#include "gateway/policy/hash_seed.hpp"
 #include "gateway/policy/list_files.hpp"
 
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 
 #include <algorithm>
 #include <array>
@@ -21,13 +21,6 @@ using policy::Model;
 using policy::Snapshot;
 
 constexpr std::size_t kMostProblemsTold = 20;
-
-policy::HashSeed draw_seed() {
-  policy::HashSeed out;
-  if (::getrandom(&out, sizeof out, 0) != sizeof out)
-    throw std::system_error(errno, std::system_category(), "getrandom");
-  return out;
-}
 
 PublisherParts with_defaults(PublisherParts parts) {
   if (!parts.open_list) parts.open_list = open_list_file;
@@ -50,7 +43,7 @@ PolicyPublisher::PolicyPublisher(std::filesystem::path database, PolicyEvents ev
     : events_(std::move(events)),
       parts_(with_defaults(std::move(parts))),
       source_(database, [this](bool bad, std::string sentence) { say(bad, std::move(sentence)); }),
-      shelf_(database.parent_path() / "lists", draw_seed(), parts_.open_list),
+      shelf_(database.parent_path() / "lists", draw_hash_seed(), parts_.open_list),
       stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!stop_) throw std::system_error(errno, std::system_category(), "eventfd");
   locked([this] {

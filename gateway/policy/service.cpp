@@ -97,6 +97,11 @@ PolicyLane::PolicyLane(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<Lan
     : view_(std::move(board)), record_(std::move(record)) {}
 PolicyLane::~PolicyLane() { record_->end(); }
 
+void PolicyLane::refuse(const Verdict& verdict, gh_verdict* out) const noexcept {
+  record_->count(verdict);
+  write(verdict, out);
+}
+
 PluginPolicy::PluginPolicy(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<KeyMeters> keys, Spec spec)
     : board_(std::move(board)),
       keys_(std::move(keys)),
@@ -134,12 +139,13 @@ gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh
   JudgedClient::Facts known{spec_.plugin, {}, std::string(text_of(facts.identity)), address_of(facts.source)};
   if (spec_.listener_name && facts.listener != UINT32_MAX) known.listener = spec_.listener_name(facts.listener);
   auto shared = keys_->open(known.identity, known.source);
-  auto client = std::make_unique<JudgedClient>(std::move(known), std::move(shared));
+  auto client = std::make_unique<JudgedClient>(*board_, std::move(known), std::move(shared));
   const policy::Snapshot& snapshot = lane.view_.snapshot();
   client->resolve(snapshot);
   if (const Limit* const limit = client->begin_session(snapshot.limits(client->group()))) {
-    write({policy::Action::deny, Reason::concurrent_sessions, Table::traffic_rules, limit->row, snapshot.generation()},
-          verdict);
+    lane.refuse(
+        {policy::Action::deny, Reason::concurrent_sessions, Table::traffic_rules, limit->row, snapshot.generation()},
+        verdict);
     return nullptr;
   }
   auto* const handle = reinterpret_cast<gh_client*>(client.get());
@@ -156,7 +162,7 @@ gh_client* PluginPolicy::client_open(void* context, gh_lane* lane, const gh_clie
   try {
     return self.open(mine, *facts, verdict);
   } catch (...) {  // out of memory
-    write({policy::Action::deny, Reason::none, Table::none, 0, generation}, verdict);
+    mine.refuse({policy::Action::deny, Reason::none, Table::none, 0, generation}, verdict);
     return nullptr;
   }
 }
@@ -205,12 +211,14 @@ gh_status PluginPolicy::flow_open(void* context, gh_lane* lane, gh_client* clien
   const policy::FlowOpening opening =
       policy::open_flow(of.chain(), destination, {now_ns, self.board_->calendar().periods()});
   if (opening.refusal == policy::FlowRefusal::none) return GH_OK;
-  const policy::Snapshot& snapshot = self.spec_.lane_of(lane).view_.snapshot();
+  const PolicyLane& mine = self.spec_.lane_of(lane);
+  const policy::Snapshot& snapshot = mine.view_.snapshot();
   const policy::Limits& limits = snapshot.limits(of.group());
   const policy::ScopeLimits& scope = opening.link == 0 ? limits.session : limits.identity;
   const Refusal refusal = told(opening.refusal);
-  write({policy::Action::deny, refusal.reason, Table::traffic_rules, (scope.*refusal.limit).row, snapshot.generation()},
-        out);
+  mine.refuse(
+      {policy::Action::deny, refusal.reason, Table::traffic_rules, (scope.*refusal.limit).row, snapshot.generation()},
+      out);
   return GH_E_LIMIT;
 }
 

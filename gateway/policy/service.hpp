@@ -26,7 +26,10 @@ class PolicyLane {
 
  private:
   friend class PluginPolicy;
-  SnapshotView view_;
+  /// Writes a refusal down, for the plugin and in the record.
+  void refuse(const policy::Verdict& verdict, gh_verdict* out) const noexcept;
+
+  SnapshotView view_;  // keeps the board for the clients
   std::shared_ptr<LaneRecord> record_;
   std::unordered_map<const gh_client*, std::unique_ptr<JudgedClient>> clients_;
 };

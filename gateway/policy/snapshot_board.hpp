@@ -1,5 +1,5 @@
-// Where the newest policy snapshot hangs, and who still reads which; beside it the calendar that its quotas go by.
-// Publishing takes a lock; reading takes none.
+// Where the newest policy snapshot hangs, who still reads which, and whose meters it is for; beside it the calendar
+// that its quotas go by. Publishing takes a lock; reading takes none.
 #pragma once
 
 #include "gateway/policy/calendar.hpp"
@@ -8,12 +8,14 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
 
 namespace gatehouse {
 
+class JudgedClient;
 class SnapshotView;
 
 /// Thread-safe. Lives as long as the last view of it: both share it.
@@ -23,10 +25,17 @@ class SnapshotBoard {
   SnapshotBoard(const SnapshotBoard&) = delete;
   SnapshotBoard& operator=(const SnapshotBoard&) = delete;
 
-  /// `next` has a higher generation than all before.
+  /// Gets every client the memory that it needs under `next`, and then hangs it up. One thread at a time.
+  /// @param next  has a higher generation than all before
   void publish(std::shared_ptr<const policy::Snapshot> next);
   /// Frees, on the calling thread, each snapshot that every view has left behind. @return how many are still held
   std::size_t free_unused();
+
+  /// Reserves for each snapshot that a lane may meet, and from now on for each before it is published. Locks and
+  /// allocates. @return for leave()
+  [[nodiscard]] std::uint64_t enter(JudgedClient& client);
+  /// Locks.
+  void leave(std::uint64_t entry) noexcept;
 
   /// For control threads; locks.
   [[nodiscard]] std::shared_ptr<const policy::Snapshot> current() const;
@@ -37,12 +46,17 @@ class SnapshotBoard {
 
  private:
   friend class SnapshotView;
+  void reserve_for_clients(const policy::Snapshot& snapshot);
+
   Calendar calendar_;
   std::atomic<std::uint64_t> generation_;
   std::atomic<const policy::Snapshot*> newest_;
   mutable std::mutex mutex_;
   std::deque<std::shared_ptr<const policy::Snapshot>> held_;  // ascending generations, the newest last; by mutex_
   std::vector<const SnapshotView*> views_;                    // by mutex_
+  std::shared_ptr<const policy::Snapshot> coming_;            // not published yet; by mutex_
+  std::map<std::uint64_t, JudgedClient*> clients_;            // by entry; by mutex_
+  std::uint64_t last_entry_ = 0;                              // by mutex_
 };
 
 /// One lane's view of the board. Not thread-safe: one thread, but for construction and destruction.

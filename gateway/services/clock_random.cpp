@@ -1,10 +1,12 @@
 #include "gateway/services/clock_random.hpp"
 
-#include <sys/random.h>
+#include "gateway/base/random.hpp"
+
 #include <time.h>
 
-#include <cerrno>
 #include <cstdint>
+#include <span>
+#include <system_error>
 
 namespace gatehouse {
 namespace {
@@ -15,15 +17,13 @@ std::uint64_t read_clock(clockid_t clock) noexcept {
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-gh_status fill(void*, std::uint8_t* out, std::size_t size) {
-  while (size > 0) {
-    const ssize_t got = getrandom(out, size, 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return GH_E_IO;
-    out += got;
-    size -= static_cast<std::size_t>(got);
+gh_status fill(void*, std::uint8_t* out, std::size_t size) noexcept {
+  try {
+    fill_random(std::as_writable_bytes(std::span(out, size)));
+    return GH_OK;
+  } catch (const std::system_error&) {
+    return GH_E_IO;
   }
-  return GH_OK;
 }
 
 constexpr gh_clock kClock = {sizeof(gh_clock), 0, nullptr, [](void*) { return read_clock(CLOCK_MONOTONIC); },

@@ -167,4 +167,4 @@ class PolicySafety(GatewayTest):
 
 
 if __name__ == "__main__":
-    main()
+    main(at_once=8)

@@ -10,7 +10,9 @@ The internet's addresses look public, since the default policy denies private an
 in the test's own namespaces only.
 """
 
+import concurrent.futures
 import signal
+import subprocess
 import sys
 import time
 import unittest
@@ -75,8 +77,13 @@ def eventually(condition, timeout=5.0, pause=0.02):
     return value
 
 
-def main():
-    """Runs the test file: inside namespaces, with SIGTERM as an ordinary exit, 77 when every test was skipped."""
+def main(at_once=1):
+    """Runs the test file: inside namespaces, with SIGTERM as an ordinary exit, 77 when every test was skipped.
+
+    `at_once` > 1 is for tests that mostly wait: each runs in a process and in namespaces of its own.
+    """
+    if at_once > 1 and len(sys.argv) == 1:
+        sys.exit(_run_apart(at_once))
     namespaces.enter()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     program = unittest.main(module="__main__", exit=False, verbosity=2, failfast=False)
@@ -85,3 +92,21 @@ def main():
         sys.exit(1)
     if result.skipped and len(result.skipped) == result.testsRun:
         namespaces.skip("; ".join(sorted({reason for _, reason in result.skipped})))
+
+
+def _run_apart(at_once):
+    """Runs this file once for each of its tests; the exit status of all together."""
+    cases = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])
+    names = [test.id().removeprefix("__main__.") for case in cases for test in case]
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        ends = list(pool.map(_run_alone, names))
+    failed = [name for name, end in zip(names, ends) if end not in (0, namespaces.SKIPPED)]
+    print(f"{len(names)} tests" + (f", failed: {', '.join(failed)}" if failed else ", OK"), flush=True)
+    return 1 if failed else namespaces.SKIPPED if set(ends) == {namespaces.SKIPPED} else 0
+
+
+def _run_alone(name):
+    done = subprocess.run([sys.executable, "-B", sys.argv[0], name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, timeout=250)
+    print(done.stdout, end="", flush=True)
+    return done.returncode

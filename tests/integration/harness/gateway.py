@@ -62,10 +62,10 @@ class Gateway:
             raise RuntimeError(f"gatehouse policy init: {done.stdout}{done.stderr}")
         return self.policy
 
-    def start(self, ready=200):
+    def start(self, ready=200, within=15):
         """Starts and waits until /readyz answers with that status."""
         self.spawn()
-        deadline = time.monotonic() + 15 * SLOW
+        deadline = time.monotonic() + within * SLOW
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the gateway ended with {self.wait()}:\n{self.text()}")
@@ -120,11 +120,11 @@ class Gateway:
         if SANITIZER.search(self.text()):
             raise RuntimeError(f"a sanitizer spoke:\n{self.text()}")
 
-    def cli(self, *words, input=None, config=True):
+    def cli(self, *words, input=None, config=True, timeout=60):
         """Runs a `gatehouse` verb in the gateway's namespace."""
         where = ["--config", str(self.config)] if config else []
         return self.net.run(self.namespace, [str(PROGRAM), *words, *where], check=False, input=input,
-                            env=self.environment)
+                            env=self.environment, timeout=timeout)
 
     def json(self, *words):
         """A verb's --json output, read."""

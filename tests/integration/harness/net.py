@@ -105,9 +105,9 @@ class Net:
         limit = ["prlimit", f"--nofile={nofile}:{nofile}"] if nofile else []
         return ["nsenter", f"--net=/run/netns/{name}", "setpriv", "--pdeathsig", "KILL", *limit, *argv]
 
-    def run(self, name, argv, check=True, **options):
+    def run(self, name, argv, check=True, timeout=60, **options):
         """Runs to the end; the result has stdout and stderr as text."""
-        done = subprocess.run(self.command(name, argv), capture_output=True, text=True, timeout=60, **options)
+        done = subprocess.run(self.command(name, argv), capture_output=True, text=True, timeout=timeout, **options)
         if check and done.returncode != 0:
             raise RuntimeError(f"{' '.join(argv)} failed with {done.returncode}: {done.stderr.strip()}")
         return done

@@ -234,9 +234,23 @@ TEST_F(Shelf, ExceptsANameThatTheFileDoesNotHave) {
   ASSERT_TRUE(settled());
   const auto mismatches = shelf->lists().by_file.at("one").mismatches;
   ASSERT_TRUE(mismatches);
-  EXPECT_THAT(*mismatches, ElementsAre("collides.test"));
+  EXPECT_THAT(*mismatches, ElementsAre(Pair("collides.test", ListEntry::none)));
   EXPECT_EQ(shelf->mismatches(), 1u);
-  EXPECT_THAT(shelf->take_sayings(), Contains(Pair(true, HasSubstr("has no collides.test"))));
+  EXPECT_THAT(shelf->take_sayings(), Contains(Pair(true, HasSubstr("lists/one: collides.test was judged by"))));
+}
+
+TEST_F(Shelf, LooksAHitUpAgainInAFileThatCameBack) {
+  write("one", "?collides.test\n");
+  for (int round = 0; round < 2; ++round) {
+    shelf->want({row(1, "one")});
+    shelf->wait();
+    static_cast<void>(shelf->lists());
+    shelf->check(1, "collides.test");
+    ASSERT_TRUE(settled()) << round;
+    ASSERT_TRUE(shelf->lists().by_file.at("one").mismatches) << round;
+    shelf->want({});
+    static_cast<void>(shelf->lists());
+  }
 }
 
 }  // namespace

@@ -1,11 +1,5 @@
 // gh.policy/1 as a plugin meets it: through the C table.
-#include "gateway/policy/service.hpp"
-#include "gateway/base/openmetrics.hpp"
-#include "policy/compile.hpp"
-
-#include <gatehouse/plugin/policy_client.hpp>
-
-#include <gtest/gtest.h>
+#include "tests/unit/gateway/policy/policy_table.hpp"
 
 #include <algorithm>
 #include <array>
@@ -13,85 +7,6 @@
 
 namespace gatehouse {
 namespace {
-
-constexpr std::uint64_t kSecond = 1'000'000'000;
-constexpr std::uint64_t kNow = 100 * kSecond;
-
-struct TestLane {
-  gh_lane head{sizeof(gh_lane), 0, 1, -1};
-  std::unique_ptr<PolicyLane> policy;
-};
-
-PolicyLane& lane_of(gh_lane* lane) { return *reinterpret_cast<TestLane*>(lane)->policy; }
-
-class PolicyTable : public testing::Test {
- protected:
-  PolicyTable() { lane.policy = plugin.make_lane(); }
-
-  static policy::Model model() {
-    policy::Model out;
-    out.groups = {{0, "everyone", 100, true}, {1, "bobs", 10, true}, {2, "front", 20, true}};
-    out.group_members = {{1, 1, "identity", "token:bob", {}}, {2, 2, "listener", "127.0.0.1:7300", {}}};
-    policy::PortPermit permit;
-    permit.id = 5;
-    out.port_permits = {permit};
-    return out;
-  }
-  void publish(const policy::Model& next) { board->publish(policy::compile(next, {}, ++generation, 0).snapshot); }
-  gh_client* open_from(const char* source, gh_verdict& verdict, const std::string& identity = "") {
-    gh_client_facts facts{sizeof(gh_client_facts), UINT32_MAX, {}, to_border(identity), 0};
-    if (*source) facts.source = to_border(Endpoint{IpAddress::parse(source).value(), 4000, 0});
-    return table->client_open(table->context, &lane.head, &facts, &verdict);
-  }
-  gh_client* open_from(const char* source) {
-    gh_verdict verdict{};
-    return open_from(source, verdict);
-  }
-  void close(gh_client* client) { table->client_close(table->context, &lane.head, client); }
-  std::uint64_t consume(gh_client* client, std::uint64_t bytes, std::uint32_t direction = GH_UP) {
-    return table->consume(table->context, &lane.head, client, direction, 1, bytes, kNow);
-  }
-  /// Puts one traffic rule in force, with row 21.
-  void rule(const std::string& scope, policy::TrafficRule columns) {
-    columns.id = 21;
-    columns.scope = scope;
-    policy::Model rows = model();
-    rows.traffic_rules = {columns};
-    publish(rows);
-    table->refresh(table->context, &lane.head);
-  }
-  gh_client* open(const std::string& identity, std::uint32_t listener = UINT32_MAX) {
-    gh_client_facts facts{sizeof(gh_client_facts), listener, {}, to_border(identity), 0};
-    gh_verdict verdict{};
-    gh_client* const client = table->client_open(table->context, &lane.head, &facts, &verdict);
-    EXPECT_EQ(verdict.action, GH_ACTION_ALLOW);
-    return client;
-  }
-  gh_verdict check(gh_client* client, const char* to, std::uint16_t port) {
-    const gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::parse(to).value(), port, 0});
-    gh_verdict verdict{};
-    table->check(table->context, &lane.head, client, &flow, &verdict);
-    return verdict;
-  }
-  gh_status open_flow(gh_client* client, gh_verdict& why, const char* to = "8.8.8.8", std::uint64_t now = kNow) {
-    const gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::parse(to).value(), 53, 0});
-    return table->flow_open(table->context, &lane.head, client, &flow, now, &why);
-  }
-  gh_limits limits(gh_client* client) {
-    gh_limits out{};
-    table->limits(table->context, &lane.head, client, &out);
-    return out;
-  }
-
-  std::uint64_t generation = 1;
-  std::shared_ptr<SnapshotBoard> board =
-      std::make_shared<SnapshotBoard>(policy::compile(model(), {}, generation, 0).snapshot);
-  std::shared_ptr<KeyMeters> keys = std::make_shared<KeyMeters>();
-  PluginPolicy plugin{
-      board, keys, {"udpgw", true, &lane_of, [](std::uint32_t id) { return id == 3 ? "127.0.0.1:7300" : ""; }}};
-  const gh_policy* table = plugin.table();
-  TestLane lane;
-};
 
 TEST_F(PolicyTable, HasEveryFunction) {
   EXPECT_EQ(table->struct_size, sizeof(gh_policy));
@@ -340,34 +255,6 @@ TEST_F(PolicyTable, CountsDestinationsByAddressAndKeepsThemOverGenerations) {
 TEST_F(PolicyTable, UsesTheSdksWordsForReasons) {
   for (std::uint16_t reason = 0; reason <= GH_REASON_LOCAL; ++reason)
     EXPECT_EQ(reason_text(reason), policy::to_text(static_cast<policy::Reason>(reason)));
-}
-
-TEST_F(PolicyTable, CountsVerdictsAndMonitorRows) {
-  const auto records = std::make_shared<LaneRecords>();
-  PluginPolicy counted{board, keys, {"udpgw", false, &lane_of, {}, records}};
-  lane.policy = counted.make_lane();
-  policy::Model rows = model();
-  rows.domain_rules = {{3, {}, "ads.test", "suffix", "monitor", {}}, {4, {}, "bad.test", "suffix", "block", {}}};
-  publish(rows);
-  table->refresh(table->context, &lane.head);
-  gh_client* const client = open("");
-  gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::v4(0x08080808), 53, 0});
-  for (const char* const name : {"x.ads.test", "bad.test", "good.test"}) {
-    flow.domain = to_border(name);
-    gh_verdict verdict{};
-    table->check(table->context, &lane.head, client, &flow, &verdict);
-  }
-  std::string told;
-  records->drain([&](const Notice& notice) { told += notice.name(); });
-  EXPECT_EQ(told, "x.ads.test");
-  OpenMetrics out;
-  records->write_to(out);
-  const std::string text = out.text();
-  for (const char* const line : {R"(row_hits_total{table="domain_rules",row="3",action="monitor"} 1)",
-                                 R"(row_hits_total{table="domain_rules",row="4",action="deny"} 1)",
-                                 R"(verdicts_total{plugin="udpgw",action="allow",reason="port_permit"} 2)",
-                                 R"(verdicts_total{plugin="udpgw",action="deny",reason="domain"} 1)"})
-    EXPECT_NE(text.find(line), text.npos) << line << " is not in\n" << text;
 }
 
 /// Generation g allows port g % 7 + 1 alone, by the row g: every verdict can be held against its own generation.
