@@ -17,8 +17,8 @@ bool Draft::counts(const Life& life) {
   return true;
 }
 
-void Draft::problem(const RowAt& row, std::string sentence) {
-  problems_.push_back({std::string(row.table), row.id, std::move(sentence), row.is_deny});
+void Draft::problem(const RowAt& row, Fault fault, std::initializer_list<std::string_view> words) {
+  problems_.push_back({std::string(row.table), row.id, sentence_of(fault, words), row.is_deny});
 }
 
 void Draft::add_group(std::int64_t id, const std::string& name) {
@@ -32,7 +32,7 @@ void Draft::add_group(std::int64_t id, const std::string& name) {
 std::optional<GroupIndex> Draft::group(std::int64_t id, const RowAt& row) {
   const auto found = index_.find(id);
   if (found != index_.end()) return found->second;
-  problem(row, "there is no group with id " + std::to_string(id));
+  problem(row, Fault::no_group, {std::to_string(id)});
   return {};
 }
 

@@ -2,8 +2,10 @@
 #pragma once
 
 #include "policy/compile.hpp"
+#include "policy/compile/faults.hpp"
 
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
@@ -25,7 +27,8 @@ class Draft {
 
   /// Does a row count now? Notes when it expires, if it does.
   [[nodiscard]] bool counts(const Life& life);
-  void problem(const RowAt& row, std::string sentence);
+  /// @param words  what the fault's sentence has places for
+  void problem(const RowAt& row, Fault fault, std::initializer_list<std::string_view> words = {});
 
   /// An enabled group, in the order of judgement; `everyone` comes last.
   void add_group(std::int64_t id, const std::string& name);

@@ -1,4 +1,4 @@
-#include "policy/compile/sentences.hpp"
+#include "policy/compile/cidr.hpp"
 #include "policy/compile/tables.hpp"
 #include "policy/match/glob.hpp"
 
@@ -17,11 +17,9 @@ std::optional<MemberPattern> read_member(const GroupMember& row, GroupIndex grou
   if (row.kind == "listener") return glob(Kind::listener);
   if (row.kind == "plugin") return glob(Kind::plugin);
   if (row.kind != "source") {
-    draft.problem(at, quoted(row.kind) + " is no kind: write identity, source, listener or plugin");
-  } else if (const auto prefix = Prefix::parse(row.pattern)) {
-    return MemberPattern{Kind::source, group, {}, PrefixBits(*prefix)};
-  } else {
-    draft.problem(at, cidr_sentence(row.pattern));
+    draft.problem(at, Fault::member_kind, {row.kind});
+  } else if (const auto source = read_cidr(row.pattern, at, draft)) {
+    return MemberPattern{Kind::source, group, {}, *source};
   }
   return {};
 }

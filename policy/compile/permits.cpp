@@ -1,4 +1,4 @@
-#include "policy/compile/sentences.hpp"
+#include "policy/compile/cidr.hpp"
 #include "policy/compile/tables.hpp"
 
 #include <algorithm>
@@ -14,47 +14,40 @@ struct Ranked {
   std::optional<std::int64_t> group_id;
 };
 
-/// Is every address of `prefix` unwrapped before rows are looked at, so that the row could never match?
-bool is_wrapped(const Prefix& prefix) {
-  for (const char* form : {"::/96", "64:ff9b::/96", "2002::/16"})
-    if (Prefix::parse(form)->contains(prefix))
-      return prefix.address() != IpAddress::parse("::").value() && prefix.address() != IpAddress::parse("::1").value();
-  return false;
-}
-
-/// @return why the row cannot be in force; "" when it can
-std::string read_destination(const PortPermit& row, Permit& out) {
+/// Reads where the row leads to; false, and a problem, where it cannot.
+bool read_destination(const PortPermit& row, const RowAt& at, Draft& draft, Permit& out) {
   if (!row.destination) {
     out.reach = out.action == PermitAction::allow ? Permit::Reach::public_only : Permit::Reach::everything;
-    return {};
+    return true;
   }
-  const auto prefix = Prefix::parse(*row.destination);
-  if (!prefix) return cidr_sentence(*row.destination);
-  if (is_wrapped(*prefix))
-    return quoted(*row.destination) +
-           " is an IPv6 form of IPv4 addresses, which are judged as IPv4: write the IPv4 CIDR";
+  const auto destination = read_cidr(*row.destination, at, draft);
+  if (!destination) return false;
   out.reach = Permit::Reach::prefix;
-  out.destination = PrefixBits(*prefix);
+  out.destination = *destination;
   out.opens_bogon = out.action == PermitAction::allow && bogon_around(out.destination) != nullptr;
-  return {};
+  return true;
 }
 
-/// @return as read_destination()
-std::string read_permit(const PortPermit& row, Permit& out) {
+/// @return none, and a problem, for a row that cannot be in force
+std::optional<Permit> read_permit(const PortPermit& row, const RowAt& at, Draft& draft) {
+  Permit out;
   out.row = row.id;
-  if (row.action != "allow" && row.action != "deny" && row.action != "monitor")
-    return quoted(row.action) + " is no action: write allow, deny or monitor";
   out.action = row.action == "allow"  ? PermitAction::allow
                : row.action == "deny" ? PermitAction::deny
                                       : PermitAction::monitor;
-  if (row.transport != "tcp" && row.transport != "udp" && row.transport != "any")
-    return quoted(row.transport) + " is no transport: write tcp, udp or any";
   out.transport = row.transport == "tcp" ? kTcp : row.transport == "udp" ? kUdp : 0;
-  const auto ports = parse_ports(row.ports.value_or("all"));
-  if (!ports)
-    return quoted(*row.ports) + " is no list of ports: write numbers from 1 to 65535, as in 53,443,3478-3481, or all";
-  out.ports = *ports;
-  return read_destination(row, out);
+  auto ports = parse_ports(row.ports.value_or("all"));
+  if (out.action == PermitAction::monitor && row.action != "monitor") {
+    draft.problem(at, Fault::permit_action, {row.action});
+  } else if (out.transport == 0 && row.transport != "any") {
+    draft.problem(at, Fault::permit_transport, {row.transport});
+  } else if (!ports) {
+    draft.problem(at, Fault::permit_ports, {*row.ports});
+  } else if (read_destination(row, at, draft, out)) {
+    out.ports = std::move(*ports);
+    return out;
+  }
+  return {};
 }
 
 /// The rows in force, in the order of judgement.
@@ -64,13 +57,10 @@ std::vector<Ranked> read_permits(const Model& model, Draft& draft) {
     if (!draft.counts(row.life)) continue;
     const RowAt at{"port_permits", row.id, row.action != "allow" && row.action != "monitor"};
     if (row.group_id && !draft.group(*row.group_id, at)) continue;
-    Permit permit;
-    if (std::string why = read_permit(row, permit); !why.empty()) {
-      draft.problem(at, std::move(why));
-      continue;
-    }
-    draft.parts.has_monitors = draft.parts.has_monitors || permit.action == PermitAction::monitor;
-    out.push_back({row.priority, std::move(permit), row.group_id});
+    auto permit = read_permit(row, at, draft);
+    if (!permit) continue;
+    draft.parts.has_monitors = draft.parts.has_monitors || permit->action == PermitAction::monitor;
+    out.push_back({row.priority, std::move(*permit), row.group_id});
   }
   std::sort(out.begin(), out.end(), [](const Ranked& a, const Ranked& b) {
     return std::tie(a.priority, a.permit.row) < std::tie(b.priority, b.permit.row);

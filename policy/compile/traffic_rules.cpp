@@ -1,4 +1,3 @@
-#include "policy/compile/sentences.hpp"
 #include "policy/compile/tables.hpp"
 #include "policy/limiter.hpp"
 
@@ -7,23 +6,22 @@ namespace {
 
 /// A number that meters cannot hold is in force as the largest that they can.
 void at_most(const RowAt& at, std::string_view column, const Amount& amount, std::uint64_t most, Draft& draft) {
-  if (static_cast<std::uint64_t>(amount.value_or(0)) <= most) return;
-  draft.problem(at, std::string(column) + " can be " + std::to_string(most) +
-                        " at most, which holds in its place: write that, " +
-                        "less, or 0 for no limit; the row's other columns are in force");
+  if (static_cast<std::uint64_t>(amount.value_or(0)) > most)
+    draft.problem(at, Fault::traffic_too_large, {column, std::to_string(most)});
 }
 
+/// Can the row be in force? A problem where it cannot.
 bool is_readable(const TrafficRule& row, Draft& draft) {
   const RowAt at{"traffic_rules", row.id};
-  if (row.scope != "session" && row.scope != "identity") {
-    draft.problem(at, quoted(row.scope) + " is no scope: write session or identity");
+  const auto refuse = [&](Fault fault, std::string_view word) {
+    draft.problem(at, fault, {word});
     return false;
-  }
+  };
+  if (row.scope != "session" && row.scope != "identity") return refuse(Fault::traffic_scope, row.scope);
+  if (row.quota_period && *row.quota_period != "day" && *row.quota_period != "month")
+    return refuse(Fault::traffic_period, *row.quota_period);
   for (const TrafficColumn& column : kTrafficColumns)
-    if ((row.*column.row).value_or(0) < 0) {
-      draft.problem(at, std::string(column.name) + " is negative: write 0 for no limit");
-      return false;
-    }
+    if ((row.*column.row).value_or(0) < 0) return refuse(Fault::traffic_negative, column.name);
   at_most(at, "destinations_per_minute", row.destinations_per_minute, DistinctWindow::kMostThings, draft);
   at_most(at, "quota_bytes", row.quota_bytes, QuotaMeter::kMostBytes, draft);
   return true;
