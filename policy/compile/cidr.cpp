@@ -27,9 +27,9 @@ std::optional<Prefix> without_host_bits(std::string_view text) {
 
 }  // namespace
 
-std::optional<PrefixBits> read_cidr(std::string_view text, const RowAt& row, Draft& draft) {
+std::optional<Prefix> read_cidr(std::string_view text, const RowAt& row, Draft& draft) {
   const auto prefix = Prefix::parse(text);
-  if (prefix && !is_wrapped(*prefix)) return PrefixBits(*prefix);
+  if (prefix && !is_wrapped(*prefix)) return *prefix;
   if (prefix) {
     draft.problem(row, Fault::cidr_wrapped, {text});
   } else if (const auto meant = without_host_bits(text)) {

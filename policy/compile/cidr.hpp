@@ -2,7 +2,8 @@
 #pragma once
 
 #include "policy/compile/draft.hpp"
-#include "policy/match/address_bits.hpp"
+
+#include <gatehouse/base/prefix.hpp>
 
 #include <optional>
 #include <string_view>
@@ -10,6 +11,6 @@
 namespace gatehouse::policy {
 
 /// @return none, and a problem of that row, for a text that is no CIDR or that no address could ever match
-[[nodiscard]] std::optional<PrefixBits> read_cidr(std::string_view text, const RowAt& row, Draft& draft);
+[[nodiscard]] std::optional<Prefix> read_cidr(std::string_view text, const RowAt& row, Draft& draft);
 
 }  // namespace gatehouse::policy

@@ -1,6 +1,5 @@
 #include "policy/compile/cidr.hpp"
 #include "policy/compile/tables.hpp"
-#include "policy/match/glob.hpp"
 
 #include <algorithm>
 #include <tuple>
@@ -8,20 +7,21 @@
 namespace gatehouse::policy {
 namespace {
 
-/// Reads what the row's pattern matches; tells the draft where it cannot.
-std::optional<MemberPattern> read_member(const GroupMember& row, GroupIndex group, Draft& draft) {
-  using Kind = MemberPattern::Kind;
-  const auto glob = [&](Kind kind) { return MemberPattern{kind, group, row.pattern, {}}; };
+void add_member(const GroupMember& row, GroupIndex group, Draft& draft) {
+  using Kind = GroupMembers::Kind;
+  GroupMembers& members = draft.parts.members;
   const RowAt at{"group_members", row.id};
-  if (row.kind == "identity") return glob(Kind::identity);
-  if (row.kind == "listener") return glob(Kind::listener);
-  if (row.kind == "plugin") return glob(Kind::plugin);
-  if (row.kind != "source") {
+  if (row.kind == "identity") {
+    members.add(group, Kind::identity, row.pattern);
+  } else if (row.kind == "listener") {
+    members.add(group, Kind::listener, row.pattern);
+  } else if (row.kind == "plugin") {
+    members.add(group, Kind::plugin, row.pattern);
+  } else if (row.kind != "source") {
     draft.problem(at, Fault::member_kind, {row.kind});
   } else if (const auto source = read_cidr(row.pattern, at, draft)) {
-    return MemberPattern{Kind::source, group, {}, *source};
+    members.add(group, *source);
   }
-  return {};
 }
 
 }  // namespace
@@ -39,22 +39,12 @@ void compile_groups(const Model& model, Draft& draft) {
 }
 
 void compile_group_members(const Model& model, Draft& draft) {
-  SnapshotParts& parts = draft.parts;
   for (const GroupMember& row : model.group_members) {
     if (!draft.counts(row.life)) continue;
     const auto group = draft.group(row.group_id, {"group_members", row.id});
-    if (!group || row.group_id == 0) continue;
-    auto member = read_member(row, *group, draft);
-    if (!member) continue;
-    if (member->kind == MemberPattern::Kind::identity && is_literal(row.pattern)) {
-      const auto [place, added] = parts.literal_members.emplace(row.pattern, *group);
-      if (!added) place->second = std::min(place->second, *group);
-    } else {
-      parts.members.push_back(std::move(*member));
-    }
+    if (group && row.group_id != 0) add_member(row, *group, draft);
   }
-  std::stable_sort(parts.members.begin(), parts.members.end(),
-                   [](const MemberPattern& a, const MemberPattern& b) { return a.group < b.group; });
+  draft.parts.members.finish();
 }
 
 }  // namespace gatehouse::policy

@@ -23,7 +23,7 @@ bool read_destination(const PortPermit& row, const RowAt& at, Draft& draft, Perm
   const auto destination = read_cidr(*row.destination, at, draft);
   if (!destination) return false;
   out.reach = Permit::Reach::prefix;
-  out.destination = *destination;
+  out.destination = PrefixBits(*destination);
   out.opens_bogon = out.action == PermitAction::allow && bogon_around(out.destination) != nullptr;
   return true;
 }
