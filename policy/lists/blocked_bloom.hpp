@@ -2,13 +2,13 @@
 // filter decides what a query costs. Built once, then immutable and thread-safe.
 #pragma once
 
+#include "policy/lists/huge_pages.hpp"
 #include "policy/match/multiply.hpp"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 namespace gatehouse::policy {
 
@@ -41,7 +41,7 @@ class BlockedBloom {
     return static_cast<unsigned>(hash >> (6 * word)) & 63;
   }
   std::size_t count_;  // of blocks_, at least one
-  std::vector<Block> blocks_;
+  HugePageVector<Block> blocks_;
 };
 
 }  // namespace gatehouse::policy

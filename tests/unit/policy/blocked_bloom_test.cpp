@@ -22,7 +22,7 @@ TEST(BlockedBloom, ContainsNothingWhenEmpty) {
 }
 
 TEST(BlockedBloom, NeverMissesAndSeldomErrs) {
-  for (const std::size_t count : {100, 5'000, 200'000, 3'000'000}) {
+  for (const std::size_t count : {100, 5'000, 200'000, 3'000'000}) {  // the last in huge pages
     const std::vector<std::uint64_t> hashes = random_hashes(count);
     const BlockedBloom filter{hashes};
     for (const std::uint64_t hash : hashes) ASSERT_TRUE(filter.may_contain(hash)) << count;
