@@ -1,6 +1,5 @@
 #include "policy/snapshot.hpp"
 
-#include "policy/match/glob.hpp"
 #include "policy/order.hpp"
 
 namespace gatehouse::policy {
@@ -22,16 +21,6 @@ struct MonitorWitness {
 
 }  // namespace
 
-bool MemberPattern::matches(const ClientFacts& client) const noexcept {
-  switch (kind) {
-    case Kind::identity: return !client.identity.empty() && glob_match(glob, client.identity);
-    case Kind::source: return source.contains(AddressBits(canonical_address(client.source).address));
-    case Kind::listener: return glob_match(glob, client.listener);
-    case Kind::plugin: return glob_match(glob, client.plugin);
-  }
-  return false;
-}
-
 std::shared_ptr<const Snapshot> Snapshot::without_policy(std::uint64_t generation) {
   SnapshotParts parts;
   parts.has_policy = false;
@@ -40,15 +29,8 @@ std::shared_ptr<const Snapshot> Snapshot::without_policy(std::uint64_t generatio
 }
 
 GroupIndex Snapshot::group_of(const ClientFacts& client) const noexcept {
-  auto best = static_cast<GroupIndex>(parts_.groups.size() - 1);  // everyone
-  if (!client.identity.empty())
-    if (const auto found = parts_.literal_members.find(client.identity); found != parts_.literal_members.end())
-      best = found->second;
-  for (const MemberPattern& member : parts_.members) {
-    if (member.group >= best) break;
-    if (member.matches(client)) return member.group;
-  }
-  return best;
+  const auto everyone = static_cast<GroupIndex>(parts_.groups.size() - 1);
+  return parts_.members.find(client).value_or(everyone);
 }
 
 Verdict Snapshot::judge(GroupIndex index, bool allow_local, const Flow& flow) const noexcept {

@@ -6,22 +6,19 @@
 #include "policy/match/address_ranges.hpp"
 #include "policy/match/credential_table.hpp"
 #include "policy/match/domain_table.hpp"
+#include "policy/match/group_members.hpp"
 #include "policy/match/list_rule.hpp"
 #include "policy/match/own_places.hpp"
 #include "policy/match/permit_index.hpp"
 #include "policy/match/special_ranges.hpp"
 #include "policy/verdict.hpp"
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace gatehouse::policy {
-
-/// A group's place in a snapshot: 0 is judged first, `everyone` last. Means nothing in another generation.
-enum class GroupIndex : std::uint32_t {};
 
 /// Rules on names: of one group, or of all.
 struct NameRules {
@@ -47,26 +44,16 @@ struct GroupPolicy {
   Limits limits;
 };
 
-/// A pattern that makes a client a member of a group.
-struct MemberPattern {
-  enum class Kind : std::uint8_t { identity, source, listener, plugin } kind = Kind::identity;
-  GroupIndex group{};
-  std::string glob;  ///< but for source
-  PrefixBits source;
-  [[nodiscard]] bool matches(const ClientFacts& client) const noexcept;
-};
-
 /// What compile() fills in; a snapshot never changes it.
 struct SnapshotParts {
   bool has_policy = true;
-  std::vector<GroupPolicy> groups;                                 ///< by (priority, id), `everyone` last
-  std::vector<MemberPattern> members;                              ///< by group
-  std::map<std::string, GroupIndex, std::less<>> literal_members;  ///< identities that a member names in full
-  HashSeed seed;                                                   ///< of all names
-  NameRules names;                                                 ///< that hold for all groups
-  AddressRanges ranges;                                            ///< cut wherever anything about addresses changes
-  std::vector<RangeFacts> facts;                                   ///< by range
-  bool has_monitors = false;                                       ///< on names or ports
+  std::vector<GroupPolicy> groups;  ///< by (priority, id), `everyone` last
+  GroupMembers members;
+  HashSeed seed;                  ///< of all names
+  NameRules names;                ///< that hold for all groups
+  AddressRanges ranges;           ///< cut wherever anything about addresses changes
+  std::vector<RangeFacts> facts;  ///< by range
+  bool has_monitors = false;      ///< on names or ports
   OwnPlaces own;
   CredentialTable credentials;
   Action default_action = Action::deny;
@@ -87,7 +74,7 @@ class Snapshot {
   [[nodiscard]] bool has_policy() const noexcept { return parts_.has_policy; }
 
   /// The client's group: the first by (priority, id) that one of whose members matches, else `everyone`.
-  /// Cost: one lookup and a walk over the patterns; once a client and generation, not per packet.
+  /// Cost: as GroupMembers::find(); once a client and generation, not per packet.
   [[nodiscard]] GroupIndex group_of(const ClientFacts& client) const noexcept;
   [[nodiscard]] const GroupPolicy& group(GroupIndex index) const noexcept {
     return parts_.groups[static_cast<std::size_t>(index)];

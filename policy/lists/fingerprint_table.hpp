@@ -2,13 +2,13 @@
 // reach. Built once, then immutable and thread-safe.
 #pragma once
 
+#include "policy/lists/huge_pages.hpp"
 #include "policy/match/multiply.hpp"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 namespace gatehouse::policy {
 
@@ -39,7 +39,7 @@ class FingerprintTable {
   };
   static_assert(sizeof(Bucket) == 64);
 
-  std::vector<Bucket> buckets_;
+  HugePageVector<Bucket> buckets_;
 };
 
 }  // namespace gatehouse::policy

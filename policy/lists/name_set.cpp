@@ -24,7 +24,7 @@ std::shared_ptr<const NameSet> NameSet::build(std::vector<std::uint64_t> listed,
   auto out = std::shared_ptr<NameSet>(new NameSet);
   out->size_ = listed.size();
   out->exceptions_ = std::move(exceptions);
-  out->filter_ = BinaryFuse(listed);
+  out->filter_ = BlockedBloom(listed);
   out->table_ = FingerprintTable(listed);
   return out;
 }

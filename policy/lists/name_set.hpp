@@ -2,7 +2,7 @@
 // thread-safe.
 #pragma once
 
-#include "policy/lists/binary_fuse.hpp"
+#include "policy/lists/blocked_bloom.hpp"
 #include "policy/lists/fingerprint_table.hpp"
 
 #include <cstddef>
@@ -21,7 +21,7 @@ enum class ListEntry : std::uint8_t {
 
 class NameSet {
  public:
-  /// Cost: 8 bytes a name for the hashes and the result's own bytes at the peak; a few seconds for ten million.
+  /// Cost: 8 bytes a name for the hashes and the result's own bytes at the peak; a second or two for ten million.
   /// @param listed      hash_name() of each entry, in any order, with or without repetition; consumed
   /// @param exceptions  hash_name() of each exception; few; one that is listed too is an exception
   [[nodiscard]] static std::shared_ptr<const NameSet> build(std::vector<std::uint64_t> listed,
@@ -45,7 +45,7 @@ class NameSet {
   NameSet() = default;
   [[nodiscard]] ListEntry look_up(std::uint64_t hash) const noexcept;
 
-  BinaryFuse filter_;                      // of listed names and exceptions
+  BlockedBloom filter_;                    // of listed names and exceptions
   FingerprintTable table_;                 // the same
   std::vector<std::uint64_t> exceptions_;  // sorted
   std::size_t size_ = 0;

@@ -14,15 +14,13 @@ void sort_unique(std::vector<Start>& starts) {
 }
 
 /// index[i]: the range that block i begins in; one more at the end, for the last block's upper bound.
-template <class Start, class FirstOf>
-std::vector<std::uint32_t> make_index(const std::vector<Start>& starts, FirstOf first_of_block) {
-  std::vector<std::uint32_t> index(kBlocks + 1);
-  std::uint32_t range = 0;
-  for (std::size_t block = 0; block < kBlocks; ++block) {
-    while (range + 1 < starts.size() && starts[range + 1] <= first_of_block(block)) ++range;
-    index[block] = range;
-  }
-  index[kBlocks] = static_cast<std::uint32_t>(starts.size() - 1);
+/// @param first_behind  the first block that begins at an address or after it
+template <class Start, class FirstBehind>
+std::vector<std::uint32_t> make_index(const std::vector<Start>& starts, FirstBehind first_behind) {
+  const auto last = static_cast<std::uint32_t>(starts.size() - 1);
+  std::vector<std::uint32_t> index(kBlocks + 1, last);
+  for (std::uint32_t range = 0; range < last; ++range)
+    std::fill(index.begin() + first_behind(starts[range]), index.begin() + first_behind(starts[range + 1]), range);
   return index;
 }
 
@@ -59,8 +57,11 @@ AddressRanges::AddressRanges(std::span<const PrefixBits> borders) : v4_{0}, v6_{
   }
   sort_unique(v4_);
   sort_unique(v6_);
-  v4_index_ = make_index(v4_, [](std::size_t block) { return static_cast<std::uint32_t>(block << 16); });
-  v6_index_ = make_index(v6_, [](std::size_t block) { return Wide{std::uint64_t{block} << 48, 0}; });
+  v4_index_ = make_index(v4_, [](std::uint32_t start) { return (start >> 16) + ((start & 0xffff) != 0 ? 1 : 0); });
+  v6_index_ = make_index(v6_, [](const Wide& start) {
+    const bool inside = (start.high << 16 | start.low) != 0;
+    return static_cast<std::ptrdiff_t>(start.high >> 48) + (inside ? 1 : 0);
+  });
 }
 
 std::uint32_t AddressRanges::find_v4(std::uint32_t address) const noexcept {

@@ -24,11 +24,11 @@ struct CredentialOwner {
 
 class CredentialTable {
  public:
-  static constexpr std::size_t kLongestIdentity = 255;
+  static constexpr std::size_t kLongestRelayKey = 128;  ///< hex digits: a key of 64 bytes
 
-  /// Takes the row in, whether it is enabled or not: that is the caller's to judge.
-  /// @return why the row cannot be in force, and what to write instead; "" when it is
-  [[nodiscard]] std::string add(const Credential& row);
+  /// Takes a row in, whose fields are the caller's to judge.
+  /// @return false as a bool; or, for a row that is left out, an earlier one that gives the same credential away
+  CredentialOwner add(CredentialKind kind, const Credential& row);
 
   /// The best row for that value: an exact value beats `*`, then a row for this plugin beats one for all, then the
   /// lower id. None: false as a bool. Does not allocate.

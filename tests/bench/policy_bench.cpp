@@ -105,6 +105,40 @@ void charge_session_and_identity(benchmark::State& state) {
 }
 BENCHMARK(charge_session_and_identity);
 
+/// So many networks are members of a hundred groups.
+Model with_sources(std::int64_t sources) {
+  Model model = starter_like();
+  std::mt19937_64 random(2);
+  for (int i = 1; i <= 100; ++i) model.groups.push_back({i, "group" + std::to_string(i), i, true});
+  for (std::int64_t i = 0; i < sources; ++i) {
+    const auto network = static_cast<std::uint32_t>(random() & 0xffff'ff00);
+    model.group_members.push_back({i + 1, 1 + i % 100, "source", Prefix(IpAddress::v4(network), 24).to_string(), {}});
+  }
+  return model;
+}
+
+/// Half of the clients come from one of the networks.
+void group_of_client(benchmark::State& state) {
+  const Model model = with_sources(state.range(0));
+  std::mt19937_64 random(3);
+  std::vector<ClientFacts> clients(4096);
+  for (ClientFacts& client : clients) {
+    const GroupMember& member = model.group_members[random() % model.group_members.size()];
+    client = {"udpgw", "127.0.0.1:7300", "token:bob", Prefix::parse(member.pattern)->address()};
+    if (random() % 2 == 0) client.source = IpAddress::v4(static_cast<std::uint32_t>(random()));
+  }
+  const auto snapshot = compile(model, around(), 1, 0).snapshot;
+  std::size_t i = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(snapshot->group_of(clients[i++ % clients.size()]));
+}
+BENCHMARK(group_of_client)->ArgName("sources")->Arg(10)->Arg(10'000);
+
+void compile_sources(benchmark::State& state) {
+  const Model model = with_sources(state.range(0));
+  for (auto _ : state) benchmark::DoNotOptimize(compile(model, {}, 1, 0).snapshot);
+}
+BENCHMARK(compile_sources)->ArgName("sources")->Arg(0)->Arg(10)->Arg(10'000)->Unit(benchmark::kMicrosecond);
+
 void compile_rows(benchmark::State& state) {
   Model model = starter_like();
   for (std::int64_t i = 0; i < state.range(0); ++i)

@@ -81,29 +81,6 @@ TEST(Compile, TakesLettersBeyondAsciiAsALabels) {
   EXPECT_EQ(compiled.snapshot->judge(GroupIndex{0}, false, flow).row, 2);
 }
 
-TEST(Compile, NamesADomainThatCannotBeRead) {
-  Model model = empty_model();
-  model.domain_rules = {{1, {}, "*.example.com", "suffix", "block", {}},
-                        {2,
-                         {},
-                         "b\xff"
-                         "cher.example",
-                         "suffix",
-                         "allow",
-                         {}},
-                        {3, {}, "a..b", "suffix", "monitor", {}},
-                        {4, {}, ".example", "suffix", "allow", {}},
-                        {5, 77, "example", "suffix", "block", {}}};
-  const Compiled compiled = compile(model, {}, 1, 0);
-  ASSERT_EQ(compiled.problems.size(), 5u);
-  EXPECT_THAT(compiled.problems[0].sentence, HasSubstr("write `example.com`"));
-  EXPECT_THAT(compiled.problems[1].sentence, HasSubstr("no domain name may have"));
-  EXPECT_THAT(compiled.problems[2].sentence, HasSubstr("not a domain name"));
-  EXPECT_THAT(compiled.problems[3].sentence, HasSubstr("write `example`"));
-  EXPECT_THAT(compiled.problems[4].sentence, HasSubstr("no group with id 77"));
-  EXPECT_TRUE(compiled.degraded);
-}
-
 TEST(Compile, LeavesExpiredAndDisabledRowsOut) {
   Model model = empty_model();
   model.port_permits = {permit(1, "allow", nullptr), permit(2, "allow", nullptr), permit(3, "allow", nullptr)};
@@ -167,23 +144,6 @@ TEST(Compile, SaysWhichLimitIsMoreThanMetersHold) {
   const MeterLimits limits(compiled.snapshot->limits(GroupIndex{0}).session);
   EXPECT_EQ(limits.destinations_per_minute, 65536u);
   EXPECT_EQ(limits.quota.bytes, 4503599627370495u);
-}
-
-TEST(Compile, SaysThatAListHasNoNamesOrNoFile) {
-  Model model = empty_model();
-  model.domain_lists = {{4, "ads", {}, "suffix", "block", "", {}},
-                        {5, "more", {}, "suffix", "allow", "gone.names", {}},
-                        {6, "bad", {}, "exact", "block", "bad.names", {}}};
-  Lists lists;
-  lists.by_file["bad.names"].failure = "it is broken";
-  const Compiled compiled = compile(model, {}, 1, 0, lists);
-  ASSERT_EQ(compiled.problems.size(), 3u);
-  EXPECT_THAT(compiled.problems[0].sentence, HasSubstr("policy import ads"));
-  EXPECT_THAT(compiled.problems[1].sentence, HasSubstr("`gone.names` is not in lists/"));
-  EXPECT_EQ(compiled.problems[2].sentence, "it is broken");
-  EXPECT_TRUE(compiled.problems[0].is_deny);
-  EXPECT_FALSE(compiled.problems[1].is_deny);
-  EXPECT_TRUE(compiled.degraded);
 }
 
 TEST(Compile, TakesTheFirstGroupByPriority) {

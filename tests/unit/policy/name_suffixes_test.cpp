@@ -1,5 +1,7 @@
 #include "policy/match/name_suffixes.hpp"
 
+#include "policy/match/find_dots.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -98,6 +100,44 @@ TEST(NameSuffixes, AreNotOfANameWithAnEmptyLabel) {
     EXPECT_FALSE(NameSuffixes("x" + tail + "..").valid());
   }
   for (std::size_t dots = 2; dots < 300; ++dots) ASSERT_FALSE(NameSuffixes(std::string(dots, '.')).valid());
+}
+
+TEST(NameSuffixes, OfAnyLengthAndSpellingAreThoseOfTheCanonicalName) {
+  std::mt19937_64 random(2);
+  for (std::size_t length = 1; length <= 253; ++length)
+    for (int round = 0; round < 20; ++round) {
+      std::string name, canonical;
+      while (name.size() < length) {
+        static constexpr std::string_view kCharacters = "abcXYZ019-_\xc3.";
+        const char c = kCharacters[random() % (round % 2 ? kCharacters.size() : 3)];
+        const bool border = c == '.' && !name.empty() && name.back() != '.' && name.size() + 1 < length;
+        name += c == '.' && !border ? 'x' : c;
+        canonical += static_cast<char>(name.back() >= 'A' && name.back() <= 'Z' ? name.back() + 0x20 : name.back());
+      }
+      const std::string with_dot = canonical + '.';
+      const NameSuffixes suffixes(name, kSeed), of_canonical(with_dot, kSeed);
+      ASSERT_EQ(suffixes.count(), of_canonical.count()) << name;
+      ASSERT_EQ(suffixes.text(suffixes.count() - 1), canonical);
+      for (std::size_t i = 0; i < suffixes.count(); ++i) {
+        ASSERT_EQ(suffixes.text(i), of_canonical.text(i));
+        ASSERT_EQ(suffixes.hash(i), hash_name(std::string(of_canonical.text(i)), kSeed)) << name << ' ' << i;
+      }
+    }
+}
+
+TEST(FindDots, FindsThemAllOnAnyProcessor) {
+  std::mt19937_64 random(3);
+  for (int round = 0; round < 200'000; ++round) {
+    std::uint64_t word = 0, want = 0;
+    for (int i = 0; i < 8; ++i) {
+      static constexpr std::array<std::uint64_t, 6> kNear{'.', '.', '-', '/', '.' | 0x80, 0};
+      const std::uint64_t byte = round % 2 ? random() & 0xff : kNear[random() % kNear.size()];
+      word |= byte << (8 * i);
+      want |= std::uint64_t{byte == '.'} << i;
+    }
+    ASSERT_EQ(find_dots_portably(word), want) << word;
+    ASSERT_EQ(find_dots(word), want) << word;
+  }
 }
 
 TEST(HashName, DiffersFromSeedToSeed) {

@@ -1,0 +1,64 @@
+#include "policy/compile/faults.hpp"
+
+namespace gatehouse::policy {
+
+std::string_view sentence_of(Fault fault) noexcept {
+  switch (fault) {
+    case Fault::no_group: return "there is no group with id {}";
+    case Fault::member_kind: return "`{}` is no kind: write identity, source, listener or plugin";
+    case Fault::cidr_unreadable:
+      return "`{}` is not an address or a CIDR: write it as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32";
+    case Fault::cidr_host_bits: return "`{}` has bits set beyond its length: write {}";
+    case Fault::cidr_wrapped:
+      return "`{}` is an IPv6 form of IPv4 addresses, which are judged as IPv4: write the IPv4 CIDR";
+    case Fault::credential_kind: return "`{}` is no kind: write token, cert, unix or relay_key";
+    case Fault::token_value:
+      return "the value is not the SHA-256 of a token, 64 lower-case hex digits: `gatehouse token new` makes such a "
+             "row";
+    case Fault::relay_key_value: return "`{}` is not a relay key: write it in hex, or * for any key";
+    case Fault::any_certificate: return "* stands for any relay key only: write the name of one certificate";
+    case Fault::any_user: return "* stands for any relay key only: write the name of one user";
+    case Fault::no_value: return "value is empty: write the name of a certificate or of a user";
+    case Fault::identity_untyped:
+      return "`{}` is no identity: write token:bob, cert:bob.example, unix:bob or relay:site";
+    case Fault::identity_too_long: return "the identity is longer than {} bytes: choose a shorter one";
+    case Fault::no_plugin: return "plugin is empty: write a plugin's name, or NULL for every plugin";
+    case Fault::credential_given_twice: return "row {} gives the same credential to `{}`: delete one of them";
+    case Fault::domain_wildcard: return "`{}`: write `{}`, and match = suffix covers it and all names below it";
+    case Fault::domain_letters: return "`{}` has letters that no domain name may have: write it as ads.example";
+    case Fault::domain_too_long: return "`{}` is too long for a domain name: 253 characters, 63 a label";
+    case Fault::domain_unreadable: return "`{}` is not a domain name: write it as ads.example";
+    case Fault::domain_match: return "`{}` is no match: write suffix or exact";
+    case Fault::domain_action: return "`{}` is no action: write block, allow or monitor";
+    case Fault::list_empty: return "the list has no names yet: `gatehouse policy import {} FILE` fills it";
+    case Fault::list_gone: return "the file `{}` is not in lists/: import the list again";
+    case Fault::list_unreadable: return "{}";  // whoever reads the files has said it
+    case Fault::permit_action: return "`{}` is no action: write allow, deny or monitor";
+    case Fault::permit_transport: return "`{}` is no transport: write tcp, udp or any";
+    case Fault::permit_ports:
+      return "`{}` is no list of ports: write numbers from 1 to 65535, as in 53,443,3478-3481, or all";
+    case Fault::traffic_scope: return "`{}` is no scope: write session or identity";
+    case Fault::traffic_negative: return "{} is negative: write 0 for no limit";
+    case Fault::traffic_period: return "`{}` is no quota_period: write day or month";
+    case Fault::traffic_too_large:
+      return "{} can be {} at most, which holds in its place: write that, less, or 0 for no limit; the row's other "
+             "columns are in force";
+    case Fault::setting_name: return "`{}` is no setting: there is default_action";
+    case Fault::default_action_value: return "`{}` is no default_action: write deny or allow";
+  }
+  return {};
+}
+
+std::string sentence_of(Fault fault, std::initializer_list<std::string_view> words) {
+  std::string_view rest = sentence_of(fault);
+  std::string out;
+  for (const std::string_view word : words) {
+    const std::size_t place = rest.find("{}");
+    if (place == rest.npos) break;
+    out.append(rest.substr(0, place)).append(word);
+    rest.remove_prefix(place + 2);
+  }
+  return out.append(rest);
+}
+
+}  // namespace gatehouse::policy

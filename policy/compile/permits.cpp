@@ -1,0 +1,110 @@
+#include "policy/compile/cidr.hpp"
+#include "policy/compile/tables.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+namespace gatehouse::policy {
+namespace {
+
+/// A permit and the fields that decide its place in the order of judgement.
+struct Ranked {
+  std::int64_t priority = 0;
+  Permit permit;
+  std::optional<std::int64_t> group_id;
+};
+
+/// Reads where the row leads to; false, and a problem, where it cannot.
+bool read_destination(const PortPermit& row, const RowAt& at, Draft& draft, Permit& out) {
+  if (!row.destination) {
+    out.reach = out.action == PermitAction::allow ? Permit::Reach::public_only : Permit::Reach::everything;
+    return true;
+  }
+  const auto destination = read_cidr(*row.destination, at, draft);
+  if (!destination) return false;
+  out.reach = Permit::Reach::prefix;
+  out.destination = PrefixBits(*destination);
+  out.opens_bogon = out.action == PermitAction::allow && bogon_around(out.destination) != nullptr;
+  return true;
+}
+
+/// @return none, and a problem, for a row that cannot be in force
+std::optional<Permit> read_permit(const PortPermit& row, const RowAt& at, Draft& draft) {
+  Permit out;
+  out.row = row.id;
+  out.action = row.action == "allow"  ? PermitAction::allow
+               : row.action == "deny" ? PermitAction::deny
+                                      : PermitAction::monitor;
+  out.transport = row.transport == "tcp" ? kTcp : row.transport == "udp" ? kUdp : 0;
+  auto ports = parse_ports(row.ports.value_or("all"));
+  if (out.action == PermitAction::monitor && row.action != "monitor") {
+    draft.problem(at, Fault::permit_action, {row.action});
+  } else if (out.transport == 0 && row.transport != "any") {
+    draft.problem(at, Fault::permit_transport, {row.transport});
+  } else if (!ports) {
+    draft.problem(at, Fault::permit_ports, {*row.ports});
+  } else if (read_destination(row, at, draft, out)) {
+    out.ports = std::move(*ports);
+    return out;
+  }
+  return {};
+}
+
+/// The rows in force, in the order of judgement.
+std::vector<Ranked> read_permits(const Model& model, Draft& draft) {
+  std::vector<Ranked> out;
+  for (const PortPermit& row : model.port_permits) {
+    if (!draft.counts(row.life)) continue;
+    const RowAt at{"port_permits", row.id, row.action != "allow" && row.action != "monitor"};
+    if (row.group_id && !draft.group(*row.group_id, at)) continue;
+    auto permit = read_permit(row, at, draft);
+    if (!permit) continue;
+    draft.parts.has_monitors = draft.parts.has_monitors || permit->action == PermitAction::monitor;
+    out.push_back({row.priority, std::move(*permit), row.group_id});
+  }
+  std::sort(out.begin(), out.end(), [](const Ranked& a, const Ranked& b) {
+    return std::tie(a.priority, a.permit.row) < std::tie(b.priority, b.permit.row);
+  });
+  return out;
+}
+
+/// Cuts the addresses wherever a row, a special range or a place of the gateway begins or ends.
+void cut_ranges(const std::vector<Ranked>& permits, const Surroundings& surroundings, SnapshotParts& parts) {
+  std::vector<PrefixBits> borders;
+  for (const SpecialRange& range : special_ranges()) borders.push_back(range.prefix);
+  for (const Ranked& row : permits)
+    if (row.permit.reach == Permit::Reach::prefix) borders.push_back(row.permit.destination);
+  for (const Prefix& prefix : surroundings.tunnel_prefixes) borders.emplace_back(prefix);
+  for (const auto* addresses : {&surroundings.own_addresses, &surroundings.broadcast_addresses})
+    for (const IpAddress& address : *addresses)
+      borders.emplace_back(AddressBits(address.unmapped()), address.unmapped().bits());
+  parts.ranges = AddressRanges(borders);
+  for (std::uint32_t range = 0; range < parts.ranges.size(); ++range) {
+    const AddressBits lowest = parts.ranges.lowest(range);
+    const IpAddress address = lowest.to_address();
+    parts.facts.push_back({special_range(lowest), parts.own.in_tunnel(lowest), parts.own.is_broadcast(address),
+                           parts.own.is_own(address)});
+  }
+}
+
+}  // namespace
+
+void compile_port_permits(const Model& model, const Surroundings& surroundings, Draft& draft) {
+  SnapshotParts& parts = draft.parts;
+  const std::vector<Ranked> order = read_permits(model, draft);
+  cut_ranges(order, surroundings, parts);
+  std::shared_ptr<const PermitIndex> shared;  // by all groups without a permit of their own
+  for (GroupPolicy& of : parts.groups) {
+    std::vector<Permit> permits;
+    bool own = false;
+    for (const Ranked& row : order) {
+      if (row.group_id && *row.group_id != of.id) continue;
+      permits.push_back(row.permit);
+      own = own || row.group_id.has_value();
+    }
+    of.permits = !own && shared ? shared : std::make_shared<const PermitIndex>(std::move(permits), parts.ranges);
+    if (!own) shared = of.permits;
+  }
+}
+
+}  // namespace gatehouse::policy
