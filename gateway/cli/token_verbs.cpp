@@ -2,6 +2,7 @@
 
 #include "db/policy_database.hpp"
 #include "db/policy_editor.hpp"
+#include "gateway/base/random.hpp"
 #include "gateway/base/sha256.hpp"
 #include "gateway/base/utc_time.hpp"
 #include "gateway/cli/editing.hpp"
@@ -10,14 +11,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include <sys/random.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <ostream>
+#include <span>
 #include <stdexcept>
-#include <system_error>
 #include <vector>
 
 namespace gatehouse {
@@ -60,8 +58,7 @@ std::string base64url(const std::array<unsigned char, 32>& bytes) {
 
 std::string random_token() {
   std::array<unsigned char, 32> bytes;
-  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))  // never short up to 256 bytes
-    throw std::system_error(errno, std::system_category(), "getrandom");
+  fill_random(std::as_writable_bytes(std::span(bytes)));
   return std::string(kPrefix) + base64url(bytes);
 }
 

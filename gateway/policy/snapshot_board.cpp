@@ -11,7 +11,7 @@ using policy::Snapshot;
 
 namespace {
 
-constexpr int kClientsAtOnce = 64;  // before lanes that open or close clients may go on
+constexpr int kClientsAtOnce = 16;  // before lanes that open or close clients may go on
 
 bool counts_destinations(const Snapshot& snapshot) noexcept {
   const auto& groups = snapshot.parts().groups;
