@@ -3,19 +3,17 @@
 #include "db/lists/list_file.hpp"
 #include "policy/match/name_suffixes.hpp"
 
-#include <vector>
-
 namespace gatehouse {
 namespace {
 
-std::shared_ptr<const policy::NameSet> names_about(const db::ListFile& file, const policy::NameSuffixes& suffixes) {
-  std::vector<std::uint64_t> listed, exceptions;
+std::shared_ptr<const policy::NameSet> names_about(const db::ListFile& file, const policy::NameSuffixes& suffixes,
+                                                   const policy::HashSeed& seed) {
+  policy::HashedNames names;
   for (std::size_t i = 0; i < suffixes.count(); ++i) {
     const policy::ListEntry entry = file.find(suffixes.text(i));
-    if (entry == policy::ListEntry::listed) listed.push_back(suffixes.hash(i));
-    if (entry == policy::ListEntry::exception) exceptions.push_back(suffixes.hash(i));
+    if (entry != policy::ListEntry::none) names.add(suffixes.text(i), entry == policy::ListEntry::exception, seed);
   }
-  return policy::NameSet::build(std::move(listed), std::move(exceptions));
+  return policy::NameSet::build(std::move(names));
 }
 
 }  // namespace
@@ -27,7 +25,7 @@ policy::Lists lists_about(const std::filesystem::path& database, const policy::M
     if (row.file.empty()) continue;
     policy::ListFileState& state = out.by_file[row.file];
     try {
-      state.names = names_about(db::ListFile(database.parent_path() / "lists" / row.file), suffixes);
+      state.names = names_about(db::ListFile(database.parent_path() / "lists" / row.file), suffixes, out.seed);
     } catch (const std::exception& error) {
       state.failure = error.what();
     }

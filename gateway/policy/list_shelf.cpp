@@ -256,13 +256,13 @@ void ListShelf::compile(const std::string& name) {
 }
 
 std::shared_ptr<const NameSet> ListShelf::read(const OpenedList& list) const {
-  std::vector<std::uint64_t> listed, exceptions;
-  listed.reserve(list.entries);
+  policy::HashedNames names;
+  names.listed.reserve(list.entries);
   list.for_each([&](std::string_view name, bool is_exception) {
     if (abandoned_.load(std::memory_order_relaxed)) throw Abandoned();
-    (is_exception ? exceptions : listed).push_back(policy::hash_name(name, seed_));
+    names.add(name, is_exception, seed_);
   });
-  return NameSet::build(std::move(listed), std::move(exceptions));
+  return NameSet::build(std::move(names));
 }
 
 /// Every suffix that the compiled set reports must stand in the file.

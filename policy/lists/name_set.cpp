@@ -12,8 +12,15 @@ void sort_without_repetition(std::vector<std::uint64_t>& hashes) {
 
 }  // namespace
 
-std::shared_ptr<const NameSet> NameSet::build(std::vector<std::uint64_t> listed,
-                                              std::vector<std::uint64_t> exceptions) {
+void HashedNames::add(std::string_view name, bool is_exception, const HashSeed& seed) {
+  const auto labels = static_cast<std::size_t>(std::count(name.begin(), name.end(), '.')) + 1;
+  const bool is_first = listed.empty() && exceptions.empty();
+  fewest_labels = is_first ? labels : std::min(fewest_labels, labels);
+  (is_exception ? exceptions : listed).push_back(hash_name(name, seed));
+}
+
+std::shared_ptr<const NameSet> NameSet::build(HashedNames names) {
+  auto& [listed, exceptions, fewest_labels] = names;
   sort_without_repetition(exceptions);
   exceptions.shrink_to_fit();
   if (!exceptions.empty()) {
@@ -23,6 +30,7 @@ std::shared_ptr<const NameSet> NameSet::build(std::vector<std::uint64_t> listed,
   sort_without_repetition(listed);
   auto out = std::shared_ptr<NameSet>(new NameSet);
   out->size_ = listed.size();
+  out->fewest_labels_ = fewest_labels;
   out->exceptions_ = std::move(exceptions);
   out->filter_ = BlockedBloom(listed);
   out->table_ = FingerprintTable(listed);

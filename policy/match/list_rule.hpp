@@ -28,7 +28,8 @@ struct ListRule {
     if (exact && !names->has_exceptions())
       return entry(name, whole) == ListEntry::listed ? std::optional(whole) : std::nullopt;
     std::optional<std::size_t> out;
-    for (std::size_t i = name.count(); i-- > 0;) {
+    const std::size_t shortest = names->fewest_labels() - 1;
+    for (std::size_t i = name.count(); i-- > shortest;) {
       const ListEntry found = entry(name, i);
       if (found == ListEntry::exception) return {};
       if (found == ListEntry::listed && !out && (!exact || i == whole)) {

@@ -53,10 +53,10 @@ std::string name_of(std::uint64_t world, std::uint64_t i) {
 
 constexpr std::uint64_t kListed = 1, kOthers = 2;  // worlds
 
-std::vector<std::uint64_t> hashes_of_list(std::size_t names) {
-  std::vector<std::uint64_t> out;
-  out.reserve(names);
-  for (std::size_t i = 0; i < names; ++i) out.push_back(hash_name(name_of(kListed, i), kSeed));
+HashedNames hashes_of_list(std::size_t names) {
+  HashedNames out;
+  out.listed.reserve(names);
+  for (std::size_t i = 0; i < names; ++i) out.add(name_of(kListed, i), false, kSeed);
   return out;
 }
 
@@ -96,7 +96,8 @@ const NameSet& list_of(std::size_t names) {
 
 ListEntry longest_match(const NameSet& list, std::string_view name) {
   const NameSuffixes suffixes(name, kSeed);
-  for (std::size_t i = suffixes.count(); i-- > 0;)
+  const std::size_t shortest = list.fewest_labels() - 1;
+  for (std::size_t i = suffixes.count(); i-- > shortest;)
     if (const ListEntry entry = list.find(suffixes.hash(i)); entry != ListEntry::none) return entry;
   return ListEntry::none;
 }
@@ -147,7 +148,7 @@ void list_build(benchmark::State& state) {
   double bytes_per_name = 0, peak = 0;
   for (auto _ : state) {
     const double before = resident("VmRSS:");
-    std::vector<std::uint64_t> hashes = hashes_of_list(static_cast<std::size_t>(state.range(0)));
+    HashedNames hashes = hashes_of_list(static_cast<std::size_t>(state.range(0)));
     start_peak();
     const auto start = std::chrono::steady_clock::now();
     const auto list = NameSet::build(std::move(hashes));

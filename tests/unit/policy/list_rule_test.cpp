@@ -12,15 +12,12 @@ constexpr HashSeed kSeed{11, 22};
 
 using Names = std::initializer_list<std::string_view>;
 
-std::vector<std::uint64_t> hashes(Names names) {
-  std::vector<std::uint64_t> out;
-  for (const std::string_view name : names) out.push_back(hash_name(name, kSeed));
-  return out;
-}
-
 /// The set reports all of `listed` and `exceptions`; the file says otherwise of `wrong`.
 ListRule rule(bool exact, Names listed, Names exceptions, Mismatches wrong) {
-  ListRule out{NameSet::build(hashes(listed), hashes(exceptions))};
+  HashedNames names;
+  for (const std::string_view name : listed) names.add(name, false, kSeed);
+  for (const std::string_view name : exceptions) names.add(name, true, kSeed);
+  ListRule out{NameSet::build(std::move(names))};
   out.exact = exact;
   if (!wrong.empty()) out.mismatches = std::make_shared<const Mismatches>(std::move(wrong));
   return out;

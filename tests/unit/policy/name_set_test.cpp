@@ -21,7 +21,7 @@ ListEntry expected(std::uint64_t hash, const std::set<std::uint64_t>& listed,
 }
 
 void expect_as_sets(const Hashes& listed, const Hashes& exceptions, std::uint64_t seed) {
-  const auto names = NameSet::build(listed, exceptions);
+  const auto names = NameSet::build({listed, exceptions});
   const std::set<std::uint64_t> in(listed.begin(), listed.end()), out(exceptions.begin(), exceptions.end());
   std::set<std::uint64_t> all = in;
   all.insert(out.begin(), out.end());
@@ -72,8 +72,11 @@ TEST(NameSet, OnlyExceptions) { expect_as_sets({}, {1, 2, 3}, 1); }
 
 TEST(NameSet, IsAskedWithTheSuffixesOfAName) {
   const HashSeed seed{1, 2};
-  const auto names = NameSet::build({hash_name("example.com", seed), hash_name("ads.example.org", seed)},
-                                    {hash_name("good.example.com", seed)});
+  HashedNames list;
+  for (const char* const listed : {"ads.example.org", "example.com"}) list.add(listed, false, seed);
+  list.add("good.example.com", true, seed);
+  const auto names = NameSet::build(std::move(list));
+  EXPECT_EQ(names->fewest_labels(), 2U);
   const NameSuffixes name("WWW.Good.Example.com.", seed);
   ASSERT_EQ(name.count(), 4U);
   EXPECT_EQ(names->find(name.hash(0)), ListEntry::none);
@@ -82,12 +85,26 @@ TEST(NameSet, IsAskedWithTheSuffixesOfAName) {
   EXPECT_EQ(names->find(name.hash(3)), ListEntry::none);
 }
 
+TEST(NameSet, KnowsTheFewestLabelsOfItsNames) {
+  const auto fewest = [](std::vector<const char*> listed, std::vector<const char*> exceptions) {
+    HashedNames names;
+    for (const char* const name : listed) names.add(name, false, {});
+    for (const char* const name : exceptions) names.add(name, true, {});
+    return NameSet::build(std::move(names))->fewest_labels();
+  };
+  EXPECT_EQ(fewest({"a.b.c", "b.c", "a.b.c.d"}, {}), 2U);
+  EXPECT_EQ(fewest({"a.b.c", "zip", "a.b"}, {}), 1U);
+  EXPECT_EQ(fewest({"a.b.c"}, {"b.c"}), 2U);
+  EXPECT_EQ(fewest({}, {"a.b.c"}), 3U);
+  EXPECT_EQ(fewest({}, {}), 1U);
+}
+
 TEST(NameSet, HoldsAtMostTwelveBytesAName) {
   std::mt19937_64 random(5);
   for (const std::size_t count : {10'000, 65'536, 70'000, 300'000}) {
     Hashes listed;
     for (std::size_t i = 0; i < count; ++i) listed.push_back(random());
-    const auto names = NameSet::build(std::move(listed));
+    const auto names = NameSet::build({std::move(listed), {}});
     EXPECT_LE(names->bytes(), 12 * count) << count;
   }
 }

@@ -56,10 +56,10 @@ class RandomPolicy {
   static Lists lists(const naive::ListTexts& texts) {
     Lists out{{0x1234, 0x5678}, {}};
     for (const auto& [file, text] : texts) {
-      std::vector<std::uint64_t> listed, exceptions;
-      for (const std::string& name : text.listed) listed.push_back(hash_name(name, out.seed));
-      for (const std::string& name : text.exceptions) exceptions.push_back(hash_name(name, out.seed));
-      out.by_file[file].names = NameSet::build(std::move(listed), std::move(exceptions));
+      HashedNames names;
+      for (const std::string& name : text.listed) names.add(name, false, out.seed);
+      for (const std::string& name : text.exceptions) names.add(name, true, out.seed);
+      out.by_file[file].names = NameSet::build(std::move(names));
     }
     return out;
   }
