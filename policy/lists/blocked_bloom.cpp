@@ -3,7 +3,7 @@
 namespace gatehouse::policy {
 namespace {
 
-constexpr double kBitsPerHash = 12;
+constexpr double kBitsPerHash = 10;
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// Says of nearly every name that it is not listed, for 1.5 bytes a listed name: almost every query is a miss, so this
+// Says of nearly every name that it is not listed, for 1.25 bytes a listed name: almost every query is a miss, so this
 // filter decides what a query costs. Built once, then immutable and thread-safe.
 #pragma once
 
@@ -23,7 +23,7 @@ class BlockedBloom {
   /// @param hashes  in any order, but sorted ones are faster
   explicit BlockedBloom(std::span<const std::uint64_t> hashes);
 
-  /// True for each hash it was built from, and for one in 130 of the others.
+  /// True for each hash it was built from, and for one in 73 of the others.
   [[nodiscard]] bool may_contain(std::uint64_t hash) const noexcept {
     const auto& words = blocks_[place_in(hash, count_)].words;
     return (words[0] >> bit(hash, 0) & words[1] >> bit(hash, 1) & words[2] >> bit(hash, 2) & words[3] >> bit(hash, 3) &
