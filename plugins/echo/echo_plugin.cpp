@@ -58,7 +58,11 @@ class EchoWorker final : public LaneWorker, private EchoStreamOwner {
  private:
   void accept(Stream stream) {
     if (streams_.size() >= settings_->most_streams) return;  // closes it
-    auto echo = std::make_unique<EchoStream>(std::move(stream), static_cast<EchoStreamOwner&>(*this));
+    gh_status why = GH_OK;
+    auto session = Session::open(context_, {.source = stream.peer().source}, why);
+    if (!session) return;
+    auto echo =
+        std::make_unique<EchoStream>(std::move(stream), std::move(*session), static_cast<EchoStreamOwner&>(*this));
     if (!echo->start(context_.loop.poller())) return;
     streams_.emplace(echo.get(), std::move(echo));
     ++context_.pending;

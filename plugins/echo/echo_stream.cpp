@@ -7,6 +7,7 @@ bool EchoStream::flush() {
     const auto written = stream_.write(Bytes(held_).subspan(begin_, end_ - begin_));
     if (!written) return written.error() == Errc::would_block;
     begin_ += *written;
+    session_.count_down(0, *written);  // a stream has bytes, and no datagrams
   }
   begin_ = end_ = 0;
   return true;
@@ -18,6 +19,7 @@ void EchoStream::on_ready(std::uint32_t) {
     const auto read = stream_.read(held_);
     if (read) {
       end_ = *read;
+      session_.count_up(0, *read);
       if (!flush()) return owner_.stream_ended(*this);
     } else if (read.error() == Errc::closed) {
       peer_done_ = true;

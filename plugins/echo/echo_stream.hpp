@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gatehouse/net/stream.hpp>
+#include <gatehouse/plugin/session.hpp>
 
 #include <array>
 
@@ -22,7 +23,8 @@ class EchoStreamOwner {
 /// Reads no more than it could write: a peer that does not read is not read from either.
 class EchoStream final : private Readiness {
  public:
-  EchoStream(Stream stream, EchoStreamOwner& owner) noexcept : stream_(std::move(stream)), owner_(owner) {}
+  EchoStream(Stream stream, Session session, EchoStreamOwner& owner) noexcept
+      : stream_(std::move(stream)), session_(std::move(session)), owner_(owner) {}
   EchoStream(const EchoStream&) = delete;
   EchoStream& operator=(const EchoStream&) = delete;
 
@@ -35,6 +37,7 @@ class EchoStream final : private Readiness {
   bool flush();
 
   Stream stream_;
+  Session session_;  // what the stream has carried; ends with it
   EchoStreamOwner& owner_;
   std::array<std::byte, 65536> held_;
   std::size_t begin_ = 0, end_ = 0;  // of what has been read and not yet been written

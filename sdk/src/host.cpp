@@ -59,6 +59,7 @@ Host::Host(const gh_host* host, std::string_view name)
     : name_(name),
       log_(need<gh_log>(host, GH_LOG_ID)),
       metrics_(need<gh_metrics>(host, GH_METRICS_ID)),
+      clock_(need<gh_clock>(host, GH_CLOCK_ID)),
       random_(need<gh_random>(host, GH_RANDOM_ID)),
       policy_(need<gh_policy>(host, GH_POLICY_ID)),
       identity_(need<gh_identity>(host, GH_IDENTITY_ID)),

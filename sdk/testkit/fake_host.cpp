@@ -18,8 +18,11 @@ struct FakeHost::Services {
   explicit Services(FakeHost& host);
 
   static const void* get(void* context, const char* id) {
-    const auto found = self(context).interfaces_.find(id);
-    return found == self(context).interfaces_.end() ? nullptr : found->second;
+    const Instance& instance = *static_cast<Instance*>(context);
+    if (std::string_view(id) == GH_SESSIONS_ID) return instance.store_->sessions();
+    if (std::string_view(id) == GH_VALUES_ID) return instance.store_->values();
+    const auto found = instance.host_.interfaces_.find(id);
+    return found == instance.host_.interfaces_.end() ? nullptr : found->second;
   }
 
   static void write(void* context, std::int32_t, gh_bytes event, const gh_log_field* fields, std::size_t count) {
@@ -31,9 +34,9 @@ struct FakeHost::Services {
   }
 
   static std::uint64_t monotonic(void*) { return to_ns(steady_now()); }
-  static std::uint64_t realtime(void*) {
-    return static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch() /
-                                      std::chrono::nanoseconds(1));
+  static std::uint64_t realtime(void* context) {
+    const auto now = std::chrono::system_clock::now() + std::chrono::seconds(self(context).ahead_);
+    return static_cast<std::uint64_t>(now.time_since_epoch() / std::chrono::nanoseconds(1));
   }
   static gh_status fill(void*, std::uint8_t* out, std::size_t size) {
     return getrandom(out, size, 0) == static_cast<ssize_t>(size) ? GH_OK : GH_E_IO;
@@ -68,7 +71,8 @@ struct FakeHost::Services {
     *out = {sizeof *out, GH_ACTION_DENY, reason, GH_TABLE_TRAFFIC_RULES, 0, 7, newest(host)};
     return true;
   }
-  static gh_client* client_open(void* context, gh_lane*, const gh_client_facts*, gh_verdict* out) {
+  static gh_client* client_open(void* context, gh_lane*, const gh_client_facts* facts, gh_verdict* out) {
+    self(context).last_client_session_ = facts->session;
     const auto& open = policy(self(context)).traffic.open_client;
     if (open && refused(self(context), open(), out)) return nullptr;
     ++self(context).clients_;
@@ -119,40 +123,6 @@ struct FakeHost::Services {
     return GH_OK;
   }
 
-  static gh_status session_open(void* context, gh_lane*, gh_session* session, const gh_completion* durable) {
-    session->id = ++self(context).sessions_;
-    if (durable != nullptr) durable->done(durable->context, durable->token, GH_OK);
-    return GH_OK;
-  }
-  static gh_status session_update(void*, gh_lane*, const gh_session*, const gh_session_counters*) { return GH_OK; }
-  static gh_status session_close(void*, gh_lane*, std::uint64_t) { return GH_OK; }
-  static gh_status lease(void*, gh_lane*, const gh_lease*, const gh_completion* durable) {
-    if (durable != nullptr) durable->done(durable->context, durable->token, GH_OK);
-    return GH_OK;
-  }
-  static gh_status release(void*, gh_lane*, gh_bytes) { return GH_OK; }
-  static gh_status for_each(void*, void (*)(void*, const gh_session*, const gh_session_counters*),
-                            void (*)(void*, const gh_lease*), void*) {
-    return GH_OK;
-  }
-
-  static gh_status value_get(void* context, gh_bytes name, std::uint8_t* out, std::size_t capacity, std::size_t* size) {
-    const std::scoped_lock lock(self(context).mutex_);
-    const auto found = self(context).values_.find(std::string(from_border(name)));
-    if (found == self(context).values_.end()) return GH_E_NOT_FOUND;
-    *size = found->second.size();
-    if (*size <= capacity) std::memcpy(out, found->second.data(), *size);
-    return GH_OK;
-  }
-  static gh_status value_put(void* context, gh_bytes name, gh_bytes value, std::uint32_t,
-                             const gh_completion* durable) {
-    {
-      const std::scoped_lock lock(self(context).mutex_);
-      self(context).values_[std::string(from_border(name))] = from_border(value);
-    }
-    if (durable != nullptr) durable->done(durable->context, durable->token, GH_OK);
-    return GH_OK;
-  }
   static gh_status fds_keep(void*, gh_bytes, const std::int32_t*, std::size_t) { return GH_OK; }
   static gh_status fds_take(void*, gh_bytes, std::int32_t*, std::size_t) { return GH_E_NOT_FOUND; }
 
@@ -162,8 +132,6 @@ struct FakeHost::Services {
   gh_metrics metrics;
   gh_policy policy_table;
   gh_identity identity;
-  gh_sessions sessions;
-  gh_values values;
   gh_fds fds;
 };
 
@@ -186,21 +154,24 @@ FakeHost::Services::Services(FakeHost& host)
                    flow_close,
                    consume},
       identity{sizeof identity, 0, &host, resolve},
-      sessions{sizeof sessions, 0, &host, session_open, session_update, session_close, lease, release, for_each},
-      values{sizeof values, 0, &host, value_get, value_put},
       fds{sizeof fds, 0, &host, fds_keep, fds_take} {}
 
-FakeHost::FakeHost() : services_(std::make_unique<Services>(*this)) {
+FakeHost::Instance::Instance(FakeHost& host, std::string plugin)
+    : host_(host),
+      store_(host.store_.instance(std::move(plugin))),
+      table_{sizeof table_, GH_ABI_MINOR, this, Services::get} {}
+
+FakeHost::FakeHost()
+    : services_(std::make_unique<Services>(*this)),
+      store_([this] { return Services::realtime(this) / 1'000'000'000; }) {
   interfaces_ = {{GH_LOG_ID, &services_->log},
                  {GH_CLOCK_ID, &services_->clock},
                  {GH_RANDOM_ID, &services_->random},
                  {GH_METRICS_ID, &services_->metrics},
                  {GH_POLICY_ID, &services_->policy_table},
                  {GH_IDENTITY_ID, &services_->identity},
-                 {GH_SESSIONS_ID, &services_->sessions},
-                 {GH_VALUES_ID, &services_->values},
                  {GH_FDS_ID, &services_->fds}};
-  host_ = {sizeof host_, GH_ABI_MINOR, this, Services::get};
+  test_.emplace(*this, "test");
   Policy first;
   first.limits.struct_size = sizeof first.limits;
   first.limits.concurrent_flows = first.limits.udp_idle_ns = first.limits.tcp_idle_ns = first.limits.session_idle_ns =
@@ -209,6 +180,11 @@ FakeHost::FakeHost() : services_(std::make_unique<Services>(*this)) {
 }
 
 FakeHost::~FakeHost() = default;
+
+void FakeHost::restart() {
+  store_.restart();
+  test_.emplace(*this, "test");
+}
 
 void FakeHost::publish(Policy policy) {
   const std::scoped_lock lock(mutex_);

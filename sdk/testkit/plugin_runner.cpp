@@ -43,11 +43,12 @@ UniqueFd listen_on_loopback(std::uint32_t transport, std::uint16_t& port) {
 
 PluginRunner::PluginRunner(const gh_manifest& manifest, FakeHost& host, std::string_view options_json, unsigned lanes,
                            std::uint32_t transport)
-    : ops_(manifest.ops) {
+    : ops_(manifest.ops), host_(host, manifest.id) {
   Why why;
-  if (ops_->create(host.table(), to_border(manifest.id), &instance_, &why.message) != GH_OK)
+  if (ops_->create(host_.table(), to_border(manifest.id), &instance_, &why.message) != GH_OK)
     throw std::runtime_error(why.said());
   if (ops_->configure(instance_, to_border(options_json), 0, &why.message) != GH_OK) {
+    host_.drop_completions();
     ops_->destroy(instance_);
     throw std::runtime_error(why.said());
   }
@@ -72,6 +73,7 @@ PluginRunner::PluginRunner(const gh_manifest& manifest, FakeHost& host, std::str
     lanes_.push_back({sizeof(gh_lane), lane, lanes, -1});
   }
   if (ops_->start(instance_, listeners.data(), listeners.size(), &why.message) != GH_OK) {
+    host_.drop_completions();
     ops_->destroy(instance_);
     throw std::runtime_error(why.said());
   }
@@ -88,6 +90,7 @@ PluginRunner::~PluginRunner() {
     stop();
   } catch (const std::exception&) {  // whoever wants to know calls stop()
   }
+  host_.drop_completions();
   ops_->destroy(instance_);
 }
 

@@ -323,46 +323,72 @@ typedef struct gh_identity {
 
 /* -------------------------------------------------------------------------------------- gh.sessions/1 */
 
-/* A client's lasting relation to a plugin. Known by (authenticated identity or anonymous, key). */
+/* What a session has carried since it began. The lane that opened the session last adds to its cells with relaxed
+ * atomic stores, as to those of a metric: counting costs no call. The memory lives as long as the process. The host
+ * looks every few seconds, when the session ends, and when somebody asks; bytes are what the client's flows carried,
+ * without the frames around it. */
+typedef struct gh_session_cells {
+  uint64_t bytes_up, bytes_down, packets_up, packets_down;
+  /* Raised by each open() of this session, and by end(). Not what open() wrote to gh_session.opening: the session is in
+   * other hands, or over. Then leave the cells alone and close the client's former stream. One relaxed load, once a
+   * batch. */
+  uint64_t opening;
+} gh_session_cells;
+
+/* A client's lasting relation to a plugin, known by (identity or anonymous, key). The source is no part of it: clients
+ * roam. */
 typedef struct gh_session {
   uint32_t struct_size;
   uint32_t blob_version;
-  gh_bytes key;       /* at most 255 bytes; empty = made by the host, lives as long as its stream */
-  gh_bytes identity;  /* or empty = anonymous */
+  gh_bytes key;      /* at most 255 bytes; empty: made by the host, never resumed, ends with the instance */
+  gh_bytes identity; /* or empty = anonymous: then the key is the secret, of 32 random characters or more, and only
+                        its SHA-256 is kept */
   gh_endpoint source;
-  gh_bytes blob;      /* the plugin's own state, at most 65536 bytes */
-  uint64_t id;        /* set by the host; never 0 */
+  gh_bytes blob; /* the plugin's own state, at most 4096 bytes */
+  /* set by the host */
+  uint64_t id; /* never 0, never used twice, the same after a restart */
+  gh_session_cells* cells;
+  uint64_t opening;
+  uint32_t resumed; /* 1: it was there; `blob` and `blob_version` are what was kept */
+  uint32_t reserved;
 } gh_session;
-
-typedef struct gh_session_counters { /* totals since the session began */
-  uint64_t bytes_up, bytes_down, packets_up, packets_down;
-} gh_session_counters;
 
 typedef struct gh_lease {
   uint32_t struct_size;
   uint32_t reserved;
-  gh_bytes resource;     /* "10.12.34.56", "vni:4711" */
+  gh_bytes resource; /* "10.12.34.56", "vni:4711"; at most 255 bytes */
   uint64_t session;
   uint64_t expires_unix; /* seconds; 0 = with its session */
 } gh_lease;
 
+/* Sessions and leases are in memory, and a thread of the host writes them down: no call waits for a disk. `durable`, if
+ * not NULL, is called on that thread, or within the call, GH_OK when what was asked would survive a crash; not at all
+ * when the call did not return GH_OK, and never once destroy() has been called: the host waits for one that is under
+ * way. While the disk fails, the operator's `on_store_failure` decides: `serve` calls it at once, `no_new` refuses new
+ * sessions with a key and new leases (GH_E_IO, from the call or from `durable`), and what there is may go on. What
+ * `durable` refused is still in memory: end or release it. Answer a client after `durable`. */
 #define GH_SESSIONS_ID "gh.sessions/1"
 typedef struct gh_sessions {
   uint32_t struct_size;
   uint32_t reserved;
   void* context;
-  /* [lane] Opens or resumes a session; fills `id`, and on resume `blob` (borrowed until the next call of this
-   * lane). `durable`, if not NULL, is called when it would survive a crash. */
+  /* [lane] Opens or resumes a session. A resumed one's `blob` is borrowed until the next call of this lane. GH_E_LIMIT:
+   * the host remembers no more of them. GH_E_INVALID: key or blob are longer than said, or an anonymous key is shorter
+   * than 32 characters. */
   gh_status (*open)(void* context, gh_lane* lane, gh_session* session, const gh_completion* durable);
-  /* [lane] Replaces the counters, the source and, with blob.data not NULL, the blob. Never waits. */
-  gh_status (*update)(void* context, gh_lane* lane, const gh_session* session, const gh_session_counters* counters);
-  gh_status (*close)(void* context, gh_lane* lane, uint64_t id);
-  /* [lane] An exclusive resource until a time. GH_E_EXISTS: another session holds it. */
+  /* [lane] The client is still there: replaces the source and, with blob.data not NULL, the blob. By `id`. */
+  gh_status (*touch)(void* context, gh_lane* lane, const gh_session* session, const gh_completion* durable);
+  /* [lane] Ends it and releases its leases. */
+  gh_status (*end)(void* context, gh_lane* lane, uint64_t id);
+  /* [lane] Takes an exclusive resource until a time, or renews it. GH_E_EXISTS: another session holds it.
+   * GH_E_NOT_FOUND: there is no such session. GH_E_LIMIT: it holds 4096 already. What was asked of the session itself
+   * before is durable no later than the lease. */
   gh_status (*lease)(void* context, gh_lane* lane, const gh_lease* lease, const gh_completion* durable);
-  gh_status (*release)(void* context, gh_lane* lane, gh_bytes resource);
-  /* [control], from start(): each session and lease that is remembered for this plugin. */
-  gh_status (*for_each)(void* context, void (*visit)(void* visitor, const gh_session* session,
-                                                     const gh_session_counters* counters),
+  /* [lane] GH_E_NOT_FOUND: that session does not hold it. */
+  gh_status (*release)(void* context, gh_lane* lane, uint64_t session, gh_bytes resource);
+  /* [control], from start(): each session and lease that is remembered for this plugin. The key of an anonymous one is
+   * its SHA-256. To serve one again, open() it when its client comes. */
+  gh_status (*for_each)(void* context, void (*visit)(void* visitor, const gh_session* session),
                         void (*visit_lease)(void* visitor, const gh_lease* lease), void* visitor);
 } gh_sessions;
 
@@ -370,6 +396,8 @@ typedef struct gh_sessions {
 
 enum { GH_VALUE_PLAIN = 0, GH_VALUE_SECRET = 1 };
 
+/* Named values of the plugin: keys, counters. `durable` as in gh.sessions/1. A secret is kept in a file of its own that
+ * only the gateway's user can read, and is shown nowhere. Names have 1 to 255 bytes. */
 #define GH_VALUES_ID "gh.values/1"
 typedef struct gh_values {
   uint32_t struct_size;
@@ -377,8 +405,12 @@ typedef struct gh_values {
   void* context;
   /* [any] Copies the value to `out` if it fits; `size` is its length either way. Locks. */
   gh_status (*get)(void* context, gh_bytes name, uint8_t* out, size_t capacity, size_t* size);
-  /* [any] At most 4096 bytes. `durable` may be NULL. */
+  /* [any] At most 4096 bytes. value.data NULL removes it. */
   gh_status (*put)(void* context, gh_bytes name, gh_bytes value, uint32_t kind, const gh_completion* durable);
+  /* [any] Sets aside the numbers *first .. *first + count - 1, which were never given out and never will be, not even
+   * after a crash: use them after `durable`. The value is the decimal number that comes next; the first block of a new
+   * name begins at 1. GH_E_INVALID: the value is no number, they are used up, or `count` is 0. */
+  gh_status (*reserve)(void* context, gh_bytes name, uint64_t count, uint64_t* first, const gh_completion* durable);
 } gh_values;
 
 #define GH_FDS_ID "gh.fds/1"
@@ -537,11 +569,14 @@ GH_LAYOUT(gh_policy, 96);
 GH_PLACE(gh_policy, check, 56);
 GH_PLACE(gh_policy, consume, 88);
 GH_LAYOUT(gh_identity, 24);
-GH_LAYOUT(gh_session, 88);
+GH_LAYOUT(gh_session_cells, 40);
+GH_LAYOUT(gh_session, 112);
+GH_PLACE(gh_session, source, 40);
 GH_PLACE(gh_session, id, 80);
+GH_PLACE(gh_session, opening, 96);
 GH_LAYOUT(gh_lease, 40);
 GH_LAYOUT(gh_sessions, 64);
-GH_LAYOUT(gh_values, 32);
+GH_LAYOUT(gh_values, 40);
 GH_LAYOUT(gh_fds, 32);
 GH_LAYOUT(gh_host, 24);
 GH_LAYOUT(gh_plugin_ops, 104);

@@ -110,6 +110,11 @@ class Host {
   [[nodiscard]] const gh_fds& fds() const noexcept { return *fds_; }
   /// Random bytes from the system, for secrets and hash seeds. One system call.
   void random(MutableBytes out) const;
+  /// The time of day in UTC, for records and leases; a test host may give another one.
+  [[nodiscard]] std::chrono::sys_seconds utc_now() const noexcept {
+    return std::chrono::sys_seconds(std::chrono::floor<std::chrono::seconds>(
+        Nanoseconds(static_cast<std::int64_t>(clock_->realtime_ns(clock_->context)))));
+  }
 
   [[nodiscard]] Counter counter(gh_lane* lane, std::string_view name, std::string_view help,
                                 std::initializer_list<Log::Field> labels = {}) const;
@@ -129,6 +134,7 @@ class Host {
   std::string name_;
   Log log_;
   const gh_metrics* metrics_;
+  const gh_clock* clock_;
   const gh_random* random_;
   const gh_policy* policy_;
   const gh_identity* identity_;
@@ -138,8 +144,8 @@ class Host {
 };
 
 /// Every interface that Host uses, for a manifest's requires_ids.
-inline constexpr const char* kHostInterfaces[] = {GH_LOG_ID,    GH_METRICS_ID,  GH_RANDOM_ID,
-                                                  GH_POLICY_ID, GH_IDENTITY_ID, GH_SESSIONS_ID,
-                                                  GH_VALUES_ID, GH_FDS_ID,      nullptr};
+inline constexpr const char* kHostInterfaces[] = {GH_LOG_ID,    GH_METRICS_ID,  GH_CLOCK_ID,    GH_RANDOM_ID,
+                                                  GH_POLICY_ID, GH_IDENTITY_ID, GH_SESSIONS_ID, GH_VALUES_ID,
+                                                  GH_FDS_ID,    nullptr};
 
 }  // namespace gatehouse

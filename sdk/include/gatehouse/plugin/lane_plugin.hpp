@@ -2,12 +2,12 @@
 // else. LanePlugin does the border's bookkeeping; an author writes the two classes.
 #pragma once
 
-#include <gatehouse/async/lane_loop.hpp>
+#include <gatehouse/plugin/lane_context.hpp>
 #include <gatehouse/plugin/plugin.hpp>
 
-#include <atomic>
 #include <mutex>
 #include <optional>
+#include <variant>
 
 namespace gatehouse {
 
@@ -23,19 +23,15 @@ class LaneWorker {
   virtual void drain(SteadyTime deadline) = 0;
 };
 
-/// What a worker is made from.
-struct LaneContext {
-  const Host& host;
-  gh_lane* lane;
-  LaneLoop& loop;
-  std::atomic<std::uint64_t>& pending;  ///< clients still served, for LaneWorker to count
-};
-
 /// Worker needs a constructor (const LaneContext&, std::shared_ptr<const Settings>) and
 /// `void configure(std::shared_ptr<const Settings>)` for changes at run time.
 /// Settings needs a constructor (const Options&) that throws std::invalid_argument, and
 /// `void check_change(const Settings& from) const` that throws NeedsRestart.
-template <class Worker, class Settings>
+///
+/// Shared, if there is one, is what the lanes have in common, such as what an earlier process left: made in start() by
+/// (const StartContext&, const Settings&), before any lane runs, and passed to Worker's constructor as a third
+/// argument, Shared&. What lanes use of it must be constant, or thread-safe by itself.
+template <class Worker, class Settings, class Shared = void>
 class LanePlugin : public Plugin {
  public:
   explicit LanePlugin(Host host) : host_(std::move(host)) {}
@@ -46,6 +42,7 @@ class LanePlugin : public Plugin {
   }
 
   void start(const std::vector<Listener>& listeners) override {
+    if constexpr (kShares) shared_.emplace(StartContext{host_, add_queue()}, *settings_);
     const std::scoped_lock lock(mutex_);
     listeners_ = listeners;
   }
@@ -66,21 +63,23 @@ class LanePlugin : public Plugin {
   }
 
   void run_lane(gh_lane* lane) override {
-    Seat seat(lane->index);
-    {
-      const LaneContext context{host_, lane, seat.loop, pending_};
-      std::unique_lock lock(mutex_);
-      if (stopped_) return;
-      const auto settings = settings_;
-      const auto mine = of_lane(listeners_, lane->index);
-      seats_.push_back(&seat);  // from here on calls of others wait in the loop
-      lock.unlock();
-      const Leave leave{*this, seat};
+    Seat seat(lane->index, add_queue());
+    const LaneContext context{host_, lane, seat.loop, pending_, seat.completions};
+    std::unique_lock lock(mutex_);
+    if (stopped_) return;
+    const auto settings = settings_;
+    const auto mine = of_lane(listeners_, lane->index);
+    seats_.push_back(&seat);  // from here on calls of others wait in the loop
+    lock.unlock();
+    const Leave leave{*this, seat};
+    if constexpr (kShares) {
+      seat.worker.emplace(context, settings, *shared_);
+    } else {
       seat.worker.emplace(context, settings);
-      seat.worker->listen(mine);
-      seat.loop.run();
-      seat.worker.reset();
     }
+    seat.worker->listen(mine);
+    seat.loop.run();
+    seat.worker.reset();
   }
 
   void wake(std::uint32_t lane, std::uint32_t reasons) override {
@@ -104,9 +103,18 @@ class LanePlugin : public Plugin {
   }
 
  private:
+  static constexpr bool kShares = !std::is_void_v<Shared>;
+
   struct Seat {
-    explicit Seat(std::uint32_t index) : lane(index) {}
+    Seat(std::uint32_t index, CompletionQueue& queue) : lane(index), completions(queue) {
+      completions.watch(loop.poller());
+    }
+    ~Seat() {
+      worker.reset();
+      completions.unwatch(loop.poller());
+    }
     std::uint32_t lane;
+    CompletionQueue& completions;
     LaneLoop loop;
     std::optional<Worker> worker;
   };
@@ -118,6 +126,12 @@ class LanePlugin : public Plugin {
       std::erase(plugin.seats_, &seat);
     }
   };
+
+  /// Lives until destroy(), since the host may complete until then.
+  CompletionQueue& add_queue() {
+    const std::scoped_lock lock(mutex_);
+    return *queues_.emplace_back(std::make_unique<CompletionQueue>());
+  }
 
   static std::vector<Listener> of_lane(const std::vector<Listener>& all, std::uint32_t lane) {
     std::vector<Listener> out;
@@ -133,6 +147,8 @@ class LanePlugin : public Plugin {
   std::vector<Listener> listeners_;
   std::vector<Seat*> seats_;
   bool stopped_ = false;
+  std::vector<std::unique_ptr<CompletionQueue>> queues_;
+  std::conditional_t<kShares, std::optional<Shared>, std::monostate> shared_;  // as start() made it
 };
 
 }  // namespace gatehouse

@@ -5,8 +5,10 @@
 #include <gatehouse/abi.h>
 #include <gatehouse/base/address.hpp>
 #include <gatehouse/base/unique_fd.hpp>
+#include <gatehouse/testkit/fake_store.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <map>
@@ -44,7 +46,31 @@ class FakeHost {
   FakeHost(const FakeHost&) = delete;
   FakeHost& operator=(const FakeHost&) = delete;
 
-  [[nodiscard]] const gh_host* table() const noexcept { return &host_; }
+  /// What one instance of a plugin is given. PluginRunner makes one for each that it runs.
+  class Instance {
+   public:
+    Instance(FakeHost& host, std::string plugin);
+    Instance(const Instance&) = delete;
+    Instance& operator=(const Instance&) = delete;
+    [[nodiscard]] const gh_host* table() const noexcept { return &table_; }
+    /// As before destroy(): no completion comes any more.
+    void drop_completions() noexcept { store_->drop_completions(); }
+
+   private:
+    friend class FakeHost;
+    FakeHost& host_;
+    std::unique_ptr<FakeStore::Instance> store_;
+    gh_host table_;
+  };
+
+  /// Of an instance named "test", which lives as long as the host.
+  [[nodiscard]] const gh_host* table() const noexcept { return test_->table(); }
+  /// What plugins remember, and the disk that they wait for.
+  [[nodiscard]] FakeStore& store() noexcept { return store_; }
+  /// FakeStore::restart(), and another instance behind table().
+  void restart();
+  /// Moves the time of day ahead, for leases.
+  void pass(std::chrono::seconds time) noexcept { ahead_ += time.count(); }
 
   /// Replaces the policy and moves the generation; whoever runs lanes then wakes them (PluginRunner::policy_changed).
   /// `judge` returns 0 to allow, or the GH_REASON_* of a denial. Everything is allowed at first.
@@ -57,6 +83,8 @@ class FakeHost {
   [[nodiscard]] std::uint64_t metric(const std::string& series) const;
   /// Lines of the log: "event key=value ...".
   [[nodiscard]] std::vector<std::string> log_lines() const;
+  /// The session of the policy client that was opened last.
+  [[nodiscard]] std::uint64_t last_client_session() const noexcept { return last_client_session_; }
   /// Policy clients and flows that are open now.
   [[nodiscard]] std::int64_t open_clients() const noexcept { return clients_; }
   [[nodiscard]] std::int64_t open_flows() const noexcept { return flows_; }
@@ -75,17 +103,18 @@ class FakeHost {
   void publish(Policy policy);
 
   mutable std::mutex mutex_;
-  gh_host host_{};
   std::map<std::string, const void*> interfaces_;
   std::unique_ptr<Services> services_;
   std::int32_t level_ = GH_LOG_DEBUG;
   std::uint64_t generation_ = 0;
   std::deque<Policy> policies_;  // by generation - 1; kept, as lanes may still be on an older one
   std::map<std::string, Series> series_;
-  std::map<std::string, std::string> values_;
   std::vector<std::string> log_;
   std::atomic<std::int64_t> clients_{0}, flows_{0};
-  std::atomic<std::uint64_t> sessions_{0};
+  std::atomic<std::uint64_t> last_client_session_{0};
+  std::atomic<std::int64_t> ahead_{0};  // seconds
+  FakeStore store_;
+  std::optional<Instance> test_;
 };
 
 /// Runs one instance of a plugin with listeners on 127.0.0.1 and one thread a lane. Stops it when it goes.
@@ -108,6 +137,7 @@ class PluginRunner {
 
  private:
   const gh_plugin_ops* ops_;
+  FakeHost::Instance host_;
   gh_instance* instance_ = nullptr;
   Endpoint address_;
   std::vector<UniqueFd> sockets_;

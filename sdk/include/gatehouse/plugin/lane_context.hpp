@@ -1,0 +1,27 @@
+// What a lane's worker has of its host and of its loop.
+#pragma once
+
+#include <gatehouse/async/lane_loop.hpp>
+#include <gatehouse/plugin/completions.hpp>
+#include <gatehouse/plugin/host.hpp>
+
+#include <atomic>
+
+namespace gatehouse {
+
+/// Valid while the lane runs; copies are cheap and refer to the same lane.
+struct LaneContext {
+  const Host& host;
+  gh_lane* lane;
+  LaneLoop& loop;
+  std::atomic<std::uint64_t>& pending;  ///< clients still served, for the worker to count
+  CompletionQueue& completions;         ///< runs in the loop's turns what the host has done for this lane
+};
+
+/// What control code has before lanes run.
+struct StartContext {
+  const Host& host;
+  CompletionQueue& completions;  ///< to wait() for
+};
+
+}  // namespace gatehouse

@@ -1,0 +1,57 @@
+#include <gatehouse/plugin/values.hpp>
+
+#include <stdexcept>
+
+namespace gatehouse {
+namespace {
+
+constexpr std::size_t kLargestValue = 4096;
+
+/// No bytes are a value, too; only no pointer is none.
+gh_bytes border_value(Bytes value) noexcept {
+  static constexpr std::uint8_t kNothing = 0;
+  return {value.empty() ? &kNothing : reinterpret_cast<const std::uint8_t*>(value.data()), value.size()};
+}
+
+}  // namespace
+
+std::optional<std::vector<std::byte>> Values::get(std::string_view name) const {
+  std::vector<std::byte> out(kLargestValue);
+  std::size_t size = 0;
+  const gh_status status =
+      table_->get(table_->context, to_border(name), reinterpret_cast<std::uint8_t*>(out.data()), out.size(), &size);
+  if (status == GH_E_NOT_FOUND) return {};
+  if (status < 0 || size > out.size())
+    throw std::invalid_argument("the host keeps no value by the name of '" + std::string(name) + "'");
+  out.resize(size);
+  return out;
+}
+
+gh_status Values::put(std::string_view name, Bytes value, ValueKind kind) const {
+  return table_->put(table_->context, to_border(name), border_value(value), static_cast<std::uint32_t>(kind), nullptr);
+}
+
+gh_status Values::put(std::string_view name, Bytes value, ValueKind kind, CompletionScope& scope,
+                      Completion durable) const {
+  return scope.ask(std::move(durable), [&](const gh_completion* done) {
+    return table_->put(table_->context, to_border(name), border_value(value), static_cast<std::uint32_t>(kind), done);
+  });
+}
+
+gh_status Values::erase(std::string_view name) const {
+  return table_->put(table_->context, to_border(name), {}, GH_VALUE_PLAIN, nullptr);
+}
+
+gh_status Values::put_and_wait(std::string_view name, Bytes value, ValueKind kind, CompletionQueue& completions,
+                               Nanoseconds most) const {
+  const SteadyTime deadline = steady_now() + most;
+  std::optional<gh_status> told;
+  CompletionScope scope(completions);
+  const gh_status status = put(name, value, kind, scope, [&told](gh_status durable) { told = durable; });
+  if (status < 0) return status;
+  while (!told && completions.wait(deadline - steady_now())) {
+  }
+  return told.value_or(GH_E_IO);
+}
+
+}  // namespace gatehouse

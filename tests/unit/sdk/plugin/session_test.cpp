@@ -1,0 +1,218 @@
+#include "tests/unit/sdk/plugin/lane_fixture.hpp"
+
+#include <gatehouse/plugin/kept_sessions.hpp>
+#include <gatehouse/plugin/session.hpp>
+
+#include <stdexcept>
+
+namespace gatehouse {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using namespace std::chrono_literals;
+
+class Sessions : public LaneTest {
+ protected:
+  std::optional<Session> open(std::string_view key, std::string_view blob = {}, Completion durable = {}) {
+    return Session::open(context,
+                         {.key = key,
+                          .identity = "token:bob",
+                          .source = *Endpoint::parse("192.0.2.1:5"),
+                          .blob_version = 2,
+                          .blob = bytes_of(blob)},
+                         why, std::move(durable));
+  }
+  Completion note() {
+    return [this](gh_status status) { told.push_back(status); };
+  }
+  testkit::FakeSession only() {
+    const auto all = host.store().sessions();
+    EXPECT_EQ(all.size(), 1u);
+    return all.empty() ? testkit::FakeSession() : all[0];
+  }
+
+  gh_status why = GH_E_FAILED;
+  std::vector<gh_status> told;
+};
+
+TEST_F(Sessions, WithoutAKeyEndWithTheirObject) {
+  {
+    auto session = open("");
+    ASSERT_TRUE(session);
+    EXPECT_EQ(why, GH_OK);
+    EXPECT_EQ(only().id, session->id());
+    EXPECT_FALSE(session->resumed());
+    const Session moved(std::move(*session));
+    session.reset();
+    EXPECT_TRUE(moved.is_mine());
+    EXPECT_EQ(only().id, moved.id());
+  }
+  EXPECT_THAT(host.store().sessions(), IsEmpty());
+}
+
+TEST_F(Sessions, ReplaceEachOther) {
+  host.store().hold_durable(true);
+  auto session = open("", "", note());
+  const std::uint64_t first = session->id();
+  *session = std::move(*open("", "", note()));
+  EXPECT_NE(session->id(), first);
+  EXPECT_EQ(only().id, session->id());
+  host.store().release_durable();
+  completions.deliver();
+  EXPECT_THAT(told, ElementsAre(GH_OK)) << "what the first one waited for went with it";
+}
+
+TEST_F(Sessions, WithAKeyAreResumedWithTheirBlob) {
+  const std::uint64_t id = open("a", "state")->id();
+  EXPECT_EQ(only().source.to_string(), "192.0.2.1:5");
+  auto again = open("a", "other");
+  EXPECT_EQ(again->id(), id);
+  EXPECT_TRUE(again->resumed());
+  EXPECT_EQ(again->blob_version(), 2u);
+  EXPECT_EQ(text_of(again->take_blob()), "state");
+  again->end();
+  EXPECT_FALSE(again->is_mine());
+  EXPECT_THAT(host.store().sessions(), IsEmpty());
+}
+
+TEST_F(Sessions, CountWithoutACall) {
+  auto session = open("a");
+  session->count_up(2, 3000);
+  session->count_up(1, 10);
+  session->count_down(5, 7);
+  EXPECT_EQ(only().packets_up, 3u);
+  EXPECT_EQ(only().bytes_up, 3010u);
+  EXPECT_EQ(only().packets_down, 5u);
+  EXPECT_EQ(only().bytes_down, 7u);
+}
+
+TEST_F(Sessions, InOtherHandsAreLeftAlone) {
+  auto first = open("a");
+  ASSERT_EQ(first->lease("10.0.0.5", 60s), GH_OK);
+  auto second = open("a");
+  EXPECT_FALSE(first->is_mine());
+  EXPECT_TRUE(second->is_mine());
+  EXPECT_EQ(first->touch({}), GH_E_STATE);
+  EXPECT_EQ(first->keep(1, {}), GH_E_STATE);
+  EXPECT_EQ(first->lease("10.0.0.6", 60s), GH_E_STATE);
+  EXPECT_EQ(first->release("10.0.0.5"), GH_E_STATE);
+  first->end();
+  first.reset();
+  EXPECT_TRUE(second->is_mine());
+  EXPECT_THAT(only().leases, ElementsAre("10.0.0.5"));
+  EXPECT_EQ(second->release("10.0.0.5"), GH_OK);
+}
+
+TEST_F(Sessions, KeepTheirSourceAndTheirBlobApart) {
+  auto session = open("a", "state");
+  EXPECT_EQ(session->touch(*Endpoint::parse("198.51.100.1:7")), GH_OK);
+  EXPECT_EQ(only().blob, "state");
+  EXPECT_EQ(session->keep(3, bytes_of("more"), note()), GH_OK);
+  EXPECT_EQ(only().blob, "more");
+  EXPECT_EQ(only().blob_version, 3u);
+  EXPECT_EQ(only().source.to_string(), "198.51.100.1:7");
+  EXPECT_EQ(session->keep(4, {}), GH_OK);
+  EXPECT_EQ(only().blob, "") << "no bytes replace others";
+  completions.deliver();
+  EXPECT_THAT(told, ElementsAre(GH_OK));
+  const std::string too_long(4097, 'b');
+  EXPECT_EQ(session->keep(5, bytes_of(too_long)), GH_E_INVALID);
+}
+
+TEST_F(Sessions, SayWhyTheyCannotBe) {
+  host.store().refuse_new(GH_E_IO);
+  EXPECT_FALSE(open("a", "", note()));
+  EXPECT_EQ(why, GH_E_IO);
+  const std::string key(256, 'k');
+  EXPECT_FALSE(open(key, "", note()));
+  EXPECT_EQ(why, GH_E_INVALID);
+  completions.deliver();
+  EXPECT_THAT(told, IsEmpty());
+}
+
+TEST_F(Sessions, HoldALeaseForATime) {
+  auto session = open("a"), other = open("b");
+  EXPECT_EQ(session->lease("10.0.0.5", 60s), GH_OK);
+  EXPECT_EQ(session->lease("10.0.0.6", Session::kWithSession), GH_OK);
+  EXPECT_EQ(other->lease("10.0.0.5", 60s, note()), GH_E_EXISTS);
+  EXPECT_EQ(other->release("10.0.0.5"), GH_E_NOT_FOUND);
+  host.pass(61s);
+  EXPECT_EQ(other->lease("10.0.0.5", 60s, note()), GH_OK);
+  EXPECT_EQ(other->lease("10.0.0.6", 60s, note()), GH_E_EXISTS);
+  completions.deliver();
+  EXPECT_THAT(told, ElementsAre(GH_OK));
+  session->end();
+  EXPECT_EQ(other->lease("10.0.0.6", 60s), GH_OK);
+}
+
+TEST_F(Sessions, AreAnsweredOnlyAfterTheDisk) {
+  host.store().hold_durable(true);
+  auto session = open("a", "", note());
+  EXPECT_EQ(session->lease("10.0.0.5", 60s, note()), GH_OK);
+  EXPECT_FALSE(completions.wait(10ms));
+  host.store().release_durable();
+  completions.deliver();
+  EXPECT_THAT(told, ElementsAre(GH_OK, GH_OK));
+  EXPECT_EQ(session->lease("10.0.0.6", 60s, note()), GH_OK);
+  host.store().release_durable(GH_E_IO);
+  completions.deliver();
+  EXPECT_EQ(told.back(), GH_E_IO);
+}
+
+TEST_F(Sessions, NobodyIsToldWhoHasGone) {
+  host.store().hold_durable(true);
+  auto session = open("a", "", note());
+  EXPECT_EQ(session->lease("10.0.0.5", 60s, note()), GH_OK);
+  auto ended = open("b", "", note());
+  ended->end();
+  session.reset();
+  host.store().release_durable();
+  completions.deliver();
+  EXPECT_THAT(told, IsEmpty());
+}
+
+TEST_F(Sessions, AreRememberedAtTheNextStart) {
+  auto kept = open("a", "state"), ended = open("b"), unnamed = open("");
+  EXPECT_EQ(kept->lease("10.0.0.5", 60s), GH_OK);
+  EXPECT_EQ(kept->lease("10.0.0.6", Session::kWithSession), GH_OK);
+  const auto until = cpp.utc_now() + 60s;
+  ended->end();
+  std::vector<std::string> seen;
+  for_each_kept(
+      cpp,
+      [&](const KeptSession& session) {
+        if (session.id == unnamed->id()) return;
+        EXPECT_EQ(session.id, kept->id());
+        EXPECT_EQ(session.blob_version, 2u);
+        EXPECT_EQ(session.source.to_string(), "192.0.2.1:5");
+        seen.push_back(std::string(session.key) + ' ' + std::string(session.identity) + ' ' +
+                       std::string(text_of(session.blob)));
+      },
+      [&](const KeptLease& lease) {
+        EXPECT_EQ(lease.session, kept->id());
+        EXPECT_LE(lease.until, until);
+        seen.emplace_back(lease.resource);
+      });
+  EXPECT_THAT(seen, ElementsAre("a token:bob state", "10.0.0.5", "10.0.0.6"));
+}
+
+TEST_F(Sessions, AVisitorMayThrow) {
+  auto first = open("a"), second = open("b");
+  EXPECT_EQ(first->lease("10.0.0.5", 60s), GH_OK);
+  int visits = 0;
+  const auto visit = [&] {
+    for_each_kept(
+        cpp,
+        [&](const KeptSession&) {
+          ++visits;
+          throw std::runtime_error("a blob of a later version");
+        },
+        [&](const KeptLease&) { ++visits; });
+  };
+  EXPECT_THROW(visit(), std::runtime_error);
+  EXPECT_EQ(visits, 1);
+}
+
+}  // namespace
+}  // namespace gatehouse
