@@ -12,15 +12,15 @@ constexpr std::uint64_t kUsualIdle = 300'000'000'000;  // ns, of a forward where
 
 }  // namespace
 
-Client::Client(UdpgwLane& lane, std::uint64_t number, Stream stream, PolicyClient policy, std::uint64_t session,
+Client::Client(UdpgwLane& lane, std::uint64_t number, Stream stream, Session session, PolicyClient policy,
                std::string identity)
     : lane_(lane),
       number_(number),
       name_(stream.peer().to_string()),
       stream_(std::move(stream)),
+      session_(std::move(session)),
       policy_(std::move(policy)),
       limits_(policy_.limits()),
-      session_(session),
       identity_(std::move(identity)),
       last_life_(lane.now()),
       resume_timer_([this] { resume(); }),
@@ -71,9 +71,6 @@ void Client::end(std::string_view why) {
   while (!forwards_.empty()) close_forward(lane_.forwards[forwards_.oldest()]);
   lane_.loop().cancel(resume_timer_);
   stream_.close();
-  report_usage();
-  const gh_sessions& sessions = lane_.host().sessions();
-  sessions.close(sessions.context, lane_.border(), session_);
   lane_.destroy_at_end_of_turn(*this);
 }
 
@@ -83,16 +80,6 @@ void Client::count_lost(Bytes rest) {
     if (frame.kind == FrameKind::data) lane_.counters.drop(Drop::stream_ended);
     rest = rest.subspan(frame.size);
   }
-}
-
-void Client::report_usage() {
-  gh_session session{};
-  session.struct_size = sizeof session;
-  session.id = session_;
-  session.identity = to_border(identity_);
-  session.source = to_border(stream_.peer().source);
-  const gh_sessions& sessions = lane_.host().sessions();
-  sessions.update(sessions.context, lane_.border(), &session, &usage_);
 }
 
 }  // namespace gatehouse::udpgw

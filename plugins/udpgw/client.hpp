@@ -13,6 +13,7 @@
 #include <gatehouse/net/stream.hpp>
 #include <gatehouse/net/udp_socket.hpp>
 #include <gatehouse/plugin/policy_client.hpp>
+#include <gatehouse/plugin/session.hpp>
 
 #include <string>
 #include <string_view>
@@ -46,7 +47,7 @@ struct UpstreamRun {
 class Client final : public Readiness {
  public:
   /// @param number  never used before in this lane
-  Client(UdpgwLane& lane, std::uint64_t number, Stream stream, PolicyClient policy, std::uint64_t session,
+  Client(UdpgwLane& lane, std::uint64_t number, Stream stream, Session session, PolicyClient policy,
          std::string identity);
   ~Client();
 
@@ -85,7 +86,6 @@ class Client final : public Readiness {
   void end(std::string_view why);
   [[nodiscard]] bool ended() const noexcept { return ended_; }
   [[nodiscard]] bool is_half_closed() const noexcept { return half_closed_at_ != SteadyTime::max(); }
-  void report_usage();
 
   bool listed_for_flush = false;  // the lane's
 
@@ -136,11 +136,10 @@ class Client final : public Readiness {
   const std::uint64_t number_;
   const std::string name_;  // for the log: "127.0.0.1:40000" or "unix:1000"
   Stream stream_;
+  Session session_;  // ends after the policy client, which knows it
   PolicyClient policy_;
   gh_limits limits_{};
-  const std::uint64_t session_;
   const std::string identity_;
-  gh_session_counters usage_{};
   SteadyTime last_life_;
   SteadyTime half_closed_at_ = SteadyTime::max();
 

@@ -45,11 +45,13 @@ class Counters {
     bytes_up = host.counter(lane, "bytes", kBytes, {{"direction", "up"}});
     bytes_down = host.counter(lane, "bytes", kBytes, {{"direction", "down"}});
     constexpr std::string_view kStreamsRefused =
-        "Streams closed at once: by a traffic rule, or for want of descriptors.";
+        "Streams closed at once: by a traffic rule, for want of descriptors, or because the gateway keeps no more "
+        "sessions.";
     streams = host.gauge(lane, "streams", "Streams that are open.");
     streams_opened = host.counter(lane, "streams_opened", "Streams that were accepted.");
     streams_refused = host.counter(lane, "streams_refused", kStreamsRefused, {{"cause", "concurrent_sessions"}});
     streams_without_socket = host.counter(lane, "streams_refused", kStreamsRefused, {{"cause", "no_socket"}});
+    streams_without_session = host.counter(lane, "streams_refused", kStreamsRefused, {{"cause", "no_session"}});
     forwards = host.gauge(lane, "forwards", "Forwards that are open.");
     forwards_opened = host.counter(lane, "forwards_opened", "Forwards that were opened.");
     recycled = host.counter(lane, "forwards_recycled", "Forwards that made place for newer ones.");
@@ -71,7 +73,8 @@ class Counters {
   }
 
   Counter datagrams_up, datagrams_down, bytes_up, bytes_down;
-  Counter streams, streams_opened, streams_refused, streams_without_socket, forwards, forwards_opened, recycled;
+  Counter streams, streams_opened, streams_refused, streams_without_socket, streams_without_session;
+  Counter forwards, forwards_opened, recycled;
   Counter icmp_errors, blocked_answers, accept_pauses;
 
  private:

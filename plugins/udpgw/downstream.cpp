@@ -68,8 +68,7 @@ bool Client::take_reply(Forward& forward, MutableBytes place, std::size_t payloa
   replies_.push(size, forward.share);
   lane_.counters.datagrams_down.add();
   lane_.counters.bytes_down.add(payload);
-  ++usage_.packets_down;
-  usage_.bytes_down += payload;
+  session_.count_down(1, payload);
   lane_.flush_at_end_of_turn(*this);
   return true;
 }

@@ -13,7 +13,6 @@ using namespace std::chrono_literals;
 constexpr int kReceiveBuffer = 1'200'000;     // so that 1000 datagrams of 1 KB at once survive
 constexpr std::size_t kInput = 256 * 1024;    // bytes read from a stream at once
 constexpr Nanoseconds kTick = 250ms;          // resolution of idle times
-constexpr unsigned kTicksPerReport = 20;      // of usage
 constexpr std::size_t kJudgedPerTurn = 4096;  // forwards, after a policy change
 
 /// What there is of descriptors, with something left for everybody else.
@@ -110,18 +109,17 @@ void UdpgwLane::accept(const Listener& listener, Stream stream) {
     return;
   }
   const std::string identity = identity_of(listener, stream.peer());
-  gh_session session{};
-  session.struct_size = sizeof session;
-  session.identity = to_border(identity);
-  session.source = to_border(stream.peer().source);
-  const gh_sessions& sessions = host().sessions();
-  if (sessions.open(sessions.context, border(), &session, nullptr) != GH_OK) return;
-
+  // Without a key, since the protocol has no word for one: it ends with its stream, or here, if policy refuses it.
+  gh_status status = GH_OK;
+  auto session = Session::open(context_, {.identity = identity, .source = stream.peer().source}, status);
+  if (!session) {
+    counters.streams_without_session.add();
+    return;
+  }
   gh_verdict why{};
   why.struct_size = sizeof why;
-  auto policy = PolicyClient::open(host(), border(), {listener.id, stream.peer().source, identity, session.id}, why);
+  auto policy = PolicyClient::open(host(), border(), {listener.id, stream.peer().source, identity, session->id()}, why);
   if (!policy) {
-    sessions.close(sessions.context, border(), session.id);
     counters.streams_refused.add();
     host().log().info(
         "stream refused",
@@ -131,8 +129,8 @@ void UdpgwLane::accept(const Listener& listener, Stream stream) {
   host().log().info("stream opened", {{"client", stream.peer().to_string()},
                                       {"listener", listener.name},
                                       {"identity", identity.empty() ? "anonymous" : std::string_view(identity)}});
-  auto client =
-      std::make_unique<Client>(*this, ++clients_seen_, std::move(stream), std::move(*policy), session.id, identity);
+  auto client = std::make_unique<Client>(*this, ++clients_seen_, std::move(stream), std::move(*session),
+                                         std::move(*policy), identity);
   Client* const at = client.get();
   clients_.emplace(at, std::move(client));
   ++context_.pending;
@@ -205,9 +203,6 @@ void UdpgwLane::end_turn() {
 void UdpgwLane::tick() {
   for (const auto& [client, owned] : clients_)
     if (!client->ended()) client->look_at_clock(now());
-  if (++ticks_ % kTicksPerReport == 0)
-    for (const auto& [client, owned] : clients_)
-      if (!client->ended()) client->report_usage();
   context_.loop.schedule(ticker_, kTick);
 }
 

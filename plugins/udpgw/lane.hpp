@@ -73,7 +73,6 @@ class UdpgwLane final : public LaneWorker, private DnsRelayOwner {
   bool judging_again_ = false;
   bool draining_ = false;
   std::uint32_t judging_cursor_ = 0;
-  unsigned ticks_ = 0;
   LaneTimer ticker_;
 };
 

@@ -212,8 +212,7 @@ bool Client::send_run(UpstreamRun& run) {
 void Client::count_sent(UpstreamRun& run) {
   lane_.counters.datagrams_up.add(run.count);
   lane_.counters.bytes_up.add(run.bytes);
-  usage_.packets_up += run.count;
-  usage_.bytes_up += run.bytes;
+  session_.count_up(run.count, run.bytes);
   run.count = run.bytes = 0;
 }
 
