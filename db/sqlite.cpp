@@ -5,17 +5,36 @@
 namespace gatehouse::db {
 namespace {
 
-[[noreturn]] void fail(sqlite3* handle, const std::string& name) {
-  throw SqliteError(name + ": " + sqlite3_errmsg(handle), sqlite3_extended_errcode(handle));
+SqliteError error_of(sqlite3* handle, const std::filesystem::path& path) {
+  return {path.string() + ": " + sqlite3_errmsg(handle), sqlite3_extended_errcode(handle), path,
+          sqlite3_system_errno(handle)};
 }
+
+[[noreturn]] void fail(sqlite3* handle, const std::filesystem::path& path) { throw error_of(handle, path); }
 
 int open_flags(OpenMode mode) noexcept {
   switch (mode) {
     case OpenMode::read_only: return SQLITE_OPEN_READONLY;
     case OpenMode::read_write: return SQLITE_OPEN_READWRITE;
     case OpenMode::create: return SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    case OpenMode::frozen: return SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
   }
   return SQLITE_OPEN_READONLY;
+}
+
+/// As SQLite wants it (sqlite.org/uri.html): every byte that could mean something else as %XX.
+std::string frozen_uri(const std::filesystem::path& path) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string uri = "file:";
+  for (const char c : std::filesystem::absolute(path).string()) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte > 0x20 && byte < 0x7f && c != '%' && c != '?' && c != '#') {
+      uri += c;
+    } else {
+      (uri += '%').append({kDigits[byte >> 4U], kDigits[byte & 15U]});
+    }
+  }
+  return uri + "?immutable=1";
 }
 
 }  // namespace
@@ -25,20 +44,40 @@ void Database::Close::operator()(sqlite3* handle) const noexcept { sqlite3_close
 Database::Database(const std::filesystem::path& path, OpenMode mode, std::chrono::milliseconds busy_timeout)
     : path_(path) {
   sqlite3* raw = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &raw, open_flags(mode) | SQLITE_OPEN_NOMUTEX, nullptr);
+  const std::string name = mode == OpenMode::frozen ? frozen_uri(path) : path.string();
+  const int code = sqlite3_open_v2(name.c_str(), &raw, open_flags(mode) | SQLITE_OPEN_NOMUTEX, nullptr);
   handle_.reset(raw);
   if (code != SQLITE_OK) {
-    if (!raw) throw SqliteError(path.string() + ": out of memory", code);
-    fail(raw, path.string());
+    if (!raw) throw SqliteError(path.string() + ": out of memory", code, path);
+    fail(raw, path);
   }
   sqlite3_extended_result_codes(raw, 1);
-  sqlite3_busy_timeout(raw, static_cast<int>(busy_timeout.count()));
+  this->busy_timeout(busy_timeout);
 }
 
 void Database::run(std::string_view sql) {
-  if (sqlite3_exec(handle(), std::string(sql).c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
-    fail(handle(), path_.string());
+  if (sqlite3_exec(handle(), std::string(sql).c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) fail(handle(), path_);
 }
+
+bool Database::checkpoint(Checkpoint kind) {
+  int frames = 0, moved = 0;
+  const int mode = kind == Checkpoint::passive ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_TRUNCATE;
+  const int code = sqlite3_wal_checkpoint_v2(handle(), "main", mode, &frames, &moved);
+  if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY) fail(handle(), path_);
+  return code == SQLITE_OK && moved == frames;
+}
+
+void Database::busy_timeout(std::chrono::milliseconds timeout) noexcept {
+  sqlite3_busy_timeout(handle(), static_cast<int>(timeout.count()));
+}
+
+void Database::harden() noexcept {
+  sqlite3_db_config(handle(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(handle(), SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
+  sqlite3_db_config(handle(), SQLITE_DBCONFIG_DQS_DDL, 0, nullptr);
+}
+
+void Database::interrupt() noexcept { sqlite3_interrupt(handle()); }
 
 void Database::checkpoint_on_close(bool wanted) noexcept {
   sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, wanted ? 0 : 1, nullptr);
@@ -53,10 +92,10 @@ Statement Database::prepare(std::string_view sql) { return {*this, sql}; }
 
 void Statement::Finalize::operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
 
-Statement::Statement(Database& database, std::string_view sql) : name_(database.path().string()) {
+Statement::Statement(Database& database, std::string_view sql) : path_(database.path()) {
   sqlite3_stmt* raw = nullptr;
   if (sqlite3_prepare_v2(database.handle(), sql.data(), static_cast<int>(sql.size()), &raw, nullptr) != SQLITE_OK)
-    fail(database.handle(), name_);
+    fail(database.handle(), path_);
   handle_.reset(raw);
 }
 
@@ -64,26 +103,53 @@ bool Statement::step() {
   switch (sqlite3_step(handle_.get())) {
     case SQLITE_ROW: return true;
     case SQLITE_DONE: return false;
-    default: fail(sqlite3_db_handle(handle_.get()), name_);
+    default: fail(sqlite3_db_handle(handle_.get()), path_);
   }
 }
 
 void Statement::reset() noexcept { sqlite3_reset(handle_.get()); }
 
+void Statement::run() {
+  int code = SQLITE_ROW;
+  while (code == SQLITE_ROW) code = sqlite3_step(handle_.get());
+  if (code != SQLITE_DONE) {
+    const SqliteError error = error_of(sqlite3_db_handle(handle_.get()), path_);
+    reset();
+    throw error;
+  }
+  reset();
+}
+
 void Statement::bind(int parameter, std::int64_t value) {
-  if (sqlite3_bind_int64(handle_.get(), parameter, value) != SQLITE_OK) fail(sqlite3_db_handle(handle_.get()), name_);
+  if (sqlite3_bind_int64(handle_.get(), parameter, value) != SQLITE_OK) fail(sqlite3_db_handle(handle_.get()), path_);
 }
 
 void Statement::bind(int parameter, std::string_view text) {
   if (sqlite3_bind_text(handle_.get(), parameter, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT) !=
       SQLITE_OK)
-    fail(sqlite3_db_handle(handle_.get()), name_);
+    fail(sqlite3_db_handle(handle_.get()), path_);
+}
+
+void Statement::bind_null(int parameter) {
+  if (sqlite3_bind_null(handle_.get(), parameter) != SQLITE_OK) fail(sqlite3_db_handle(handle_.get()), path_);
+}
+
+void Statement::bind_borrowed(int parameter, std::string_view text) {
+  const char* const data = text.data() ? text.data() : "";  // a null pointer would bind NULL
+  if (sqlite3_bind_text(handle_.get(), parameter, data, static_cast<int>(text.size()), SQLITE_STATIC) != SQLITE_OK)
+    fail(sqlite3_db_handle(handle_.get()), path_);
+}
+
+void Statement::bind_borrowed(int parameter, std::span<const std::uint8_t> blob) {
+  const void* const data = blob.empty() ? "" : static_cast<const void*>(blob.data());
+  if (sqlite3_bind_blob(handle_.get(), parameter, data, static_cast<int>(blob.size()), SQLITE_STATIC) != SQLITE_OK)
+    fail(sqlite3_db_handle(handle_.get()), path_);
 }
 
 void Statement::bind_value(int parameter, const Cell& value) {
   if (const auto* const number = std::get_if<std::int64_t>(&value)) return bind(parameter, *number);
   if (const auto* const text = std::get_if<std::string>(&value)) return bind(parameter, std::string_view(*text));
-  if (sqlite3_bind_null(handle_.get(), parameter) != SQLITE_OK) fail(sqlite3_db_handle(handle_.get()), name_);
+  bind_null(parameter);
 }
 
 int Statement::columns() const noexcept { return sqlite3_column_count(handle_.get()); }
@@ -108,6 +174,12 @@ std::string Statement::text(int column) const {
   const unsigned char* const text = sqlite3_column_text(handle_.get(), column);
   if (!text) return {};
   return {reinterpret_cast<const char*>(text), static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column))};
+}
+
+std::vector<std::uint8_t> Statement::blob(int column) const {
+  const auto* const data = static_cast<const std::uint8_t*>(sqlite3_column_blob(handle_.get(), column));
+  const int size = data ? sqlite3_column_bytes(handle_.get(), column) : 0;
+  return {data, data + size};
 }
 
 std::optional<std::int64_t> Statement::optional_integer(int column) const noexcept {

@@ -7,10 +7,12 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -20,17 +22,26 @@ namespace gatehouse::db {
 /// What SQLite refused, in its own sentence, with what was being done: "policy.db: database is locked".
 class SqliteError : public std::runtime_error {
  public:
-  SqliteError(const std::string& what, int extended_code) : std::runtime_error(what), code_(extended_code) {}
+  SqliteError(const std::string& what, int extended_code, std::filesystem::path file = {}, int system_error = 0)
+      : std::runtime_error(what), file_(std::move(file)), code_(extended_code), system_error_(system_error) {}
   /// The extended result code (sqlite.org/rescode.html).
   [[nodiscard]] int code() const noexcept { return code_; }
+  /// Of the connection.
+  [[nodiscard]] const std::filesystem::path& file() const noexcept { return file_; }
+  /// errno of the system call that failed, if one did; else 0, or that of an earlier one.
+  [[nodiscard]] int system_error() const noexcept { return system_error_; }
   /// Somebody else holds a lock: the same may work later.
   [[nodiscard]] bool is_busy() const noexcept { return (code_ & 0xff) == 5 || (code_ & 0xff) == 6; }
+  /// The file is not what SQLite wrote there.
+  [[nodiscard]] bool is_corrupt() const noexcept { return (code_ & 0xff) == 11 || (code_ & 0xff) == 26; }
 
  private:
-  int code_;
+  std::filesystem::path file_;
+  int code_, system_error_;
 };
 
-enum class OpenMode { read_only, read_write, create };
+/// `frozen` reads the file alone, as if nobody could change it: no lock, no write-ahead log (immutable=1).
+enum class OpenMode { read_only, read_write, create, frozen };
 
 /// One value of a row: NULL, a number or text.
 using Cell = std::variant<std::monostate, std::int64_t, std::string>;
@@ -54,6 +65,16 @@ class Database {
   /// Not where the two may no longer belong together.
   void checkpoint_on_close(bool wanted) noexcept;
 
+  enum class Checkpoint { passive, truncate };
+  /// Moves the write-ahead log into the file. `truncate` waits for readers, as long as busy_timeout says.
+  /// @return false: somebody still reads what is left in the log @throws SqliteError
+  bool checkpoint(Checkpoint kind);
+  void busy_timeout(std::chrono::milliseconds timeout) noexcept;
+  /// No SQL that comes in can write to the schema's own tables or past the pager, and "x" is never a string.
+  void harden() noexcept;
+  /// Makes the statement that runs give up with SQLITE_INTERRUPT. From any thread.
+  void interrupt() noexcept;
+
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
   [[nodiscard]] sqlite3* handle() const noexcept { return handle_.get(); }
 
@@ -72,11 +93,17 @@ class Statement {
   [[nodiscard]] bool step();
   /// Back to before the first row.
   void reset() noexcept;
+  /// All of it, for a statement whose rows nobody wants, and back to the beginning. @throws SqliteError
+  void run();
 
   /// Parameters count from 1. `text` is copied.
   void bind(int parameter, std::int64_t value);
   void bind(int parameter, std::string_view text);
+  void bind_null(int parameter);
   void bind_value(int parameter, const Cell& value);
+  /// Not copied: to be there, unchanged, until the next bind of that parameter or the last run.
+  void bind_borrowed(int parameter, std::string_view text);
+  void bind_borrowed(int parameter, std::span<const std::uint8_t> blob);
 
   [[nodiscard]] int columns() const noexcept;
   [[nodiscard]] std::string column_name(int column) const;
@@ -85,6 +112,7 @@ class Statement {
   [[nodiscard]] Cell cell(int column) const;
   [[nodiscard]] std::int64_t integer(int column) const noexcept;
   [[nodiscard]] std::string text(int column) const;
+  [[nodiscard]] std::vector<std::uint8_t> blob(int column) const;
   [[nodiscard]] std::optional<std::int64_t> optional_integer(int column) const noexcept;
   [[nodiscard]] std::optional<std::string> optional_text(int column) const;
 
@@ -95,7 +123,7 @@ class Statement {
   };
   Statement(Database& database, std::string_view sql);
   std::unique_ptr<sqlite3_stmt, Finalize> handle_;
-  std::string name_;  // of the database, for errors
+  std::filesystem::path path_;  // of the database, for errors
 };
 
 /// Rolls back unless commit() was reached. `immediate` takes the write lock at once, so that no later step can find

@@ -1,5 +1,6 @@
 // The worked examples of db/README.md, run as they stand there.
 #include "db/policy_database.hpp"
+#include "db/store/store.hpp"
 #include "policy/compile.hpp"
 #include "tests/unit/db/scratch.hpp"
 #include "tests/unit/folders.hpp"
@@ -83,6 +84,26 @@ TEST_F(Readme, NamesEveryTableAndColumn) {
   for (std::string name; std::getline(columns, name); ++count)
     EXPECT_NE(text.find('`' + name + '`'), text.npos) << name;
   EXPECT_GT(count, 40);
+}
+
+TEST_F(Readme, NamesEveryTableAndColumnOfTheStoreAndShowsHowToReadIt) {
+  const auto state = folder.path() / "state.db";
+  open_sqlite_store(state, {})->close();
+  const std::string text = readme();
+  const std::string part = text.substr(text.find("## state.db"));
+  int count = 0;
+  for (const auto& file : {state, folder.path() / "secrets.db"}) {
+    std::istringstream names(
+        run_sqlite_shell(file,
+                         "SELECT name FROM sqlite_schema WHERE type = 'table' UNION SELECT c.name "
+                         "FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table' "
+                         "AND c.name <> 'id'"));
+    for (std::string name; std::getline(names, name); ++count)
+      EXPECT_NE(part.find('`' + name + '`'), part.npos) << name;
+  }
+  EXPECT_GT(count, 40);
+  const auto from = part.find("```sql\n") + 7;
+  EXPECT_EQ(run_sqlite_shell(state, part.substr(from, part.find("```", from) - from)), "") << "empty, and no error";
 }
 
 }  // namespace

@@ -13,8 +13,8 @@ namespace gatehouse {
 
 class ScratchFolder {
  public:
-  ScratchFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "gatehouse-test-XXXXXX").string();
+  explicit ScratchFolder(const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
+    std::string name = (parent / "gatehouse-test-XXXXXX").string();
     if (!mkdtemp(name.data())) throw std::runtime_error("no scratch folder");
     path_ = name;
   }

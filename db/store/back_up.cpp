@@ -1,0 +1,91 @@
+#include "db/sqlite.hpp"
+#include "db/store/failure.hpp"
+#include "db/store/files/database_file.hpp"
+#include "db/store/files/file_stamp.hpp"
+#include "db/store/files/set_aside.hpp"
+#include "db/store/state_reader.hpp"
+
+#include <gatehouse/base/unique_fd.hpp>
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+namespace gatehouse::db {
+namespace {
+
+constexpr std::chrono::milliseconds kTimeout{5000};
+constexpr int kPages = 100;  // of a step
+
+[[noreturn]] void refuse(const std::filesystem::path& to) {
+  throw std::runtime_error(to.string() + " is there already: give another name, or move that file away");
+}
+
+/// A new, empty file beside `to`, that only this user can read until it is whole.
+std::filesystem::path make_beside(const std::filesystem::path& to) {
+  std::string name = to.string() + ".XXXXXX";
+  const UniqueFd file(::mkostemp(name.data(), O_CLOEXEC));
+  if (!file) throw store_error(to, errno);
+  return name;
+}
+
+void copy_pages(Database& from, Database& to, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+  sqlite3_backup* const copy = sqlite3_backup_init(to.handle(), "main", from.handle(), "main");
+  if (!copy) throw SqliteError(to.path().string() + ": " + sqlite3_errmsg(to.handle()), SQLITE_ERROR, to.path());
+  int code = SQLITE_OK;
+  while (code == SQLITE_OK) {
+    code = sqlite3_backup_step(copy, kPages);
+    const auto all = static_cast<std::uint64_t>(sqlite3_backup_pagecount(copy));
+    if (progress) progress(all - static_cast<std::uint64_t>(sqlite3_backup_remaining(copy)), all);
+  }
+  sqlite3_backup_finish(copy);
+  if (code != SQLITE_DONE) throw SqliteError(to.path().string() + ": " + sqlite3_errstr(code), code, to.path());
+}
+
+/// Not over another file, whatever happened in the meantime.
+void move_to(const std::filesystem::path& made, const std::filesystem::path& to) {
+  if (::renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
+  if (errno == EEXIST) refuse(to);
+  if (errno != EINVAL && errno != ENOSYS) throw store_error(to, errno);
+  if (FileStamp::of(to).exists()) refuse(to);  // this file system cannot do both at once
+  if (::rename(made.c_str(), to.c_str()) != 0) throw store_error(to, errno);
+}
+
+void copy_to(const std::filesystem::path& from, const std::filesystem::path& made,
+             const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+  Database source = open_to_read(from, kTimeout);
+  Transaction snapshot(source, Transaction::Kind::read);  // one state, however long it takes and whoever writes
+  static_cast<void>(source.number("SELECT count(*) FROM sqlite_schema"));
+  Database target(made, OpenMode::read_write, kTimeout);
+  copy_pages(source, target, progress);
+}
+
+}  // namespace
+
+void back_up(const std::filesystem::path& from, const std::filesystem::path& to,
+             const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+  struct stat original {};
+  if (::stat(from.c_str(), &original) != 0) throw store_error(from, errno);
+  if (FileStamp::of(to).exists()) refuse(to);
+  const std::filesystem::path made = make_beside(to);
+  try {
+    copy_to(from, made, progress);
+    const UniqueFd file(::open(made.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file || ::fchmod(file.get(), original.st_mode & 0777U) != 0 || ::fsync(file.get()) != 0)
+      throw store_error(made, errno);
+    move_to(made, to);
+    sync_folder(to.parent_path());
+  } catch (...) {
+    std::error_code ignored;
+    for (const char* const suffix : {"", "-journal", "-wal", "-shm"})
+      std::filesystem::remove(made.string() + suffix, ignored);
+    throw;
+  }
+}
+
+}  // namespace gatehouse::db

@@ -1,0 +1,31 @@
+// Which file a path names and whether it was written to, as stat() tells it. Values.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <filesystem>
+
+namespace gatehouse::db {
+
+struct FileStamp {
+  std::uint64_t device = 0, inode = 0;
+  std::int64_t size = 0, seconds = 0, nanoseconds = 0;
+
+  /// All zero when nothing can be found there. One system call.
+  [[nodiscard]] static FileStamp of(const char* path) noexcept {
+    struct stat found {};
+    if (::stat(path, &found) != 0) return {};
+    return {found.st_dev, found.st_ino, found.st_size, found.st_mtim.tv_sec, found.st_mtim.tv_nsec};
+  }
+  [[nodiscard]] static FileStamp of(const std::filesystem::path& path) noexcept { return of(path.c_str()); }
+
+  [[nodiscard]] bool exists() const noexcept { return inode != 0; }
+  /// The same file, whatever it holds.
+  [[nodiscard]] bool is_file(const FileStamp& other) const noexcept {
+    return device == other.device && inode == other.inode;
+  }
+  bool operator==(const FileStamp&) const = default;
+};
+
+}  // namespace gatehouse::db

@@ -1,0 +1,79 @@
+#include "db/store/retention.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <string>
+
+namespace gatehouse::db {
+namespace {
+
+constexpr std::int64_t kSecondsOfDay = 86'400;
+constexpr std::int64_t kRows = 200;        // of a step; with blobs of 4 KiB some ms
+constexpr std::int64_t kPages = 64;        // given back in a step
+constexpr std::int64_t kFreePages = 1024;  // 4 MiB: less is left for the next rows
+
+std::int64_t number(Database& state, std::string_view sql, std::int64_t bound) {
+  Statement statement = state.prepare(sql);
+  statement.bind(1, bound);
+  return statement.step() ? statement.integer(0) : 0;
+}
+
+void run(Database& state, std::string_view sql, std::int64_t bound) {
+  Statement statement = state.prepare(sql);
+  statement.bind(1, bound);
+  statement.bind(2, kRows);
+  statement.run();
+}
+
+}  // namespace
+
+std::int64_t first_of_month(std::int64_t now) noexcept {
+  const std::chrono::sys_days today{std::chrono::days(now / kSecondsOfDay)};
+  const std::chrono::year_month_day date{today};
+  return std::chrono::sys_days{date.year() / date.month() / 1}.time_since_epoch().count();
+}
+
+std::int64_t RetentionWork::ended_before(std::int64_t now) const noexcept {
+  return now - retention_.days * kSecondsOfDay;
+}
+
+std::int64_t RetentionWork::used_before(std::int64_t now) const noexcept {
+  return std::min(now / kSecondsOfDay - retention_.days, first_of_month(now));
+}
+
+/// Does it hold more than it may, and is there anything that can go?
+bool RetentionWork::is_too_large(Database& state) const {
+  const std::int64_t pages = state.number("PRAGMA page_count") - state.number("PRAGMA freelist_count");
+  const std::int64_t bytes = pages * state.number("PRAGMA page_size");
+  return static_cast<std::uint64_t>(bytes) > retention_.most_bytes &&
+         state.number("SELECT EXISTS (SELECT 1 FROM sessions WHERE ended_at IS NOT NULL)") != 0;
+}
+
+/// So much that rows will not need it soon, or that the file is larger than it may be?
+bool RetentionWork::has_much_free(Database& state) const {
+  const std::int64_t free = state.number("PRAGMA freelist_count");
+  const std::int64_t pages = state.number("PRAGMA page_count");
+  const std::int64_t bytes = pages * state.number("PRAGMA page_size");
+  return (free > kFreePages && free > pages / 4) ||
+         (free >= kPages && static_cast<std::uint64_t>(bytes) > retention_.most_bytes);
+}
+
+bool RetentionWork::is_due(Database& state, std::int64_t now) const {
+  return number(state, "SELECT EXISTS (SELECT 1 FROM sessions WHERE ended_at < ?1)", ended_before(now)) != 0 ||
+         number(state, "SELECT EXISTS (SELECT 1 FROM usage WHERE day < ?1)", used_before(now)) != 0 ||
+         is_too_large(state) || has_much_free(state);
+}
+
+void RetentionWork::do_some(Database& state, std::int64_t now) const {
+  constexpr std::string_view kOldest =
+      "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)";
+  run(state, kOldest, is_too_large(state) ? std::numeric_limits<std::int64_t>::max() : ended_before(now));
+  run(state,
+      "DELETE FROM usage WHERE (day, plugin, identity, group_name) IN "
+      "(SELECT day, plugin, identity, group_name FROM usage WHERE day < ?1 LIMIT ?2)",
+      used_before(now));
+  if (has_much_free(state)) state.run("PRAGMA incremental_vacuum(" + std::to_string(kPages) + ")");
+}
+
+}  // namespace gatehouse::db

@@ -1,0 +1,64 @@
+#include "db/store/state_reader.hpp"
+
+#include "db/store/files/database_file.hpp"
+#include "db/store/state_rows.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace gatehouse::db {
+namespace {
+
+constexpr std::chrono::milliseconds kTimeout{1000};
+
+template <class Record, class Read>
+std::vector<Record> all(Statement& row, Read read) {
+  std::vector<Record> out;
+  while (row.step()) out.push_back(read(row));
+  return out;
+}
+
+}  // namespace
+
+struct StateReader::State {
+  Database database;
+};
+
+StateReader::StateReader(const std::filesystem::path& state_db)
+    : state_(std::make_unique<State>(State{open_to_read(state_db, kTimeout)})) {
+  const std::int64_t version = schema_version(state_->database, state_kind());
+  const auto newest = static_cast<std::int64_t>(state_kind().migrations.size());
+  if (version != newest)
+    throw std::runtime_error(state_db.string() + " has schema version " + std::to_string(version) + ", not " +
+                             std::to_string(newest) + ": start the gateway of this version once, which updates it");
+}
+
+StateReader::~StateReader() = default;
+StateReader::StateReader(StateReader&&) noexcept = default;
+StateReader& StateReader::operator=(StateReader&&) noexcept = default;
+
+std::vector<SessionRecord> StateReader::sessions(bool ended_too, std::size_t most) {
+  constexpr std::string_view kWithoutBlob =
+      "SELECT id, plugin, key, identity, group_name, source, created_at, last_seen_at, ended_at, bytes_up, "
+      "bytes_down, packets_up, packets_down, blob_version, NULL FROM sessions ";
+  Statement row = state_->database.prepare(std::string(kWithoutBlob) + (ended_too ? "" : "WHERE ended_at IS NULL ") +
+                                           "ORDER BY id DESC LIMIT ?1");
+  row.bind(1, static_cast<std::int64_t>(std::min<std::size_t>(most, std::numeric_limits<std::int64_t>::max())));
+  return all<SessionRecord>(row, session_of);
+}
+
+std::vector<LeaseRecord> StateReader::leases() {
+  Statement row = state_->database.prepare("SELECT " + std::string(kLeaseColumns) + " FROM leases");
+  return all<LeaseRecord>(row, lease_of);
+}
+
+std::vector<UsageRecord> StateReader::usage(std::int64_t first, std::int64_t last) {
+  Statement row = state_->database.prepare(
+      "SELECT " + std::string(kUsageColumns) +
+      " FROM usage WHERE day BETWEEN ?1 AND ?2 ORDER BY day DESC, plugin, identity, group_name");
+  row.bind(1, first);
+  row.bind(2, last);
+  return all<UsageRecord>(row, usage_of);
+}
+
+}  // namespace gatehouse::db

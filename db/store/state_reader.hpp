@@ -1,0 +1,45 @@
+// Reads, copies and checks the store's files beside the gateway that writes them, or without one: for the command line
+// and the control API. One thread an object.
+#pragma once
+
+#include "db/store/store.hpp"
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace gatehouse::db {
+
+/// Reads state.db, in whatever state the last commit left it: never waits for the writer, never delays it.
+class StateReader {
+ public:
+  /// @throws std::runtime_error  a sentence: there is no such file, or it is none of ours or of another version
+  explicit StateReader(const std::filesystem::path& state_db);
+  ~StateReader();
+  StateReader(StateReader&&) noexcept;
+  StateReader& operator=(StateReader&&) noexcept;
+
+  /// The newest first, `most` at most. Without their blobs. @throws std::runtime_error
+  [[nodiscard]] std::vector<SessionRecord> sessions(bool ended_too, std::size_t most);
+  [[nodiscard]] std::vector<LeaseRecord> leases();
+  /// Of the days `first` to `last`, the newest first.
+  [[nodiscard]] std::vector<UsageRecord> usage(std::int64_t first, std::int64_t last);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Copies a database that may be in use, page by page (sqlite.org/backup.html), to a file that must not be there yet:
+/// made beside it under another name and renamed when it is whole and on disk. Mode as the original.
+/// @param progress  told pages done and pages in all
+/// @throws std::runtime_error  a sentence
+void back_up(const std::filesystem::path& from, const std::filesystem::path& to,
+             const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
+
+/// What is wrong with a database of ours, as sentences; none is good. Reads all of it.
+[[nodiscard]] std::vector<std::string> verify(const std::filesystem::path& database);
+
+}  // namespace gatehouse::db

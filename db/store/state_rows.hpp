@@ -1,0 +1,83 @@
+// Records as rows of the store's tables: prepared statements that write them, and how a row is read. One thread's, with
+// the connection that they belong to.
+#pragma once
+
+#include "db/sqlite.hpp"
+#include "db/store/store.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace gatehouse::db {
+
+inline constexpr unsigned kSlots = 4096;
+
+/// The slot of a session: the first 12 bits of the SHA-256 of its key, so that gateways can share sessions out later.
+/// About 0.3 us. @throws std::runtime_error when libcrypto cannot do it
+[[nodiscard]] unsigned slot_of(std::string_view key);
+
+/// Text that others chose, as a value of a row: TEXT where it is UTF-8 without a NUL, so that people can read it and no
+/// tool stumbles over it, else a BLOB. The bytes are the same. Borrowed until the statement has run.
+void bind_bytes(Statement& statement, int parameter, std::string_view bytes);
+
+/// The columns that the functions below read, in order.
+inline constexpr std::string_view kSessionColumns =
+    "id, plugin, key, identity, group_name, source, created_at, last_seen_at, ended_at, bytes_up, bytes_down, "
+    "packets_up, packets_down, blob_version, blob";
+inline constexpr std::string_view kLeaseColumns = "plugin, resource, session_id, granted_at, expires_at";
+inline constexpr std::string_view kUsageColumns =
+    "day, plugin, identity, group_name, bytes_up, bytes_down, packets_up, packets_down";
+
+[[nodiscard]] SessionRecord session_of(const Statement& row);
+[[nodiscard]] LeaseRecord lease_of(const Statement& row);
+[[nodiscard]] UsageRecord usage_of(const Statement& row);
+
+/// The row of `epoch`.
+struct Epoch {
+  std::uint64_t n = 0, store_id = 0;
+  std::string boot_id;
+  bool clean = true;
+  std::int64_t unsure_until = 0;
+  std::uint64_t last_session_id = 0;
+  std::uint64_t secrets_n = 0;  ///< the last commit that wrote to secrets.db too
+};
+[[nodiscard]] Epoch read_epoch(Database& database);
+
+/// What writes to state.db. Each call is one row, whole. @throws SqliteError
+class StateRows {
+ public:
+  explicit StateRows(Database& database);
+
+  /// @param was_ended  the file may have it as ended although it is live: else a live one costs no entry of an index
+  void put(const SessionRecord& session, bool was_ended);
+  void put(const LeaseRecord& lease);
+  void remove(const LeaseKey& lease);
+  void put(const UsageRecord& usage);
+  /// Each commit ends with it. `last_session_id` and `secrets_n` never fall.
+  void put_commit(std::uint64_t n, std::uint64_t last_session_id, std::uint64_t secrets_n);
+
+ private:
+  Statement put_live_session_, put_session_, put_lease_, remove_lease_, put_usage_, put_commit_;
+};
+
+/// What writes to a table plugin_values: state.db's or secrets.db's. @throws SqliteError
+class ValueRows {
+ public:
+  explicit ValueRows(Database& database);
+
+  void put(const ValueKey& key, const ByteString& value, std::uint64_t written);
+  void remove(const ValueKey& key);
+  [[nodiscard]] bool has(const ValueKey& key);
+
+  struct Row {
+    ValueRecord record;
+    std::uint64_t written = 0;
+  };
+  [[nodiscard]] std::vector<Row> all(bool secret);
+
+ private:
+  Statement put_, remove_, has_, all_;
+};
+
+}  // namespace gatehouse::db

@@ -1,0 +1,173 @@
+// What survives the process: sessions, leases, usage and plugins' values. `Store` is one place to keep them; SQLite
+// files are the one that there is. Everything here blocks and belongs to one thread, the store's writer.
+#pragma once
+
+#include <gatehouse/base/address.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace gatehouse::db {
+
+using ByteString = std::vector<std::uint8_t>;
+
+/// Totals since the session or the day began.
+struct TrafficTotals {
+  std::uint64_t bytes_up = 0, bytes_down = 0, packets_up = 0, packets_down = 0;
+  bool operator==(const TrafficTotals&) const = default;
+};
+
+/// A row of `sessions`. Times are Unix seconds.
+struct SessionRecord {
+  std::uint64_t id = 0;
+  std::string plugin;
+  std::string key;  ///< as the client gave it, the SHA-256 of an anonymous one's, or "" of a session without
+  std::string identity, group_name;
+  Endpoint source;
+  std::int64_t created_at = 0, last_seen_at = 0;
+  std::optional<std::int64_t> ended_at;
+  TrafficTotals totals;
+  std::uint32_t blob_version = 0;
+  std::shared_ptr<const ByteString> blob;  ///< or null
+};
+
+struct LeaseKey {
+  std::string plugin, resource;
+  auto operator<=>(const LeaseKey&) const = default;
+};
+
+/// A row of `leases`.
+struct LeaseRecord {
+  LeaseKey key;
+  std::uint64_t session = 0;
+  std::int64_t granted_at = 0;
+  std::int64_t expires_at = 0;  ///< 0 = with its session
+};
+
+struct UsageKey {
+  std::int64_t day = 0;  ///< since 1970, UTC
+  std::string plugin;
+  /// Who, or of clients without an identity the address that their quota goes by, or "" where no quota is theirs.
+  std::string identity;
+  std::string group_name;
+  auto operator<=>(const UsageKey&) const = default;
+};
+
+/// A row of `usage`: totals of the day, not what is to be added.
+struct UsageRecord {
+  UsageKey key;
+  TrafficTotals totals;
+};
+
+struct ValueKey {
+  std::string plugin, name;
+  auto operator<=>(const ValueKey&) const = default;
+};
+
+/// A row of `plugin_values`, in secrets.db if it is secret. Without a value it is removed, from both files.
+struct ValueRecord {
+  ValueKey key;
+  bool secret = false;
+  std::optional<ByteString> value;
+};
+
+/// What one commit writes. Each record is the whole row and replaces the former one, so that a batch may be written
+/// again when nobody knows whether it was.
+struct StoreBatch {
+  std::vector<SessionRecord> sessions{};
+  std::vector<LeaseRecord> leases{};
+  std::vector<LeaseKey> released{};
+  std::vector<UsageRecord> usage{};
+  std::vector<ValueRecord> values{};
+
+  [[nodiscard]] std::size_t rows() const noexcept {
+    return sessions.size() + leases.size() + released.size() + usage.size() + values.size();
+  }
+};
+
+/// Everything that is remembered at a start.
+struct StoredState {
+  std::vector<SessionRecord> sessions;  ///< that have not ended
+  std::vector<LeaseRecord> leases;      ///< live ones
+  std::vector<UsageRecord> usage;       ///< since the first of this month
+  std::vector<ValueRecord> values;
+  std::uint64_t last_session_id = 0;  ///< no higher one was ever used
+};
+
+/// What the opening came to, for the log and `status`.
+struct StoreOpening {
+  bool created = false;
+  bool clean = true;                         ///< the last process ended in an orderly way
+  std::int64_t from_version = 0;             ///< of the schema, before a migration
+  std::filesystem::path backup;              ///< made before the migration, or ""
+  std::vector<std::filesystem::path> moved;  ///< broken files, where they are now; nothing is ever deleted
+  std::vector<std::string> remarks;          ///< sentences about whatever else is not as it should be
+  /// Commits that had been acknowledged are missing: the write-ahead log was cut off or taken away, or the file is an
+  /// older copy. Leases that nobody remembers may be live until this time (Unix seconds); 0 = nothing is missing.
+  std::int64_t unsure_until = 0;
+};
+
+/// Why something could not be written, as a sentence. Everything may be tried again.
+class StoreError : public std::runtime_error {
+ public:
+  enum class Kind { full, read_only, busy, io, missing, corrupt };
+  StoreError(Kind kind, const std::string& sentence) : std::runtime_error(sentence), kind_(kind) {}
+  [[nodiscard]] Kind kind() const noexcept { return kind_; }
+
+ private:
+  Kind kind_;
+};
+
+/// One thread's.
+class Store {
+ public:
+  enum class Written {
+    done,  ///< and durable
+    /// Nothing was written: the file is another one than before (it was replaced, removed, or broken and moved aside),
+    /// and is now open and empty or old. Write everything that is live, then go on.
+    start_over,
+  };
+
+  virtual ~Store() = default;
+
+  [[nodiscard]] virtual const StoreOpening& opening() const noexcept = 0;
+  /// @param now  Unix seconds: leases that ended before it are left out, and sessions that end with their stream are
+  ///             marked as ended. @throws StoreError
+  [[nodiscard]] virtual StoredState load(std::int64_t now) = 0;
+  /// All of it in one commit, or nothing; but on a full disk what it ends and releases, which makes room, may be
+  /// written alone. @throws StoreError; std::invalid_argument for a row that no store can take: a mistake of the
+  /// caller's
+  [[nodiscard]] virtual Written write(const StoreBatch& batch) = 0;
+  /// A few ms of upkeep when nothing else is to be done: checkpoint, retention, ballast.
+  /// @return how soon it wants to be called again; zero: at once
+  /// @throws StoreError
+  virtual std::chrono::milliseconds upkeep(std::int64_t now) = 0;
+  /// The end is near and the disk is full: what was kept free for deletions may be used up by the last writes.
+  virtual void use_reserve() noexcept = 0;
+  /// The end of an orderly life: everything moves into the file, and the next start finds it clean. @throws StoreError
+  virtual void close() = 0;
+};
+
+/// Where the rows of ended sessions and of usage stop.
+struct Retention {
+  std::int64_t days = 30;                  ///< ended sessions and usage of older days are deleted
+  std::uint64_t most_bytes = 1ULL << 30U;  ///< of state.db; the oldest ended sessions go first
+};
+
+/// `state_db` and secrets.db beside it, made or migrated as needed, locked against a second gateway.
+/// @throws std::runtime_error  a sentence: another gateway has it, and which process; or a newer schema
+///         StoreError  the files can be neither opened nor made
+[[nodiscard]] std::unique_ptr<Store> open_sqlite_store(const std::filesystem::path& state_db,
+                                                       const Retention& retention);
+
+/// Keeps nothing: `[store] url = "memory:"`.
+[[nodiscard]] std::unique_ptr<Store> open_memory_store();
+
+}  // namespace gatehouse::db

@@ -1,0 +1,138 @@
+// How state.db stays of bounded size: rows that nobody wants any more go, a few at a time, and their room with them.
+#include "db/store/retention.hpp"
+#include "db/sqlite.hpp"
+#include "db/store/state_reader.hpp"
+#include "tests/unit/db/store/life.hpp"
+
+#include <gmock/gmock.h>
+
+#include <thread>
+
+namespace gatehouse::db {
+namespace {
+
+constexpr std::int64_t kDay = 86'400;
+constexpr std::int64_t kNow = 1'790'000'000;  // 2026-09-21
+
+class Aging : public testing::Test {
+ protected:
+  void open(const Retention& retention) {
+    store = open_sqlite_store(path, retention);
+    static_cast<void>(store->load(kNow));
+  }
+  void write_ended(std::uint64_t first, std::uint64_t last, std::int64_t ended_at, std::size_t blob = 0) {
+    StoreBatch batch;
+    for (std::uint64_t id = first; id <= last; ++id) {
+      SessionRecord record = session(id);
+      record.ended_at = ended_at + static_cast<std::int64_t>(id);
+      if (blob > 0) record.blob = std::make_shared<const ByteString>(blob, std::uint8_t{1});
+      batch.sessions.push_back(record);
+    }
+    EXPECT_EQ(store->write(batch), Store::Written::done);
+  }
+  /// Until there is nothing more to do. @return the longest call
+  std::chrono::milliseconds work() {
+    std::chrono::steady_clock::duration longest{};
+    for (;;) {
+      const auto begin = std::chrono::steady_clock::now();
+      const auto again = store->upkeep(kNow);
+      longest = std::max(longest, std::chrono::steady_clock::now() - begin);
+      ++calls;
+      if (again.count() > 0) return std::chrono::duration_cast<std::chrono::milliseconds>(longest);
+    }
+  }
+  std::string shell(const std::string& sql) const { return run_sqlite_shell(path, sql); }
+
+  ScratchFolder folder{memory_folder()};
+  const std::filesystem::path path = folder.path() / "state.db";
+  std::unique_ptr<Store> store;
+  int calls = 0;
+};
+
+TEST_F(Aging, DeletesSessionsThatEndedLongAgoAFewAtATime) {
+  open({.days = 30});
+  write_ended(1, 1000, kNow - 31 * kDay);
+  write_ended(2001, 2010, kNow - 29 * kDay);
+  StoreBatch live;
+  live.sessions = {session(3000)};
+  live.sessions[0].last_seen_at = 1;
+  EXPECT_EQ(store->write(live), Store::Written::done);
+  work();
+  EXPECT_GT(calls, 4);
+  EXPECT_EQ(shell("SELECT count(*), min(id) FROM sessions"), "11|2001\n");
+}
+
+TEST_F(Aging, KeepsTheUsageThatQuotasNeed) {
+  open({.days = 3});
+  StoreBatch batch;
+  for (std::int64_t day = kNow / kDay - 60; day <= kNow / kDay; ++day) batch.usage.push_back(usage("x", 1, day));
+  EXPECT_EQ(store->write(batch), Store::Written::done);
+  work();
+  EXPECT_EQ(shell("SELECT count(*), date(min(day) * 86400, 'unixepoch') FROM usage"), "21|2026-09-01\n");
+  store.reset();
+  open({.days = 3});
+  EXPECT_EQ(store->load(kNow).usage.size(), 21u);
+}
+
+TEST_F(Aging, DeletesTheOldestWhenTheFileIsTooLarge) {
+  constexpr std::uint64_t kMost = 2U << 20U;
+  open({.days = 30, .most_bytes = kMost});
+  for (std::uint64_t first = 1; first < 2000; first += 200) write_ended(first, first + 199, kNow - kDay, 4000);
+  StoreBatch live;
+  live.sessions = {session(9000)};
+  EXPECT_EQ(store->write(live), Store::Written::done);
+  work();
+  store->close();
+  EXPECT_LE(std::filesystem::file_size(path), kMost);
+  EXPECT_GT(std::filesystem::file_size(path), kMost / 4) << "no more than it has to";
+  EXPECT_EQ(shell("SELECT count(*) FROM sessions WHERE id = 9000"), "1\n");
+  EXPECT_EQ(shell("SELECT max(id) FROM sessions WHERE ended_at IS NOT NULL"), "2000\n") << "the oldest go first";
+  EXPECT_THAT(verify(path), testing::IsEmpty());
+}
+
+TEST_F(Aging, GivesRoomBack) {
+  open({.days = 1});
+  for (std::uint64_t first = 1; first < 3000; first += 200) write_ended(first, first + 199, kNow - 2 * kDay, 4000);
+  store->close();
+  store.reset();
+  const auto before = std::filesystem::file_size(path);
+  open({.days = 1});
+  work();
+  store->close();
+  EXPECT_LT(std::filesystem::file_size(path), before / 2);
+}
+
+TEST_F(Aging, MovesTheLogIntoTheFileInIdleTime) {
+  open({});
+  write_ended(1, 500, kNow);
+  EXPECT_GT(work().count(), -1);
+  const auto log = path.string() + "-wal";
+  EXPECT_GT(std::filesystem::file_size(log), 4096u);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1050));  // nobody writes for a second
+  work();
+  store.reset();
+  std::filesystem::remove(log);  // would be a loss if there was anything in it
+  open({});
+  EXPECT_EQ(store->opening().unsure_until, 0);
+  EXPECT_EQ(shell("SELECT count(*) FROM sessions"), "500\n");
+}
+
+TEST_F(Aging, MovesALargeLogIntoTheFileWithoutWaiting) {
+  open({});
+  for (std::uint64_t first = 1; first <= 2000; first += 200) write_ended(first, first + 199, kNow, 4000);
+  const auto log = path.string() + "-wal";
+  ASSERT_GT(std::filesystem::file_size(log), 8U << 20U);
+  work();
+  const auto size = std::filesystem::file_size(log);
+  for (std::uint64_t first = 1; first <= 2000; first += 200) write_ended(first, first + 199, kNow, 4000);
+  EXPECT_EQ(std::filesystem::file_size(log), size) << "it is written to from its beginning";
+}
+
+TEST(FirstOfMonth, IsADay) {
+  EXPECT_EQ(first_of_month(0), 0);
+  EXPECT_EQ(first_of_month(kNow) * kDay, 1'788'220'800);
+  EXPECT_EQ(first_of_month(1'709'251'199) * kDay, 1'706'745'600) << "29 February 2024";
+}
+
+}  // namespace
+}  // namespace gatehouse::db

@@ -1,0 +1,158 @@
+// What every store does: the same cases for each backend, with an orderly end and without one.
+#include "db/store/store.hpp"
+#include "db/store/state_reader.hpp"
+#include "tests/unit/db/store/cases.hpp"
+
+#include <gmock/gmock.h>
+
+namespace gatehouse::db {
+namespace {
+
+struct Backend {
+  const char* name;
+  std::unique_ptr<Store> (*open)(const std::filesystem::path& state_db);
+};
+
+constexpr Backend kLasting[] = {{"Sqlite", [](const auto& path) { return open_sqlite_store(path, {}); }}};
+
+class LastingStore : public testing::TestWithParam<std::tuple<Backend, Case>> {
+ protected:
+  ScratchFolder folder{memory_folder()};
+  Life life{folder.path() / "state.db", std::get<0>(GetParam()).open};
+};
+
+TEST_P(LastingStore, KeepsItsPromisesWhenItIsKilled) {
+  life.open();
+  EXPECT_TRUE(life.store().opening().created);
+  EXPECT_TRUE(life.store().opening().clean);
+  std::get<1>(GetParam()).run(life);
+  life.expect_promises();
+  EXPECT_FALSE(life.store().opening().created);
+  EXPECT_FALSE(life.store().opening().clean);
+  EXPECT_EQ(life.store().opening().unsure_until, 0);
+  EXPECT_THAT(life.store().opening().moved, testing::IsEmpty());
+  EXPECT_THAT(life.store().opening().remarks, testing::IsEmpty());
+  EXPECT_THAT(verify(life.path()), testing::IsEmpty());
+  EXPECT_EQ(life.start_overs, 0);
+}
+
+TEST_P(LastingStore, KeepsItsPromisesWhenItIsClosed) {
+  life.open();
+  std::get<1>(GetParam()).run(life);
+  life.close();
+  life.expect_promises();
+  EXPECT_TRUE(life.store().opening().clean);
+  EXPECT_EQ(life.store().opening().unsure_until, 0);
+  EXPECT_THAT(verify(life.path()), testing::IsEmpty());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, LastingStore,
+                         testing::Combine(testing::ValuesIn(kLasting),
+                                          testing::ValuesIn(conformance_cases().begin(), conformance_cases().end())),
+                         [](const auto& test) {
+                           return std::string(std::get<0>(test.param).name) + std::get<1>(test.param).name;
+                         });
+
+class SqliteStoreFile : public testing::Test {
+ protected:
+  void SetUp() override { life.open(); }
+  std::string shell(const std::string& sql) const { return run_sqlite_shell(life.path(), sql); }
+  ScratchFolder folder{memory_folder()};
+  Life life{folder.path() / "state.db"};
+};
+
+TEST_F(SqliteStoreFile, NeverGivesANumberTwice) {
+  EXPECT_EQ(life.store().load(life.now).last_session_id, 0u);
+  SessionRecord ended = session(900);
+  ended.ended_at = 1;
+  life.write({.sessions = {ended, session(500)}});
+  static_cast<void>(life.store().upkeep(life.now));  // retention deletes row 900
+  life.close();
+  life.open();
+  EXPECT_EQ(life.store().load(life.now).last_session_id, 900u);
+  life.kill();  // numbers may have been used whose rows were not written yet
+  life.open();
+  EXPECT_GT(life.store().load(life.now).last_session_id, 900u + (1U << 24U) * 1000ULL);
+}
+
+TEST_F(SqliteStoreFile, EndsTheOlderOfTwoSessionsWithOneKey) {
+  SessionRecord first = session(5), second = session(6), other = session(7);
+  second.key = other.key = first.key;
+  other.identity = "token:eve";
+  life.write({.sessions = {second, first, other}, .leases = {lease("a", 5), lease("b", 6)}});
+  life.kill();
+  auto store = open_sqlite_store(life.path(), {});
+  const StoredState state = store->load(life.now);
+  ASSERT_EQ(state.sessions.size(), 2u);
+  EXPECT_EQ(state.sessions[0].id, 6u);
+  EXPECT_EQ(state.sessions[1].id, 7u);
+  ASSERT_EQ(state.leases.size(), 1u);
+  EXPECT_EQ(state.leases[0].key.resource, "b");
+  EXPECT_EQ(shell("SELECT ended_at FROM sessions WHERE id = 5"), "1700000100\n");
+}
+
+TEST_F(SqliteStoreFile, TakesTheLaterOfAPlainAndASecretValue) {
+  life.write({.values = {value("k", "old"), value("s", "old", true)}});
+  life.kill();  // as in the middle of a change: both files have it
+  const std::string secrets = folder.path() / "secrets.db";
+  EXPECT_EQ(run_sqlite_shell(secrets, "INSERT INTO plugin_values VALUES ('relay', 'k', x'01', 1000)"), "");
+  EXPECT_EQ(shell("INSERT INTO plugin_values VALUES ('relay', 's', x'02', 1000)"), "");
+  const StoredState state = open_sqlite_store(life.path(), {})->load(life.now);
+  ASSERT_EQ(state.values.size(), 2u);
+  for (const ValueRecord& found : state.values) {
+    EXPECT_EQ(found.secret, found.key.name == "k");
+    EXPECT_EQ(*found.value, ByteString{static_cast<std::uint8_t>(found.secret ? 1 : 2)});
+  }
+  EXPECT_EQ(shell("SELECT count(*) FROM plugin_values"), "1\n");
+  EXPECT_EQ(run_sqlite_shell(secrets, "SELECT count(*) FROM plugin_values"), "1\n");
+}
+
+TEST_F(SqliteStoreFile, KeepsSecretsOutOfStateDb) {
+  life.write({.values = {value("k", "hush-hush", true), value("p", "loud")}});
+  life.close();
+  std::ifstream in(life.path(), std::ios::binary);
+  const std::string content((std::istreambuf_iterator<char>(in)), {});
+  EXPECT_EQ(content.find("hush-hush"), content.npos);
+  EXPECT_NE(content.find("loud"), content.npos);
+}
+
+TEST_F(SqliteStoreFile, HoldsWhatPeopleCanRead) {
+  SessionRecord anonymous = session(2);
+  anonymous.key = std::string(32, '\xee');
+  life.write({.sessions = {session(1), anonymous}, .leases = {lease("10.0.0.1", 1)}});
+  EXPECT_EQ(shell("SELECT key, source, typeof(key) FROM sessions WHERE id = 1"), "key-1|192.0.2.1:4711|text\n");
+  EXPECT_EQ(shell("SELECT hex(key), typeof(key) FROM sessions WHERE id = 2"), std::string(64, 'E') + "|blob\n");
+  // printf key-1 | sha256sum: the first 12 bits
+  EXPECT_EQ(shell("SELECT slot, owner FROM sessions JOIN slots USING (slot) WHERE id = 1"), "3042|local\n");
+  EXPECT_EQ(shell("SELECT count(*), min(slot), max(slot), count(DISTINCT owner) FROM slots"), "4096|0|4095|1\n");
+}
+
+TEST_F(SqliteStoreFile, RefusesARowThatTheSchemaRefusesAsAMistakeOfTheCaller) {
+  SessionRecord nameless = session(1);
+  nameless.plugin.clear();
+  EXPECT_THROW(static_cast<void>(life.store().write({.sessions = {session(2), nameless}})), std::invalid_argument);
+  life.write({.sessions = {session(3)}});
+  life.expect_promises();
+}
+
+TEST_F(SqliteStoreFile, ClampsWhatAnIntegerOfSqliteCannotHold) {
+  SessionRecord busy = session(1);
+  busy.totals.bytes_down = ~std::uint64_t{0};
+  EXPECT_EQ(life.store().write({.sessions = {busy}}), Store::Written::done);
+  EXPECT_EQ(life.store().load(life.now).sessions.at(0).totals.bytes_down, ~std::uint64_t{0} >> 1U);
+}
+
+TEST(MemoryStore, TakesEverythingAndKeepsNothing) {
+  const auto store = open_memory_store();
+  EXPECT_TRUE(store->opening().clean);
+  EXPECT_EQ(store->opening().unsure_until, 0);
+  EXPECT_EQ(store->write({.sessions = {session(1)}, .values = {value("a", "b")}}), Store::Written::done);
+  const StoredState state = store->load(unix_now());
+  EXPECT_THAT(lines(state), testing::IsEmpty());
+  EXPECT_EQ(state.last_session_id, 0u);
+  EXPECT_GT(store->upkeep(unix_now()).count(), 0);
+  EXPECT_NO_THROW(store->close());
+}
+
+}  // namespace
+}  // namespace gatehouse::db
