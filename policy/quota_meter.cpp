@@ -22,11 +22,18 @@ QuotaLimit::QuotaLimit(const Limit& quota_bytes, std::string_view period_text) n
     : bytes(std::min(quota_bytes.or_none(), QuotaMeter::kMostBytes)),
       period(period_text == "day" ? QuotaPeriod::day : QuotaPeriod::month) {}
 
+/// A state of another period counts for nothing; but what was used before this process began does.
+std::uint64_t QuotaMeter::used_of(std::uint64_t state, const QuotaLimit& limit, Periods now) const noexcept {
+  if (tag_part(state) == tag_of(limit, now)) return bytes_part(state);
+  if (limit.period == QuotaPeriod::day) return earlier_.periods.day == now.day ? earlier_.in_day : 0;
+  return earlier_.periods.month == now.month ? earlier_.in_month : 0;
+}
+
 bool QuotaMeter::add(const QuotaLimit& limit, std::uint64_t bytes, Periods now) noexcept {
   const std::uint64_t tag = tag_of(limit, now);
   std::uint64_t seen = state_.load(std::memory_order_relaxed);
   for (;;) {
-    const std::uint64_t used = tag_part(seen) == tag ? bytes_part(seen) : 0;
+    const std::uint64_t used = used_of(seen, limit, now);
     if (bytes > limit.bytes || used > limit.bytes - bytes) return false;
     if (state_.compare_exchange_weak(seen, tag | (used + bytes), std::memory_order_relaxed)) return true;
   }
@@ -41,8 +48,7 @@ void QuotaMeter::subtract(const QuotaLimit& limit, std::uint64_t bytes, Periods 
 }
 
 std::uint64_t QuotaMeter::used(const QuotaLimit& limit, Periods now) const noexcept {
-  const std::uint64_t seen = state_.load(std::memory_order_relaxed);
-  return tag_part(seen) == tag_of(limit, now) ? bytes_part(seen) : 0;
+  return used_of(state_.load(std::memory_order_relaxed), limit, now);
 }
 
 }  // namespace gatehouse::policy

@@ -34,6 +34,14 @@ class QuotaMeter {
  public:
   static constexpr std::uint64_t kMostBytes = (std::uint64_t{1} << 52) - 1;  ///< 4.5 PB: what can be counted
 
+  /// What was used before this meter was made, as the store remembers it: in the day and the month of `periods`.
+  struct Earlier {
+    Periods periods;
+    std::uint64_t in_day = 0, in_month = 0;
+  };
+  /// Counting goes on from there. Before the meter is shared.
+  void remember(const Earlier& earlier) noexcept { earlier_ = earlier; }
+
   /// @return false: they are more than the quota has left, and nothing was charged
   [[nodiscard]] bool charge(const QuotaLimit& limit, std::uint64_t bytes, Periods now) noexcept {
     return limit.bytes == 0 || add(limit, bytes, now);
@@ -51,6 +59,9 @@ class QuotaMeter {
   [[nodiscard]] bool add(const QuotaLimit& limit, std::uint64_t bytes, Periods now) noexcept;
   void subtract(const QuotaLimit& limit, std::uint64_t bytes, Periods now) noexcept;
 
+  [[nodiscard]] std::uint64_t used_of(std::uint64_t state, const QuotaLimit& limit, Periods now) const noexcept;
+
+  Earlier earlier_;
   std::atomic<std::uint64_t> state_{0};  // the period, 12 bits, and the bytes, 52 bits
 };
 

@@ -11,6 +11,8 @@ namespace gatehouse {
 /// A time of the system's clock, rounded down.
 [[nodiscard]] std::int64_t unix_seconds(std::chrono::system_clock::time_point time) noexcept;
 [[nodiscard]] std::int64_t unix_now() noexcept;
+/// What tests may put in its place.
+using UnixClock = std::int64_t (*)() noexcept;
 
 /// "2026-11-21 14:30:00 UTC", for people.
 [[nodiscard]] std::string utc_text(std::int64_t unix_time);

@@ -7,6 +7,7 @@
 #include "gateway/cli/name_verbs.hpp"
 #include "gateway/cli/permit_verbs.hpp"
 #include "gateway/cli/policy_verbs.hpp"
+#include "gateway/cli/store_verbs.hpp"
 #include "gateway/cli/token_verbs.hpp"
 #include "gateway/cli/verbs.hpp"
 #include "gateway/control/control_client.hpp"
@@ -34,6 +35,8 @@ struct CommandLine {
   PermitOrder permit_order;
   TokenOrder token_order;
   std::string token;
+  StoreQuestion store_question;
+  BackupOrder backup;
   std::int64_t limit = 20;
   std::optional<std::int64_t> change;
   bool force = false;
@@ -45,6 +48,8 @@ struct CommandLine {
   void take_socket(CLI::App* verb);
   void take_plugin(CLI::App* verb);
   void add_control_verbs();
+  void add_store_verbs();
+  void add_db_verbs();
   void add_plugin_verbs();
   void add_client_verbs();
   void add_policy_verbs();
@@ -88,11 +93,42 @@ void CommandLine::add_control_verbs() {
   take_config(add(app, "check", "Would `run` start? Checks the configuration and every enabled plugin",
                   [this] { return check_verb(invocation); }));
   take_socket(add(app, "status", "State of the running gateway", [this] { return status_verb(invocation); }));
-  take_socket(add(app, "sessions", "Sessions of the running gateway", [this] { return sessions_verb(invocation); }));
   take_socket(add(app, "reload", "Put the changed configuration in force, all of it or nothing",
                   [this] { return reload_verb(invocation); }));
   take_socket(add(app, "drain", "Take no new clients and stop when the last is gone",
                   [this] { return drain_verb(invocation); }));
+}
+
+void CommandLine::add_store_verbs() {
+  const auto add_shown = [this](const char* name, const char* summary, auto show) {
+    CLI::App* verb_of = add(app, name, summary, [this, show] { return show(invocation, store_question); });
+    take_socket(verb_of);
+    verb_of->add_option("--limit", store_question.most, "At most so many rows; 0 = all")->capture_default_str();
+    return verb_of;
+  };
+  add_shown("sessions", "Who is there, by plugin: clients' lasting sessions", sessions_verb)
+      ->add_flag("--ended", store_question.ended, "Those that have ended, too");
+  add_shown("leases", "Who holds which address or number, and until when", leases_verb);
+  CLI::App* usage = add_shown("usage", "What clients' sessions have carried", usage_verb);
+  usage->add_option("--since", store_question.since, "First day (UTC), such as 2026-11-21; default: of this month")
+      ->type_name("DATE");
+  usage->add_option("--by", store_question.by, "What a row stands for")
+      ->check(CLI::IsMember({"identity", "group", "plugin", "day"}))
+      ->capture_default_str();
+}
+
+void CommandLine::add_db_verbs() {
+  CLI::App* group = app.add_subcommand("db", "Copy and check the gateway's databases");
+  group->require_subcommand(1);
+  CLI::App* copy = add(*group, "backup", "Copy state.db, also while the gateway runs",
+                       [this] { return db_backup_verb(invocation, backup); });
+  take_config(copy);
+  copy->add_option("FILE", backup.file, "Where to; must not be there yet")->required();
+  CLI::Option* const policy = copy->add_flag("--policy", backup.policy, "Copy policy.db");
+  copy->add_flag("--secrets", backup.secrets, "Copy secrets.db: keep the copy where nobody else can read it")
+      ->excludes(policy);
+  take_config(add(*group, "verify", "Read state.db, secrets.db and policy.db, and name what is wrong with them",
+                  [this] { return db_verify_verb(invocation); }));
 }
 
 void CommandLine::add_plugin_verbs() {
@@ -253,10 +289,12 @@ CommandLine::CommandLine() {
   app.failure_message(CLI::FailureMessage::simple);
   app.set_version_flag("--version", std::string("gatehouse ") + kVersion, "Print the version");
   add_control_verbs();
+  add_store_verbs();
   add_client_verbs();
   add_plugin_verbs();
   add_policy_verbs();
   add_token_verbs();
+  add_db_verbs();
 }
 
 }  // namespace

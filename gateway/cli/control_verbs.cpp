@@ -1,20 +1,12 @@
 // The verbs that ask a running gateway.
+#include "gateway/cli/asking.hpp"
 #include "gateway/cli/render.hpp"
 #include "gateway/cli/verbs.hpp"
-#include "gateway/control/control_client.hpp"
 
 #include <nlohmann/json.hpp>
 
 namespace gatehouse {
 namespace {
-
-constexpr unsigned kUnprocessable = 422;  // the new configuration is broken; the old one is in force
-
-ControlReply ask(const Invocation& invocation, const std::string& verb, Access access) {
-  const std::filesystem::path socket =
-      invocation.socket.empty() ? load_config(invocation).runtime_dir / "control.sock" : invocation.socket;
-  return control_request(socket, verb, access);
-}
 
 /// The body of `status` with a plugin in one line: its lanes as a number, its listeners as addresses.
 std::string condense_status(const std::string& json) {
@@ -39,24 +31,6 @@ std::string condense_status(const std::string& json) {
   return one_line(body);
 }
 
-/// Prints the reply; an error is a sentence, and with it the problems that it names.
-int answer(const Invocation& invocation, const ControlReply& reply) {
-  const bool good = reply.status < 300;
-  if (good || invocation.json) {
-    print_body(reply.json, invocation.json);
-  } else {
-    const auto body = nlohmann::json::parse(reply.json, nullptr, false);
-    const bool told = body.is_object() && body.contains("error") && body["error"].is_string();
-    complain(told ? body["error"].get<std::string>() : "the gateway answered " + std::to_string(reply.status));
-    if (told && body.contains("problems") && body["problems"].is_array()) {
-      for (const auto& problem : body["problems"]) {
-        complain(problem.is_string() ? problem.get<std::string>() : problem.dump());
-      }
-    }
-  }
-  return good ? kExitYes : reply.status == kUnprocessable ? kExitWrong : kExitNo;
-}
-
 }  // namespace
 
 int status_verb(const Invocation& invocation) {
@@ -66,10 +40,6 @@ int status_verb(const Invocation& invocation) {
   if (code != kExitYes) return code;
   const auto body = nlohmann::json::parse(reply.json, nullptr, false);
   return body.is_object() && body.value("state", "") == "ok" ? kExitYes : kExitNo;
-}
-
-int sessions_verb(const Invocation& invocation) {
-  return answer(invocation, ask(invocation, "sessions", Access::read));
 }
 
 int reload_verb(const Invocation& invocation) { return answer(invocation, ask(invocation, "reload", Access::write)); }

@@ -18,7 +18,6 @@ namespace gatehouse {
 
 /// Asked of the running gateway. `status` is a "no" unless the state is ok.
 [[nodiscard]] int status_verb(const Invocation& invocation);
-[[nodiscard]] int sessions_verb(const Invocation& invocation);
 [[nodiscard]] int reload_verb(const Invocation& invocation);
 [[nodiscard]] int drain_verb(const Invocation& invocation);
 

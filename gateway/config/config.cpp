@@ -10,8 +10,14 @@
 namespace gatehouse {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr std::int64_t kMostLanes = 256;
 constexpr std::size_t kLongestPluginName = 64;
+constexpr std::string_view kSqlite = "sqlite:";
+constexpr std::string_view kMemory = "memory:";
+constexpr std::int64_t kMostDays = 36'500;
+constexpr std::int64_t kLeastStoreBytes = 1 << 20;
 
 /// The drop-in files of gatehouse.toml: gatehouse.d/*.toml, sorted by name.
 std::vector<std::filesystem::path> drop_ins(const std::filesystem::path& file, std::vector<ConfigProblem>& problems) {
@@ -40,6 +46,39 @@ void read_log(const ConfigValue* table, Config& config, std::vector<ConfigProble
   TableReader reader(table, "log", problems);
   reader.read("level", config.log_level, {"error", "warn", "info", "debug", "trace"});
   reader.read("format", config.log_format, {"text", "json"});
+  std::string flow_log;
+  reader.read("flow_log", flow_log);
+  config.flow_log = flow_log;
+  if (!flow_log.empty() && !config.flow_log.is_absolute()) {
+    reader.refuse(*table->find("flow_log"), "flow_log", "an absolute path, or \"\" for no flow log");
+  }
+  reader.refuse_unknown_keys();
+}
+
+bool is_store_url(const std::string& url) {
+  if (url == kMemory) return true;
+  const fs::path file = url.substr(std::min(url.size(), kSqlite.size()));
+  return url.rfind(kSqlite, 0) == 0 && file.is_absolute() && file.has_filename();
+}
+
+/// After [gateway], whose state_dir is where state.db stands unless `url` says otherwise.
+void read_store(const ConfigValue* table, Config& config, std::vector<ConfigProblem>& problems) {
+  TableReader reader(table, "store", problems);
+  StoreConfig& store = config.store;
+  store.url = std::string(kSqlite) + (config.state_dir / "state.db").string();
+  reader.read("url", store.url);
+  if (!is_store_url(store.url)) {
+    reader.refuse(*table->find("url"), "url", "\"sqlite:\" and an absolute path to a file, or \"memory:\"");
+  }
+  std::string on_failure(to_text(store.on_failure));
+  reader.read("on_store_failure", on_failure, {"serve", "no_new", "stop"});
+  for (const auto choice : {OnStoreFailure::serve, OnStoreFailure::no_new, OnStoreFailure::stop}) {
+    if (on_failure == to_text(choice)) store.on_failure = choice;
+  }
+  reader.read("retention_days", store.retention.days, 1, kMostDays);
+  auto most_bytes = static_cast<std::int64_t>(store.retention.most_bytes);
+  reader.read("max_bytes", most_bytes, kLeastStoreBytes, INT64_MAX);
+  store.retention.most_bytes = static_cast<std::uint64_t>(most_bytes);
   reader.refuse_unknown_keys();
 }
 
@@ -168,6 +207,8 @@ std::string ConfigProblem::to_string() const {
   return out + ": " + sentence;
 }
 
+fs::path StoreConfig::state_db() const { return url == kMemory ? "" : url.substr(kSqlite.size()); }
+
 std::filesystem::path drop_in_folder(const std::filesystem::path& file) {
   return std::filesystem::path(file).replace_extension(".d");
 }
@@ -188,6 +229,7 @@ ConfigReading read_config(const std::filesystem::path& file, const std::vector<s
   TableReader reader(&tree->root, "", out.problems);
   read_gateway(reader.table("gateway"), config, out.problems);
   read_log(reader.table("log"), config, out.problems);
+  read_store(reader.table("store"), config, out.problems);
   read_metrics(reader.table("metrics"), config, out.problems);
   read_control(reader.table("control"), config, out.problems);
   if (const ConfigValue* plugins = reader.table("plugin")) {

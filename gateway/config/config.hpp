@@ -1,6 +1,9 @@
 // The gateway's configuration as values: what gatehouse.toml, gatehouse.d/*.toml and --set come to.
 #pragma once
 
+#include "db/store/store.hpp"
+#include "gateway/store/store_status.hpp"
+
 #include <gatehouse/base/address.hpp>
 
 #include <cstdint>
@@ -54,6 +57,15 @@ struct PluginConfig {
   ConfigPlace place;
 };
 
+/// `[store]`: what survives the process, and where.
+struct StoreConfig {
+  std::string url = "sqlite:/var/lib/gatehouse/state.db";  ///< or "memory:"
+  OnStoreFailure on_failure = OnStoreFailure::serve;
+  db::Retention retention;
+  /// The file of `url`; "" with "memory:". secrets.db stands beside it.
+  [[nodiscard]] std::filesystem::path state_db() const;
+};
+
 class ConfigTree;  // the parsed documents with their positions; see config_tree.hpp
 
 /// A valid configuration, but for the plugins' own options, which only their schemas can judge.
@@ -63,6 +75,8 @@ struct Config {
   std::vector<std::filesystem::path> plugin_dirs = {"/usr/lib/gatehouse/plugins"};
   std::string log_level = "info";
   std::string log_format = "text";
+  std::filesystem::path flow_log;  ///< a file for one line a verdict, or "" = none
+  StoreConfig store;
   std::string metrics_listen = "127.0.0.1:9477";  ///< "" = none
   std::vector<std::string> control_admins = {"root"};
   std::uint32_t control_mode = 0660;

@@ -39,6 +39,15 @@ void TableReader::read(const std::string& key, bool& out) {
   if (const auto* value = take(key, ConfigValue::Kind::boolean, "true or false")) out = value->boolean;
 }
 
+void TableReader::read(const std::string& key, std::int64_t& out, std::int64_t least, std::int64_t most) {
+  const auto* value = take(key);
+  if (value == nullptr) return;
+  if (value->kind != ConfigValue::Kind::integer || value->integer < least || value->integer > most) {
+    return refuse(*value, key, "a number from " + std::to_string(least) + " to " + std::to_string(most));
+  }
+  out = value->integer;
+}
+
 void TableReader::read(const std::string& key, std::vector<std::string>& out) {
   const auto* value = take(key, ConfigValue::Kind::array, "an array of strings");
   if (value == nullptr) return;

@@ -20,6 +20,8 @@ class TableReader {
   /// Each leaves `out` alone when the key is not there or of another type, which is a problem.
   void read(const std::string& key, std::string& out);
   void read(const std::string& key, bool& out);
+  /// A number from `least` to `most`.
+  void read(const std::string& key, std::int64_t& out, std::int64_t least, std::int64_t most);
   void read(const std::string& key, std::vector<std::string>& out);
   /// An absolute path.
   void read(const std::string& key, std::filesystem::path& out);

@@ -3,6 +3,7 @@
 #include "gateway/base/block_signals.hpp"
 #include "gateway/control/control_server.hpp"
 #include "gateway/control/metrics_server.hpp"
+#include "gateway/daemon/daemon_store.hpp"
 #include "gateway/daemon/limits_report.hpp"
 #include "gateway/daemon/process.hpp"
 #include "gateway/daemon/report.hpp"
@@ -13,9 +14,11 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <optional>
+#include <stdexcept>
 #include <utility>
 
 namespace gatehouse {
@@ -26,10 +29,19 @@ namespace fs = std::filesystem;
 
 constexpr Nanoseconds kStopDrain = std::chrono::seconds(10);  // TERM
 constexpr Nanoseconds kLongestDrain = std::chrono::hours(1);  // the drain verb
-constexpr unsigned kUnprocessable = 422;                      // HTTP: the new configuration is broken
-constexpr unsigned kConflict = 409;                           // HTTP: not while draining
+constexpr Nanoseconds kLeastClose = std::chrono::seconds(2);  // for the store, whatever the drain has left of its time
+constexpr std::chrono::seconds kStoreWatch{1};
+constexpr unsigned kBadRequest = 400;     // HTTP: a question that makes no sense
+constexpr unsigned kUnprocessable = 422;  // HTTP: the new configuration is broken
+constexpr unsigned kConflict = 409;       // HTTP: not while draining
 
 LogFormat format_of(const Config& config) { return config.log_format == "json" ? LogFormat::json : LogFormat::text; }
+
+/// @throws Refusal
+std::optional<AppendFile> open_flow_log(const Config& config) {
+  if (config.flow_log.empty()) return {};
+  return AppendFile(config.flow_log);
+}
 std::int32_t level_of(const Config& config) { return log_level_of(config.log_level).value_or(GH_LOG_INFO); }
 
 }  // namespace
@@ -44,6 +56,10 @@ class Daemon::Core {
 
  private:
   void open_services();
+  void open_store();
+  void watch_store();
+  void give_up_store();
+  bool close_store();
   void open_endpoints();
   void add_verbs();
   void say_what_runs();
@@ -54,7 +70,9 @@ class Daemon::Core {
   void take_over(Config next);
   void drain(Nanoseconds time);
   void tick();
-  [[nodiscard]] ReportSources sources() const { return {*plugins_, services_, *policy_, draining_, started_at_}; }
+  [[nodiscard]] ReportSources sources() const {
+    return {*plugins_, services_, *policy_, *store_, draining_, started_at_};
+  }
   [[nodiscard]] Health live() const;
   [[nodiscard]] Health ready() const;
   void log(std::int32_t level, std::string_view event, std::initializer_list<LogField> fields = {}) {
@@ -68,7 +86,9 @@ class Daemon::Core {
   asio::io_context io_{1};
   asio::signal_set signals_{io_};
   asio::steady_timer timer_{io_};
+  asio::steady_timer store_timer_{io_};
   HostServices services_;
+  std::optional<DaemonStore> store_;
   std::optional<PolicyPublisher> policy_;
   std::optional<PluginSet> plugins_;
   std::optional<ControlServer> control_;
@@ -76,6 +96,8 @@ class Daemon::Core {
   std::optional<Endpoint> metrics_endpoint_;
   bool draining_ = false;
   bool stopping_ = false;
+  SteadyTime stop_by_{};
+  int exit_code_ = EXIT_SUCCESS;
 };
 
 Daemon::Core::~Core() {
@@ -83,16 +105,22 @@ Daemon::Core::~Core() {
   metrics_.reset();
   plugins_.reset();  // its lanes end before what they use
   policy_.reset();
+  static_cast<void>(close_store());
 }
 
-/// Log, policy and an empty set of plugins. @throws Refusal, std::exception
+/// Log, store, policy and an empty set of plugins. @throws Refusal, std::exception
 void Daemon::Core::open_services() {
   raise_descriptor_limit();
-  make_folder(config_.state_dir, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec);
+  make_folder(config_.state_dir, kStateFolderMode);
   make_folder(config_.runtime_dir, fs::perms(0755));
   services_.journal = std::make_shared<Journal>(level_of(config_), format_of(config_));
+  services_.flow_log = std::make_shared<FlowLog>([journal = services_.journal](bool bad, const std::string& sentence) {
+    journal->write(bad ? GH_LOG_WARN : GH_LOG_INFO, "flow_log", sentence);
+  });
+  services_.flow_log->switch_to(open_flow_log(config_));
 
   const BlockSignals block;
+  open_store();
   PolicyEvents events;
   events.published = [this](std::uint64_t generation) {
     asio::post(io_, [this, generation] {
@@ -114,6 +142,50 @@ void Daemon::Core::open_services() {
     policy_->set_places(std::move(listeners), {});
   };
   plugins_.emplace(services_, std::move(plugin_events));
+}
+
+/// What is remembered, before any plugin can ask for it.
+void Daemon::Core::open_store() {
+  StoreEvents events;
+  events.said = [journal = services_.journal](bool bad, const std::string& sentence) {
+    journal->write(bad ? GH_LOG_WARN : GH_LOG_INFO, "store", sentence);
+  };
+  events.stop = [this] { asio::post(io_, [this] { give_up_store(); }); };
+  store_.emplace(config_.store, std::move(events));
+  services_.sessions = store_->sessions();
+  services_.values = store_->values();
+  store_->restore_quotas(*services_.key_meters);
+}
+
+void Daemon::Core::watch_store() {
+  store_->watch();
+  store_timer_.expires_after(kStoreWatch);
+  store_timer_.async_wait([this](const boost::system::error_code& failure) {
+    if (!failure) watch_store();
+  });
+}
+
+/// on_store_failure = "stop".
+void Daemon::Core::give_up_store() {
+  if (stopping_) return;
+  log(GH_LOG_ERROR, "the store cannot be written and on_store_failure is stop: draining, then stopping");
+  notify_supervisor("STOPPING=1");
+  exit_code_ = EXIT_FAILURE;
+  stopping_ = true;
+  drain(kStopDrain);
+}
+
+/// After the last lane, within what is left of the drain's time, and two seconds at least. @return false: rows are lost
+bool Daemon::Core::close_store() {
+  if (!store_) return true;
+  const SteadyTime least = steady_now() + kLeastClose;
+  const bool given_up = exit_code_ != EXIT_SUCCESS;  // then it is tried once more, not waited for
+  if (store_->close(given_up ? least : std::max(stop_by_, least))) return true;
+  const StoreStatus status = store_->facts().status;
+  log(GH_LOG_ERROR, "the store could not be written to its end; the next start takes the last commit",
+      {{"rows", std::to_string(status.dirty_rows)}, {"why", status.last_error}});
+  exit_code_ = EXIT_FAILURE;
+  return false;
 }
 
 /// Control socket and metrics. They answer once run() is on its way. @throws std::exception
@@ -146,6 +218,7 @@ std::vector<ConfigProblem> Daemon::Core::start() {
     control_.reset();
     metrics_.reset();
     plugins_.reset();
+    static_cast<void>(close_store());
   }
   return problems;
 }
@@ -161,6 +234,9 @@ void Daemon::Core::say_what_runs() {
           {{"plugin", plugin->name()}});
     }
   }
+  if (!config_.flow_log.empty()) {
+    log(GH_LOG_WARN, "flow_log is set: who went where is written down", {{"file", config_.flow_log.string()}});
+  }
   if (metrics_endpoint_) log(GH_LOG_INFO, "serving metrics", {{"address", metrics_endpoint_->to_string()}});
   log(GH_LOG_INFO, "ready", {{"plugins", std::to_string(plugins_->plugins().size())}});
 }
@@ -171,18 +247,21 @@ int Daemon::Core::run() {
   await_signal();
   say_what_runs();
   notify_supervisor("READY=1");
+  watch_store();
   tick();
   io_.run();
 
-  log(GH_LOG_INFO, "stopped");
   const bool abandoned = plugins_->abandoned_lanes() > 0;
   control_.reset();
   metrics_.reset();
   plugins_.reset();
   policy_.reset();
+  const bool closed = close_store();
+  services_.flow_log->switch_to({});
+  log(GH_LOG_INFO, "stopped");
   services_.journal->flush();
-  if (abandoned) std::_Exit(EXIT_SUCCESS);
-  return EXIT_SUCCESS;
+  if (abandoned || !closed) std::_Exit(exit_code_);
+  return exit_code_;
 }
 
 void Daemon::Core::tick() {
@@ -218,7 +297,8 @@ void Daemon::Core::on_signal(int signal) {
   notify_supervisor("STOPPING=1");
   stopping_ = true;
   if (at_once) {
-    plugins_->stop(steady_now());
+    stop_by_ = steady_now();
+    plugins_->stop(stop_by_);
     tick();
   } else {
     drain(kStopDrain);
@@ -227,7 +307,8 @@ void Daemon::Core::on_signal(int signal) {
 
 void Daemon::Core::drain(Nanoseconds time) {
   draining_ = true;
-  plugins_->drain(steady_now() + time);
+  stop_by_ = steady_now() + time;
+  plugins_->drain(stop_by_);
   tick();
 }
 
@@ -238,6 +319,7 @@ std::vector<std::string> Daemon::Core::fixed_keys(const Config& next) const {
   if (next.runtime_dir != config_.runtime_dir) out.emplace_back("gateway.runtime_dir");
   if (next.log_format != config_.log_format) out.emplace_back("log.format");
   if (next.metrics_listen != config_.metrics_listen) out.emplace_back("metrics.listen");
+  if (next.store.url != config_.store.url) out.emplace_back("store.url");
   if (next.control_mode != config_.control_mode) out.emplace_back("control.mode");
   return out;
 }
@@ -250,8 +332,17 @@ std::vector<ConfigProblem> Daemon::Core::reload() {
   for (const std::string& key : fixed_keys(*reading.config)) {
     problems.push_back({{}, "`" + key + "` cannot change while the gateway runs: restart it"});
   }
+  std::optional<AppendFile> flow_log;  // opened anew each time, as HUP should
+  try {
+    flow_log = open_flow_log(*reading.config);
+  } catch (const Refusal& refusal) {
+    problems.push_back({{}, refusal.what()});
+  }
   if (problems.empty()) problems = plugins_->reload(*reading.config);
-  if (problems.empty()) take_over(std::move(*reading.config));
+  if (problems.empty()) {
+    services_.flow_log->switch_to(std::move(flow_log));
+    take_over(std::move(*reading.config));
+  }
   tick();
   return problems;
 }
@@ -259,6 +350,7 @@ std::vector<ConfigProblem> Daemon::Core::reload() {
 void Daemon::Core::take_over(Config next) {
   config_ = std::move(next);
   services_.journal->set_level(level_of(config_));
+  store_->take_over(config_.store);
   for (const std::string& name : control_->set_admins(config_.control_admins)) {
     log(GH_LOG_WARN, "no such user; correct `admins` of [control]", {{"name", name}});
   }
@@ -270,9 +362,18 @@ void Daemon::Core::add_verbs() {
   control_->on("status", Access::read, [this](const std::string&) {
     return ControlReply{200, status_json(sources())};
   });
-  control_->on("sessions", Access::read, [this](const std::string&) {
-    return ControlReply{200, sessions_json(*services_.sessions)};
-  });
+  const auto on_store = [this](const char* verb, std::string (DaemonStore::*body)(const std::string&)) {
+    control_->on(verb, Access::read, [this, body](const std::string& question) {
+      try {
+        return ControlReply{200, ((*store_).*body)(question)};
+      } catch (const std::invalid_argument& wrong) {
+        return control_error(kBadRequest, wrong.what());
+      }
+    });
+  };
+  on_store("sessions", &DaemonStore::sessions_body);
+  on_store("leases", &DaemonStore::leases_body);
+  on_store("usage", &DaemonStore::usage_body);
   control_->on("plugins", Access::read, [this](const std::string&) {
     return ControlReply{200, plugins_json(*plugins_)};
   });
@@ -302,6 +403,8 @@ Health Daemon::Core::ready() const {
   const GatewayState state = gateway_state(sources());
   bool good = !draining_ && !stopping_ && policy_->status().has_policy;
   for (const auto& plugin : plugins_->plugins()) good = good && plugin->state() == ConfiguredPlugin::State::running;
+  const StoreFacts store = store_->facts();
+  good = good && !(store.status.failing && store.config.on_failure == OnStoreFailure::no_new);
   std::vector<std::string> reasons = state.reasons;
   if (draining_) reasons.emplace_back("the gateway is draining");
   return {good, std::move(reasons)};

@@ -13,7 +13,7 @@ namespace gatehouse {
 /// publisher do on theirs.
 ///
 /// Signals while run() is on its way: HUP reads the configuration again, all or nothing; TERM drains and then stops,
-/// after ten seconds at the latest; INT, or a second TERM, stops.
+/// after ten seconds at the latest; INT, or a second TERM, stops. Then what the store has not written yet is written.
 class Daemon {
  public:
   /// `reread` reads the configuration anew, for a reload.

@@ -11,6 +11,10 @@ namespace gatehouse {
 /// Raises the soft limit of open files to the hard one. Returns what it is now.
 std::uint64_t raise_descriptor_limit() noexcept;
 
+/// Of folders with databases: others may not look into them.
+inline constexpr std::filesystem::perms kStateFolderMode =
+    std::filesystem::perms::owner_all | std::filesystem::perms::group_read | std::filesystem::perms::group_exec;
+
 /// Makes `folder` with that mode, and its parents, unless it is there. @throws Refusal
 void make_folder(const std::filesystem::path& folder, std::filesystem::perms mode);
 

@@ -67,6 +67,10 @@ Json policy_json(const PolicyStatus& policy) {
           {"problems", std::move(problems)}};
 }
 
+Json flow_log_json(const FlowLog::Status& flows) {
+  return {{"file", flows.file.string()}, {"lines", flows.lines}, {"lost", flows.lost}, {"failure", flows.failure}};
+}
+
 }  // namespace
 
 GatewayState gateway_state(const ReportSources& from) {
@@ -81,6 +85,10 @@ GatewayState gateway_state(const ReportSources& from) {
   }
   if (const unsigned lanes = from.plugins.abandoned_lanes(); lanes > 0) {
     out.reasons.push_back("lanes that never returned: " + std::to_string(lanes) + "; restart the gateway");
+  }
+  for (std::string& reason : store_reasons(from.store.facts(), unix_now())) out.reasons.push_back(std::move(reason));
+  if (const FlowLog::Status flows = from.services.flow_log->status(); !flows.failure.empty()) {
+    out.reasons.push_back("flow_log: " + flows.failure);
   }
   if (from.draining) {
     out.name = "draining";
@@ -101,26 +109,9 @@ std::string status_json(const ReportSources& from) {
                {"started_at", timestamp(from.started_at)},
                {"plugins", std::move(plugins)},
                {"policy", policy_json(from.policy.status())},
-               {"store", {{"kind", "memory"}, {"sessions", from.services.sessions->rows().size()}}},
-               {"log", {{"lines_dropped", from.services.journal->dropped()}}}});
-}
-
-std::string sessions_json(const SessionTable& sessions) {
-  Json rows = Json::array();
-  for (const SessionRow& row : sessions.rows()) {
-    rows.push_back({{"id", row.public_id},
-                    {"plugin", row.plugin},
-                    {"identity", row.identity},
-                    {"source", row.source.address.family() == Family::none ? "" : row.source.to_string()},
-                    {"created_at", timestamp(row.created_at)},
-                    {"last_seen_at", timestamp(row.last_seen_at)},
-                    {"bytes_up", row.counters.bytes_up},
-                    {"bytes_down", row.counters.bytes_down},
-                    {"packets_up", row.counters.packets_up},
-                    {"packets_down", row.counters.packets_down},
-                    {"leases", row.leases}});
-  }
-  return text({{"sessions", std::move(rows)}});
+               {"store", store_json(from.store.facts())},
+               {"log", {{"lines_dropped", from.services.journal->dropped()}}},
+               {"flow_log", flow_log_json(from.services.flow_log->status())}});
 }
 
 std::string plugins_json(const PluginSet& plugins) {
@@ -197,6 +188,11 @@ std::string metrics_text(const ReportSources& from) {
   out.gauge("gatehouse_lanes_abandoned", "Lanes that never returned.", {}, from.plugins.abandoned_lanes());
   out.counter("gatehouse_log_lines_dropped", "Log lines that found the queue full.", {},
               from.services.journal->dropped());
+  write_store_metrics(from.store.facts().status, out);
+  const FlowLog::Status flows = from.services.flow_log->status();
+  out.counter("gatehouse_flow_log_lines", "Verdicts that were written to the flow log.", {}, flows.lines);
+  out.counter("gatehouse_flow_log_lost", "Verdicts that came faster than they could be written, or found no room.", {},
+              flows.lost);
   for (const auto& plugin : from.plugins.plugins()) {
     out.gauge("gatehouse_sessions", "Sessions that are remembered.", {{"plugin", plugin->name()}},
               static_cast<std::int64_t>(from.services.sessions->count(plugin->name())));

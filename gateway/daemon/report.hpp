@@ -1,6 +1,7 @@
 // What the gateway says about itself: state, JSON bodies of the control API, metrics. Control thread.
 #pragma once
 
+#include "gateway/daemon/daemon_store.hpp"
 #include "gateway/daemon/plugin_set.hpp"
 #include "gateway/policy/publisher.hpp"
 
@@ -15,6 +16,7 @@ struct ReportSources {
   const PluginSet& plugins;
   const HostServices& services;
   const PolicyPublisher& policy;
+  const DaemonStore& store;
   bool draining = false;
   std::chrono::system_clock::time_point started_at;
 };
@@ -26,10 +28,8 @@ struct GatewayState {
 };
 [[nodiscard]] GatewayState gateway_state(const ReportSources& from);
 
-/// {state, reasons, started_at, plugins, policy, store}
+/// {state, reasons, started_at, plugins, policy, store, log, flow_log}
 [[nodiscard]] std::string status_json(const ReportSources& from);
-/// {sessions: [{id, plugin, identity, source, created_at, last_seen_at, ...}]}
-[[nodiscard]] std::string sessions_json(const SessionTable& sessions);
 /// {plugins: [{name, id, version, summary, license, file, sha256, options}]} of those that are loaded
 [[nodiscard]] std::string plugins_json(const PluginSet& plugins);
 /// {error, problems}: why nothing was changed

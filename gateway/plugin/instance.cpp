@@ -257,6 +257,7 @@ bool Instance::ended(SteadyTime now) {
   const auto returned = [](const auto& lane) { return lane->returned.load(std::memory_order_acquire); };
   if (std::all_of(life_->lanes.begin(), life_->lanes.end(), returned)) {
     for (const auto& lane : life_->lanes) lane->thread.join();
+    life_->offer->let_go();
     life_->ops().destroy(life_->object);
     life_.reset();
     return true;

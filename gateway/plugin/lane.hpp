@@ -15,8 +15,8 @@ class PolicyLane;
 
 struct HostLane {
   gh_lane head{sizeof(gh_lane), 0, 1, -1};
-  std::shared_ptr<PolicyLane> policy;      ///< the policy service's: its snapshot and its clients
-  std::vector<std::uint8_t> session_blob;  ///< lent by gh_sessions.open until the next call
+  std::shared_ptr<PolicyLane> policy;  ///< the policy service's: its snapshot and its clients
+  std::shared_ptr<const std::vector<std::uint8_t>> session_blob;  ///< lent by gh_sessions.open until the next call
 
   /// The lane behind the pointer that a plugin passes.
   [[nodiscard]] static HostLane& of(gh_lane* lane) noexcept {

@@ -15,6 +15,8 @@ class Offer {
   [[nodiscard]] virtual const void* find(std::string_view id) const noexcept = 0;
   /// Makes the services' parts of a lane. Control thread, before the lane runs.
   virtual void open_lane(HostLane& lane) = 0;
+  /// The instance is about to be destroyed: lets go of what points into it. Control thread.
+  virtual void let_go() noexcept {}
 };
 
 }  // namespace gatehouse

@@ -43,6 +43,7 @@ class JudgedClient {
   /// Session first, then what it shares where there is that.
   [[nodiscard]] std::span<const policy::MeterLink> chain() const noexcept { return {chain_.data(), links_}; }
   [[nodiscard]] const IpAddress& source() const noexcept { return facts_.source; }
+  [[nodiscard]] const std::string& identity() const noexcept { return facts_.identity; }
   [[nodiscard]] bool is_metered() const noexcept { return metered_; }
   [[nodiscard]] bool counts_destinations() const noexcept { return counts_destinations_; }
 

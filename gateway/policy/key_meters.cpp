@@ -46,6 +46,8 @@ std::shared_ptr<policy::Meters> KeyMeters::open_in(Part& part, std::string_view 
       Entries made;
       made.emplace_back().key = key;
       entry = made.begin();
+      if (const auto earlier = part.earlier.find(key); earlier != part.earlier.end())
+        entry->meters.quota.remember(earlier->second);
       part.index.emplace(entry->key, entry);
       part.busy.splice(part.busy.end(), made);
     }
@@ -94,6 +96,14 @@ std::optional<policy::MeterReading> KeyMeters::read(std::string_view identity, c
   const auto known = index.find(key);
   if (known == index.end()) return {};
   return policy::read_meters(known->second->meters, limits, now);
+}
+
+void KeyMeters::remember(std::string_view text, const policy::QuotaMeter::Earlier& earlier) {
+  const std::scoped_lock lock(mutex_);
+  const auto prefix = Prefix::parse(text);
+  const Kind kind = prefix ? Kind::source : Kind::identity;
+  parts_[static_cast<std::size_t>(kind)].earlier.insert_or_assign(
+      prefix ? source_key(prefix.value().address()) : std::string(text), earlier);
 }
 
 std::uint64_t KeyMeters::hash_of(const IpAddress& address) const noexcept {

@@ -53,6 +53,9 @@ class KeyMeters : public std::enable_shared_from_this<KeyMeters> {
   [[nodiscard]] std::optional<policy::MeterReading> read(std::string_view identity, const IpAddress& source,
                                                          const policy::MeterLimits& limits,
                                                          const policy::Moment& now) const;
+  /// What the clients of a key_text() used before this process began; their quota goes on from there. Before clients
+  /// open.
+  void remember(std::string_view text, const policy::QuotaMeter::Earlier& earlier);
 
   /// What DistinctWindow is to be asked with for an address: it stays secret which of them collide.
   [[nodiscard]] std::uint64_t hash_of(const IpAddress& address) const noexcept;
@@ -67,6 +70,7 @@ class KeyMeters : public std::enable_shared_from_this<KeyMeters> {
   struct Part {
     Entries busy, idle;  // with and without clients; the longest idle first
     std::map<std::string_view, Entries::iterator> index;
+    std::map<std::string, policy::QuotaMeter::Earlier, std::less<>> earlier;
     std::uint64_t evictions = 0, refused = 0;
   };
   [[nodiscard]] std::shared_ptr<policy::Meters> open_in(Part& part, std::string_view key);

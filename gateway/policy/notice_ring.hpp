@@ -1,13 +1,13 @@
 // What a lane tells about single flows: a bounded ring of fixed-size notices from one lane to the publisher's thread.
 #pragma once
 
+#include "gateway/base/lane_ring.hpp"
 #include "policy/flow.hpp"
 #include "policy/verdict.hpp"
 
 #include <gatehouse/base/address.hpp>
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -39,20 +39,13 @@ class NoticeRing {
   /// The reader only. Calls `take(const Notice&)` for each notice that is there.
   template <class Take>
   void drain(Take take) {
-    std::size_t at = taken_.load(std::memory_order_relaxed);
-    for (const std::size_t end = pushed_.load(std::memory_order_acquire); at != end; ++at) {
-      take(static_cast<const Notice&>(ring_[at % kSize]));
-      taken_.store(at + 1, std::memory_order_release);
-    }
+    ring_.drain(take);
   }
   /// Notices that found the ring full. Any thread.
-  [[nodiscard]] std::uint64_t dropped() const noexcept { return dropped_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t dropped() const noexcept { return ring_.dropped(); }
 
  private:
-  std::array<Notice, kSize> ring_;
-  alignas(64) std::atomic<std::size_t> pushed_{0};
-  std::atomic<std::uint64_t> dropped_{0};
-  alignas(64) std::atomic<std::size_t> taken_{0};
+  LaneRing<Notice, kSize> ring_;
 };
 
 }  // namespace gatehouse

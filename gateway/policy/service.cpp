@@ -93,9 +93,13 @@ Refusal told(policy::FlowRefusal refusal) noexcept {
 
 }  // namespace
 
-PolicyLane::PolicyLane(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<LaneRecord> record)
-    : view_(std::move(board)), record_(std::move(record)) {}
-PolicyLane::~PolicyLane() { record_->end(); }
+PolicyLane::PolicyLane(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<LaneRecord> record,
+                       std::shared_ptr<FlowLane> flows)
+    : view_(std::move(board)), record_(std::move(record)), flows_(std::move(flows)) {}
+PolicyLane::~PolicyLane() {
+  record_->end();
+  flows_->end();
+}
 
 void PolicyLane::refuse(const Verdict& verdict, gh_verdict* out) const noexcept {
   record_->count(verdict);
@@ -122,7 +126,8 @@ PluginPolicy::PluginPolicy(std::shared_ptr<SnapshotBoard> board, std::shared_ptr
 
 std::unique_ptr<PolicyLane> PluginPolicy::make_lane() const {
   return std::make_unique<PolicyLane>(
-      board_, spec_.records ? spec_.records->open(spec_.plugin) : std::make_shared<LaneRecord>());
+      board_, spec_.records ? spec_.records->open(spec_.plugin) : std::make_shared<LaneRecord>(),
+      spec_.flow_log ? spec_.flow_log->open_lane(spec_.plugin) : std::make_shared<FlowLane>(spec_.plugin));
 }
 
 JudgedClient& PluginPolicy::client_of(gh_lane* lane, gh_client* client) const noexcept {
@@ -148,9 +153,20 @@ gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh
         verdict);
     return nullptr;
   }
+  if (spec_.account && facts.session != 0) account(snapshot, *client, facts);
   auto* const handle = reinterpret_cast<gh_client*>(client.get());
   lane.clients_.emplace(handle, std::move(client));
   return handle;
+}
+
+/// The address of a client without an identity is written down only where a quota goes by it.
+void PluginPolicy::account(const policy::Snapshot& snapshot, const JudgedClient& client,
+                           const gh_client_facts& facts) const {
+  const std::string_view identity = text_of(facts.identity);
+  const bool has_quota = snapshot.limits(client.group()).identity.quota_bytes.or_none() != 0;
+  const std::string payer =
+      identity.empty() && !has_quota ? "" : KeyMeters::key_text(identity, address_of(facts.source));
+  spec_.account(facts.session, snapshot.group(client.group()).name, payer);
 }
 
 gh_client* PluginPolicy::client_open(void* context, gh_lane* lane, const gh_client_facts* facts,
@@ -193,12 +209,15 @@ void PluginPolicy::check_batch(void* context, gh_lane* lane, gh_client* client, 
   const PolicyLane& mine = self.spec_.lane_of(lane);
   const policy::Snapshot& snapshot = mine.view_.snapshot();
   const JudgedClient& of = self.client_of(lane, client);
+  FlowLane::Ring* const flow_log = mine.flows_->ring();
   policy::MonitorHits hits;
   for (std::size_t i = 0; i < count; ++i) {
     const Flow flow = flow_of(flows[i]);
     const Verdict verdict = snapshot.judge(of.group(), self.spec_.allow_local, flow, hits);
     mine.record_->count(verdict);
     if (hits.count != 0 || verdict.table == Table::domain_lists) mine.record_->tell(verdict, hits, flow, of.source());
+    if (flow_log != nullptr) [[unlikely]]
+      FlowLane::write(*flow_log, verdict, flow, of.source(), of.identity());
     write(verdict, out + i);
   }
 }
@@ -216,9 +235,11 @@ gh_status PluginPolicy::flow_open(void* context, gh_lane* lane, gh_client* clien
   const policy::Limits& limits = snapshot.limits(of.group());
   const policy::ScopeLimits& scope = opening.link == 0 ? limits.session : limits.identity;
   const Refusal refusal = told(opening.refusal);
-  mine.refuse(
-      {policy::Action::deny, refusal.reason, Table::traffic_rules, (scope.*refusal.limit).row, snapshot.generation()},
-      out);
+  const Verdict verdict{policy::Action::deny, refusal.reason, Table::traffic_rules, (scope.*refusal.limit).row,
+                        snapshot.generation()};
+  if (FlowLane::Ring* const flow_log = mine.flows_->ring())
+    FlowLane::write(*flow_log, verdict, flow_of(*flow), of.source(), of.identity());
+  mine.refuse(verdict, out);
   return GH_E_LIMIT;
 }
 

@@ -2,6 +2,7 @@
 // and plugins share of an identity or source is its meters, which are atomics.
 #pragma once
 
+#include "gateway/flow_log/flow_log.hpp"
 #include "gateway/policy/key_meters.hpp"
 #include "gateway/policy/lane_records.hpp"
 #include "gateway/policy/snapshot_board.hpp"
@@ -21,7 +22,7 @@ class JudgedClient;
 /// the lane runs and destruction after it has returned.
 class PolicyLane {
  public:
-  PolicyLane(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<LaneRecord> record);
+  PolicyLane(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<LaneRecord> record, std::shared_ptr<FlowLane> flows);
   ~PolicyLane();
 
  private:
@@ -31,6 +32,7 @@ class PolicyLane {
 
   SnapshotView view_;  // keeps the board for the clients
   std::shared_ptr<LaneRecord> record_;
+  std::shared_ptr<FlowLane> flows_;
   std::unordered_map<const gh_client*, std::unique_ptr<JudgedClient>> clients_;
 };
 
@@ -46,6 +48,10 @@ class PluginPolicy {
     std::function<std::string(std::uint32_t)> listener_name;
     /// Where its lanes write down their verdicts; null: nobody reads them.
     std::shared_ptr<LaneRecords> records = nullptr;
+    /// Told whose traffic a session's is: its number, the client's group and KeyMeters::key_text(). None: nobody asks.
+    std::function<void(std::uint64_t session, std::string_view group, std::string_view payer)> account = nullptr;
+    /// Where its lanes tell of single flows; null: nobody asks.
+    std::shared_ptr<FlowLog> flow_log = nullptr;
   };
   PluginPolicy(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<KeyMeters> keys, Spec spec);
   PluginPolicy(const PluginPolicy&) = delete;
@@ -71,6 +77,7 @@ class PluginPolicy {
   static std::uint64_t consume(void* context, gh_lane* lane, gh_client* client, std::uint32_t direction,
                                std::uint64_t packets, std::uint64_t bytes, std::uint64_t now_ns) noexcept;
 
+  void account(const policy::Snapshot& snapshot, const JudgedClient& client, const gh_client_facts& facts) const;
   gh_client* open(PolicyLane& lane, const gh_client_facts& facts, gh_verdict* verdict);
   [[nodiscard]] JudgedClient& client_of(gh_lane* lane, gh_client* client) const noexcept;
 

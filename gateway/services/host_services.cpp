@@ -31,6 +31,10 @@ PluginPolicy::Spec policy_spec(const HostServices& services, const PluginConfig&
   spec.lane_of = [](gh_lane* lane) -> PolicyLane& { return *HostLane::of(lane).policy; };
   spec.listener_name = [names = services.listener_names](std::uint32_t id) { return names->name_of(id); };
   spec.records = services.policy_records;
+  spec.account = [sessions = services.sessions](std::uint64_t session, std::string_view group, std::string_view payer) {
+    sessions->account(session, group, payer);
+  };
+  spec.flow_log = services.flow_log;
   return spec;
 }
 
@@ -40,7 +44,7 @@ HostOffer::HostOffer(const HostServices& services, const PluginConfig& plugin, s
     : log_(services.journal, plugin.name),
       metrics_(std::move(metrics)),
       sessions_(services.sessions, plugin.name),
-      values_(services.values, plugin.name),
+      values_(services.values, services.sessions->durability(), plugin.name),
       fds_(services.fds, plugin.name),
       identities_(services.policy, plugin.name),
       policy_(services.policy, services.key_meters, policy_spec(services, plugin)) {}
@@ -56,6 +60,11 @@ const void* HostOffer::find(std::string_view id) const noexcept {
   if (id == GH_FDS_ID) return fds_.table();
   if (id == GH_POLICY_ID) return policy_.table();
   return nullptr;
+}
+
+void HostOffer::let_go() noexcept {
+  sessions_.let_go();
+  values_.let_go();
 }
 
 void HostOffer::open_lane(HostLane& lane) { lane.policy = policy_.make_lane(); }

@@ -37,11 +37,12 @@ class ListenerNames {
 struct HostServices {
   std::shared_ptr<Journal> journal;
   std::shared_ptr<SessionTable> sessions = std::make_shared<SessionTable>();
-  std::shared_ptr<ValueTable> values = std::make_shared<ValueTable>();
+  std::shared_ptr<ValueTable> values = std::make_shared<ValueTable>(sessions->durability());
   std::shared_ptr<FdTable> fds = std::make_shared<FdTable>();
   std::shared_ptr<ListenerNames> listener_names = std::make_shared<ListenerNames>();
   std::shared_ptr<KeyMeters> key_meters = std::make_shared<KeyMeters>();
   std::shared_ptr<LaneRecords> policy_records = std::make_shared<LaneRecords>();
+  std::shared_ptr<FlowLog> flow_log = std::make_shared<FlowLog>();
   /// Denies everything until the publisher's board takes its place.
   std::shared_ptr<SnapshotBoard> policy = std::make_shared<SnapshotBoard>(policy::Snapshot::without_policy(0));
 };
@@ -56,6 +57,7 @@ class HostOffer final : public Offer {
 
   [[nodiscard]] const void* find(std::string_view id) const noexcept override;
   void open_lane(HostLane& lane) override;
+  void let_go() noexcept override;
 
  private:
   PluginLog log_;

@@ -3,6 +3,7 @@
 #include "gateway/base/border.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace gatehouse {
 namespace {
@@ -10,36 +11,56 @@ namespace {
 constexpr std::size_t kLargestValue = 4096;
 constexpr std::size_t kLongestName = 255;
 
+bool is_name(gh_bytes name) noexcept { return name.size > 0 && name.size <= kLongestName; }
+
 }  // namespace
 
-PluginValues::PluginValues(std::shared_ptr<ValueTable> all, std::string plugin)
-    : all_(std::move(all)), plugin_(std::move(plugin)) {
-  table_ = {sizeof(gh_values), 0, this,
-            [](void* context, gh_bytes name, std::uint8_t* out, std::size_t capacity, std::size_t* size) {
-              return static_cast<PluginValues*>(context)->get(name, out, capacity, size);
-            },
-            [](void* context, gh_bytes name, gh_bytes value, std::uint32_t, const gh_completion* durable) {
-              const gh_status status = static_cast<PluginValues*>(context)->put(name, value);
-              if (status == GH_OK && durable != nullptr && durable->done != nullptr) {
-                durable->done(durable->context, durable->token, GH_OK);
-              }
-              return status;
-            }};
+PluginValues::PluginValues(std::shared_ptr<ValueTable> all, std::shared_ptr<Durability> durability, std::string plugin)
+    : all_(std::move(all)), durability_(std::move(durability)), plugin_(std::move(plugin)) {
+  table_ = {.struct_size = sizeof(gh_values),
+            .reserved = 0,
+            .context = this,
+            .get = [](void* context, gh_bytes name, std::uint8_t* out, std::size_t capacity,
+                      std::size_t* size) { return of(context).get(name, out, capacity, size); },
+            .put = [](void* context, gh_bytes name, gh_bytes value, std::uint32_t kind,
+                      const gh_completion* durable) { return of(context).put(name, value, kind, durable); },
+            .reserve = [](void* context, gh_bytes name, std::uint64_t count, std::uint64_t* first,
+                          const gh_completion* durable) { return of(context).reserve(name, count, first, durable); }};
 }
 
+PluginValues::~PluginValues() { requester_->close(); }
+
 gh_status PluginValues::get(gh_bytes name, std::uint8_t* out, std::size_t capacity, std::size_t* size) {
-  const std::scoped_lock lock(all_->mutex_);
-  const auto found = all_->values_.find({plugin_, std::string(text_of(name))});
-  if (found == all_->values_.end()) return GH_E_NOT_FOUND;
-  *size = found->second.size();
-  if (*size <= capacity) std::copy(found->second.begin(), found->second.end(), out);
+  const auto value = all_->get({plugin_, std::string(text_of(name))});
+  if (!value) return GH_E_NOT_FOUND;
+  *size = value->size();
+  if (*size <= capacity) std::copy(value->begin(), value->end(), out);
   return GH_OK;
 }
 
-gh_status PluginValues::put(gh_bytes name, gh_bytes value) {
-  if (name.size == 0 || name.size > kLongestName || value.size > kLargestValue) return GH_E_INVALID;
-  const std::scoped_lock lock(all_->mutex_);
-  all_->values_[{plugin_, std::string(text_of(name))}].assign(value.data, value.data + value.size);
+gh_status PluginValues::put(gh_bytes name, gh_bytes value, std::uint32_t kind, const gh_completion* durable) {
+  if (!is_name(name) || value.size > kLargestValue || kind > GH_VALUE_SECRET) return GH_E_INVALID;
+  if (durability_->refuses_new()) return GH_E_IO;
+  std::optional<db::ByteString> bytes;
+  if (value.data != nullptr) bytes.emplace(value.data, value.data + value.size);
+  const Durability::Ticket ticket = durability_->await(requester_, durable);
+  all_->put({plugin_, std::string(text_of(name))}, kind == GH_VALUE_SECRET, std::move(bytes), ticket);
+  durability_->arm(ticket);
+  return GH_OK;
+}
+
+gh_status PluginValues::reserve(gh_bytes name, std::uint64_t count, std::uint64_t* first,
+                                const gh_completion* durable) {
+  if (!is_name(name) || count == 0) return GH_E_INVALID;
+  if (durability_->refuses_new()) return GH_E_IO;
+  const Durability::Ticket ticket = durability_->await(requester_, durable);
+  const auto begin = all_->reserve({plugin_, std::string(text_of(name))}, count, ticket);
+  if (!begin) {
+    durability_->cancel(ticket);
+    return GH_E_INVALID;
+  }
+  *first = *begin;
+  durability_->arm(ticket);
   return GH_OK;
 }
 

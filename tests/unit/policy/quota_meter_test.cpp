@@ -51,6 +51,20 @@ TEST(QuotaMeter, GoesOnWithWhatIsUsedUnderAnotherAmount) {
   EXPECT_FALSE(meter.charge(quota(2000, "day"), 1, kToday));
 }
 
+TEST(QuotaMeter, GoesOnWithWhatWasUsedBeforeTheProcess) {
+  const QuotaLimit day = quota(1000, "day"), month = quota(1000, "month");
+  QuotaMeter daily, monthly, later;
+  for (QuotaMeter* meter : {&daily, &monthly, &later}) meter->remember({kToday, 300, 900});
+  EXPECT_EQ(daily.used(day, kToday), 300u);
+  EXPECT_FALSE(daily.charge(day, 701, kToday));
+  EXPECT_TRUE(daily.charge(day, 700, kToday));
+  EXPECT_TRUE(daily.is_used_up(day, kToday));
+  EXPECT_TRUE(daily.charge(day, 1000, kTomorrow));
+  EXPECT_FALSE(monthly.charge(month, 101, kTomorrow));
+  EXPECT_TRUE(monthly.charge(month, 100, kTomorrow));
+  EXPECT_TRUE(later.charge(month, 1000, kNextMonth));
+}
+
 TEST(QuotaMeter, GivesBackOnlyInItsPeriod) {
   QuotaMeter meter;
   const QuotaLimit limit = quota(1000, "day");

@@ -2,6 +2,7 @@
 
 #include "gateway/control/control_server.hpp"
 #include "tests/unit/folders.hpp"
+#include "tests/unit/gateway/cli/call.hpp"
 #include "tests/unit/gateway/config/config_folder.hpp"
 #include "tests/unit/gateway/control/server_thread.hpp"
 #include "tests/unit/gateway/plugin/test_folder.hpp"
@@ -20,25 +21,6 @@ namespace {
 using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::StartsWith;
-
-struct Outcome {
-  int code = -1;
-  std::string out, err;
-};
-
-Outcome call(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), "gatehouse");
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  Outcome outcome;
-  outcome.code = run_cli(static_cast<int>(arguments.size()), argv.data());
-  outcome.out = testing::internal::GetCapturedStdout();
-  outcome.err = testing::internal::GetCapturedStderr();
-  return outcome;
-}
 
 class Cli : public testing::Test {
  protected:

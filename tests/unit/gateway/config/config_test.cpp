@@ -44,7 +44,7 @@ constexpr Wrong kWrong[] = {
     {"UnknownTable", "[plugn.udpgw]\n", "1:2: unknown key `plugn`; did you mean `plugin`?"},
     {"UnknownKey", "[gateway]\nstate_dri = \"/x\"\n",
      "2:1: unknown key `gateway.state_dri`; did you mean `gateway.state_dir`?"},
-    {"FarKey", "[log]\nflavour = 1\n", "2:1: unknown key `log.flavour`; known here: level, format"},
+    {"FarKey", "[log]\nflavour = 1\n", "2:1: unknown key `log.flavour`; known here: level, format, flow_log"},
     {"TableIsNumber", "log = 5\n", "1:7: `log` must be a table, not 5"},
     {"RelativePath", "[gateway]\nruntime_dir = \"run\"\n",
      "2:15: `gateway.runtime_dir` must be an absolute path, not \"run\""},
@@ -52,6 +52,28 @@ constexpr Wrong kWrong[] = {
      "2:22: `gateway.plugin_dirs` must be an array of absolute paths, not 3"},
     {"LogLevel", "[log]\nlevel = \"loud\"\n",
      "2:9: `log.level` must be one of error, warn, info, debug, trace, not \"loud\""},
+    {"FlowLog", "[log]\nflow_log = \"flows.json\"\n",
+     "2:12: `log.flow_log` must be an absolute path, or \"\" for no flow log, not \"flows.json\""},
+    {"StoreUrl", "[store]\nurl = \"postgres://db\"\n",
+     "2:7: `store.url` must be \"sqlite:\" and an absolute path to a file, or \"memory:\", not \"postgres://db\""},
+    {"StoreUrlRelative", "[store]\nurl = \"sqlite:state.db\"\n",
+     "2:7: `store.url` must be \"sqlite:\" and an absolute path to a file, or \"memory:\", not \"sqlite:state.db\""},
+    {"StoreUrlFolder", "[store]\nurl = \"sqlite:/var/lib/\"\n",
+     "2:7: `store.url` must be \"sqlite:\" and an absolute path to a file, or \"memory:\", not \"sqlite:/var/lib/\""},
+    {"StoreUrlPath", "[store]\nurl = \"/state.db\"\n",
+     "2:7: `store.url` must be \"sqlite:\" and an absolute path to a file, or \"memory:\", not \"/state.db\""},
+    {"StoreUrlNone", "[store]\nurl = \"\"\n",
+     "2:7: `store.url` must be \"sqlite:\" and an absolute path to a file, or \"memory:\", not \"\""},
+    {"StoreFailure", "[store]\non_store_failure = \"panic\"\n",
+     "2:20: `store.on_store_failure` must be one of serve, no_new, stop, not \"panic\""},
+    {"StoreDays", "[store]\nretention_days = 0\n",
+     "2:18: `store.retention_days` must be a number from 1 to 36500, not 0"},
+    {"StoreDaysText", "[store]\nretention_days = \"a month\"\n",
+     "2:18: `store.retention_days` must be a number from 1 to 36500, not \"a month\""},
+    {"StoreBytes", "[store]\nmax_bytes = 1000\n",
+     "2:13: `store.max_bytes` must be a number from 1048576 to 9223372036854775807, not 1000"},
+    {"StoreKey", "[store]\nretention = 3\n",
+     "2:1: unknown key `store.retention`; did you mean `store.retention_days`?"},
     {"MetricsListen", "[metrics]\nlisten = \"localhost:1\"\n",
      "2:10: `metrics.listen` must be an address with a port such as \"127.0.0.1:9477\", or \"\" for none, not "
      "\"localhost:1\""},
@@ -128,6 +150,11 @@ TEST(Config, EmptyFileIsTheDefaults) {
   EXPECT_EQ(config.state_dir, "/var/lib/gatehouse");
   EXPECT_EQ(config.runtime_dir, "/run/gatehouse");
   EXPECT_EQ(config.log_level, "info");
+  EXPECT_EQ(config.flow_log, "");
+  EXPECT_EQ(config.store.url, "sqlite:/var/lib/gatehouse/state.db");
+  EXPECT_EQ(config.store.on_failure, OnStoreFailure::serve);
+  EXPECT_EQ(config.store.retention.days, 30);
+  EXPECT_EQ(config.store.retention.most_bytes, 1ULL << 30U);
   EXPECT_EQ(config.metrics_listen, "127.0.0.1:9477");
   EXPECT_THAT(config.control_admins, ElementsAre("root"));
   EXPECT_EQ(config.control_mode, 0660U);
@@ -143,6 +170,12 @@ plugin_dirs = ["/p", "/q"]
 [log]
 level = "debug"
 format = "json"
+flow_log = "/var/log/flows.json"
+[store]
+url = "sqlite:/fast/disk/gatehouse.db"
+on_store_failure = "no_new"
+retention_days = 7
+max_bytes = 10_485_760
 [metrics]
 listen = ""
 [control]
@@ -160,6 +193,11 @@ listen_api = { address = "unix:/run/api.sock", mode = "0666", group = "nogroup" 
   EXPECT_EQ(config.state_dir, "/s");
   EXPECT_THAT(config.plugin_dirs, ElementsAre("/p", "/q"));
   EXPECT_EQ(config.log_format, "json");
+  EXPECT_EQ(config.flow_log, "/var/log/flows.json");
+  EXPECT_EQ(config.store.state_db(), "/fast/disk/gatehouse.db");
+  EXPECT_EQ(config.store.on_failure, OnStoreFailure::no_new);
+  EXPECT_EQ(config.store.retention.days, 7);
+  EXPECT_EQ(config.store.retention.most_bytes, 10'485'760U);
   EXPECT_EQ(config.metrics_listen, "");
   EXPECT_THAT(config.control_admins, ElementsAre("alice", "bob"));
   EXPECT_EQ(config.control_mode, 0600U);
@@ -183,6 +221,13 @@ listen_api = { address = "unix:/run/api.sock", mode = "0666", group = "nogroup" 
   EXPECT_EQ(api[0].path, "/run/api.sock");
   EXPECT_EQ(api[0].mode, 0666U);
   EXPECT_EQ(api[0].group, "nogroup");
+}
+
+TEST(Config, StoreStandsInTheStateFolderUnlessToldOtherwise) {
+  EXPECT_EQ(valid("[gateway]\nstate_dir = \"/s\"\n").store.state_db(), "/s/state.db");
+  const StoreConfig memory = valid("[store]\nurl = \"memory:\"\non_store_failure = \"stop\"\n").store;
+  EXPECT_EQ(memory.state_db(), "");
+  EXPECT_EQ(memory.on_failure, OnStoreFailure::stop);
 }
 
 TEST(Config, LanesAutoIsZero) { EXPECT_EQ(valid("[plugin.a]\nlanes = \"auto\"\n").plugins.at("a").lanes, 0U); }

@@ -41,6 +41,20 @@ TEST_F(KeyTable, SharesMetersByNetworkWithoutAnIdentity) {
   EXPECT_NE(source("2001:db8:0:2::1"), v6);
 }
 
+TEST_F(KeyTable, RestoresQuotasByTheNamesThatUsageIsKeptUnder) {
+  constexpr policy::Periods kToday{20'000, 657};
+  const policy::QuotaLimit day{policy::Limit{1000, 1}, "day"};
+  const IpAddress v4 = ip("192.0.2.1"), v6 = ip("2001:db8:0:1::1");
+  EXPECT_EQ(KeyMeters::key_text("", v6), "2001:db8:0:1::/64");
+  keys->remember(KeyMeters::key_text("token:bob", v4), {kToday, 100, 100});
+  keys->remember(KeyMeters::key_text("", v4), {kToday, 200, 200});
+  keys->remember(KeyMeters::key_text("", v6), {kToday, 300, 300});
+  EXPECT_EQ(keys->open("token:bob", v6)->quota.used(day, kToday), 100u);
+  EXPECT_EQ(source("192.0.2.1")->quota.used(day, kToday), 200u);
+  EXPECT_EQ(source("2001:db8:0:1::2")->quota.used(day, kToday), 300u);
+  EXPECT_EQ(source("192.0.2.2")->quota.used(day, kToday), 0u);
+}
+
 TEST_F(KeyTable, KnowsNobodyBehindLoopbackOrAnUnknownSource) {
   EXPECT_EQ(source("127.0.0.1"), nullptr);
   EXPECT_EQ(source("127.9.0.1"), nullptr);

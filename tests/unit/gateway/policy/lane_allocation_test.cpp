@@ -16,15 +16,19 @@ void* allocate(std::size_t size) noexcept {
 
 }  // namespace
 
-// The whole program's: the other forms of new end here, but for over-aligned ones. Not inlined, or GCC holds malloc()
-// in one against delete in another.
+// The whole program's, but for over-aligned ones. Not inlined, or GCC holds malloc() in one against delete in another.
+// Those of arrays, too: under AddressSanitizer the library's would not end here.
 [[gnu::noinline]] void* operator new(std::size_t size) {
   if (void* const out = allocate(size)) return out;
   throw std::bad_alloc();
 }
+[[gnu::noinline]] void* operator new[](std::size_t size) { return operator new(size); }
 [[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
+[[gnu::noinline]] void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete[](void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace gatehouse {
 namespace {

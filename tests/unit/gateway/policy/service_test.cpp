@@ -344,5 +344,42 @@ TEST_F(PolicyTable, ServesLanesWhileSnapshotsChange) {
   EXPECT_EQ(board->free_unused(), 1u);
 }
 
+class Accounting : public PolicyTable {
+ protected:
+  Accounting() {
+    PluginPolicy::Spec spec{"udpgw", true, &lane_of, nullptr};
+    spec.account = [this](std::uint64_t session, std::string_view group, std::string_view payer) {
+      told = std::to_string(session) + ' ' + std::string(group) + ' ' + std::string(payer);
+    };
+    accounted = std::make_unique<PluginPolicy>(board, keys, std::move(spec));
+    lane.policy = accounted->make_lane();
+    table = accounted->table();
+  }
+  std::string opened(const char* source, std::uint64_t session, const std::string& identity = "") {
+    gh_client_facts facts{sizeof(gh_client_facts), UINT32_MAX, {}, to_border(identity), session};
+    facts.source = to_border(Endpoint{IpAddress::parse(source).value(), 4000, 0});
+    gh_verdict verdict{};
+    told.clear();
+    close(table->client_open(table->context, &lane.head, &facts, &verdict));
+    return told;
+  }
+  std::string told;
+  std::unique_ptr<PluginPolicy> accounted;
+};
+
+TEST_F(Accounting, GoesByIdentityAndGroup) {
+  EXPECT_EQ(opened("192.0.2.1", 7, "token:bob"), "7 bobs token:bob");
+  EXPECT_EQ(opened("192.0.2.1", 0, "token:bob"), "") << "no session, nothing to account for";
+}
+
+TEST_F(Accounting, NamesAnAddressOnlyWhereAQuotaGoesByIt) {
+  EXPECT_EQ(opened("192.0.2.1", 7), "7 everyone ");
+  policy::TrafficRule columns;
+  columns.quota_bytes = 1000;
+  rule("identity", columns);
+  EXPECT_EQ(opened("192.0.2.1", 7), "7 everyone 192.0.2.1/32");
+  EXPECT_EQ(opened("127.0.0.1", 7), "7 everyone ");
+}
+
 }  // namespace
 }  // namespace gatehouse

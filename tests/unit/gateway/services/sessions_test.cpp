@@ -5,10 +5,12 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
+#include <thread>
+
+// What gh.sessions/1 promises is in tests/unit/conformance; here is what only the gateway does.
 namespace gatehouse {
 namespace {
-
-using testing::ElementsAre;
 
 class Sessions : public testing::Test {
  protected:
@@ -32,6 +34,7 @@ class Sessions : public testing::Test {
     const gh_lease wanted{sizeof(gh_lease), 0, border_bytes(resource), id, expires};
     return table().lease(table().context, &lane_.head, &wanted, nullptr);
   }
+  gh_status end(std::uint64_t id) { return table().end(table().context, &lane_.head, id); }
   [[nodiscard]] const gh_sessions& table() const { return *face_->table(); }
 
   std::shared_ptr<SessionTable> all_ = std::make_shared<SessionTable>();
@@ -39,120 +42,80 @@ class Sessions : public testing::Test {
   HostLane lane_;
 };
 
-TEST_F(Sessions, ResumeByKeyWithTheirBlob) {
-  const std::uint64_t id = opened("secret", "", "state");
-  gh_session again = session("secret");
-  ASSERT_EQ(open(again), GH_OK);
-  EXPECT_EQ(again.id, id);
-  EXPECT_EQ(text_of(again.blob), "state");
-  EXPECT_EQ(again.blob_version, 1u);
-}
-
-TEST_F(Sessions, AreDifferentForAnotherIdentityOrPlugin) {
-  const std::uint64_t id = opened("same");
-  EXPECT_NE(opened("same", "unix:bob"), id);
-  PluginSessions other(all_, "geneve-relay");
-  gh_session s = session("same");
-  ASSERT_EQ(other.table()->open(other.table()->context, &lane_.head, &s, nullptr), GH_OK);
-  EXPECT_NE(s.id, id);
-  EXPECT_EQ(table().close(table().context, &lane_.head, s.id), GH_E_NOT_FOUND);
-}
-
-TEST_F(Sessions, WithoutAKeyAreAlwaysNew) { EXPECT_NE(opened(""), opened("")); }
-
 TEST_F(Sessions, WithoutAKeyEndWithTheirInstance) {
   opened("");
-  opened("kept");
+  opened("kept", "unix:bob");
   face_ = std::make_unique<PluginSessions>(all_, "udpgw");
   ASSERT_EQ(all_->rows().size(), 1u);
-  EXPECT_NE(opened("kept"), 0u);
+  EXPECT_NE(opened("kept", "unix:bob"), 0u);
   EXPECT_EQ(all_->count("udpgw"), 1u);
 }
 
+TEST_F(Sessions, BelongToOnePlugin) {
+  const std::uint64_t id = opened("same", "unix:bob");
+  PluginSessions other(all_, "geneve-relay");
+  gh_session s = session("same", "unix:bob");
+  ASSERT_EQ(other.table()->open(other.table()->context, &lane_.head, &s, nullptr), GH_OK);
+  EXPECT_NE(s.id, id);
+  EXPECT_EQ(end(s.id), GH_E_NOT_FOUND);
+  EXPECT_EQ(lease("vni:1", id), GH_OK);
+  const gh_lease theirs{sizeof(gh_lease), 0, border_bytes("vni:1"), s.id, 0};
+  EXPECT_EQ(other.table()->lease(other.table()->context, &lane_.head, &theirs, nullptr), GH_OK);
+}
+
 TEST_F(Sessions, ShowAPublicIdAndNoKey) {
-  opened("abc");
+  opened("abc", "unix:bob");
+  opened("0123456789abcdef0123456789abcdef");  // whoever has no identity has a secret
   const std::uint64_t unnamed = opened("");
-  const std::vector<SessionRow> rows = all_->rows();
+  const std::vector<LiveSession> rows = all_->rows();
   EXPECT_EQ(rows[0].public_id, "ba7816bf");
-  EXPECT_EQ(rows[1].public_id, std::to_string(unnamed));
-  EXPECT_EQ(rows[0].source.to_string(), "192.0.2.1:5");
+  EXPECT_EQ(rows[1].public_id, "3eb1bd43");
+  EXPECT_EQ(rows[2].public_id, std::to_string(unnamed));
+  EXPECT_EQ(rows[0].record.source.to_string(), "192.0.2.1:5");
+  for (const LiveSession& row : rows) EXPECT_EQ(row.record.key, "");
 }
 
-TEST_F(Sessions, TakeCountersAndABlobWhenUpdated) {
-  gh_session s = session("abc");
-  ASSERT_EQ(open(s), GH_OK);
-  gh_session news = session("", "", "new");
-  news.id = s.id;
-  news.blob_version = 2;
-  const gh_session_counters counters{1, 2, 3, 4};
-  EXPECT_EQ(table().update(table().context, &lane_.head, &news, &counters), GH_OK);
-  EXPECT_EQ(all_->rows()[0].counters.bytes_down, 2u);
-  gh_session again = session("abc");
-  ASSERT_EQ(open(again), GH_OK);
-  EXPECT_EQ(text_of(again.blob), "new");
-  EXPECT_EQ(again.blob_version, 2u);
+TEST_F(Sessions, HaveNumbersThatLeadToThemAlone) {
+  const std::uint64_t first = opened("");
+  ASSERT_EQ(end(first), GH_OK);
+  for (int i = 0; i < 2000; ++i) ASSERT_EQ(end(opened("")), GH_OK);
+  EXPECT_EQ(end(first), GH_E_NOT_FOUND);
+  EXPECT_EQ(end(0), GH_E_NOT_FOUND);
+  EXPECT_EQ(end(UINT64_MAX), GH_E_NOT_FOUND);
 }
 
-TEST_F(Sessions, RefuseAnOversizeKeyOrBlob) {
-  const std::string key(256, 'k'), blob(65537, 'b');
-  gh_session s = session(key);
-  EXPECT_EQ(open(s), GH_E_INVALID);
-  s = session("k", "", blob);
-  EXPECT_EQ(open(s), GH_E_INVALID);
+TEST_F(Sessions, HoldABoundedNumberOfLeases) {
+  const std::uint64_t id = opened("a", "unix:bob");
+  for (std::size_t i = 0; i < SessionTable::kMostLeases; ++i) ASSERT_EQ(lease("vni:" + std::to_string(i), id), GH_OK);
+  EXPECT_EQ(lease("vni:more", id), GH_E_LIMIT);
+  EXPECT_EQ(lease("vni:7", id), GH_OK);  // a renewal
+  EXPECT_EQ(table().release(table().context, &lane_.head, id, border_bytes("vni:7")), GH_OK);
+  EXPECT_EQ(lease("vni:more", id), GH_OK);
 }
 
-TEST_F(Sessions, CompleteADurableCallOnce) {
-  int calls = 0;
-  const gh_completion durable{[](void* context, std::uint64_t token, gh_status status) {
-                                EXPECT_EQ(token, 9u);
-                                EXPECT_EQ(status, GH_OK);
-                                ++*static_cast<int*>(context);
-                              },
-                              &calls, 9};
-  gh_session s = session("abc");
-  EXPECT_EQ(table().open(table().context, &lane_.head, &s, &durable), GH_OK);
-  EXPECT_EQ(calls, 1);
-}
-
-TEST_F(Sessions, HoldAResourceAgainstEachOther) {
-  const std::uint64_t first = opened("a"), second = opened("b");
-  EXPECT_EQ(lease("10.0.0.2", first), GH_OK);
-  EXPECT_EQ(lease("10.0.0.2", first), GH_OK);
-  EXPECT_EQ(lease("10.0.0.2", second), GH_E_EXISTS);
-  EXPECT_EQ(table().release(table().context, &lane_.head, border_bytes("10.0.0.2")), GH_OK);
-  EXPECT_EQ(lease("10.0.0.2", second), GH_OK);
-  EXPECT_EQ(lease("10.0.0.3", 999), GH_E_NOT_FOUND);
-}
-
-TEST_F(Sessions, LoseALeaseThatHasExpired) {
-  const std::uint64_t first = opened("a"), second = opened("b");
-  EXPECT_EQ(lease("vni:1", first, 1), GH_OK);
-  EXPECT_EQ(lease("vni:1", second), GH_OK);
-}
-
-TEST_F(Sessions, GiveUpTheirLeasesWhenClosed) {
-  const std::uint64_t first = opened("a");
-  EXPECT_EQ(lease("vni:1", first), GH_OK);
-  EXPECT_THAT(all_->rows()[0].leases, ElementsAre("vni:1"));
-  EXPECT_EQ(table().close(table().context, &lane_.head, first), GH_OK);
-  EXPECT_EQ(lease("vni:1", opened("b")), GH_OK);
-}
-
-TEST_F(Sessions, AreVisitedWithTheirLeases) {
-  const std::uint64_t id = opened("a", "unix:bob", "state");
-  lease("vni:1", id, 5);
-  std::vector<std::string> seen;
-  table().for_each(
-      table().context,
-      [](void* visitor, const gh_session* s, const gh_session_counters*) {
-        static_cast<std::vector<std::string>*>(visitor)->push_back(std::string(text_of(s->identity)) + " " +
-                                                                   std::string(text_of(s->blob)));
-      },
-      [](void* visitor, const gh_lease* l) {
-        static_cast<std::vector<std::string>*>(visitor)->push_back(std::string(text_of(l->resource)));
-      },
-      &seen);
-  EXPECT_THAT(seen, ElementsAre("unix:bob state", "vni:1"));
+TEST_F(Sessions, OfSeveralThreadsKeepApart) {
+  constexpr int kThreads = 4, kRounds = 2000;
+  std::vector<std::thread> threads;
+  std::atomic<int> held{0};
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      HostLane lane;
+      const std::string key = "key" + std::to_string(t);
+      for (int i = 0; i < kRounds; ++i) {
+        gh_session s = session(key, "unix:bob");
+        ASSERT_EQ(table().open(table().context, &lane.head, &s, nullptr), GH_OK);
+        const gh_lease one{sizeof(gh_lease), 0, border_bytes("the one"), s.id, 0};
+        if (table().lease(table().context, &lane.head, &one, nullptr) == GH_OK) {
+          ASSERT_EQ(held.fetch_add(1), 0);
+          held.fetch_sub(1);
+          ASSERT_EQ(table().release(table().context, &lane.head, s.id, one.resource), GH_OK);
+        }
+        ASSERT_EQ(table().end(table().context, &lane.head, s.id), GH_OK);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(all_->rows().size(), 0u);
 }
 
 }  // namespace

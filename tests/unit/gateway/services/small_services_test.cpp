@@ -30,14 +30,15 @@ TEST(Random, FillsEveryByte) {
 }
 
 TEST(Values, OutliveTheInstanceAndBelongToOnePlugin) {
-  const auto all = std::make_shared<ValueTable>();
+  const auto durability = std::make_shared<Durability>();
+  const auto all = std::make_shared<ValueTable>(durability);
   {
-    const PluginValues face(all, "udpgw");
+    const PluginValues face(all, durability, "udpgw");
     EXPECT_EQ(
         face.table()->put(face.table()->context, border_bytes("key"), border_bytes("abc"), GH_VALUE_SECRET, nullptr),
         GH_OK);
   }
-  const PluginValues face(all, "udpgw"), other(all, "echo");
+  const PluginValues face(all, durability, "udpgw"), other(all, durability, "echo");
   std::array<std::uint8_t, 2> small{};
   std::array<std::uint8_t, 3> large{};
   std::size_t size = 0;
@@ -53,7 +54,7 @@ TEST(Values, OutliveTheInstanceAndBelongToOnePlugin) {
 }
 
 TEST(Values, AreAtMost4096Bytes) {
-  const PluginValues face(std::make_shared<ValueTable>(), "udpgw");
+  const PluginValues face(std::make_shared<ValueTable>(), std::make_shared<Durability>(), "udpgw");
   const std::string large(4097, 'x');
   EXPECT_EQ(face.table()->put(face.table()->context, border_bytes("key"), border_bytes(large), GH_VALUE_PLAIN, nullptr),
             GH_E_INVALID);

@@ -1,0 +1,116 @@
+#include "gateway/daemon/daemon_store.hpp"
+
+#include "db/store/state_reader.hpp"
+#include "gateway/base/utc_time.hpp"
+#include "gateway/daemon/process.hpp"
+#include "gateway/daemon/store_tables.hpp"
+#include "gateway/policy/calendar.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <stdexcept>
+#include <utility>
+
+namespace gatehouse {
+namespace {
+
+using std::chrono::seconds;
+
+std::unique_ptr<db::Store> open_store(const StoreConfig& config) {
+  const std::filesystem::path file = config.state_db();
+  if (file.empty()) return db::open_memory_store();
+  make_folder(file.parent_path(), kStateFolderMode);
+  return db::open_sqlite_store(file, config.retention);
+}
+
+/// What a reader of the control API asks.
+struct Question {
+  std::size_t most = kMostShown;
+  bool ended = false;
+  std::string since, by = "identity";
+
+  /// @throws std::invalid_argument
+  explicit Question(const std::string& json) {
+    try {
+      const auto body = nlohmann::json::parse(json);
+      most = body.value("most", most);
+      if (most == 0) most = SIZE_MAX;
+      ended = body.value("ended", ended);
+      since = body.value("since", since);
+      by = body.value("by", by);
+    } catch (const nlohmann::json::exception&) {
+      throw std::invalid_argument(
+          "ask with an object of `most` (a number, 0 = all), `ended` (true or false), `since`, `by`");
+    }
+  }
+};
+
+}  // namespace
+
+DaemonStore::DaemonStore(const StoreConfig& config, StoreEvents events) : config_(config) {
+  const auto said = events.said;
+  writer_ = std::make_unique<StoreWriter>(open_store(config), config.on_failure, std::move(events));
+  if (!said) return;
+  for (const auto& [bad, line] : opening_lines(config_, writer_->opening())) said(bad, line);
+}
+
+DaemonStore::~DaemonStore() = default;
+
+void DaemonStore::restore_quotas(KeyMeters& meters) const {
+  const policy::Periods now = Calendar().periods();
+  const std::int64_t month = first_day_of_month(now.day);
+  std::map<std::string, policy::QuotaMeter::Earlier> payers;
+  for (const db::UsageRecord& record : writer_->remembered_usage()) {
+    if (record.key.identity.empty() || record.key.day < month) continue;
+    policy::QuotaMeter::Earlier& earlier = payers[record.key.identity];
+    const std::uint64_t bytes = record.totals.bytes_up + record.totals.bytes_down;
+    earlier.periods = now;
+    earlier.in_month += bytes;
+    if (record.key.day == now.day) earlier.in_day += bytes;
+  }
+  for (const auto& [payer, earlier] : payers) meters.remember(payer, earlier);
+}
+
+void DaemonStore::take_over(const StoreConfig& next) {
+  config_ = next;
+  writer_->set_on_failure(next.on_failure);
+}
+
+bool DaemonStore::close(Clock::time_point deadline) { return std::exchange(closed_, true) || writer_->close(deadline); }
+
+/// So that state.db has what is known. Not while it fails: it would only be waited for.
+void DaemonStore::write_all() {
+  if (!writer_->status().failing) static_cast<void>(writer_->flush(Clock::now() + seconds(1)));
+}
+
+std::string DaemonStore::sessions_body(const std::string& question) {
+  const Question asked(question);
+  std::vector<LiveSession> shown = sessions()->rows();
+  if (asked.ended && !config_.state_db().empty()) {
+    write_all();
+    auto kept = db::StateReader(config_.state_db())
+                    .sessions(true, asked.most > SIZE_MAX - shown.size() ? SIZE_MAX : asked.most + shown.size());
+    std::erase_if(kept, [](const db::SessionRecord& record) { return !record.ended_at; });
+    for (LiveSession& session : shown_sessions(std::move(kept), {})) shown.push_back(std::move(session));
+  }
+  return sessions_json(kFromGateway, std::move(shown), asked.most);
+}
+
+std::string DaemonStore::leases_body(const std::string& question) {
+  const Question asked(question);
+  return leases_json(kFromGateway, sessions()->leases().rows(), sessions()->rows(), asked.most);
+}
+
+std::string DaemonStore::usage_body(const std::string& question) {
+  const Question asked(question);
+  const UsageQuestion usage = usage_question(asked.since, asked.by, unix_now());
+  if (config_.state_db().empty()) throw std::invalid_argument("the store is memory:, which keeps no usage");
+  write_all();
+  const auto records = db::StateReader(config_.state_db()).usage(usage.first, usage.last);
+  return usage_json(kFromGateway, usage, records, asked.most);
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,51 @@
+// The daemon's store over its life: opened before plugins, asked by the control API, closed after the plugins.
+#pragma once
+
+#include "gateway/daemon/store_report.hpp"
+#include "gateway/policy/key_meters.hpp"
+#include "gateway/store/store_writer.hpp"
+
+#include <memory>
+#include <string>
+
+namespace gatehouse {
+
+/// Control thread only.
+class DaemonStore {
+ public:
+  using Clock = StoreWriter::Clock;
+
+  /// Opens what `config` names, and loads it. Tells of everything that was not ordinary by `events.said`.
+  /// @throws std::runtime_error  a sentence: another gateway holds it, for one
+  DaemonStore(const StoreConfig& config, StoreEvents events);
+  ~DaemonStore();
+
+  [[nodiscard]] const std::shared_ptr<SessionTable>& sessions() const noexcept { return writer_->sessions(); }
+  [[nodiscard]] const std::shared_ptr<ValueTable>& values() const noexcept { return writer_->values(); }
+  /// Lets quotas go on from what the store remembers of this day and month.
+  void restore_quotas(KeyMeters& meters) const;
+
+  /// What may change while it is open: all but the url.
+  void take_over(const StoreConfig& next);
+  /// To be called every second or so.
+  void watch() { writer_->watch(); }
+  /// The end of an orderly life, when plugins have returned. @return false: something could not be written by then
+  [[nodiscard]] bool close(Clock::time_point deadline);
+
+  [[nodiscard]] StoreFacts facts() const { return {config_, writer_->status(), writer_->opening()}; }
+
+  /// Bodies of the control API; `question` as JSON. What is only in state.db is read after everything was written, as
+  /// far as that is possible within a second. @throws std::runtime_error  a sentence
+  [[nodiscard]] std::string sessions_body(const std::string& question);
+  [[nodiscard]] std::string leases_body(const std::string& question);
+  [[nodiscard]] std::string usage_body(const std::string& question);
+
+ private:
+  void write_all();
+
+  StoreConfig config_;
+  std::unique_ptr<StoreWriter> writer_;
+  bool closed_ = false;
+};
+
+}  // namespace gatehouse

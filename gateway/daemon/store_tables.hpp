@@ -1,0 +1,47 @@
+// Sessions, leases and usage as JSON: what the control API answers, and what the command line shows of state.db when no
+// gateway runs. Pure functions; keys and blobs are never shown.
+#pragma once
+
+#include "db/store/store.hpp"
+#include "gateway/store/session_table.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gatehouse {
+
+/// Where rows come from: the running gateway's memory, or the file as its last commit left it.
+inline constexpr std::string_view kFromGateway = "gateway";
+inline constexpr std::string_view kFromFile = "state.db";
+inline constexpr std::size_t kMostShown = 1000;  ///< rows, unless somebody asks for more
+
+/// As a reader of state.db finds them: without what may not be shown, with the resources that they hold.
+[[nodiscard]] std::vector<LiveSession> shown_sessions(std::vector<db::SessionRecord> records,
+                                                      const std::vector<db::LeaseRecord>& leases);
+
+/// `count` is how many there are; of them, `most` at most are listed.
+/// {source, count, sessions: [{id, plugin, identity, group, source, created_at, last_seen_at, ended_at, bytes_up,
+/// bytes_down, packets_up, packets_down, leases}]}, the newest first.
+[[nodiscard]] std::string sessions_json(std::string_view from, std::vector<LiveSession> sessions, std::size_t most);
+/// {source, count, leases: [{plugin, resource, session, identity, granted_at, expires_at}]} by plugin and resource.
+[[nodiscard]] std::string leases_json(std::string_view from, std::vector<db::LeaseRecord> leases,
+                                      const std::vector<LiveSession>& sessions, std::size_t most);
+
+/// What `gatehouse usage` asks. Days are counted since 1970, UTC.
+struct UsageQuestion {
+  std::int64_t first = 0, last = 0;
+  std::string by = "identity";  ///< identity, group, plugin or day
+};
+/// @param since  "2026-11-21", or "" = the first of this month, as monthly quotas go
+/// @throws std::invalid_argument  a sentence
+[[nodiscard]] UsageQuestion usage_question(std::string_view since, const std::string& by, std::int64_t now);
+[[nodiscard]] std::int64_t first_day_of_month(std::int64_t day);
+
+/// {source, since, until, by, count, bytes_up, ..., usage: [{identity, bytes_up, bytes_down, packets_up,
+/// packets_down}]} with the sums of all rows before the list; most bytes first, days in their order. `most` at most.
+[[nodiscard]] std::string usage_json(std::string_view from, const UsageQuestion& question,
+                                     const std::vector<db::UsageRecord>& records, std::size_t most);
+
+}  // namespace gatehouse

@@ -1,0 +1,68 @@
+#include "gateway/flow_log/append_file.hpp"
+
+#include "gateway/plugin/refusal.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+namespace gatehouse {
+namespace {
+
+std::string words(int error) { return std::generic_category().message(error); }
+
+UniqueFd open_file(const std::filesystem::path& path) {
+  constexpr int kFlags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK;  // a FIFO must not hold us up
+  UniqueFd fd(::open(path.c_str(), kFlags, 0640));
+  if (!fd) throw Refusal("cannot open " + path.string() + " for writing: " + words(errno));
+  struct stat about {};
+  if (::fstat(fd.get(), &about) != 0 || !S_ISREG(about.st_mode)) throw Refusal(path.string() + " is no regular file");
+  return fd;
+}
+
+}  // namespace
+
+AppendFile::AppendFile(std::filesystem::path path) : path_(std::move(path)), fd_(open_file(path_)) {}
+
+bool AppendFile::was_replaced() const noexcept {
+  struct stat named {
+  }, held{};
+  if (::stat(path_.c_str(), &named) != 0) return errno == ENOENT;
+  return ::fstat(fd_.get(), &held) == 0 && (named.st_ino != held.st_ino || named.st_dev != held.st_dev);
+}
+
+void AppendFile::follow_the_name() {
+  failure_.clear();
+  if (!was_replaced()) return;
+  try {
+    fd_ = open_file(path_);
+    torn_ = false;
+  } catch (const Refusal& refusal) {
+    failure_ = refusal.what();  // better in the old file than nowhere
+  }
+}
+
+std::uint64_t AppendFile::write(std::string_view lines) {
+  follow_the_name();
+  bool torn = false;
+  while (!lines.empty()) {
+    const ssize_t size = torn_ ? ::write(fd_.get(), "\n", 1) : ::write(fd_.get(), lines.data(), lines.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) {
+      failure_ = "cannot write to " + path_.string() + ": " + words(errno);
+      torn_ = torn_ || torn;
+      return static_cast<std::uint64_t>(std::count(lines.begin(), lines.end(), '\n'));
+    }
+    if (std::exchange(torn_, false)) continue;
+    torn = lines[static_cast<std::size_t>(size) - 1] != '\n';
+    lines.remove_prefix(static_cast<std::size_t>(size));
+  }
+  return 0;
+}
+
+}  // namespace gatehouse

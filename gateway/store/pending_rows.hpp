@@ -1,0 +1,57 @@
+// What waits to be written: each row once, in the order in which the rows came, with those who wait for it.
+#pragma once
+
+#include "db/store/store.hpp"
+#include "gateway/store/durability.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+namespace gatehouse {
+
+/// One thread's, the writer's. A newer version of a row takes the place of the older one, so that it holds no more
+/// rows than there are live sessions, leases and values, and a bounded number of ended ones.
+class PendingRows {
+ public:
+  /// Ended sessions without a key that may wait; then the oldest are given up: nobody asks for them but a person.
+  static constexpr std::size_t kMostEnded = 65536;
+
+  void put(db::SessionRecord session, const std::vector<Durability::Ticket>& waiting);
+  /// A lease of session 0 is one that was released.
+  void put(db::LeaseRecord lease, const std::vector<Durability::Ticket>& waiting);
+  void put(db::ValueRecord value, const std::vector<Durability::Ticket>& waiting);
+
+  [[nodiscard]] std::size_t size() const noexcept { return rows_.size(); }
+  /// When the oldest of them came.
+  [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> since() const noexcept;
+  [[nodiscard]] std::uint64_t forgotten() const noexcept { return forgotten_; }
+
+  /// The first rows, `most` at most; they stay until remove_first() says that they are written.
+  [[nodiscard]] db::StoreBatch first(std::size_t most) const;
+  /// @return who waited for the first `count` rows
+  [[nodiscard]] std::vector<Durability::Ticket> remove_first(std::size_t count);
+
+ private:
+  using Record = std::variant<db::SessionRecord, db::LeaseRecord, db::ValueRecord>;
+  struct Row {
+    std::string key;
+    Record record;
+    std::vector<Durability::Ticket> waiting;
+    std::chrono::steady_clock::time_point since;
+  };
+  void put_row(std::string key, Record record, const std::vector<Durability::Ticket>& waiting, bool to_the_end);
+  void give_up_oldest();
+
+  std::list<Row> rows_;
+  std::unordered_map<std::string, std::list<Row>::iterator> index_;
+  std::deque<std::string> ended_;  // keys of ended sessions without a key of their own
+  std::uint64_t forgotten_ = 0;
+};
+
+}  // namespace gatehouse

@@ -1,0 +1,152 @@
+// All plugins' sessions, in memory: the truth that the store's writer copies to disk.
+#pragma once
+
+#include "db/store/store.hpp"
+#include "gateway/store/durability.hpp"
+#include "gateway/store/lease_table.hpp"
+
+#include <gatehouse/abi.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace gatehouse {
+
+/// A session that has not ended, as a person may see it: without its key and blob.
+struct LiveSession {
+  db::SessionRecord record;
+  std::string public_id;
+  std::vector<std::string> leases;  ///< their resources
+};
+
+/// What may be shown of a session: 8 hex digits of its key's SHA-256, or the number of one without a key.
+[[nodiscard]] std::string public_id(const db::SessionRecord& session);
+
+/// Thread-safe. Each session stands in a slot that never moves, so that its number leads to it and its cells stay
+/// where they are. Fields are guarded by one of 64 locks, held for some hundred ns and never while anything is read or
+/// written; cells by none.
+class SessionTable {
+ public:
+  static constexpr std::size_t kMostSessions = std::size_t{1} << 20U;
+  static constexpr std::size_t kMostLeases = 4096;  ///< of a session
+
+  explicit SessionTable(std::shared_ptr<Durability> durability = std::make_shared<Durability>());
+  ~SessionTable();
+  SessionTable(const SessionTable&) = delete;
+  SessionTable& operator=(const SessionTable&) = delete;
+
+  // ---- plugins, on a lane; the meaning is that of gh.sessions/1. `plugin` owns what it opens.
+  struct Opening {
+    std::string_view plugin, key, identity;
+    Endpoint source;
+    std::uint32_t blob_version = 0;
+    std::shared_ptr<const db::ByteString> blob;
+    const void* owner = nullptr;  ///< of one without a key: who ends it with end_all_of()
+    std::int64_t now = 0;         ///< Unix seconds
+  };
+  struct Opened {
+    gh_status status = GH_OK;
+    std::uint64_t id = 0, opening = 0;
+    gh_session_cells* cells = nullptr;
+    bool resumed = false;
+    std::uint32_t blob_version = 0;
+    std::shared_ptr<const db::ByteString> blob;
+  };
+  [[nodiscard]] Opened open(const Opening& what, Durability::Ticket ticket);
+  /// `blob` null: as it was.
+  gh_status touch(std::string_view plugin, std::uint64_t id, const Endpoint& source, std::int64_t now,
+                  std::shared_ptr<const db::ByteString> blob, std::uint32_t blob_version, Durability::Ticket ticket);
+  gh_status end(std::string_view plugin, std::uint64_t id, std::int64_t now);
+  gh_status lease(std::string_view plugin, std::string_view resource, std::uint64_t id, std::int64_t now,
+                  std::int64_t expires_at, Durability::Ticket ticket);
+  gh_status release(std::string_view plugin, std::string_view resource, std::uint64_t id);
+  void end_all_of(const void* owner, std::int64_t now);
+
+  /// By whom the session's traffic is accounted for: `payer` is what usage is kept under, see UsageKey::identity.
+  void account(std::uint64_t id, std::string_view group_name, std::string_view payer);
+
+  // ---- reports
+  [[nodiscard]] std::vector<LiveSession> rows() const;
+  [[nodiscard]] std::size_t count(std::string_view plugin) const;
+  /// One as for_each() finds it.
+  struct Copy {
+    db::SessionRecord record;
+    gh_session_cells* cells = nullptr;
+    std::uint64_t opening = 0;
+    std::vector<std::string> leases;
+  };
+  /// Calls visit(const Copy&) for each session that has not ended, with no lock held.
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (std::uint32_t slot = 0; slot < high_water(); ++slot) {
+      if (const auto found = copy_of(slot)) visit(*found);
+    }
+  }
+
+  [[nodiscard]] LeaseTable& leases() noexcept { return leases_; }
+  [[nodiscard]] const LeaseTable& leases() const noexcept { return leases_; }
+  [[nodiscard]] const std::shared_ptr<Durability>& durability() const noexcept { return durability_; }
+
+  // ---- the writer and the start
+  /// What is remembered, before anybody else uses the table. False: its number is none of ours, or stands in the way.
+  [[nodiscard]] bool load(const db::SessionRecord& record);
+  /// After the last load(): no number up to this one is given out again, and leases whose session has ended are free,
+  /// unless they may be live after all.
+  void end_loading(std::uint64_t last_id, bool drop_orphans);
+
+  struct Change {
+    db::SessionRecord record;
+    std::string payer;
+    db::TrafficTotals since;  ///< carried since the last change
+    std::vector<Durability::Ticket> waiting;
+  };
+  /// What there is to write of a session in the list of changes. The slot of one that ended is free afterwards.
+  [[nodiscard]] Change take_change(ChangeLink& link);
+  /// Adds every session whose traffic moved or that was touched since it was last written.
+  void list_moved(std::int64_t now);
+  /// Adds every session, for a file that knows nothing.
+  void change_all();
+
+ private:
+  struct Session;
+  struct Shard {
+    mutable std::mutex mutex;  // guards the sessions whose shard this is
+    std::unordered_map<std::string, std::uint32_t> by_key;
+  };
+  static constexpr std::size_t kShards = 64;
+  static constexpr std::uint32_t kSlotBits = 24;
+  static constexpr std::size_t kChunk = 256;
+  struct Chunk;
+
+  [[nodiscard]] std::uint32_t high_water() const noexcept { return used_slots_.load(std::memory_order_acquire); }
+  [[nodiscard]] Session* in_slot(std::uint32_t slot) const noexcept;
+  [[nodiscard]] Session* free_slot();
+  Session& make_slot(std::uint32_t slot);
+  [[nodiscard]] std::optional<Copy> copy_of(std::uint32_t slot) const;
+  /// Calls work(Session&) under its lock if there is such a session of that plugin; else GH_E_NOT_FOUND.
+  template <class Work>
+  gh_status with(std::string_view plugin, std::uint64_t id, Work work);
+  void end_locked(Shard& shard, Session& session, std::int64_t now);
+  Opened resume(Session& session, const Opening& what, Durability::Ticket ticket);
+
+  const std::shared_ptr<Durability> durability_;
+  LeaseTable leases_;
+  mutable std::array<Shard, kShards> shards_;
+  std::array<std::atomic<Chunk*>, kMostSessions / kChunk> chunks_{};
+  std::atomic<std::uint32_t> used_slots_{0};
+  std::atomic<std::uint64_t> last_serial_{0};
+  std::mutex slots_mutex_;          // guards what follows, and the making of chunks
+  std::deque<std::uint32_t> free_;  // the one that is free for longest first
+};
+
+}  // namespace gatehouse

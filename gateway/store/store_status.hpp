@@ -1,0 +1,36 @@
+// How the store is: what `status`, metrics and the log say of it. Values.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace gatehouse {
+
+/// What becomes of new sessions and leases while nothing can be written.
+enum class OnStoreFailure {
+  serve,   ///< they are taken and written later; a crash before that forgets them
+  no_new,  ///< they are refused
+  stop     ///< the gateway drains and ends
+};
+
+/// As in the configuration.
+[[nodiscard]] constexpr std::string_view to_text(OnStoreFailure what) noexcept {
+  return what == OnStoreFailure::stop ? "stop" : what == OnStoreFailure::no_new ? "no_new" : "serve";
+}
+
+struct StoreStatus {
+  bool failing = false;          ///< the last try failed
+  std::string last_error;        ///< a sentence, "" if there never was one
+  std::chrono::seconds lag{0};   ///< since the oldest change that is not on disk
+  std::uint64_t dirty_rows = 0;  ///< that wait to be written
+  std::uint64_t commits = 0, rows = 0, failures = 0;
+  std::uint64_t served_undurable = 0;  ///< completions that came before the disk had it, under `serve`
+  std::uint64_t refused = 0;           ///< new sessions and leases, under `no_new`
+  std::uint64_t forgotten = 0;         ///< ended sessions without a key whose rows were given up, for too many waited
+  std::int64_t unsure_until = 0;       ///< StoreOpening::unsure_until
+  std::string opening;                 ///< a sentence when the start was not an ordinary one, else ""
+};
+
+}  // namespace gatehouse

@@ -1,0 +1,164 @@
+// The daemon's store on real files: what a restart remembers, and what the control API says of it.
+#include "gateway/daemon/daemon_store.hpp"
+
+#include "gateway/policy/calendar.hpp"
+#include "gateway/services/sessions.hpp"
+#include "policy/limits.hpp"
+#include "tests/unit/gateway/config/config_folder.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <gmock/gmock.h>
+
+#include <sys/stat.h>
+
+#include <stdexcept>
+
+namespace gatehouse {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class DaemonStoreTest : public testing::Test {
+ protected:
+  void open() {
+    StoreEvents events;
+    events.said = [this](bool, const std::string& sentence) { said_ += sentence + "\n"; };
+    store_.emplace(config_, std::move(events));
+  }
+  void close() {
+    EXPECT_TRUE(store_->close(StoreWriter::Clock::now() + 5s));
+    store_.reset();
+  }
+  /// A session that has carried something, as a lane makes it.
+  std::uint64_t carry(const std::string& key, const std::string& identity, std::uint64_t bytes) {
+    SessionTable::Opening what;
+    what.plugin = "udpgw";
+    what.key = key;
+    what.identity = identity;
+    what.now = now_;
+    const auto opened = store_->sessions()->open(what, 0);
+    EXPECT_EQ(opened.status, GH_OK);
+    store_->sessions()->account(opened.id, "everyone", identity);
+    std::atomic_ref(opened.cells->bytes_up).store(bytes, std::memory_order_relaxed);
+    return opened.id;
+  }
+  json asked(std::string (DaemonStore::*body)(const std::string&), const std::string& question = "{}") {
+    return json::parse(((*store_).*body)(question));
+  }
+
+  ConfigFolder folder_;
+  StoreConfig config_{"sqlite:" + (folder_.path() / "new" / "state.db").string(), OnStoreFailure::serve, {}};
+  const std::int64_t now_ = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::string said_;
+  std::optional<DaemonStore> store_;
+};
+
+TEST_F(DaemonStoreTest, MakesItsFilesForItselfAlone) {
+  open();
+  struct stat about {};
+  ASSERT_EQ(stat((folder_.path() / "new").c_str(), &about), 0);
+  EXPECT_EQ(about.st_mode & 0777U, 0750U);
+  ASSERT_EQ(stat(config_.state_db().c_str(), &about), 0);
+  EXPECT_EQ(about.st_mode & 0777U, 0640U);
+  ASSERT_EQ(stat((folder_.path() / "new" / "secrets.db").c_str(), &about), 0);
+  EXPECT_EQ(about.st_mode & 0777U, 0600U);
+  EXPECT_THAT(said_, HasSubstr("made " + config_.state_db().string()));
+  EXPECT_THAT(store_reasons(store_->facts(), now_), IsEmpty());
+}
+
+TEST_F(DaemonStoreTest, RefusesAFileThatAnotherGatewayHas) {
+  open();
+  try {
+    const DaemonStore second(config_, {});
+    FAIL() << "two gateways write one file";
+  } catch (const std::runtime_error& error) {
+    EXPECT_THAT(error.what(), HasSubstr(std::to_string(getpid())));
+  }
+}
+
+TEST_F(DaemonStoreTest, RemembersSessionsAndUsageAndSaysNothingAfterAnOrderlyEnd) {
+  open();
+  carry("bobs-laptop", "unix:bob", 1000);
+  close();
+  said_.clear();
+  open();
+  EXPECT_EQ(said_, "");
+  const json sessions = asked(&DaemonStore::sessions_body);
+  ASSERT_EQ(sessions["count"], 1);
+  EXPECT_EQ(sessions["sessions"][0]["identity"], "unix:bob");
+  EXPECT_EQ(sessions["sessions"][0]["bytes_up"], 1000);
+  const json usage = asked(&DaemonStore::usage_body);
+  EXPECT_EQ(usage["usage"][0]["identity"], "unix:bob");
+  EXPECT_EQ(usage["bytes_up"], 1000);
+}
+
+TEST_F(DaemonStoreTest, WritesEverythingBeforeItTellsUsage) {
+  open();
+  carry("bobs-laptop", "unix:bob", 1000);
+  EXPECT_EQ(asked(&DaemonStore::usage_body, R"({"by":"plugin"})")["usage"][0]["bytes_up"], 1000);
+  carry("bobs-laptop", "unix:bob", 3000);
+  EXPECT_EQ(asked(&DaemonStore::usage_body, R"({"by":"group"})")["usage"][0]["bytes_up"], 3000);
+}
+
+TEST_F(DaemonStoreTest, TellsEndedSessionsWhenAsked) {
+  open();
+  const std::uint64_t ended = carry("one", "unix:bob", 10);
+  carry("two", "unix:bob", 20);
+  EXPECT_EQ(store_->sessions()->end("udpgw", ended, now_ + 1), GH_OK);
+  EXPECT_EQ(asked(&DaemonStore::sessions_body)["count"], 1);
+  const json all = asked(&DaemonStore::sessions_body, R"({"ended":true,"most":0})");
+  ASSERT_EQ(all["count"], 2);
+  EXPECT_TRUE(all["sessions"][0]["ended_at"].is_null() != all["sessions"][1]["ended_at"].is_null());
+}
+
+TEST_F(DaemonStoreTest, TellsLeases) {
+  open();
+  const std::uint64_t id = carry("one", "unix:bob", 10);
+  EXPECT_EQ(store_->sessions()->lease("udpgw", "vni:7", id, now_, 0, 0), GH_OK);
+  const json leases = asked(&DaemonStore::leases_body);
+  ASSERT_EQ(leases["count"], 1);
+  EXPECT_EQ(leases["leases"][0]["resource"], "vni:7");
+  EXPECT_EQ(leases["leases"][0]["identity"], "unix:bob");
+}
+
+TEST_F(DaemonStoreTest, RestoresQuotas) {
+  open();
+  carry("one", "unix:bob", 600);
+  close();
+  open();
+  const auto meters = std::make_shared<KeyMeters>();
+  store_->restore_quotas(*meters);
+  policy::Limit limit;
+  limit.value = 1000;
+  for (const char* period : {"day", "month"}) {
+    const policy::QuotaLimit quota(limit, period);
+    EXPECT_EQ(meters->open("unix:bob", {})->quota.used(quota, Calendar().periods()), 600U) << period;
+    EXPECT_EQ(meters->open("unix:eve", {})->quota.used(quota, Calendar().periods()), 0U) << period;
+  }
+}
+
+TEST_F(DaemonStoreTest, KeepsNothingInMemoryAlone) {
+  config_.url = "memory:";
+  open();
+  carry("one", "unix:bob", 600);
+  EXPECT_EQ(asked(&DaemonStore::sessions_body, R"({"ended":true})")["count"], 1);
+  EXPECT_THROW(static_cast<void>(store_->usage_body("{}")), std::invalid_argument);
+  close();
+  open();
+  EXPECT_EQ(asked(&DaemonStore::sessions_body)["count"], 0);
+}
+
+TEST_F(DaemonStoreTest, RefusesQuestionsThatMakeNoSense) {
+  open();
+  for (const char* wrong :
+       {"[]", "3", R"({"most":"all"})", R"({"since":4})", R"({"by":"colour"})", R"({"since":"x"})"}) {
+    EXPECT_THROW(static_cast<void>(store_->usage_body(wrong)), std::invalid_argument) << wrong;
+  }
+}
+
+}  // namespace
+}  // namespace gatehouse

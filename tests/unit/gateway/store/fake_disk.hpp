@@ -1,0 +1,132 @@
+// A store whose disk is a map, for tests of what stands before it: it can fail, hang, lose its file, and it outlives
+// the writer as a disk outlives a killed process.
+#pragma once
+
+#include "db/store/store.hpp"
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+namespace gatehouse {
+
+/// Thread-safe.
+class FakeDisk {
+ public:
+  // ---- what has arrived
+  [[nodiscard]] std::optional<db::SessionRecord> session(std::uint64_t id) const {
+    const std::scoped_lock lock(mutex_);
+    const auto found = sessions_.find(id);
+    return found == sessions_.end() ? std::nullopt : std::optional(found->second);
+  }
+  [[nodiscard]] std::optional<db::LeaseRecord> lease(const std::string& plugin, const std::string& resource) const {
+    const std::scoped_lock lock(mutex_);
+    const auto found = leases_.find({plugin, resource});
+    return found == leases_.end() ? std::nullopt : std::optional(found->second);
+  }
+  [[nodiscard]] std::map<db::UsageKey, db::TrafficTotals> usage() const {
+    const std::scoped_lock lock(mutex_);
+    return usage_;
+  }
+  [[nodiscard]] std::size_t sessions() const {
+    const std::scoped_lock lock(mutex_);
+    return sessions_.size();
+  }
+  [[nodiscard]] int commits() const {
+    const std::scoped_lock lock(mutex_);
+    return commits_;
+  }
+
+  /// Another disk with the same on it, and nothing wrong.
+  [[nodiscard]] std::shared_ptr<FakeDisk> copy() const {
+    const std::scoped_lock lock(mutex_);
+    auto out = std::make_shared<FakeDisk>();
+    out->sessions_ = sessions_;
+    out->leases_ = leases_;
+    out->usage_ = usage_;
+    out->values_ = values_;
+    return out;
+  }
+
+  // ---- what goes wrong
+  void fail_with(std::optional<db::StoreError::Kind> kind) {
+    const std::scoped_lock lock(mutex_);
+    failure_ = kind;
+  }
+  /// Writes do not return until hang(false).
+  void hang(bool wanted) {
+    const std::scoped_lock lock(mutex_);
+    hangs_ = wanted;
+    changed_.notify_all();
+  }
+  /// The file is taken away: the next write finds another one, empty.
+  void lose_file() {
+    const std::scoped_lock lock(mutex_);
+    sessions_.clear(), leases_.clear(), usage_.clear(), values_.clear();
+    lost_ = true;
+  }
+
+ private:
+  friend class FakeDiskStore;
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  std::map<std::uint64_t, db::SessionRecord> sessions_;
+  std::map<db::LeaseKey, db::LeaseRecord> leases_;
+  std::map<db::UsageKey, db::TrafficTotals> usage_;
+  std::map<db::ValueKey, db::ValueRecord> values_;
+  std::optional<db::StoreError::Kind> failure_;
+  bool hangs_ = false, lost_ = false;
+  int commits_ = 0;
+};
+
+class FakeDiskStore final : public db::Store {
+ public:
+  explicit FakeDiskStore(std::shared_ptr<FakeDisk> disk, db::StoreOpening opening = {})
+      : disk_(std::move(disk)), opening_(std::move(opening)) {}
+
+  [[nodiscard]] const db::StoreOpening& opening() const noexcept override { return opening_; }
+  [[nodiscard]] db::StoredState load(std::int64_t now) override {
+    const std::scoped_lock lock(disk_->mutex_);
+    db::StoredState out;
+    for (const auto& [id, session] : disk_->sessions_) {
+      out.last_session_id = std::max(out.last_session_id, id);
+      if (!session.ended_at && !session.key.empty()) out.sessions.push_back(session);
+    }
+    for (const auto& [key, lease] : disk_->leases_) {
+      if (lease.expires_at == 0 || lease.expires_at > now) out.leases.push_back(lease);
+    }
+    for (const auto& [key, totals] : disk_->usage_) out.usage.push_back({key, totals});
+    for (const auto& [key, value] : disk_->values_) out.values.push_back(value);
+    return out;
+  }
+  [[nodiscard]] Written write(const db::StoreBatch& batch) override {
+    std::unique_lock lock(disk_->mutex_);
+    disk_->changed_.wait(lock, [&] { return !disk_->hangs_; });
+    if (disk_->failure_) throw db::StoreError(*disk_->failure_, "the disk is not well");
+    if (std::exchange(disk_->lost_, false)) return Written::start_over;
+    for (const auto& row : batch.sessions) disk_->sessions_.insert_or_assign(row.id, row);
+    for (const auto& row : batch.leases) disk_->leases_.insert_or_assign(row.key, row);
+    for (const auto& key : batch.released) disk_->leases_.erase(key);
+    for (const auto& row : batch.usage) disk_->usage_.insert_or_assign(row.key, row.totals);
+    for (const auto& row : batch.values) {
+      if (row.value)
+        disk_->values_.insert_or_assign(row.key, row);
+      else
+        disk_->values_.erase(row.key);
+    }
+    ++disk_->commits_;
+    return Written::done;
+  }
+  std::chrono::milliseconds upkeep(std::int64_t) override { return std::chrono::seconds(1); }
+  void use_reserve() noexcept override {}
+  void close() override {}
+
+ private:
+  const std::shared_ptr<FakeDisk> disk_;
+  const db::StoreOpening opening_;
+};
+
+}  // namespace gatehouse

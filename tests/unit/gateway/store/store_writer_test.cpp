@@ -1,0 +1,313 @@
+#include "gateway/store/store_writer.hpp"
+#include "gateway/base/border.hpp"
+#include "gateway/plugin/lane.hpp"
+#include "gateway/services/sessions.hpp"
+#include "gateway/services/values.hpp"
+#include "tests/unit/gateway/store/fake_disk.hpp"
+
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <thread>
+
+namespace gatehouse {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using Clock = StoreWriter::Clock;
+
+/// Somebody who waits for a change to be durable.
+struct Waiter {
+  std::atomic<int> calls{0};
+  std::atomic<gh_status> status{GH_OK};
+  gh_completion completion{[](void* self, std::uint64_t, gh_status how) {
+                             static_cast<Waiter*>(self)->status = how;
+                             ++static_cast<Waiter*>(self)->calls;
+                           },
+                           this, 0};
+  [[nodiscard]] bool came(std::chrono::milliseconds within = 5s) const {
+    for (const auto end = Clock::now() + within; calls == 0 && Clock::now() < end;) std::this_thread::sleep_for(1ms);
+    return calls > 0;
+  }
+};
+
+class StoreWriterTest : public testing::Test {
+ protected:
+  void start(OnStoreFailure on_failure = OnStoreFailure::serve, db::StoreOpening opening = {}) {
+    StoreEvents events;
+    events.said = [this](bool, const std::string& sentence) {
+      const std::scoped_lock lock(mutex_);
+      said_ += sentence + '\n';
+    };
+    events.stop = [this] { ++stops_; };
+    writer_ = std::make_unique<StoreWriter>(std::make_unique<FakeDiskStore>(disk_, std::move(opening)), on_failure,
+                                            std::move(events));
+    face_ = std::make_unique<PluginSessions>(writer_->sessions(), "relay");
+    values_ = std::make_unique<PluginValues>(writer_->values(), writer_->sessions()->durability(), "relay");
+  }
+  /// As kill -9 would: nothing more is written.
+  void crash() {
+    writer_.reset();
+    face_.reset();
+    values_.reset();
+  }
+  bool flush() { return writer_->flush(Clock::now() + 5s); }
+  gh_session open(std::string_view key, std::string_view identity = "unix:bob", Waiter* waiter = nullptr) {
+    gh_session out{};
+    out.struct_size = sizeof out;
+    out.key = border_bytes(key);
+    out.identity = border_bytes(identity);
+    EXPECT_EQ(face().open(face().context, &lane_.head, &out, waiter ? &waiter->completion : nullptr), GH_OK);
+    return out;
+  }
+  gh_status lease(std::string_view resource, std::uint64_t session, Waiter* waiter = nullptr,
+                  std::uint64_t expires = 0) {
+    const gh_lease wanted{sizeof(gh_lease), 0, border_bytes(resource), session, expires};
+    return face().lease(face().context, &lane_.head, &wanted, waiter ? &waiter->completion : nullptr);
+  }
+  [[nodiscard]] const gh_sessions& face() const { return *face_->table(); }
+  [[nodiscard]] std::string said() const {
+    const std::scoped_lock lock(mutex_);
+    return said_;
+  }
+  bool eventually(const std::function<bool()>& holds) const {
+    for (const auto end = Clock::now() + 5s; !holds(); std::this_thread::sleep_for(1ms)) {
+      if (Clock::now() > end) return false;
+    }
+    return true;
+  }
+
+  std::shared_ptr<FakeDisk> disk_ = std::make_shared<FakeDisk>();
+  mutable std::mutex mutex_;
+  std::string said_;
+  std::atomic<int> stops_{0};
+  HostLane lane_;
+  std::unique_ptr<StoreWriter> writer_;
+  std::unique_ptr<PluginSessions> face_;
+  std::unique_ptr<PluginValues> values_;
+};
+
+TEST_F(StoreWriterTest, CompletesWhenTheRowIsThere) {
+  start();
+  Waiter opened, leased;
+  const gh_session session = open("home", "unix:bob", &opened);
+  ASSERT_EQ(lease("10.0.0.5", session.id, &leased), GH_OK);
+  ASSERT_TRUE(leased.came());
+  EXPECT_EQ(leased.status, GH_OK);
+  EXPECT_EQ(disk_->lease("relay", "10.0.0.5")->session, session.id);
+  EXPECT_TRUE(opened.came());
+  EXPECT_EQ(disk_->session(session.id)->identity, "unix:bob");
+}
+
+TEST_F(StoreWriterTest, ResumesAfterACrash) {
+  start();
+  Waiter leased;
+  gh_session first = open("home");
+  ASSERT_EQ(lease("10.0.0.5", first.id, &leased), GH_OK);
+  ASSERT_TRUE(leased.came());
+  crash();
+  start();
+  const gh_session again = open("home");
+  EXPECT_EQ(again.id, first.id);
+  EXPECT_EQ(again.resumed, 1u);
+  EXPECT_EQ(lease("10.0.0.5", open("other").id), GH_E_EXISTS);
+  EXPECT_EQ(lease("10.0.0.5", again.id), GH_OK);
+  EXPECT_NE(open("third").id, first.id);
+}
+
+TEST_F(StoreWriterTest, WritesCountersAndUsageWithTheRound) {
+  start();
+  const gh_session session = open("home");
+  writer_->sessions()->account(session.id, "kids", "unix:bob");
+  session.cells->bytes_up = 1000;
+  session.cells->packets_up = 2;
+  session.cells->bytes_down = 50;
+  ASSERT_TRUE(flush());
+  EXPECT_EQ(disk_->session(session.id)->totals.bytes_up, 1000u);
+  EXPECT_EQ(disk_->session(session.id)->group_name, "kids");
+  session.cells->bytes_up = 1500;
+  face().end(face().context, &lane_.head, session.id);
+  ASSERT_TRUE(flush());
+  const auto usage = disk_->usage();
+  ASSERT_EQ(usage.size(), 1u);
+  const auto& [key, totals] = *usage.begin();
+  EXPECT_EQ(key.identity, "unix:bob");
+  EXPECT_EQ(key.group_name, "kids");
+  EXPECT_EQ(totals, (db::TrafficTotals{1500, 50, 2, 0}));
+  EXPECT_TRUE(disk_->session(session.id)->ended_at.has_value());
+}
+
+TEST_F(StoreWriterTest, AddsToTheUsageOfBeforeTheRestart) {
+  start();
+  gh_session session = open("home");
+  session.cells->bytes_up = 700;
+  ASSERT_TRUE(flush());
+  crash();
+  start();
+  ASSERT_EQ(writer_->remembered_usage().size(), 1u);
+  session = open("home");
+  EXPECT_EQ(session.cells->bytes_up, 700u);
+  session.cells->bytes_up = 800;
+  ASSERT_TRUE(flush());
+  EXPECT_EQ(disk_->usage().begin()->second.bytes_up, 800u);
+}
+
+TEST_F(StoreWriterTest, ServesFromMemoryWhileTheDiskFails) {
+  start();
+  disk_->fail_with(db::StoreError::Kind::full);
+  Waiter first, second;
+  const gh_session session = open("home", "unix:bob", &first);
+  ASSERT_TRUE(first.came());
+  EXPECT_EQ(first.status, GH_OK);
+  ASSERT_EQ(lease("10.0.0.5", session.id, &second), GH_OK);
+  EXPECT_EQ(second.calls, 1);  // at once
+  const StoreStatus status = writer_->status();
+  EXPECT_TRUE(status.failing);
+  EXPECT_EQ(status.served_undurable, 2u);
+  EXPECT_EQ(status.last_error, "the disk is not well");
+  EXPECT_THAT(said(), HasSubstr("going on from memory"));
+
+  disk_->fail_with(std::nullopt);
+  EXPECT_TRUE(eventually([&] { return disk_->lease("relay", "10.0.0.5").has_value(); }));
+  EXPECT_TRUE(eventually([&] { return !writer_->status().failing; }));
+}
+
+TEST_F(StoreWriterTest, RefusesWhatIsNewWhileTheDiskFails) {
+  start(OnStoreFailure::no_new);
+  const gh_session old = open("home");
+  ASSERT_EQ(lease("10.0.0.5", old.id), GH_OK);
+  ASSERT_TRUE(flush());
+  disk_->fail_with(db::StoreError::Kind::io);
+  Waiter waiter;
+  ASSERT_EQ(lease("10.0.0.6", old.id, &waiter), GH_OK);  // nobody knows yet
+  ASSERT_TRUE(waiter.came());
+  EXPECT_EQ(waiter.status, GH_E_IO);
+  EXPECT_EQ(lease("10.0.0.7", old.id), GH_E_IO);
+  EXPECT_EQ(lease("10.0.0.5", old.id), GH_OK);  // a renewal goes on
+  EXPECT_EQ(open("home").resumed, 1u);
+  gh_session fresh{};
+  fresh.struct_size = sizeof fresh;
+  fresh.key = border_bytes("new");
+  fresh.identity = border_bytes("unix:eve");
+  EXPECT_EQ(face().open(face().context, &lane_.head, &fresh, nullptr), GH_E_IO);
+  EXPECT_EQ(writer_->status().refused, 2u);
+}
+
+TEST_F(StoreWriterTest, AsksForAStopOnce) {
+  start(OnStoreFailure::stop);
+  disk_->fail_with(db::StoreError::Kind::read_only);
+  open("home");
+  EXPECT_TRUE(eventually([&] { return stops_ == 1; }));
+  EXPECT_TRUE(eventually([&] { return writer_->status().failures >= 2; }));
+  EXPECT_EQ(stops_, 1);
+}
+
+TEST_F(StoreWriterTest, WaitsForAnOutsideLock) {
+  start();
+  disk_->fail_with(db::StoreError::Kind::busy);
+  Waiter waiter;
+  open("home", "unix:bob", &waiter);
+  EXPECT_FALSE(waiter.came(300ms));
+  EXPECT_FALSE(writer_->status().failing);
+  disk_->fail_with(std::nullopt);
+  EXPECT_TRUE(waiter.came());
+}
+
+TEST_F(StoreWriterTest, NoticesAWriteThatDoesNotReturn) {
+  start();
+  disk_->hang(true);
+  Waiter waiter;
+  open("home", "unix:bob", &waiter);
+  EXPECT_FALSE(waiter.came(200ms));
+  EXPECT_TRUE(eventually([&] {
+    writer_->watch();
+    return waiter.calls == 1;
+  }));
+  EXPECT_THAT(writer_->status().last_error, HasSubstr("does not return"));
+  Waiter next;
+  open("next", "unix:bob", &next);
+  EXPECT_EQ(next.calls, 1);
+  disk_->hang(false);
+  EXPECT_TRUE(eventually([&] { return !writer_->status().failing && disk_->sessions() == 2; }));
+}
+
+TEST_F(StoreWriterTest, TellsANewFileEverything) {
+  start();
+  const gh_session session = open("home");
+  ASSERT_EQ(lease("10.0.0.5", session.id), GH_OK);
+  session.cells->bytes_up = 10;
+  ASSERT_TRUE(flush());
+  disk_->lose_file();
+  open("other");
+  ASSERT_TRUE(flush());
+  EXPECT_TRUE(disk_->session(session.id).has_value());
+  EXPECT_TRUE(disk_->lease("relay", "10.0.0.5").has_value());
+  EXPECT_EQ(disk_->usage().size(), 1u);
+  EXPECT_EQ(disk_->sessions(), 2u);
+}
+
+TEST_F(StoreWriterTest, GivesUpEndedRowsThatNobodyAsksForAndKeepsTheirUsage) {
+  start();
+  disk_->fail_with(db::StoreError::Kind::io);
+  constexpr std::uint64_t kMore = 1000;
+  for (std::uint64_t i = 0; i < PendingRows::kMostEnded + kMore; ++i) {
+    const gh_session session = open("");
+    session.cells->bytes_up = 1;
+    face().end(face().context, &lane_.head, session.id);
+  }
+  EXPECT_TRUE(eventually([&] { return writer_->status().forgotten == kMore; }));
+  disk_->fail_with(std::nullopt);
+  ASSERT_TRUE(writer_->flush(Clock::now() + 10s));
+  EXPECT_EQ(disk_->sessions(), PendingRows::kMostEnded);
+  EXPECT_EQ(disk_->usage().begin()->second.bytes_up, PendingRows::kMostEnded + kMore);
+}
+
+TEST_F(StoreWriterTest, CallsNobodyWhoseInstanceIsGone) {
+  start();
+  disk_->hang(true);
+  Waiter waiter;
+  open("home", "unix:bob", &waiter);
+  face_->let_go();
+  disk_->hang(false);
+  EXPECT_TRUE(eventually([&] { return disk_->sessions() == 1; }));
+  EXPECT_EQ(waiter.calls, 0);
+}
+
+TEST_F(StoreWriterTest, SetsNumbersAsideThatNeverComeAgain) {
+  start();
+  const gh_values& values = *values_->table();
+  std::uint64_t first = 0;
+  Waiter waiter;
+  ASSERT_EQ(values.reserve(values.context, border_bytes("lamport"), 100, &first, &waiter.completion), GH_OK);
+  EXPECT_EQ(first, 1u);
+  ASSERT_TRUE(waiter.came());
+  crash();
+  start();
+  ASSERT_EQ(values_->table()->reserve(values_->table()->context, border_bytes("lamport"), 5, &first, nullptr), GH_OK);
+  EXPECT_EQ(first, 101u);
+}
+
+TEST_F(StoreWriterTest, IsNotSureOfWhatItForgot) {
+  db::StoreOpening opening;
+  opening.unsure_until =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count() +
+      60;
+  start(OnStoreFailure::no_new, opening);
+  const gh_session session = open("home");
+  EXPECT_EQ(lease("10.0.0.5", session.id), GH_E_EXISTS);
+  crash();
+  start(OnStoreFailure::serve, opening);
+  EXPECT_EQ(lease("10.0.0.5", open("home").id), GH_OK);
+}
+
+TEST_F(StoreWriterTest, GroupsWhatComesTogether) {
+  start();
+  for (int i = 0; i < 1000; ++i) open("key" + std::to_string(i));
+  ASSERT_TRUE(flush());
+  EXPECT_EQ(disk_->sessions(), 1000u);
+  EXPECT_LT(disk_->commits(), 500);
+}
+
+}  // namespace
+}  // namespace gatehouse
