@@ -43,8 +43,8 @@ StoreWriter::~StoreWriter() {
 }
 
 void StoreWriter::load() {
-  opening_ = store_->opening();
   db::StoredState state = store_->load(clock_());
+  opening_ = store_->opening();  // only now: loading may find a broken file
   std::size_t strange = 0;
   for (const db::SessionRecord& session : state.sessions) strange += sessions_->load(session) ? 0 : 1;
   for (const db::LeaseRecord& lease : state.leases) sessions_->leases().load(lease);
