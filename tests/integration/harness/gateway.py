@@ -55,6 +55,12 @@ class Gateway:
                 lines += [f"{key} = {toml(value)}" for key, value in options.items()]
         self.config.write_text("\n".join(lines) + "\n" + extra)
 
+    def drop_in(self, text):
+        """Puts `text` over the configuration, as a file in gatehouse.d; "" takes it away."""
+        folder = self.config.with_suffix(".d")
+        folder.mkdir(exist_ok=True)
+        (folder / "50-test.toml").write_text(text)
+
     def init_policy(self):
         """Makes the starter policy.db before the first start, so that rows can be added to it."""
         done = self.cli("policy", "init")

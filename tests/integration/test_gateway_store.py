@@ -1,0 +1,249 @@
+#!/usr/bin/env python3
+"""The store as operators meet it: what survives, what a bad disk does, verbs, metrics, backup."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+
+from harness import INTERNET, GatewayTest, UdpEcho, eventually, main
+from harness.gateway import SLOW, Gateway
+
+DATAGRAM = b"x" * 1000
+
+
+class Store(GatewayTest):
+    def setUp(self):
+        self.echo = UdpEcho(self.net, "internet", INTERNET)
+        self.addCleanup(self.echo.stop)
+        self.there = (INTERNET[0], self.echo.port)
+
+    def stopped(self):
+        """A gateway that was not started yet, whose clients are token:bob."""
+        return self.gateway(start=False, listen=[{"address": "127.0.0.1:7300", "identity": "token:bob"}])
+
+    def running(self):
+        return self.stopped().start()
+
+    def carry(self, gateway, datagrams=10):
+        """A client that sends so many datagrams, and gets them back."""
+        stream = self.client(gateway)
+        for _ in range(datagrams):
+            self.assertIsNotNone(stream.ask(1, self.there, DATAGRAM))
+        return stream
+
+    def bytes_up(self, gateway):
+        row = [row for row in gateway.json("usage", "--by", "identity")["usage"] if row["identity"] == "token:bob"]
+        return row[0]["bytes_up"] if row else 0
+
+    def state(self, gateway):
+        return gateway.json("status")["state"]
+
+
+class Lasting(Store):
+    def test_usage_survives_kill_9_and_adds_up(self):
+        gateway = self.running()
+        self.carry(gateway, 10)
+        self.assertEqual(self.bytes_up(gateway), 10_000)
+        self.carry(gateway, 5)
+        self.assertEqual(self.bytes_up(gateway), 15_000)
+        gateway.process.kill()
+        gateway.wait()
+        done = gateway.cli("usage", "--json")
+        self.assertIn("the gateway is not running", done.stderr)
+        self.assertEqual(json.loads(done.stdout)["source"], "state.db")
+        self.assertEqual(json.loads(done.stdout)["bytes_up"], 15_000)
+        gateway.start()
+        self.assertIn("did not end in an orderly way", gateway.text())
+        self.carry(gateway, 1)
+        usage = gateway.json("usage", "--by", "plugin")
+        self.assertEqual(usage["source"], "gateway")
+        self.assertEqual([(row["plugin"], row["bytes_up"]) for row in usage["usage"]], [("udpgw", 16_000)])
+        self.assertEqual(usage["bytes_down"], 16_000, "what the echo sent back")
+
+    def test_an_orderly_end_writes_everything(self):
+        gateway = self.running()
+        self.carry(gateway, 3).close()
+        gateway.stop(signal.SIGTERM)
+        self.assertEqual(self.bytes_up(gateway), 3_000)
+        seen = len(gateway.log)
+        gateway.start()
+        said = "".join(gateway.log[seen:])
+        self.assertNotIn("orderly", said)
+        self.assertEqual(self.state(gateway), "ok")
+
+    def test_sessions_that_ended_are_kept(self):
+        gateway = self.running()
+        stream = self.carry(gateway, 2)
+        live = gateway.json("sessions")["sessions"]
+        self.assertEqual([(row["identity"], row["bytes_up"], row["ended_at"]) for row in live],
+                         [("token:bob", 2_000, None)])
+        stream.close()
+        self.assert_soon(lambda: gateway.json("sessions")["count"] == 0, "the session ends with its stream")
+        ended = gateway.json("sessions", "--ended")["sessions"]
+        self.assertEqual([(row["identity"], row["bytes_up"]) for row in ended], [("token:bob", 2_000)])
+        self.assertIsNotNone(ended[0]["ended_at"])
+        table = gateway.cli("sessions", "--ended").stdout
+        self.assertIn("BYTES_UP", table)
+        self.assertIn("token:bob", table)
+        self.assertEqual(gateway.json("leases")["leases"], [])
+
+    def test_quota_survives_a_restart(self):
+        gateway = self.stopped()
+        policy = gateway.init_policy()
+        policy.traffic(quota_bytes=100_000, quota_period="day")
+        policy.sql("UPDATE traffic_rules SET scope = 'identity';")
+        gateway.start()
+        self.carry(gateway, 40)  # 80 kB, there and back
+        gateway.stop()
+        gateway.start()
+        stream = self.client(gateway)
+        passed = sum(stream.ask(1, self.there, DATAGRAM, timeout=0.3) is not None for _ in range(12))
+        self.assertGreater(passed, 5)
+        self.assertLess(passed, 11, "the quota of the day goes on from the day's usage")
+
+    def test_a_second_gateway_is_refused(self):
+        gateway = self.running()
+        second = Gateway(self.net, "gateway", {"udpgw": {"listen": ["127.0.0.1:7301"]}})
+        second.drop_in(f'[store]\nurl = "sqlite:{gateway.state}/state.db"\n[metrics]\nlisten = ""\n')
+        second.spawn()
+        self.assertEqual(second.wait(), 2)
+        self.assertIn(str(gateway.process.pid), second.text(), "says who has it")
+        self.assertEqual(self.state(gateway), "ok")
+
+
+class BadDisk(Store):
+    """The state folder is a small tmpfs that a file fills."""
+
+    def on_small_disk(self, on_failure):
+        gateway = self.stopped()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", gateway.state], check=True)
+        gateway.drop_in(f'[store]\non_store_failure = "{on_failure}"\n')
+        return gateway.start()
+
+    def fill(self, gateway):
+        """Until nothing more goes in, not even where the gateway makes room for itself. A reader keeps the write-ahead
+        log from beginning anew in the room that it has."""
+        reader = sqlite3.connect(gateway.state / "state.db", isolation_level=None)
+        self.addCleanup(reader.close)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM sessions").fetchone()
+        hog = gateway.state / "hog"
+
+        def more():
+            with hog.open("ab", buffering=0) as file:
+                try:
+                    while file.write(bytes(4096)) == 4096:
+                        pass
+                except OSError:
+                    pass
+        more()
+        return hog, more
+
+    def fails(self, gateway, more):
+        more()
+        self.carry(gateway, 1).close()
+        return gateway.json("status")["store"]["failing"]
+
+    def test_traffic_goes_on_and_everything_is_written_later(self):
+        gateway = self.on_small_disk("serve")
+        self.carry(gateway, 1)
+        hog, more = self.fill(gateway)
+        self.assertTrue(eventually(lambda: self.fails(gateway, more), 15, pause=0.1), gateway.json("status"))
+        status = gateway.json("status")
+        self.assertEqual(status["state"], "degraded")
+        self.assertIn("store: ", " ".join(status["reasons"]))
+        self.assertGreater(status["store"]["dirty_rows"], 0)
+        self.assertEqual(gateway.metric("gatehouse_store_failing"), 1)
+        self.assertGreater(gateway.metric("gatehouse_store_failures_total"), 0)
+        self.assertEqual(gateway.http("/readyz")[0], 200, "clients are welcome")
+        self.assertIn("store", gateway.cli("status").stdout)
+        self.carry(gateway, 5)
+        hog.unlink()
+        self.assert_soon(lambda: self.state(gateway) == "ok", "it recovers by itself", timeout=20)
+        self.carry(gateway, 1)
+        served = self.bytes_up(gateway)
+        self.assertGreaterEqual(served, 8_000)
+        gateway.stop()
+        self.assertEqual(self.bytes_up(gateway), served)
+        self.assertEqual(gateway.cli("db", "verify").returncode, 0)
+
+    def test_no_new_is_not_ready(self):
+        gateway = self.on_small_disk("no_new")
+        hog, more = self.fill(gateway)
+        self.assertTrue(eventually(lambda: self.fails(gateway, more), 15, pause=0.1), gateway.json("status"))
+        self.assert_soon(lambda: gateway.http("/readyz")[0] == 503, "clients should go elsewhere")
+        hog.unlink()
+        self.assert_soon(lambda: gateway.http("/readyz")[0] == 200, "it recovers by itself", timeout=20)
+
+    def test_stop_ends_the_gateway(self):
+        gateway = self.on_small_disk("stop")
+        hog, more = self.fill(gateway)
+        start = time.monotonic()
+        while gateway.process.poll() is None and time.monotonic() - start < 20 * SLOW:
+            more()
+            try:
+                with gateway.udpgw() as stream:
+                    stream.ask(1, self.there, DATAGRAM, timeout=0.2)
+            except OSError:
+                pass  # it drains
+        self.assertEqual(gateway.wait(), 1)
+        self.assertIn("on_store_failure is stop", gateway.text())
+
+    def test_on_store_failure_may_change_while_it_runs(self):
+        gateway = self.on_small_disk("serve")
+        gateway.drop_in('[store]\non_store_failure = "no_new"\nretention_days = 3\n')
+        self.assertEqual(gateway.cli("reload").returncode, 0)
+        self.assertEqual(gateway.json("status")["store"]["on_store_failure"], "no_new")
+        gateway.drop_in('[store]\nurl = "memory:"\n')
+        done = gateway.cli("reload")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("`store.url` cannot change while the gateway runs", done.stderr)
+
+
+class Databases(Store):
+    def test_backup_while_it_runs(self):
+        gateway = self.running()
+        self.carry(gateway, 4)
+        self.assertEqual(self.bytes_up(gateway), 4_000)
+        for flags in ([], ["--policy"], ["--secrets"]):
+            copy = gateway.base / f"copy{len(flags) and flags[0]}.db"
+            done = gateway.cli("db", "backup", str(copy), *flags)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(subprocess.run(["sqlite3", copy, "PRAGMA integrity_check"], capture_output=True,
+                                            text=True).stdout, "ok\n")
+        self.assertEqual(os.stat(gateway.base / "copy--secrets.db").st_mode & 0o777, 0o600)
+        self.assertEqual(gateway.cli("db", "backup", str(gateway.base / "copy0.db")).returncode, 2)
+        self.assertEqual(gateway.cli("db", "verify").returncode, 0, "while it runs")
+
+    def test_verify_sees_damage(self):
+        gateway = self.running()
+        self.carry(gateway, 1)
+        gateway.stop()
+        self.assertEqual(gateway.cli("db", "verify").returncode, 0)
+        with (gateway.state / "state.db").open("r+b") as file:
+            file.seek(4096 + 8)
+            file.write(b"\xff" * 200)
+        done = gateway.cli("db", "verify")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("broken", done.stdout)
+
+    def test_a_broken_file_is_moved_aside(self):
+        gateway = self.running()
+        self.carry(gateway, 1)
+        gateway.stop()
+        (gateway.state / "state.db").write_bytes(b"no database at all" * 1000)
+        gateway.start()
+        self.assertEqual(self.state(gateway), "degraded")
+        self.assertIn("was broken and began anew", " ".join(gateway.json("status")["reasons"]))
+        self.assertIn("began anew", gateway.text())
+        kept = [path for path in gateway.state.iterdir() if "corrupt" in path.name]
+        self.assertTrue(kept, list(gateway.state.iterdir()))
+        self.carry(gateway, 1)
+        self.assertEqual(gateway.http("/readyz")[0], 200)
+
+
+if __name__ == "__main__":
+    main()
