@@ -8,38 +8,42 @@ void PendingRows::put(db::SessionRecord session, const std::vector<Durability::T
   std::string key = 's' + std::to_string(session.id);
   const bool ended = session.ended_at && session.key.empty();
   if (ended) ended_.push_back(key);
-  put_row(std::move(key), std::move(session), waiting, false);
+  const bool urgent = !session.key.empty() || !waiting.empty();
+  put_row(std::move(key), std::move(session), waiting, urgent, Place::as_it_was);
   if (ended_.size() > kMostEnded) give_up_oldest();
 }
 
 void PendingRows::put(db::LeaseRecord lease, const std::vector<Durability::Ticket>& waiting) {
   std::string key = 'l' + lease.key.plugin + '\0' + lease.key.resource;
-  put_row(std::move(key), std::move(lease), waiting, true);  // after the session that holds it now
+  put_row(std::move(key), std::move(lease), waiting, true, Place::last);  // after the session that holds it now
 }
 
 void PendingRows::put(db::ValueRecord value, const std::vector<Durability::Ticket>& waiting) {
   std::string key = 'v' + value.key.plugin + '\0' + value.key.name;
-  put_row(std::move(key), std::move(value), waiting, false);
+  put_row(std::move(key), std::move(value), waiting, true, Place::as_it_was);
 }
 
-void PendingRows::put_row(std::string key, Record record, const std::vector<Durability::Ticket>& waiting,
-                          bool to_the_end) {
+void PendingRows::put_row(std::string key, Record record, const std::vector<Durability::Ticket>& waiting, bool urgent,
+                          Place place) {
   const auto known = index_.find(key);
   if (known == index_.end()) {
-    rows_.push_back({key, std::move(record), waiting, std::chrono::steady_clock::now()});
+    rows_.push_back({key, std::move(record), waiting, std::chrono::steady_clock::now(), urgent});
     index_.emplace(std::move(key), std::prev(rows_.end()));
+    urgent_ += urgent ? 1 : 0;
     return;
   }
   Row& row = *known->second;
   row.record = std::move(record);
   row.waiting.insert(row.waiting.end(), waiting.begin(), waiting.end());
-  if (to_the_end) rows_.splice(rows_.end(), rows_, known->second);
+  if (urgent && !std::exchange(row.urgent, true)) ++urgent_;
+  if (place == Place::last) rows_.splice(rows_.end(), rows_, known->second);
 }
 
 void PendingRows::give_up_oldest() {
   const auto found = index_.find(ended_.front());
   ended_.pop_front();
   if (found == index_.end()) return;  // written by now
+  urgent_ -= found->second->urgent ? 1 : 0;
   rows_.erase(found->second);
   index_.erase(found);
   ++forgotten_;
@@ -72,6 +76,7 @@ std::vector<Durability::Ticket> PendingRows::remove_first(std::size_t count) {
     const Row& row = rows_.front();
     out.insert(out.end(), row.waiting.begin(), row.waiting.end());
     if (!ended_.empty() && ended_.front() == row.key) ended_.pop_front();
+    urgent_ -= row.urgent ? 1 : 0;
     index_.erase(row.key);
     rows_.pop_front();
   }

@@ -28,6 +28,8 @@ class PendingRows {
   void put(db::ValueRecord value, const std::vector<Durability::Ticket>& waiting);
 
   [[nodiscard]] std::size_t size() const noexcept { return rows_.size(); }
+  /// Is there a row that should not wait for others: a lease, a value, a session that can be resumed?
+  [[nodiscard]] bool is_urgent() const noexcept { return urgent_ > 0; }
   /// When the oldest of them came.
   [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> since() const noexcept;
   [[nodiscard]] std::uint64_t forgotten() const noexcept { return forgotten_; }
@@ -44,13 +46,17 @@ class PendingRows {
     Record record;
     std::vector<Durability::Ticket> waiting;
     std::chrono::steady_clock::time_point since;
+    bool urgent = false;
   };
-  void put_row(std::string key, Record record, const std::vector<Durability::Ticket>& waiting, bool to_the_end);
+  enum class Place { as_it_was, last };
+  void put_row(std::string key, Record record, const std::vector<Durability::Ticket>& waiting, bool urgent,
+               Place place);
   void give_up_oldest();
 
   std::list<Row> rows_;
   std::unordered_map<std::string, std::list<Row>::iterator> index_;
   std::deque<std::string> ended_;  // keys of ended sessions without a key of their own
+  std::size_t urgent_ = 0;         // rows
   std::uint64_t forgotten_ = 0;
 };
 

@@ -72,6 +72,7 @@ struct SessionTable::Session : ChangeLink {
   std::vector<Durability::Ticket> waiting;
   // the writer's thread
   db::TrafficTotals told;
+  bool was_taken = false;
 
   /// Is it still session `of`? Under the lock of the shard that it had: while it is, only that lock's holder frees it.
   [[nodiscard]] bool is_live(std::uint64_t of) const noexcept {
@@ -299,6 +300,7 @@ bool SessionTable::load(const db::SessionRecord& record) {
   session.record = record;
   session.payer = record.identity;
   session.told = record.totals;
+  session.was_taken = true;
   set_totals(session.cells, record.totals);
   session.shard.store(static_cast<std::uint32_t>(number), std::memory_order_relaxed);
   session.id.store(record.id, std::memory_order_release);
@@ -328,7 +330,8 @@ SessionTable::Change SessionTable::take_change(ChangeLink& link) {
   auto& session = static_cast<Session&>(link);
   const std::scoped_lock lock(shards_[session.shard.load(std::memory_order_relaxed)].mutex);
   session.moved.store(false, std::memory_order_relaxed);
-  Change out{session.record, session.payer, {}, std::exchange(session.waiting, {})};
+  Change out{session.record, session.payer, {}, !session.was_taken, std::exchange(session.waiting, {})};
+  session.was_taken = true;
   out.record.totals = totals_of(session.cells);
   out.since = difference(out.record.totals, session.told);
   session.told = out.record.totals;
@@ -338,6 +341,7 @@ SessionTable::Change SessionTable::take_change(ChangeLink& link) {
     session.payer.clear();
     session.owner = nullptr;
     session.told = {};
+    session.was_taken = false;
     set_totals(session.cells, {});
     const std::scoped_lock slots(slots_mutex_);
     free_.push_back(session.slot);

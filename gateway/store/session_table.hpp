@@ -108,6 +108,7 @@ class SessionTable {
     db::SessionRecord record;
     std::string payer;
     db::TrafficTotals since;  ///< carried since the last change
+    bool is_first = false;    ///< of this session
     std::vector<Durability::Ticket> waiting;
   };
   /// What there is to write of a session in the list of changes. The slot of one that ended is free afterwards.

@@ -19,6 +19,11 @@ constexpr milliseconds kBusyRetry{100};
 constexpr std::int64_t kSecondsOfDay = 86'400;
 constexpr std::int64_t kDaysKept = 31;  // a month's quota needs them
 
+/// It is over and carried nothing, and nobody can come back to it: a refused client, or somebody who tried the port.
+bool has_left_nothing(const db::SessionRecord& session) noexcept {
+  return session.ended_at && session.key.empty() && session.totals == db::TrafficTotals{};
+}
+
 }  // namespace
 
 StoreWriter::StoreWriter(std::unique_ptr<db::Store> store, OnStoreFailure on_failure, StoreEvents events,
@@ -61,8 +66,7 @@ void StoreWriter::load() {
 
 void StoreWriter::run() noexcept {
   for (;;) {
-    const bool has_work = pending_.size() > 0 || usage_.changed() > 0;
-    wait(std::min({next_round_, next_upkeep_, has_work ? retry_at_ : Clock::time_point::max()}));
+    wait(std::min({next_round_, next_upkeep_, wants_to_write() ? retry_at_ : Clock::time_point::max()}));
     std::uint64_t flush = 0;
     {
       const std::scoped_lock lock(mutex_);
@@ -73,10 +77,11 @@ void StoreWriter::run() noexcept {
     const Clock::time_point now = Clock::now();
     if (flush != flush_done_ || now >= next_round_) round(clock_());
     collect();
-    if (now >= retry_at_ || flush != flush_done_) write_pending();
-    if (pending_.size() == 0) upkeep(Clock::now());
+    if (wants_to_write() && (now >= retry_at_ || flush != flush_done_)) write_pending();
+    if (!wants_to_write()) upkeep(Clock::now());
     publish();
     if (pending_.size() == 0 && usage_.changed() == 0) {
+      all_is_due_ = false;
       const std::scoped_lock lock(mutex_);
       flush_done_ = flush;
       flushed_cv_.notify_all();
@@ -98,6 +103,7 @@ void StoreWriter::round(std::int64_t now) {
   sessions_->leases().expire(now);
   usage_.forget_before(now / kSecondsOfDay - kDaysKept);
   next_round_ = Clock::now() + kRound;
+  all_is_due_ = true;
 }
 
 void StoreWriter::collect() {
@@ -109,6 +115,7 @@ void StoreWriter::take(ChangeLink& link) {
     case ChangeLink::Kind::session: {
       SessionTable::Change change = sessions_->take_change(link);
       const db::SessionRecord& session = change.record;
+      if (change.is_first && change.waiting.empty() && has_left_nothing(session)) return;
       usage_.add({clock_() / kSecondsOfDay, session.plugin, change.payer, session.group_name}, change.since);
       pending_.put(std::move(change.record), change.waiting);
       return;
@@ -124,6 +131,10 @@ void StoreWriter::take(ChangeLink& link) {
       return;
     }
   }
+}
+
+bool StoreWriter::wants_to_write() const noexcept {
+  return pending_.is_urgent() || pending_.size() >= kMostRows || all_is_due_;
 }
 
 /// Four times as long as a commit takes is given to others to come along, so that commits take a fifth of the time at
@@ -174,6 +185,7 @@ bool StoreWriter::write_batch() {
 /// The file is another one: it is told everything that is live.
 void StoreWriter::start_over() {
   say(true, "the store's file is another one than before; writing every live session and lease anew");
+  all_is_due_ = true;
   values_->change_all();
   sessions_->change_all();
   sessions_->leases().change_all();
@@ -199,6 +211,7 @@ void StoreWriter::succeeded(std::size_t rows, Clock::duration took) {
 void StoreWriter::failed(bool only_busy, const std::string& why) {
   const Clock::time_point now = Clock::now();
   if (!failing_since_) failing_since_ = now;
+  all_is_due_ = true;
   const bool for_good = !only_busy || now - *failing_since_ >= kPatience;
   if (for_good) back_off_ = std::clamp(back_off_ * 2, seconds(1), kLongestBackOff);
   retry_at_ = now + (for_good ? Clock::duration(back_off_) : Clock::duration(kBusyRetry));

@@ -31,9 +31,9 @@ struct StoreEvents {
   std::function<void()> stop;
 };
 
-/// Changes that somebody waits for are committed at once, together with what came in the meantime; traffic counters
-/// and the like every ten seconds. What cannot be written stays in memory, newest version only, and is tried again
-/// after 1, 2, 4 ... 60 seconds.
+/// Leases, values and sessions that can be resumed are committed at once, together with what came in the meantime;
+/// traffic counters, and sessions that end with their connection, every ten seconds. What cannot be written stays in
+/// memory, newest version only, and is tried again after 1, 2, 4 ... 60 seconds.
 ///
 /// Thread-safe, but for construction and close().
 class StoreWriter {
@@ -74,6 +74,7 @@ class StoreWriter {
   void round(std::int64_t now);
   void collect();
   void take(ChangeLink& link);
+  [[nodiscard]] bool wants_to_write() const noexcept;
   void write_pending();
   [[nodiscard]] bool write_batch();
   void start_over();
@@ -101,6 +102,7 @@ class StoreWriter {
   Clock::duration last_commit_{};
   std::chrono::seconds back_off_{0};
   std::optional<Clock::time_point> failing_since_;
+  bool all_is_due_ = false;  // also what may wait for the next round
   bool told_failure_ = false, told_stop_ = false;
 
   mutable std::mutex mutex_;  // guards what follows

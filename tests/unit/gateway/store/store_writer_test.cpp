@@ -138,6 +138,34 @@ TEST_F(StoreWriterTest, WritesCountersAndUsageWithTheRound) {
   EXPECT_TRUE(disk_->session(session.id)->ended_at.has_value());
 }
 
+TEST_F(StoreWriterTest, SessionsThatNobodyResumesWaitForOthers) {
+  start();
+  const gh_session stream = open("");
+  stream.cells->packets_up = 1;
+  face().end(face().context, &lane_.head, stream.id);
+  EXPECT_TRUE(eventually([&] { return writer_->status().dirty_rows == 2; })) << "the session and its usage";
+  std::this_thread::sleep_for(50ms);
+  EXPECT_EQ(disk_->commits(), 0);
+  Waiter opened;
+  open("home", "unix:bob", &opened);
+  ASSERT_TRUE(opened.came());
+  EXPECT_TRUE(disk_->session(stream.id).has_value());
+  EXPECT_EQ(disk_->usage().size(), 1u);
+}
+
+TEST_F(StoreWriterTest, ASessionThatLeftNothingBehindLeavesNoRow) {
+  start();
+  const gh_session refused = open("");
+  face().end(face().context, &lane_.head, refused.id);
+  const gh_session idle = open("");
+  ASSERT_TRUE(flush());
+  EXPECT_FALSE(disk_->session(refused.id).has_value());
+  ASSERT_TRUE(disk_->session(idle.id).has_value());
+  face().end(face().context, &lane_.head, idle.id);
+  ASSERT_TRUE(flush());
+  EXPECT_TRUE(disk_->session(idle.id)->ended_at.has_value()) << "what was written once is seen through";
+}
+
 TEST_F(StoreWriterTest, AddsToTheUsageOfBeforeTheRestart) {
   start();
   gh_session session = open("home");
