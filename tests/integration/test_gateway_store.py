@@ -145,6 +145,7 @@ class BadDisk(Store):
     def fails(self, gateway, more):
         more()
         self.carry(gateway, 1).close()
+        gateway.cli("usage")  # writes now what could wait
         return gateway.json("status")["store"]["failing"]
 
     def test_traffic_goes_on_and_everything_is_written_later(self):
@@ -201,6 +202,52 @@ class BadDisk(Store):
         done = gateway.cli("reload")
         self.assertEqual(done.returncode, 2)
         self.assertIn("`store.url` cannot change while the gateway runs", done.stderr)
+
+
+class OtherHands(Store):
+    """Other programs on the files of a gateway that carries traffic."""
+
+    def all_well(self, gateway):
+        self.assert_soon(lambda: self.state(gateway) == "ok", gateway.json("status"), timeout=20)
+
+    def test_a_lock_that_is_held_for_long(self):
+        gateway = self.running()
+        self.carry(gateway, 1)
+        other = sqlite3.connect(gateway.state / "state.db", isolation_level=None)
+        self.addCleanup(other.close)
+        other.execute("BEGIN IMMEDIATE")
+        self.carry(gateway, 1).close()
+        self.assert_soon(lambda: gateway.metric("gatehouse_store_failing") == 1, "the lock is noticed", timeout=20)
+        self.carry(gateway, 5)
+        status = gateway.json("status")
+        self.assertEqual(status["state"], "degraded")
+        self.assertIn("locked", " ".join(status["reasons"]))
+        self.assertGreater(gateway.metric("gatehouse_store_lag_seconds"), 1)
+        other.execute("ROLLBACK")
+        self.all_well(gateway)
+        self.assertEqual(self.bytes_up(gateway), 7_000)
+        gateway.process.kill()
+        gateway.wait()
+        self.assertEqual(self.bytes_up(gateway), 7_000, "in the file")
+
+    def test_a_file_that_is_replaced_or_removed(self):
+        gateway = self.running()
+        stream = self.carry(gateway, 1)
+        copy = gateway.base / "copy.db"
+        self.assertEqual(gateway.cli("db", "backup", str(copy)).returncode, 0)
+        file = gateway.state / "state.db"
+        for sent, meddle in ((3, lambda: copy.rename(file)), (5, file.unlink)):
+            meddle()
+            for _ in range(2):
+                self.assertIsNotNone(stream.ask(1, self.there, DATAGRAM), "the session is the same")
+            self.assert_soon(lambda: file.exists() and self.bytes_up(gateway) == sent * 1000, "it is written anew",
+                             timeout=20)
+            self.assertEqual(len(gateway.json("sessions")["sessions"]), 1)
+            self.assertEqual(subprocess.run(["sqlite3", "-readonly", file, "SELECT identity FROM sessions"],
+                                            capture_output=True, text=True).stdout.split(), ["token:bob"])
+        gateway.process.kill()
+        gateway.wait()
+        self.assertEqual(self.bytes_up(gateway), 5_000, "in the file")
 
 
 class Databases(Store):
