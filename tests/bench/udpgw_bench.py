@@ -28,7 +28,6 @@ BUILD = pathlib.Path(os.environ.get("GATEHOUSE_BUILD", ROOT / "build" / "release
 BIN = BUILD / "bin"
 SKIPPED = 77
 PORTS = {"gateway": 7391, "floor": 7392}
-METRICS = 7393
 SERVER_CPU, LOAD_CPU = 0, 1
 
 SHAPES = {
@@ -70,17 +69,20 @@ UPDATE traffic_rules SET concurrent_flows = 0 WHERE group_id = 0 AND scope = 'se
 
 
 class Server:
-    """One server process, pinned; a fresh one for each run, so that memory and tables start equal."""
+    """One server process, pinned; a fresh one for each run, so that memory and tables start equal.
 
-    def __init__(self, kind, base):
-        self.kind, self.port = kind, PORTS[kind]
+    A gateway's files are in `base`; `extra` is for the end of its configuration.
+    """
+
+    def __init__(self, kind, base, port=None, metrics=7393, extra=""):
+        self.kind, self.port, self.metrics = kind, port or PORTS[kind], metrics
         pinned = ["taskset", "--cpu-list", str(SERVER_CPU)]
         if kind == "floor":
             self.process = subprocess.Popen([*pinned, BIN / "udpgw_floor", str(self.port)])
         else:
             config = pathlib.Path(base) / "gatehouse.toml"
             if not config.exists():
-                self.configure(config)
+                self.configure(config, extra)
             self.process = subprocess.Popen([*pinned, BIN / "gatehouse", "run", "--config", config])
         try:
             self.wait()
@@ -88,12 +90,11 @@ class Server:
             self.stop()
             raise
 
-    @staticmethod
-    def configure(config):
+    def configure(self, config, extra):
         for folder in ("state", "run"):
             (config.parent / folder).mkdir(mode=0o750)
-        config.write_text(CONFIGURATION.format(base=config.parent, plugins=BUILD / "plugins", metrics=METRICS,
-                                               port=PORTS["gateway"]))
+        config.write_text(CONFIGURATION.format(base=config.parent, plugins=BUILD / "plugins", metrics=self.metrics,
+                                               port=self.port) + extra)
         subprocess.run([BIN / "gatehouse", "policy", "init", "--config", config], check=True, stdout=sys.stderr)
         subprocess.run(["sqlite3", config.parent / "state" / "policy.db", POLICY], check=True)
 
@@ -111,7 +112,7 @@ class Server:
         """Whether it listens; not by connecting, which would count as a client."""
         if self.kind == "gateway":
             try:
-                return urllib.request.urlopen(f"http://127.0.0.1:{METRICS}/readyz", timeout=2).status == 200
+                return urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/readyz", timeout=2).status == 200
             except (urllib.error.URLError, OSError):
                 return False
         wanted = f"0100007F:{self.port:04X} 00000000:0000 0A"
@@ -174,6 +175,15 @@ def shape_result(shape, rounds, seconds, base, smoke):
     return result
 
 
+def missing():
+    """Why this cannot run here, or None."""
+    if (os.cpu_count() or 1) < 2 or len(os.sched_getaffinity(0)) < 2:
+        return "server and load need a core each, and here is one"
+    if any(shutil.which(tool) is None for tool in ("taskset", "unshare", "ip", "sqlite3")):
+        return "taskset, unshare, ip and sqlite3 are needed; scripts/deps.sh installs them"
+    return None
+
+
 def private_network():
     """Starts again in a network namespace of its own, where that is allowed."""
     if os.environ.get("GATEHOUSE_BENCH_NAMESPACE"):
@@ -192,11 +202,8 @@ def main():
     parser.add_argument("--only", choices=SHAPES, action="append", help="only this shape; may be given more than once")
     parser.add_argument("--smoke", action="store_true", help="a second of each shape")
     chosen = parser.parse_args()
-    if (os.cpu_count() or 1) < 2 or len(os.sched_getaffinity(0)) < 2:
-        print("SKIPPED: server and load need a core each, and here is one")
-        return SKIPPED
-    if any(shutil.which(tool) is None for tool in ("taskset", "unshare", "ip", "sqlite3")):
-        print("SKIPPED: taskset, unshare, ip and sqlite3 are needed; scripts/deps.sh installs them")
+    if reason := missing():
+        print(f"SKIPPED: {reason}")
         return SKIPPED
     private_network()
     rounds, seconds = (1, 1.0) if chosen.smoke else (chosen.rounds, chosen.seconds)
