@@ -12,7 +12,6 @@ run=$PWD/build/run
 plugins=$PWD/build/release/plugins
 umask 022
 mkdir -p "$run/state" "$run/runtime"
-rm -f "$run"/state/policy.db*
 
 # A frontend gets its addresses here, once; what is not built is left out.
 frontend() {
