@@ -6,9 +6,9 @@ namespace gatehouse::policy {
 
 namespace {
 
-/// Writes down the monitors and nothing else.
-struct MonitorWitness {
-  MonitorHits& hits;
+/// Writes down the rows beside the verdict and nothing else.
+struct SideWitness {
+  SideHits& hits;
   static constexpr bool kListens = true;
   void judged_as(const Canonical&) noexcept {}
   void finds(Step, Finding finding, std::int64_t row = 0, const SpecialRange* = nullptr,
@@ -16,6 +16,8 @@ struct MonitorWitness {
     if (finding == Finding::name_monitored) hits.add({Table::domain_rules, row});
     if (finding == Finding::list_monitored) hits.add({Table::domain_lists, row});
     if (finding == Finding::permit_monitors) hits.add({Table::port_permits, row});
+    if (finding == Finding::name_allowed) hits.allowed_name = {Table::domain_rules, row};
+    if (finding == Finding::list_allows) hits.allowed_name = {Table::domain_lists, row};
   }
 };
 
@@ -38,11 +40,12 @@ Verdict Snapshot::judge(GroupIndex index, bool allow_local, const Flow& flow) co
   return OrderWalk<NoWitness>(*this, group(index), allow_local, flow, nobody).run();
 }
 
-Verdict Snapshot::judge(GroupIndex index, bool allow_local, const Flow& flow, MonitorHits& hits) const noexcept {
+Verdict Snapshot::judge(GroupIndex index, bool allow_local, const Flow& flow, SideHits& hits) const noexcept {
   hits.count = hits.more = 0;
-  if (!parts_.has_monitors) return judge(index, allow_local, flow);
-  MonitorWitness witness{hits};
-  return OrderWalk<MonitorWitness>(*this, group(index), allow_local, flow, witness).run();
+  hits.allowed_name = {};
+  if (!parts_.has_side_rows) return judge(index, allow_local, flow);
+  SideWitness witness{hits};
+  return OrderWalk<SideWitness>(*this, group(index), allow_local, flow, witness).run();
 }
 
 }  // namespace gatehouse::policy

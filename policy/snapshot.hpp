@@ -53,7 +53,7 @@ struct SnapshotParts {
   NameRules names;                ///< that hold for all groups
   AddressRanges ranges;           ///< cut wherever anything about addresses changes
   std::vector<RangeFacts> facts;  ///< by range
-  bool has_monitors = false;      ///< on names or ports
+  bool has_side_rows = false;     ///< that a flow may meet and that decide nothing, see SideHits
   OwnPlaces own;
   CredentialTable credentials;
   Action default_action = Action::deny;
@@ -84,8 +84,8 @@ class Snapshot {
   /// The order of judgement (order.hpp) for one flow of a client of that group.
   /// @param allow_local  the plugin's allow_local_destinations
   [[nodiscard]] Verdict judge(GroupIndex index, bool allow_local, const Flow& flow) const noexcept;
-  /// The same, and writes down the monitor rows that matched on the way.
-  [[nodiscard]] Verdict judge(GroupIndex index, bool allow_local, const Flow& flow, MonitorHits& hits) const noexcept;
+  /// The same, and writes down the rows that matched on the way.
+  [[nodiscard]] Verdict judge(GroupIndex index, bool allow_local, const Flow& flow, SideHits& hits) const noexcept;
 
   [[nodiscard]] const SnapshotParts& parts() const noexcept { return parts_; }
 

@@ -58,11 +58,14 @@ struct RowRef {
   bool operator==(const RowRef&) const = default;
 };
 
-/// Monitor rows that matched one flow; the first few, for a row that only watches must never cost a verdict its time.
-struct MonitorHits {
+/// Rows that one flow met on the way to its verdict, which is not theirs.
+struct SideHits {
+  /// Monitor rows; the first few, for a row that only watches must never cost a verdict its time.
   std::array<RowRef, 8> rows;
   std::size_t count = 0;
   std::size_t more = 0;  ///< that matched besides
+  RowRef allowed_name;   ///< the row or list that let the name pass; Table::none where no such one did
+  [[nodiscard]] bool any() const noexcept { return count != 0 || allowed_name.table != Table::none; }
   void add(RowRef row) noexcept {
     if (count < rows.size())
       rows[count++] = row;

@@ -15,13 +15,17 @@ void LaneRecord::count(const policy::Verdict& verdict) noexcept {
   rows_.add({verdict.table, verdict.row}, verdict.allowed() ? RowEffect::allow : RowEffect::deny);
 }
 
-void LaneRecord::tell(const policy::Verdict& verdict, const policy::MonitorHits& hits, const policy::Flow& flow,
+void LaneRecord::tell(const policy::Verdict& verdict, const policy::SideHits& hits, const policy::Flow& flow,
                       const IpAddress& source) noexcept {
   for (std::size_t i = 0; i < hits.count; ++i) {
     rows_.add(hits.rows[i], RowEffect::monitor);
     notices_.push(hits.rows[i], true, flow, source);
   }
   if (hits.more != 0) rows_.add_unnamed(hits.more);
+  if (const policy::RowRef& name = hits.allowed_name; name.table != Table::none) {
+    rows_.add(name, RowEffect::allow);
+    if (name.table == Table::domain_lists) notices_.push(name, false, flow, source);
+  }
   if (verdict.table == Table::domain_lists) notices_.push({verdict.table, verdict.row}, false, flow, source);
 }
 

@@ -26,8 +26,9 @@ class LaneRecord {
 
   /// Counts one verdict.
   void count(const policy::Verdict& verdict) noexcept;
-  /// Counts the monitor rows that one flow has met, and tells of them; tells of a list that has blocked it.
-  void tell(const policy::Verdict& verdict, const policy::MonitorHits& hits, const policy::Flow& flow,
+  /// Counts the rows that one flow met beside its verdict, and tells of monitors and of lists, the one that gave the
+  /// verdict too.
+  void tell(const policy::Verdict& verdict, const policy::SideHits& hits, const policy::Flow& flow,
             const IpAddress& source) noexcept;
 
   [[nodiscard]] std::uint64_t verdicts(policy::Action action, policy::Reason reason) const noexcept {

@@ -14,11 +14,11 @@
 
 namespace gatehouse {
 
-/// A row that watched, or a list that blocked, and what it met.
+/// A row that watched, or a list that blocked or allowed, and what it met.
 struct Notice {
   static constexpr std::size_t kLongestName = 253;
   policy::RowRef row;
-  bool monitor = false;  ///< else a list has blocked
+  bool monitor = false;  ///< else a list has decided about the name
   std::uint8_t name_size = 0;
   std::uint16_t port = 0;
   IpAddress destination;

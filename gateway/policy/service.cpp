@@ -210,12 +210,12 @@ void PluginPolicy::check_batch(void* context, gh_lane* lane, gh_client* client, 
   const policy::Snapshot& snapshot = mine.view_.snapshot();
   const JudgedClient& of = self.client_of(lane, client);
   FlowLane::Ring* const flow_log = mine.flows_->ring();
-  policy::MonitorHits hits;
+  policy::SideHits hits;
   for (std::size_t i = 0; i < count; ++i) {
     const Flow flow = flow_of(flows[i]);
     const Verdict verdict = snapshot.judge(of.group(), self.spec_.allow_local, flow, hits);
     mine.record_->count(verdict);
-    if (hits.count != 0 || verdict.table == Table::domain_lists) mine.record_->tell(verdict, hits, flow, of.source());
+    if (hits.any() || verdict.table == Table::domain_lists) mine.record_->tell(verdict, hits, flow, of.source());
     if (flow_log != nullptr) [[unlikely]]
       FlowLane::write(*flow_log, verdict, flow, of.source(), of.identity());
     write(verdict, out + i);

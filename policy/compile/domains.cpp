@@ -33,7 +33,7 @@ std::optional<NameUse> read_use(const Row& row, const RowAt& at, Draft& draft) {
   } else if (out.action == DomainAction::monitor && row.action != "monitor") {
     draft.problem(at, Fault::domain_action, {row.action});
   } else {
-    draft.parts.has_monitors = draft.parts.has_monitors || out.action == DomainAction::monitor;
+    draft.parts.has_side_rows = draft.parts.has_side_rows || out.action != DomainAction::block;
     return out;
   }
   return {};

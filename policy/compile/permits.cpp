@@ -59,7 +59,7 @@ std::vector<Ranked> read_permits(const Model& model, Draft& draft) {
     if (row.group_id && !draft.group(*row.group_id, at)) continue;
     auto permit = read_permit(row, at, draft);
     if (!permit) continue;
-    draft.parts.has_monitors = draft.parts.has_monitors || permit->action == PermitAction::monitor;
+    draft.parts.has_side_rows = draft.parts.has_side_rows || permit->action == PermitAction::monitor;
     out.push_back({row.priority, std::move(*permit), row.group_id});
   }
   std::sort(out.begin(), out.end(), [](const Ranked& a, const Ranked& b) {

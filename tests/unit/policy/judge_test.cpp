@@ -53,7 +53,7 @@ TEST(Judge, EqualsANaiveReadingOfTheRows) {
       ASSERT_EQ(got, want) << told(client, flow, got) << "\nwanted " << told(client, flow, want);
       (got.allowed() ? allowed : denied) += 1;
       by_list += got.table == Table::domain_lists ? 1 : 0;
-      MonitorHits hits;
+      SideHits hits;
       ASSERT_EQ(compiled.snapshot->judge(index, local, flow, hits), got) << "monitors decide nothing";
     }
   }
@@ -147,7 +147,7 @@ TEST(Judge, ReportsTheMonitorsOnTheWay) {
                         {7, {}, "any", {}, {}, "monitor", 4, {}}};
   const auto snapshot = compile(model, {}, 1, kNow, RandomPolicy::lists({{"f", {{"www.example.com"}, {}}}})).snapshot;
   const auto hits = [&](const char* name, std::uint16_t port, std::uint32_t transport) {
-    MonitorHits out;
+    SideHits out;
     static_cast<void>(snapshot->judge(GroupIndex{0}, false,
                                       {RandomPolicy::address("8.8.8.8"), port, transport, kFlowNamed, name}, out));
     std::vector<std::int64_t> rows;
@@ -158,6 +158,24 @@ TEST(Judge, ReportsTheMonitorsOnTheWay) {
   EXPECT_EQ(hits("a.www.example.com", 53, kUdp), (Rows{1, 3, 4, 5}));  // 7 stands behind the row that decides
   EXPECT_EQ(hits("ads.example.com", 53, kUdp), (Rows{1}));             // blocked by name: ports are not asked
   EXPECT_EQ(hits("other.com", 500, kTcp), (Rows{7, 5}));
+}
+
+TEST(Judge, TellsWhichRowLetTheNamePass) {
+  Model model;
+  model.groups = {{0, "everyone", 100, true}};
+  model.domain_rules = {{1, {}, "good.ads.test", "suffix", "allow", {}}};
+  model.domain_lists = {{2, "fine", {}, "suffix", "allow", "f", {}}};
+  const auto snapshot = compile(model, {}, 1, kNow, RandomPolicy::lists({{"f", {{"www.test"}, {}}}})).snapshot;
+  const auto allowed_by = [&](const char* name) {
+    SideHits out;
+    out.allowed_name = {Table::settings, 99};  // of a flow before
+    static_cast<void>(
+        snapshot->judge(GroupIndex{0}, false, {RandomPolicy::address("8.8.8.8"), 53, kUdp, kFlowNamed, name}, out));
+    return out.allowed_name;
+  };
+  EXPECT_EQ(allowed_by("a.good.ads.test"), (RowRef{Table::domain_rules, 1}));
+  EXPECT_EQ(allowed_by("www.test"), (RowRef{Table::domain_lists, 2}));
+  EXPECT_EQ(allowed_by("other.test"), RowRef{});
 }
 
 TEST(Judge, DeniesEverythingWithoutAPolicy) {

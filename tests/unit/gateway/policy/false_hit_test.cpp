@@ -54,11 +54,12 @@ class FalseHit : public testing::Test {
     const gh_verdict verdict = check(name);
     return verdict.action == GH_ACTION_DENY && verdict.table == GH_TABLE_DOMAIN_LISTS && verdict.row == 4;
   }
-  bool soon_allowed(std::string_view name) {
+  bool soon(std::uint16_t action, std::string_view name) {
     for (int i = 0; i < 500; ++i, std::this_thread::sleep_for(10ms))
-      if (check(name).action == GH_ACTION_ALLOW) return true;
+      if (check(name).action == action) return true;
     return false;
   }
+  bool soon_allowed(std::string_view name) { return soon(GH_ACTION_ALLOW, name); }
   void edit(const std::string& sql) { ASSERT_EQ(run_sqlite_shell(folder.path() / "policy.db", sql), ""); }
 
   ScratchFolder folder;
@@ -89,6 +90,14 @@ TEST_F(FalseHit, NoLongerBeatsARowThatIsShorter) {
   ASSERT_TRUE(soon_allowed("x.listed.test"));
   EXPECT_TRUE(is_blocked("www.collides.listed.test"));
   EXPECT_TRUE(soon_allowed("www.collides.listed.test"));
+}
+
+TEST_F(FalseHit, OfAListThatAllowsDoesNotLast) {
+  edit("UPDATE domain_lists SET action = 'allow'; INSERT INTO domain_rules(domain) VALUES('test')");
+  ASSERT_TRUE(soon(GH_ACTION_DENY, "other.test"));
+  EXPECT_EQ(check("www.collides.test").action, GH_ACTION_ALLOW);
+  EXPECT_TRUE(soon(GH_ACTION_DENY, "www.collides.test"));
+  EXPECT_EQ(check("www.listed.test").action, GH_ACTION_ALLOW);
 }
 
 }  // namespace

@@ -170,7 +170,7 @@ TEST(LaneRecords, SumLanesAndKeepWhatEndedLanesCounted) {
 TEST(LaneRecords, TellOfMonitorRowsAndOfListsThatBlock) {
   LaneRecords records;
   const auto lane = records.open("udpgw");
-  policy::MonitorHits hits;
+  policy::SideHits hits;
   hits.add({Table::domain_rules, 5});
   hits.add({Table::domain_lists, 6});
   const Verdict listed{Action::deny, Reason::domain, Table::domain_lists, 7, 1};
@@ -186,10 +186,31 @@ TEST(LaneRecords, TellOfMonitorRowsAndOfListsThatBlock) {
               ElementsAre(std::pair{Row{Table::domain_rules, 5}, 1u}, std::pair{Row{Table::domain_lists, 6}, 1u}));
 }
 
+TEST(LaneRecords, CountTheRowThatAllowsAName) {
+  LaneRecords records;
+  const auto lane = records.open("udpgw");
+  const Verdict allowed{Action::allow, Reason::port_permit, Table::port_permits, 9, 1};
+  std::vector<std::int64_t> told;
+  for (const RowRef& row : {RowRef{Table::domain_rules, 5}, RowRef{Table::domain_lists, 6}}) {
+    policy::SideHits hits;
+    hits.allowed_name = row;
+    lane->tell(allowed, hits, flow_to("192.0.2.1", "good.test"), IpAddress::parse("10.0.0.7").value());
+  }
+  records.drain([&](const Notice& notice) {
+    EXPECT_FALSE(notice.monitor);
+    told.push_back(notice.row.row);
+  });
+  EXPECT_THAT(told, ElementsAre(6)) << "only a list can be mistaken";
+  OpenMetrics out;
+  records.write_to(out);
+  for (const char* row : {"table=\"domain_rules\",row=\"5\"", "table=\"domain_lists\",row=\"6\""})
+    EXPECT_THAT(out.text(), HasSubstr("gatehouse_policy_row_hits_total{" + std::string(row) + ",action=\"allow\"} 1"));
+}
+
 class MonitorLines : public testing::Test {
  protected:
   void meet(std::int64_t row, const char* name, int times) {
-    policy::MonitorHits hits;
+    policy::SideHits hits;
     hits.add({Table::domain_rules, row});
     for (int i = 0; i < times; ++i)
       lane->tell({}, hits, flow_to("192.0.2.1", name), IpAddress::parse("10.0.0.7").value());

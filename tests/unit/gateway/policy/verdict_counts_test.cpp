@@ -61,7 +61,7 @@ TEST_F(VerdictCounts, HoldEachRowThatDecidesOrWatches) {
 
 TEST_F(VerdictCounts, TellOfMonitorRowsBeyondTheMostThatAreNamed) {
   policy::Model rows = model();
-  constexpr int kMost = std::tuple_size_v<decltype(policy::MonitorHits::rows)>;
+  constexpr int kMost = std::tuple_size_v<decltype(policy::SideHits::rows)>;
   std::string name = "test";
   for (int i = 1; i <= kMost + 3; ++i) {
     rows.domain_rules.push_back({i, {}, name, "suffix", "monitor", {}});
