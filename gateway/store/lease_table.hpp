@@ -3,14 +3,15 @@
 
 #include "db/store/store.hpp"
 #include "gateway/store/durability.hpp"
+#include "gateway/store/key_hash.hpp"
+
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace gatehouse {
@@ -20,16 +21,20 @@ class LeaseTable {
  public:
   explicit LeaseTable(std::shared_ptr<Durability> durability);
 
+  /// What is exclusive, as a caller names it.
+  struct Name {
+    std::string_view plugin, resource;
+  };
   struct Taken {
     gh_status status = GH_OK;  ///< GH_E_EXISTS: another session holds it; GH_E_IO: nothing new is taken just now
     bool renewed = false;      ///< this session held it already
   };
   /// @param now, expires_at  Unix seconds; `expires_at` 0 = until it is released
-  [[nodiscard]] Taken take(const db::LeaseKey& key, std::uint64_t session, std::int64_t now, std::int64_t expires_at,
+  [[nodiscard]] Taken take(const Name& name, std::uint64_t session, std::int64_t now, std::int64_t expires_at,
                            Durability::Ticket ticket);
-  [[nodiscard]] bool is_held_by(const db::LeaseKey& key, std::uint64_t session) const;
+  [[nodiscard]] bool is_held_by(const Name& name, std::uint64_t session) const;
   /// GH_E_NOT_FOUND: that session does not hold it.
-  gh_status release(const db::LeaseKey& key, std::uint64_t session);
+  gh_status release(const Name& name, std::uint64_t session);
 
   [[nodiscard]] std::vector<db::LeaseRecord> rows() const;
 
@@ -57,21 +62,53 @@ class LeaseTable {
     db::LeaseRecord record;  // session 0: released, and to be written so
     std::vector<Durability::Ticket> waiting;
   };
-  struct KeyHash {
-    [[nodiscard]] std::size_t operator()(const db::LeaseKey& key) const noexcept {
-      return std::hash<std::string_view>()(key.resource) ^ std::hash<std::string_view>()(key.plugin) << 1U;
+  struct Entry {
+    std::uint64_t hash;
+    std::unique_ptr<Lease> lease;
+  };
+  struct Probe {
+    std::uint64_t hash;
+    const Name& name;
+  };
+  struct Hash {
+    using is_transparent = void;
+    using is_avalanching = void;
+    std::size_t operator()(const Entry& entry) const noexcept { return entry.hash; }
+    std::size_t operator()(const Probe& probe) const noexcept { return probe.hash; }
+  };
+  struct Equal {
+    using is_transparent = void;
+    bool operator()(const Entry& a, const Entry& b) const noexcept { return a.lease == b.lease; }
+    bool operator()(const Probe& probe, const Entry& entry) const noexcept {
+      if (probe.hash != entry.hash) return false;
+      prefetch(*entry.lease);
+      const db::LeaseKey& key = entry.lease->record.key;
+      return key.resource == probe.name.resource && key.plugin == probe.name.plugin;
     }
+    bool operator()(const Entry& entry, const Probe& probe) const noexcept { return (*this)(probe, entry); }
   };
   struct Shard {
     mutable std::mutex mutex;  // guards the leases, too
-    std::unordered_map<db::LeaseKey, Lease, KeyHash> leases;
+    boost::unordered_flat_set<Entry, Hash, Equal> leases;
+
+    [[nodiscard]] Lease* find(const Probe& probe) const {
+      const auto found = leases.find(probe);
+      return found == leases.end() ? nullptr : found->lease.get();
+    }
+    Lease& add(std::uint64_t hash, db::LeaseKey key) {
+      return *leases.insert({hash, std::make_unique<Lease>(std::move(key))}).first->lease;
+    }
   };
   static constexpr std::size_t kShards = 64;
 
-  [[nodiscard]] Shard& shard_of(const db::LeaseKey& key) noexcept;
-  [[nodiscard]] const Shard& shard_of(const db::LeaseKey& key) const noexcept;
+  [[nodiscard]] Probe probe_of(const Name& name) const noexcept { return {hash_(name.resource, name.plugin), name}; }
+  [[nodiscard]] Shard& shard_of(const Probe& probe) noexcept { return shards_[KeyHash::part(probe.hash, kShards)]; }
+  [[nodiscard]] const Shard& shard_of(const Probe& probe) const noexcept {
+    return shards_[KeyHash::part(probe.hash, kShards)];
+  }
 
   const std::shared_ptr<Durability> durability_;
+  const KeyHash hash_;
   std::atomic<std::int64_t> unsure_until_{0};
   std::array<Shard, kShards> shards_;
 };

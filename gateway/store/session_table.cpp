@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <functional>
 
 namespace gatehouse {
 namespace {
@@ -29,12 +28,6 @@ void set_totals(gh_session_cells& cells, const db::TrafficTotals& totals) noexce
 db::TrafficTotals difference(const db::TrafficTotals& now, const db::TrafficTotals& before) noexcept {
   return {now.bytes_up - before.bytes_up, now.bytes_down - before.bytes_down, now.packets_up - before.packets_up,
           now.packets_down - before.packets_down};
-}
-
-std::string index_of(std::string_view plugin, std::string_view identity, std::string_view key) {
-  std::string out;
-  out.reserve(plugin.size() + identity.size() + key.size() + 2);
-  return out.append(plugin).append(1, '\0').append(identity).append(1, '\0').append(key);
 }
 
 SessionTable::Opened refusal(gh_status status) {
@@ -82,6 +75,13 @@ struct SessionTable::Session : ChangeLink {
     return std::atomic_ref(cells.opening).fetch_add(1, std::memory_order_relaxed) + 1;
   }
 };
+
+bool SessionTable::Equal::operator()(const Probe& probe, const Entry& entry) const noexcept {
+  if (probe.hash != entry.hash) return false;
+  prefetch(*entry.session);
+  const db::SessionRecord& record = entry.session->record;
+  return record.key == probe.key && record.identity == probe.identity && record.plugin == probe.plugin;
+}
 
 struct SessionTable::Chunk {
   std::array<Session, kChunk> sessions;
@@ -134,14 +134,15 @@ SessionTable::Opened SessionTable::resume(Session& session, const Opening& what,
 }
 
 SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket ticket) {
-  std::string index = what.key.empty() ? std::string() : index_of(what.plugin, what.identity, what.key);
+  const bool has_key = !what.key.empty();
   const std::uint64_t serial = last_serial_.fetch_add(1, std::memory_order_relaxed) + 1;
-  const std::size_t number = (what.key.empty() ? serial : std::hash<std::string_view>()(index)) % kShards;
+  const Probe probe = has_key ? probe_of(what.plugin, what.identity, what.key) : Probe{};
+  const std::size_t number = has_key ? KeyHash::part(probe.hash, kShards) : serial % kShards;
   Shard& shard = shards_[number];
   const std::scoped_lock lock(shard.mutex);
-  if (!index.empty()) {
-    if (const auto known = shard.by_key.find(index); known != shard.by_key.end())
-      return resume(*in_slot(known->second), what, ticket);
+  if (has_key) {
+    if (const auto known = shard.by_key.find(probe); known != shard.by_key.end())
+      return resume(*known->session, what, ticket);
     if (durability_->refuses_new()) return refusal(GH_E_IO);
   }
   Session* const session = free_slot();
@@ -160,20 +161,22 @@ SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket 
                      .blob_version = what.blob_version,
                      .blob = what.blob};
   session->payer = what.identity;
-  session->owner = what.key.empty() ? what.owner : nullptr;
+  session->owner = has_key ? nullptr : what.owner;
   session->shard.store(static_cast<std::uint32_t>(number), std::memory_order_relaxed);
   session->id.store(id, std::memory_order_release);
   session->moved.store(true, std::memory_order_relaxed);
   if (ticket != 0) session->waiting.push_back(ticket);
-  if (!index.empty()) shard.by_key.emplace(std::move(index), session->slot);
-  if (!what.key.empty() || ticket != 0) durability_->add(*session);
+  if (has_key) shard.by_key.insert({probe.hash, session});
+  if (has_key || ticket != 0) durability_->add(*session);
   return {GH_OK, id, session->next_opening(), &session->cells, false, what.blob_version, nullptr};
 }
 
 template <class Work>
 gh_status SessionTable::with(std::string_view plugin, std::uint64_t id, Work work) {
   Session* const session = in_slot(static_cast<std::uint32_t>(id & ((1U << kSlotBits) - 1)));
-  if (id == kNone || session == nullptr || session->id.load(std::memory_order_acquire) != id) return GH_E_NOT_FOUND;
+  if (id == kNone || session == nullptr) return GH_E_NOT_FOUND;
+  prefetch(*session);
+  if (session->id.load(std::memory_order_acquire) != id) return GH_E_NOT_FOUND;
   Shard& shard = shards_[session->shard.load(std::memory_order_relaxed)];
   const std::scoped_lock lock(shard.mutex);
   if (!session->is_live(id) || session->record.plugin != plugin) return GH_E_NOT_FOUND;
@@ -206,7 +209,7 @@ gh_status SessionTable::end(std::string_view plugin, std::uint64_t id, std::int6
 
 void SessionTable::end_locked(Shard& shard, Session& session, std::int64_t now) {
   const db::SessionRecord& record = session.record;
-  if (!record.key.empty()) shard.by_key.erase(index_of(record.plugin, record.identity, record.key));
+  if (!record.key.empty()) shard.by_key.erase(shard.by_key.find(probe_of(record.plugin, record.identity, record.key)));
   for (const std::string& resource : session.leases) leases_.release({record.plugin, resource}, record.id);
   session.leases.clear();
   session.record.last_seen_at = now;
@@ -229,14 +232,14 @@ void SessionTable::end_all_of(const void* owner, std::int64_t now) {
 gh_status SessionTable::lease(std::string_view plugin, std::string_view resource, std::uint64_t id, std::int64_t now,
                               std::int64_t expires_at, Durability::Ticket ticket) {
   return with(plugin, id, [&](Shard&, Session& session) -> gh_status {
-    const db::LeaseKey key{std::string(plugin), std::string(resource)};
+    const LeaseTable::Name name{plugin, resource};
     std::vector<std::string>& mine = session.leases;
-    if (mine.size() >= kMostLeases && !leases_.is_held_by(key, id)) {
-      std::erase_if(mine, [&](const std::string& name) { return !leases_.is_held_by({key.plugin, name}, id); });
+    if (mine.size() >= kMostLeases && !leases_.is_held_by(name, id)) {
+      std::erase_if(mine, [&](const std::string& other) { return !leases_.is_held_by({plugin, other}, id); });
       if (mine.size() >= kMostLeases) return GH_E_LIMIT;
     }
-    const LeaseTable::Taken taken = leases_.take(key, id, now, expires_at, ticket);
-    if (taken.status == GH_OK && !taken.renewed) mine.push_back(key.resource);
+    const LeaseTable::Taken taken = leases_.take(name, id, now, expires_at, ticket);
+    if (taken.status == GH_OK && !taken.renewed) mine.emplace_back(resource);
     return taken.status;
   });
 }
@@ -244,7 +247,7 @@ gh_status SessionTable::lease(std::string_view plugin, std::string_view resource
 gh_status SessionTable::release(std::string_view plugin, std::string_view resource, std::uint64_t id) {
   return with(plugin, id, [&](Shard&, Session& session) {
     std::erase(session.leases, resource);
-    return leases_.release({std::string(plugin), std::string(resource)}, id);
+    return leases_.release({plugin, resource}, id);
   });
 }
 
@@ -294,9 +297,11 @@ bool SessionTable::load(const db::SessionRecord& record) {
   if (record.id >> kSlotBits == 0 || slot >= kMostSessions || record.key.empty()) return false;
   Session& session = make_slot(static_cast<std::uint32_t>(slot));
   if (session.id.load(std::memory_order_relaxed) != kNone) return false;
-  std::string index = index_of(record.plugin, record.identity, record.key);
-  const std::size_t number = std::hash<std::string_view>()(index) % kShards;
-  if (!shards_[number].by_key.emplace(std::move(index), session.slot).second) return false;
+  const Probe probe = probe_of(record.plugin, record.identity, record.key);
+  const std::size_t number = KeyHash::part(probe.hash, kShards);
+  auto& by_key = shards_[number].by_key;
+  if (by_key.contains(probe)) return false;
+  by_key.insert({probe.hash, &session});
   session.record = record;
   session.payer = record.identity;
   session.told = record.totals;
@@ -321,7 +326,7 @@ void SessionTable::end_loading(std::uint64_t last_id, bool drop_orphans) {
       session.leases.push_back(lease.key.resource);
       return GH_OK;
     });
-    if (known != GH_OK && drop_orphans) leases_.release(lease.key, lease.session);
+    if (known != GH_OK && drop_orphans) leases_.release({lease.key.plugin, lease.key.resource}, lease.session);
   }
   last_serial_.store(std::max(last, last_serial_.load(std::memory_order_relaxed)), std::memory_order_relaxed);
 }

@@ -3,9 +3,12 @@
 
 #include "db/store/store.hpp"
 #include "gateway/store/durability.hpp"
+#include "gateway/store/key_hash.hpp"
 #include "gateway/store/lease_table.hpp"
 
 #include <gatehouse/abi.h>
+
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include <array>
 #include <atomic>
@@ -16,7 +19,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -120,15 +122,40 @@ class SessionTable {
 
  private:
   struct Session;
+  /// A session that has a key.
+  struct Entry {
+    std::uint64_t hash;
+    Session* session;
+  };
+  struct Probe {
+    std::uint64_t hash;
+    std::string_view plugin, identity, key;
+  };
+  struct Hash {
+    using is_transparent = void;
+    using is_avalanching = void;
+    std::size_t operator()(const Entry& entry) const noexcept { return entry.hash; }
+    std::size_t operator()(const Probe& probe) const noexcept { return probe.hash; }
+  };
+  struct Equal {
+    using is_transparent = void;
+    bool operator()(const Entry& a, const Entry& b) const noexcept { return a.session == b.session; }
+    bool operator()(const Probe& probe, const Entry& entry) const noexcept;
+    bool operator()(const Entry& entry, const Probe& probe) const noexcept { return (*this)(probe, entry); }
+  };
   struct Shard {
     mutable std::mutex mutex;  // guards the sessions whose shard this is
-    std::unordered_map<std::string, std::uint32_t> by_key;
+    boost::unordered_flat_set<Entry, Hash, Equal> by_key;
   };
   static constexpr std::size_t kShards = 64;
   static constexpr std::uint32_t kSlotBits = 24;
   static constexpr std::size_t kChunk = 256;
   struct Chunk;
 
+  [[nodiscard]] Probe probe_of(std::string_view plugin, std::string_view identity,
+                               std::string_view key) const noexcept {
+    return {hash_(key, identity, plugin), plugin, identity, key};
+  }
   [[nodiscard]] std::uint32_t high_water() const noexcept { return used_slots_.load(std::memory_order_acquire); }
   [[nodiscard]] Session* in_slot(std::uint32_t slot) const noexcept;
   [[nodiscard]] Session* free_slot();
@@ -142,6 +169,7 @@ class SessionTable {
 
   const std::shared_ptr<Durability> durability_;
   LeaseTable leases_;
+  const KeyHash hash_;
   mutable std::array<Shard, kShards> shards_;
   std::array<std::atomic<Chunk*>, kMostSessions / kChunk> chunks_{};
   std::atomic<std::uint32_t> used_slots_{0};
