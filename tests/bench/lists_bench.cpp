@@ -1,5 +1,6 @@
 // What it costs to look names up in a domain list and to compile one. All times are for a name with its hashing.
 #include "policy/lists/name_set.hpp"
+#include "policy/match/list_rule.hpp"
 #include "policy/match/name_suffixes.hpp"
 
 #include <gatehouse/table/flow_table.hpp>
@@ -83,7 +84,7 @@ class Queries {
 };
 
 /// One list at a time is kept, for the benchmarks that ask it.
-const NameSet& list_of(std::size_t names) {
+const std::shared_ptr<const NameSet>& list_of(std::size_t names) {
   static std::size_t kept_names = 0;
   static std::shared_ptr<const NameSet> kept;
   if (kept_names != names) {
@@ -91,28 +92,20 @@ const NameSet& list_of(std::size_t names) {
     kept = NameSet::build(hashes_of_list(names));
     kept_names = names;
   }
-  return *kept;
-}
-
-ListEntry longest_match(const NameSet& list, std::string_view name) {
-  const NameSuffixes suffixes(name, kSeed);
-  const std::size_t shortest = list.fewest_labels() - 1;
-  for (std::size_t i = suffixes.count(); i-- > shortest;)
-    if (const ListEntry entry = list.find(suffixes.hash(i)); entry != ListEntry::none) return entry;
-  return ListEntry::none;
+  return kept;
 }
 
 void ask(benchmark::State& state, std::size_t distinct, unsigned hits_in_ten) {
   const auto names = static_cast<std::size_t>(state.range(0));
-  const NameSet& list = list_of(names);
+  const ListRule list{list_of(names)};
   const Queries queries(distinct, names, hits_in_ten);
   std::size_t i = 0, asked = 0, hits = 0;
   for (auto _ : state) {
-    hits += longest_match(list, queries[i]) == ListEntry::listed ? 1 : 0;
+    hits += list.find(NameSuffixes(queries[i], kSeed)) ? 1 : 0;
     if (++i == queries.size()) i = 0;
     ++asked;
   }
-  state.counters["bytes_per_name"] = static_cast<double>(list.bytes()) / static_cast<double>(list.size());
+  state.counters["bytes_per_name"] = static_cast<double>(list.names->bytes()) / static_cast<double>(list.names->size());
   state.counters["hits"] = static_cast<double>(hits) / static_cast<double>(asked);
   state.counters["mean_length"] = queries.mean_length();
 }
