@@ -13,7 +13,7 @@ class MemoryStore final : public Store {
   void close() override {}
 
  private:
-  const StoreOpening opening_;
+  const StoreOpening opening_{};
 };
 
 }  // namespace
