@@ -14,6 +14,12 @@ constexpr std::size_t kShortestSecret = 32;
 constexpr std::size_t kLargestBlob = 4096;
 constexpr std::size_t kLongestResource = 255;
 
+/// What a call came to.
+struct Asked {
+  gh_status status;
+  bool is_new;
+};
+
 std::shared_ptr<const db::ByteString> blob_of(gh_bytes blob) {
   if (blob.data == nullptr) return nullptr;
   return std::make_shared<const db::ByteString>(blob.data, blob.data + blob.size);
@@ -50,15 +56,16 @@ PluginSessions::~PluginSessions() {
   all_->end_all_of(this, clock_());
 }
 
+/// Calls work(ticket), which returns the status and whether something new is asked for.
 template <class Work>
 gh_status PluginSessions::durably(const gh_completion* durable, Work work) {
   Durability& durability = *all_->durability();
   Durability::Ticket ticket = 0;
   try {
     ticket = durability.await(requester_, durable);
-    const gh_status status = work(ticket);
+    const auto [status, is_new] = work(ticket);
     if (status == GH_OK) {
-      durability.arm(ticket);
+      durability.arm(ticket, is_new);
     } else {
       durability.cancel(ticket);
     }
@@ -73,7 +80,7 @@ gh_status PluginSessions::open(gh_lane* lane, gh_session& session, const gh_comp
   const bool anonymous = session.identity.size == 0;
   if (session.key.size > kLongestKey || session.blob.size > kLargestBlob) return GH_E_INVALID;
   if (anonymous && session.key.size != 0 && session.key.size < kShortestSecret) return GH_E_INVALID;
-  return durably(durable, [&](Durability::Ticket ticket) -> gh_status {
+  return durably(durable, [&](Durability::Ticket ticket) -> Asked {
     Sha256 digest;
     std::string_view key = text_of(session.key);
     if (anonymous && !key.empty()) {
@@ -89,7 +96,7 @@ gh_status PluginSessions::open(gh_lane* lane, gh_session& session, const gh_comp
                                               .owner = this,
                                               .now = clock_()},
                                              ticket);
-    if (opened.status != GH_OK) return opened.status;
+    if (opened.status != GH_OK) return {opened.status, true};
     session.id = opened.id;
     session.cells = opened.cells;
     session.opening = opened.opening;
@@ -100,24 +107,26 @@ gh_status PluginSessions::open(gh_lane* lane, gh_session& session, const gh_comp
       session.blob = lent ? gh_bytes{lent->data(), lent->size()} : gh_bytes{nullptr, 0};
       session.blob_version = opened.blob_version;
     }
-    return GH_OK;
+    return {GH_OK, !opened.resumed};
   });
 }
 
 gh_status PluginSessions::touch(const gh_session& session, const gh_completion* durable) {
   if (session.blob.size > kLargestBlob) return GH_E_INVALID;
-  return durably(durable, [&](Durability::Ticket ticket) {
-    return all_->touch(plugin_, session.id, endpoint_of(session.source), clock_(), blob_of(session.blob),
-                       session.blob_version, ticket);
+  return durably(durable, [&](Durability::Ticket ticket) -> Asked {
+    return {all_->touch(plugin_, session.id, endpoint_of(session.source), clock_(), blob_of(session.blob),
+                        session.blob_version, ticket),
+            false};
   });
 }
 
 gh_status PluginSessions::lease(const gh_lease& lease, const gh_completion* durable) {
   if (lease.resource.size == 0 || lease.resource.size > kLongestResource) return GH_E_INVALID;
   if (lease.expires_unix > INT64_MAX) return GH_E_INVALID;
-  return durably(durable, [&](Durability::Ticket ticket) {
-    return all_->lease(plugin_, text_of(lease.resource), lease.session, clock_(),
-                       static_cast<std::int64_t>(lease.expires_unix), ticket);
+  return durably(durable, [&](Durability::Ticket ticket) -> Asked {
+    const LeaseTable::Taken taken = all_->lease(plugin_, text_of(lease.resource), lease.session, clock_(),
+                                                static_cast<std::int64_t>(lease.expires_unix), ticket);
+    return {taken.status, !taken.renewed};
   });
 }
 

@@ -45,7 +45,7 @@ gh_status PluginValues::put(gh_bytes name, gh_bytes value, std::uint32_t kind, c
   if (value.data != nullptr) bytes.emplace(value.data, value.data + value.size);
   const Durability::Ticket ticket = durability_->await(requester_, durable);
   all_->put({plugin_, std::string(text_of(name))}, kind == GH_VALUE_SECRET, std::move(bytes), ticket);
-  durability_->arm(ticket);
+  durability_->arm(ticket, true);
   return GH_OK;
 }
 
@@ -60,7 +60,7 @@ gh_status PluginValues::reserve(gh_bytes name, std::uint64_t count, std::uint64_
     return GH_E_INVALID;
   }
   *first = *begin;
-  durability_->arm(ticket);
+  durability_->arm(ticket, true);
   return GH_OK;
 }
 

@@ -23,25 +23,25 @@ bool Durability::refuses_new() noexcept {
 Durability::Ticket Durability::await(const std::shared_ptr<Requester>& who, const gh_completion* durable) {
   if (durable == nullptr || durable->done == nullptr) return 0;
   const std::scoped_lock lock(mutex_);
-  waiting_.emplace(++last_ticket_, Waiting{who, *durable, false, std::nullopt});
+  waiting_.emplace(++last_ticket_, Waiting{who, *durable, false, true, std::nullopt});
   return last_ticket_;
 }
 
-void Durability::arm(Ticket ticket) noexcept {
+void Durability::arm(Ticket ticket, bool is_new) noexcept {
   if (ticket == 0) return;
-  const bool failing = is_failing();
   std::unique_lock lock(mutex_);
   const auto found = waiting_.find(ticket);
   if (found == waiting_.end()) return;
-  if (!found->second.result && !failing) {
+  found->second.is_new = is_new;
+  if (!found->second.result && !is_failing()) {  // under the lock: release_all() comes after it, or it sees the failure
     found->second.armed = true;
     return;
   }
   const Waiting waiting = std::move(found->second);
   waiting_.erase(found);
   lock.unlock();
-  if (!waiting.result && on_failure() == OnStoreFailure::serve) served_.fetch_add(1, std::memory_order_relaxed);
-  waiting.who->complete(waiting.completion, waiting.result.value_or(status_while_failing()));
+  if (!waiting.result) return release(waiting);
+  waiting.who->complete(waiting.completion, *waiting.result);
 }
 
 void Durability::cancel(Ticket ticket) noexcept {
@@ -85,8 +85,14 @@ void Durability::release_all() {
       }
     }
   }
-  if (on_failure() == OnStoreFailure::serve) served_.fetch_add(released.size(), std::memory_order_relaxed);
-  for (const Waiting& waiting : released) waiting.who->complete(waiting.completion, status_while_failing());
+  for (const Waiting& waiting : released) release(waiting);
+}
+
+/// It is told what on_failure() says, not what is on disk.
+void Durability::release(const Waiting& waiting) noexcept {
+  const bool served = !waiting.is_new || on_failure() == OnStoreFailure::serve;
+  if (served) served_.fetch_add(1, std::memory_order_relaxed);
+  waiting.who->complete(waiting.completion, served ? GH_OK : GH_E_IO);
 }
 
 }  // namespace gatehouse

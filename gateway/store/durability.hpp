@@ -46,7 +46,8 @@ class Durability {
   /// arm().
   [[nodiscard]] Ticket await(const std::shared_ptr<Requester>& who, const gh_completion* durable);
   /// The call went well: the completion comes, here and now if the change is durable already or if the disk fails.
-  void arm(Ticket ticket) noexcept;
+  /// `is_new`: `no_new` may refuse it. What there is goes on.
+  void arm(Ticket ticket, bool is_new) noexcept;
   /// The call was refused: no completion.
   void cancel(Ticket ticket) noexcept;
   /// A record has changed; wakes the writer.
@@ -72,12 +73,11 @@ class Durability {
     std::shared_ptr<Requester> who;
     gh_completion completion;
     bool armed = false;
+    bool is_new = true;
     std::optional<gh_status> result;  // which came before it was armed
   };
   void release_all();
-  [[nodiscard]] gh_status status_while_failing() const noexcept {
-    return on_failure() == OnStoreFailure::serve ? GH_OK : GH_E_IO;
-  }
+  void release(const Waiting& waiting) noexcept;
 
   ChangeList changes_;
   WakeEvent wake_;

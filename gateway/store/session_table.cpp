@@ -229,19 +229,21 @@ void SessionTable::end_all_of(const void* owner, std::int64_t now) {
   }
 }
 
-gh_status SessionTable::lease(std::string_view plugin, std::string_view resource, std::uint64_t id, std::int64_t now,
-                              std::int64_t expires_at, Durability::Ticket ticket) {
-  return with(plugin, id, [&](Shard&, Session& session) -> gh_status {
+LeaseTable::Taken SessionTable::lease(std::string_view plugin, std::string_view resource, std::uint64_t id,
+                                      std::int64_t now, std::int64_t expires_at, Durability::Ticket ticket) {
+  LeaseTable::Taken taken;
+  taken.status = with(plugin, id, [&](Shard&, Session& session) -> gh_status {
     const LeaseTable::Name name{plugin, resource};
     std::vector<std::string>& mine = session.leases;
     if (mine.size() >= kMostLeases && !leases_.is_held_by(name, id)) {
       std::erase_if(mine, [&](const std::string& other) { return !leases_.is_held_by({plugin, other}, id); });
       if (mine.size() >= kMostLeases) return GH_E_LIMIT;
     }
-    const LeaseTable::Taken taken = leases_.take(name, id, now, expires_at, ticket);
+    taken = leases_.take(name, id, now, expires_at, ticket);
     if (taken.status == GH_OK && !taken.renewed) mine.emplace_back(resource);
     return taken.status;
   });
+  return taken;
 }
 
 gh_status SessionTable::release(std::string_view plugin, std::string_view resource, std::uint64_t id) {

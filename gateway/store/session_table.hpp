@@ -69,8 +69,8 @@ class SessionTable {
   gh_status touch(std::string_view plugin, std::uint64_t id, const Endpoint& source, std::int64_t now,
                   std::shared_ptr<const db::ByteString> blob, std::uint32_t blob_version, Durability::Ticket ticket);
   gh_status end(std::string_view plugin, std::uint64_t id, std::int64_t now);
-  gh_status lease(std::string_view plugin, std::string_view resource, std::uint64_t id, std::int64_t now,
-                  std::int64_t expires_at, Durability::Ticket ticket);
+  [[nodiscard]] LeaseTable::Taken lease(std::string_view plugin, std::string_view resource, std::uint64_t id,
+                                        std::int64_t now, std::int64_t expires_at, Durability::Ticket ticket);
   gh_status release(std::string_view plugin, std::string_view resource, std::uint64_t id);
   void end_all_of(const void* owner, std::int64_t now);
 

@@ -364,9 +364,10 @@ typedef struct gh_lease {
 /* Sessions and leases are in memory, and a thread of the host writes them down: no call waits for a disk. `durable`, if
  * not NULL, is called on that thread, or within the call, GH_OK when what was asked would survive a crash; not at all
  * when the call did not return GH_OK, and never once destroy() has been called: the host waits for one that is under
- * way. While the disk fails, the operator's `on_store_failure` decides: `serve` calls it at once, `no_new` refuses new
- * sessions with a key and new leases (GH_E_IO, from the call or from `durable`), and what there is may go on. What
- * `durable` refused is still in memory: end or release it. Answer a client after `durable`. */
+ * way. While the disk fails, the operator's `on_store_failure` decides: `serve` calls it at once with GH_OK, `no_new`
+ * refuses new sessions with a key and new leases (GH_E_IO, from the call or from `durable`), and what there is goes on:
+ * a session that is resumed or touched and a lease that is renewed are served as under `serve`. What `durable` refused
+ * is still in memory: end or release it. Answer a client after `durable`. */
 #define GH_SESSIONS_ID "gh.sessions/1"
 typedef struct gh_sessions {
   uint32_t struct_size;

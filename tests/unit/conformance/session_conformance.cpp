@@ -6,8 +6,10 @@
 namespace gatehouse::conformance {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::IsSupersetOf;
 using testing::UnorderedElementsAre;
 
 TEST_P(SessionConformance, ANewSessionHasAnIdAndEmptyCells) {
@@ -203,6 +205,41 @@ TEST_P(SessionConformance, NobodyIsToldAfterDestroy) {
   host->stall(false);
   host->flush();
   EXPECT_THAT(told.calls(), IsEmpty());
+}
+
+TEST_P(SessionConformance, WhatThereIsGoesOnWhileNothingNewIsTaken) {
+  const gh_session session = opened("a");
+  EXPECT_EQ(lease(session.id, "10.0.0.2"), GH_OK);
+  host->flush();
+  if (!host->fail(true)) GTEST_SKIP() << "a host whose disk never fails";
+  const auto go_on = [&](std::uint64_t token) {
+    const gh_completion one = told.completion(token), two = told.completion(token + 1),
+                        three = told.completion(token + 2);
+    gh_session again = asked("a");
+    EXPECT_EQ(open(*plugin, again, &one), GH_OK);
+    EXPECT_EQ(touch(session, &two), GH_OK);
+    EXPECT_EQ(lease(session.id, "10.0.0.2", host->now() + 60, &three), GH_OK);
+  };
+  const gh_completion refused = told.completion(0);
+  go_on(1);
+  const gh_status late = lease(session.id, "10.0.0.3", 0, &refused);  // of which nobody may know yet
+  EXPECT_THAT(told.wait_for(late == GH_OK ? 4 : 3), IsSupersetOf({Told::Call{1, GH_OK}, {2, GH_OK}, {3, GH_OK}}));
+  if (late == GH_OK) {
+    EXPECT_THAT(told.calls(), Contains(Told::Call{0, GH_E_IO}));
+  } else {
+    EXPECT_EQ(late, GH_E_IO);
+  }
+  const std::size_t before = told.calls().size();
+  go_on(4);
+  EXPECT_THAT(told.calls(), IsSupersetOf({Told::Call{4, GH_OK}, {5, GH_OK}, {6, GH_OK}})) << "within the call";
+  EXPECT_EQ(told.calls().size(), before + 3);
+  EXPECT_EQ(lease(session.id, "10.0.0.4", 0, &refused), GH_E_IO);
+  gh_session fresh = asked("b");
+  EXPECT_EQ(open(*plugin, fresh, &refused), GH_E_IO);
+  EXPECT_TRUE(host->fail(false));
+  host->flush();
+  EXPECT_EQ(told.calls().size(), before + 3);
+  EXPECT_EQ(opened("b").resumed, 0u);
 }
 
 TEST_P(SessionConformance, ACrashKeepsWhatWasDurable) {

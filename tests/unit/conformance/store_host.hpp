@@ -38,6 +38,8 @@ class StoreHost {
   virtual void flush() = 0;
   /// The disk answers nobody, and reports no failure either; or it does again.
   virtual void stall(bool stalled) = 0;
+  /// The disk refuses every write, under `on_store_failure = no_new`; or is well again. False: here it never does.
+  [[nodiscard]] virtual bool fail(bool /*failing*/) { return false; }
   /// The process is killed, and another one begins with what was durable. Ends a stall. A PluginHost of before is
   /// only destroyed afterwards, and that has no effect.
   virtual void crash() = 0;

@@ -65,8 +65,9 @@ class Session {
 
   /// Takes an exclusive resource ("10.0.0.5", "vni:4711") for that time, or renews it; kWithSession: until release() or
   /// the session's end. GH_E_EXISTS: another session holds it. GH_E_LIMIT: this one holds 4096 already. GH_E_IO, here
-  /// or in `durable`: no new ones while the disk fails; release() what `durable` refused. Give it to the client in
-  /// `durable`, not before; it says the same of what was kept for this session before the call.
+  /// or in `durable`: no new ones while the disk fails; release() what `durable` refused, which is never a renewal.
+  /// Give it to the client in `durable`, not before; it says the same of what was kept for this session before the
+  /// call.
   gh_status lease(std::string_view resource, std::chrono::seconds time, Completion durable = {});
   /// GH_E_NOT_FOUND: this session does not hold it.
   gh_status release(std::string_view resource);

@@ -118,7 +118,7 @@ TEST_F(DaemonStoreTest, TellsEndedSessionsWhenAsked) {
 TEST_F(DaemonStoreTest, TellsLeases) {
   open();
   const std::uint64_t id = carry("one", "unix:bob", 10);
-  EXPECT_EQ(store_->sessions()->lease("udpgw", "vni:7", id, now_, 0, 0), GH_OK);
+  EXPECT_EQ(store_->sessions()->lease("udpgw", "vni:7", id, now_, 0, 0).status, GH_OK);
   const json leases = asked(&DaemonStore::leases_body);
   ASSERT_EQ(leases["count"], 1);
   EXPECT_EQ(leases["leases"][0]["resource"], "vni:7");

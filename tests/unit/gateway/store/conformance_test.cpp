@@ -44,6 +44,11 @@ class GatewayHost final : public StoreHost {
   }
   void flush() override { ASSERT_TRUE(writer_->flush(StoreWriter::Clock::now() + std::chrono::seconds(5))); }
   void stall(bool stalled) override { disk_->hang(stalled); }
+  bool fail(bool failing) override {
+    writer_->set_on_failure(OnStoreFailure::no_new);
+    disk_->fail_with(failing ? std::optional(db::StoreError::Kind::io) : std::nullopt);
+    return true;
+  }
   void crash() override {
     const auto snapshot = disk_->copy();  // what a write under way does later is not seen by the next process
     disk_->hang(false);
