@@ -22,9 +22,9 @@ constexpr std::uint64_t kLogToMove = 8U << 20U;  // bytes: then upkeep() moves t
 constexpr std::uint64_t kLogToCut = 64U << 20U;  // then it is cut off too, and write() does not wait for upkeep()
 constexpr std::uint64_t kLogToMoveInNeed = 512U << 10U;  // on a disk that has less than this left:
 constexpr std::uint64_t kNeed = 16U << 20U;
-constexpr seconds kIdle{1};     // without a write: a good time for that
-constexpr seconds kBlocked{1};  // until it is tried again when somebody still reads
-constexpr seconds kNothingToDo{30};
+constexpr seconds kIdle{1};                       // without a write: a good time for that
+constexpr seconds kBlocked{1};                    // until it is tried again when somebody still reads
+constexpr seconds kNothingToDo{10};               // and then it is seen whether the files are still there
 constexpr std::int64_t kShortestDoubt{60};        // s, for which lost leases are taken for live at least
 constexpr std::uint32_t kUnknownLifetime = 3600;  // s, of leases when state.epoch is gone too
 /// Session numbers that may have been used and not written when the process ends in disorder.
@@ -387,7 +387,7 @@ bool SqliteStore::checkpoint(Database::Checkpoint kind) {
 
 std::chrono::milliseconds SqliteStore::upkeep(std::int64_t now) {
   return with_files(Reserve::use, [&]() -> milliseconds {
-    if (!files_ || !files_->are_current()) return kNothingToDo;  // the next write sees to that
+    if (!files_ || !files_->are_current()) return kNothingToDo;  // needs_write() says so
     Database& state = files_->state.database();
     const std::uint64_t log = files_->state.log_bytes() + files_->secrets.log_bytes();
     const bool is_idle = Clock::now() - last_write_ >= kIdle;

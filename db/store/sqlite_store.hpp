@@ -32,6 +32,8 @@ class SqliteStore final : public Store {
   [[nodiscard]] StoredState load(std::int64_t now) override;
   [[nodiscard]] Written write(const StoreBatch& batch) override;
   std::chrono::milliseconds upkeep(std::int64_t now) override;
+  [[nodiscard]] bool needs_write() const noexcept override { return !files_ || !files_->are_current(); }
+  void set_retention(const Retention& retention) override { retention_ = RetentionWork(retention); }
   void use_reserve() noexcept override;
   void close() override;
 

@@ -125,6 +125,12 @@ class StoreError : public std::runtime_error {
   Kind kind_;
 };
 
+/// Where the rows of ended sessions and of usage stop.
+struct Retention {
+  std::int64_t days = 30;                  ///< ended sessions and usage of older days are deleted
+  std::uint64_t most_bytes = 1ULL << 30U;  ///< of state.db; the oldest ended sessions go first
+};
+
 /// One thread's.
 class Store {
  public:
@@ -137,6 +143,7 @@ class Store {
 
   virtual ~Store() = default;
 
+  /// Whatever is moved or remarked later is added to the end of these lists.
   [[nodiscard]] virtual const StoreOpening& opening() const noexcept = 0;
   /// @param now  Unix seconds: leases that ended before it are left out, and sessions that end with their stream are
   ///             marked as ended. @throws StoreError
@@ -149,16 +156,15 @@ class Store {
   /// @return how soon it wants to be called again; zero: at once
   /// @throws StoreError
   virtual std::chrono::milliseconds upkeep(std::int64_t now) = 0;
+  /// Does something have to be written for the sake of the files themselves, which were replaced, removed, or left
+  /// after an error? Then the next write(), of an empty batch if there is no other, sees to that. Some stat().
+  [[nodiscard]] virtual bool needs_write() const noexcept { return false; }
+  /// From now on, for upkeep().
+  virtual void set_retention(const Retention&) {}
   /// The end is near and the disk is full: what was kept free for deletions may be used up by the last writes.
   virtual void use_reserve() noexcept = 0;
   /// The end of an orderly life: everything moves into the file, and the next start finds it clean. @throws StoreError
   virtual void close() = 0;
-};
-
-/// Where the rows of ended sessions and of usage stop.
-struct Retention {
-  std::int64_t days = 30;                  ///< ended sessions and usage of older days are deleted
-  std::uint64_t most_bytes = 1ULL << 30U;  ///< of state.db; the oldest ended sessions go first
 };
 
 /// `state_db` and secrets.db beside it, made or migrated as needed, locked against a second gateway.

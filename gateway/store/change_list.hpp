@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 namespace gatehouse {
@@ -31,6 +32,7 @@ class ChangeList {
   /// Lock-free. @return the list was empty: its taker may be asleep
   bool add(ChangeLink& link) noexcept {
     if (link.listed.exchange(true, std::memory_order_acq_rel)) return false;
+    size_.fetch_add(1, std::memory_order_relaxed);
     ChangeLink* head = newest_.load(std::memory_order_relaxed);
     do {
       link.next = head;
@@ -38,18 +40,23 @@ class ChangeList {
     return head == nullptr;
   }
 
+  /// How many wait to be taken, more or less. Lock-free.
+  [[nodiscard]] std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
+
   /// Empties the list and calls visit(ChangeLink&) for each, in the order in which they came. The record may be
   /// destroyed in the call, and may be listed again from then on.
   template <class Visit>
   void take(Visit&& visit) {
     ChangeLink* newest = newest_.exchange(nullptr, std::memory_order_acquire);
     ChangeLink* oldest = nullptr;
-    while (newest != nullptr) {
+    std::size_t taken = 0;
+    for (; newest != nullptr; ++taken) {
       ChangeLink* const next = newest->next;
       newest->next = oldest;
       oldest = newest;
       newest = next;
     }
+    size_.fetch_sub(taken, std::memory_order_relaxed);
     while (oldest != nullptr) {
       ChangeLink& link = *oldest;
       oldest = link.next;
@@ -60,6 +67,7 @@ class ChangeList {
 
  private:
   std::atomic<ChangeLink*> newest_{nullptr};
+  std::atomic<std::size_t> size_{0};
 };
 
 }  // namespace gatehouse

@@ -27,7 +27,7 @@ void PendingRows::put_row(std::string key, Record record, const std::vector<Dura
                           Place place) {
   const auto known = index_.find(key);
   if (known == index_.end()) {
-    rows_.push_back({key, std::move(record), waiting, std::chrono::steady_clock::now(), urgent});
+    rows_.push_back({key, std::move(record), waiting, std::chrono::steady_clock::now(), ++last_number_, urgent});
     index_.emplace(std::move(key), std::prev(rows_.end()));
     urgent_ += urgent ? 1 : 0;
     return;
@@ -43,10 +43,20 @@ void PendingRows::give_up_oldest() {
   const auto found = index_.find(ended_.front());
   ended_.pop_front();
   if (found == index_.end()) return;  // written by now
-  urgent_ -= found->second->urgent ? 1 : 0;
+  uncount(*found->second);
   rows_.erase(found->second);
   index_.erase(found);
   ++forgotten_;
+}
+
+void PendingRows::uncount(const Row& row) noexcept {
+  urgent_ -= row.urgent ? 1 : 0;
+  marked_ -= row.number <= mark_ ? 1 : 0;
+}
+
+void PendingRows::mark() noexcept {
+  mark_ = last_number_;
+  marked_ = rows_.size();
 }
 
 std::optional<std::chrono::steady_clock::time_point> PendingRows::since() const noexcept {
@@ -76,7 +86,7 @@ std::vector<Durability::Ticket> PendingRows::remove_first(std::size_t count) {
     const Row& row = rows_.front();
     out.insert(out.end(), row.waiting.begin(), row.waiting.end());
     if (!ended_.empty() && ended_.front() == row.key) ended_.pop_front();
-    urgent_ -= row.urgent ? 1 : 0;
+    uncount(row);
     index_.erase(row.key);
     rows_.pop_front();
   }

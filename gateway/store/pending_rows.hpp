@@ -34,6 +34,11 @@ class PendingRows {
   [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> since() const noexcept;
   [[nodiscard]] std::uint64_t forgotten() const noexcept { return forgotten_; }
 
+  /// Marks what is here now, in place of what was marked before.
+  void mark() noexcept;
+  /// How many of the marked rows are still to be written. A newer version of one stands for it.
+  [[nodiscard]] std::size_t marked() const noexcept { return marked_; }
+
   /// The first rows, `most` at most; they stay until remove_first() says that they are written.
   [[nodiscard]] db::StoreBatch first(std::size_t most) const;
   /// @return who waited for the first `count` rows
@@ -46,17 +51,21 @@ class PendingRows {
     Record record;
     std::vector<Durability::Ticket> waiting;
     std::chrono::steady_clock::time_point since;
+    std::uint64_t number = 0;  // in the order in which they came first
     bool urgent = false;
   };
   enum class Place { as_it_was, last };
   void put_row(std::string key, Record record, const std::vector<Durability::Ticket>& waiting, bool urgent,
                Place place);
   void give_up_oldest();
+  void uncount(const Row& row) noexcept;
 
   std::list<Row> rows_;
   std::unordered_map<std::string, std::list<Row>::iterator> index_;
   std::deque<std::string> ended_;  // keys of ended sessions without a key of their own
   std::size_t urgent_ = 0;         // rows
+  std::size_t marked_ = 0;         // rows, whose number is mark_ at most
+  std::uint64_t mark_ = 0, last_number_ = 0;
   std::uint64_t forgotten_ = 0;
 };
 

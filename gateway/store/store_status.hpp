@@ -21,16 +21,15 @@ enum class OnStoreFailure {
 }
 
 struct StoreStatus {
-  bool failing = false;          ///< the last try failed
+  bool failing = false;          ///< the last try failed, or does not return
   std::string last_error;        ///< a sentence, "" if there never was one
   std::chrono::seconds lag{0};   ///< since the oldest change that is not on disk
   std::uint64_t dirty_rows = 0;  ///< that wait to be written
   std::uint64_t commits = 0, rows = 0, failures = 0;
-  std::uint64_t served_undurable = 0;  ///< completions that came before the disk had it, under `serve`
+  std::uint64_t served_undurable = 0;  ///< completions that came before the disk had it
   std::uint64_t refused = 0;           ///< new sessions and leases, under `no_new`
   std::uint64_t forgotten = 0;         ///< ended sessions without a key whose rows were given up, for too many waited
   std::int64_t unsure_until = 0;       ///< StoreOpening::unsure_until
-  std::string opening;                 ///< a sentence when the start was not an ordinary one, else ""
 };
 
 }  // namespace gatehouse

@@ -1,11 +1,16 @@
 #include "gateway/store/store_writer.hpp"
 
 #include "gateway/base/block_signals.hpp"
+#include "gateway/store/pending_rows.hpp"
+#include "gateway/store/usage_ledger.hpp"
 
 #include <poll.h>
 #include <pthread.h>
 
 #include <algorithm>
+#include <condition_variable>
+#include <optional>
+#include <string>
 #include <utility>
 
 namespace gatehouse {
@@ -15,7 +20,11 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr seconds kLongestBackOff{60};
+constexpr seconds kLongestLastBackOff{1};  // when the end is near
 constexpr milliseconds kBusyRetry{100};
+constexpr seconds kUpkeepRetry{10};
+constexpr int kShare = 5;                                       // of the time, what lingering leaves to commits
+constexpr std::size_t kUsageRows = StoreWriter::kMostRows / 4;  // that a full commit has room for
 constexpr std::int64_t kSecondsOfDay = 86'400;
 constexpr std::int64_t kDaysKept = 31;  // a month's quota needs them
 
@@ -26,151 +35,248 @@ bool has_left_nothing(const db::SessionRecord& session) noexcept {
 
 }  // namespace
 
-StoreWriter::StoreWriter(std::unique_ptr<db::Store> store, OnStoreFailure on_failure, StoreEvents events,
-                         UnixClock clock)
-    : events_(std::move(events)), clock_(clock), store_(std::move(store)) {
-  durability_->set_on_failure(on_failure);
-  load();
-  next_round_ = Clock::now() + kRound;
-  next_upkeep_ = Clock::now() + seconds(1);
-  const BlockSignals block;
-  thread_ = std::thread([this] { run(); });
-  pthread_setname_np(thread_.native_handle(), "gh-store");
-}
+/// The thread's side. A turn collects what has changed and writes one batch at most, so that rounds, upkeep and the end
+/// have theirs however much there is to write.
+class StoreWriter::Loop {
+ public:
+  Loop(std::unique_ptr<db::Store> store, OnStoreFailure on_failure, StoreEvents events, UnixClock clock,
+       milliseconds round);
 
-StoreWriter::~StoreWriter() {
-  {
+  /// Until end(). The thread.
+  void run() noexcept;
+
+  // ---- any thread
+  [[nodiscard]] db::StoreOpening opening() const {
     const std::scoped_lock lock(mutex_);
-    stopping_ = true;
+    return opening_;
   }
-  durability_->wake().signal();
-  if (thread_.joinable()) thread_.join();
+  [[nodiscard]] StoreStatus status() const;
+  void set_retention(const db::Retention& retention);
+  bool flush(Clock::time_point deadline);
+  void expect_end();
+  enum class Ending { none, at_once, orderly };
+  /// Makes run() return. @return false: not by then
+  bool end(Ending how, Clock::time_point deadline);
+  [[nodiscard]] bool has_closed_well() const {
+    const std::scoped_lock lock(mutex_);
+    return closed_well_;
+  }
+
+  const UnixClock clock;
+  const std::shared_ptr<Durability> durability = std::make_shared<Durability>();
+  const std::shared_ptr<SessionTable> sessions = std::make_shared<SessionTable>(durability);
+  const std::shared_ptr<ValueTable> values = std::make_shared<ValueTable>(durability);
+  StoreHealth health;
+  std::vector<db::UsageRecord> remembered_usage;  // const once it is loaded
+
+ private:
+  /// What other threads want of this one.
+  struct Orders {
+    std::uint64_t flush = 0;  // the last one
+    std::optional<db::Retention> retention;
+    bool end_is_near = false;
+    Ending ending = Ending::none;
+  };
+
+  void load();
+  [[nodiscard]] Clock::time_point next_turn() const noexcept;
+  void wait(Clock::time_point until);
+  [[nodiscard]] Orders take_orders();
+  void obey(const Orders& orders);
+  void turn(bool at_once);
+  void round();
+  void mark();
+  void collect();
+  void take(ChangeLink& link);
+  [[nodiscard]] bool has_marked() const noexcept { return pending_.marked() > 0 || usage_.marked() > 0; }
+  [[nodiscard]] bool wants_to_write() const noexcept;
+  void linger();
+  void write_batch();
+  void start_over();
+  void succeeded(std::size_t rows, Clock::duration took);
+  void failed(bool only_busy, const std::string& why);
+  void upkeep();
+  void tell_findings();
+  void publish();
+  void close_store(bool in_order) noexcept;
+
+  const milliseconds round_;
+  std::unique_ptr<db::Store> store_;
+  PendingRows pending_;
+  UsageLedger usage_;
+  Clock::time_point next_round_{}, next_upkeep_{}, retry_at_{};
+  Clock::duration last_commit_{};
+  seconds back_off_{0};
+  std::optional<Clock::time_point> failing_since_;
+  std::uint64_t flush_begun_ = 0;  // whose rows, and maybe more, are marked
+  bool needs_write_ = false;       // db::Store::needs_write()
+  bool end_is_near_ = false;
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  Orders orders_;
+  std::uint64_t flush_done_ = 0;
+  bool ended_ = false, closed_well_ = false;
+  db::StoreOpening opening_;
+};
+
+StoreWriter::Loop::Loop(std::unique_ptr<db::Store> store, OnStoreFailure on_failure, StoreEvents events,
+                        UnixClock clock_of, milliseconds round)
+    : clock(clock_of), health(durability, std::move(events)), round_(round), store_(std::move(store)) {
+  durability->set_on_failure(on_failure);
+  load();
+  next_round_ = Clock::now() + round_;
+  next_upkeep_ = Clock::now() + seconds(1);
 }
 
-void StoreWriter::load() {
-  db::StoredState state = store_->load(clock_());
+void StoreWriter::Loop::load() {
+  db::StoredState state = store_->load(clock());
   opening_ = store_->opening();  // only now: loading may find a broken file
   std::size_t strange = 0;
-  for (const db::SessionRecord& session : state.sessions) strange += sessions_->load(session) ? 0 : 1;
-  for (const db::LeaseRecord& lease : state.leases) sessions_->leases().load(lease);
-  for (const db::ValueRecord& value : state.values) values_->load(value);
-  sessions_->end_loading(state.last_session_id, opening_.unsure_until == 0);
-  sessions_->leases().set_unsure_until(opening_.unsure_until);
+  for (const db::SessionRecord& session : state.sessions) strange += sessions->load(session) ? 0 : 1;
+  for (const db::LeaseRecord& lease : state.leases) sessions->leases().load(lease);
+  for (const db::ValueRecord& value : state.values) values->load(value);
+  sessions->end_loading(state.last_session_id, opening_.unsure_until == 0);
+  sessions->leases().set_unsure_until(opening_.unsure_until);
   usage_.load(state.usage);
-  remembered_usage_ = std::move(state.usage);
-  status_.unsure_until = opening_.unsure_until;
-  if (strange > 0) {
-    say(true, std::to_string(strange) + " sessions in the store have numbers that this gateway did not give: left out");
+  remembered_usage = std::move(state.usage);
+  if (strange == 0) return;
+  health.say(true,
+             std::to_string(strange) + " sessions in the store have numbers that this gateway did not give: left out");
+}
+
+void StoreWriter::Loop::run() noexcept {
+  for (;;) {
+    wait(next_turn());
+    const Orders orders = take_orders();
+    if (orders.ending != Ending::none) return close_store(orders.ending == Ending::orderly);
+    obey(orders);
+    turn(std::exchange(flush_begun_, orders.flush) != orders.flush);
   }
 }
 
-void StoreWriter::run() noexcept {
-  for (;;) {
-    wait(std::min({next_round_, next_upkeep_, wants_to_write() ? retry_at_ : Clock::time_point::max()}));
-    std::uint64_t flush = 0;
-    {
-      const std::scoped_lock lock(mutex_);
-      if (stopping_) return;
-      flush = flush_wanted_;
-      if (closing_) store_->use_reserve();
-    }
-    const Clock::time_point now = Clock::now();
-    if (flush != flush_done_ || now >= next_round_) round(clock_());
-    collect();
-    if (wants_to_write() && (now >= retry_at_ || flush != flush_done_)) write_pending();
-    if (!wants_to_write()) upkeep(Clock::now());
-    publish();
-    if (pending_.size() == 0 && usage_.changed() == 0) {
-      all_is_due_ = false;
-      const std::scoped_lock lock(mutex_);
-      flush_done_ = flush;
-      flushed_cv_.notify_all();
-    }
-  }
+/// While writes fail, nothing is due before the next try but the round: upkeep would not go better.
+StoreWriter::Clock::time_point StoreWriter::Loop::next_turn() const noexcept {
+  Clock::time_point out = next_round_;
+  if (wants_to_write()) out = std::min(out, retry_at_);
+  if (!failing_since_) out = std::min(out, next_upkeep_);
+  return out;
 }
 
 /// Until somebody has changed something, or it is time.
-void StoreWriter::wait(Clock::time_point until) {
+void StoreWriter::Loop::wait(Clock::time_point until) {
   const auto left = std::chrono::ceil<milliseconds>(until - Clock::now());
-  pollfd waits{durability_->wake().fd(), POLLIN, 0};
+  pollfd waits{durability->wake().fd(), POLLIN, 0};
   if (left > milliseconds(0) && poll(&waits, 1, static_cast<int>(left.count())) <= 0) return;
-  if (left > milliseconds(0)) durability_->wake().clear();
+  if (left > milliseconds(0)) durability->wake().clear();
 }
 
-/// Lists what is not worth a commit of its own.
-void StoreWriter::round(std::int64_t now) {
-  sessions_->list_moved(now);
-  sessions_->leases().expire(now);
+StoreWriter::Loop::Orders StoreWriter::Loop::take_orders() {
+  const std::scoped_lock lock(mutex_);
+  Orders out = orders_;
+  orders_.retention.reset();
+  return out;
+}
+
+void StoreWriter::Loop::obey(const Orders& orders) {
+  if (orders.retention) {
+    store_->set_retention(*orders.retention);
+    next_upkeep_ = Clock::now();
+  }
+  if (orders.end_is_near && !std::exchange(end_is_near_, true)) store_->use_reserve();
+}
+
+/// @param at_once  everything is to be written, now
+void StoreWriter::Loop::turn(bool at_once) {
+  const Clock::time_point now = Clock::now();
+  if (at_once || now >= next_round_) round();
+  collect();
+  if (wants_to_write() && (at_once || now >= retry_at_)) write_batch();
+  if (!failing_since_ && Clock::now() >= next_upkeep_) upkeep();
+  publish();
+  if (has_marked()) return;
+  const std::scoped_lock lock(mutex_);
+  flush_done_ = flush_begun_;
+  changed_.notify_all();
+}
+
+/// Lists what is not worth a commit of its own, and marks all that there is.
+void StoreWriter::Loop::round() {
+  const std::int64_t now = clock();
+  sessions->list_moved(now);
+  sessions->leases().expire(now);
   usage_.forget_before(now / kSecondsOfDay - kDaysKept);
-  next_round_ = Clock::now() + kRound;
-  all_is_due_ = true;
+  next_round_ = Clock::now() + round_;
+  mark();
 }
 
-void StoreWriter::collect() {
-  durability_->changes().take([this](ChangeLink& link) { take(link); });
+/// What is known by now is to be written, also what might have waited.
+void StoreWriter::Loop::mark() {
+  collect();
+  pending_.mark();
+  usage_.mark();
 }
 
-void StoreWriter::take(ChangeLink& link) {
+void StoreWriter::Loop::collect() {
+  durability->changes().take([this](ChangeLink& link) { take(link); });
+}
+
+void StoreWriter::Loop::take(ChangeLink& link) {
   switch (link.kind) {
     case ChangeLink::Kind::session: {
-      SessionTable::Change change = sessions_->take_change(link);
+      SessionTable::Change change = sessions->take_change(link);
       const db::SessionRecord& session = change.record;
       if (change.is_first && change.waiting.empty() && has_left_nothing(session)) return;
-      usage_.add({clock_() / kSecondsOfDay, session.plugin, change.payer, session.group_name}, change.since);
+      usage_.add({clock() / kSecondsOfDay, session.plugin, change.payer, session.group_name}, change.since);
       pending_.put(std::move(change.record), change.waiting);
       return;
     }
     case ChangeLink::Kind::lease: {
-      LeaseTable::Change change = sessions_->leases().take_change(link);
+      LeaseTable::Change change = sessions->leases().take_change(link);
       pending_.put(std::move(change.record), change.waiting);
       return;
     }
     case ChangeLink::Kind::value: {
-      ValueTable::Change change = values_->take_change(link);
+      ValueTable::Change change = values->take_change(link);
       pending_.put(std::move(change.record), change.waiting);
       return;
     }
   }
 }
 
-bool StoreWriter::wants_to_write() const noexcept {
-  return pending_.is_urgent() || pending_.size() >= kMostRows || all_is_due_;
+bool StoreWriter::Loop::wants_to_write() const noexcept {
+  return pending_.is_urgent() || pending_.size() >= kMostRows || has_marked() || needs_write_;
 }
 
 /// Four times as long as a commit takes is given to others to come along, so that commits take a fifth of the time at
 /// most, and a slow disk gets larger ones.
-void StoreWriter::write_pending() {
-  if (pending_.size() == 0 && usage_.changed() == 0) return;
-  if (const auto linger = std::min<Clock::duration>(kLongestLinger, last_commit_ * 4);
-      pending_.size() < kMostRows && linger >= milliseconds(1)) {
-    std::this_thread::sleep_for(linger);
-    collect();
-  }
-  while (pending_.size() > 0 || usage_.changed() > 0) {
-    publish();
-    if (!write_batch()) return;
-    collect();
-  }
+void StoreWriter::Loop::linger() {
+  const auto time = std::min<Clock::duration>(kLongestLinger, last_commit_ * (kShare - 1));
+  if (pending_.size() >= kMostRows || time < milliseconds(1)) return;
+  std::this_thread::sleep_for(time);
+  collect();
 }
 
-bool StoreWriter::write_batch() {
-  db::StoreBatch batch = pending_.first(kMostRows);
+/// The first rows. One of nothing is written for the sake of the files.
+void StoreWriter::Loop::write_batch() {
+  linger();
+  publish();
+  db::StoreBatch batch = pending_.first(kMostRows - std::min(usage_.marked(), kUsageRows));
   const std::size_t rows = batch.rows();
   usage_.fill(batch, kMostRows - rows);
   const Clock::time_point begin = Clock::now();
-  {
-    const std::scoped_lock lock(mutex_);
-    writing_ = begin;
-  }
   bool only_busy = false;
   std::string why;
+  health.begin();
   try {
-    if (store_->write(batch) == db::Store::Written::start_over) {
+    const db::Store::Written written = store_->write(batch);
+    needs_write_ = false;
+    if (written == db::Store::Written::start_over) {
       start_over();
     } else {
       usage_.written(batch);
       succeeded(batch.rows(), Clock::now() - begin);
-      durability_->complete(pending_.remove_first(rows), GH_OK);
+      durability->complete(pending_.remove_first(rows), GH_OK);
     }
   } catch (const db::StoreError& error) {
     only_busy = error.kind() == db::StoreError::Kind::busy;
@@ -179,127 +285,161 @@ bool StoreWriter::write_batch() {
     why = error.what();
   }
   if (!why.empty()) failed(only_busy, why);
-  return why.empty();
+  tell_findings();
 }
 
 /// The file is another one: it is told everything that is live.
-void StoreWriter::start_over() {
-  say(true, "the store's file is another one than before; writing every live session and lease anew");
-  all_is_due_ = true;
-  values_->change_all();
-  sessions_->change_all();
-  sessions_->leases().change_all();
+void StoreWriter::Loop::start_over() {
+  health.returned("");
+  health.say(true, "the store's file is another one than before; writing every live session and lease anew");
+  values->change_all();
+  sessions->change_all();
+  sessions->leases().change_all();
   usage_.change_all();
+  mark();
 }
 
-void StoreWriter::succeeded(std::size_t rows, Clock::duration took) {
+void StoreWriter::Loop::succeeded(std::size_t rows, Clock::duration took) {
   last_commit_ = took;
   back_off_ = seconds(0);
   failing_since_.reset();
   retry_at_ = {};
-  {
-    const std::scoped_lock lock(mutex_);
-    writing_.reset();
-    status_.failing = false;
-    ++status_.commits;
-    status_.rows += rows;
-    durability_->set_failing(false);
-  }
-  if (std::exchange(told_failure_, false)) say(false, "the store is written again");
+  health.written(rows);
 }
 
-void StoreWriter::failed(bool only_busy, const std::string& why) {
+void StoreWriter::Loop::failed(bool only_busy, const std::string& why) {
   const Clock::time_point now = Clock::now();
   if (!failing_since_) failing_since_ = now;
-  all_is_due_ = true;
-  const bool for_good = !only_busy || now - *failing_since_ >= kPatience;
-  if (for_good) back_off_ = std::clamp(back_off_ * 2, seconds(1), kLongestBackOff);
+  const bool for_good = !only_busy || now - *failing_since_ >= StoreHealth::kPatience;
+  if (for_good) back_off_ = std::clamp(back_off_ * 2, seconds(1), end_is_near_ ? kLongestLastBackOff : kLongestBackOff);
   retry_at_ = now + (for_good ? Clock::duration(back_off_) : Clock::duration(kBusyRetry));
+  health.failed(for_good, why);
+}
+
+/// With rows waiting, it too leaves them the greater part of the time.
+void StoreWriter::Loop::upkeep() {
+  const Clock::time_point begin = Clock::now();
+  Clock::duration pause = kUpkeepRetry;
+  std::string why;
+  health.begin();
+  try {
+    pause = std::max(store_->upkeep(clock()), milliseconds(1));
+  } catch (const std::exception& error) {
+    why = error.what();
+  }
+  health.returned(why);
+  needs_write_ = store_->needs_write();
+  const Clock::time_point now = Clock::now();
+  if (wants_to_write()) pause = std::max(pause, (now - begin) * (kShare - 1));
+  next_upkeep_ = now + pause;
+  tell_findings();
+}
+
+/// What the store has met and done about it since it was opened.
+void StoreWriter::Loop::tell_findings() {
+  const db::StoreOpening& found = store_->opening();
+  std::vector<std::string> news;
   {
     const std::scoped_lock lock(mutex_);
-    writing_.reset();
-    ++status_.failures;
-    status_.last_error = why;
-    status_.failing = for_good;
+    for (std::size_t i = opening_.moved.size(); i < found.moved.size(); ++i)
+      news.push_back("set aside, for it was broken or of another file than the one beside it: " +
+                     found.moved[i].string());
+    for (std::size_t i = opening_.remarks.size(); i < found.remarks.size(); ++i) news.push_back(found.remarks[i]);
+    if (news.empty()) return;
+    opening_.moved = found.moved;
+    opening_.remarks = found.remarks;
   }
-  if (!for_good) return;
-  durability_->set_failing(true);
-  if (!std::exchange(told_failure_, true)) say(true, "cannot write the store; going on from memory: " + why);
-  if (durability_->on_failure() == OnStoreFailure::stop && !std::exchange(told_stop_, true) && events_.stop) {
-    events_.stop();
-  }
+  for (const std::string& sentence : news) health.say(true, sentence);
 }
 
-void StoreWriter::upkeep(Clock::time_point now) {
-  if (now < next_upkeep_) return;
+void StoreWriter::Loop::publish() {
+  health.publish({pending_.size() + usage_.changed(), pending_.forgotten(), pending_.since()});
+}
+
+/// On the thread, too: it may take as long as a write.
+void StoreWriter::Loop::close_store(bool in_order) noexcept {
+  bool good = in_order;
   try {
-    next_upkeep_ = now + std::max(store_->upkeep(clock_()), milliseconds(1));
+    if (in_order) store_->close();
   } catch (const std::exception& error) {
-    next_upkeep_ = now + seconds(10);
-    const std::scoped_lock lock(mutex_);
-    status_.last_error = error.what();
+    health.say(true, std::string("the store could not be closed in an orderly way: ") + error.what());
+    good = false;
   }
+  const std::scoped_lock lock(mutex_);
+  ended_ = true;
+  closed_well_ = good;
+  changed_.notify_all();
 }
 
-void StoreWriter::publish() {
+StoreStatus StoreWriter::Loop::status() const {
+  StoreStatus out = health.status();
   const std::scoped_lock lock(mutex_);
-  status_.dirty_rows = pending_.size() + usage_.changed();
-  status_.forgotten = pending_.forgotten();
-  oldest_ = pending_.since();
-}
-
-StoreStatus StoreWriter::status() const {
-  const std::scoped_lock lock(mutex_);
-  StoreStatus out = status_;
-  if (oldest_) out.lag = std::chrono::duration_cast<seconds>(Clock::now() - *oldest_);
-  out.served_undurable = durability_->served_undurable();
-  out.refused = durability_->refused();
+  out.unsure_until = opening_.unsure_until;
   return out;
 }
 
-void StoreWriter::watch() {
-  bool stalled = false;
-  {
-    const std::scoped_lock lock(mutex_);
-    stalled = writing_ && Clock::now() - *writing_ >= kPatience;
-    if (!stalled) return;
-    if (!std::exchange(status_.failing, true)) {
-      ++status_.failures;
-      status_.last_error = "a write to the store does not return; the disk does not answer";
-    }
-  }
-  durability_->set_failing(true);
+void StoreWriter::Loop::set_retention(const db::Retention& retention) {
   const std::scoped_lock lock(mutex_);
-  if (!writing_) durability_->set_failing(status_.failing);  // it returned just now
+  orders_.retention = retention;
+  durability->wake().signal();
 }
 
-bool StoreWriter::flush(Clock::time_point deadline) {
+bool StoreWriter::Loop::flush(Clock::time_point deadline) {
   std::unique_lock lock(mutex_);
-  const std::uint64_t wanted = ++flush_wanted_;
-  durability_->wake().signal();
-  return flushed_cv_.wait_until(lock, deadline, [&] { return flush_done_ >= wanted; });
+  const std::uint64_t wanted = ++orders_.flush;
+  durability->wake().signal();
+  return changed_.wait_until(lock, deadline, [&] { return flush_done_ >= wanted; });
+}
+
+void StoreWriter::Loop::expect_end() {
+  const std::scoped_lock lock(mutex_);
+  orders_.end_is_near = true;
+}
+
+bool StoreWriter::Loop::end(Ending how, Clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  orders_.ending = how;
+  durability->wake().signal();
+  return changed_.wait_until(lock, deadline, [&] { return ended_; });
+}
+
+StoreWriter::StoreWriter(std::unique_ptr<db::Store> store, OnStoreFailure on_failure, StoreEvents events,
+                         UnixClock clock, milliseconds round)
+    : loop_(std::make_shared<Loop>(std::move(store), on_failure, std::move(events), clock, round)) {
+  const BlockSignals block;
+  thread_ = std::thread([loop = loop_] { loop->run(); });
+  pthread_setname_np(thread_.native_handle(), "gh-store");
+}
+
+StoreWriter::~StoreWriter() {
+  if (!thread_.joinable()) return;
+  static_cast<void>(loop_->end(Loop::Ending::at_once, {}));
+  thread_.join();
 }
 
 bool StoreWriter::close(Clock::time_point deadline) {
-  {
-    const std::scoped_lock lock(mutex_);
-    closing_ = true;
+  loop_->expect_end();
+  const bool written = flush(deadline);
+  const bool ended =
+      loop_->end(written ? Loop::Ending::orderly : Loop::Ending::at_once, std::max(deadline, Clock::now() + kLeastEnd));
+  if (ended) {
+    thread_.join();
+    return loop_->has_closed_well();
   }
-  bool good = flush(deadline);
-  {
-    const std::scoped_lock lock(mutex_);
-    stopping_ = true;
-  }
-  durability_->wake().signal();
-  thread_.join();
-  if (!good) return false;
-  try {
-    store_->close();
-  } catch (const std::exception& error) {
-    say(true, std::string("the store could not be closed in an orderly way: ") + error.what());
-    good = false;
-  }
-  return good;
+  loop_->health.watch(Clock::duration::zero());
+  loop_->health.silence();
+  thread_.detach();
+  return false;
 }
+
+const std::shared_ptr<SessionTable>& StoreWriter::sessions() const noexcept { return loop_->sessions; }
+const std::shared_ptr<ValueTable>& StoreWriter::values() const noexcept { return loop_->values; }
+const std::vector<db::UsageRecord>& StoreWriter::remembered_usage() const noexcept { return loop_->remembered_usage; }
+db::StoreOpening StoreWriter::opening() const { return loop_->opening(); }
+StoreStatus StoreWriter::status() const { return loop_->status(); }
+void StoreWriter::set_on_failure(OnStoreFailure what) noexcept { loop_->durability->set_on_failure(what); }
+void StoreWriter::set_retention(const db::Retention& retention) { loop_->set_retention(retention); }
+void StoreWriter::watch() { loop_->health.watch(); }
+bool StoreWriter::flush(Clock::time_point deadline) { return loop_->flush(deadline); }
 
 }  // namespace gatehouse

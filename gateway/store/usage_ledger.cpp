@@ -21,26 +21,33 @@ void UsageLedger::add(const db::UsageKey& key, const db::TrafficTotals& carried)
   found->second.bytes_down += carried.bytes_down;
   found->second.packets_up += carried.packets_up;
   found->second.packets_down += carried.packets_down;
-  changed_.insert(key);
+  if (!marked_.contains(key)) changed_.insert(key);
 }
 
 void UsageLedger::fill(db::StoreBatch& batch, std::size_t most) const {
-  for (const db::UsageKey& key : changed_) {
-    if (most-- == 0) return;
-    batch.usage.push_back({key, totals_.at(key)});
+  for (const std::set<db::UsageKey>* const keys : {&marked_, &changed_}) {
+    for (const db::UsageKey& key : *keys) {
+      if (most-- == 0) return;
+      batch.usage.push_back({key, totals_.at(key)});
+    }
   }
 }
 
 void UsageLedger::written(const db::StoreBatch& batch) {
-  for (const db::UsageRecord& record : batch.usage) changed_.erase(record.key);
+  for (const db::UsageRecord& record : batch.usage) {
+    if (marked_.erase(record.key) == 0) changed_.erase(record.key);
+  }
 }
 
 void UsageLedger::change_all() {
-  for (const auto& [key, totals] : totals_) changed_.insert(key);
+  for (const auto& [key, totals] : totals_) {
+    if (!marked_.contains(key)) changed_.insert(key);
+  }
 }
 
 void UsageLedger::forget_before(std::int64_t day) {
-  while (!totals_.empty() && totals_.begin()->first.day < day && !changed_.contains(totals_.begin()->first))
+  const auto is_written = [this](const db::UsageKey& key) { return !changed_.contains(key) && !marked_.contains(key); };
+  while (!totals_.empty() && totals_.begin()->first.day < day && is_written(totals_.begin()->first))
     totals_.erase(totals_.begin());
   keys_of_day_.erase(keys_of_day_.begin(), keys_of_day_.lower_bound(day));
 }

@@ -20,8 +20,12 @@ class UsageLedger {
   void load(const std::vector<db::UsageRecord>& records);
   void add(const db::UsageKey& key, const db::TrafficTotals& carried);
 
-  [[nodiscard]] std::size_t changed() const noexcept { return changed_.size(); }
-  /// Adds up to `most` changed rows to a batch; they stay changed until written() is told.
+  [[nodiscard]] std::size_t changed() const noexcept { return changed_.size() + marked_.size(); }
+  /// Marks the rows that have changed by now, and those that were marked before.
+  void mark() { marked_.merge(changed_); }
+  /// How many of the marked rows are still to be written.
+  [[nodiscard]] std::size_t marked() const noexcept { return marked_.size(); }
+  /// Adds up to `most` changed rows to a batch, marked ones first; they stay changed until written() is told.
   void fill(db::StoreBatch& batch, std::size_t most) const;
   void written(const db::StoreBatch& batch);
   /// Every row is to be written again.
@@ -31,7 +35,7 @@ class UsageLedger {
 
  private:
   std::map<db::UsageKey, db::TrafficTotals> totals_;
-  std::set<db::UsageKey> changed_;
+  std::set<db::UsageKey> changed_, marked_;  // a row is in one of them at most
   std::map<std::int64_t, std::size_t> keys_of_day_;
 };
 

@@ -4,12 +4,15 @@
 
 #include "db/store/store.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace gatehouse {
 
@@ -39,6 +42,19 @@ class FakeDisk {
     const std::scoped_lock lock(mutex_);
     return commits_;
   }
+  /// Writes that were asked for.
+  [[nodiscard]] int tries() const {
+    const std::scoped_lock lock(mutex_);
+    return tries_;
+  }
+  [[nodiscard]] int upkeeps() const {
+    const std::scoped_lock lock(mutex_);
+    return upkeeps_;
+  }
+  [[nodiscard]] db::Retention retention() const {
+    const std::scoped_lock lock(mutex_);
+    return retention_;
+  }
 
   /// Another disk with the same on it, and nothing wrong.
   [[nodiscard]] std::shared_ptr<FakeDisk> copy() const {
@@ -56,11 +72,26 @@ class FakeDisk {
     const std::scoped_lock lock(mutex_);
     failure_ = kind;
   }
-  /// Writes do not return until hang(false).
+  /// Nothing returns until hang(false).
   void hang(bool wanted) {
     const std::scoped_lock lock(mutex_);
     hangs_ = wanted;
     changed_.notify_all();
+  }
+  /// How long each write takes from now on.
+  void slow_down(std::chrono::milliseconds time) {
+    const std::scoped_lock lock(mutex_);
+    takes_ = time;
+  }
+  void want_upkeep_every(std::chrono::milliseconds time) {
+    const std::scoped_lock lock(mutex_);
+    upkeep_every_ = time;
+  }
+  /// The next call finds that.
+  void find(const std::string& moved, const std::string& remark) {
+    const std::scoped_lock lock(mutex_);
+    moved_ = moved;
+    remark_ = remark;
   }
   /// The file is taken away: the next write finds another one, empty.
   void lose_file() {
@@ -78,8 +109,11 @@ class FakeDisk {
   std::map<db::UsageKey, db::TrafficTotals> usage_;
   std::map<db::ValueKey, db::ValueRecord> values_;
   std::optional<db::StoreError::Kind> failure_;
+  std::chrono::milliseconds takes_{0}, upkeep_every_{1000};
+  db::Retention retention_;
+  std::string moved_, remark_;
   bool hangs_ = false, lost_ = false;
-  int commits_ = 0;
+  int commits_ = 0, tries_ = 0, upkeeps_ = 0;
 };
 
 class FakeDiskStore final : public db::Store {
@@ -103,8 +137,8 @@ class FakeDiskStore final : public db::Store {
     return out;
   }
   [[nodiscard]] Written write(const db::StoreBatch& batch) override {
-    std::unique_lock lock(disk_->mutex_);
-    disk_->changed_.wait(lock, [&] { return !disk_->hangs_; });
+    std::unique_lock lock = answered();
+    ++disk_->tries_;
     if (disk_->failure_) throw db::StoreError(*disk_->failure_, "the disk is not well");
     if (std::exchange(disk_->lost_, false)) return Written::start_over;
     for (const auto& row : batch.sessions) disk_->sessions_.insert_or_assign(row.id, row);
@@ -120,13 +154,34 @@ class FakeDiskStore final : public db::Store {
     ++disk_->commits_;
     return Written::done;
   }
-  std::chrono::milliseconds upkeep(std::int64_t) override { return std::chrono::seconds(1); }
+  std::chrono::milliseconds upkeep(std::int64_t) override {
+    const std::unique_lock lock = answered();
+    ++disk_->upkeeps_;
+    return disk_->upkeep_every_;
+  }
+  [[nodiscard]] bool needs_write() const noexcept override {
+    const std::scoped_lock lock(disk_->mutex_);
+    return disk_->lost_;
+  }
+  void set_retention(const db::Retention& retention) override {
+    const std::scoped_lock lock(disk_->mutex_);
+    disk_->retention_ = retention;
+  }
   void use_reserve() noexcept override {}
-  void close() override {}
+  void close() override { answered(); }
 
  private:
+  std::unique_lock<std::mutex> answered() {
+    std::unique_lock lock(disk_->mutex_);
+    disk_->changed_.wait_for(lock, disk_->takes_, [] { return false; });
+    disk_->changed_.wait(lock, [&] { return !disk_->hangs_; });
+    if (!disk_->moved_.empty()) opening_.moved.emplace_back(std::exchange(disk_->moved_, {}));
+    if (!disk_->remark_.empty()) opening_.remarks.push_back(std::exchange(disk_->remark_, {}));
+    return lock;
+  }
+
   const std::shared_ptr<FakeDisk> disk_;
-  const db::StoreOpening opening_;
+  db::StoreOpening opening_;
 };
 
 }  // namespace gatehouse

@@ -1,0 +1,111 @@
+#include "gateway/store/store_health.hpp"
+
+#include <utility>
+
+namespace gatehouse {
+
+StoreHealth::StoreHealth(std::shared_ptr<Durability> durability, StoreEvents events)
+    : durability_(std::move(durability)), events_(std::move(events)) {}
+
+void StoreHealth::begin() {
+  const std::scoped_lock lock(mutex_);
+  calling_ = Clock::now();
+}
+
+void StoreHealth::written(std::size_t rows) {
+  const std::scoped_lock telling(telling_);
+  {
+    const std::scoped_lock lock(mutex_);
+    calling_.reset();
+    refused_ = stalled_ = false;
+    ++status_.commits;
+    status_.rows += rows;
+  }
+  settle();
+}
+
+void StoreHealth::failed(bool for_good, const std::string& why) {
+  const std::scoped_lock telling(telling_);
+  {
+    const std::scoped_lock lock(mutex_);
+    calling_.reset();
+    refused_ = for_good;
+    stalled_ = false;
+    ++status_.failures;
+    status_.last_error = why;
+  }
+  settle();
+}
+
+void StoreHealth::returned(const std::string& why) {
+  const std::scoped_lock telling(telling_);
+  {
+    const std::scoped_lock lock(mutex_);
+    calling_.reset();
+    stalled_ = false;
+    if (!why.empty()) status_.last_error = why;
+  }
+  settle();
+}
+
+void StoreHealth::watch(Clock::duration patience) {
+  const std::scoped_lock telling(telling_);
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!calling_ || Clock::now() - *calling_ < patience) return;
+    if (!std::exchange(stalled_, true)) {
+      ++status_.failures;
+      status_.last_error = "a write to the store does not return; the disk does not answer";
+    }
+  }
+  settle();
+}
+
+/// Lets everybody know how it is now. telling_ is held.
+void StoreHealth::settle() {
+  bool failing = false, is_news = false;
+  std::string why;
+  {
+    const std::scoped_lock lock(mutex_);
+    failing = refused_ || stalled_;
+    is_news = std::exchange(status_.failing, failing) != failing;
+    why = status_.last_error;
+  }
+  durability_->set_failing(failing);
+  if (!is_heard_) return;
+  if (is_news && events_.said) {
+    events_.said(failing,
+                 failing ? "cannot write the store; going on from memory: " + why : "the store is written again");
+  }
+  const bool stops = failing && durability_->on_failure() == OnStoreFailure::stop;
+  if (stops && !std::exchange(told_stop_, true) && events_.stop) events_.stop();
+}
+
+void StoreHealth::publish(const Backlog& backlog) {
+  const std::scoped_lock lock(mutex_);
+  status_.dirty_rows = backlog.rows;
+  status_.forgotten = backlog.forgotten;
+  oldest_ = backlog.oldest;
+}
+
+void StoreHealth::say(bool bad, const std::string& sentence) const {
+  const std::scoped_lock telling(telling_);
+  if (is_heard_ && events_.said) events_.said(bad, sentence);
+}
+
+StoreStatus StoreHealth::status() const {
+  const std::scoped_lock lock(mutex_);
+  StoreStatus out = status_;
+  out.dirty_rows += durability_->changes().size();
+  if (oldest_) out.lag = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - *oldest_);
+  out.served_undurable = durability_->served_undurable();
+  out.refused = durability_->refused();
+  return out;
+}
+
+void StoreHealth::silence() {
+  const std::scoped_lock telling(telling_);
+  is_heard_ = false;
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,101 @@
+// What tests of the store's writer share.
+#pragma once
+
+#include "gateway/base/border.hpp"
+#include "gateway/plugin/lane.hpp"
+#include "gateway/services/sessions.hpp"
+#include "gateway/services/values.hpp"
+#include "gateway/store/store_writer.hpp"
+#include "tests/unit/gateway/store/fake_disk.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+namespace gatehouse {
+
+/// Somebody who waits for a change to be durable.
+struct Waiter {
+  std::atomic<int> calls{0};
+  std::atomic<gh_status> status{GH_OK};
+  gh_completion completion{[](void* self, std::uint64_t, gh_status how) {
+                             static_cast<Waiter*>(self)->status = how;
+                             ++static_cast<Waiter*>(self)->calls;
+                           },
+                           this, 0};
+  [[nodiscard]] bool came(std::chrono::milliseconds within = std::chrono::seconds(5)) const {
+    for (const auto end = StoreWriter::Clock::now() + within; calls == 0 && StoreWriter::Clock::now() < end;)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return calls > 0;
+  }
+};
+
+/// A writer with one plugin, "relay", and its disk.
+class StoreWriterTest : public testing::Test {
+ protected:
+  void start(OnStoreFailure on_failure = OnStoreFailure::serve, db::StoreOpening opening = {},
+             std::chrono::milliseconds round = StoreWriter::kRound) {
+    StoreEvents events;
+    events.said = [this](bool, const std::string& sentence) {
+      const std::scoped_lock lock(mutex_);
+      said_ += sentence + '\n';
+    };
+    events.stop = [this] { ++stops_; };
+    writer_ = std::make_unique<StoreWriter>(std::make_unique<FakeDiskStore>(disk_, std::move(opening)), on_failure,
+                                            std::move(events), &unix_now, round);
+    face_ = std::make_unique<PluginSessions>(writer_->sessions(), "relay");
+    values_ = std::make_unique<PluginValues>(writer_->values(), writer_->sessions()->durability(), "relay");
+  }
+  /// As kill -9 would: nothing more is written.
+  void crash() {
+    writer_.reset();
+    face_.reset();
+    values_.reset();
+  }
+  bool flush() { return writer_->flush(StoreWriter::Clock::now() + std::chrono::seconds(5)); }
+  gh_session open(std::string_view key, std::string_view identity = "unix:bob", Waiter* waiter = nullptr) {
+    gh_session out{};
+    out.struct_size = sizeof out;
+    out.key = border_bytes(key);
+    out.identity = border_bytes(identity);
+    EXPECT_EQ(face().open(face().context, &lane_.head, &out, waiter ? &waiter->completion : nullptr), GH_OK);
+    return out;
+  }
+  gh_status lease(std::string_view resource, std::uint64_t session, Waiter* waiter = nullptr,
+                  std::uint64_t expires = 0) {
+    const gh_lease wanted{sizeof(gh_lease), 0, border_bytes(resource), session, expires};
+    return face().lease(face().context, &lane_.head, &wanted, waiter ? &waiter->completion : nullptr);
+  }
+  gh_status release(std::string_view resource, std::uint64_t session) {
+    return face().release(face().context, &lane_.head, session, border_bytes(resource));
+  }
+  [[nodiscard]] const gh_sessions& face() const { return *face_->table(); }
+  [[nodiscard]] std::string said() const {
+    const std::scoped_lock lock(mutex_);
+    return said_;
+  }
+  bool eventually(const std::function<bool()>& holds) const {
+    for (const auto end = StoreWriter::Clock::now() + std::chrono::seconds(5); !holds();
+         std::this_thread::sleep_for(std::chrono::milliseconds(1))) {
+      if (StoreWriter::Clock::now() > end) return false;
+    }
+    return true;
+  }
+
+  std::shared_ptr<FakeDisk> disk_ = std::make_shared<FakeDisk>();
+  mutable std::mutex mutex_;
+  std::string said_;
+  std::atomic<int> stops_{0};
+  HostLane lane_;
+  std::unique_ptr<StoreWriter> writer_;
+  std::unique_ptr<PluginSessions> face_;
+  std::unique_ptr<PluginValues> values_;
+};
+
+}  // namespace gatehouse
