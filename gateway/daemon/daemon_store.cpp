@@ -77,6 +77,7 @@ void DaemonStore::restore_quotas(KeyMeters& meters) const {
 void DaemonStore::take_over(const StoreConfig& next) {
   config_ = next;
   writer_->set_on_failure(next.on_failure);
+  writer_->set_retention(next.retention);
 }
 
 bool DaemonStore::close(Clock::time_point deadline) { return std::exchange(closed_, true) || writer_->close(deadline); }

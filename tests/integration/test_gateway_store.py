@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """The store as operators meet it: what survives, what a bad disk does, verbs, metrics, backup."""
 
+import contextlib
 import json
 import os
 import signal
 import sqlite3
 import subprocess
 import time
+import unittest
 
 from harness import INTERNET, GatewayTest, UdpEcho, eventually, main
-from harness.gateway import SLOW, Gateway
+from harness.gateway import BUILD, SLOW, Gateway
 
 DATAGRAM = b"x" * 1000
 
@@ -195,13 +197,68 @@ class BadDisk(Store):
 
     def test_on_store_failure_may_change_while_it_runs(self):
         gateway = self.on_small_disk("serve")
+        self.carry(gateway, 1).close()
+        self.assert_soon(lambda: gateway.json("sessions")["count"] == 0, "the session is over")
+        ended = lambda: gateway.json("sessions", "--ended")["count"]
+        self.assertEqual(ended(), 1)
+        with contextlib.closing(sqlite3.connect(gateway.state / "state.db")) as other, other:
+            other.execute("UPDATE sessions SET ended_at = ended_at - 10 * 86400")
+        self.assertEqual(ended(), 1)
         gateway.drop_in('[store]\non_store_failure = "no_new"\nretention_days = 3\n')
         self.assertEqual(gateway.cli("reload").returncode, 0)
         self.assertEqual(gateway.json("status")["store"]["on_store_failure"], "no_new")
+        self.assert_soon(lambda: ended() == 0, "retention_days is obeyed")
         gateway.drop_in('[store]\nurl = "memory:"\n')
         done = gateway.cli("reload")
         self.assertEqual(done.returncode, 2)
         self.assertIn("`store.url` cannot change while the gateway runs", done.stderr)
+
+
+@unittest.skipIf(SLOW > 1, "a sanitizer's library wants to be loaded before any other")
+class HangingDisk(Store):
+    """What the store syncs does not return."""
+
+    def hanging(self, extra=""):
+        gateway = self.stopped()
+        gateway.mark = gateway.base / "disk-hangs"
+        gateway.environment.update(LD_PRELOAD=str(BUILD / "bin" / "hanging_disk.so"), HANGING_DISK=str(gateway.mark))
+        gateway.drop_in(extra)
+        gateway.start()
+        self.carry(gateway, 1).close()
+        self.assertEqual(self.bytes_up(gateway), 1_000)
+        gateway.mark.touch()
+        self.carry(gateway, 1).close()
+        gateway.cli("usage")  # writes now what could wait
+        return gateway
+
+    def test_is_told_of_and_does_not_keep_the_gateway_from_ending(self):
+        gateway = self.hanging()
+        self.assert_soon(lambda: gateway.metric("gatehouse_store_failing") == 1, "it is noticed", timeout=20)
+        self.assertIn("cannot write the store; going on from memory", gateway.text())
+        self.assertIn("does not return", " ".join(gateway.json("status")["reasons"]))
+        waiting = gateway.metric("gatehouse_store_dirty_rows")
+        for _ in range(5):
+            self.carry(gateway, 1).close()
+        self.assert_soon(lambda: gateway.metric("gatehouse_store_dirty_rows") >= waiting + 5, "rows pile up")
+        gateway.process.send_signal(signal.SIGTERM)
+        self.assertEqual(gateway.wait(), 1)
+        self.assertIn("the store could not be written to its end", gateway.text())
+        gateway.mark.unlink()
+        gateway.start()
+        self.assertGreaterEqual(self.bytes_up(gateway), 1_000)
+
+    def test_ends_the_gateway_under_stop(self):
+        gateway = self.hanging('[store]\non_store_failure = "stop"\n')
+        self.assertEqual(gateway.wait(), 1)
+        self.assertIn("on_store_failure is stop", gateway.text())
+
+    def test_that_answers_again_gets_everything(self):
+        gateway = self.hanging()
+        self.assert_soon(lambda: gateway.metric("gatehouse_store_failing") == 1, "it is noticed", timeout=20)
+        self.carry(gateway, 3).close()
+        gateway.mark.unlink()
+        self.assert_soon(lambda: self.state(gateway) == "ok", "it recovers by itself", timeout=20)
+        self.assertEqual(self.bytes_up(gateway), 5_000)
 
 
 class OtherHands(Store):
@@ -229,6 +286,32 @@ class OtherHands(Store):
         gateway.process.kill()
         gateway.wait()
         self.assertEqual(self.bytes_up(gateway), 7_000, "in the file")
+
+    def test_a_lock_costs_no_time(self):
+        gateway = self.running()
+        stream = self.carry(gateway, 1)
+        other = sqlite3.connect(gateway.state / "state.db", isolation_level=None)
+        self.addCleanup(other.close)
+        other.execute("BEGIN IMMEDIATE")
+        self.assertIsNotNone(stream.ask(1, self.there, DATAGRAM))
+        gateway.cli("usage")
+        self.assert_soon(lambda: gateway.metric("gatehouse_store_failing") == 1, "the lock is noticed", timeout=20)
+        time.sleep(12)  # until upkeep would be due
+        self.assertLess(gateway.busy(3), 0.2)
+
+    def test_a_file_that_is_removed_while_nothing_happens(self):
+        gateway = self.running()
+        self.carry(gateway, 1)
+        self.assertEqual(self.bytes_up(gateway), 1_000)
+        file = gateway.state / "state.db"
+        file.unlink()
+        self.assert_soon(lambda: file.exists() and "another one than before" in gateway.text(), "it is seen", timeout=30)
+        self.assert_soon(lambda: subprocess.run(["sqlite3", "-readonly", file, "SELECT identity FROM sessions"],
+                                                capture_output=True, text=True).stdout.split() == ["token:bob"],
+                         "it is written anew", timeout=5)
+        gateway.process.kill()
+        gateway.wait()
+        self.assertEqual(self.bytes_up(gateway), 1_000)
 
     def test_a_file_that_is_replaced_or_removed(self):
         gateway = self.running()
