@@ -6,15 +6,19 @@
 
 Three gateways stand on one core: two have `[store] url = "memory:"`, one a state.db on which another program holds a
 write transaction from before the first slice of load to after the last. They get the same load from the other core in
-turn, one slice after the other, each with 16 new clients, so that what the machine does to one it does to all. The
-figure is the ratio of p99 latencies, stalled to memory, the median over all rounds of slices; the same ratio of the two
-that are equal (`again`) says how far to trust it.
+turn, one slice after the other, each with 16 new clients, so that what the machine does to one it does to all; the two
+that have no load are stopped meanwhile, so that none takes the core from another. The figure is the ratio of p99
+latencies, stalled to memory, the median over all rounds of slices; the same ratio of the two that are equal (`again`)
+says how far to trust it. Slices that began more than 30 s after the stall are reported apart too (`late`), and the CPU
+time that the stalled gateway's store thread has used up.
 """
 
 import argparse
 import contextlib
 import json
+import os
 import pathlib
+import signal
 import sqlite3
 import statistics
 import subprocess
@@ -27,9 +31,11 @@ import udpgw_bench
 from udpgw_bench import BIN, LOAD_CPU, Server
 
 GOAL = 1.05
+LATE = 30.0  # seconds after the stall began
 SLICE = 1.0  # seconds
 NAMES = ("memory", "again", "stalled")
 WARM_UP = 0.2
+SETTLE = 0.1  # for a server to see that its clients have gone, before it is stopped
 LOADS = {
     "full": ["--mode", "echo", "--streams", "16", "--forwards", "64", "--size", "512"],
     "light": ["--mode", "echo", "--streams", "16", "--forwards", "1", "--size", "512"],
@@ -50,6 +56,42 @@ def run_slice(server, load, seconds):
     return json.loads(done.stdout)
 
 
+@contextlib.contextmanager
+def alone(servers, name):
+    """The other servers are stopped meanwhile."""
+    others = [server.process for other, server in servers.items() if other != name]
+    for process in others:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        yield servers[name]
+        time.sleep(SETTLE)
+    finally:
+        for process in others:
+            process.send_signal(signal.SIGCONT)
+
+
+def store_cpu_seconds(server):
+    """What the thread that writes the store has used so far."""
+    for task in pathlib.Path(f"/proc/{server.process.pid}/task").iterdir():
+        if (task / "comm").read_text() == "gh-store\n":
+            fields = (task / "stat").read_text().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    raise RuntimeError("the gateway has no thread gh-store")
+
+
+def figures(rounds):
+    """Medians over rounds of slices, each a dict of name -> what the load has measured."""
+    out = {"rounds": len(rounds)}
+    for quantile in ("p50", "p99", "p999"):
+        values = {name: [slices[name]["latency_us"][quantile] for slices in rounds] for name in NAMES}
+        out[quantile] = {name: statistics.median(all_values) for name, all_values in values.items()}
+        for name in NAMES[1:]:
+            out[quantile][f"{name}_ratio"] = round(statistics.median(
+                mine / base for mine, base in zip(values[name], values["memory"])), 3)
+    out["per_second"] = {name: statistics.median(slices[name]["per_second"] for slices in rounds) for name in NAMES}
+    return out
+
+
 def wait_for(condition, what, seconds=30):
     deadline = time.monotonic() + seconds
     while not condition():
@@ -63,34 +105,33 @@ def compare(servers, state_db, load, rounds, seconds):
     stalled = servers["stalled"]
     other = sqlite3.connect(state_db, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    start = time.monotonic()
-    runs = {name: [] for name in NAMES}
+    start, store_cpu = time.monotonic(), store_cpu_seconds(stalled)
+    early, late = [], []
     try:
         run_slice(stalled, load, 0.2)
         wait_for(lambda: metric(stalled, "gatehouse_store_failing") == 1, "the store is seen to fail")
         for number in range(rounds):
             first = number % len(NAMES)
+            slices = {}
+            (late if time.monotonic() - start > LATE else early).append(slices)
             for name in NAMES[first:] + NAMES[:first]:
-                runs[name].append(run_slice(servers[name], load, seconds))
+                with alone(servers, name) as server:
+                    slices[name] = run_slice(server, load, seconds)
             if metric(stalled, "gatehouse_store_failing") != 1:
                 raise RuntimeError("the store was not stalled all the time")
-            print(f"{load} {number + 1}/{rounds}: p99 in us:", *(f"{name} {runs[name][-1]['latency_us']['p99']}"
+            print(f"{load} {number + 1}/{rounds}: p99 in us:", *(f"{name} {slices[name]['latency_us']['p99']}"
                                                                   for name in NAMES), file=sys.stderr)
         dirty_rows = metric(stalled, "gatehouse_store_dirty_rows")
-        held = time.monotonic() - start
+        held, store_cpu = time.monotonic() - start, store_cpu_seconds(stalled) - store_cpu
     finally:
         other.close()
     wait_for(lambda: metric(stalled, "gatehouse_store_failing") == 0, "the store recovers", 90)
-    result = {"seconds_stalled": round(held, 1), "dirty_rows_at_the_end": dirty_rows}
-    for quantile in ("p50", "p99", "p999"):
-        values = {name: [run["latency_us"][quantile] for run in all_runs] for name, all_runs in runs.items()}
-        result[quantile] = {name: statistics.median(all_values) for name, all_values in values.items()}
-        for name in NAMES[1:]:
-            result[quantile][f"{name}_ratio"] = round(statistics.median(
-                mine / base for mine, base in zip(values[name], values["memory"])), 3)
-    result["per_second"] = {name: statistics.median(run["per_second"] for run in all_runs)
-                            for name, all_runs in runs.items()}
-    result["goal"], result["reached"] = GOAL, result["p99"]["stalled_ratio"] <= GOAL
+    result = {"seconds_stalled": round(held, 1), "store_thread_cpu_seconds": round(store_cpu, 2),
+              "dirty_rows_at_the_end": dirty_rows, **figures(early + late)}
+    if late:
+        result["late"] = figures(late)
+    judged = result.get("late", result)
+    result["goal"], result["reached"] = GOAL, judged["p99"]["stalled_ratio"] <= GOAL
     return result
 
 
