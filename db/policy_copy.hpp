@@ -5,10 +5,19 @@
 
 namespace gatehouse::db {
 
+/// Where the gateway keeps its copy of that database: `policy.last-good.db` beside `policy.db`.
+[[nodiscard]] std::filesystem::path last_good_path(const std::filesystem::path& database);
+/// Where an older copy goes that the present policy does not continue: `policy.last-good.1.db`.
+[[nodiscard]] std::filesystem::path former_good_path(const std::filesystem::path& database);
+
 /// Copies the committed rows of `from` to `to`, reads the copy back whole, and only then puts it in place of an older
 /// one: a crash leaves either. Mode 0640, on the disk when this returns. Writers of `from` do not wait for it, as long
 /// as it is in WAL mode. Blocks: about a second for 100 MB. One call at a time for each `to`.
+/// @param former  where an older copy is moved whose edits `from` does not have, for then the file was replaced or
+///                went back, and what it replaced may be missed
+/// @return was an older copy moved there?
 /// @throws SqliteError, std::runtime_error, std::system_error; `to` is then as it was
-void copy_policy(const std::filesystem::path& from, const std::filesystem::path& to);
+bool copy_policy(const std::filesystem::path& from, const std::filesystem::path& to,
+                 const std::filesystem::path& former);
 
 }  // namespace gatehouse::db

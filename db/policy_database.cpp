@@ -1,7 +1,10 @@
 #include "db/policy_database.hpp"
 
 #include "db/migrations.hpp"
+#include "db/policy_copy.hpp"
 #include "policy/limits.hpp"
+
+#include <gatehouse/base/unique_fd.hpp>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -20,6 +23,16 @@ constexpr std::chrono::milliseconds kReaderTimeout{100};
 constexpr std::array<std::string_view, 8> kTables = {"settings",     "groups",       "group_members", "credentials",
                                                      "domain_rules", "domain_lists", "port_permits",  "traffic_rules"};
 
+/// What to do about a file without a schema. The starter policy in its place would let through what it denied.
+std::string empty_sentence(const std::filesystem::path& path) {
+  const std::filesystem::path copy = last_good_path(path);
+  return path.string() + " is empty: put " +
+         (std::filesystem::exists(copy)
+              ? copy.string() + " in its place"
+              : "a copy of it in its place, or delete it and run `gatehouse policy init` for the starter policy");
+}
+
+/// 0 for a file without a schema.
 /// @throws std::runtime_error unless the file is a policy database, or empty, and no newer than `newest`
 std::int64_t schema_version(Database& database, std::int64_t newest) {
   const std::string name = database.path().string();
@@ -34,11 +47,21 @@ std::int64_t schema_version(Database& database, std::int64_t newest) {
   return version;
 }
 
+/// Makes an empty file, 0640 whatever the umask is: policy.db holds the hashes of tokens. SQLite fills it.
+/// @return false: there is one
+bool make_file(const std::filesystem::path& path) {
+  const UniqueFd file(::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0640));
+  if (!file && errno == EEXIST) return false;
+  if (!file || ::fchmod(file.get(), 0640) != 0) throw std::system_error(errno, std::system_category(), path.string());
+  return true;
+}
+
 /// A consistent copy beside the file. A copy of an earlier attempt is replaced.
 std::filesystem::path back_up(Database& database, std::int64_t version) {
   std::filesystem::path copy = database.path();
   copy += ".v" + std::to_string(version);
   std::filesystem::remove(copy);
+  static_cast<void>(make_file(copy));
   Statement statement = database.prepare("VACUUM INTO ?1");
   statement.bind(1, copy.string());
   static_cast<void>(statement.step());
@@ -111,30 +134,43 @@ void load_traffic_rules(Database& database, policy::Model& model) {
   });
 }
 
-}  // namespace
-
-PolicySchema prepare_policy(const std::filesystem::path& path) { return prepare_policy(path, policy_migrations()); }
-
-PolicySchema prepare_policy(const std::filesystem::path& path, std::span<const std::string_view> migrations) {
-  const bool existed = std::filesystem::exists(path);
-  Database database(path, OpenMode::create, kWriterTimeout);
+/// @param is_new  the file was made for it, so that it may be empty
+PolicySchema bring_up(const std::filesystem::path& path, bool is_new, std::span<const std::string_view> migrations) {
+  Database database(path, OpenMode::read_write, kWriterTimeout);
   const auto newest = static_cast<std::int64_t>(migrations.size());
   PolicySchema done;
   done.to = newest;
-  if (schema_version(database, newest) == newest) return done.from = newest, done;
-  if (!existed) std::filesystem::permissions(path, std::filesystem::perms{0640});
-  database.run("PRAGMA journal_mode = WAL");
-  if (const std::int64_t old = schema_version(database, newest); old > 0) done.backup = back_up(database, old);
+  done.from = schema_version(database, newest);
+  if (done.from == newest) return done;
+  if (is_new || done.from > 0) database.run("PRAGMA journal_mode = WAL");
+  if (done.from > 0) done.backup = back_up(database, done.from);
   Transaction transaction(database, Transaction::Kind::immediate);
   done.from = schema_version(database, newest);  // again, under the lock: another process may have been faster
+  done.created = done.from == 0;
+  if (done.created && !is_new) throw std::runtime_error(empty_sentence(path));
   for (std::int64_t version = done.from; version < newest; ++version)
     database.run(migrations[static_cast<std::size_t>(version)]);
-  done.created = done.from == 0;
   if (done.created) database.run(starter_policy());
   database.run("PRAGMA application_id = " + std::to_string(kPolicyApplicationId));
   database.run("PRAGMA user_version = " + std::to_string(newest));
   transaction.commit();
   return done;
+}
+
+}  // namespace
+
+PolicySchema prepare_policy(const std::filesystem::path& path) { return prepare_policy(path, policy_migrations()); }
+
+PolicySchema prepare_policy(const std::filesystem::path& path, std::span<const std::string_view> migrations) {
+  const bool is_new = make_file(path);
+  try {
+    return bring_up(path, is_new, migrations);
+  } catch (...) {
+    std::error_code ignored;
+    if (is_new)
+      for (const char* const suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path.string() + suffix, ignored);
+    throw;
+  }
 }
 
 PolicyDatabase::PolicyDatabase(const std::filesystem::path& path) : path_(path) { open(); }
@@ -168,7 +204,9 @@ void PolicyDatabase::open() {
   Database database(path_, OpenMode::read_write, kReaderTimeout);
   database.checkpoint_on_close(false);
   const auto newest = static_cast<std::int64_t>(policy_migrations().size());
-  if (const std::int64_t version = schema_version(database, newest); version != newest)
+  const std::int64_t version = schema_version(database, newest);
+  if (version == 0) throw std::runtime_error(empty_sentence(path_));
+  if (version != newest)
     throw std::runtime_error(path_.string() + " has schema version " + std::to_string(version) + ", not " +
                              std::to_string(newest) + ": run `gatehouse policy init`");
   try {  // a file that was put in place may have another mode, in which readers and writers shut each other out

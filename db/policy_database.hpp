@@ -23,9 +23,12 @@ struct PolicySchema {
 };
 
 /// Makes policy.db with the starter policy, or brings an older one up to date after a copy of it
-/// (`policy.db.v1` for version 1). Nothing to do is not an error. The file is 0640 when made.
+/// (`policy.db.v1` for version 1). Nothing to do is not an error. Both files are 0640 when made. One that is there and
+/// empty was cut, or is not written yet: it is left alone, for the starter policy allows what its rows denied.
 /// @param migrations  all of them, in order; tests give their own
-/// @throws SqliteError; std::runtime_error with a sentence for a file that is none of ours or of a newer version
+/// @throws SqliteError; std::runtime_error with a sentence for a file that is empty, none of ours or of a newer
+/// version;
+///         std::system_error when none can be made
 PolicySchema prepare_policy(const std::filesystem::path& path);
 PolicySchema prepare_policy(const std::filesystem::path& path, std::span<const std::string_view> migrations);
 

@@ -1,5 +1,6 @@
 #include "db/lists/import.hpp"
 #include "db/lists/list_file_writer.hpp"
+#include "db/policy_copy.hpp"
 #include "db/sqlite.hpp"
 
 #include <fcntl.h>
@@ -46,8 +47,8 @@ bool is_young(const std::filesystem::path& path) {
 void sweep_list_files(const std::filesystem::path& database) noexcept try {
   Names named;
   add_named(database, named);
-  const std::filesystem::path last_good = database.parent_path() / "policy.last-good.db";
-  if (std::filesystem::exists(last_good)) add_named(last_good, named);
+  for (const std::filesystem::path& copy : {last_good_path(database), former_good_path(database)})
+    if (std::filesystem::exists(copy)) add_named(copy, named);
   for (const auto& entry : std::filesystem::directory_iterator(database.parent_path() / "lists")) {
     const std::string name = entry.path().filename().string();
     const bool is_left_over = is_list_file_name(name)

@@ -1,5 +1,6 @@
 #include "gateway/cli/policy_verbs.hpp"
 
+#include "db/policy_copy.hpp"
 #include "db/policy_database.hpp"
 #include "gateway/base/utc_time.hpp"
 #include "gateway/cli/cell_json.hpp"
@@ -39,9 +40,19 @@ Json to_json(const policy::Problem& problem) {
   return {{"table", problem.table}, {"row", problem.row}, {"sentence", problem.sentence}, {"denies", problem.is_deny}};
 }
 
+/// The starter policy is no replacement of rows that somebody wrote.
+/// @throws std::runtime_error
+void must_not_replace_a_policy(const std::filesystem::path& database) {
+  const std::filesystem::path copy = db::last_good_path(database);
+  if (!std::filesystem::exists(database) && std::filesystem::exists(copy))
+    throw std::runtime_error(database.string() + " is gone, and " + copy.string() +
+                             " has the last good policy: copy that to its place, or delete it for the starter policy");
+}
+
 }  // namespace
 
 int policy_init(const std::filesystem::path& database, std::ostream& out, bool json) {
+  must_not_replace_a_policy(database);
   if (database.has_parent_path()) std::filesystem::create_directories(database.parent_path());
   const db::PolicySchema done = db::prepare_policy(database);
   if (json) {

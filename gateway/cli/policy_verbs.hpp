@@ -9,7 +9,8 @@
 
 namespace gatehouse {
 
-/// Makes policy.db, and its folder, with the starter policy; migrates an older one after a copy.
+/// Makes policy.db, and its folder, with the starter policy; migrates an older one after a copy. Refuses
+/// where the file is gone and a last good copy is there: the starter policy allows what its rows denied.
 [[nodiscard]] int policy_init(const std::filesystem::path& database, std::ostream& out, bool json);
 
 /// Every row, table by table, or those of `table` alone ("" = all).

@@ -5,15 +5,13 @@
 
 #include <sys/stat.h>
 
+#include <system_error>
 #include <utility>
 
 namespace gatehouse {
-namespace {}  // namespace
 
 PolicySource::PolicySource(std::filesystem::path database, Say say)
-    : path_(std::move(database)),
-      copy_path_(path_.parent_path() / (path_.stem().string() + ".last-good.db")),
-      say_(std::move(say)) {}
+    : path_(std::move(database)), copy_path_(db::last_good_path(path_)), say_(std::move(say)) {}
 
 PolicySource::~PolicySource() = default;  // the future waits for its copy
 
@@ -143,21 +141,30 @@ void PolicySource::keep_copy() {
     return;
   tried_at_ = now;
   uncopied_since_.reset();
-  copying_ = std::async(std::launch::async, [from = path_, to = copy_path_]() -> std::string {
-    try {
-      db::copy_policy(from, to);
-      return {};
-    } catch (const std::exception& error) {
-      return error.what();
-    }
-  });
+  try {
+    copying_ = std::async(std::launch::async, [from = path_, to = copy_path_] {
+      return db::copy_policy(from, to, db::former_good_path(from));
+    });
+  } catch (const std::system_error& error) {  // no thread is to be had
+    say_copy_failed(error.what());
+  }
 }
 
 void PolicySource::end_copying() {
-  const std::string why = copying_.get();
-  if (!why.empty()) return say_copy_failed(why);
+  try {
+    say_copied(copying_.get());
+  } catch (const std::exception& error) {
+    say_copy_failed(error.what());
+  }
+}
+
+void PolicySource::say_copied(bool set_aside) {
   copy_failed_ = false;
   changed_ = true;  // last_good() has
+  if (set_aside)
+    say_(true, path_.string() +
+                   " does not continue the policy that was in force before; the copy of that one is kept as " +
+                   db::former_good_path(path_).string());
 }
 
 void PolicySource::say_copy_failed(const std::string& why) {
@@ -170,7 +177,7 @@ void PolicySource::close() {
   if (copying_.valid()) end_copying();
   if (!uncopied_since_ || from() != From::database) return;
   try {
-    db::copy_policy(path_, copy_path_);
+    say_copied(db::copy_policy(path_, copy_path_, db::former_good_path(path_)));
     uncopied_since_.reset();
   } catch (const std::exception& error) {
     say_copy_failed(error.what());

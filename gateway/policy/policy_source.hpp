@@ -26,7 +26,8 @@ class PolicySource {
   static constexpr std::chrono::seconds kLongest{30};  ///< from an edit to its copy; also between two attempts
   static constexpr std::chrono::seconds kPatience{5};  ///< with a writer that lets nobody read
 
-  /// The copy is `policy.last-good.db` beside `database`.
+  /// The copy is `policy.last-good.db` beside `database`. One that the present rows do not continue is kept once more,
+  /// as `policy.last-good.1.db`: a file put in place by mistake does not wear out what it replaced.
   PolicySource(std::filesystem::path database, Say say);
   ~PolicySource();
   PolicySource(const PolicySource&) = delete;
@@ -60,6 +61,7 @@ class PolicySource {
   [[nodiscard]] bool is_patient();
   void keep_copy();
   void end_copying();
+  void say_copied(bool set_aside);
   void say_copy_failed(const std::string& why);
 
   const std::filesystem::path path_, copy_path_;
@@ -74,7 +76,7 @@ class PolicySource {
   std::optional<Clock::time_point> uncopied_since_;  // none: the copy is up to date
   Clock::time_point edited_at_{}, tried_at_{};
   bool copy_failed_ = false;
-  std::future<std::string> copying_;  // why it failed, or ""
+  std::future<bool> copying_;  // was an older copy set aside?
 };
 
 }  // namespace gatehouse

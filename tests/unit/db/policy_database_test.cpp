@@ -6,6 +6,8 @@
 
 #include <gmock/gmock.h>
 
+#include <sys/stat.h>
+
 #include <fstream>
 
 namespace gatehouse::db {
@@ -178,6 +180,28 @@ TEST(PolicyMigration, KeepsACopyOfWhatItChanges) {
   } catch (const std::runtime_error& error) {
     EXPECT_THAT(error.what(), AllOf(HasSubstr("knows"), HasSubstr("update Gatehouse")));
   }
+}
+
+TEST(PolicyMigration, KeepsTokensFromOthersWhateverTheUmask) {
+  const ScratchFolder folder;
+  const auto path = folder.path() / "policy.db";
+  const mode_t before = ::umask(0);
+  prepare_policy(path);
+  std::vector<std::string_view> migrations(policy_migrations().begin(), policy_migrations().end());
+  migrations.push_back("ALTER TABLE groups ADD COLUMN colour TEXT");
+  const PolicySchema done = prepare_policy(path, migrations);
+  ::umask(before);
+  EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms{0640});
+  EXPECT_EQ(std::filesystem::status(done.backup).permissions(), std::filesystem::perms{0640});
+}
+
+TEST(PolicyMigration, ThatFailsLeavesNoFileThatIsNotReady) {
+  const ScratchFolder folder;
+  const auto path = folder.path() / "policy.db";
+  EXPECT_THROW(
+      prepare_policy(path, std::vector<std::string_view>{"CREATE TABLE meta(revision); SELECT no_such_column"}),
+      SqliteError);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 TEST(PolicyMigration, ThatFailsChangesNothing) {

@@ -28,6 +28,28 @@ TEST_F(PolicyVerbs, InitMakesFolderAndFileOnce) {
   EXPECT_EQ(body["from"], body["to"]);
 }
 
+TEST_F(PolicyVerbs, InitPutsTheStarterPolicyInNobodysPlace) {
+  ASSERT_EQ(policy_init(path, out, false), 0);
+  const auto copy = path.parent_path() / "policy.last-good.db";
+  std::filesystem::rename(path, copy);
+  try {
+    static_cast<void>(policy_init(path, out, false));
+    FAIL();
+  } catch (const std::runtime_error& error) {
+    EXPECT_THAT(error.what(), HasSubstr(copy.string() + " has the last good policy"));
+  }
+  std::filesystem::remove(copy);
+  std::ofstream(path).flush();
+  try {
+    static_cast<void>(policy_init(path, out, false));
+    FAIL();
+  } catch (const std::runtime_error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("is empty: put a copy of it in its place, or delete it"));
+  }
+  std::filesystem::remove(path);
+  EXPECT_EQ(policy_init(path, out, false), 0);
+}
+
 TEST_F(PolicyVerbs, ProblemsAreNamedAndCounted) {
   ASSERT_EQ(policy_init(path, out, false), 0);
   EXPECT_EQ(policy_problems(path, out, false), 0);

@@ -56,7 +56,8 @@ class Source : public testing::Test {
   void fill(const std::filesystem::path& file, const std::string& text) { std::ofstream(file) << text; }
 
   ScratchFolder folder;
-  std::filesystem::path path = folder.path() / "policy.db", copy = folder.path() / "policy.last-good.db";
+  std::filesystem::path path = folder.path() / "policy.db", copy = folder.path() / "policy.last-good.db",
+                        former = folder.path() / "policy.last-good.1.db";
   std::vector<std::string> complaints, notes;
 };
 
@@ -87,7 +88,7 @@ class StartWithCopy : public Source {
   void SetUp() override {
     db::prepare_policy(path);
     add("a.test");
-    db::copy_policy(path, copy);
+    db::copy_policy(path, copy, former);
     save();
   }
   void expect_copy_until_put_back(const std::string& why) {
@@ -110,6 +111,49 @@ class StartWithCopy : public Source {
 TEST_F(StartWithCopy, TakesItWhenTheFileIsGone) {
   std::filesystem::remove(path);
   expect_copy_until_put_back("is gone");
+}
+
+TEST_F(StartWithCopy, TakesItWhenTheFileIsEmptyAndLeavesBoth) {
+  fill(path, "");
+  expect_copy_until_put_back("is empty: put " + copy.string() + " in its place");
+  EXPECT_EQ(db::PolicyDatabase(copy).load().domain_rules.size(), 1u);
+}
+
+TEST_F(StartWithCopy, KeepsTheCopyThatTheFileDoesNotContinue) {
+  std::filesystem::remove(path);
+  db::prepare_policy(path);
+  const auto source = start();
+  EXPECT_EQ(source->from(), From::database);
+  source->close();
+  EXPECT_EQ(db::PolicyDatabase(copy).load().domain_rules.size(), 0u);
+  EXPECT_EQ(db::PolicyDatabase(former).load().domain_rules.size(), 1u);
+  EXPECT_THAT(complaints, Contains(AllOf(HasSubstr("does not continue"), HasSubstr(former.string()))));
+}
+
+TEST_F(StartWithCopy, KeepsTheCopyOfAFileWithTheSameRevisionAndOtherEdits) {
+  std::filesystem::remove(path);
+  db::prepare_policy(path);
+  add("another.test");
+  const auto source = start();
+  source->close();
+  EXPECT_EQ(db::PolicyDatabase(former).load().domain_rules.at(0).domain, "a.test");
+}
+
+TEST_F(StartWithCopy, KeepsNoSecondCopyOfWhatGoesOn) {
+  add("b.test");
+  const auto source = start();
+  source->close();
+  EXPECT_EQ(db::PolicyDatabase(copy).load().domain_rules.size(), 2u);
+  EXPECT_FALSE(std::filesystem::exists(former));
+  EXPECT_THAT(complaints, IsEmpty());
+}
+
+TEST_F(Source, DeniesEverythingWhenTheFileIsEmptyAndThereIsNoCopy) {
+  fill(path, "");
+  const auto source = start();
+  EXPECT_EQ(source->from(), From::none);
+  EXPECT_THAT(source->failure(), AllOf(HasSubstr("is empty: put a copy"), HasSubstr("everything is denied")));
+  EXPECT_EQ(std::filesystem::file_size(path), 0u);
 }
 
 TEST_F(StartWithCopy, TakesItWhenTheFileIsRubbish) {
@@ -158,6 +202,9 @@ TEST_F(Running, GoesOnWhenTheFileIsCutToNothing) {
   ASSERT_EQ(sql("VACUUM INTO '" + (folder.path() / "saved.db").string() + "'"), "");
   std::filesystem::resize_file(path, 0);
   expect_last_good();
+  EXPECT_THAT(source->failure(), HasSubstr("is empty: put "));
+  EXPECT_THROW(db::prepare_policy(path), std::runtime_error);  // what `policy init` does
+  EXPECT_EQ(std::filesystem::file_size(path), 0u);
   std::filesystem::remove(path.string() + "-wal");
   put_back();
   EXPECT_TRUE(healthy(*source)) << source->failure();
@@ -261,9 +308,9 @@ TEST(PolicyCopy, LeavesTheOlderOneWhenItFails) {
   ScratchFolder folder;
   const auto from = folder.path() / "a.db", to = folder.path() / "b.db";
   db::prepare_policy(from);
-  db::copy_policy(from, to);
+  db::copy_policy(from, to, folder.path() / "c.db");
   std::ofstream(from) << std::string(9000, 'x');
-  EXPECT_ANY_THROW(db::copy_policy(from, to));
+  EXPECT_ANY_THROW(db::copy_policy(from, to, folder.path() / "c.db"));
   EXPECT_FALSE(db::PolicyDatabase(to).load().port_permits.empty());
   EXPECT_FALSE(std::filesystem::exists(to.string() + ".new"));
 }
