@@ -1,5 +1,7 @@
 #include "db/policy_copy.hpp"
 
+#include "db/lists/list_file.hpp"
+#include "db/lists/list_file_writer.hpp"
 #include "db/policy_database.hpp"
 
 #include <gatehouse/base/unique_fd.hpp>
@@ -97,6 +99,26 @@ bool copy_policy(const std::filesystem::path& from, const std::filesystem::path&
     remove_all_of(fresh);
     throw;
   }
+}
+
+std::vector<std::string> copy_lists(const std::filesystem::path& original, const std::filesystem::path& copy) {
+  namespace fs = std::filesystem;
+  const fs::path from = original.parent_path() / "lists", to = fs::absolute(copy).parent_path() / "lists";
+  std::vector<std::string> missing;
+  Database database(copy, OpenMode::frozen, kTimeout);
+  Statement named = database.prepare("SELECT DISTINCT file FROM domain_lists WHERE file <> '' ORDER BY file");
+  while (named.step()) {
+    const std::string file = named.text(0);
+    if (!is_list_file_name(file) || !fs::exists(from / file)) {
+      missing.push_back(file);
+    } else if (!fs::exists(to / file)) {
+      fs::create_directory(to, from);
+      const fs::path unfinished = to / (std::string(kUnfinishedPrefix) + file);
+      fs::copy_file(from / file, unfinished, fs::copy_options::overwrite_existing);
+      fs::rename(unfinished, to / file);
+    }
+  }
+  return missing;
 }
 
 }  // namespace gatehouse::db

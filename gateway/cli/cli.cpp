@@ -124,7 +124,8 @@ void CommandLine::add_db_verbs() {
                        [this] { return db_backup_verb(invocation, backup); });
   take_config(copy);
   copy->add_option("FILE", backup.file, "Where to; must not be there yet")->required();
-  CLI::Option* const policy = copy->add_flag("--policy", backup.policy, "Copy policy.db");
+  CLI::Option* const policy =
+      copy->add_flag("--policy", backup.policy, "Copy policy.db, and its lists to lists/ beside FILE");
   copy->add_flag("--secrets", backup.secrets, "Copy secrets.db: keep the copy where nobody else can read it")
       ->excludes(policy);
   take_config(add(*group, "verify", "Read state.db, secrets.db and policy.db, and name what is wrong with them",

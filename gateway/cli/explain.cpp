@@ -13,15 +13,19 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <iomanip>
 #include <ostream>
 #include <stdexcept>
+#include <vector>
 
 namespace gatehouse {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kMostLeftOut = 20;
 
 /// The name of the list with that row, "" for any other row.
 std::string list_name(const policy::Model& rows, policy::Table table, std::int64_t row) {
@@ -160,14 +164,58 @@ policy::Surroundings this_machine() {
   return {std::move(here.own), std::move(here.broadcast), {}, {}};
 }
 
+/// The rows to judge by.
+struct Rows {
+  policy::Model model;
+  std::filesystem::path file;
+  std::string failure;  ///< why that is not the database which was asked for; "" = it is
+};
+
+/// As a gateway does: from the database, or else the last good copy of it. @throws std::exception of the database
+Rows read_rows(const PolicyQuestion& question) {
+  try {
+    return {db::PolicyDatabase(question.database).load(), question.database, ""};
+  } catch (const std::exception& error) {
+    std::error_code ignored;
+    if (question.last_good.empty() || !std::filesystem::exists(question.last_good, ignored)) throw;
+    return {db::PolicyDatabase(question.last_good).load(), question.last_good,
+            std::string(error.what()) + "; judged by the last good policy"};
+  }
+}
+
+/// The rows that are not in force and might have mattered: who the client is, is given; without a name, none is judged.
+std::vector<policy::Problem> left_out(const std::vector<policy::Problem>& problems, bool named) {
+  std::vector<policy::Problem> out;
+  for (const policy::Problem& problem : problems)
+    if (problem.table != "credentials" && (named || !problem.table.starts_with("domain_"))) out.push_back(problem);
+  return out;
+}
+
+void print(std::ostream& out, const std::vector<policy::Problem>& problems) {
+  for (std::size_t i = 0; i < std::min(problems.size(), kMostLeftOut); ++i)
+    out << "not in force: " << problems[i].table << ' ' << problems[i].row << ": " << printable(problems[i].sentence)
+        << '\n';
+  if (problems.size() > kMostLeftOut)
+    out << "not in force: " << problems.size() - kMostLeftOut << " more rows: see `gatehouse policy problems`\n";
+}
+
+Json to_json(const std::vector<policy::Problem>& problems) {
+  Json out = Json::array();
+  for (const policy::Problem& problem : problems)
+    out.push_back({{"table", problem.table}, {"row", problem.row}, {"sentence", problem.sentence}});
+  return out;
+}
+
 }  // namespace
 
 int policy_explain(const PolicyQuestion& question, std::ostream& out, bool json) {
   Asked asked = understand(question);
   asked.flow.domain = asked.name;
-  const policy::Model model = db::PolicyDatabase(question.database).load();
+  const Rows rows = read_rows(question);
+  const policy::Model& model = rows.model;
   const auto compiled = policy::compile(model, question.surroundings ? *question.surroundings : this_machine(), 1,
-                                        asked.at, lists_about(question.database, model, asked.name));
+                                        asked.at, lists_about(rows.file, model, asked.name, question.lists));
+  const auto problems = left_out(compiled.problems, !asked.name.empty());
   const policy::Snapshot& snapshot = *compiled.snapshot;
   const policy::Explanation explained = policy::explain(snapshot, asked.client, question.allow_local, asked.flow);
   const policy::Limits& limits = snapshot.limits(snapshot.group_of(asked.client));
@@ -177,14 +225,18 @@ int policy_explain(const PolicyQuestion& question, std::ostream& out, bool json)
     Json body = to_json(explained, model);
     if (!asked.name.empty()) body["domain"] = asked.name;
     body["limits"] = to_json(limits);
+    body["not_in_force"] = to_json(problems);
     body["revision"] = model.revision;
+    if (!rows.failure.empty()) body["failure"] = rows.failure;
     if (running) body["gateway"] = limits_json(*running);
     print_json(out, body);
   } else {
     if (!asked.name.empty() && asked.name != question.domain) out << "name: " << printable(asked.name) << '\n';
     print(out, explained, model);
     print(out, limits);
-    out << "policy: revision " << model.revision << " of " << question.database.string() << '\n';
+    print(out, problems);
+    if (!rows.failure.empty()) out << "failure: " << printable(rows.failure) << '\n';
+    out << "policy: revision " << model.revision << " of " << rows.file.string() << '\n';
     if (running) print_limits(out, *running, model.revision, !limit_lines(limits).empty());
   }
   return explained.verdict.allowed() ? kExitYes : kExitNo;

@@ -1,4 +1,5 @@
 // `gatehouse policy explain`: the question with what the configuration knows, as a running gateway would judge it.
+#include "db/policy_copy.hpp"
 #include "gateway/cli/verbs.hpp"
 #include "gateway/policy/own_addresses.hpp"
 
@@ -30,9 +31,11 @@ int explain_verb(const Invocation& invocation, PolicyQuestion question) {
   const Config config = load_config_or_defaults(invocation);
   if (question.database.empty()) {
     question.database = config.state_dir / "policy.db";
+    question.last_good = db::last_good_path(question.database);
     const auto& socket = invocation.socket;
     if (question.at.empty()) question.socket = socket.empty() ? config.runtime_dir / "control.sock" : socket;
   }
+  question.lists = config.state_dir / "lists";
   if (const auto plugin = config.plugins.find(question.plugin); plugin != config.plugins.end()) {
     question.allow_local = plugin->second.allow_local_destinations;
   }

@@ -1,5 +1,6 @@
 #include "gateway/cli/store_verbs.hpp"
 
+#include "db/policy_copy.hpp"
 #include "db/store/state_reader.hpp"
 #include "gateway/base/utc_time.hpp"
 #include "gateway/cli/asking.hpp"
@@ -113,12 +114,17 @@ int db_backup_verb(const Invocation& invocation, const BackupOrder& order) {
   if (fs::exists(order.file)) {
     throw std::runtime_error(order.file.string() + " is there already: give another name, or move that file away");
   }
+  std::vector<std::string> missing;
   try {
     db::back_up(from, order.file);
+    if (order.policy) missing = db::copy_lists(from, order.file);
   } catch (const std::exception& error) {
     complain(error.what());
     return kExitNo;
   }
+  for (const std::string& file : missing)
+    complain("the list file " + file + " is not in " + (from.parent_path() / "lists").string() +
+             ": import its list again");
   const Json body = {{"database", from.string()}, {"file", order.file.string()}, {"bytes", fs::file_size(order.file)}};
   print_body(one_line(body), invocation.json);
   return kExitYes;

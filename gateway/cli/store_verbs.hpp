@@ -23,7 +23,7 @@ struct StoreQuestion {
 
 struct BackupOrder {
   std::filesystem::path file;  ///< to make
-  bool policy = false;         ///< of policy.db, not of state.db
+  bool policy = false;         ///< of policy.db and its list files, not of state.db
   bool secrets = false;        ///< of secrets.db
 };
 /// Copies a database, whether a gateway runs or not.

@@ -94,6 +94,50 @@ TEST_F(Explain, NamesTheListAndItsEntry) {
   EXPECT_EQ(body()["list"], "ads");
 }
 
+TEST_F(Explain, TakesTheGatewaysListsForACopyThatHasNone) {
+  import_domains(path, "ads", "ads.test\n");
+  const auto copy = folder.path() / "copy" / "p.db";
+  std::filesystem::create_directory(copy.parent_path());
+  ASSERT_EQ(run_sqlite_shell(path, "VACUUM INTO '" + copy.string() + "'"), "");
+  PolicyQuestion asked = question("8.8.8.8:53", "x.ads.test");
+  asked.database = copy;
+  EXPECT_EQ(explain(asked), 0);
+  EXPECT_THAT(out.str(), HasSubstr("not in force: domain_lists 1: "));
+  asked.lists = folder.path() / "lists";
+  EXPECT_EQ(explain(asked), 1);
+  EXPECT_THAT(out.str(), Not(HasSubstr("not in force")));
+}
+
+TEST_F(Explain, NamesRowsThatAreNotInForce) {
+  ASSERT_EQ(run_sqlite_shell(path,
+                             "INSERT INTO domain_rules(id, domain) VALUES(7, 'a..b');"
+                             "INSERT INTO port_permits(id, ports, action, priority) VALUES(77, 'dns', 'deny', 1);"),
+            "");
+  EXPECT_EQ(explain("8.8.8.8:53", "a.test"), 0);
+  EXPECT_THAT(out.str(), HasSubstr("not in force: domain_rules 7: "));
+  EXPECT_THAT(out.str(), HasSubstr("not in force: port_permits 77: "));
+  EXPECT_EQ(explain("8.8.8.8:53"), 0);
+  EXPECT_THAT(out.str(), Not(HasSubstr("domain_rules"))) << "no name is judged";
+  EXPECT_EQ(explain("8.8.8.8:53", "a.test", true), 0);
+  EXPECT_EQ(body()["not_in_force"].size(), 2u);
+  EXPECT_EQ(body()["not_in_force"][1]["row"], 77);
+}
+
+TEST_F(Explain, JudgesByTheLastGoodPolicyWhenTheFileIsBroken) {
+  ASSERT_EQ(run_sqlite_shell(path, "INSERT INTO domain_rules(id, domain) VALUES(7, 'a.test')"), "");
+  const auto copy = folder.path() / "policy.last-good.db";
+  ASSERT_EQ(run_sqlite_shell(path, "VACUUM INTO '" + copy.string() + "'"), "");
+  std::ofstream(path) << std::string(9000, 'x');
+  PolicyQuestion asked = question("8.8.8.8:53", "a.test");
+  EXPECT_THAT(refusal(asked), HasSubstr("not a database"));
+  asked.last_good = copy;
+  EXPECT_EQ(explain(asked), 1);
+  EXPECT_THAT(out.str(), HasSubstr("not a database; judged by the last good policy"));
+  EXPECT_THAT(out.str(), HasSubstr(" of " + copy.string()));
+  EXPECT_EQ(explain(asked, true), 1);
+  EXPECT_THAT(body()["failure"], HasSubstr("not a database"));
+}
+
 TEST_F(Explain, RefusesWhatItDoesNotUnderstand) {
   EXPECT_THAT(refusal(question("example.com:53")), HasSubstr("is not an address with a port"));
   PolicyQuestion asked = question("8.8.8.8:53");

@@ -1,7 +1,9 @@
 // `gatehouse sessions`, `leases`, `usage` and `db` on the files that a gateway has left.
+#include "db/policy_database.hpp"
 #include "db/store/store.hpp"
 #include "gateway/control/control_server.hpp"
 #include "tests/unit/gateway/cli/call.hpp"
+#include "tests/unit/gateway/cli/import_domains.hpp"
 #include "tests/unit/gateway/config/config_folder.hpp"
 #include "tests/unit/gateway/control/server_thread.hpp"
 
@@ -163,6 +165,21 @@ TEST_F(StoreVerbs, VerifyNamesWhatIsBroken) {
   const Outcome bad = call({"db", "verify", "--config", config()});
   EXPECT_EQ(bad.code, 1);
   EXPECT_THAT(bad.out, AllOf(StartsWith("state  broken\n"), HasSubstr("secrets.db  broken")));
+}
+
+TEST_F(StoreVerbs, BackupOfThePolicyTakesItsListsAlong) {
+  db::prepare_policy(state_ / "policy.db");
+  import_domains(state_ / "policy.db", "ads", "ads.test\n");
+  std::filesystem::create_directory(folder_.path() / "copy");
+  const std::string copy = (folder_.path() / "copy" / "p.db").string();
+  EXPECT_EQ(call({"db", "backup", copy, "--policy", "--config", config()}).code, 0);
+  std::filesystem::remove_all(state_ / "lists");
+  const Outcome explained =
+      call({"policy", "explain", "udp", "8.8.8.8:53", "--domain", "x.ads.test", "--db", copy, "--config", config()});
+  EXPECT_EQ(explained.code, 1) << explained.out;
+  const Outcome lacking = call({"db", "backup", copy + "2", "--policy", "--config", config()});
+  EXPECT_EQ(lacking.code, 0);
+  EXPECT_THAT(lacking.err, AllOf(HasSubstr(".names is not in"), HasSubstr("import its list again")));
 }
 
 }  // namespace
