@@ -16,12 +16,13 @@
 
 namespace gatehouse::policy {
 
-/// A row that is not in force, and why.
+/// A row that is not in force, and why; or one that is, and is most likely not what is meant.
 struct Problem {
   std::string table;
   std::int64_t row = 0;
   std::string sentence;  ///< says what to write instead
   bool is_deny = false;  ///< a deny or block that somebody counts on
+  bool in_force = false;
   bool operator==(const Problem&) const = default;
 };
 

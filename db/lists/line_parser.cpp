@@ -32,10 +32,6 @@ std::string_view without_wildcard(std::string_view name) noexcept {
   return name.starts_with('.') ? name.substr(1) : name;
 }
 
-bool is_name_character(char c) noexcept {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-}
-
 bool is_cosmetic(std::string_view line) noexcept {
   for (const std::string_view mark : {"##", "#@#", "#?#", "#$#", "#@?#", "#@$#", "#%#"})
     if (line.find(mark) != line.npos) return true;
@@ -95,10 +91,10 @@ void LineParser::take(std::string_view text, bool is_exception) {
     if (name.error() == Errc::unsupported) return reject(text, "has characters that no name may have");
     return reject(text, "is not a name: it has an empty label, or a space or control character");
   }
-  const auto bad = std::find_if_not(name->begin(), name->end(), is_name_character);
-  if (bad != name->end()) {
-    return reject(text, *bad == '*' ? "has a wildcard inside: only `*.` at the front can be taken"
-                                    : "has " + backquoted({&*bad, 1}) + " in it, which no host name has");
+  if (const std::size_t bad = policy::foreign_character(*name); bad != name->npos) {
+    return reject(text, (*name)[bad] == '*'
+                            ? "has a wildcard inside: only `*.` at the front can be taken"
+                            : "has " + backquoted(name->substr(bad, 1)) + " in it, which no host name has");
   }
   line_.names.push_back({std::move(*name), is_exception});
 }

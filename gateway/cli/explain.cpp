@@ -193,8 +193,8 @@ std::vector<policy::Problem> left_out(const std::vector<policy::Problem>& proble
 
 void print(std::ostream& out, const std::vector<policy::Problem>& problems) {
   for (std::size_t i = 0; i < std::min(problems.size(), kMostLeftOut); ++i)
-    out << "not in force: " << problems[i].table << ' ' << problems[i].row << ": " << printable(problems[i].sentence)
-        << '\n';
+    out << (problems[i].in_force ? "look at: " : "not in force: ") << problems[i].table << ' ' << problems[i].row
+        << ": " << printable(problems[i].sentence) << '\n';
   if (problems.size() > kMostLeftOut)
     out << "not in force: " << problems.size() - kMostLeftOut << " more rows: see `gatehouse policy problems`\n";
 }

@@ -37,7 +37,11 @@ void print_table(std::ostream& out, const std::string& name, const db::TableRows
 }
 
 Json to_json(const policy::Problem& problem) {
-  return {{"table", problem.table}, {"row", problem.row}, {"sentence", problem.sentence}, {"denies", problem.is_deny}};
+  return {{"table", problem.table},
+          {"row", problem.row},
+          {"sentence", problem.sentence},
+          {"denies", problem.is_deny},
+          {"in_force", problem.in_force}};
 }
 
 /// The starter policy is no replacement of rows that somebody wrote.

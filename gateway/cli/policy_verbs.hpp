@@ -17,7 +17,7 @@ namespace gatehouse {
 [[nodiscard]] int policy_show(const std::filesystem::path& database, const std::string& table, std::ostream& out,
                               bool json);
 
-/// The rows that are not in force, each with a sentence. 1 when there are any.
+/// The rows that are not in force, or most likely not what is meant, each with a sentence. 1 when there are any.
 [[nodiscard]] int policy_problems(const std::filesystem::path& database, std::ostream& out, bool json);
 
 /// The order of judgement.

@@ -219,7 +219,8 @@ void PolicyPublisher::tell_problems(const std::vector<policy::Problem>& before,
   for (const policy::Problem& problem : now) {
     if (std::find(before.begin(), before.end(), problem) != before.end()) continue;
     if (++told > kMostProblemsTold) return say(true, "more rows cannot be read: see `gatehouse policy problems`");
-    say(true, problem.table + " row " + std::to_string(problem.row) + " is not in force: " + problem.sentence);
+    say(true, problem.table + " row " + std::to_string(problem.row) + (problem.in_force ? ": " : " is not in force: ") +
+                  problem.sentence);
   }
 }
 

@@ -1,20 +1,39 @@
 #include "policy/compile/tables.hpp"
 #include "policy/match/ascii_domain.hpp"
 
+#include <gatehouse/base/address.hpp>
+
 namespace gatehouse::policy {
 namespace {
 
-/// Says why `text`, which ascii_domain() has refused for `error` or which begins with a star, is no domain.
+/// Says why `text`, which ascii_domain() has refused for `error`, is no domain.
 void refuse_domain(std::string_view text, const Error& error, const RowAt& at, Draft& draft) {
-  const std::string_view behind_dot = text.substr(text.find('.') + 1);
-  if ((text.starts_with("*.") || text.starts_with('.')) && ascii_domain(behind_dot))
-    draft.problem(at, Fault::domain_wildcard, {text, behind_dot});
-  else if (error == Errc::unsupported)
+  if (error == Errc::unsupported)
     draft.problem(at, Fault::domain_letters, {text});
   else if (error == Errc::oversize)
     draft.problem(at, Fault::domain_too_long, {text});
   else
     draft.problem(at, Fault::domain_unreadable, {text});
+}
+
+/// The row's name as DNS carries it; none, and a problem, for what no host is called: such a row would never match.
+std::optional<std::string> read_name(std::string_view text, const RowAt& at, Draft& draft) {
+  const std::string_view behind_dot = text.substr(text.find('.') + 1);
+  Result<std::string> name = ascii_domain(text);
+  const std::size_t foreign = name ? foreign_character(*name) : std::string::npos;
+  if ((text.starts_with("*.") || text.starts_with('.')) && ascii_domain(behind_dot))
+    draft.problem(at, Fault::domain_wildcard, {text, behind_dot});
+  else if (IpAddress::parse(text))
+    draft.problem(at, Fault::domain_address, {text});
+  else if (!name)
+    refuse_domain(text, name.error(), at, draft);
+  else if (foreign == name->npos)
+    return std::move(*name);
+  else if ((*name)[foreign] == '*')
+    draft.problem(at, Fault::domain_pattern, {text});
+  else
+    draft.problem(at, Fault::domain_character, {text, std::string_view(*name).substr(foreign, 1)});
+  return {};
 }
 
 /// What a row that stands for names does with them; none, and a problem, where it does not say.
@@ -63,11 +82,9 @@ void compile_domain_rules(const Model& model, Draft& draft) {
     const RowAt at{"domain_rules", row.id, is_deny(row.action)};
     NameRules* const names = draft.names_of(row.group_id, at);
     if (!names) continue;
-    const auto name = ascii_domain(row.domain);
-    if (!name || row.domain.starts_with("*."))
-      refuse_domain(row.domain, name.error(), at, draft);
-    else if (const auto use = read_use(row, at, draft))
-      names->rows.add(*name, {use->action, use->exact, row.id});
+    const auto name = read_name(row.domain, at, draft);
+    if (!name) continue;
+    if (const auto use = read_use(row, at, draft)) names->rows.add(*name, {use->action, use->exact, row.id});
   }
 }
 

@@ -18,7 +18,7 @@ bool Draft::counts(const Life& life) {
 }
 
 void Draft::problem(const RowAt& row, Fault fault, std::initializer_list<std::string_view> words) {
-  problems_.push_back({std::string(row.table), row.id, sentence_of(fault, words), row.is_deny});
+  problems_.push_back({std::string(row.table), row.id, sentence_of(fault, words), row.is_deny, row.in_force});
 }
 
 void Draft::add_group(std::int64_t id, const std::string& name) {

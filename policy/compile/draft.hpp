@@ -18,7 +18,8 @@ namespace gatehouse::policy {
 struct RowAt {
   std::string_view table;
   std::int64_t id = 0;
-  bool is_deny = false;  ///< a deny or block that somebody counts on
+  bool is_deny = false;   ///< a deny or block that somebody counts on
+  bool in_force = false;  ///< it is taken all the same
 };
 
 class Draft {

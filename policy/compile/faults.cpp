@@ -6,6 +6,9 @@ std::string_view sentence_of(Fault fault) noexcept {
   switch (fault) {
     case Fault::no_group: return "there is no group with id {}";
     case Fault::member_kind: return "`{}` is no kind: write identity, source, listener or plugin";
+    case Fault::member_without_kind:
+      return "`{}` is only who came through a listener that is configured with that identity; others have a kind: "
+             "token:{}, cert:{}, unix:{} or relay:{}";
     case Fault::cidr_unreadable:
       return "`{}` is not an address or a CIDR: write it as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32";
     case Fault::cidr_host_bits: return "`{}` has bits set beyond its length: write {}";
@@ -28,6 +31,12 @@ std::string_view sentence_of(Fault fault) noexcept {
     case Fault::domain_letters: return "`{}` has letters that no domain name may have: write it as ads.example";
     case Fault::domain_too_long: return "`{}` is too long for a domain name: 253 characters, 63 a label";
     case Fault::domain_unreadable: return "`{}` is not a domain name: write it as ads.example";
+    case Fault::domain_address:
+      return "`{}` is an address, not a name: write a row of port_permits with it as the destination";
+    case Fault::domain_pattern:
+      return "`{}` has a wildcard inside, and names are matched whole: write ads.example, and match = suffix covers it "
+             "and all names below it";
+    case Fault::domain_character: return "`{}` has `{}` in it, which no host name has: write it as ads.example";
     case Fault::domain_match: return "`{}` is no match: write suffix or exact";
     case Fault::domain_action: return "`{}` is no action: write block, allow or monitor";
     case Fault::list_empty: return "the list has no names yet: `gatehouse policy import {} FILE` fills it";

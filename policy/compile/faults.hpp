@@ -13,6 +13,7 @@ namespace gatehouse::policy {
 enum class Fault : std::uint8_t {
   no_group,
   member_kind,
+  member_without_kind,
   cidr_unreadable,
   cidr_host_bits,
   cidr_wrapped,
@@ -30,6 +31,9 @@ enum class Fault : std::uint8_t {
   domain_letters,
   domain_too_long,
   domain_unreadable,
+  domain_address,
+  domain_pattern,
+  domain_character,
   domain_match,
   domain_action,
   list_empty,

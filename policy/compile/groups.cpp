@@ -1,5 +1,6 @@
 #include "policy/compile/cidr.hpp"
 #include "policy/compile/tables.hpp"
+#include "policy/match/glob.hpp"
 
 #include <algorithm>
 #include <tuple>
@@ -12,6 +13,9 @@ void add_member(const GroupMember& row, GroupIndex group, Draft& draft) {
   GroupMembers& members = draft.parts.members;
   const RowAt at{"group_members", row.id};
   if (row.kind == "identity") {
+    if (is_literal(row.pattern) && row.pattern.find(':') == row.pattern.npos)
+      draft.problem({at.table, at.id, false, true}, Fault::member_without_kind,
+                    {row.pattern, row.pattern, row.pattern, row.pattern, row.pattern});
     members.add(group, Kind::identity, row.pattern);
   } else if (row.kind == "listener") {
     members.add(group, Kind::listener, row.pattern);

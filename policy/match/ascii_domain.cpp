@@ -35,4 +35,8 @@ Result<std::string> ascii_domain(std::string_view text) {
   return canonical_domain(out);
 }
 
+std::size_t foreign_character(std::string_view name) noexcept {
+  return name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.");
+}
+
 }  // namespace gatehouse::policy

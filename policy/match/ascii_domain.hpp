@@ -13,4 +13,8 @@ namespace gatehouse::policy {
 /// @return as canonical_domain(); Errc::unsupported for what is no UTF-8 or has letters that no name may have
 [[nodiscard]] Result<std::string> ascii_domain(std::string_view text);
 
+/// Where a canonical name has a character that no host's name has: not a letter, digit, `-`, `_` or `.`; npos =
+/// nowhere.
+[[nodiscard]] std::size_t foreign_character(std::string_view name) noexcept;
+
 }  // namespace gatehouse::policy

@@ -168,5 +168,16 @@ TEST(Compile, TakesTheFirstGroupByPriority) {
   EXPECT_EQ(compiled.problems[0].row, 5);
 }
 
+TEST(Compile, KeepsAMemberWithoutAKindInForce) {
+  Model model;
+  model.groups = {{0, "everyone", 100, true}, {1, "guests", 10, true}};
+  model.group_members = {{1, 1, "identity", "guest", {}}};
+  const Compiled compiled = compile(model, {}, 1, 0);
+  EXPECT_EQ(compiled.problems.size(), 1u);
+  EXPECT_FALSE(compiled.degraded);
+  EXPECT_EQ(compiled.snapshot->group_of({"udpgw", "", "guest", {}}), GroupIndex{0})
+      << "a listener may be configured with that one";
+}
+
 }  // namespace
 }  // namespace gatehouse::policy

@@ -18,7 +18,7 @@ struct Skipped {
   const char* table;
   void (*write)(Model&, Lists&);
   std::string sentence;
-  bool is_deny = false;
+  bool is_deny = false, in_force = false;
 };
 
 const std::string kCidr = " is not an address or a CIDR: write it as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32";
@@ -70,6 +70,11 @@ const std::vector<Skipped>& skipped() {
        "there is no group with id 77"},
       {Fault::member_kind, "group_members", [](Model& m, Lists&) { member(m, "user", "bob"); },
        "`user` is no kind: write identity, source, listener or plugin"},
+      {Fault::member_without_kind, "group_members", [](Model& m, Lists&) { member(m, "identity", "bob"); },
+       "`bob` is only who came through a listener that is configured with that identity; others have a kind: "
+       "token:bob, "
+       "cert:bob, unix:bob or relay:bob",
+       false, true},
       {Fault::cidr_unreadable, "group_members", [](Model& m, Lists&) { source(m, "192.0.2.0/33"); },
        "`192.0.2.0/33`" + kCidr},
       {Fault::cidr_unreadable, "port_permits", [](Model& m, Lists&) { permit(m, "any", "all", "localhost"); },
@@ -127,6 +132,17 @@ const std::vector<Skipped>& skipped() {
        "`a..b` is not a domain name: write it as ads.example"},
       {Fault::domain_unreadable, "domain_rules", [](Model& m, Lists&) { domain(m, ".", "monitor"); },
        "`.` is not a domain name: write it as ads.example"},
+      {Fault::domain_address, "domain_rules", [](Model& m, Lists&) { domain(m, "10.0.0.1"); },
+       "`10.0.0.1` is an address, not a name: write a row of port_permits with it as the destination", true},
+      {Fault::domain_address, "domain_rules", [](Model& m, Lists&) { domain(m, "2001:db8::1"); },
+       "`2001:db8::1` is an address, not a name: write a row of port_permits with it as the destination", true},
+      {Fault::domain_pattern, "domain_rules", [](Model& m, Lists&) { domain(m, "ads*.example"); },
+       "`ads*.example` has a wildcard inside, and names are matched whole: write ads.example, and match = suffix "
+       "covers "
+       "it and all names below it",
+       true},
+      {Fault::domain_character, "domain_rules", [](Model& m, Lists&) { domain(m, "https://ads.example/x"); },
+       "`https://ads.example/x` has `:` in it, which no host name has: write it as ads.example", true},
       {Fault::domain_match, "domain_rules", [](Model& m, Lists&) { domain(m, "a.test", "block", "glob"); },
        "`glob` is no match: write suffix or exact", true},
       {Fault::domain_match, "domain_lists", [](Model& m, Lists&) { list(m, "good", "allow", "glob"); },
@@ -197,7 +213,7 @@ TEST(SkippedRow, IsToldOfInASentence) {
     row.write(model, lists);
     const Compiled compiled = compile(model, {}, 1, 0, lists);
     ASSERT_EQ(compiled.problems.size(), 1u);
-    EXPECT_EQ(compiled.problems[0], (Problem{row.table, kBad, row.sentence, row.is_deny}));
+    EXPECT_EQ(compiled.problems[0], (Problem{row.table, kBad, row.sentence, row.is_deny, row.in_force}));
     EXPECT_EQ(compiled.degraded, row.is_deny);
     EXPECT_TRUE(is_of(row.fault, row.sentence)) << sentence_of(row.fault);
   }

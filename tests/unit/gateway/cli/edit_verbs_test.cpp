@@ -121,6 +121,9 @@ TEST_F(EditVerbs, BlockForATimeAndRenew) {
 TEST_F(EditVerbs, RefuseWhatTheCompilerWould) {
   EXPECT_THAT(block(named("*.foo")), HasSubstr("write `foo`, and match = suffix covers it"));
   EXPECT_THAT(block(named("a..b")), HasSubstr("is not a domain name"));
+  EXPECT_THAT(block(named("ads*.foo")), HasSubstr("`ads*.foo` has a wildcard inside"));
+  EXPECT_THAT(block(named("https://ads.foo/x")), HasSubstr("has `:` in it, which no host name has"));
+  EXPECT_THAT(block(named("10.0.0.1")), HasSubstr("`10.0.0.1` is an address, not a name"));
   EXPECT_THAT(block(named("foo", "kids")), HasSubstr("there is no group `kids`"));
   EXPECT_THAT(block(named("foo", "", "soon")), HasSubstr("`soon` is no duration: write 90s, 15m, 2h or 7d"));
   EXPECT_THAT(unblock(named("a b")), HasSubstr("is not a domain name"));
