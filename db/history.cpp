@@ -132,6 +132,17 @@ RowImage differing(const RowImage& old_row, const RowImage& new_row) {
   return out;
 }
 
+/// A list whose file is gone would be a row that blocks nothing.
+/// @throws std::runtime_error
+void must_have_its_file(const Database& database, const Change& change, const std::optional<RowImage>& now) {
+  if (change.table != "domain_lists" || !change.old_row) return;
+  const Cell file = column(*change.old_row, "file");
+  const auto* const name = std::get_if<std::string>(&file);
+  if (!name || name->empty() || (now && column(*now, "file") == file)) return;
+  if (!std::filesystem::exists(database.path().parent_path() / "lists" / *name))
+    throw std::runtime_error("the list file " + *name + " was swept, as a list's last three are kept: import it again");
+}
+
 }  // namespace
 
 Cell column(const RowImage& image, std::string_view name) {
@@ -193,6 +204,7 @@ RowChange undo(PolicyEditor& editor, std::int64_t number, bool force) {
   if (now != change.new_row && !force)
     throw std::runtime_error(row_name + (now ? " has been changed" : " has been deleted") + " since change " +
                              std::to_string(number) + ": undo the later change first, or give --force");
+  must_have_its_file(database, change, now);
   if (!change.old_row) {
     remove_row(database, change.table, change.row);
   } else if (!now) {

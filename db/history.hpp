@@ -58,7 +58,7 @@ class History {
 /// @param force  also when the row has been changed since: what came later is overwritten
 /// @return what was done
 /// @throws std::runtime_error with a sentence: there is no such change, the row has been changed since, it is as it
-/// was;
+///         was, the file of the list that it was is gone;
 ///         SqliteError with that of the trigger or CHECK that refuses
 RowChange undo(PolicyEditor& editor, std::int64_t number, bool force);
 

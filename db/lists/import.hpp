@@ -64,7 +64,7 @@ struct ImportProgress {
 ImportReport import_list(const std::filesystem::path& database, int fd, const ImportRequest& request,
                          const std::function<void(const ImportProgress&)>& progress);
 
-/// Deletes list files that no row, no undo of a list's latest change and no last good policy names, and what killed
+/// Deletes list files that no row, no undo of a list's last three files and no last good policy names, and what killed
 /// imports have left behind. Never a list file younger than an hour. Does nothing when it cannot be sure.
 void sweep_list_files(const std::filesystem::path& database) noexcept;
 

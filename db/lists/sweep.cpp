@@ -16,16 +16,20 @@ namespace {
 constexpr std::chrono::milliseconds kReaderTimeout{1000};
 constexpr std::chrono::seconds kYoung{3600};  // its import may not have come to its transaction yet
 
+constexpr std::int64_t kKept = 3;
+
 using Names = std::set<std::string, std::less<>>;
 
-/// What the rows name, and what an undo of the change that last gave a list another file would name again.
+/// What the rows name, and what undos of each list's last kKept changes of its file would name again.
 void add_named(const std::filesystem::path& path, Names& names) {
   Database database(path, OpenMode::read_write, kReaderTimeout);
   database.run("PRAGMA query_only = ON");
   Statement statement = database.prepare(
-      "SELECT file FROM domain_lists UNION SELECT json_extract(old_row, '$.file') FROM changes WHERE id IN"
-      " (SELECT max(id) FROM changes WHERE table_name = 'domain_lists' AND old_row IS NOT NULL"
-      "  AND json_extract(old_row, '$.file') IS NOT json_extract(new_row, '$.file') GROUP BY row_id)");
+      "SELECT file FROM domain_lists UNION SELECT json_extract(old_row, '$.file') FROM"
+      " (SELECT old_row, row_number() OVER (PARTITION BY row_id ORDER BY id DESC) AS age FROM changes"
+      "  WHERE table_name = 'domain_lists' AND old_row IS NOT NULL"
+      "  AND json_extract(old_row, '$.file') IS NOT json_extract(new_row, '$.file')) WHERE age <= ?1");
+  statement.bind(1, kKept);
   while (statement.step())
     if (const auto file = statement.optional_text(0)) names.insert(*file);
 }

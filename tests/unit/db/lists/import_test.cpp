@@ -1,5 +1,6 @@
 #include "db/lists/import.hpp"
 
+#include "db/history.hpp"
 #include "db/lists/list_file.hpp"
 #include "db/lists/list_file_writer.hpp"
 #include "db/policy_database.hpp"
@@ -18,6 +19,7 @@ namespace gatehouse::db {
 namespace {
 
 using policy::ListEntry;
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -250,6 +252,30 @@ TEST_F(Import, SweepsOnlyOldFilesThatNobodyNames) {
   age(old);
   sweep_list_files(path);
   EXPECT_TRUE(files().contains(old)) << "deleted without knowing what the last good policy names";
+}
+
+TEST_F(Import, CanBeUndoneThreeTimes) {
+  std::vector<std::string> made;
+  for (const char* name : {"a", "b", "c", "d", "e"}) {
+    made.push_back(import(std::string(name) + ".example.com\n").file);
+    age(made.back());
+    sweep_list_files(path);
+  }
+  EXPECT_EQ(files(), (std::set<std::string>(made.begin() + 1, made.end())));
+  const auto take_back = [&](std::int64_t number) {
+    PolicyEditor editor(path, "bob");
+    static_cast<void>(undo(editor, number, false));
+    editor.commit();
+  };
+  for (std::int64_t number = 5; number > 2; --number) take_back(number);
+  EXPECT_EQ(sql("SELECT file FROM domain_lists"), made[1]);
+  try {
+    take_back(2);
+    FAIL();
+  } catch (const std::runtime_error& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr(made[0] + " was swept"), HasSubstr("import it again")));
+  }
+  EXPECT_EQ(sql("SELECT file FROM domain_lists"), made[1]);
 }
 
 TEST_F(Import, IsOneChangeByTheOneWhoAsked) {
