@@ -283,10 +283,9 @@ void ListShelf::look_up(const std::string& file, const std::string& name) {
       const ListEntry truth = of.opened->find(suffixes.text(i));
       if (truth != reported) wrong.emplace(suffixes.text(i), truth);
     }
-  } catch (const std::runtime_error&) {  // the file has gone: there is nothing to compare with
-    return;
+    if (!wrong.empty()) correct(file, wrong);
+  } catch (const std::exception&) {  // the file has gone, there is nothing to compare with; or memory has
   }
-  if (!wrong.empty()) correct(file, wrong);
 }
 
 void ListShelf::correct(const std::string& file, const policy::Mismatches& wrong) {

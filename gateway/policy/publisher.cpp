@@ -113,9 +113,24 @@ void PolicyPublisher::run() {
     ::poll(fds.data(), fds.size(), static_cast<int>(kPoll.count()));
     if (fds[0].revents != 0) return;
     board_->calendar().refresh();
-    locked([this] { look(); });
+    locked([this] { try_to_look(); });
     board_->free_unused();
   }
+}
+
+/// Whatever fails (memory, a thread, the disk), what is in force stays, and the next poll tries again.
+void PolicyPublisher::try_to_look() noexcept try {
+  std::string trouble;
+  try {
+    look();
+  } catch (const std::exception& error) {
+    trouble = std::string("edits cannot be put in force: ") + error.what() + "; what is in force stays";
+  }
+  if (trouble == trouble_) return;
+  say(!trouble.empty(), trouble.empty() ? "edits are put in force again" : trouble);
+  trouble_ = trouble;
+  update_status();
+} catch (const std::exception&) {  // not even memory for a sentence
 }
 
 void PolicyPublisher::look() {
@@ -139,13 +154,11 @@ void PolicyPublisher::look() {
 
 void PolicyPublisher::take_model() {
   const auto& model = source_.model();
-  {
-    const std::scoped_lock lock(published_);
-    if (model_ == model) return;
-    model_ = model;
-  }
-  changed_ = true;
+  if (this->model() == model) return;
   shelf_.want(model->domain_lists);
+  changed_ = true;
+  const std::scoped_lock lock(published_);
+  model_ = model;
 }
 
 void PolicyPublisher::hear_lanes() {
@@ -165,17 +178,17 @@ void PolicyPublisher::compile_and_publish() {
   held_back_ = model && board_ && !board_->current()->has_policy() && shelf_.lacks_names();
   const policy::Lists lists = shelf_.lists();
   compiled_at_ = parts_.unix_now();
-  ++generation_;
   if (model && !held_back_)
-    compiled = policy::compile(*model, surroundings(), generation_, compiled_at_, lists);
+    compiled = policy::compile(*model, surroundings(), generation_ + 1, compiled_at_, lists);
   else
-    compiled.snapshot = Snapshot::without_policy(generation_);
-  next_expiry_ = compiled.next_expiry;
-  changed_ = false;
+    compiled.snapshot = Snapshot::without_policy(generation_ + 1);
   if (board_)
     board_->publish(compiled.snapshot);
   else
     board_ = std::make_shared<SnapshotBoard>(compiled.snapshot);
+  ++generation_;
+  changed_ = false;  // not before: what failed is tried again
+  next_expiry_ = compiled.next_expiry;
   tell_problems(problems_, compiled.problems);
   problems_ = std::move(compiled.problems);
   update_status();
@@ -227,6 +240,7 @@ void PolicyPublisher::tell_problems(const std::vector<policy::Problem>& before,
 std::vector<std::string> PolicyPublisher::reasons() const {
   std::vector<std::string> out;
   if (!source_.failure().empty()) out.push_back("policy: " + source_.failure());
+  if (!trouble_.empty()) out.push_back("policy: " + trouble_);
   if (held_back_) out.emplace_back("policy: everything is denied until the domain lists are compiled");
   const auto denials =
       std::count_if(problems_.begin(), problems_.end(), [](const policy::Problem& problem) { return problem.is_deny; });

@@ -79,6 +79,7 @@ class PolicyPublisher {
   template <class Work>
   void locked(Work work);  // runs it under work_, then calls the events
   void run();
+  void try_to_look() noexcept;
   void look();
   void take_model();
   void hear_lanes();
@@ -99,6 +100,7 @@ class PolicyPublisher {
   MonitorLog monitors_;
   bool changed_ = true;     // what is published is out of date
   bool held_back_ = false;  // there is a first policy, and its lists are not compiled yet
+  std::string trouble_;     // why the last look failed; "" = it did not
   std::int64_t compiled_at_ = 0;
   std::optional<std::int64_t> next_expiry_;
   std::uint64_t generation_ = 0;

@@ -15,6 +15,7 @@ using policy::Flow;
 using policy::Reason;
 using policy::Verdict;
 using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 class Publisher : public testing::Test {
@@ -106,6 +107,24 @@ TEST_F(Publisher, DeniesEverythingUntilTheDatabaseCanBeRead) {
   EXPECT_TRUE(soon([&] { return judge(*publisher, "8.8.8.8", 53).allowed(); }));
   EXPECT_TRUE(publisher->status().has_policy);
   EXPECT_TRUE(publisher->status().reasons.empty());
+}
+
+TEST_F(Publisher, LivesOnWhenNothingCanBeCompiledAndTriesAgain) {
+  std::atomic<bool> fails{false};
+  PublisherParts parts;
+  parts.unix_now = [&]() -> std::int64_t { return fails ? throw std::bad_alloc() : std::int64_t{1000}; };
+  const auto publisher = start(parts);
+  fails = true;
+  ASSERT_EQ(run_sqlite_shell(path, "INSERT INTO domain_rules(id, domain) VALUES(9, 'a.test')"), "");
+  ASSERT_TRUE(soon([&] { return !publisher->status().reasons.empty(); }));
+  EXPECT_THAT(publisher->status().reasons, Contains(HasSubstr("edits cannot be put in force: std::bad_alloc")));
+  EXPECT_THAT(said(true), ElementsAre(HasSubstr("what is in force stays")));
+  EXPECT_TRUE(judge(*publisher, "8.8.8.8", 53, "a.test").allowed());
+  EXPECT_EQ(publisher->status().generation, 1u);
+  fails = false;
+  EXPECT_TRUE(soon([&] { return !judge(*publisher, "8.8.8.8", 53, "a.test").allowed(); }));
+  EXPECT_TRUE(soon([&] { return publisher->status().reasons.empty(); }));
+  EXPECT_EQ(published, 2u);
 }
 
 TEST_F(Publisher, KeepsTheLastGoodPolicyWithoutTheFile) {
