@@ -39,8 +39,21 @@ class QuotaMeter {
     Periods periods;
     std::uint64_t in_day = 0, in_month = 0;
   };
+  /// All that one meter knows, for another to go on with.
+  struct Past {
+    Earlier earlier;
+    std::uint64_t state = 0;
+    [[nodiscard]] bool used_any() const noexcept {
+      return (state & kMostBytes) != 0 || earlier.in_day != 0 || earlier.in_month != 0;
+    }
+  };
+  /// While nobody charges.
+  [[nodiscard]] Past past() const noexcept { return {earlier_, state_.load(std::memory_order_relaxed)}; }
   /// Counting goes on from there. Before the meter is shared.
-  void remember(const Earlier& earlier) noexcept { earlier_ = earlier; }
+  void resume(const Past& past) noexcept {
+    earlier_ = past.earlier;
+    state_.store(past.state, std::memory_order_relaxed);
+  }
 
   /// @return false: they are more than the quota has left, and nothing was charged
   [[nodiscard]] bool charge(const QuotaLimit& limit, std::uint64_t bytes, Periods now) noexcept {

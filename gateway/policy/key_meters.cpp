@@ -6,6 +6,8 @@
 
 #include <gatehouse/base/prefix.hpp>
 
+#include <iterator>
+
 namespace gatehouse {
 namespace {
 
@@ -26,7 +28,28 @@ std::string source_key(const IpAddress& source) {
 
 }  // namespace
 
-KeyMeters::KeyMeters(std::size_t most_keys) : most_keys_(most_keys), seed_(draw_hash_seed()) {}
+void KeyMeters::Pasts::add(std::string_view key, const policy::QuotaMeter::Past& past) {
+  if (!past.used_any()) return;
+  static_cast<void>(take(key));
+  items_.emplace_back(key, past);
+  index_.emplace(items_.back().first, std::prev(items_.end()));
+  if (items_.size() <= most_) return;
+  index_.erase(items_.front().first);
+  items_.pop_front();
+}
+
+policy::QuotaMeter::Past KeyMeters::Pasts::take(std::string_view key) {
+  const auto found = index_.find(key);
+  if (found == index_.end()) return {};
+  const Items::iterator item = found->second;
+  const policy::QuotaMeter::Past out = item->second;
+  index_.erase(found);
+  items_.erase(item);
+  return out;
+}
+
+KeyMeters::KeyMeters(std::size_t most_keys)
+    : most_keys_(most_keys), seed_(draw_hash_seed()), parts_{Part(most_keys), Part(most_keys)} {}
 
 std::shared_ptr<policy::Meters> KeyMeters::open(std::string_view identity, const IpAddress& source) {
   if (!identity.empty()) return open_in(parts_[static_cast<std::size_t>(Kind::identity)], identity);
@@ -46,8 +69,7 @@ std::shared_ptr<policy::Meters> KeyMeters::open_in(Part& part, std::string_view 
       Entries made;
       made.emplace_back().key = key;
       entry = made.begin();
-      if (const auto earlier = part.earlier.find(key); earlier != part.earlier.end())
-        entry->meters.quota.remember(earlier->second);
+      entry->meters.quota.resume(part.pasts.take(key));
       part.index.emplace(entry->key, entry);
       part.busy.splice(part.busy.end(), made);
     }
@@ -63,6 +85,7 @@ bool KeyMeters::make_place(Part& part) {
     ++part.refused;
     return false;
   }
+  part.pasts.add(part.idle.front().key, part.idle.front().meters.quota.past());
   part.index.erase(part.idle.front().key);
   part.idle.pop_front();
   ++part.evictions;
@@ -102,8 +125,9 @@ void KeyMeters::remember(std::string_view text, const policy::QuotaMeter::Earlie
   const std::scoped_lock lock(mutex_);
   const auto prefix = Prefix::parse(text);
   const Kind kind = prefix ? Kind::source : Kind::identity;
-  parts_[static_cast<std::size_t>(kind)].earlier.insert_or_assign(
-      prefix ? source_key(prefix.value().address()) : std::string(text), earlier);
+  Pasts& pasts = parts_[static_cast<std::size_t>(kind)].pasts;
+  pasts.make_room_for_one_more();
+  pasts.add(prefix ? source_key(prefix.value().address()) : std::string(text), {earlier, 0});
 }
 
 std::uint64_t KeyMeters::hash_of(const IpAddress& address) const noexcept {

@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace gatehouse {
 
@@ -25,12 +26,13 @@ namespace gatehouse {
 /// one.
 class KeyMeters : public std::enable_shared_from_this<KeyMeters> {
  public:
-  static constexpr std::size_t kMostKeys = 65536;  ///< in each part
+  static constexpr std::size_t kMostKeys = 65536;  ///< in each part; of as many more the used quota is remembered
 
   enum class Kind : std::uint8_t { identity, source };
   struct Counts {
     std::size_t keys = 0;
-    std::uint64_t evictions = 0;  ///< keys that were forgotten for others, longest without a client first
+    std::uint64_t evictions = 0;  ///< keys whose meters, but for the quota, were forgotten for others, longest without
+                                  ///< a client first
     std::uint64_t refused = 0;    ///< clients that share no limits, for every key had a client
   };
 
@@ -67,10 +69,26 @@ class KeyMeters : public std::enable_shared_from_this<KeyMeters> {
     policy::Meters meters;
   };
   using Entries = std::list<Entry>;
+  /// The quotas of keys that have no entry, for who comes from many addresses must not get his own, or others', anew.
+  class Pasts {
+   public:
+    explicit Pasts(std::size_t most) : most_(most) {}
+    void add(std::string_view key, const policy::QuotaMeter::Past& past);
+    /// Forgets it. A meter that has used nothing where there is none.
+    [[nodiscard]] policy::QuotaMeter::Past take(std::string_view key);
+    void make_room_for_one_more() noexcept { ++most_; }
+
+   private:
+    using Items = std::list<std::pair<std::string, policy::QuotaMeter::Past>>;
+    Items items_;  // the oldest first
+    std::map<std::string_view, Items::iterator> index_;
+    std::size_t most_;
+  };
   struct Part {
+    explicit Part(std::size_t most_keys) : pasts(most_keys) {}
     Entries busy, idle;  // with and without clients; the longest idle first
     std::map<std::string_view, Entries::iterator> index;
-    std::map<std::string, policy::QuotaMeter::Earlier, std::less<>> earlier;
+    Pasts pasts;
     std::uint64_t evictions = 0, refused = 0;
   };
   [[nodiscard]] std::shared_ptr<policy::Meters> open_in(Part& part, std::string_view key);

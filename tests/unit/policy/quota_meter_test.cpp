@@ -54,7 +54,7 @@ TEST(QuotaMeter, GoesOnWithWhatIsUsedUnderAnotherAmount) {
 TEST(QuotaMeter, GoesOnWithWhatWasUsedBeforeTheProcess) {
   const QuotaLimit day = quota(1000, "day"), month = quota(1000, "month");
   QuotaMeter daily, monthly, later;
-  for (QuotaMeter* meter : {&daily, &monthly, &later}) meter->remember({kToday, 300, 900});
+  for (QuotaMeter* meter : {&daily, &monthly, &later}) meter->resume({{kToday, 300, 900}});
   EXPECT_EQ(daily.used(day, kToday), 300u);
   EXPECT_FALSE(daily.charge(day, 701, kToday));
   EXPECT_TRUE(daily.charge(day, 700, kToday));

@@ -12,6 +12,9 @@ namespace {
 using Kind = KeyMeters::Kind;
 using Kept = std::shared_ptr<policy::Meters>;
 
+constexpr policy::Periods kToday{20'000, 657};
+const policy::QuotaLimit kDay{policy::Limit{1000, 1}, "day"};
+
 IpAddress ip(const char* text) { return IpAddress::parse(text).value(); }
 
 class KeyTable : public testing::Test {
@@ -42,17 +45,15 @@ TEST_F(KeyTable, SharesMetersByNetworkWithoutAnIdentity) {
 }
 
 TEST_F(KeyTable, RestoresQuotasByTheNamesThatUsageIsKeptUnder) {
-  constexpr policy::Periods kToday{20'000, 657};
-  const policy::QuotaLimit day{policy::Limit{1000, 1}, "day"};
   const IpAddress v4 = ip("192.0.2.1"), v6 = ip("2001:db8:0:1::1");
   EXPECT_EQ(KeyMeters::key_text("", v6), "2001:db8:0:1::/64");
   keys->remember(KeyMeters::key_text("token:bob", v4), {kToday, 100, 100});
   keys->remember(KeyMeters::key_text("", v4), {kToday, 200, 200});
   keys->remember(KeyMeters::key_text("", v6), {kToday, 300, 300});
-  EXPECT_EQ(keys->open("token:bob", v6)->quota.used(day, kToday), 100u);
-  EXPECT_EQ(source("192.0.2.1")->quota.used(day, kToday), 200u);
-  EXPECT_EQ(source("2001:db8:0:1::2")->quota.used(day, kToday), 300u);
-  EXPECT_EQ(source("192.0.2.2")->quota.used(day, kToday), 0u);
+  EXPECT_EQ(keys->open("token:bob", v6)->quota.used(kDay, kToday), 100u);
+  EXPECT_EQ(source("192.0.2.1")->quota.used(kDay, kToday), 200u);
+  EXPECT_EQ(source("2001:db8:0:1::2")->quota.used(kDay, kToday), 300u);
+  EXPECT_EQ(source("192.0.2.2")->quota.used(kDay, kToday), 0u);
 }
 
 TEST_F(KeyTable, KnowsNobodyBehindLoopbackOrAnUnknownSource) {
@@ -75,6 +76,26 @@ TEST_F(KeyTable, ForgetsTheLongestIdleFirst) {
   EXPECT_TRUE(is_remembered("d"));
   EXPECT_FALSE(is_remembered("b"));  // and that pushed out a
   EXPECT_FALSE(is_remembered("a"));
+}
+
+TEST_F(KeyTable, KnowsUsedQuotasWhenManyOtherKeysHaveCome) {
+  EXPECT_TRUE(source("192.0.2.1")->quota.charge(kDay, 900, kToday));
+  for (std::uint32_t i = 0; i < 100; ++i) EXPECT_NE(keys->open("", IpAddress::v4(0x08080000 + i)), nullptr);
+  EXPECT_EQ(source("192.0.2.1")->quota.used(kDay, kToday), 900u);
+  for (std::uint32_t i = 0; i < 100; ++i) EXPECT_NE(keys->open("", IpAddress::v4(0x08080000 + i)), nullptr);
+  EXPECT_FALSE(source("192.0.2.1")->quota.charge(kDay, 101, kToday));
+}
+
+TEST_F(KeyTable, KeepsAsManyUsedQuotasAsKeysAndThoseFromBefore) {
+  keys->remember("198.51.100.1/32", {kToday, 100, 100});
+  for (std::uint32_t i = 0; i < 8; ++i)
+    EXPECT_TRUE(keys->open("", IpAddress::v4(0x08080000 + i))->quota.charge(kDay, 900, kToday));
+  // Three have meters; of those before, the last three and the place of the one from before remember.
+  const auto used = [&](std::uint32_t i) {
+    return keys->open("", IpAddress::v4(0x08080000 + i))->quota.used(kDay, kToday);
+  };
+  EXPECT_EQ(used(0), 0u);
+  for (std::uint32_t i = 7; i >= 3; --i) EXPECT_EQ(used(i), 900u) << i;
 }
 
 TEST_F(KeyTable, NeverForgetsAKeyThatHasAClient) {
