@@ -41,6 +41,10 @@ struct UpstreamRun {
     payloads[count++] = payload;
     bytes += payload.size();
   }
+  /// Leaves the first `most` payloads.
+  void cut(std::size_t most) noexcept {
+    for (; count > most; --count) bytes -= payloads[count - 1].size();
+  }
   static constexpr std::size_t kMostBytes = 65000;  // an IP packet less any header
 };
 
@@ -101,9 +105,11 @@ class Client final : public Readiness {
   bool judge_up(Forward& forward, const Frame& frame);
   bool send_run(UpstreamRun& run);
   Sent send_one(Forward& forward, Bytes payload);
+  bool send_paid(UpstreamRun& run);
   bool send_singly(UpstreamRun& run);
   Forward* settle(Forward* forward, const Frame& frame);
   bool charge(UpstreamRun& run);
+  bool charge_singly(UpstreamRun& run);
   void cut_to_quota(UpstreamRun& run);
   void count_sent(UpstreamRun& run);
   void count_malformed();

@@ -152,7 +152,8 @@ bool Client::judge_up(Forward& forward, const Frame& frame) {
   return false;
 }
 
-/// Asks the rates. False: the stream waits. The run is emptied where it may not go at all.
+/// Asks the rates. False: the stream waits, and what of the run could go has gone. The run is emptied where it may not
+/// go at all.
 bool Client::charge(UpstreamRun& run) {
   const std::uint64_t packets = run.count - std::min<std::uint64_t>(run.count, paid_packets_);
   const std::uint64_t bytes = run.bytes - std::min<std::uint64_t>(run.bytes, paid_bytes_);
@@ -166,6 +167,25 @@ bool Client::charge(UpstreamRun& run) {
     cut_to_quota(run);
     return true;
   }
+  return charge_singly(run);
+}
+
+/// The rates do not hold all of the run now: what they hold goes. A run that waited for all of it would never find that
+/// much where others, with smaller ones, share the rate.
+bool Client::charge_singly(UpstreamRun& run) {
+  auto fits = static_cast<std::size_t>(std::min<std::uint64_t>(run.count, paid_packets_));
+  std::uint64_t wait = 0;
+  while (fits < run.count && (wait = policy_.consume(GH_UP, 1, run.payloads[fits].size(), lane_.now())) == 0) ++fits;
+  paid_packets_ = paid_bytes_ = 0;
+  if (fits == run.count) return true;
+  if (fits != 0) {
+    const std::byte* const next = run.payloads[fits].data() - run.forward->overhead();
+    const std::size_t left = run.count - fits;
+    run.cut(fits);
+    if (!send_paid(run)) return false;
+    run.begin = next;  // the stream goes on from there
+    run.count = left;
+  }
   resume_after_delay(Nanoseconds(std::min<std::uint64_t>(wait, 1'000'000'000)));
   return false;
 }
@@ -176,14 +196,18 @@ void Client::cut_to_quota(UpstreamRun& run) {
   auto fits = static_cast<std::size_t>(std::min<std::uint64_t>(run.count, paid_packets_));
   while (fits < run.count && policy_.consume(GH_UP, 1, run.payloads[fits].size(), lane_.now()) == 0) ++fits;
   lane_.counters.drop(Drop::quota, run.count - fits);
-  for (; run.count > fits; --run.count) run.bytes -= run.payloads[run.count - 1].size();
+  run.cut(fits);
   paid_packets_ = paid_bytes_ = 0;
 }
 
 bool Client::send_run(UpstreamRun& run) {
   if (run.count == 0) return true;
   if (limits_.metered != 0 && !charge(run)) return false;
-  if (run.count == 0) return true;
+  return run.count == 0 || send_paid(run);
+}
+
+/// False: the socket is full, and the stream waits from the run's first frame on.
+bool Client::send_paid(UpstreamRun& run) {
   Forward& forward = *run.forward;
   touch(forward);
   for (int attempt = 0; run.count > 1 && attempt < 2; ++attempt) {

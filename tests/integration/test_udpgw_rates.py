@@ -2,6 +2,7 @@
 """Traffic rules on rates: upstream is delayed and loses nothing, downstream beyond the rate is dropped and counted."""
 
 import socket
+import threading
 import time
 
 from harness import INTERNET, GatewayTest, UdpEcho, frame, main
@@ -13,11 +14,11 @@ class Rates(GatewayTest):
     def setUp(self):
         self.echo = UdpEcho(self.net, "internet", INTERNET)
         self.addCleanup(self.echo.stop)
-        self.running = self.gateway(listen=["127.0.0.1:7300", "unix:/run/udpgw.sock"])
         self.there = (INTERNET[0], self.echo.port)
 
     def rule(self, **columns):
-        """Sets traffic rules and waits until they are in force."""
+        """A gateway with traffic rules in force."""
+        self.running = self.gateway(listen=["127.0.0.1:7300", "unix:/run/udpgw.sock"])
         self.running.policy.traffic(**columns)
         self.assert_soon(self.running.policy_in_force, "the rule")
 
@@ -54,6 +55,33 @@ class Rates(GatewayTest):
                 stream.sendall(frame(1, self.there, b"%08d" % number + bytes(SIZE - 8)))
         self.assertLess(self.running.busy(0.5), 0.3, "the lane waits")
         self.assert_soon(lambda: self.echo.received - before == 110, "every datagram", 10)
+
+    def test_bursts_do_not_starve_beside_small_datagrams_of_the_same_identity(self):
+        other = UdpEcho(self.net, "internet", INTERNET, port=4001)
+        self.addCleanup(other.stop)
+        running = self.gateway(listen=[{"address": "127.0.0.1:7300", "identity": "token:bob"}],
+                               policy=lambda db: db.traffic(scope="identity", rate_up=50 * SIZE))
+        self.echo.silent = other.silent = True
+        small, burst = self.client(running), self.client(running)
+        end = time.monotonic() + 5
+
+        def pour():
+            while time.monotonic() < end:
+                small.send(1, self.there, bytes(SIZE))  # at the limit: alone, none of them would wait
+                time.sleep(0.019)
+
+        def bursts():
+            while time.monotonic() < end:
+                burst.write(frame(1, (INTERNET[0], other.port), bytes(SIZE)) * 40)
+
+        threads = [threading.Thread(target=one, daemon=True) for one in (pour, bursts)]
+        before = self.echo.received, other.received
+        for one in threads:
+            one.start()
+        threads[0].join()
+        mine, others = self.echo.received - before[0], other.received - before[1]
+        self.assertGreater(others, (mine + others) / 5, f"{mine} small datagrams, {others} of bursts")
+        self.assertLess(mine + others, 400, "50 KB/s, and the first burst")
 
     def test_downstream_beyond_the_rate_is_dropped_and_counted(self):
         self.rule(rate_down=10 * SIZE, burst_down=10 * SIZE)
