@@ -237,6 +237,10 @@ gh_status PluginPolicy::flow_open(void* context, gh_lane* lane, gh_client* clien
   const Refusal refusal = told(opening.refusal);
   const Verdict verdict{policy::Action::deny, refusal.reason, Table::traffic_rules, (scope.*refusal.limit).row,
                         snapshot.generation()};
+  if (refusal.reason == Reason::concurrent_flows && (flow->flags & GH_FLOW_FIRST_TRY) != 0) {
+    write(verdict, out);
+    return GH_E_LIMIT;
+  }
   if (FlowLane::Ring* const flow_log = mine.flows_->ring())
     FlowLane::write(*flow_log, verdict, flow_of(*flow), of.source(), of.identity());
   mine.refuse(verdict, out);

@@ -61,16 +61,20 @@ bool Client::admit_flow(const gh_flow& flow, const Frame& frame) {
     while (most != 0 && forward_count() >= most) made = recycle();
     return made;
   };
-  for (int attempt = 0;; ++attempt) {
+  gh_flow asked = flow;
+  asked.flags |= GH_FLOW_FIRST_TRY;
+  for (;; asked.flags = flow.flags) {
     gh_verdict why{};
     why.struct_size = sizeof why;
-    if (policy_.open_flow(flow, lane_.now(), why) == GH_OK) {
+    if (policy_.open_flow(asked, lane_.now(), why) == GH_OK) {
       make_place();  // where no rule says, nobody else counts
       return true;
     }
     // Only against this limit helps it to close a forward; it may be one of another client with the same limit.
-    if (attempt == 0 && why.reason == GH_REASON_CONCURRENT_FLOWS && (make_place() || recycle() || lane_.recycle(*this)))
+    if (asked.flags != flow.flags && why.reason == GH_REASON_CONCURRENT_FLOWS) {
+      if (!make_place() && !recycle()) lane_.recycle(*this);
       continue;
+    }
     lane_.counters.refuse_flow(why);
     log_refused(frame, why);
     return false;

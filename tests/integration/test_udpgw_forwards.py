@@ -54,6 +54,8 @@ class Limit(ForwardTest):
         stream = self.client(gateway)
         self.all_answered(stream, range(50), b"ten.")
         self.assertEqual(gateway.udp_sockets(), 10)
+        self.assertEqual(gateway.metric("gatehouse_policy_verdicts_total", reason="concurrent_flows"), 0,
+                         "what goes through after recycling is no denial")
 
     def test_no_limit(self):
         gateway = self.gateway(policy=lambda db: db.traffic(concurrent_flows=0))

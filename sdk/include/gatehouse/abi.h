@@ -203,7 +203,8 @@ enum { /* gh_flow.flags */
   GH_FLOW_RESOLVER = 1, /* the destination is one of the gateway's own resolvers, from its configuration */
   GH_FLOW_PEER = 2,     /* a relay leg whose peer asked for it in a handshake */
   GH_FLOW_NAMED = 4,    /* `domain` is the name asked for */
-  GH_FLOW_BAD_NAME = 8  /* the payload should be a DNS query and is not */
+  GH_FLOW_BAD_NAME = 8, /* the payload should be a DNS query and is not */
+  GH_FLOW_FIRST_TRY = 16 /* flow_open() is tried again when refused for GH_REASON_CONCURRENT_FLOWS: no denial yet */
 };
 
 typedef struct gh_flow {
@@ -294,7 +295,8 @@ typedef struct gh_policy {
                       size_t count);
 
   /* [lane] Counts a flow that begins, after check() allowed it. GH_OK, or GH_E_LIMIT with the rule in `out`:
-   * GH_REASON_CONCURRENT_FLOWS asks the plugin to end one of this client's flows and to try again. */
+   * GH_REASON_CONCURRENT_FLOWS asks the plugin to end one of this client's flows and to try again. Where the flow has
+   * GH_FLOW_FIRST_TRY, it does so in any case, and that refusal is neither counted nor logged. */
   gh_status (*flow_open)(void* context, gh_lane* lane, gh_client* client, const gh_flow* flow, uint64_t now_ns,
                          gh_verdict* out);
   void (*flow_close)(void* context, gh_lane* lane, gh_client* client);

@@ -69,8 +69,9 @@ class PolicyTable : public testing::Test {
     table->check(table->context, &lane.head, client, &flow, &verdict);
     return verdict;
   }
-  gh_status open_flow(gh_client* client, gh_verdict& why, const char* to = "8.8.8.8", std::uint64_t now = kNow) {
-    const gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::parse(to).value(), 53, 0});
+  gh_status open_flow(gh_client* client, gh_verdict& why, const char* to = "8.8.8.8", std::uint64_t now = kNow,
+                      std::uint32_t flags = 0) {
+    const gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::parse(to).value(), 53, 0}, flags);
     return table->flow_open(table->context, &lane.head, client, &flow, now, &why);
   }
   gh_limits limits(gh_client* client) {

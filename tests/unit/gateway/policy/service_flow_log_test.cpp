@@ -32,6 +32,9 @@ TEST_F(PolicyTable, TellsTheFlowLogOfVerdictsAndRefusedFlowsWhileItIsOn) {
   columns.concurrent_flows = 1;
   rule("session", columns);
   EXPECT_EQ(open_flow(client, why), GH_OK);
+  EXPECT_EQ(open_flow(client, why, "8.8.8.8", kNow, GH_FLOW_FIRST_TRY),
+            GH_E_LIMIT);  // no line: it may be let through at the next
+  EXPECT_EQ(why.reason, GH_REASON_CONCURRENT_FLOWS);
   EXPECT_EQ(open_flow(client, why), GH_E_LIMIT);
   lane.policy.reset();
   log->switch_to({});

@@ -8,6 +8,7 @@ namespace gatehouse {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 class VerdictCounts : public PolicyTable {
  protected:
@@ -106,6 +107,20 @@ INSTANTIATE_TEST_SUITE_P(
                                      Column{"quota", &policy::TrafficRule::quota_bytes}),
                      testing::Values("session", "identity")),
     [](const auto& test) { return std::string(std::get<0>(test.param).reason) + "_" + std::get<1>(test.param); });
+
+TEST_F(VerdictCounts, HoldNoFlowThatIsTriedAgain) {
+  policy::TrafficRule one;
+  one.concurrent_flows = 1;
+  rule("session", one);
+  gh_client* const client = open("token:eve");
+  gh_verdict why{};
+  ASSERT_EQ(open_flow(client, why), GH_OK);
+  ASSERT_EQ(open_flow(client, why, "8.8.4.4", kNow, GH_FLOW_FIRST_TRY), GH_E_LIMIT);
+  EXPECT_EQ(why.row, 21);
+  EXPECT_THAT(metrics(), Not(HasSubstr("concurrent_flows")));
+  ASSERT_EQ(open_flow(client, why, "8.8.4.4"), GH_E_LIMIT);
+  EXPECT_THAT(metrics(), HasSubstr(verdicts("deny", "concurrent_flows", 1)));
+}
 
 TEST_F(VerdictCounts, HoldRefusedClients) {
   policy::TrafficRule one;
