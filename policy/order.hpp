@@ -103,7 +103,7 @@ class OrderWalk {
     if (flow_.domain.empty()) return pass(kStep, Finding::no_name);
     if (!rules && !Witness::kListens) return false;
     const NameSuffixes name(flow_.domain, parts_.seed);
-    if (!name.valid()) return bad_name(rules);
+    if (!name.valid()) return rules ? bad_name(true) : pass(kStep, Finding::not_a_query_ignored);
     NameMatch best;
     search(group_.names, false, name, best);
     search(parts_.names, true, name, best);

@@ -170,6 +170,8 @@ struct Evaluator {
       if (std::any_of(text.exceptions.begin(), text.exceptions.end(), covers)) continue;
       for (const std::string& name : text.listed) meet(r, name, true);
     }
+    if (any && !(f.flags & kFlowBadName) && f.domain.find("..") != f.domain.npos)
+      return Verdict{Action::deny, Reason::dns_malformed};
     if (f.flags & kFlowBadName)
       return any || (f.flags & kFlowResolver) ? std::optional(Verdict{Action::deny, Reason::dns_malformed})
                                               : std::nullopt;

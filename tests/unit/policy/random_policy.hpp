@@ -160,8 +160,9 @@ class RandomPolicy {
   static inline const std::vector<const char*> kIdentities = {"token:bob", "unix:bob"};
   static inline const std::vector<const char*> kSources = {"192.0.2.0/24", "10.0.0.0/8", "2a00::/16"};
   static inline const std::vector<const char*> kDomains = {"example", "ads.example", "a.ads.example", "x.test"};
-  static inline const std::vector<const char*> kNames = {
-      "example", "ads.example", "a.ads.example", "b.a.ads.example", "bads.example", "x.test", "y.x.test", "test"};
+  static inline const std::vector<const char*> kNames = {"example",         "ads.example",  "a.ads.example",
+                                                         "b.a.ads.example", "bads.example", "x.test",
+                                                         "y.x.test",        "test",         "a..test"};
   static inline const std::vector<const char*> kPorts = {"25", "53,443", "all", "1-1024", "443,80,1000-2000"};
   static inline const std::vector<const char*> kPrefixes = {
       "10.0.0.0/8",  "10.1.0.0/16",    "0.0.0.0/0",     "::/0",           "8.8.8.0/24",
