@@ -19,11 +19,12 @@ bool is_sinkhole(std::string_view text) {
                      *address == *IpAddress::parse("::1"));
 }
 
-/// Names that every hosts file gives to the machine itself.
+/// Names that every hosts file gives to the machine itself, or to networks (Debian's, and those of published lists).
 bool is_of_this_machine(std::string_view name) noexcept {
-  constexpr std::array<std::string_view, 5> kNames{"localhost", "localhost.localdomain", "local", "broadcasthost",
-                                                   "0.0.0.0"};
-  return name.starts_with("ip6-") || std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+  constexpr std::array<std::string_view, 12> kNames{
+      "localhost",    "localhost.localdomain", "local",        "broadcasthost",  "0.0.0.0",      "ip6-localhost",
+      "ip6-localnet", "ip6-loopback",          "ip6-allnodes", "ip6-allrouters", "ip6-allhosts", "ip6-mcastprefix"};
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
 /// "*.a.example" and ".a.example" mean the names below.

@@ -46,6 +46,7 @@ TEST(LineParser, Hosts) {
           {"255.255.255.255 broadcasthost", ""},
           {"fe80::1%lo0 localhost", ""},
           {"ff02::1 ip6-allnodes", ""},
+          {"0.0.0.0 ip6-ads.example", "ip6-ads.example"},
           {"0.0.0.0 0.0.0.0", ""},
           {"0.0.0.0 B\u00fccher.example", "xn--bcher-kva.example"},
           {"192.168.1.1 nas.example", "! `nas.example` is given the address `192.168.1.1`, which blocks nothing"},
