@@ -156,7 +156,9 @@ int token_revoke(const std::filesystem::path& database, const std::string& name_
   if (json)
     print_json(out, {{"revoked", revoked}});
   else
-    out << lines << "A running gateway has it within a second.\n";
+    out << lines
+        << "A running gateway takes it from nobody within a second. Who is connected with it stays so: to be rid of "
+           "them at once, `gatehouse policy deny any all --group NAME` for a group that they are in, or a restart.\n";
   return kExitYes;
 }
 
