@@ -131,6 +131,9 @@ void Daemon::Core::open_services() {
   events.said = [journal = services_.journal](bool bad, const std::string& sentence) {
     journal->write(bad ? GH_LOG_WARN : GH_LOG_INFO, "policy", sentence);
   };
+  events.detailed = [journal = services_.journal](const std::string& sentence) {
+    journal->write(GH_LOG_DEBUG, "policy", sentence);
+  };
   policy_.emplace(config_.state_dir / "policy.db", std::move(events));
   services_.policy = policy_->board();
   services_.policy_records = policy_->records();

@@ -179,6 +179,11 @@ std::vector<std::pair<bool, std::string>> ListShelf::take_sayings() {
   return std::exchange(sayings_, {});
 }
 
+std::vector<std::string> ListShelf::take_corrected() {
+  const std::scoped_lock lock(mutex_);
+  return std::exchange(corrected_, {});
+}
+
 void ListShelf::check(std::int64_t row, std::string_view name) {
   const std::scoped_lock lock(mutex_);
   const auto found = std::find_if(rows_.begin(), rows_.end(), [row](const DomainList& r) { return r.id == row; });
@@ -297,8 +302,10 @@ void ListShelf::correct(const std::string& file, const policy::Mismatches& wrong
   for (const auto& [name, truth] : wrong) {
     if (known->size() >= kMostMismatches || !known->emplace(name, truth).second) continue;
     mismatches_.fetch_add(1, std::memory_order_relaxed);
-    sayings_.emplace_back(true, "lists/" + file + ": " + name + " was judged by the entry of another name that has " +
-                                    "its hash; corrected from now on");
+    sayings_.emplace_back(true, "lists/" + file +
+                                    ": a name was judged by the entry of another one that has its hash; " +
+                                    "corrected from now on (log.level = \"debug\" names it)");
+    corrected_.push_back("lists/" + file + ": " + name);
     changed_ = true;
   }
   found->second->mismatches = std::move(known);

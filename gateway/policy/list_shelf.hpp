@@ -79,6 +79,8 @@ class ListShelf {
   [[nodiscard]] std::uint64_t mismatches() const noexcept { return mismatches_.load(std::memory_order_relaxed); }
   /// (bad, sentence) for the log, since the last call.
   [[nodiscard]] std::vector<std::pair<bool, std::string>> take_sayings();
+  /// "lists/FILE: NAME" for each name that was judged wrongly until now; the sayings do not name them.
+  [[nodiscard]] std::vector<std::string> take_corrected();
 
  private:
   struct File;
@@ -108,6 +110,7 @@ class ListShelf {
   std::deque<std::pair<std::string, std::string>> checks_;  // file and name
   std::unordered_set<std::string> checked_;
   std::vector<std::pair<bool, std::string>> sayings_;
+  std::vector<std::string> corrected_;
   bool changed_ = false;
   std::thread thread_;
 };

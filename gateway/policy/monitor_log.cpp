@@ -16,6 +16,12 @@ std::string met(const Notice& notice) {
   return out;
 }
 
+/// @param times  0: more rows were hit than are counted one by one
+std::string how_often(std::uint64_t times) {
+  if (times == 0) return ": at least once; too many rows are hit for each to be counted";
+  return times == 1 ? ": once" : ": " + std::to_string(times) + " times";
+}
+
 }  // namespace
 
 void MonitorLog::add(const Notice& notice) {
@@ -28,20 +34,24 @@ void MonitorLog::add(const Notice& notice) {
   if (found->second.met.empty()) found->second.met = met(notice);
 }
 
+void MonitorLog::keep_only(const std::vector<Row>& rows) {
+  std::erase_if(rows_,
+                [&rows](const auto& entry) { return !std::binary_search(rows.begin(), rows.end(), entry.first); });
+}
+
 bool MonitorLog::due(Clock::time_point now) const {
   return std::any_of(rows_.begin(), rows_.end(),
                      [now](const auto& row) { return !row.second.met.empty() && row.second.next <= now; });
 }
 
 void MonitorLog::write_lines(Clock::time_point now, const std::map<Row, std::uint64_t>& counts,
-                             const std::function<void(std::string sentence)>& write) {
+                             const std::function<void(std::string line, std::string example)>& write) {
   for (auto& [row, entry] : rows_) {
     if (entry.met.empty() || entry.next > now) continue;
     const auto found = counts.find(row);
-    const std::uint64_t count = found == counts.end() ? entry.told + 1 : std::max(found->second, entry.told + 1);
-    const std::uint64_t times = count - entry.told;
-    write("monitor " + std::string(policy::to_text(row.first)) + " " + std::to_string(row.second) + ": " + entry.met +
-          (times == 1 ? ", once" : ", " + std::to_string(times) + " times"));
+    const std::uint64_t count = found == counts.end() ? entry.told : found->second;
+    const std::string name = "monitor " + std::string(policy::to_text(row.first)) + " " + std::to_string(row.second);
+    write(name + how_often(count - std::min(count, entry.told)), name + ", such as " + entry.met);
     entry = {"", count, now + kPause};
   }
 }

@@ -95,15 +95,19 @@ template <class Work>
 void PolicyPublisher::locked(Work work) {
   std::uint64_t before = 0, after = 0;
   std::vector<std::pair<bool, std::string>> sayings;
+  std::vector<std::string> details;
   {
     const std::scoped_lock lock(work_);
     before = generation_;
     work();
     after = generation_;
     sayings.swap(sayings_);
+    details.swap(details_);
   }
   if (events_.said)
     for (const auto& [bad, sentence] : sayings) events_.said(bad, sentence);
+  if (events_.detailed)
+    for (const std::string& sentence : details) events_.detailed(sentence);
   if (before != 0 && after != before && events_.published) events_.published(after);
 }
 
@@ -142,6 +146,7 @@ void PolicyPublisher::look() {
   const std::int64_t now = parts_.unix_now();
   if (next_expiry_ && now >= *next_expiry_) changed_ = true;
   if (now < compiled_at_) changed_ = true;  // the clock was set back: rows that had expired count again
+  for (std::string& name : shelf_.take_corrected()) details_.push_back("corrected: " + std::move(name));
   for (auto& [bad, sentence] : shelf_.take_sayings()) {
     say(bad, std::move(sentence));
     told = true;
@@ -168,8 +173,10 @@ void PolicyPublisher::hear_lanes() {
   });
   const auto now = MonitorLog::Clock::now();
   if (!monitors_.due(now)) return;
-  monitors_.write_lines(now, records_->monitor_counts(),
-                        [this](std::string sentence) { say(false, std::move(sentence)); });
+  monitors_.write_lines(now, records_->monitor_counts(), [this](std::string line, std::string example) {
+    say(false, std::move(line));
+    details_.push_back(std::move(example));
+  });
 }
 
 void PolicyPublisher::compile_and_publish() {

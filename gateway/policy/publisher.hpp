@@ -29,6 +29,8 @@ struct PolicyEvents {
   std::function<void(std::uint64_t generation)> published;  ///< a newer generation: wake the lanes
   /// One sentence for the log: `bad` when something needs a person.
   std::function<void(bool bad, const std::string& sentence)> said;
+  /// One with names and addresses of clients' traffic, for the level debug.
+  std::function<void(const std::string& sentence)> detailed;
 };
 
 struct PolicyStatus {
@@ -106,6 +108,7 @@ class PolicyPublisher {
   std::uint64_t generation_ = 0;
   std::vector<policy::Problem> problems_;
   std::vector<std::pair<bool, std::string>> sayings_;
+  std::vector<std::string> details_;
 
   mutable std::mutex published_;  // guards what others ask for; work_ is locked first
   std::shared_ptr<const policy::Model> model_;

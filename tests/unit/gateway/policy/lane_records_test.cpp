@@ -219,31 +219,48 @@ class MonitorLines : public testing::Test {
     std::vector<std::string> out;
     records.drain([&](const Notice& notice) { log.add(notice); });
     if (log.due(now))
-      log.write_lines(now, records.monitor_counts(), [&](std::string line) { out.push_back(std::move(line)); });
+      log.write_lines(now, records.monitor_counts(), [&](std::string line, std::string example) {
+        out.push_back(std::move(line));
+        examples.push_back(std::move(example));
+      });
     return out;
   }
   const MonitorLog::Clock::time_point start{1h};
   LaneRecords records;
   std::shared_ptr<LaneRecord> lane = records.open("udpgw");
   MonitorLog log;
+  std::vector<std::string> examples;
 };
 
 TEST_F(MonitorLines, ComeAtOnceAndThenEveryTenSecondsWithTheCount) {
   meet(12, "ads.test", 1);
-  EXPECT_THAT(lines_at(start), ElementsAre("monitor domain_rules 12: ads.test to 192.0.2.1:53 from 10.0.0.7, once"));
+  EXPECT_THAT(lines_at(start), ElementsAre("monitor domain_rules 12: once"));
   meet(12, "www.ads.test", 400);  // more than the ring holds
   EXPECT_THAT(lines_at(start + 9s), ElementsAre());
   meet(12, "z.ads.test", 1);
-  EXPECT_THAT(lines_at(start + 10s),
-              ElementsAre("monitor domain_rules 12: www.ads.test to 192.0.2.1:53 from 10.0.0.7, 401 times"));
+  EXPECT_THAT(lines_at(start + 10s), ElementsAre("monitor domain_rules 12: 401 times"));
   EXPECT_THAT(lines_at(start + 30s), ElementsAre());
 }
 
 TEST_F(MonitorLines, KeepRowsApartAndTheTerminalClean) {
   meet(1, "a.test", 2);
   meet(2, "b\x1b[2J.test", 1);
-  EXPECT_THAT(lines_at(start), ElementsAre(HasSubstr("domain_rules 1: a.test to 192.0.2.1:53 from 10.0.0.7, 2 times"),
-                                           HasSubstr("domain_rules 2: b?[2J.test to")));
+  EXPECT_THAT(lines_at(start), ElementsAre("monitor domain_rules 1: 2 times", "monitor domain_rules 2: once"));
+  EXPECT_THAT(examples, ElementsAre("monitor domain_rules 1, such as a.test to 192.0.2.1:53 from 10.0.0.7",
+                                    HasSubstr("monitor domain_rules 2, such as b?[2J.test to")));
+}
+
+TEST_F(MonitorLines, ClaimNoCountThatTheyDoNotKnow) {
+  for (std::int64_t other = 100; other < 100 + 3 * std::int64_t{RowCounts::kSlots}; ++other)
+    lane->count({Action::deny, Reason::domain, Table::domain_rules, other, 1});
+  std::int64_t row = 1;
+  const auto is_counted = [&] { return records.monitor_counts().contains({Table::domain_rules, row}); };
+  for (meet(row, "a.test", 5); is_counted(); meet(row, "a.test", 5)) {
+    static_cast<void>(lines_at(start));
+    ++row;
+  }
+  EXPECT_THAT(lines_at(start + 1h), Contains("monitor domain_rules " + std::to_string(row) +
+                                             ": at least once; too many rows are hit for each to be counted"));
 }
 
 }  // namespace

@@ -236,7 +236,8 @@ TEST_F(Shelf, ExceptsANameThatTheFileDoesNotHave) {
   ASSERT_TRUE(mismatches);
   EXPECT_THAT(*mismatches, ElementsAre(Pair("collides.test", ListEntry::none)));
   EXPECT_EQ(shelf->mismatches(), 1u);
-  EXPECT_THAT(shelf->take_sayings(), Contains(Pair(true, HasSubstr("lists/one: collides.test was judged by"))));
+  EXPECT_THAT(shelf->take_sayings(), Contains(Pair(true, HasSubstr("lists/one: a name was judged by"))));
+  EXPECT_THAT(shelf->take_corrected(), ElementsAre("lists/one: collides.test"));
 }
 
 TEST_F(Shelf, LooksAHitUpAgainInAFileThatCameBack) {

@@ -21,13 +21,13 @@ using testing::HasSubstr;
 class Publisher : public testing::Test {
  protected:
   std::unique_ptr<PolicyPublisher> start(PublisherParts parts = {}) {
-    return std::make_unique<PolicyPublisher>(path,
-                                             PolicyEvents{[this](std::uint64_t generation) { published = generation; },
-                                                          [this](bool bad, const std::string& sentence) {
-                                                            const std::scoped_lock lock(mutex);
-                                                            (bad ? complaints : notes).push_back(sentence);
-                                                          }},
-                                             std::move(parts));
+    PolicyEvents events;
+    events.published = [this](std::uint64_t generation) { published = generation; };
+    events.said = [this](bool bad, const std::string& sentence) {
+      const std::scoped_lock lock(mutex);
+      (bad ? complaints : notes).push_back(sentence);
+    };
+    return std::make_unique<PolicyPublisher>(path, std::move(events), std::move(parts));
   }
   static Verdict judge(const PolicyPublisher& publisher, const char* to, std::uint16_t port, const char* name = "") {
     const auto snapshot = publisher.board()->current();
