@@ -2,6 +2,8 @@
 
 #include "gateway/base/openmetrics.hpp"
 
+#include <algorithm>
+
 namespace gatehouse {
 
 using policy::Action;
@@ -65,6 +67,32 @@ std::shared_ptr<LaneRecord> LaneRecords::open(std::string_view plugin) {
   const std::scoped_lock lock(mutex_);
   records_.emplace_back(plugin, record);
   return record;
+}
+
+PolicyRows rows_of(const policy::Model& model) {
+  PolicyRows out;
+  const auto add = [&out](Table table, const auto& rows) {
+    for (const auto& row : rows) out.emplace_back(table, row.id);
+  };
+  add(Table::settings, model.settings);
+  add(Table::domain_rules, model.domain_rules);
+  add(Table::domain_lists, model.domain_lists);
+  add(Table::port_permits, model.port_permits);
+  add(Table::traffic_rules, model.traffic_rules);
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+void LaneRecords::keep_only(const PolicyRows& rows) {
+  const auto stays = [&rows](Table table, std::int64_t row) {
+    return std::binary_search(rows.begin(), rows.end(), std::pair(table, row));
+  };
+  const std::scoped_lock lock(mutex_);
+  for (auto& [plugin, record] : records_)
+    record->rows().drop([&](policy::RowRef row) { return stays(row.table, row.row); });
+  for (auto& [plugin, sums] : ended_)
+    std::erase_if(sums.rows,
+                  [&](const auto& entry) { return !stays(entry.first.first.first, entry.first.first.second); });
 }
 
 /// The records to drain. One whose lane has ended is added to the sums, and drained for the last time.

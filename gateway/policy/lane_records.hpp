@@ -3,6 +3,7 @@
 
 #include "gateway/policy/notice_ring.hpp"
 #include "gateway/policy/row_counts.hpp"
+#include "policy/model.hpp"
 
 #include <array>
 #include <atomic>
@@ -35,6 +36,7 @@ class LaneRecord {
     return verdicts_[index(action, reason)].load(std::memory_order_relaxed);
   }
   [[nodiscard]] const RowCounts& rows() const noexcept { return rows_; }
+  [[nodiscard]] RowCounts& rows() noexcept { return rows_; }
   [[nodiscard]] NoticeRing& notices() noexcept { return notices_; }
 
   /// The lane writes no more.
@@ -66,6 +68,10 @@ struct RecordSums {
   void add_row(const RowKey& key, std::uint64_t count);
 };
 
+/// Rows of the policy, sorted.
+using PolicyRows = std::vector<std::pair<policy::Table, std::int64_t>>;
+[[nodiscard]] PolicyRows rows_of(const policy::Model& model);
+
 /// The records of all lanes, those that have ended included. Thread-safe; lanes come here once, when they begin.
 class LaneRecords {
  public:
@@ -78,6 +84,9 @@ class LaneRecords {
   }
   /// How often a monitor row has matched, all lanes and plugins together.
   [[nodiscard]] std::map<std::pair<policy::Table, std::int64_t>, std::uint64_t> monitor_counts() const;
+  /// Forgets what rows have counted that are not in the policy any more: their places are for others. One thread at a
+  /// time, which drains too.
+  void keep_only(const PolicyRows& rows);
   void write_to(OpenMetrics& out) const;
 
  private:

@@ -161,6 +161,9 @@ void PolicyPublisher::take_model() {
   const auto& model = source_.model();
   if (this->model() == model) return;
   shelf_.want(model->domain_lists);
+  const PolicyRows rows = rows_of(*model);
+  records_->keep_only(rows);
+  monitors_.keep_only(rows);
   changed_ = true;
   const std::scoped_lock lock(published_);
   model_ = model;

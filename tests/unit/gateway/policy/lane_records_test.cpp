@@ -17,8 +17,10 @@ using policy::Reason;
 using policy::RowRef;
 using policy::Table;
 using policy::Verdict;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 using Row = std::pair<Table, std::int64_t>;
 
@@ -67,6 +69,44 @@ TEST(RowCounts, CountWhatFindsNoPlace) {
   }
   EXPECT_EQ(sum, 2 * kRows);
   EXPECT_GT(rows, RowCounts::kSlots * 9 / 10);
+}
+
+TEST(RowCounts, GiveThePlacesOfDroppedRowsAway) {
+  auto counts = std::make_unique<RowCounts>();
+  const auto add = [&](std::int64_t first) {
+    for (std::int64_t row = first; row < first + 1000; ++row) counts->add({Table::domain_rules, row}, RowEffect::deny);
+  };
+  for (std::int64_t round = 0; round < 50; ++round) {
+    add(1000 * round);
+    add(1000 * round);
+    EXPECT_EQ(counts->overflow(), 0u) << round;
+    counts->drop([=](RowRef row) { return row.row >= 1000 * round; });
+    const auto left = counts_of(*counts, RowEffect::deny);
+    EXPECT_EQ(left.size(), 1000u);
+    for (const auto& [row, count] : left) ASSERT_EQ(count, 2u) << row.second;
+  }
+  counts->drop([](RowRef) { return false; });
+  EXPECT_TRUE(counts_of(*counts, RowEffect::deny).empty());
+}
+
+TEST(RowCounts, CanBeDroppedAndReadWhileTheyAreWritten) {
+  auto counts = std::make_unique<RowCounts>();
+  std::atomic<bool> done{false};
+  std::thread writer([&] {
+    for (std::int64_t i = 0; i < 300'000; ++i) counts->add({Table::domain_rules, i / 3}, RowEffect::deny);
+    done = true;
+  });
+  std::thread publisher([&] {
+    while (!done) counts->drop([](RowRef row) { return row.row % 7 == 0; });
+  });
+  while (!done)
+    counts->for_each([&](RowRef row, RowEffect effect, std::uint64_t count) {
+      ASSERT_EQ(row.table, Table::domain_rules);
+      ASSERT_EQ(effect, RowEffect::deny);
+      ASSERT_LE(count, 3u) << row.row;
+    });
+  writer.join();
+  publisher.join();
 }
 
 TEST(RowCounts, HoldAThousandRowsInARow) {
@@ -205,6 +245,25 @@ TEST(LaneRecords, CountTheRowThatAllowsAName) {
   records.write_to(out);
   for (const char* row : {"table=\"domain_rules\",row=\"5\"", "table=\"domain_lists\",row=\"6\""})
     EXPECT_THAT(out.text(), HasSubstr("gatehouse_policy_row_hits_total{" + std::string(row) + ",action=\"allow\"} 1"));
+}
+
+TEST(LaneRecords, ForgetRowsThatHaveLeftThePolicy) {
+  LaneRecords records;
+  const auto lane = records.open("udpgw"), ended = records.open("udpgw");
+  for (const auto& record : {lane, ended})
+    for (std::int64_t row = 1; row <= 3; ++row)
+      record->count({Action::deny, Reason::domain, Table::domain_rules, row, 1});
+  ended->end();
+  records.drain([](const Notice&) {});
+  policy::Model model;
+  model.domain_rules = {{2, {}, "a.test", "suffix", "block", {}}};
+  records.keep_only(rows_of(model));
+  OpenMetrics out;
+  records.write_to(out);
+  EXPECT_THAT(out.text(),
+              HasSubstr("gatehouse_policy_row_hits_total{table=\"domain_rules\",row=\"2\",action=\"deny\"} 2"));
+  EXPECT_THAT(out.text(), Not(HasSubstr("row=\"1\"")));
+  EXPECT_THAT(out.text(), HasSubstr("reason=\"domain\"} 6"));
 }
 
 class MonitorLines : public testing::Test {
