@@ -2,6 +2,7 @@
 
 #include "db/store/failure.hpp"
 #include "db/store/files/set_aside.hpp"
+#include "db/store/files/store_paths.hpp"
 
 #include <sqlite3.h>
 
@@ -41,10 +42,6 @@ std::string boot_id() {
   return id;
 }
 
-std::filesystem::path beside(const std::filesystem::path& database, const char* extension) {
-  return std::filesystem::path(database).replace_extension(extension);
-}
-
 /// Is the database an older copy than the log beside it? SQLite would play the one into the other.
 bool is_older_than_log(const std::filesystem::path& database, const EpochMark& known) {
   if (known.checkpointed == 0 || FileStamp::of(database.string() + "-wal").size == 0) return false;
@@ -55,6 +52,15 @@ bool is_older_than_log(const std::filesystem::path& database, const EpochMark& k
   } catch (const SqliteError& error) {
     return (error.code() & 0xff) == SQLITE_ERROR;  // it lacks the table; a file that is broken is another matter
   }
+}
+
+/// Of a store whose main file has another name.
+std::filesystem::path secrets_of(const std::filesystem::path& state_db) {
+  std::filesystem::path secrets = secrets_beside(state_db);
+  if (beside(secrets, ".lock") == beside(state_db, ".lock"))
+    throw std::runtime_error(state_db.string() + " has the name of the secrets beside it: give it another, as in " +
+                             "[store] url = \"sqlite:/var/lib/gatehouse/state.db\"");
+  return secrets;
 }
 
 std::uint32_t lifetime(std::int64_t until, std::int64_t now) noexcept {
@@ -76,9 +82,11 @@ void run(Database& database, std::string_view sql, std::int64_t bound) {
 
 }  // namespace
 
-SqliteStore::SqliteStore(std::filesystem::path state_db, const Retention& retention)
-    : path_(std::filesystem::absolute(state_db)),
+SqliteStore::SqliteStore(const std::filesystem::path& state_db, const Retention& retention)
+    : path_(resolved(state_db)),
+      secrets_path_(secrets_of(path_)),
       lock_(beside(path_, ".lock"), path_),
+      secrets_lock_(beside(secrets_path_, ".lock"), secrets_path_),
       epoch_file_(beside(path_, ".epoch")),
       ballast_(beside(path_, ".ballast")),
       retention_(retention) {
@@ -180,7 +188,7 @@ void SqliteStore::open_files() {
                                "set aside");
   }
   try {
-    files_.emplace(path_, opening_);
+    files_.emplace(path_, secrets_path_, opening_);
     const Finding found = look(unix_now());
     begin_epoch(found);
     if (starting_) tell(found);

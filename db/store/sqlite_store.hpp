@@ -26,7 +26,7 @@ namespace gatehouse::db {
 class SqliteStore final : public Store {
  public:
   /// @throws std::runtime_error, StoreError: as open_sqlite_store()
-  SqliteStore(std::filesystem::path state_db, const Retention& retention);
+  SqliteStore(const std::filesystem::path& state_db, const Retention& retention);
 
   [[nodiscard]] const StoreOpening& opening() const noexcept override { return opening_; }
   [[nodiscard]] StoredState load(std::int64_t now) override;
@@ -42,9 +42,9 @@ class SqliteStore final : public Store {
 
   /// What is open.
   struct Files {
-    Files(const std::filesystem::path& state_db, StoreOpening& told)
+    Files(const std::filesystem::path& state_db, const std::filesystem::path& secrets_db, StoreOpening& told)
         : state(state_db, state_kind(), told),
-          secrets(state_db.parent_path() / "secrets.db", secrets_kind(), told),
+          secrets(secrets_db, secrets_kind(), told),
           rows(state.database()),
           values(state.database()),
           secret_values(secrets.database()) {}
@@ -90,8 +90,8 @@ class SqliteStore final : public Store {
   void end_stale_sessions(std::vector<SessionRecord>& live);
   [[nodiscard]] std::vector<ValueRecord> load_values();
 
-  const std::filesystem::path path_;
-  const StoreLock lock_;
+  const std::filesystem::path path_, secrets_path_;
+  const StoreLock lock_, secrets_lock_;
   EpochFile epoch_file_;
   Ballast ballast_;
   RetentionWork retention_;

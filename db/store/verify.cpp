@@ -1,6 +1,7 @@
 #include "db/policy_database.hpp"
 #include "db/store/files/database_file.hpp"
 #include "db/store/files/epoch_file.hpp"
+#include "db/store/files/store_paths.hpp"
 #include "db/store/state_reader.hpp"
 #include "db/store/state_rows.hpp"
 
@@ -80,8 +81,8 @@ void verify_open(Database& database, const EpochFile::Reading& reading, Findings
 
 std::vector<std::string> verify(const std::filesystem::path& database) {
   Findings findings;
-  const EpochFile::Reading reading = EpochFile::read(std::filesystem::path(database).replace_extension(".epoch"));
   try {
+    const EpochFile::Reading reading = EpochFile::read(beside(resolved(database), ".epoch"));
     Database open = open_to_read(database, kTimeout);
     Transaction snapshot(open, Transaction::Kind::read);
     verify_open(open, reading, findings);

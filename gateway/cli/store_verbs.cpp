@@ -1,6 +1,7 @@
 #include "gateway/cli/store_verbs.hpp"
 
 #include "db/policy_copy.hpp"
+#include "db/store/files/store_paths.hpp"
 #include "db/store/state_reader.hpp"
 #include "gateway/base/utc_time.hpp"
 #include "gateway/cli/asking.hpp"
@@ -75,7 +76,7 @@ struct NamedFile {
 std::vector<NamedFile> databases(const Config& config) {
   const fs::path state_db = config.store.state_db();
   std::vector<NamedFile> out;
-  if (!state_db.empty()) out = {{"state", state_db}, {"secrets", state_db.parent_path() / "secrets.db"}};
+  if (!state_db.empty()) out = {{"state", state_db}, {"secrets", db::secrets_beside(state_db)}};
   out.push_back({"policy", config.state_dir / "policy.db"});
   return out;
 }

@@ -3,6 +3,7 @@
 #include "db/migrations.hpp"
 #include "db/store/failure.hpp"
 #include "db/store/files/set_aside.hpp"
+#include "db/store/files/store_paths.hpp"
 #include "db/store/state_reader.hpp"
 
 #include <gatehouse/base/unique_fd.hpp>
@@ -128,7 +129,8 @@ std::int64_t schema_version(Database& database, const FileKind& kind) {
   return version;
 }
 
-Database open_to_read(const std::filesystem::path& path, std::chrono::milliseconds busy_timeout) {
+Database open_to_read(const std::filesystem::path& named, std::chrono::milliseconds busy_timeout) {
+  const std::filesystem::path path = resolved(named);
   if (!FileStamp::of(path).exists()) throw std::runtime_error(path.string() + ": there is no such file");
   try {
     Database database(path, OpenMode::read_only, busy_timeout);

@@ -35,7 +35,7 @@ struct FileKind {
 /// For whoever only reads, with or without the right to write beside it. A file in WAL mode wants a log and an index
 /// there; where they are not and cannot be made, it holds everything itself.
 /// @throws SqliteError; std::runtime_error, a sentence: there is no such file
-[[nodiscard]] Database open_to_read(const std::filesystem::path& path, std::chrono::milliseconds busy_timeout);
+[[nodiscard]] Database open_to_read(const std::filesystem::path& named, std::chrono::milliseconds busy_timeout);
 
 class DatabaseFile {
  public:

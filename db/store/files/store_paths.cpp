@@ -1,0 +1,28 @@
+#include "db/store/files/store_paths.hpp"
+
+#include "db/store/failure.hpp"
+
+namespace gatehouse::db {
+
+std::filesystem::path resolved(const std::filesystem::path& database) {
+  constexpr int kMostLinks = 40;  // as Linux has it: path_resolution(7)
+  try {
+    std::filesystem::path path = std::filesystem::absolute(database);
+    // weakly_canonical() does not follow a link to a file that is not there yet.
+    for (int i = 0; i < kMostLinks && std::filesystem::is_symlink(path); ++i)
+      path = path.parent_path() / std::filesystem::read_symlink(path);
+    return std::filesystem::weakly_canonical(path);
+  } catch (const std::filesystem::filesystem_error& error) {
+    throw store_error(database, error.code().value());
+  }
+}
+
+std::filesystem::path secrets_beside(const std::filesystem::path& state_db) {
+  return resolved(resolved(state_db).parent_path() / "secrets.db");
+}
+
+std::filesystem::path beside(const std::filesystem::path& database, const char* extension) {
+  return std::filesystem::path(database).replace_extension(extension);
+}
+
+}  // namespace gatehouse::db
