@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -49,7 +50,7 @@ class StoreHost {
   [[nodiscard]] virtual std::uint64_t now() = 0;
 };
 
-using MakeStoreHost = std::unique_ptr<StoreHost> (*)();
+using MakeStoreHost = std::function<std::unique_ptr<StoreHost>()>;
 
 /// Remembers what completions say. Thread-safe.
 class Told {

@@ -36,15 +36,15 @@ struct FileCalls {
   }
   static int write(sqlite3_file* file, const void* from, int size, sqlite3_int64 at) {
     FaultVfs& vfs = *of(file).vfs;
-    const bool failing = vfs.fails(Call::write);
-    const int written = !failing ? size : vfs.how_ == Failure::short_write ? size / 2 : 0;
+    const std::optional<Failure> failing = vfs.failure_of(Call::write);
+    const int written = !failing ? size : failing == Failure::short_write ? size / 2 : 0;
     if (of(file).image && written > 0) {
       const auto* const bytes = static_cast<const std::uint8_t*>(from);
       (*of(file).image)->pending.push_back({static_cast<std::size_t>(at), {bytes, bytes + written}, false});
     }
     const int code = written > 0 ? real(file)->pMethods->xWrite(real(file), from, written, at) : SQLITE_OK;
     if (!failing) return code;
-    return vfs.how_ == Failure::io ? SQLITE_IOERR_WRITE : SQLITE_FULL;
+    return failing == Failure::io ? SQLITE_IOERR_WRITE : SQLITE_FULL;
   }
   static int truncate(sqlite3_file* file, sqlite3_int64 size) {
     if (of(file).vfs->fails(Call::truncate)) return SQLITE_IOERR_TRUNCATE;
@@ -120,6 +120,7 @@ FaultVfs::FaultVfs() : real_(sqlite3_vfs_find(nullptr)), own_(*real_) {
 FaultVfs::~FaultVfs() { sqlite3_vfs_unregister(&own_); }
 
 void FaultVfs::fail(Call call, std::uint64_t first, std::uint64_t times, Failure how) {
+  const std::scoped_lock lock(mutex_);
   failing_ = call;
   first_ = first;
   times_ = times;
@@ -127,15 +128,17 @@ void FaultVfs::fail(Call call, std::uint64_t first, std::uint64_t times, Failure
   seen_ = failures_ = 0;
 }
 
-bool FaultVfs::fails(Call call) {
+std::optional<FaultVfs::Failure> FaultVfs::failure_of(Call call) {
+  const std::scoped_lock lock(mutex_);
   const bool is_change = call == Call::write || call == Call::sync || call == Call::truncate;
   if (first_ == 0 || (call != failing_ && !(failing_ == Call::change && is_change))) {
-    return failing_ == Call::change && failures_ > 0;  // the power is off
+    const bool power_is_off = failing_ == Call::change && failures_ > 0;
+    return power_is_off ? std::optional(how_) : std::nullopt;
   }
   ++seen_;
-  if (seen_ < first_ || seen_ - first_ >= times_) return false;
+  if (seen_ < first_ || seen_ - first_ >= times_) return std::nullopt;
   ++failures_;
-  return true;
+  return how_;
 }
 
 std::shared_ptr<FaultVfs::Image> FaultVfs::image_of(const char* path) {

@@ -1,5 +1,6 @@
 // A disk that fails on demand, and one whose power is cut: a layer over SQLite's own files (sqlite.org/vfs.html), the
-// default one as long as it lives. What was written and not synced is remembered apart from what was. One thread's.
+// default one as long as it lives. What was written and not synced is remembered apart from what was. What fails may be
+// said by any thread; the files are one thread's at a time.
 #pragma once
 
 #include <sqlite3.h>
@@ -9,6 +10,8 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,7 +32,10 @@ class FaultVfs {
   void fail(Call call, std::uint64_t first, std::uint64_t times, Failure how);
   void heal() { fail(Call::open, 0, 0, Failure::io); }
   /// Calls that have failed since fail().
-  [[nodiscard]] std::uint64_t failures() const { return failures_; }
+  [[nodiscard]] std::uint64_t failures() const {
+    const std::scoped_lock lock(mutex_);
+    return failures_;
+  }
 
   /// The files become what a disk holds when its power is cut now: all that was synced and, as `seed` has it, some of
   /// what was not, in pieces of 512 bytes. Nothing may be open.
@@ -50,13 +56,16 @@ class FaultVfs {
   struct File;
   friend struct FileCalls;
 
-  [[nodiscard]] bool fails(Call call);
+  /// How this call fails, if it does.
+  [[nodiscard]] std::optional<Failure> failure_of(Call call);
+  [[nodiscard]] bool fails(Call call) { return failure_of(call).has_value(); }
   std::shared_ptr<Image> image_of(const char* path);
   static void apply(std::vector<std::uint8_t>& content, const Change& change, std::size_t bytes);
 
   sqlite3_vfs* const real_;
   sqlite3_vfs own_;
   std::map<std::string, std::shared_ptr<Image>> images_;
+  mutable std::mutex mutex_;  // guards what follows
   Call failing_ = Call::open;
   Failure how_ = Failure::io;
   std::uint64_t first_ = 0, times_ = 0, seen_ = 0, failures_ = 0;

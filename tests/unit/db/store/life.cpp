@@ -154,6 +154,27 @@ StoreBatch Promises::everything() const {
   return out;
 }
 
+void Promises::expect(const StoredState& loaded, std::int64_t now, const StoreBatch& under_way) const {
+  const std::vector<std::string> found = lines(loaded), promised = lines(remembered(now));
+  if (found == promised) return;
+  // Secrets are written before the rest.
+  StoreBatch secrets;
+  for (const auto& record : under_way.values) {
+    if (record.secret) secrets.values.push_back(record);
+  }
+  Promises with_secrets = *this, with_all = *this;
+  with_secrets.apply(secrets);
+  with_all.apply(under_way);
+  for (const Promises& more : {with_secrets, with_all}) {
+    if (found == lines(more.remembered(now))) return;
+  }
+  std::vector<std::string> lost, invented;
+  std::set_difference(promised.begin(), promised.end(), found.begin(), found.end(), std::back_inserter(lost));
+  std::set_difference(found.begin(), found.end(), promised.begin(), promised.end(), std::back_inserter(invented));
+  EXPECT_THAT(lost, testing::IsEmpty());
+  EXPECT_THAT(invented, testing::IsEmpty());
+}
+
 ReadyFolder::ReadyFolder() {
   static const ScratchFolder made(memory_folder());
   const std::filesystem::path original = made.path() / "state.db";
@@ -214,25 +235,7 @@ void Life::close() {
 void Life::expect_promises() {
   store_.reset();
   store_ = open_(path_);
-  const std::vector<std::string> found = lines(store_->load(now));
-  const std::vector<std::string> promised = lines(promises_.remembered(now));
-  if (found == promised) return;
-  // Secrets are written before the rest.
-  StoreBatch secrets;
-  for (const auto& record : under_way_.values) {
-    if (record.secret) secrets.values.push_back(record);
-  }
-  Promises with_secrets = promises_, with_all = promises_;
-  with_secrets.apply(secrets);
-  with_all.apply(under_way_);
-  for (const Promises& more : {with_secrets, with_all}) {
-    if (found == lines(more.remembered(now))) return;
-  }
-  std::vector<std::string> lost, invented;
-  std::set_difference(promised.begin(), promised.end(), found.begin(), found.end(), std::back_inserter(lost));
-  std::set_difference(found.begin(), found.end(), promised.begin(), promised.end(), std::back_inserter(invented));
-  EXPECT_THAT(lost, testing::IsEmpty());
-  EXPECT_THAT(invented, testing::IsEmpty());
+  promises_.expect(store_->load(now), now, under_way_);
 }
 
 }  // namespace gatehouse::db

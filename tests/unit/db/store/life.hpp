@@ -37,6 +37,8 @@ class Promises {
   [[nodiscard]] StoredState remembered(std::int64_t now) const;
   /// What a gateway answers start_over with.
   [[nodiscard]] StoreBatch everything() const;
+  /// A test fails unless that is what a store remembers at `now`. What was `under_way` may be there or not.
+  void expect(const StoredState& loaded, std::int64_t now, const StoreBatch& under_way) const;
 
  private:
   std::map<std::uint64_t, SessionRecord> sessions_;

@@ -1,39 +1,12 @@
 // The border's rules for sessions and values, held against the gateway's tables and writer.
-#include "gateway/plugin/lane.hpp"
-#include "gateway/services/sessions.hpp"
-#include "gateway/services/values.hpp"
 #include "gateway/store/store_writer.hpp"
 #include "tests/unit/conformance/session_conformance.hpp"
 #include "tests/unit/conformance/value_conformance.hpp"
 #include "tests/unit/gateway/store/fake_disk.hpp"
-
-#include <array>
-#include <atomic>
+#include "tests/unit/gateway/store/gateway_plugin.hpp"
 
 namespace gatehouse::conformance {
 namespace {
-
-std::atomic<std::int64_t> passed{0};
-std::int64_t test_now() noexcept { return unix_now() + passed; }
-
-class GatewayPlugin final : public PluginHost {
- public:
-  GatewayPlugin(const StoreWriter& writer, const std::string& name)
-      : sessions_(writer.sessions(), name, &test_now),
-        values_(writer.values(), writer.sessions()->durability(), name) {}
-  ~GatewayPlugin() override {
-    sessions_.let_go();
-    values_.let_go();
-  }
-  const gh_sessions& sessions() override { return *sessions_.table(); }
-  const gh_values& values() override { return *values_.table(); }
-  gh_lane* lane(unsigned index) override { return &lanes_[index].head; }
-
- private:
-  PluginSessions sessions_;
-  PluginValues values_;
-  std::array<HostLane, 2> lanes_;
-};
 
 class GatewayHost final : public StoreHost {
  public:
@@ -56,7 +29,7 @@ class GatewayHost final : public StoreHost {
     disk_ = snapshot;
     start();
   }
-  void pass(std::chrono::seconds time) override { passed += time.count(); }
+  void pass(std::chrono::seconds time) override { time_passed += time.count(); }
   std::uint64_t now() override { return static_cast<std::uint64_t>(test_now()); }
 
  private:
