@@ -3,6 +3,7 @@
 #include "db/store/failure.hpp"
 #include "db/store/files/set_aside.hpp"
 #include "db/store/files/store_paths.hpp"
+#include "db/store/state_load.hpp"
 
 #include <sqlite3.h>
 
@@ -10,7 +11,7 @@
 #include <cerrno>
 #include <fstream>
 #include <limits>
-#include <unordered_map>
+#include <thread>
 #include <utility>
 
 namespace gatehouse::db {
@@ -26,7 +27,10 @@ constexpr std::uint64_t kNeed = 16U << 20U;
 constexpr seconds kIdle{1};                       // without a write: a good time for that
 constexpr seconds kBlocked{1};                    // until it is tried again when somebody still reads
 constexpr seconds kNothingToDo{10};               // and then it is seen whether the files are still there
+constexpr seconds kStartPatience{10};             // with somebody else's lock
+constexpr milliseconds kStartPause{50};
 constexpr std::int64_t kShortestDoubt{60};        // s, for which lost leases are taken for live at least
+constexpr std::uint32_t kUnlimitedLease = 3600;   // s, for which one that lasts as long as its session counts then
 constexpr std::uint32_t kUnknownLifetime = 3600;  // s, of leases when state.epoch is gone too
 /// Session numbers that may have been used and not written when the process ends in disorder.
 constexpr std::uint64_t kNumbersInDoubt = std::uint64_t{1} << 44U;
@@ -54,24 +58,11 @@ bool is_older_than_log(const std::filesystem::path& database, const EpochMark& k
   }
 }
 
-/// Of a store whose main file has another name.
-std::filesystem::path secrets_of(const std::filesystem::path& state_db) {
-  std::filesystem::path secrets = secrets_beside(state_db);
-  if (beside(secrets, ".lock") == beside(state_db, ".lock"))
-    throw std::runtime_error(state_db.string() + " has the name of the secrets beside it: give it another, as in " +
-                             "[store] url = \"sqlite:/var/lib/gatehouse/state.db\"");
-  return secrets;
-}
-
+/// Of the longest lease, should all of them be lost. @param until  0 = with its session
 std::uint32_t lifetime(std::int64_t until, std::int64_t now) noexcept {
+  if (until == 0) return kUnlimitedLease;
   return static_cast<std::uint32_t>(
       std::clamp<std::int64_t>(until - now, 0, std::numeric_limits<std::uint32_t>::max()));
-}
-
-template <class Take>
-void for_each(Database& database, const std::string& sql, Take take) {
-  Statement row = database.prepare(sql);
-  while (row.step()) take(row);
 }
 
 void run(Database& database, std::string_view sql, std::int64_t bound) {
@@ -82,9 +73,10 @@ void run(Database& database, std::string_view sql, std::int64_t bound) {
 
 }  // namespace
 
-SqliteStore::SqliteStore(const std::filesystem::path& state_db, const Retention& retention)
-    : path_(resolved(state_db)),
-      secrets_path_(secrets_of(path_)),
+SqliteStore::SqliteStore(const std::filesystem::path& state_db, const Retention& retention, Said said)
+    : said_(std::move(said)),
+      path_(resolved(state_db)),
+      secrets_path_(secrets_beside(path_)),
       lock_(beside(path_, ".lock"), path_),
       secrets_lock_(beside(secrets_path_, ".lock"), secrets_path_),
       epoch_file_(beside(path_, ".epoch")),
@@ -92,7 +84,7 @@ SqliteStore::SqliteStore(const std::filesystem::path& state_db, const Retention&
       retention_(retention) {
   const EpochFile::Reading reading = EpochFile::read(beside(path_, ".epoch"));
   if (reading.found == EpochFile::Found::sound) known_ = reading.mark;
-  with_files(Reserve::use, [this] { return ensure_open(); });
+  patiently([this] { return ensure_open(); });
   if (!opening_.created && reading.found != EpochFile::Found::sound)
     opening_.remarks.push_back(beside(path_, ".epoch").string() +
                                (reading.found == EpochFile::Found::nothing ? " was gone" : " was broken") +
@@ -116,6 +108,28 @@ std::invoke_result_t<Task> SqliteStore::with_files(Reserve reserve, Task task) {
       if (starting_) throw;
       throw StoreError(StoreError::Kind::corrupt, error.what());
     }
+  }
+}
+
+/// At a start there is nobody yet who goes on from memory: a lock that passes is waited for. @throws StoreError
+template <class Task>
+std::invoke_result_t<Task> SqliteStore::patiently(Task task) {
+  const Clock::time_point end = Clock::now() + kStartPatience;
+  for (bool told = false;; told = true) {
+    std::string locked;
+    try {
+      return with_files(Reserve::use, task);
+    } catch (const StoreError& error) {
+      if (error.kind() != StoreError::Kind::busy) throw;
+      locked = error.what();
+    }
+    if (Clock::now() >= end)
+      throw StoreError(StoreError::Kind::busy, path_.string() + " or secrets.db beside it has been locked by another " +
+                                                   "program for " + std::to_string(kStartPatience.count()) +
+                                                   " s, perhaps a sqlite3 shell inside a transaction: end that, then " +
+                                                   "start the gateway again");
+    if (!told && said_) said_("waiting up to " + std::to_string(kStartPatience.count()) + " s: " + locked);
+    std::this_thread::sleep_for(kStartPause);
   }
 }
 
@@ -214,7 +228,9 @@ SqliteStore::Finding SqliteStore::look(std::int64_t now) {
   }
   out.mark.store_id = out.epoch.store_id;
   out.mark.n = 1 + std::max({out.epoch.n, known_ ? known_->n : 0, secrets_n});
-  out.mark.longest_lease = lifetime(state.number("SELECT max(expires_at) FROM leases"), now);
+  Statement leases = state.prepare("SELECT max(expires_at), min(expires_at) FROM leases HAVING count(*) > 0");
+  if (leases.step())
+    out.mark.longest_lease = std::max(lifetime(leases.integer(0), now), lifetime(leases.integer(1), now));
   out.unsure_until = std::max(out.epoch.unsure_until, unsure_until_);
   if (out.lacks_commits) {
     const std::uint32_t longest = known_ ? known_->longest_lease : kUnknownLifetime;
@@ -229,7 +245,9 @@ SqliteStore::Finding SqliteStore::look(std::int64_t now) {
 void SqliteStore::begin_epoch(const Finding& found) {
   Database& state = files_->state.database();
   const bool in_doubt = starting_ && (found.lacks_commits || !found.epoch.clean);
+  if (found.lacks_secrets && starting_) files_->secret_values.doubt_all();
   Transaction transaction(state, Transaction::Kind::immediate);
+  if (found.lacks_commits && starting_) files_->values.doubt_all();
   Statement begin = state.prepare(
       "UPDATE epoch SET n = ?1, boot_id = ?2, clean = 0, unsure_until = ?3, last_session_id = last_session_id + ?4, "
       "secrets_n = ?5");
@@ -263,6 +281,7 @@ void SqliteStore::tell(const Finding& found) {
   opening_.unsure_until = unsure_until_ = found.unsure_until;
   if (opening_.from_version == 0) opening_.from_version = files_->state.from_version();
   if (!files_->state.backup().empty()) opening_.backup = files_->state.backup();
+  lacks_values_ = lacks_values_ || found.lacks_commits || found.lacks_secrets;
   if (found.lacks_secrets)
     opening_.remarks.push_back(files_->secrets.path().string() + " lacks commits that it had: values of plugins are " +
                                "older than they were, or gone");
@@ -430,56 +449,14 @@ void SqliteStore::close() {
 }
 
 StoredState SqliteStore::load(std::int64_t now) {
-  return with_files(Reserve::use, [&] {
+  return patiently([&] {
     static_cast<void>(ensure_open());
-    StoredState state = load_rows(now);
+    StoredState state;
+    commit({}, [&] { state = load_state(files_->state.database(), now); });
+    state.values = load_values();
+    state.lacks_values = lacks_values_;
     starting_ = false;
     return state;
-  });
-}
-
-StoredState SqliteStore::load_rows(std::int64_t now) {
-  Database& state = files_->state.database();
-  StoredState out;
-  commit({}, [&] {
-    state.run("UPDATE sessions SET ended_at = last_seen_at WHERE ended_at IS NULL AND key = ''");
-    for_each(state, "SELECT " + std::string(kSessionColumns) + " FROM sessions WHERE ended_at IS NULL ORDER BY id",
-             [&](const Statement& row) { out.sessions.push_back(session_of(row)); });
-    end_stale_sessions(out.sessions);
-    run(state,
-        "DELETE FROM leases WHERE (expires_at > 0 AND expires_at <= ?1) OR NOT EXISTS "
-        "(SELECT 1 FROM sessions WHERE id = session_id AND ended_at IS NULL)",
-        now);
-    for_each(state, "SELECT " + std::string(kLeaseColumns) + " FROM leases",
-             [&](const Statement& row) { out.leases.push_back(lease_of(row)); });
-    for_each(state,
-             "SELECT " + std::string(kUsageColumns) + " FROM usage WHERE day >= " + std::to_string(first_of_month(now)),
-             [&](const Statement& row) { out.usage.push_back(usage_of(row)); });
-    out.last_session_id = read_epoch(state).last_session_id;
-  });
-  out.values = load_values();
-  return out;
-}
-
-/// A client that came again after its session had ended has a new one; where the end of the old one was not written
-/// any more, the new one tells. `live` is in the order of the numbers.
-void SqliteStore::end_stale_sessions(std::vector<SessionRecord>& live) {
-  std::unordered_map<std::string, std::uint64_t> newest;
-  newest.reserve(live.size());
-  const auto name_of = [](const SessionRecord& session) {
-    std::string name;
-    for (const std::string* const part : {&session.plugin, &session.identity, &session.key})
-      name.append(std::to_string(part->size())).append(1, ':').append(*part);
-    return name;
-  };
-  for (const SessionRecord& session : live) newest[name_of(session)] = session.id;
-  if (newest.size() == live.size()) return;
-  Statement end = files_->state.database().prepare("UPDATE sessions SET ended_at = last_seen_at WHERE id = ?1");
-  std::erase_if(live, [&](const SessionRecord& session) {
-    if (newest[name_of(session)] == session.id) return false;
-    end.bind(1, static_cast<std::int64_t>(session.id));
-    end.run();
-    return true;
   });
 }
 
@@ -506,8 +483,8 @@ std::vector<ValueRecord> SqliteStore::load_values() {
   return out;
 }
 
-std::unique_ptr<Store> open_sqlite_store(const std::filesystem::path& state_db, const Retention& retention) {
-  return std::make_unique<SqliteStore>(state_db, retention);
+std::unique_ptr<Store> open_sqlite_store(const std::filesystem::path& state_db, const Retention& retention, Said said) {
+  return std::make_unique<SqliteStore>(state_db, retention, std::move(said));
 }
 
 }  // namespace gatehouse::db

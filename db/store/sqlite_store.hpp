@@ -26,7 +26,7 @@ namespace gatehouse::db {
 class SqliteStore final : public Store {
  public:
   /// @throws std::runtime_error, StoreError: as open_sqlite_store()
-  SqliteStore(const std::filesystem::path& state_db, const Retention& retention);
+  SqliteStore(const std::filesystem::path& state_db, const Retention& retention, Said said);
 
   [[nodiscard]] const StoreOpening& opening() const noexcept override { return opening_; }
   [[nodiscard]] StoredState load(std::int64_t now) override;
@@ -64,6 +64,8 @@ class SqliteStore final : public Store {
 
   enum class Reserve { keep, use };  ///< of room, when the disk is full
   template <class Task>
+  std::invoke_result_t<Task> patiently(Task task);
+  template <class Task>
   std::invoke_result_t<Task> with_files(Reserve reserve, Task task);
   [[nodiscard]] bool ensure_open();
   void open_files();
@@ -86,10 +88,9 @@ class SqliteStore final : public Store {
   [[nodiscard]] bool put_secrets(const StoreBatch& batch);
   bool checkpoint(Database::Checkpoint kind);
   void mark_commit() noexcept;
-  [[nodiscard]] StoredState load_rows(std::int64_t now);
-  void end_stale_sessions(std::vector<SessionRecord>& live);
   [[nodiscard]] std::vector<ValueRecord> load_values();
 
+  const Said said_;
   const std::filesystem::path path_, secrets_path_;
   const StoreLock lock_, secrets_lock_;
   EpochFile epoch_file_;
@@ -104,6 +105,7 @@ class SqliteStore final : public Store {
   bool revive_ = false;             // sessions that are live may stand in the file as ended
   bool distrust_ = false;           // the log may be in the kernel's memory only
   bool spend_ = false;              // use_reserve() was called
+  bool lacks_values_ = false;       // commits were missing at the start
   bool mark_failed_ = false;        // state.epoch is behind
   std::int64_t unsure_until_ = 0;
   Clock::time_point last_write_{};

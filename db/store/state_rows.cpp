@@ -199,7 +199,8 @@ ValueRows::ValueRows(Database& database)
                             "ON CONFLICT DO UPDATE SET value = ?3, written = ?4")),
       remove_(database.prepare("DELETE FROM plugin_values WHERE plugin = ?1 AND name = ?2")),
       has_(database.prepare("SELECT 1 FROM plugin_values WHERE plugin = ?1 AND name = ?2")),
-      all_(database.prepare("SELECT plugin, name, value, written FROM plugin_values")) {}
+      doubt_all_(database.prepare("UPDATE plugin_values SET written = -abs(written)")),
+      all_(database.prepare("SELECT plugin, name, value, abs(written), written < 0 FROM plugin_values")) {}
 
 void ValueRows::put(const ValueKey& key, const ByteString& value, std::uint64_t written) {
   put_.bind_borrowed(1, key.plugin);
@@ -223,10 +224,12 @@ bool ValueRows::has(const ValueKey& key) {
   return found;
 }
 
+void ValueRows::doubt_all() { doubt_all_.run(); }
+
 std::vector<ValueRows::Row> ValueRows::all(bool secret) {
   std::vector<Row> rows;
   while (all_.step()) {
-    rows.push_back({{{all_.text(0), all_.text(1)}, secret, all_.blob(2)}, unsigned_of(all_, 3)});
+    rows.push_back({{{all_.text(0), all_.text(1)}, secret, all_.blob(2), all_.integer(4) != 0}, unsigned_of(all_, 3)});
   }
   all_.reset();
   return rows;

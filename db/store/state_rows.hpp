@@ -69,6 +69,8 @@ class ValueRows {
   void put(const ValueKey& key, const ByteString& value, std::uint64_t written);
   void remove(const ValueKey& key);
   [[nodiscard]] bool has(const ValueKey& key);
+  /// Commits are missing: each value may have been another one, until it is put again. `written` is negative then.
+  void doubt_all();
 
   struct Row {
     ValueRecord record;
@@ -77,7 +79,7 @@ class ValueRows {
   [[nodiscard]] std::vector<Row> all(bool secret);
 
  private:
-  Statement put_, remove_, has_, all_;
+  Statement put_, remove_, has_, doubt_all_, all_;
 };
 
 }  // namespace gatehouse::db

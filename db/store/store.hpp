@@ -76,6 +76,7 @@ struct ValueRecord {
   ValueKey key;
   bool secret = false;
   std::optional<ByteString> value;
+  bool is_doubtful = false;  ///< loaded: commits are missing, and it may have been another one since
 };
 
 /// What one commit writes. Each record is the whole row and replaces the former one, so that a batch may be written
@@ -98,6 +99,7 @@ struct StoredState {
   std::vector<LeaseRecord> leases;      ///< live ones
   std::vector<UsageRecord> usage;       ///< since the first of this month
   std::vector<ValueRecord> values;
+  bool lacks_values = false;          ///< commits are missing: a value that is not here may have been there
   std::uint64_t last_session_id = 0;  ///< no higher one was ever used
 };
 
@@ -167,11 +169,15 @@ class Store {
   virtual void close() = 0;
 };
 
-/// `state_db` and secrets.db beside it, made or migrated as needed, locked against a second gateway.
+/// Gets a sentence for the log.
+using Said = std::function<void(const std::string&)>;
+
+/// `state_db` and secrets.db beside it, made or migrated as needed, locked against a second gateway. Waits up to ten
+/// seconds for a program that holds a file locked, and says so once; so does load().
 /// @throws std::runtime_error  a sentence: another gateway has it, and which process; or a newer schema
 ///         StoreError  the files can be neither opened nor made
 [[nodiscard]] std::unique_ptr<Store> open_sqlite_store(const std::filesystem::path& state_db,
-                                                       const Retention& retention);
+                                                       const Retention& retention, Said said = {});
 
 /// Keeps nothing: `[store] url = "memory:"`.
 [[nodiscard]] std::unique_ptr<Store> open_memory_store();

@@ -2,6 +2,8 @@
 
 #include "db/store/failure.hpp"
 
+#include <stdexcept>
+
 namespace gatehouse::db {
 
 std::filesystem::path resolved(const std::filesystem::path& database) {
@@ -18,7 +20,11 @@ std::filesystem::path resolved(const std::filesystem::path& database) {
 }
 
 std::filesystem::path secrets_beside(const std::filesystem::path& state_db) {
-  return resolved(resolved(state_db).parent_path() / "secrets.db");
+  const std::filesystem::path state = resolved(state_db), secrets = resolved(state.parent_path() / "secrets.db");
+  if (beside(secrets, ".lock") == beside(state, ".lock"))
+    throw std::runtime_error(state.string() + " has the name of the secrets beside it: give it another, as in " +
+                             "[store] url = \"sqlite:/var/lib/gatehouse/state.db\"");
+  return secrets;
 }
 
 std::filesystem::path beside(const std::filesystem::path& database, const char* extension) {

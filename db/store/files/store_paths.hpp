@@ -9,7 +9,7 @@ namespace gatehouse::db {
 /// lies beside it under the same name. Some system calls. @throws StoreError  the links go round in a circle, say
 [[nodiscard]] std::filesystem::path resolved(const std::filesystem::path& database);
 
-/// secrets.db beside a state database. @throws StoreError
+/// secrets.db beside a state database. @throws StoreError; std::runtime_error, a sentence: they have the same name
 [[nodiscard]] std::filesystem::path secrets_beside(const std::filesystem::path& state_db);
 
 /// The same name with another extension: state.db's state.lock.

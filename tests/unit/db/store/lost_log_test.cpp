@@ -237,6 +237,40 @@ TEST_F(OlderCopy, IsNoticed) {
   EXPECT_EQ(found.leases[0].expires_at, store->opening().unsure_until) << "it may have been renewed since";
 }
 
+TEST_F(OlderCopy, LeavesLeasesWithoutATimeInDoubtForAnHour) {
+  life.open();
+  life.write({.leases = {lease("c", 1)}});
+  life.kill();
+  life.open();  // what it has is known at the next start, too
+  life.kill();
+  std::filesystem::rename(copy, life.path());
+  std::filesystem::remove(life.path().string() + "-wal");
+  start();
+  EXPECT_GE(store->opening().unsure_until, unix_now() + 3590);
+}
+
+TEST_F(OlderCopy, LeavesValuesInDoubtUntilTheyAreWritten) {
+  life.open();
+  life.write({.values = {value("n", "41"), value("m", "7"), value("s", "9", true)}});
+  const auto older = folder.path() / "older.db";
+  back_up(life.path(), older);
+  life.write({.values = {value("n", "42")}});
+  life.close();
+  std::filesystem::rename(older, life.path());
+  const auto doubtful = [this] {
+    std::vector<std::string> names;
+    const StoredState state = start();
+    for (const ValueRecord& record : state.values)
+      if (record.is_doubtful) names.push_back(record.key.name);
+    return names;
+  };
+  EXPECT_THAT(doubtful(), testing::UnorderedElementsAre("n", "m"));
+  EXPECT_EQ(store->write({.values = {value("n", "4294967339")}}), Store::Written::done);
+  store.reset();
+  EXPECT_THAT(doubtful(), testing::ElementsAre("m")) << "at the next start, too";
+  EXPECT_FALSE(store->load(life.now).lacks_values);
+}
+
 TEST_F(OlderCopy, IsNotMixedWithTheLogOfANewerOne) {
   std::filesystem::copy_file(copy, life.path(), std::filesystem::copy_options::overwrite_existing);
   const StoredState found = start();

@@ -13,12 +13,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <fstream>
 #include <thread>
 
 namespace gatehouse::db {
 namespace {
 
+using namespace std::chrono_literals;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -314,11 +316,53 @@ TEST_F(StoreFiles, AreNotLockedByProgramsThatTheGatewayStarts) {
   std::string last = refusal(path);
   for (int i = 0; i < 100 && !last.empty();
        ++i) {  // Linux lets a parent go on just before the child's files are closed
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    std::this_thread::sleep_for(10ms);
     last = refusal(path);
   }
   EXPECT_EQ(last, "") << "the program goes on";
   ::pclose(program);
+}
+
+/// A shell that holds a transaction open.
+class Shell {
+ public:
+  explicit Shell(const std::filesystem::path& database) : database_(database, OpenMode::read_write, 0ms) {
+    database_.run("BEGIN IMMEDIATE");
+  }
+  void end() { database_.run("COMMIT"); }
+
+ private:
+  Database database_;
+};
+
+TEST_F(StoreFiles, AreWaitedForAtAStart) {
+  make();
+  Shell shell(path);
+  std::atomic<int> told{0};
+  std::thread gateway([&] {
+    const auto store = open_sqlite_store(path, {}, [&told](const std::string& sentence) {
+      EXPECT_THAT(sentence, AllOf(HasSubstr("waiting up to 10 s"), HasSubstr("sqlite3 shell inside a transaction")));
+      ++told;
+    });
+    EXPECT_TRUE(store->opening().clean);
+  });
+  for (int i = 0; i < 500 && told == 0; ++i) std::this_thread::sleep_for(10ms);
+  std::this_thread::sleep_for(600ms);  // another try or two
+  shell.end();
+  gateway.join();
+  EXPECT_EQ(told, 1);
+}
+
+TEST_F(StoreFiles, ThatStayLockedAreRefusedAtAStart) {
+  make();
+  const Shell shell(secrets);
+  const auto begin = std::chrono::steady_clock::now();
+  static_cast<void>(open_sqlite_store(path, {}));  // a lock on the secrets alone is in nobody's way yet
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
+  const Shell other(path);
+  EXPECT_THAT(refusal(path),
+              AllOf(HasSubstr(path.string()), HasSubstr("locked by another program for 10 s"),
+                    HasSubstr("end that, then start the gateway again"), testing::Not(HasSubstr("writing goes on"))));
 }
 
 /// What a process that was killed in mid-write had promised is there, and nothing in part.
