@@ -30,9 +30,10 @@ std::string sentence_of_moved(const db::StoreOpening& opening) {
 }
 
 std::string sentence_of_missing(const db::StoreOpening& opening) {
-  return "the store has lost commits: its log was cut or taken away, or the file is an older copy; leases that it does "
-         "not know are given to nobody until " +
-         rfc3339(opening.unsure_until);
+  return "the store has lost commits: its log was cut or taken away, or the file is an older copy; a resource that it "
+         "does not know (an address, say) may be leased, and is given to nobody until " +
+         rfc3339(opening.unsure_until) +
+         "; values of plugins may be older than they were, and numbers that they reserve leap ahead";
 }
 
 }  // namespace

@@ -21,9 +21,9 @@ LeaseTable::Taken LeaseTable::take(const Name& name, std::uint64_t session, std:
   const bool renewed = known && lease->record.session == session;
   if (!renewed) {
     if (durability_->refuses_new()) return {GH_E_IO};
-    const bool unsure = !known && unsure_until_.load(std::memory_order_relaxed) > now;
-    if (unsure && durability_->on_failure() != OnStoreFailure::serve) return {GH_E_EXISTS};
+    if (lease == nullptr && unsure_until_.load(std::memory_order_relaxed) > now) return {GH_E_EXISTS};
   }
+  if (lease != nullptr && std::exchange(lease->kept, false)) --shard.kept;
   if (lease == nullptr) lease = &shard.add(probe.hash, {std::string(name.plugin), std::string(name.resource)});
   if (!renewed) lease->record.granted_at = now;
   lease->record.session = session;
@@ -54,22 +54,18 @@ gh_status LeaseTable::release(const Name& name, std::uint64_t session) {
 
 std::vector<db::LeaseRecord> LeaseTable::rows() const {
   std::vector<db::LeaseRecord> out;
-  for (const Shard& shard : shards_) {
-    const std::scoped_lock lock(shard.mutex);
-    for (const Entry& entry : shard.leases) {
-      if (entry.lease->record.session != 0) out.push_back(entry.lease->record);
-    }
-  }
+  for_each([&out](const db::LeaseRecord& record) { out.push_back(record); });
   return out;
 }
 
-void LeaseTable::load(const db::LeaseRecord& record) {
+void LeaseTable::load(db::LeaseRecord record) {
   const Name name{record.key.plugin, record.key.resource};
   const Probe probe = probe_of(name);
   Shard& shard = shard_of(probe);
   const std::scoped_lock lock(shard.mutex);
   Lease* const known = shard.find(probe);
-  (known != nullptr ? *known : shard.add(probe.hash, record.key)).record = record;
+  Lease& lease = known != nullptr ? *known : shard.add(probe.hash, {});
+  lease.record = std::move(record);
 }
 
 LeaseTable::Change LeaseTable::take_change(ChangeLink& link) {
@@ -79,8 +75,17 @@ LeaseTable::Change LeaseTable::take_change(ChangeLink& link) {
   Shard& shard = shard_of(probe);
   const std::scoped_lock lock(shard.mutex);
   Change out{lease.record, std::exchange(lease.waiting, {})};
-  if (lease.record.session == 0 && !lease.is_listed()) shard.leases.erase(shard.leases.find(probe));
+  if (lease.record.session == 0 && !lease.is_listed() && !keep(shard, lease))
+    shard.leases.erase(shard.leases.find(probe));
   return out;
+}
+
+/// While it is not known what was forgotten, a released lease stays: that resource is free for certain.
+bool LeaseTable::keep(Shard& shard, Lease& lease) noexcept {
+  if (unsure_until_.load(std::memory_order_relaxed) == 0) return false;
+  if (!lease.kept && shard.kept == kMostKept / kShards) return false;
+  if (!std::exchange(lease.kept, true)) ++shard.kept;
+  return true;
 }
 
 void LeaseTable::change_all() {
@@ -99,6 +104,17 @@ void LeaseTable::expire(std::int64_t time) {
       record.session = 0;
       durability_->add(*entry.lease);
     }
+  }
+  if (const std::int64_t until = unsure_until_.load(std::memory_order_relaxed); until != 0 && until <= time)
+    end_doubt();
+}
+
+void LeaseTable::end_doubt() {
+  unsure_until_.store(0, std::memory_order_relaxed);
+  for (Shard& shard : shards_) {
+    const std::scoped_lock lock(shard.mutex);
+    erase_if(shard.leases, [](const Entry& entry) { return entry.lease->kept && !entry.lease->is_listed(); });
+    shard.kept = 0;  // take_change() removes the rest
   }
 }
 

@@ -26,8 +26,9 @@ class LeaseTable {
     std::string_view plugin, resource;
   };
   struct Taken {
-    gh_status status = GH_OK;  ///< GH_E_EXISTS: another session holds it; GH_E_IO: nothing new is taken just now
-    bool renewed = false;      ///< this session held it already
+    /// GH_E_EXISTS: another session holds it, or may do so (set_unsure_until()); GH_E_IO: nothing new is taken just now
+    gh_status status = GH_OK;
+    bool renewed = false;  ///< this session held it already
   };
   /// @param now, expires_at  Unix seconds; `expires_at` 0 = until it is released
   [[nodiscard]] Taken take(const Name& name, std::uint64_t session, std::int64_t now, std::int64_t expires_at,
@@ -37,11 +38,22 @@ class LeaseTable {
   gh_status release(const Name& name, std::uint64_t session);
 
   [[nodiscard]] std::vector<db::LeaseRecord> rows() const;
+  /// Calls visit(const db::LeaseRecord&) for each that is held, under its lock: it must not call the table.
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (const Shard& shard : shards_) {
+      const std::scoped_lock lock(shard.mutex);
+      for (const Entry& entry : shard.leases) {
+        if (entry.lease->record.session != 0) visit(entry.lease->record);
+      }
+    }
+  }
 
   // ---- the writer and the start
   /// What is remembered, before anybody else uses the table.
-  void load(const db::LeaseRecord& record);
-  /// Nobody whom the table does not know takes a resource until then: its lease may have been forgotten. 0 = anybody.
+  void load(db::LeaseRecord record);
+  /// Leases may have been forgotten: until then, nobody takes a resource that the table has not known since the start.
+  /// 0 = nothing is in doubt.
   void set_unsure_until(std::int64_t time) noexcept { unsure_until_.store(time, std::memory_order_relaxed); }
 
   /// What there is to write of a changed lease: the row, with session 0 if it was released, and who waits. The lease
@@ -53,7 +65,7 @@ class LeaseTable {
   [[nodiscard]] Change take_change(ChangeLink& link);
   /// Adds every lease to the list of changes, for a file that knows nothing.
   void change_all();
-  /// Releases what expired before `time`.
+  /// Releases what expired before `time`; ends the doubt when it is over.
   void expire(std::int64_t time);
 
  private:
@@ -61,6 +73,7 @@ class LeaseTable {
     explicit Lease(db::LeaseKey of) : ChangeLink(Kind::lease) { record.key = std::move(of); }
     db::LeaseRecord record;  // session 0: released, and to be written so
     std::vector<Durability::Ticket> waiting;
+    bool kept = false;  // released and written, and still here: not in doubt
   };
   struct Entry {
     std::uint64_t hash;
@@ -90,6 +103,7 @@ class LeaseTable {
   struct Shard {
     mutable std::mutex mutex;  // guards the leases, too
     boost::unordered_flat_set<Entry, Hash, Equal> leases;
+    std::size_t kept = 0;  // of them
 
     [[nodiscard]] Lease* find(const Probe& probe) const {
       const auto found = leases.find(probe);
@@ -100,7 +114,10 @@ class LeaseTable {
     }
   };
   static constexpr std::size_t kShards = 64;
+  static constexpr std::size_t kMostKept = 65536;  // beyond that, a released resource is in doubt again
 
+  [[nodiscard]] bool keep(Shard& shard, Lease& lease) noexcept;
+  void end_doubt();
   [[nodiscard]] Probe probe_of(const Name& name) const noexcept { return {hash_(name.resource, name.plugin), name}; }
   [[nodiscard]] Shard& shard_of(const Probe& probe) noexcept { return shards_[KeyHash::part(probe.hash, kShards)]; }
   [[nodiscard]] const Shard& shard_of(const Probe& probe) const noexcept {

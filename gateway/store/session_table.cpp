@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <unordered_map>
 
 namespace gatehouse {
 namespace {
@@ -61,7 +62,8 @@ struct SessionTable::Session : ChangeLink {
   db::SessionRecord record;  // but for its totals
   std::string payer;
   const void* owner = nullptr;
-  std::vector<std::string> leases;
+  std::vector<std::string> leases;  // each once; some may be another's by now: the table of leases knows
+  bool is_told = false;             // the writer knows of it
   std::vector<Durability::Ticket> waiting;
   // the writer's thread
   db::TrafficTotals told;
@@ -162,6 +164,7 @@ SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket 
                      .blob = what.blob};
   session->payer = what.identity;
   session->owner = has_key ? nullptr : what.owner;
+  session->is_told = false;
   session->shard.store(static_cast<std::uint32_t>(number), std::memory_order_relaxed);
   session->id.store(id, std::memory_order_release);
   session->moved.store(true, std::memory_order_relaxed);
@@ -239,8 +242,11 @@ LeaseTable::Taken SessionTable::lease(std::string_view plugin, std::string_view 
       std::erase_if(mine, [&](const std::string& other) { return !leases_.is_held_by({plugin, other}, id); });
       if (mine.size() >= kMostLeases) return GH_E_LIMIT;
     }
+    // A lease's row is never there before its session's.
+    if (session.record.key.empty() && !std::exchange(session.is_told, true)) durability_->add(session);
     taken = leases_.take(name, id, now, expires_at, ticket);
-    if (taken.status == GH_OK && !taken.renewed) mine.emplace_back(resource);
+    const bool is_new = taken.status == GH_OK && !taken.renewed;
+    if (is_new && std::find(mine.begin(), mine.end(), resource) == mine.end()) mine.emplace_back(resource);
     return taken.status;
   });
   return taken;
@@ -269,13 +275,14 @@ std::optional<SessionTable::Copy> SessionTable::copy_of(std::uint32_t slot) cons
   if (id == kNone) return std::nullopt;
   const std::scoped_lock lock(shards_[session.shard.load(std::memory_order_relaxed)].mutex);
   if (!session.is_live(id)) return std::nullopt;
-  Copy out{session.record, &session.cells, std::atomic_ref(session.cells.opening).load(std::memory_order_relaxed),
-           session.leases};
+  Copy out{session.record, &session.cells, std::atomic_ref(session.cells.opening).load(std::memory_order_relaxed)};
   out.record.totals = totals_of(session.cells);
   return out;
 }
 
 std::vector<LiveSession> SessionTable::rows() const {
+  std::unordered_map<std::uint64_t, std::vector<std::string>> held;
+  for (db::LeaseRecord& lease : leases_.rows()) held[lease.session].push_back(std::move(lease.key.resource));
   std::vector<LiveSession> out;
   for_each([&](Copy copy) {
     LiveSession& row = out.emplace_back();
@@ -283,7 +290,7 @@ std::vector<LiveSession> SessionTable::rows() const {
     row.record = std::move(copy.record);
     row.record.key.clear();
     row.record.blob.reset();
-    row.leases = std::move(copy.leases);
+    if (const auto mine = held.find(row.record.id); mine != held.end()) row.leases = std::move(mine->second);
   });
   return out;
 }
@@ -294,7 +301,7 @@ std::size_t SessionTable::count(std::string_view plugin) const {
   return out;
 }
 
-bool SessionTable::load(const db::SessionRecord& record) {
+bool SessionTable::load(db::SessionRecord record) {
   const std::uint64_t slot = record.id & ((1U << kSlotBits) - 1);
   if (record.id >> kSlotBits == 0 || slot >= kMostSessions || record.key.empty()) return false;
   Session& session = make_slot(static_cast<std::uint32_t>(slot));
@@ -304,13 +311,13 @@ bool SessionTable::load(const db::SessionRecord& record) {
   auto& by_key = shards_[number].by_key;
   if (by_key.contains(probe)) return false;
   by_key.insert({probe.hash, &session});
-  session.record = record;
-  session.payer = record.identity;
-  session.told = record.totals;
+  session.record = std::move(record);
+  session.payer = session.record.identity;
+  session.told = session.record.totals;
   session.was_taken = true;
-  set_totals(session.cells, record.totals);
+  set_totals(session.cells, session.told);
   session.shard.store(static_cast<std::uint32_t>(number), std::memory_order_relaxed);
-  session.id.store(record.id, std::memory_order_release);
+  session.id.store(session.record.id, std::memory_order_release);
   return true;
 }
 
@@ -323,13 +330,17 @@ void SessionTable::end_loading(std::uint64_t last_id, bool drop_orphans) {
     last = std::max(last, id >> kSlotBits);
     if (id == kNone) free_.push_back(slot);
   }
-  for (const db::LeaseRecord& lease : leases_.rows()) {
-    const gh_status known = with(lease.key.plugin, lease.session, [&](Shard&, Session& session) {
-      session.leases.push_back(lease.key.resource);
-      return GH_OK;
-    });
-    if (known != GH_OK && drop_orphans) leases_.release({lease.key.plugin, lease.key.resource}, lease.session);
-  }
+  std::vector<db::LeaseRecord> orphans;
+  leases_.for_each([&](const db::LeaseRecord& lease) {
+    // Without the session's lock, which comes before a lease's elsewhere: nobody else is there yet.
+    Session* const session = in_slot(static_cast<std::uint32_t>(lease.session & ((1U << kSlotBits) - 1)));
+    if (session != nullptr && session->is_live(lease.session) && session->record.plugin == lease.key.plugin) {
+      session->leases.push_back(lease.key.resource);
+    } else if (drop_orphans) {
+      orphans.push_back(lease);
+    }
+  });
+  for (const db::LeaseRecord& lease : orphans) leases_.release({lease.key.plugin, lease.key.resource}, lease.session);
   last_serial_.store(std::max(last, last_serial_.load(std::memory_order_relaxed)), std::memory_order_relaxed);
 }
 

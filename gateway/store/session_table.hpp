@@ -85,7 +85,6 @@ class SessionTable {
     db::SessionRecord record;
     gh_session_cells* cells = nullptr;
     std::uint64_t opening = 0;
-    std::vector<std::string> leases;
   };
   /// Calls visit(const Copy&) for each session that has not ended, with no lock held.
   template <class Visit>
@@ -101,7 +100,7 @@ class SessionTable {
 
   // ---- the writer and the start
   /// What is remembered, before anybody else uses the table. False: its number is none of ours, or stands in the way.
-  [[nodiscard]] bool load(const db::SessionRecord& record);
+  [[nodiscard]] bool load(db::SessionRecord record);
   /// After the last load(): no number up to this one is given out again, and leases whose session has ended are free,
   /// unless they may be live after all.
   void end_loading(std::uint64_t last_id, bool drop_orphans);

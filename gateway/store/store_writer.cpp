@@ -133,9 +133,10 @@ void StoreWriter::Loop::load() {
   db::StoredState state = store_->load(clock());
   opening_ = store_->opening();  // only now: loading may find a broken file
   std::size_t strange = 0;
-  for (const db::SessionRecord& session : state.sessions) strange += sessions->load(session) ? 0 : 1;
-  for (const db::LeaseRecord& lease : state.leases) sessions->leases().load(lease);
+  for (db::SessionRecord& session : state.sessions) strange += sessions->load(std::move(session)) ? 0 : 1;
+  for (db::LeaseRecord& lease : state.leases) sessions->leases().load(std::move(lease));
   for (const db::ValueRecord& value : state.values) values->load(value);
+  if (state.lacks_values) values->set_lacks_names();
   sessions->end_loading(state.last_session_id, opening_.unsure_until == 0);
   sessions->leases().set_unsure_until(opening_.unsure_until);
   usage_.load(state.usage);

@@ -39,7 +39,7 @@ void ValueTable::put(const db::ValueKey& key, bool secret, std::optional<db::Byt
 void ValueTable::change(const db::ValueKey& key, bool secret, std::optional<db::ByteString> value,
                         Durability::Ticket ticket) {
   Value& to = values_[key];
-  to.record = {key, secret, std::move(value)};
+  to.record = {key, secret, std::move(value), false};
   if (ticket != 0) to.waiting.push_back(ticket);
   durability_->add(to);
 }
@@ -49,7 +49,9 @@ std::optional<std::uint64_t> ValueTable::reserve(const db::ValueKey& key, std::u
   const std::scoped_lock lock(mutex_);
   const auto found = values_.find(key);
   const bool is_new = found == values_.end() || !found->second.record.value;
-  const std::optional<std::uint64_t> first = is_new ? 1 : number_in(*found->second.record.value);
+  std::optional<std::uint64_t> first = is_new ? 1 : number_in(*found->second.record.value);
+  const bool leaps = is_new ? lacks_names_ : found->second.record.is_doubtful;
+  if (first && leaps) first = *first > UINT64_MAX - kLeap ? std::nullopt : std::optional(*first + kLeap);
   if (!first || count > UINT64_MAX - *first) return std::nullopt;
   change(key, !is_new && found->second.record.secret, digits_of(*first + count), ticket);
   return first;

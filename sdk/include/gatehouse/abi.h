@@ -383,8 +383,9 @@ typedef struct gh_sessions {
   gh_status (*touch)(void* context, gh_lane* lane, const gh_session* session, const gh_completion* durable);
   /* [lane] Ends it and releases its leases. */
   gh_status (*end)(void* context, gh_lane* lane, uint64_t id);
-  /* [lane] Takes an exclusive resource until a time, or renews it. GH_E_EXISTS: another session holds it.
-   * GH_E_NOT_FOUND: there is no such session. GH_E_LIMIT: it holds 4096 already. What was asked of the session itself
+  /* [lane] Takes an exclusive resource until a time, or renews it. GH_E_EXISTS: another session holds it, or may hold
+   * it: the store has lost commits, and every lease that it may have forgotten counts as live for its lifetime (an hour
+   * for one without a time). GH_E_NOT_FOUND: there is no such session. GH_E_LIMIT: it holds 4096 already. What was asked of the session itself
    * before is durable no later than the lease. */
   gh_status (*lease)(void* context, gh_lane* lane, const gh_lease* lease, const gh_completion* durable);
   /* [lane] GH_E_NOT_FOUND: that session does not hold it. */

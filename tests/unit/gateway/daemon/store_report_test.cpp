@@ -57,7 +57,7 @@ TEST(StoreReport, IsDegradedAfterAnOpeningThatLostSomething) {
   EXPECT_THAT(store_reasons(after, kNow),
               ElementsAre(AllOf(StartsWith("store: the store was broken and began anew; "),
                                 HasSubstr("/s/state.db.corrupt-1, /s/state.db-wal.corrupt-1")),
-                          AllOf(HasSubstr("lost commits"), HasSubstr("until 2026-11-21T14:30:01Z")),
+                          AllOf(HasSubstr("lost commits"), HasSubstr("is given to nobody until 2026-11-21T14:30:01Z")),
                           "store: state.epoch was missing"));
   EXPECT_THAT(store_reasons(after, kNow + 1), testing::SizeIs(2));
 }

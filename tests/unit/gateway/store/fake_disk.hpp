@@ -134,6 +134,8 @@ class FakeDiskStore final : public db::Store {
     }
     for (const auto& [key, totals] : disk_->usage_) out.usage.push_back({key, totals});
     for (const auto& [key, value] : disk_->values_) out.values.push_back(value);
+    out.lacks_values = opening_.unsure_until != 0;
+    for (auto& value : out.values) value.is_doubtful = out.lacks_values;
     return out;
   }
   [[nodiscard]] Written write(const db::StoreBatch& batch) override {

@@ -241,17 +241,95 @@ TEST_F(StoreWriterTest, SetsNumbersAsideThatNeverComeAgain) {
   EXPECT_EQ(first, 101u);
 }
 
-TEST_F(StoreWriterTest, IsNotSureOfWhatItForgot) {
-  db::StoreOpening opening;
-  opening.unsure_until =
-      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count() +
-      60;
-  start(OnStoreFailure::no_new, opening);
+TEST_F(StoreWriterTest, ShowsALeaseUnderWhoeverHoldsItOnce) {
+  start();
+  const std::uint64_t past = static_cast<std::uint64_t>(unix_now()) - 1;
+  const gh_session first = open("first"), second = open("second");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(lease("10.0.0.5", first.id, nullptr, past), GH_OK);
+    writer_->sessions()->leases().expire(unix_now());  // the round
+  }
+  EXPECT_EQ(lease("10.0.0.6", first.id, nullptr, past), GH_OK);
+  EXPECT_EQ(lease("10.0.0.6", second.id), GH_OK) << "taken over before the round";
+  EXPECT_EQ(lease("10.0.0.5", first.id), GH_OK);
+  for (const LiveSession& row : writer_->sessions()->rows())
+    EXPECT_THAT(row.leases, testing::ElementsAre(row.record.id == first.id ? "10.0.0.5" : "10.0.0.6"));
+}
+
+TEST_F(StoreWriterTest, CountsALeaseThatIsTakenAgainOnce) {
+  start();
   const gh_session session = open("home");
-  EXPECT_EQ(lease("10.0.0.5", session.id), GH_E_EXISTS);
+  for (int i = 0; i < 5000; ++i) {
+    ASSERT_EQ(lease("10.0.0.5", session.id, nullptr, static_cast<std::uint64_t>(unix_now()) - 1), GH_OK);
+    writer_->sessions()->leases().expire(unix_now());
+  }
+  for (std::size_t i = 1; i < SessionTable::kMostLeases; ++i)
+    ASSERT_EQ(lease("vni:" + std::to_string(i), session.id), GH_OK);
+  EXPECT_EQ(lease("10.0.0.5", session.id), GH_OK);
+  EXPECT_EQ(lease("vni:0", session.id), GH_E_LIMIT);
+}
+
+TEST_F(StoreWriterTest, WritesASessionBeforeItsLease) {
+  start();
+  Waiter leased;
+  const gh_session session = open("");  // one that waits for the round otherwise
+  EXPECT_EQ(lease("10.0.0.5", session.id, &leased), GH_OK);
+  ASSERT_TRUE(leased.came());
+  EXPECT_TRUE(disk_->session(session.id).has_value());
+}
+
+TEST_F(StoreWriterTest, LeapsOverNumbersThatItMayHaveForgotten) {
+  const auto reserve = [this](const char* name) {
+    std::uint64_t first = 0;
+    EXPECT_EQ(values_->table()->reserve(values_->table()->context, border_bytes(name), 10, &first, nullptr), GH_OK);
+    return first;
+  };
+  start();
+  EXPECT_EQ(reserve("old"), 1U);
+  ASSERT_TRUE(flush());
   crash();
+  db::StoreOpening opening;
+  opening.unsure_until = unix_now() + 60;
   start(OnStoreFailure::serve, opening);
-  EXPECT_EQ(lease("10.0.0.5", open("home").id), GH_OK);
+  EXPECT_EQ(reserve("old"), 11 + ValueTable::kLeap);
+  EXPECT_EQ(reserve("old"), 21 + ValueTable::kLeap) << "once";
+  EXPECT_EQ(reserve("gone"), 1 + ValueTable::kLeap);
+}
+
+/// After an opening that found commits missing.
+class UnsureStore : public StoreWriterTest, public testing::WithParamInterface<OnStoreFailure> {};
+INSTANTIATE_TEST_SUITE_P(Under, UnsureStore,
+                         testing::Values(OnStoreFailure::serve, OnStoreFailure::no_new, OnStoreFailure::stop),
+                         [](const auto& test) { return std::string(to_text(test.param)); });
+
+TEST_P(UnsureStore, GivesNobodyWhatItDoesNotKnow) {
+  db::StoreOpening opening;
+  opening.unsure_until = unix_now() + 60;
+  start(GetParam(), opening);
+  EXPECT_EQ(lease("10.0.0.5", open("home").id), GH_E_EXISTS);
+}
+
+TEST_P(UnsureStore, GivesWhatItHasKnownSinceItsStart) {
+  start();
+  const gh_session home = open("home");
+  EXPECT_EQ(lease("10.0.0.5", home.id), GH_OK);
+  ASSERT_TRUE(flush());
+  crash();
+  db::StoreOpening opening;
+  opening.unsure_until = unix_now() + 60;
+  start(GetParam(), opening);
+  for (const char* const key : {"home", "other", "home"}) {
+    const gh_session session = open(key);
+    EXPECT_EQ(lease("10.0.0.5", session.id), GH_OK) << key;
+    ASSERT_TRUE(flush());
+    EXPECT_EQ(release("10.0.0.5", session.id), GH_OK);
+    ASSERT_TRUE(flush()) << "the row is gone";
+  }
+  writer_->sessions()->leases().expire(opening.unsure_until - 1);
+  EXPECT_EQ(lease("10.0.0.6", home.id), GH_E_EXISTS);
+  writer_->sessions()->leases().expire(opening.unsure_until);
+  EXPECT_EQ(lease("10.0.0.6", home.id), GH_OK) << "the doubt is over";
+  EXPECT_EQ(lease("10.0.0.5", home.id), GH_OK);
 }
 
 TEST_F(StoreWriterTest, GroupsWhatComesTogether) {
