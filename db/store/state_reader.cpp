@@ -22,6 +22,15 @@ std::vector<Record> all(Statement& row, Read read) {
 
 struct StateReader::State {
   Database database;
+
+  std::vector<SessionRecord> sessions(const std::string& condition, std::size_t most) {
+    constexpr std::string_view kWithoutBlob =
+        "SELECT id, plugin, key, identity, group_name, source, created_at, last_seen_at, ended_at, bytes_up, "
+        "bytes_down, packets_up, packets_down, blob_version, NULL FROM sessions ";
+    Statement row = database.prepare(std::string(kWithoutBlob) + condition + " ORDER BY id DESC LIMIT ?1");
+    row.bind(1, static_cast<std::int64_t>(std::min<std::size_t>(most, std::numeric_limits<std::int64_t>::max())));
+    return all<SessionRecord>(row, session_of);
+  }
 };
 
 StateReader::StateReader(const std::filesystem::path& state_db)
@@ -38,13 +47,16 @@ StateReader::StateReader(StateReader&&) noexcept = default;
 StateReader& StateReader::operator=(StateReader&&) noexcept = default;
 
 std::vector<SessionRecord> StateReader::sessions(bool ended_too, std::size_t most) {
-  constexpr std::string_view kWithoutBlob =
-      "SELECT id, plugin, key, identity, group_name, source, created_at, last_seen_at, ended_at, bytes_up, "
-      "bytes_down, packets_up, packets_down, blob_version, NULL FROM sessions ";
-  Statement row = state_->database.prepare(std::string(kWithoutBlob) + (ended_too ? "" : "WHERE ended_at IS NULL ") +
-                                           "ORDER BY id DESC LIMIT ?1");
-  row.bind(1, static_cast<std::int64_t>(std::min<std::size_t>(most, std::numeric_limits<std::int64_t>::max())));
-  return all<SessionRecord>(row, session_of);
+  return state_->sessions(ended_too ? "" : "WHERE ended_at IS NULL", most);
+}
+
+std::vector<SessionRecord> StateReader::ended_sessions(std::size_t most) {
+  return state_->sessions("WHERE ended_at IS NOT NULL", most);
+}
+
+std::size_t StateReader::count_sessions(bool ended) {
+  return static_cast<std::size_t>(state_->database.number(
+      std::string("SELECT count(*) FROM sessions WHERE ended_at IS ") + (ended ? "NOT NULL" : "NULL")));
 }
 
 std::vector<LeaseRecord> StateReader::leases() {

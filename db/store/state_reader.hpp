@@ -23,6 +23,9 @@ class StateReader {
 
   /// The newest first, `most` at most. Without their blobs. @throws std::runtime_error
   [[nodiscard]] std::vector<SessionRecord> sessions(bool ended_too, std::size_t most);
+  /// The newest ones of those that have ended, `most` at most, without their blobs.
+  [[nodiscard]] std::vector<SessionRecord> ended_sessions(std::size_t most);
+  [[nodiscard]] std::size_t count_sessions(bool ended);
   [[nodiscard]] std::vector<LeaseRecord> leases();
   /// Of the days `first` to `last`, the newest first.
   [[nodiscard]] std::vector<UsageRecord> usage(std::int64_t first, std::int64_t last);

@@ -103,7 +103,8 @@ void CommandLine::add_store_verbs() {
   const auto add_shown = [this](const char* name, const char* summary, auto show) {
     CLI::App* verb_of = add(app, name, summary, [this, show] { return show(invocation, store_question); });
     take_socket(verb_of);
-    verb_of->add_option("--limit", store_question.most, "At most so many rows; 0 = all")->capture_default_str();
+    verb_of->add_option("--limit", store_question.most, "At most so many rows; 0 = 100000, which is the most")
+        ->capture_default_str();
     return verb_of;
   };
   add_shown("sessions", "Who is there, by plugin: clients' lasting sessions", sessions_verb)

@@ -25,8 +25,12 @@ std::string condense(const std::string& json, const std::string& list, bool ende
   if (!body.is_object() || !body.contains(list) || !body[list].is_array()) return json;
   const std::size_t count = body.value("count", std::size_t{0}), shown = body[list].size();
   if (count > shown)
-    complain(std::to_string(shown) + " of " + std::to_string(count) + " are shown; --limit takes more");
+    complain(std::to_string(shown) + " of " + std::to_string(count) + " are shown; " +
+             (shown < kMostAtOnce ? "--limit takes more" : "more cannot be shown at once"));
+  if (!body.value("current", true))
+    complain("the store cannot be written just now: what has changed since its last commit is not shown");
   body.erase("source");
+  body.erase("current");
   body.erase("count");
   if (!ended) {
     for (Json& row : body[list]) row.erase("ended_at");
@@ -65,7 +69,7 @@ int show(const Invocation& invocation, const std::string& verb, const StoreQuest
   return answer(invocation, reply);
 }
 
-std::size_t most_of(const StoreQuestion& question) { return question.most == 0 ? SIZE_MAX : question.most; }
+Shown of_file(const StoreQuestion& question) { return {.from = kFromFile, .most = shown_of(question.most)}; }
 
 struct NamedFile {
   std::string name;
@@ -85,23 +89,23 @@ std::vector<NamedFile> databases(const Config& config) {
 
 int sessions_verb(const Invocation& invocation, const StoreQuestion& question) {
   return show(invocation, "sessions", question, [&](db::StateReader& reader) {
-    const auto leases = reader.leases();
-    return sessions_json(kFromFile, shown_sessions(reader.sessions(question.ended, SIZE_MAX), leases),
-                         most_of(question));
+    Shown shown = of_file(question);
+    auto sessions = reader.sessions(question.ended, shown.most);
+    shown.others = reader.count_sessions(false) + (question.ended ? reader.count_sessions(true) : 0) - sessions.size();
+    return sessions_json(shown, shown_sessions(std::move(sessions), reader.leases()));
   });
 }
 
 int leases_verb(const Invocation& invocation, const StoreQuestion& question) {
   return show(invocation, "leases", question, [&](db::StateReader& reader) {
-    return leases_json(kFromFile, reader.leases(), shown_sessions(reader.sessions(false, SIZE_MAX), {}),
-                       most_of(question));
+    return leases_json(of_file(question), reader.leases(), shown_sessions(reader.sessions(false, SIZE_MAX), {}));
   });
 }
 
 int usage_verb(const Invocation& invocation, const StoreQuestion& question) {
   const UsageQuestion usage = usage_question(question.since, question.by, unix_now());
   return show(invocation, "usage", question, [&](db::StateReader& reader) {
-    return usage_json(kFromFile, usage, reader.usage(usage.first, usage.last), most_of(question));
+    return usage_json(of_file(question), usage, reader.usage(usage.first, usage.last));
   });
 }
 

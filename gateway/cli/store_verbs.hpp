@@ -12,7 +12,7 @@ namespace gatehouse {
 
 /// What is to be shown, of the running gateway, or when none runs, of state.db; then a line on standard error says so.
 struct StoreQuestion {
-  std::size_t most = 1000;      ///< rows; 0 = all
+  std::size_t most = 1000;      ///< rows; 0 = as many as can be shown at once
   bool ended = false;           ///< sessions that have ended, too
   std::string since;            ///< "2026-11-21", or "" = the first of this month
   std::string by = "identity";  ///< identity, group, plugin or day

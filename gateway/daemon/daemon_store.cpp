@@ -19,11 +19,13 @@ namespace {
 
 using std::chrono::seconds;
 
-std::unique_ptr<db::Store> open_store(const StoreConfig& config) {
+std::unique_ptr<db::Store> open_store(const StoreConfig& config, const StoreEvents& events) {
   const std::filesystem::path file = config.state_db();
   if (file.empty()) return db::open_memory_store();
   make_folder(file.parent_path(), kStateFolderMode);
-  return db::open_sqlite_store(file, config.retention);
+  return db::open_sqlite_store(file, config.retention, [said = events.said](const std::string& sentence) {
+    if (said) said(true, sentence);
+  });
 }
 
 /// What a reader of the control API asks.
@@ -36,14 +38,14 @@ struct Question {
   explicit Question(const std::string& json) {
     try {
       const auto body = nlohmann::json::parse(json);
-      most = body.value("most", most);
-      if (most == 0) most = SIZE_MAX;
+      most = shown_of(body.value("most", most));
       ended = body.value("ended", ended);
       since = body.value("since", since);
       by = body.value("by", by);
     } catch (const nlohmann::json::exception&) {
       throw std::invalid_argument(
-          "ask with an object of `most` (a number, 0 = all), `ended` (true or false), `since`, `by`");
+          "ask with an object of `most` (a number, 0 = as many as can be shown at once), `ended` (true or false), "
+          "`since`, `by`");
     }
   }
 };
@@ -52,7 +54,7 @@ struct Question {
 
 DaemonStore::DaemonStore(const StoreConfig& config, StoreEvents events) : config_(config) {
   const auto said = events.said;
-  writer_ = std::make_unique<StoreWriter>(open_store(config), config.on_failure, std::move(events));
+  writer_ = std::make_unique<StoreWriter>(open_store(config, events), config.on_failure, std::move(events));
   if (!said) return;
   for (const auto& [bad, line] : opening_lines(config_, writer_->opening())) said(bad, line);
 }
@@ -82,36 +84,35 @@ void DaemonStore::take_over(const StoreConfig& next) {
 
 bool DaemonStore::close(Clock::time_point deadline) { return std::exchange(closed_, true) || writer_->close(deadline); }
 
-/// So that state.db has what is known. Not while it fails: it would only be waited for.
-void DaemonStore::write_all() {
-  if (!writer_->status().failing) static_cast<void>(writer_->flush(Clock::now() + seconds(1)));
-}
+/// So that state.db has what is known. Not while it fails: it would only be waited for. @return does it?
+bool DaemonStore::write_all() { return !writer_->status().failing && writer_->flush(Clock::now() + seconds(1)); }
 
 std::string DaemonStore::sessions_body(const std::string& question) {
   const Question asked(question);
-  std::vector<LiveSession> shown = sessions()->rows();
+  std::vector<LiveSession> rows = sessions()->rows();
+  Shown shown{.most = asked.most};
   if (asked.ended && !config_.state_db().empty()) {
-    write_all();
-    auto kept = db::StateReader(config_.state_db())
-                    .sessions(true, asked.most > SIZE_MAX - shown.size() ? SIZE_MAX : asked.most + shown.size());
-    std::erase_if(kept, [](const db::SessionRecord& record) { return !record.ended_at; });
-    for (LiveSession& session : shown_sessions(std::move(kept), {})) shown.push_back(std::move(session));
+    shown.current = write_all();
+    db::StateReader reader(config_.state_db());
+    auto ended = reader.ended_sessions(asked.most);
+    shown.others = reader.count_sessions(true) - ended.size();
+    for (LiveSession& session : shown_sessions(std::move(ended), {})) rows.push_back(std::move(session));
   }
-  return sessions_json(kFromGateway, std::move(shown), asked.most);
+  return sessions_json(shown, std::move(rows));
 }
 
 std::string DaemonStore::leases_body(const std::string& question) {
   const Question asked(question);
-  return leases_json(kFromGateway, sessions()->leases().rows(), sessions()->rows(), asked.most);
+  return leases_json({.most = asked.most}, sessions()->leases().rows(), sessions()->rows());
 }
 
 std::string DaemonStore::usage_body(const std::string& question) {
   const Question asked(question);
   const UsageQuestion usage = usage_question(asked.since, asked.by, unix_now());
   if (config_.state_db().empty()) throw std::invalid_argument("the store is memory:, which keeps no usage");
-  write_all();
+  const bool current = write_all();
   const auto records = db::StateReader(config_.state_db()).usage(usage.first, usage.last);
-  return usage_json(kFromGateway, usage, records, asked.most);
+  return usage_json({.most = asked.most, .current = current}, usage, records);
 }
 
 }  // namespace gatehouse

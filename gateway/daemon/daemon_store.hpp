@@ -41,7 +41,7 @@ class DaemonStore {
   [[nodiscard]] std::string usage_body(const std::string& question);
 
  private:
-  void write_all();
+  [[nodiscard]] bool write_all();
 
   StoreConfig config_;
   std::unique_ptr<StoreWriter> writer_;

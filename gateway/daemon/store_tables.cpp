@@ -66,14 +66,14 @@ std::vector<LiveSession> shown_sessions(std::vector<db::SessionRecord> records,
   return out;
 }
 
-std::string sessions_json(std::string_view from, std::vector<LiveSession> sessions, std::size_t most) {
+std::string sessions_json(const Shown& shown, std::vector<LiveSession> sessions) {
   const auto newer = [](const LiveSession& a, const LiveSession& b) {
     return std::pair(a.record.created_at, a.record.id) > std::pair(b.record.created_at, b.record.id);
   };
   std::sort(sessions.begin(), sessions.end(), newer);
   Json rows = Json::array();
   for (const LiveSession& session : sessions) {
-    if (rows.size() == most) break;
+    if (rows.size() == shown.most) break;
     const db::SessionRecord& record = session.record;
     Json row = {{"id", session.public_id},
                 {"plugin", record.plugin},
@@ -87,17 +87,20 @@ std::string sessions_json(std::string_view from, std::vector<LiveSession> sessio
     row["leases"] = session.leases;
     rows.push_back(std::move(row));
   }
-  return text({{"source", from}, {"count", sessions.size()}, {"sessions", std::move(rows)}});
+  return text({{"source", shown.from},
+               {"current", shown.current},
+               {"count", sessions.size() + shown.others},
+               {"sessions", std::move(rows)}});
 }
 
-std::string leases_json(std::string_view from, std::vector<db::LeaseRecord> leases,
-                        const std::vector<LiveSession>& sessions, std::size_t most) {
+std::string leases_json(const Shown& shown, std::vector<db::LeaseRecord> leases,
+                        const std::vector<LiveSession>& sessions) {
   std::unordered_map<std::uint64_t, const LiveSession*> holders;
   for (const LiveSession& session : sessions) holders.emplace(session.record.id, &session);
   std::sort(leases.begin(), leases.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
   Json rows = Json::array();
   for (const db::LeaseRecord& lease : leases) {
-    if (rows.size() == most) break;
+    if (rows.size() == shown.most) break;
     const auto holder = holders.find(lease.session);
     const bool known = holder != holders.end();
     rows.push_back({{"plugin", lease.key.plugin},
@@ -107,7 +110,8 @@ std::string leases_json(std::string_view from, std::vector<db::LeaseRecord> leas
                     {"granted_at", rfc3339(lease.granted_at)},
                     {"expires_at", lease.expires_at == 0 ? Json(nullptr) : Json(rfc3339(lease.expires_at))}});
   }
-  return text({{"source", from}, {"count", leases.size()}, {"leases", std::move(rows)}});
+  return text(
+      {{"source", shown.from}, {"current", shown.current}, {"count", leases.size()}, {"leases", std::move(rows)}});
 }
 
 std::int64_t first_day_of_month(std::int64_t day) {
@@ -127,8 +131,7 @@ UsageQuestion usage_question(std::string_view since, const std::string& by, std:
   return {*first / kDay, today, by};
 }
 
-std::string usage_json(std::string_view from, const UsageQuestion& question,
-                       const std::vector<db::UsageRecord>& records, std::size_t most) {
+std::string usage_json(const Shown& shown, const UsageQuestion& question, const std::vector<db::UsageRecord>& records) {
   std::map<std::string, db::TrafficTotals> sums;
   db::TrafficTotals all;
   for (const db::UsageRecord& record : records) {
@@ -142,12 +145,13 @@ std::string usage_json(std::string_view from, const UsageQuestion& question,
   }
   Json rows = Json::array();
   for (const auto& [key, totals] : order) {
-    if (rows.size() == most) break;
+    if (rows.size() == shown.most) break;
     Json row = {{question.by, key}};
     add_totals(row, totals);
     rows.push_back(std::move(row));
   }
-  Json body = {{"source", from},
+  Json body = {{"source", shown.from},
+               {"current", shown.current},
                {"since", date_of(question.first)},
                {"until", date_of(question.last)},
                {"by", question.by},

@@ -15,19 +15,34 @@ namespace gatehouse {
 /// Where rows come from: the running gateway's memory, or the file as its last commit left it.
 inline constexpr std::string_view kFromGateway = "gateway";
 inline constexpr std::string_view kFromFile = "state.db";
-inline constexpr std::size_t kMostShown = 1000;  ///< rows, unless somebody asks for more
+inline constexpr std::size_t kMostShown = 1000;      ///< rows, unless somebody asks for more
+inline constexpr std::size_t kMostAtOnce = 100'000;  ///< rows, whoever asks: a gateway goes on serving meanwhile
+
+/// How many rows an answer has for whoever asks for `most`; 0 = all.
+[[nodiscard]] constexpr std::size_t shown_of(std::size_t most) noexcept {
+  return most == 0 || most > kMostAtOnce ? kMostAtOnce : most;
+}
+
+/// What is said of rows beside them.
+struct Shown {
+  std::string_view from = kFromGateway;
+  std::size_t most = kMostShown;  ///< that are listed
+  std::size_t others = 0;         ///< that are counted, but were not even read
+  bool current = true;            ///< false: what has changed since the last commit is not in them
+};
 
 /// As a reader of state.db finds them: without what may not be shown, with the resources that they hold.
 [[nodiscard]] std::vector<LiveSession> shown_sessions(std::vector<db::SessionRecord> records,
                                                       const std::vector<db::LeaseRecord>& leases);
 
 /// `count` is how many there are; of them, `most` at most are listed.
-/// {source, count, sessions: [{id, plugin, identity, group, source, created_at, last_seen_at, ended_at, bytes_up,
-/// bytes_down, packets_up, packets_down, leases}]}, the newest first.
-[[nodiscard]] std::string sessions_json(std::string_view from, std::vector<LiveSession> sessions, std::size_t most);
-/// {source, count, leases: [{plugin, resource, session, identity, granted_at, expires_at}]} by plugin and resource.
-[[nodiscard]] std::string leases_json(std::string_view from, std::vector<db::LeaseRecord> leases,
-                                      const std::vector<LiveSession>& sessions, std::size_t most);
+/// {source, current, count, sessions: [{id, plugin, identity, group, source, created_at, last_seen_at, ended_at,
+/// bytes_up, bytes_down, packets_up, packets_down, leases}]}, the newest first.
+[[nodiscard]] std::string sessions_json(const Shown& shown, std::vector<LiveSession> sessions);
+/// {source, current, count, leases: [{plugin, resource, session, identity, granted_at, expires_at}]} by plugin and
+/// resource.
+[[nodiscard]] std::string leases_json(const Shown& shown, std::vector<db::LeaseRecord> leases,
+                                      const std::vector<LiveSession>& sessions);
 
 /// What `gatehouse usage` asks. Days are counted since 1970, UTC.
 struct UsageQuestion {
@@ -39,9 +54,9 @@ struct UsageQuestion {
 [[nodiscard]] UsageQuestion usage_question(std::string_view since, const std::string& by, std::int64_t now);
 [[nodiscard]] std::int64_t first_day_of_month(std::int64_t day);
 
-/// {source, since, until, by, count, bytes_up, ..., usage: [{identity, bytes_up, bytes_down, packets_up,
+/// {source, current, since, until, by, count, bytes_up, ..., usage: [{identity, bytes_up, bytes_down, packets_up,
 /// packets_down}]} with the sums of all rows before the list; most bytes first, days in their order. `most` at most.
-[[nodiscard]] std::string usage_json(std::string_view from, const UsageQuestion& question,
-                                     const std::vector<db::UsageRecord>& records, std::size_t most);
+[[nodiscard]] std::string usage_json(const Shown& shown, const UsageQuestion& question,
+                                     const std::vector<db::UsageRecord>& records);
 
 }  // namespace gatehouse

@@ -115,14 +115,19 @@ TEST_F(StoreVerbs, AskTheRunningGatewayFirst) {
     question = asked;
     return ControlReply{200, R"({"source":"gateway","count":7,"sessions":[{"id":"1a","ended_at":null}]})"};
   });
+  server->on("usage", Access::read, [](const std::string&) {
+    return ControlReply{200, R"({"source":"gateway","current":false,"count":0,"usage":[]})"};
+  });
   server->listen(folder_.path() / "control.sock", 0600);
   thread.start();
   const Outcome outcome = call({"sessions", "--limit", "1", "--config", config()});
+  const Outcome usage = call({"usage", "--config", config()});
   thread.run([&] { server.reset(); });
   EXPECT_EQ(outcome.code, 0);
   EXPECT_EQ(outcome.out, "sessions\nID\n1a\n");
   EXPECT_EQ(outcome.err, "gatehouse: 1 of 7 are shown; --limit takes more\n");
   EXPECT_EQ(nlohmann::json::parse(question)["most"], 1);
+  EXPECT_THAT(usage.err, HasSubstr("since its last commit is not shown"));
 }
 
 TEST_F(StoreVerbs, BackUpACopyThatOpens) {

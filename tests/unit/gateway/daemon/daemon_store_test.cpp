@@ -1,6 +1,7 @@
 // The daemon's store on real files: what a restart remembers, and what the control API says of it.
 #include "gateway/daemon/daemon_store.hpp"
 
+#include "db/sqlite.hpp"
 #include "gateway/policy/calendar.hpp"
 #include "gateway/services/sessions.hpp"
 #include "policy/limits.hpp"
@@ -113,6 +114,34 @@ TEST_F(DaemonStoreTest, TellsEndedSessionsWhenAsked) {
   const json all = asked(&DaemonStore::sessions_body, R"({"ended":true,"most":0})");
   ASSERT_EQ(all["count"], 2);
   EXPECT_TRUE(all["sessions"][0]["ended_at"].is_null() != all["sessions"][1]["ended_at"].is_null());
+}
+
+TEST_F(DaemonStoreTest, CountsEndedSessionsThatItDoesNotShow) {
+  open();
+  carry("live", "unix:bob", 1);
+  for (int i = 0; i < 30; ++i) {
+    const std::uint64_t id = carry("key" + std::to_string(i), "unix:bob", 10);
+    EXPECT_EQ(store_->sessions()->end("udpgw", id, now_ + 1), GH_OK);
+  }
+  const json five = asked(&DaemonStore::sessions_body, R"({"ended":true,"most":5})");
+  EXPECT_EQ(five["count"], 31);
+  EXPECT_EQ(five["sessions"].size(), 5U);
+  EXPECT_EQ(five["current"], true);
+}
+
+TEST_F(DaemonStoreTest, SaysWhereFiguresAreNotCurrent) {
+  open();
+  carry("one", "unix:bob", 600);
+  EXPECT_EQ(asked(&DaemonStore::usage_body)["current"], true);
+  db::Database shell(config_.state_db(), db::OpenMode::read_write, 0ms);
+  shell.run("BEGIN IMMEDIATE");  // nothing can be written
+  carry("one", "unix:bob", 900);
+  const json usage = asked(&DaemonStore::usage_body);
+  EXPECT_EQ(usage["current"], false);
+  EXPECT_EQ(usage["bytes_up"], 600);
+  EXPECT_EQ(asked(&DaemonStore::sessions_body, R"({"ended":true})")["current"], false);
+  EXPECT_EQ(asked(&DaemonStore::sessions_body)["current"], true) << "live ones are in memory";
+  shell.run("COMMIT");
 }
 
 TEST_F(DaemonStoreTest, TellsLeases) {

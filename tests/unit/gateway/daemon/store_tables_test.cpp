@@ -50,8 +50,8 @@ TEST(StoreTables, ShowASessionWithoutItsKey) {
   db::SessionRecord anonymous = session(1, kept, ""), known = session(2, "bobs-laptop", "unix:bob");
   anonymous.blob = known.blob = blob;
   known.ended_at = kNow + 200;
-  const std::string body = sessions_json(
-      kFromFile, shown_sessions({anonymous, known, session(3, "", "")}, {{{"relay", "vni:7"}, 1, kNow, 0}}), 10);
+  const std::string body =
+      sessions_json({}, shown_sessions({anonymous, known, session(3, "", "")}, {{{"relay", "vni:7"}, 1, kNow, 0}}));
   EXPECT_THAT(body, Not(HasSubstr("bobs-laptop")));
   EXPECT_THAT(body, Not(HasSubstr("blob")));
   EXPECT_THAT(column(body, "sessions", "id"),
@@ -68,7 +68,7 @@ TEST(StoreTables, ShowASessionWithoutItsKey) {
 TEST(StoreTables, ShowTheNewestSessionsWhenThereAreMany) {
   std::vector<db::SessionRecord> records;
   for (std::uint64_t id = 1; id <= 9; ++id) records.push_back(session(id, "", ""));
-  const std::string body = sessions_json(kFromGateway, shown_sessions(std::move(records), {}), 3);
+  const std::string body = sessions_json({.most = 3}, shown_sessions(std::move(records), {}));
   EXPECT_THAT(column(body, "sessions", "id"), ElementsAre("9", "8", "7"));
   EXPECT_EQ(json::parse(body)["count"], 9);
   EXPECT_EQ(json::parse(body)["source"], "gateway");
@@ -77,9 +77,9 @@ TEST(StoreTables, ShowTheNewestSessionsWhenThereAreMany) {
 TEST(StoreTables, ShowWhoHoldsALease) {
   const auto holders = shown_sessions({session(5, "k", "unix:bob")}, {});
   const std::string body = leases_json(
-      kFromFile,
+      {.from = kFromFile, .most = 2},
       {{{"relay", "vni:9"}, 5, kNow, kNow + 60}, {{"relay", "vni:10"}, 5, kNow, 0}, {{"echo", "x"}, 6, kNow, 0}},
-      holders, 2);
+      holders);
   EXPECT_EQ(json::parse(body)["count"], 3);
   EXPECT_THAT(column(body, "leases", "resource"), ElementsAre("x", "vni:10"));
   EXPECT_THAT(column(body, "leases", "identity"), ElementsAre("", "unix:bob"));
@@ -105,7 +105,7 @@ TEST(StoreTables, AddUsageUp) {
                       {"plugin", {"udpgw", "relay"}, {"1005", "2"}},
                       {"day", {"2026-11-20", "2026-11-21"}, {"1004", "3"}}};
   for (const Sums& sums : all) {
-    const std::string body = usage_json(kFromGateway, usage_question("", sums.by, kNow), some_usage(), 10);
+    const std::string body = usage_json({}, usage_question("", sums.by, kNow), some_usage());
     EXPECT_EQ(column(body, "usage", sums.by), sums.keys) << body;
     EXPECT_EQ(column(body, "usage", "bytes_up"), sums.up) << body;
     EXPECT_EQ(json::parse(body)["bytes_up"], 1007);
@@ -114,7 +114,7 @@ TEST(StoreTables, AddUsageUp) {
 }
 
 TEST(StoreTables, UsageOfAllIsTheSumAlsoWhenSomeAreNotListed) {
-  const auto body = json::parse(usage_json(kFromGateway, usage_question("", "identity", kNow), some_usage(), 1));
+  const auto body = json::parse(usage_json({.most = 1}, usage_question("", "identity", kNow), some_usage()));
   EXPECT_EQ(body["count"], 3);
   EXPECT_EQ(body["bytes_down"], 30);
   EXPECT_EQ(body["usage"].size(), 1U);
