@@ -413,7 +413,8 @@ typedef struct gh_values {
   gh_status (*put)(void* context, gh_bytes name, gh_bytes value, uint32_t kind, const gh_completion* durable);
   /* [any] Sets aside the numbers *first .. *first + count - 1, which were never given out and never will be, not even
    * after a crash: use them after `durable`. The value is the decimal number that comes next; the first block of a new
-   * name begins at 1. GH_E_INVALID: the value is no number, they are used up, or `count` is 0. */
+   * name begins at 1. Where the store has lost commits, 2^32 numbers are left out once, in place of those that it may
+   * have forgotten. GH_E_INVALID: the value is no number, they are used up, or `count` is 0. */
   gh_status (*reserve)(void* context, gh_bytes name, uint64_t count, uint64_t* first, const gh_completion* durable);
 } gh_values;
 
