@@ -24,10 +24,10 @@ constexpr std::uint64_t kLogToMove = 8U << 20U;  // bytes: then upkeep() moves t
 constexpr std::uint64_t kLogToCut = 64U << 20U;  // then it is cut off too, and write() does not wait for upkeep()
 constexpr std::uint64_t kLogToMoveInNeed = 512U << 10U;  // on a disk that has less than this left:
 constexpr std::uint64_t kNeed = 16U << 20U;
-constexpr seconds kIdle{1};                       // without a write: a good time for that
-constexpr seconds kBlocked{1};                    // until it is tried again when somebody still reads
-constexpr seconds kNothingToDo{10};               // and then it is seen whether the files are still there
-constexpr seconds kStartPatience{10};             // with somebody else's lock
+constexpr seconds kIdle{1};            // without a write: a good time for that
+constexpr seconds kBlocked{1};         // until it is tried again when somebody still reads
+constexpr seconds kNothingToDo{10};    // and then it is seen whether the files are still there
+constexpr seconds kStartPatience{10};  // with somebody else's lock
 constexpr milliseconds kStartPause{50};
 constexpr std::int64_t kShortestDoubt{60};        // s, for which lost leases are taken for live at least
 constexpr std::uint32_t kUnlimitedLease = 3600;   // s, for which one that lasts as long as its session counts then

@@ -85,7 +85,7 @@ TEST_F(DaemonTest, TellsItsStateAndItsPlugins) {
   EXPECT_THAT(ask("status"), AllOf(HasSubstr(R"("state":"ok","reasons":[])"), HasSubstr(R"("name":"good")"),
                                    HasSubstr(R"("address":"127.0.0.1:)"), HasSubstr(R"("readable":true)")));
   EXPECT_THAT(ask("plugins"), HasSubstr(R"("summary":"Does nothing, well.")"));
-  EXPECT_EQ(ask("sessions"), R"({"source":"gateway","count":0,"sessions":[]})");
+  EXPECT_EQ(ask("sessions"), R"({"source":"gateway","current":true,"count":0,"sessions":[]})");
 }
 
 TEST_F(DaemonTest, EndsOnTermAndLeavesNoSocketBehind) {

@@ -70,6 +70,8 @@ class WatchedStore final : public db::Store {
     return written;
   }
   std::chrono::milliseconds upkeep(std::int64_t now) override { return store_->upkeep(now); }
+  [[nodiscard]] bool needs_write() const noexcept override { return store_->needs_write(); }
+  void set_retention(const db::Retention& retention) override { store_->set_retention(retention); }
   void use_reserve() noexcept override { store_->use_reserve(); }
   void close() override { store_->close(); }
 
