@@ -45,13 +45,13 @@ TEST_F(StoreWriterTest, WritesCountersAndUsageWithTheRound) {
   start();
   const gh_session session = open("home");
   writer_->sessions()->account(session.id, "kids", "unix:bob");
-  session.cells->bytes_up = 1000;
-  session.cells->packets_up = 2;
-  session.cells->bytes_down = 50;
+  std::atomic_ref(session.cells->bytes_up).store(1000);
+  std::atomic_ref(session.cells->packets_up).store(2);
+  std::atomic_ref(session.cells->bytes_down).store(50);
   ASSERT_TRUE(flush());
   EXPECT_EQ(disk_->session(session.id)->totals.bytes_up, 1000u);
   EXPECT_EQ(disk_->session(session.id)->group_name, "kids");
-  session.cells->bytes_up = 1500;
+  std::atomic_ref(session.cells->bytes_up).store(1500);
   face().end(face().context, &lane_.head, session.id);
   ASSERT_TRUE(flush());
   const auto usage = disk_->usage();
@@ -66,7 +66,7 @@ TEST_F(StoreWriterTest, WritesCountersAndUsageWithTheRound) {
 TEST_F(StoreWriterTest, SessionsThatNobodyResumesWaitForOthers) {
   start();
   const gh_session stream = open("");
-  stream.cells->packets_up = 1;
+  std::atomic_ref(stream.cells->packets_up).store(1);
   face().end(face().context, &lane_.head, stream.id);
   EXPECT_TRUE(eventually([&] { return writer_->status().dirty_rows == 2; })) << "the session and its usage";
   std::this_thread::sleep_for(50ms);
@@ -94,14 +94,14 @@ TEST_F(StoreWriterTest, ASessionThatLeftNothingBehindLeavesNoRow) {
 TEST_F(StoreWriterTest, AddsToTheUsageOfBeforeTheRestart) {
   start();
   gh_session session = open("home");
-  session.cells->bytes_up = 700;
+  std::atomic_ref(session.cells->bytes_up).store(700);
   ASSERT_TRUE(flush());
   crash();
   start();
   ASSERT_EQ(writer_->remembered_usage().size(), 1u);
   session = open("home");
   EXPECT_EQ(session.cells->bytes_up, 700u);
-  session.cells->bytes_up = 800;
+  std::atomic_ref(session.cells->bytes_up).store(800);
   ASSERT_TRUE(flush());
   EXPECT_EQ(disk_->usage().begin()->second.bytes_up, 800u);
 }
@@ -189,7 +189,7 @@ TEST_F(StoreWriterTest, TellsANewFileEverything) {
   start();
   const gh_session session = open("home");
   ASSERT_EQ(lease("10.0.0.5", session.id), GH_OK);
-  session.cells->bytes_up = 10;
+  std::atomic_ref(session.cells->bytes_up).store(10);
   ASSERT_TRUE(flush());
   disk_->lose_file();
   open("other");
@@ -206,7 +206,7 @@ TEST_F(StoreWriterTest, GivesUpEndedRowsThatNobodyAsksForAndKeepsTheirUsage) {
   constexpr std::uint64_t kMore = 1000;
   for (std::uint64_t i = 0; i < PendingRows::kMostEnded + kMore; ++i) {
     const gh_session session = open("");
-    session.cells->bytes_up = 1;
+    std::atomic_ref(session.cells->bytes_up).store(1);
     face().end(face().context, &lane_.head, session.id);
   }
   EXPECT_TRUE(eventually([&] { return writer_->status().forgotten == kMore; }));
