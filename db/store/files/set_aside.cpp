@@ -1,31 +1,22 @@
 #include "db/store/files/set_aside.hpp"
 
 #include "db/store/failure.hpp"
+#include "db/store/files/utc_now.hpp"
 
 #include <gatehouse/base/unique_fd.hpp>
 
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
-#include <ctime>
 #include <initializer_list>
 
 namespace gatehouse::db {
 namespace {
 
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  std::array<char, 32> text{};
-  return {text.data(), std::strftime(text.data(), text.size(), "%Y%m%dT%H%M%SZ", &parts)};
-}
-
 /// A name beside `database` that is free with each suffix.
 std::string free_name(const std::filesystem::path& database) {
-  const std::string first = database.string() + ".corrupt-" + utc_now();
+  const std::string first = database.string() + ".corrupt-" + utc_now("%Y%m%dT%H%M%SZ");
   for (int i = 0;; ++i) {
     const std::string name = i == 0 ? first : first + "." + std::to_string(i);
     if (!std::filesystem::exists(name) && !std::filesystem::exists(name + "-wal")) return name;

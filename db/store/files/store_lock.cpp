@@ -1,6 +1,7 @@
 #include "db/store/files/store_lock.hpp"
 
 #include "db/store/failure.hpp"
+#include "db/store/files/utc_now.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -8,22 +9,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <ctime>
 #include <fstream>
 #include <sstream>
 
 namespace gatehouse::db {
 namespace {
-
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  std::array<char, 32> text{};
-  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
-}
 
 /// Its arguments, as ps shows them, or "" when there is no such process to be seen.
 std::string command_of(const std::string& pid) {
@@ -78,7 +69,7 @@ StoreLock::StoreLock(const std::filesystem::path& path, const std::filesystem::p
                                "; stop that one, or give this one another [gateway] state_dir");
     }
   } while (!is_there(file_, path));
-  const std::string text = std::to_string(::getpid()) + " " + utc_now() + "\n";
+  const std::string text = std::to_string(::getpid()) + " " + utc_now("%Y-%m-%dT%H:%M:%SZ") + "\n";
   // The lock counts, not what the file says: on a full disk it may say nothing.
   if (::ftruncate(file_.get(), 0) == 0 && ::pwrite(file_.get(), text.data(), text.size(), 0) < 0) return;
 }
