@@ -29,6 +29,16 @@ class KeyHash {
   policy::HashSeed seed_ = draw_hash_seed();
 };
 
+/// For a Boost flat set of what has its KeyHash as `hash`, and is looked for by what has it too.
+struct CarriedHash {
+  using is_transparent = void;
+  using is_avalanching = void;
+  template <class Carrier>
+  std::size_t operator()(const Carrier& carrier) const noexcept {
+    return carrier.hash;
+  }
+};
+
 /// Asks for all of `object` at once, where reading it piece by piece would wait for the memory several times.
 template <class Object>
 void prefetch(const Object& object) noexcept {

@@ -83,12 +83,6 @@ class LeaseTable {
     std::uint64_t hash;
     const Name& name;
   };
-  struct Hash {
-    using is_transparent = void;
-    using is_avalanching = void;
-    std::size_t operator()(const Entry& entry) const noexcept { return entry.hash; }
-    std::size_t operator()(const Probe& probe) const noexcept { return probe.hash; }
-  };
   struct Equal {
     using is_transparent = void;
     bool operator()(const Entry& a, const Entry& b) const noexcept { return a.lease == b.lease; }
@@ -102,7 +96,7 @@ class LeaseTable {
   };
   struct Shard {
     mutable std::mutex mutex;  // guards the leases, too
-    boost::unordered_flat_set<Entry, Hash, Equal> leases;
+    boost::unordered_flat_set<Entry, CarriedHash, Equal> leases;
     std::size_t kept = 0;  // of them
 
     [[nodiscard]] Lease* find(const Probe& probe) const {

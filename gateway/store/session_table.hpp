@@ -130,12 +130,6 @@ class SessionTable {
     std::uint64_t hash;
     std::string_view plugin, identity, key;
   };
-  struct Hash {
-    using is_transparent = void;
-    using is_avalanching = void;
-    std::size_t operator()(const Entry& entry) const noexcept { return entry.hash; }
-    std::size_t operator()(const Probe& probe) const noexcept { return probe.hash; }
-  };
   struct Equal {
     using is_transparent = void;
     bool operator()(const Entry& a, const Entry& b) const noexcept { return a.session == b.session; }
@@ -144,7 +138,7 @@ class SessionTable {
   };
   struct Shard {
     mutable std::mutex mutex;  // guards the sessions whose shard this is
-    boost::unordered_flat_set<Entry, Hash, Equal> by_key;
+    boost::unordered_flat_set<Entry, CarriedHash, Equal> by_key;
   };
   static constexpr std::size_t kShards = 64;
   static constexpr std::uint32_t kSlotBits = 24;
