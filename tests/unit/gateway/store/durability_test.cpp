@@ -1,23 +1,11 @@
 // Who is told what while the disk fails.
 #include "gateway/store/durability.hpp"
+#include "tests/unit/gateway/store/waiter.hpp"
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-
 namespace gatehouse {
 namespace {
-
-/// Counts its calls.
-struct Waiter {
-  std::atomic<int> calls{0};
-  std::atomic<gh_status> status{GH_OK};
-  gh_completion completion{[](void* self, std::uint64_t, gh_status how) {
-                             static_cast<Waiter*>(self)->status = how;
-                             ++static_cast<Waiter*>(self)->calls;
-                           },
-                           this, 0};
-};
 
 TEST(Durability, RefusesOnlyWhatIsNewUnderNoNew) {
   Durability durability;

@@ -7,6 +7,7 @@
 #include "gateway/services/values.hpp"
 #include "gateway/store/store_writer.hpp"
 #include "tests/unit/gateway/store/fake_disk.hpp"
+#include "tests/unit/gateway/store/waiter.hpp"
 
 #include <gtest/gtest.h>
 
@@ -19,22 +20,6 @@
 #include <thread>
 
 namespace gatehouse {
-
-/// Somebody who waits for a change to be durable.
-struct Waiter {
-  std::atomic<int> calls{0};
-  std::atomic<gh_status> status{GH_OK};
-  gh_completion completion{[](void* self, std::uint64_t, gh_status how) {
-                             static_cast<Waiter*>(self)->status = how;
-                             ++static_cast<Waiter*>(self)->calls;
-                           },
-                           this, 0};
-  [[nodiscard]] bool came(std::chrono::milliseconds within = std::chrono::seconds(5)) const {
-    for (const auto end = StoreWriter::Clock::now() + within; calls == 0 && StoreWriter::Clock::now() < end;)
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    return calls > 0;
-  }
-};
 
 /// A writer with one plugin, "relay", and its disk.
 class StoreWriterTest : public testing::Test {
