@@ -200,10 +200,10 @@ typedef struct gh_client_facts {
 } gh_client_facts;
 
 enum { /* gh_flow.flags */
-  GH_FLOW_RESOLVER = 1, /* the destination is one of the gateway's own resolvers, from its configuration */
-  GH_FLOW_PEER = 2,     /* a relay leg whose peer asked for it in a handshake */
-  GH_FLOW_NAMED = 4,    /* `domain` is the name asked for */
-  GH_FLOW_BAD_NAME = 8, /* the payload should be a DNS query and is not */
+  GH_FLOW_RESOLVER = 1,  /* the destination is one of the gateway's own resolvers, from its configuration */
+  GH_FLOW_PEER = 2,      /* a relay leg whose peer asked for it in a handshake */
+  GH_FLOW_NAMED = 4,     /* `domain` is the name asked for */
+  GH_FLOW_BAD_NAME = 8,  /* the payload should be a DNS query and is not */
   GH_FLOW_FIRST_TRY = 16 /* flow_open() is tried again when refused for GH_REASON_CONCURRENT_FLOWS: no denial yet */
 };
 
@@ -385,8 +385,8 @@ typedef struct gh_sessions {
   gh_status (*end)(void* context, gh_lane* lane, uint64_t id);
   /* [lane] Takes an exclusive resource until a time, or renews it. GH_E_EXISTS: another session holds it, or may hold
    * it: the store has lost commits, and every lease that it may have forgotten counts as live for its lifetime (an hour
-   * for one without a time). GH_E_NOT_FOUND: there is no such session. GH_E_LIMIT: it holds 4096 already. What was asked of the session itself
-   * before is durable no later than the lease. */
+   * for one without a time). GH_E_NOT_FOUND: there is no such session. GH_E_LIMIT: it holds 4096 already. What was
+   * asked of the session itself before is durable no later than the lease. */
   gh_status (*lease)(void* context, gh_lane* lane, const gh_lease* lease, const gh_completion* durable);
   /* [lane] GH_E_NOT_FOUND: that session does not hold it. */
   gh_status (*release)(void* context, gh_lane* lane, uint64_t session, gh_bytes resource);
