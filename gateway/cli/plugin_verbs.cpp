@@ -1,9 +1,9 @@
 // `gatehouse plugin list|describe|enable|disable`.
+#include "gateway/base/refusal.hpp"
 #include "gateway/cli/plugin_shelf.hpp"
 #include "gateway/cli/render.hpp"
 #include "gateway/cli/verbs.hpp"
 #include "gateway/config/plugin_switch.hpp"
-#include "gateway/plugin/refusal.hpp"
 
 #include <nlohmann/json.hpp>
 

@@ -1,9 +1,9 @@
 // `gatehouse probe NAME ARGS...`: the plugin's own client; the gateway knows no protocol.
 #include "gateway/base/border.hpp"
+#include "gateway/base/refusal.hpp"
 #include "gateway/cli/plugin_shelf.hpp"
 #include "gateway/cli/render.hpp"
 #include "gateway/cli/verbs.hpp"
-#include "gateway/plugin/refusal.hpp"
 
 #include <array>
 

@@ -1,13 +1,13 @@
 #include "gateway/daemon/daemon.hpp"
 
 #include "gateway/base/block_signals.hpp"
+#include "gateway/base/refusal.hpp"
 #include "gateway/control/control_server.hpp"
 #include "gateway/control/metrics_server.hpp"
 #include "gateway/daemon/daemon_store.hpp"
 #include "gateway/daemon/limits_report.hpp"
 #include "gateway/daemon/process.hpp"
 #include "gateway/daemon/report.hpp"
-#include "gateway/plugin/refusal.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>

@@ -1,7 +1,7 @@
 #include "gateway/daemon/plugin_set.hpp"
 
+#include "gateway/base/refusal.hpp"
 #include "gateway/daemon/option_changes.hpp"
-#include "gateway/plugin/refusal.hpp"
 
 #include <algorithm>
 #include <iterator>

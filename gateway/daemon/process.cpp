@@ -2,7 +2,7 @@
 
 #include <gatehouse/base/unique_fd.hpp>
 
-#include "gateway/plugin/refusal.hpp"
+#include "gateway/base/refusal.hpp"
 
 #include <sys/resource.h>
 #include <sys/socket.h>

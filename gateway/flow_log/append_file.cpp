@@ -1,6 +1,6 @@
 #include "gateway/flow_log/append_file.hpp"
 
-#include "gateway/plugin/refusal.hpp"
+#include "gateway/base/refusal.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>

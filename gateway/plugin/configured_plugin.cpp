@@ -1,7 +1,7 @@
 #include "gateway/plugin/configured_plugin.hpp"
 
 #include "gateway/base/openmetrics.hpp"
-#include "gateway/plugin/refusal.hpp"
+#include "gateway/base/refusal.hpp"
 
 #include <algorithm>
 #include <utility>

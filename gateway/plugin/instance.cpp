@@ -2,7 +2,7 @@
 
 #include "gateway/base/block_signals.hpp"
 #include "gateway/base/border.hpp"
-#include "gateway/plugin/refusal.hpp"
+#include "gateway/base/refusal.hpp"
 
 #include <pthread.h>
 #include <sched.h>

@@ -3,9 +3,9 @@
 
 #include <gatehouse/base/clock.hpp>
 
+#include "gateway/base/offer.hpp"
 #include "gateway/plugin/listeners.hpp"
 #include "gateway/plugin/loader.hpp"
-#include "gateway/plugin/offer.hpp"
 
 #include <functional>
 #include <memory>

@@ -1,7 +1,7 @@
 #include "gateway/plugin/listeners.hpp"
 
 #include "gateway/base/border.hpp"
-#include "gateway/plugin/refusal.hpp"
+#include "gateway/base/refusal.hpp"
 
 #include <fcntl.h>
 #include <grp.h>

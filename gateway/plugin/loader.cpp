@@ -1,6 +1,6 @@
 #include "gateway/plugin/loader.hpp"
 
-#include "gateway/plugin/refusal.hpp"
+#include "gateway/base/refusal.hpp"
 
 #include <boost/dll/shared_library.hpp>
 

@@ -2,8 +2,8 @@
 
 #include <gatehouse/base/unique_fd.hpp>
 
+#include "gateway/base/refusal.hpp"
 #include "gateway/base/sha256.hpp"
-#include "gateway/plugin/refusal.hpp"
 
 #include <fcntl.h>
 #include <pwd.h>

@@ -1,6 +1,6 @@
 #include "gateway/policy/key_meters.hpp"
 
-#include "gateway/policy/hash_seed.hpp"
+#include "gateway/base/hash_seed.hpp"
 #include "policy/match/multiply.hpp"
 #include "policy/match/special_ranges.hpp"
 

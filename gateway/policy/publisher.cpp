@@ -1,8 +1,8 @@
 #include "gateway/policy/publisher.hpp"
 
 #include "gateway/base/block_signals.hpp"
+#include "gateway/base/hash_seed.hpp"
 #include "gateway/base/utc_time.hpp"
-#include "gateway/policy/hash_seed.hpp"
 #include "gateway/policy/list_files.hpp"
 
 #include <poll.h>

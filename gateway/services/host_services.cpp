@@ -11,35 +11,6 @@ const std::vector<std::string_view>& offered_interfaces() {
   return kIds;
 }
 
-std::uint32_t ListenerNames::add(std::string name) {
-  const std::scoped_lock lock(mutex_);
-  names_.push_back(std::move(name));
-  return static_cast<std::uint32_t>(names_.size() - 1);
-}
-
-std::string ListenerNames::name_of(std::uint32_t id) const {
-  const std::scoped_lock lock(mutex_);
-  return id < names_.size() ? names_[id] : "";
-}
-
-namespace {
-
-PluginPolicy::Spec policy_spec(const HostServices& services, const PluginConfig& plugin) {
-  PluginPolicy::Spec spec;
-  spec.plugin = plugin.name;
-  spec.allow_local = plugin.allow_local_destinations;
-  spec.lane_of = [](gh_lane* lane) -> PolicyLane& { return *HostLane::of(lane).policy; };
-  spec.listener_name = [names = services.listener_names](std::uint32_t id) { return names->name_of(id); };
-  spec.records = services.policy_records;
-  spec.account = [sessions = services.sessions](std::uint64_t session, std::string_view group, std::string_view payer) {
-    sessions->account(session, group, payer);
-  };
-  spec.flow_log = services.flow_log;
-  return spec;
-}
-
-}  // namespace
-
 HostOffer::HostOffer(const HostServices& services, const PluginConfig& plugin, std::shared_ptr<PluginMetrics> metrics)
     : log_(services.journal, plugin.name),
       metrics_(std::move(metrics)),
@@ -47,7 +18,13 @@ HostOffer::HostOffer(const HostServices& services, const PluginConfig& plugin, s
       values_(services.values, services.sessions->durability(), plugin.name),
       fds_(services.fds, plugin.name),
       identities_(services.policy, plugin.name),
-      policy_(services.policy, services.key_meters, policy_spec(services, plugin)) {}
+      policy_(services.policy, services.key_meters,
+              {.plugin = plugin.name,
+               .allow_local = plugin.allow_local_destinations,
+               .listener_names = services.listener_names,
+               .sessions = services.sessions,
+               .records = services.policy_records,
+               .flow_log = services.flow_log}) {}
 
 const void* HostOffer::find(std::string_view id) const noexcept {
   if (id == GH_LOG_ID) return log_.table();

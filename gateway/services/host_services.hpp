@@ -1,37 +1,22 @@
 // What all plugins share of the host, and the face of it that each instance gets.
 #pragma once
 
+#include "gateway/base/offer.hpp"
 #include "gateway/config/config.hpp"
-#include "gateway/plugin/offer.hpp"
-#include "gateway/policy/service.hpp"
-#include "gateway/policy/snapshot_board.hpp"
 #include "gateway/services/fds.hpp"
 #include "gateway/services/identity.hpp"
+#include "gateway/services/listener_names.hpp"
 #include "gateway/services/log.hpp"
 #include "gateway/services/metrics.hpp"
+#include "gateway/services/policy.hpp"
 #include "gateway/services/sessions.hpp"
 #include "gateway/services/values.hpp"
 
-#include <cstdint>
 #include <memory>
-#include <mutex>
-#include <string>
 #include <string_view>
 #include <vector>
 
 namespace gatehouse {
-
-/// Numbers for listeners, never used twice, and the configured address behind each. Thread-safe.
-class ListenerNames {
- public:
-  std::uint32_t add(std::string name);
-  /// "" for a number that was never given out.
-  [[nodiscard]] std::string name_of(std::uint32_t id) const;
-
- private:
-  mutable std::mutex mutex_;
-  std::vector<std::string> names_;  // by id
-};
 
 /// Shared, since a lane that never returns may use them for as long as the process lives.
 struct HostServices {

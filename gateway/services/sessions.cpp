@@ -1,8 +1,8 @@
 #include "gateway/services/sessions.hpp"
 
 #include "gateway/base/border.hpp"
+#include "gateway/base/lane.hpp"
 #include "gateway/base/sha256.hpp"
-#include "gateway/plugin/lane.hpp"
 
 #include <utility>
 

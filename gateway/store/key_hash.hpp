@@ -1,7 +1,7 @@
 // Hashes for the tables of sessions and leases, whose keys clients choose.
 #pragma once
 
-#include "gateway/policy/hash_seed.hpp"
+#include "gateway/base/hash_seed.hpp"
 #include "policy/match/multiply.hpp"
 
 #include <bit>

@@ -1,5 +1,6 @@
 // What a verdict costs through gh.policy/1, as a plugin asks for it, with the flow log off and on.
-#include "gateway/policy/service.hpp"
+#include "gateway/base/lane.hpp"
+#include "gateway/services/policy.hpp"
 #include "policy/compile.hpp"
 
 #include <gatehouse/plugin/policy_client.hpp>
@@ -10,13 +11,6 @@
 
 namespace gatehouse {
 namespace {
-
-struct BenchLane {
-  gh_lane head{sizeof(gh_lane), 0, 1, -1};
-  std::unique_ptr<PolicyLane> policy;
-};
-
-PolicyLane& lane_of(gh_lane* lane) { return *reinterpret_cast<BenchLane*>(lane)->policy; }
 
 policy::Model permit_all() {
   policy::Model out;
@@ -34,11 +28,10 @@ void service_verdict(benchmark::State& state) {
   const auto file = std::filesystem::temp_directory_path() / "gatehouse_service_bench.json";
   PluginPolicy::Spec spec;
   spec.plugin = "udpgw";
-  spec.lane_of = &lane_of;
   spec.flow_log = log;
   const PluginPolicy plugin(std::make_shared<SnapshotBoard>(policy::compile(permit_all(), {}, 1, 0).snapshot),
                             std::make_shared<KeyMeters>(), spec);
-  BenchLane lane;
+  HostLane lane;
   lane.policy = plugin.make_lane();
   const gh_policy* const table = plugin.table();
   gh_client_facts facts{sizeof(gh_client_facts), UINT32_MAX, {}, to_border("unix:somebody"), 0};

@@ -2,7 +2,7 @@
 //
 //   build/release/bin/store_bench
 #include "gateway/base/border.hpp"
-#include "gateway/plugin/lane.hpp"
+#include "gateway/base/lane.hpp"
 #include "gateway/services/sessions.hpp"
 #include "gateway/services/values.hpp"
 #include "gateway/store/store_writer.hpp"

@@ -9,7 +9,7 @@
 //   try T N open|blob|end KEY BLOB   try T N take|release RESOURCE KEY   try T N reserve NAME FIRST COUNT
 //   no T N: it was refused           durable T N STATUS: its completion came
 #include "gateway/base/border.hpp"
-#include "gateway/plugin/lane.hpp"
+#include "gateway/base/lane.hpp"
 #include "gateway/services/sessions.hpp"
 #include "gateway/services/values.hpp"
 #include "gateway/store/store_writer.hpp"

@@ -1,8 +1,8 @@
 // The flow log: a verdict as a line, the file that may be renamed away, lanes and the thread that reads them.
 #include "gateway/flow_log/flow_log.hpp"
 
+#include "gateway/base/refusal.hpp"
 #include "gateway/flow_log/flow_line.hpp"
-#include "gateway/plugin/refusal.hpp"
 #include "tests/unit/gateway/config/config_folder.hpp"
 
 #include <nlohmann/json.hpp>

@@ -1,6 +1,6 @@
 #include "gateway/plugin/configured_plugin.hpp"
 
-#include "gateway/plugin/refusal.hpp"
+#include "gateway/base/refusal.hpp"
 #include "tests/unit/gateway/plugin/test_folder.hpp"
 
 #include <gmock/gmock.h>

@@ -1,7 +1,7 @@
 #include "gateway/plugin/listeners.hpp"
 
 #include "gateway/base/border.hpp"
-#include "gateway/plugin/refusal.hpp"
+#include "gateway/base/refusal.hpp"
 #include "tests/unit/gateway/plugin/test_folder.hpp"
 
 #include <gmock/gmock.h>

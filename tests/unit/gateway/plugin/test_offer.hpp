@@ -2,7 +2,7 @@
 #pragma once
 
 #include "gateway/base/border.hpp"
-#include "gateway/plugin/offer.hpp"
+#include "gateway/base/offer.hpp"
 
 #include <algorithm>
 #include <chrono>

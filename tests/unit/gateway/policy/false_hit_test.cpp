@@ -4,7 +4,7 @@
 #include "gateway/policy/list_files.hpp"
 #include "gateway/policy/publisher.hpp"
 #include "tests/unit/db/scratch.hpp"
-#include "tests/unit/gateway/policy/policy_table.hpp"
+#include "tests/unit/gateway/services/policy_table.hpp"
 
 namespace gatehouse {
 namespace {
@@ -33,7 +33,7 @@ class FalseHit : public testing::Test {
     edit("INSERT INTO domain_lists(id, name, file) VALUES(4, 'ads', '" + writer.finish() + "')");
     publisher.emplace(folder.path() / "policy.db", PolicyEvents{}, PublisherParts{open_with_collisions, {}});
     plugin.emplace(publisher->board(), std::make_shared<KeyMeters>(),
-                   PluginPolicy::Spec{"udpgw", false, &lane_of, {}, publisher->records()});
+                   PluginPolicy::Spec{.plugin = "udpgw", .records = publisher->records()});
     lane.policy = plugin->make_lane();
     const gh_client_facts facts{sizeof facts, UINT32_MAX, {}, {}, 0};
     gh_verdict verdict{};
@@ -65,7 +65,7 @@ class FalseHit : public testing::Test {
   ScratchFolder folder;
   std::optional<PolicyPublisher> publisher;
   std::optional<PluginPolicy> plugin;
-  TestLane lane;
+  HostLane lane;
   gh_client* client = nullptr;
 };
 

@@ -1,5 +1,5 @@
 // What a lane calls for each packet allocates nothing, also where the policy has just changed.
-#include "tests/unit/gateway/policy/policy_table.hpp"
+#include "tests/unit/gateway/services/policy_table.hpp"
 
 #include <cstdlib>
 #include <new>
@@ -115,7 +115,7 @@ TEST_F(LaneAllocation, IsNoneForClientsThatOpenWhileALimitIsPublished) {
   std::vector<std::thread> lanes;
   for (int i = 0; i < 2; ++i)
     lanes.emplace_back([&] {
-      TestLane mine;
+      HostLane mine;
       mine.policy = plugin.make_lane();
       const gh_client_facts facts{sizeof facts, UINT32_MAX, {}, {}, 0};
       const gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::v4(0x08080808), 53, 0});

@@ -1,6 +1,6 @@
 // Every verdict that gh.policy/1 gives is in the lane's record, by reason and by the row that decided.
 #include "gateway/base/openmetrics.hpp"
-#include "tests/unit/gateway/policy/policy_table.hpp"
+#include "tests/unit/gateway/services/policy_table.hpp"
 
 #include <gmock/gmock.h>
 
@@ -34,7 +34,7 @@ class VerdictCounts : public PolicyTable {
   }
 
   std::shared_ptr<LaneRecords> records = std::make_shared<LaneRecords>();
-  PluginPolicy counted{board, keys, {"udpgw", false, &lane_of, {}, records}};
+  PluginPolicy counted{board, keys, {.plugin = "udpgw", .records = records}};
 };
 
 TEST_F(VerdictCounts, HoldEachRowThatDecidesOrWatches) {

@@ -1,7 +1,7 @@
 #include "gateway/services/sessions.hpp"
 
 #include "gateway/base/border.hpp"
-#include "gateway/plugin/lane.hpp"
+#include "gateway/base/lane.hpp"
 
 #include <gmock/gmock.h>
 

@@ -1,7 +1,7 @@
 // A plugin as the gateway's store sees it, for the conformance suites.
 #pragma once
 
-#include "gateway/plugin/lane.hpp"
+#include "gateway/base/lane.hpp"
 #include "gateway/services/sessions.hpp"
 #include "gateway/services/values.hpp"
 #include "gateway/store/store_writer.hpp"

@@ -1,5 +1,7 @@
-#include "gateway/policy/service.hpp"
+#include "gateway/services/policy.hpp"
 
+#include "gateway/base/border.hpp"
+#include "gateway/base/lane.hpp"
 #include "gateway/policy/judged_client.hpp"
 
 namespace gatehouse {
@@ -46,9 +48,7 @@ IpAddress address_of(const gh_endpoint& endpoint) noexcept {
                                 : IpAddress();
 }
 
-std::string_view text_of(gh_bytes bytes) noexcept {
-  return bytes.size == 0 ? std::string_view() : std::string_view(reinterpret_cast<const char*>(bytes.data), bytes.size);
-}
+PolicyLane& lane_of(gh_lane* lane) noexcept { return *HostLane::of(lane).policy; }
 
 Flow flow_of(const gh_flow& flow) noexcept {
   return {address_of(flow.destination), flow.destination.port, flow.transport, flow.flags, text_of(flow.domain)};
@@ -130,19 +130,19 @@ std::unique_ptr<PolicyLane> PluginPolicy::make_lane() const {
       spec_.flow_log ? spec_.flow_log->open_lane(spec_.plugin) : std::make_shared<FlowLane>(spec_.plugin));
 }
 
-JudgedClient& PluginPolicy::client_of(gh_lane* lane, gh_client* client) const noexcept {
+/// The client in the lane's generation.
+JudgedClient& PluginPolicy::client_of(gh_lane* lane, gh_client* client) noexcept {
   auto& out = *reinterpret_cast<JudgedClient*>(client);
-  out.resolve(spec_.lane_of(lane).view_.snapshot());
+  out.resolve(lane_of(lane).view_.snapshot());
   return out;
 }
 
-std::uint64_t PluginPolicy::refresh(void* context, gh_lane* lane) noexcept {
-  return static_cast<PluginPolicy*>(context)->spec_.lane_of(lane).view_.refresh();
-}
+std::uint64_t PluginPolicy::refresh(void*, gh_lane* lane) noexcept { return lane_of(lane).view_.refresh(); }
 
 gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh_verdict* verdict) {
   JudgedClient::Facts known{spec_.plugin, {}, std::string(text_of(facts.identity)), address_of(facts.source)};
-  if (spec_.listener_name && facts.listener != UINT32_MAX) known.listener = spec_.listener_name(facts.listener);
+  if (spec_.listener_names && facts.listener != UINT32_MAX)
+    known.listener = spec_.listener_names->name_of(facts.listener);
   auto shared = keys_->open(known.identity, known.source);
   auto client = std::make_unique<JudgedClient>(*board_, std::move(known), std::move(shared));
   const policy::Snapshot& snapshot = lane.view_.snapshot();
@@ -153,7 +153,7 @@ gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh
         verdict);
     return nullptr;
   }
-  if (spec_.account && facts.session != 0) account(snapshot, *client, facts);
+  if (spec_.sessions && facts.session != 0) account(snapshot, *client, facts);
   auto* const handle = reinterpret_cast<gh_client*>(client.get());
   lane.clients_.emplace(handle, std::move(client));
   return handle;
@@ -166,13 +166,13 @@ void PluginPolicy::account(const policy::Snapshot& snapshot, const JudgedClient&
   const bool has_quota = snapshot.limits(client.group()).identity.quota_bytes.or_none() != 0;
   const std::string payer =
       identity.empty() && !has_quota ? "" : KeyMeters::key_text(identity, address_of(facts.source));
-  spec_.account(facts.session, snapshot.group(client.group()).name, payer);
+  spec_.sessions->account(facts.session, snapshot.group(client.group()).name, payer);
 }
 
 gh_client* PluginPolicy::client_open(void* context, gh_lane* lane, const gh_client_facts* facts,
                                      gh_verdict* verdict) noexcept {
   PluginPolicy& self = *static_cast<PluginPolicy*>(context);
-  PolicyLane& mine = self.spec_.lane_of(lane);
+  PolicyLane& mine = lane_of(lane);
   const std::uint64_t generation = mine.view_.snapshot().generation();
   write({policy::Action::allow, Reason::none, Table::none, 0, generation}, verdict);
   try {
@@ -183,14 +183,13 @@ gh_client* PluginPolicy::client_open(void* context, gh_lane* lane, const gh_clie
   }
 }
 
-void PluginPolicy::client_close(void* context, gh_lane* lane, gh_client* client) noexcept {
-  static_cast<PluginPolicy*>(context)->spec_.lane_of(lane).clients_.erase(client);
+void PluginPolicy::client_close(void*, gh_lane* lane, gh_client* client) noexcept {
+  lane_of(lane).clients_.erase(client);
 }
 
-void PluginPolicy::limits(void* context, gh_lane* lane, gh_client* client, gh_limits* out) noexcept {
-  PluginPolicy& self = *static_cast<PluginPolicy*>(context);
-  const JudgedClient& of = self.client_of(lane, client);
-  const policy::Limits& limits = self.spec_.lane_of(lane).view_.snapshot().limits(of.group());
+void PluginPolicy::limits(void*, gh_lane* lane, gh_client* client, gh_limits* out) noexcept {
+  const JudgedClient& of = client_of(lane, client);
+  const policy::Limits& limits = lane_of(lane).view_.snapshot().limits(of.group());
   out->metered = of.is_metered() ? 1 : 0;
   out->concurrent_flows = border_limit(limits.session.concurrent_flows);
   out->udp_idle_ns = border_ns(limits.session.udp_idle_seconds, limits.identity.udp_idle_seconds);
@@ -206,9 +205,9 @@ void PluginPolicy::check(void* context, gh_lane* lane, gh_client* client, const 
 void PluginPolicy::check_batch(void* context, gh_lane* lane, gh_client* client, const gh_flow* flows, gh_verdict* out,
                                std::size_t count) noexcept {
   PluginPolicy& self = *static_cast<PluginPolicy*>(context);
-  const PolicyLane& mine = self.spec_.lane_of(lane);
+  const PolicyLane& mine = lane_of(lane);
   const policy::Snapshot& snapshot = mine.view_.snapshot();
-  const JudgedClient& of = self.client_of(lane, client);
+  const JudgedClient& of = client_of(lane, client);
   FlowLane::Ring* const flow_log = mine.flows_->ring();
   policy::SideHits hits;
   for (std::size_t i = 0; i < count; ++i) {
@@ -225,12 +224,12 @@ void PluginPolicy::check_batch(void* context, gh_lane* lane, gh_client* client, 
 gh_status PluginPolicy::flow_open(void* context, gh_lane* lane, gh_client* client, const gh_flow* flow,
                                   std::uint64_t now_ns, gh_verdict* out) noexcept {
   PluginPolicy& self = *static_cast<PluginPolicy*>(context);
-  const JudgedClient& of = self.client_of(lane, client);
+  const JudgedClient& of = client_of(lane, client);
   const std::uint64_t destination = of.counts_destinations() ? self.keys_->hash_of(address_of(flow->destination)) : 0;
   const policy::FlowOpening opening =
       policy::open_flow(of.chain(), destination, {now_ns, self.board_->calendar().periods()});
   if (opening.refusal == policy::FlowRefusal::none) return GH_OK;
-  const PolicyLane& mine = self.spec_.lane_of(lane);
+  const PolicyLane& mine = lane_of(lane);
   const policy::Snapshot& snapshot = mine.view_.snapshot();
   const policy::Limits& limits = snapshot.limits(of.group());
   const policy::ScopeLimits& scope = opening.link == 0 ? limits.session : limits.identity;
@@ -254,7 +253,7 @@ void PluginPolicy::flow_close(void*, gh_lane*, gh_client* client) noexcept {
 std::uint64_t PluginPolicy::consume(void* context, gh_lane* lane, gh_client* client, std::uint32_t direction,
                                     std::uint64_t, std::uint64_t bytes, std::uint64_t now_ns) noexcept {
   PluginPolicy& self = *static_cast<PluginPolicy*>(context);
-  const JudgedClient& of = self.client_of(lane, client);
+  const JudgedClient& of = client_of(lane, client);
   if (!of.is_metered()) return 0;
   return policy::charge_all(of.chain(), direction == GH_UP ? policy::Direction::up : policy::Direction::down, bytes,
                             {now_ns, self.board_->calendar().periods()});

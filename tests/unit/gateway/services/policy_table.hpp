@@ -1,7 +1,8 @@
 // gh.policy/1 in a test's hand: one plugin, one lane, and a policy that the test publishes.
 #pragma once
 
-#include "gateway/policy/service.hpp"
+#include "gateway/base/lane.hpp"
+#include "gateway/services/policy.hpp"
 #include "policy/compile.hpp"
 
 #include <gatehouse/plugin/policy_client.hpp>
@@ -12,13 +13,6 @@ namespace gatehouse {
 
 inline constexpr std::uint64_t kSecond = 1'000'000'000;
 inline constexpr std::uint64_t kNow = 100 * kSecond;
-
-struct TestLane {
-  gh_lane head{sizeof(gh_lane), 0, 1, -1};
-  std::unique_ptr<PolicyLane> policy;
-};
-
-inline PolicyLane& lane_of(gh_lane* lane) { return *reinterpret_cast<TestLane*>(lane)->policy; }
 
 class PolicyTable : public testing::Test {
  protected:
@@ -84,10 +78,11 @@ class PolicyTable : public testing::Test {
   std::shared_ptr<SnapshotBoard> board =
       std::make_shared<SnapshotBoard>(policy::compile(model(), {}, generation, 0).snapshot);
   std::shared_ptr<KeyMeters> keys = std::make_shared<KeyMeters>();
-  PluginPolicy plugin{
-      board, keys, {"udpgw", true, &lane_of, [](std::uint32_t id) { return id == 3 ? "127.0.0.1:7300" : ""; }}};
+  std::shared_ptr<ListenerNames> listeners = std::make_shared<ListenerNames>();
+  const std::uint32_t front = listeners->add("127.0.0.1:7300");
+  PluginPolicy plugin{board, keys, {.plugin = "udpgw", .allow_local = true, .listener_names = listeners}};
   const gh_policy* table = plugin.table();
-  TestLane lane;
+  HostLane lane;
 };
 
 }  // namespace gatehouse

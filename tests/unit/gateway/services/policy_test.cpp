@@ -1,5 +1,5 @@
 // gh.policy/1 as a plugin meets it: through the C table.
-#include "tests/unit/gateway/policy/policy_table.hpp"
+#include "tests/unit/gateway/services/policy_table.hpp"
 
 #include <algorithm>
 #include <array>
@@ -47,7 +47,7 @@ TEST_F(PolicyTable, FindsTheGroupByIdentityAndListener) {
   publish(rows);
   table->refresh(table->context, &lane.head);
   EXPECT_EQ(check(open("token:bob"), "8.8.8.8", 53).row, 6);
-  EXPECT_EQ(check(open("", 3), "8.8.8.8", 53).row, 7);
+  EXPECT_EQ(check(open("", front), "8.8.8.8", 53).row, 7);
   EXPECT_EQ(check(open("", 4), "8.8.8.8", 53).row, 5);
 }
 
@@ -99,8 +99,8 @@ TEST_F(PolicyTable, MetersAnIdentityAcrossLanesAndPlugins) {
   rule.rate_up = 1000;
   rows.traffic_rules = {rule};
   publish(rows);
-  PluginPolicy other{board, keys, {"echo", false, &lane_of, {}}};
-  TestLane second;
+  PluginPolicy other{board, keys, {.plugin = "echo"}};
+  HostLane second;
   second.policy = other.make_lane();
   table->refresh(table->context, &lane.head);
   gh_client* const here = open("token:eve");
@@ -268,14 +268,14 @@ TEST_F(PolicyTable, JudgesEachBatchByOneGeneration) {
     return rows;
   };
   const auto records = std::make_shared<LaneRecords>();
-  PluginPolicy counted{board, keys, {"udpgw", false, &lane_of, {}, records}};
+  PluginPolicy counted{board, keys, {.plugin = "udpgw", .records = records}};
   publish(of_generation(generation + 1));
   std::atomic<bool> done{false};
   std::atomic<std::uint64_t> batches{0};
   std::vector<std::thread> threads;
   for (int i = 0; i < 3; ++i)
     threads.emplace_back([&] {
-      TestLane mine;
+      HostLane mine;
       mine.policy = counted.make_lane();
       gh_client_facts facts{sizeof facts, 3, {}, {}, 0};
       gh_verdict verdict{};
@@ -312,7 +312,7 @@ TEST_F(PolicyTable, ServesLanesWhileSnapshotsChange) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 3; ++i)
     threads.emplace_back([&] {
-      TestLane mine;
+      HostLane mine;
       mine.policy = plugin.make_lane();
       const std::string eve = "token:eve";
       while (!done) {
@@ -347,38 +347,45 @@ TEST_F(PolicyTable, ServesLanesWhileSnapshotsChange) {
 class Accounting : public PolicyTable {
  protected:
   Accounting() {
-    PluginPolicy::Spec spec{"udpgw", true, &lane_of, nullptr};
-    spec.account = [this](std::uint64_t session, std::string_view group, std::string_view payer) {
-      told = std::to_string(session) + ' ' + std::string(group) + ' ' + std::string(payer);
-    };
-    accounted = std::make_unique<PluginPolicy>(board, keys, std::move(spec));
-    lane.policy = accounted->make_lane();
-    table = accounted->table();
+    lane.policy = accounted.make_lane();
+    table = accounted.table();
   }
-  std::string opened(const char* source, std::uint64_t session, const std::string& identity = "") {
+  /// The group and payer that a client's session has once the client was opened.
+  std::string opened(const char* source, const std::string& identity = "") {
+    const std::uint64_t session = sessions->open({.plugin = "udpgw", .identity = identity}, 0).id;
+    close(open_from(source, session, identity));
+    sessions->change_all();
+    std::string out;
+    sessions->durability()->changes().take([&](ChangeLink& link) {
+      const SessionTable::Change change = sessions->take_change(link);
+      if (change.record.id == session) out = change.record.group_name + ' ' + change.payer;
+    });
+    return out;
+  }
+  gh_client* open_from(const char* source, std::uint64_t session, const std::string& identity) {
     gh_client_facts facts{sizeof(gh_client_facts), UINT32_MAX, {}, to_border(identity), session};
     facts.source = to_border(Endpoint{IpAddress::parse(source).value(), 4000, 0});
     gh_verdict verdict{};
-    told.clear();
-    close(table->client_open(table->context, &lane.head, &facts, &verdict));
-    return told;
+    return table->client_open(table->context, &lane.head, &facts, &verdict);
   }
-  std::string told;
-  std::unique_ptr<PluginPolicy> accounted;
+  std::shared_ptr<SessionTable> sessions = std::make_shared<SessionTable>();
+  PluginPolicy accounted{board, keys, {.plugin = "udpgw", .allow_local = true, .sessions = sessions}};
 };
 
-TEST_F(Accounting, GoesByIdentityAndGroup) {
-  EXPECT_EQ(opened("192.0.2.1", 7, "token:bob"), "7 bobs token:bob");
-  EXPECT_EQ(opened("192.0.2.1", 0, "token:bob"), "") << "no session, nothing to account for";
+TEST_F(Accounting, GoesByIdentityAndGroup) { EXPECT_EQ(opened("192.0.2.1", "token:bob"), "bobs token:bob"); }
+
+TEST_F(Accounting, IsNotAskedForWithoutASession) {
+  close(open_from("192.0.2.1", 0, "token:bob"));
+  EXPECT_EQ(sessions->count("udpgw"), 0u);
 }
 
 TEST_F(Accounting, NamesAnAddressOnlyWhereAQuotaGoesByIt) {
-  EXPECT_EQ(opened("192.0.2.1", 7), "7 everyone ");
+  EXPECT_EQ(opened("192.0.2.1"), "everyone ");
   policy::TrafficRule columns;
   columns.quota_bytes = 1000;
   rule("identity", columns);
-  EXPECT_EQ(opened("192.0.2.1", 7), "7 everyone 192.0.2.1/32");
-  EXPECT_EQ(opened("127.0.0.1", 7), "7 everyone ");
+  EXPECT_EQ(opened("192.0.2.1"), "everyone 192.0.2.1/32");
+  EXPECT_EQ(opened("127.0.0.1"), "everyone ");
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // What gh.policy/1 tells the flow log.
 #include "tests/unit/gateway/config/config_folder.hpp"
-#include "tests/unit/gateway/policy/policy_table.hpp"
+#include "tests/unit/gateway/services/policy_table.hpp"
 
 #include <gmock/gmock.h>
 
@@ -15,7 +15,6 @@ TEST_F(PolicyTable, TellsTheFlowLogOfVerdictsAndRefusedFlowsWhileItIsOn) {
   const auto log = std::make_shared<FlowLog>();
   PluginPolicy::Spec spec;
   spec.plugin = "udpgw";
-  spec.lane_of = &lane_of;
   spec.flow_log = log;
   const PluginPolicy told(board, keys, spec);
   table = told.table();

@@ -6,10 +6,11 @@
 #include "gateway/policy/key_meters.hpp"
 #include "gateway/policy/lane_records.hpp"
 #include "gateway/policy/snapshot_board.hpp"
+#include "gateway/services/listener_names.hpp"
+#include "gateway/store/session_table.hpp"
 
 #include <gatehouse/abi.h>
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -42,15 +43,13 @@ class PluginPolicy {
   struct Spec {
     std::string plugin;
     bool allow_local = false;  ///< its allow_local_destinations
-    /// The policy's part of a lane; called on each call of the table.
-    PolicyLane& (*lane_of)(gh_lane*) = nullptr;
-    /// The configured name of a listener by its id, "" for none. Thread-safe.
-    std::function<std::string(std::uint32_t)> listener_name;
+    /// Null: no client is known by a listener.
+    std::shared_ptr<const ListenerNames> listener_names = nullptr;
+    /// Where it is written down whose traffic a session's is; null: nowhere.
+    std::shared_ptr<SessionTable> sessions = nullptr;
     /// Where its lanes write down their verdicts; null: nobody reads them.
     std::shared_ptr<LaneRecords> records = nullptr;
-    /// Told whose traffic a session's is: its number, the client's group and KeyMeters::key_text(). None: nobody asks.
-    std::function<void(std::uint64_t session, std::string_view group, std::string_view payer)> account = nullptr;
-    /// Where its lanes tell of single flows; null: nobody asks.
+    /// Where its lanes write down single flows; null: nobody reads them.
     std::shared_ptr<FlowLog> flow_log = nullptr;
   };
   PluginPolicy(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<KeyMeters> keys, Spec spec);
@@ -79,7 +78,7 @@ class PluginPolicy {
 
   void account(const policy::Snapshot& snapshot, const JudgedClient& client, const gh_client_facts& facts) const;
   gh_client* open(PolicyLane& lane, const gh_client_facts& facts, gh_verdict* verdict);
-  [[nodiscard]] JudgedClient& client_of(gh_lane* lane, gh_client* client) const noexcept;
+  [[nodiscard]] static JudgedClient& client_of(gh_lane* lane, gh_client* client) noexcept;
 
   std::shared_ptr<SnapshotBoard> board_;
   std::shared_ptr<KeyMeters> keys_;

@@ -1,7 +1,7 @@
 // What the host offers to one instance: the tables of abi.h by id.
 #pragma once
 
-#include "gateway/plugin/lane.hpp"
+#include "gateway/base/lane.hpp"
 
 #include <string_view>
 
