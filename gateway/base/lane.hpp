@@ -14,7 +14,7 @@ namespace gatehouse {
 class PolicyLane;
 
 struct HostLane {
-  gh_lane head{sizeof(gh_lane), 0, 1, -1};
+  gh_lane head{sizeof(gh_lane), 0, 1, -1, 0};
   std::shared_ptr<PolicyLane> policy;  ///< the policy service's: its snapshot and its clients
   std::shared_ptr<const std::vector<std::uint8_t>> session_blob;  ///< lent by gh_sessions.open until the next call
 

@@ -24,10 +24,10 @@ void print(const Json& body, bool as_json) {
 
 std::string text_or_empty(const char* text) { return text == nullptr ? "" : text; }
 
-Json describe_roles(const gh_manifest& manifest) {
+Json describe_roles(const LoadedPlugin& plugin) {
   Json out = Json::array();
-  for (std::size_t i = 0; i < manifest.role_count; ++i) {
-    const gh_listener_role& role = manifest.roles[i];
+  for (std::size_t i = 0; i < plugin.manifest->role_count; ++i) {
+    const gh_listener_role& role = plugin.role(i);
     Json kinds = Json::array();
     if ((role.kinds & GH_ROLE_STREAM) != 0) kinds.push_back("stream");
     if ((role.kinds & GH_ROLE_DATAGRAM) != 0) kinds.push_back("datagram");
@@ -82,7 +82,7 @@ Json describe(const std::string& name, const LoadedPlugin& plugin) {
           {"sha256", plugin.file.sha256},
           {"requires", needed},
           {"probe", probe == nullptr ? "" : text_or_empty(probe->usage)},
-          {"listeners", describe_roles(manifest)},
+          {"listeners", describe_roles(plugin)},
           {"options", describe_options(manifest)}};
 }
 

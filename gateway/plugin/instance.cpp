@@ -145,8 +145,9 @@ void Instance::configure(const std::string& options, bool check_only) {
 void Instance::start(const std::vector<std::shared_ptr<const BoundListener>>& listeners) {
   for (const auto& listener : listeners) life_->sockets.push_back(dup_for_lanes(listener, spec_.lanes));
   const std::vector<gh_listener> rows = describe_all(life_->sockets);
+  const gh_start start{sizeof start, spec_.lanes, rows.data(), rows.size()};
   Message why;
-  const gh_status status = life_->ops().start(life_->object, rows.data(), rows.size(), why.out());
+  const gh_status status = life_->ops().start(life_->object, &start, why.out());
   if (status < 0) throw Refusal("the plugin " + spec_.name + " could not be started: " + why.words(status));
   start_lanes();
 }

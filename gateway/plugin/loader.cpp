@@ -35,9 +35,9 @@ void require_manifest(const gh_manifest& manifest, const std::string& name) {
   if (manifest.magic != GH_MAGIC) {
     throw Refusal(name + " exports `" GH_MANIFEST_SYMBOL "`, but that is no plugin manifest: build it with the SDK");
   }
-  if (manifest.struct_size < sizeof(gh_manifest)) {
+  if (manifest.struct_size < GH_SIZE_1_0(gh_manifest)) {
     throw Refusal(name + " has a manifest of " + std::to_string(manifest.struct_size) + " bytes where ABI " +
-                  version(GH_ABI_MAJOR, GH_ABI_MINOR) + " has " + std::to_string(sizeof(gh_manifest)) +
+                  version(GH_ABI_MAJOR, 0) + " has " + std::to_string(GH_SIZE_1_0(gh_manifest)) +
                   ": build it with this gateway's SDK");
   }
   if (manifest.abi_major != GH_ABI_MAJOR) {
@@ -66,9 +66,11 @@ void require_interfaces(const gh_manifest& manifest, const std::vector<std::stri
 /// Everything that the host reads without asking again.
 void require_contents(const gh_manifest& manifest, const std::string& name) {
   const gh_plugin_ops* ops = manifest.ops;
+  const bool has_roles = manifest.role_count == 0 ||
+                         (manifest.roles != nullptr && manifest.roles->struct_size >= GH_SIZE_1_0(gh_listener_role));
   const bool complete = manifest.id != nullptr && manifest.version != nullptr && manifest.summary != nullptr &&
-                        manifest.options_schema != nullptr && (manifest.roles != nullptr || manifest.role_count == 0) &&
-                        ops != nullptr && ops->struct_size >= sizeof(gh_plugin_ops) && ops->create != nullptr &&
+                        manifest.options_schema != nullptr && has_roles && ops != nullptr &&
+                        ops->struct_size >= GH_SIZE_1_0(gh_plugin_ops) && ops->create != nullptr &&
                         ops->destroy != nullptr && ops->configure != nullptr && ops->start != nullptr &&
                         ops->reconfigure != nullptr && ops->listeners_changed != nullptr && ops->run_lane != nullptr &&
                         ops->wake != nullptr && ops->drain != nullptr && ops->pending != nullptr &&
@@ -78,11 +80,16 @@ void require_contents(const gh_manifest& manifest, const std::string& name) {
   }
 }
 
+/// Roles stand as far apart as the plugin's header says.
+const gh_listener_role& role_of(const gh_manifest& manifest, std::size_t index) noexcept {
+  return *GH_NEXT(gh_listener_role, manifest.roles, index);
+}
+
 std::string role_names(const gh_manifest& manifest) {
   std::string names;
   for (std::size_t i = 0; i < manifest.role_count; ++i) {
     if (i > 0) names += ", ";
-    names += manifest.roles[i].name;
+    names += role_of(manifest, i).name;
   }
   return names.empty() ? "none" : names;
 }
@@ -99,10 +106,13 @@ void check_address(const ListenAddress& address, const gh_listener_role& role, c
 
 }  // namespace
 
+const gh_listener_role& LoadedPlugin::role(std::size_t index) const noexcept { return role_of(*manifest, index); }
+
 const gh_listener_role* LoadedPlugin::find_role(std::string_view role) const noexcept {
-  const auto* end = manifest->roles + manifest->role_count;
-  const auto* found = std::find_if(manifest->roles, end, [role](const auto& r) { return role == r.name; });
-  return found == end ? nullptr : found;
+  for (std::size_t i = 0; i < manifest->role_count; ++i) {
+    if (role == role_of(*manifest, i).name) return &role_of(*manifest, i);
+  }
+  return nullptr;
 }
 
 const void* LoadedPlugin::offer(const char* id) const noexcept { return manifest->ops->get(nullptr, id); }
@@ -177,7 +187,7 @@ AcceptedPlugin accept_configuration(const Config& config, const PluginConfig& pl
     for (const ListenAddress& address : addresses) check_address(address, *role, plugin.name, accepted.problems);
   }
   for (std::size_t i = 0; i < manifest.role_count; ++i) {
-    const gh_listener_role& role = manifest.roles[i];
+    const gh_listener_role& role = role_of(manifest, i);
     const auto configured = plugin.listeners.find(role.name);
     if (role.required != 0 && (configured == plugin.listeners.end() || configured->second.empty())) {
       accepted.problems.push_back({plugin.place, "the plugin " + plugin.name + " needs at least one address: set `" +

@@ -18,6 +18,8 @@ struct LoadedPlugin {
   TrustedFile file;
   const gh_manifest* manifest = nullptr;
 
+  /// One of the manifest's role_count roles.
+  [[nodiscard]] const gh_listener_role& role(std::size_t index) const noexcept;
   /// Does the manifest name `role`? Null when it does not.
   [[nodiscard]] const gh_listener_role* find_role(std::string_view role) const noexcept;
   /// What the plugin offers without an instance ("gh.probe/1"), or null.

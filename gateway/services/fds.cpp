@@ -12,8 +12,8 @@ PluginFds::PluginFds(std::shared_ptr<FdTable> all, std::string plugin)
             [](void* context, gh_bytes name, const std::int32_t* fds, std::size_t count) {
               return static_cast<PluginFds*>(context)->keep(name, fds, count);
             },
-            [](void* context, gh_bytes name, std::int32_t* out, std::size_t capacity) {
-              return static_cast<PluginFds*>(context)->take(name, out, capacity);
+            [](void* context, gh_bytes name, std::int32_t* out, std::size_t capacity, std::size_t* count) {
+              return static_cast<PluginFds*>(context)->take(name, out, capacity, count);
             }};
 }
 
@@ -28,15 +28,15 @@ gh_status PluginFds::keep(gh_bytes name, const std::int32_t* fds, std::size_t co
   return GH_OK;
 }
 
-gh_status PluginFds::take(gh_bytes name, std::int32_t* out, std::size_t capacity) {
+gh_status PluginFds::take(gh_bytes name, std::int32_t* out, std::size_t capacity, std::size_t* count) {
   const std::scoped_lock lock(all_->mutex_);
   const auto found = all_->kept_.find({plugin_, std::string(text_of(name))});
   if (found == all_->kept_.end()) return GH_E_NOT_FOUND;
-  const std::size_t count = found->second.size();
-  if (count > capacity) return GH_E_INVALID;
-  for (std::size_t i = 0; i < count; ++i) out[i] = found->second[i].release();
+  *count = found->second.size();
+  if (*count > capacity) return GH_E_LIMIT;
+  for (std::size_t i = 0; i < *count; ++i) out[i] = found->second[i].release();
   all_->kept_.erase(found);
-  return static_cast<gh_status>(count);
+  return GH_OK;
 }
 
 }  // namespace gatehouse

@@ -31,7 +31,7 @@ class PluginFds {
 
  private:
   gh_status keep(gh_bytes name, const std::int32_t* fds, std::size_t count);
-  gh_status take(gh_bytes name, std::int32_t* out, std::size_t capacity);
+  gh_status take(gh_bytes name, std::int32_t* out, std::size_t capacity, std::size_t* count);
 
   std::shared_ptr<FdTable> all_;
   std::string plugin_;

@@ -27,7 +27,7 @@ std::optional<std::string> user_of(std::string_view uid) {
 PluginIdentities::PluginIdentities(std::shared_ptr<SnapshotBoard> board, std::string plugin)
     : board_(std::move(board)), plugin_(std::move(plugin)) {
   const auto resolve = [](void* context, gh_lane*, std::uint32_t kind, gh_bytes value, char* out, std::size_t capacity,
-                          std::size_t* size) -> gh_status {
+                          std::size_t* size, const gh_completion*) -> gh_status {
     try {
       const auto identity = static_cast<const PluginIdentities*>(context)->owner(kind, text_of(value));
       if (!identity) return GH_E_NOT_FOUND;

@@ -23,7 +23,7 @@ class ListenerNames {
   }
 
  private:
-  mutable std::mutex mutex_;         // guards names_
+  mutable std::mutex mutex_;        // guards names_
   std::vector<std::string> names_;  // by number
 };
 

@@ -122,7 +122,8 @@ PluginPolicy::PluginPolicy(std::shared_ptr<SnapshotBoard> board, std::shared_ptr
              .check_batch = &PluginPolicy::check_batch,
              .flow_open = &PluginPolicy::flow_open,
              .flow_close = &PluginPolicy::flow_close,
-             .consume = &PluginPolicy::consume} {}
+             .charge = &PluginPolicy::charge,
+             .claim = &PluginPolicy::claim} {}
 
 std::unique_ptr<PolicyLane> PluginPolicy::make_lane() const {
   return std::make_unique<PolicyLane>(
@@ -250,13 +251,17 @@ void PluginPolicy::flow_close(void*, gh_lane*, gh_client* client) noexcept {
   policy::close_flow(reinterpret_cast<JudgedClient*>(client)->chain());
 }
 
-std::uint64_t PluginPolicy::consume(void* context, gh_lane* lane, gh_client* client, std::uint32_t direction,
-                                    std::uint64_t, std::uint64_t bytes, std::uint64_t now_ns) noexcept {
+std::uint64_t PluginPolicy::charge(void* context, gh_lane* lane, gh_client* client, std::uint32_t direction,
+                                   std::uint64_t, std::uint64_t want, std::uint64_t, std::uint64_t now_ns,
+                                   std::uint64_t* wait_ns) noexcept {
   PluginPolicy& self = *static_cast<PluginPolicy*>(context);
   const JudgedClient& of = client_of(lane, client);
-  if (!of.is_metered()) return 0;
-  return policy::charge_all(of.chain(), direction == GH_UP ? policy::Direction::up : policy::Direction::down, bytes,
-                            {now_ns, self.board_->calendar().periods()});
+  if (!of.is_metered()) return want;
+  *wait_ns = policy::charge_all(of.chain(), direction == GH_UP ? policy::Direction::up : policy::Direction::down, want,
+                                {now_ns, self.board_->calendar().periods()});
+  return *wait_ns == 0 ? want : 0;
 }
+
+gh_status PluginPolicy::claim(void*, const gh_prefix*, std::size_t) noexcept { return GH_E_UNSUPPORTED; }
 
 }  // namespace gatehouse

@@ -73,8 +73,10 @@ class PluginPolicy {
   static gh_status flow_open(void* context, gh_lane* lane, gh_client* client, const gh_flow* flow, std::uint64_t now_ns,
                              gh_verdict* out) noexcept;
   static void flow_close(void* context, gh_lane* lane, gh_client* client) noexcept;
-  static std::uint64_t consume(void* context, gh_lane* lane, gh_client* client, std::uint32_t direction,
-                               std::uint64_t packets, std::uint64_t bytes, std::uint64_t now_ns) noexcept;
+  static std::uint64_t charge(void* context, gh_lane* lane, gh_client* client, std::uint32_t direction,
+                              std::uint64_t packets, std::uint64_t want, std::uint64_t least, std::uint64_t now_ns,
+                              std::uint64_t* wait_ns) noexcept;
+  static gh_status claim(void* context, const gh_prefix* prefixes, std::size_t count) noexcept;
 
   void account(const policy::Snapshot& snapshot, const JudgedClient& client, const gh_client_facts& facts) const;
   gh_client* open(PolicyLane& lane, const gh_client_facts& facts, gh_verdict* verdict);

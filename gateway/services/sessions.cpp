@@ -48,7 +48,9 @@ PluginSessions::PluginSessions(std::shared_ptr<SessionTable> all, std::string pl
       .for_each = [](void* context, Visit visit, VisitLease visit_lease, void* visitor) -> gh_status {
         of(context).for_each(visit, visit_lease, visitor);
         return GH_OK;
-      }};
+      },
+      .find = [](void*, gh_lane*, gh_session*, const gh_completion*) -> gh_status { return GH_E_UNSUPPORTED; },
+      .adopt = [](void*, gh_lane*, gh_session*) -> gh_status { return GH_E_UNSUPPORTED; }};
 }
 
 PluginSessions::~PluginSessions() {

@@ -86,7 +86,7 @@ class EchoPlugin final : public LanePlugin<EchoWorker, EchoSettings> {
   using LanePlugin::LanePlugin;
 };
 
-constexpr gh_listener_role kRoles[] = {{"listen", GH_ROLE_STREAM | GH_ROLE_DATAGRAM, 1}};
+constexpr gh_listener_role kRoles[] = {make_role("listen", GH_ROLE_STREAM | GH_ROLE_DATAGRAM, true)};
 
 }  // namespace
 }  // namespace gatehouse::echo

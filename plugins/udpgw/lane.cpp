@@ -97,8 +97,8 @@ std::string UdpgwLane::identity_of(const Listener& listener, const StreamPeer& p
   std::size_t size = 0;
   const gh_identity& identity = host().identity();
   const std::string uid = std::to_string(*peer.uid);
-  if (identity.resolve(identity.context, border(), GH_CREDENTIAL_UNIX, to_border(uid), text, sizeof text, &size) !=
-      GH_OK)
+  if (identity.resolve(identity.context, border(), GH_CREDENTIAL_UNIX, to_border(uid), text, sizeof text, &size,
+                       nullptr) != GH_OK)
     return {};
   return std::string(text, size);
 }

@@ -12,7 +12,7 @@ class UdpgwPlugin final : public LanePlugin<UdpgwLane, UdpgwSettings> {
   static const void* offer(std::string_view id) noexcept { return id == GH_PROBE_ID ? &kProbe : nullptr; }
 };
 
-constexpr gh_listener_role kRoles[] = {{"listen", GH_ROLE_STREAM, 1}};
+constexpr gh_listener_role kRoles[] = {make_role("listen", GH_ROLE_STREAM, true)};
 
 }  // namespace
 }  // namespace gatehouse::udpgw

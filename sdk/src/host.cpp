@@ -26,7 +26,8 @@ Endpoint from_border(const gh_endpoint& endpoint) noexcept {
 
 std::vector<Listener> from_border(const gh_listener* listeners, std::size_t count) {
   std::vector<Listener> out;
-  for (const gh_listener& in : std::span(listeners, count)) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const gh_listener& in = *GH_NEXT(gh_listener, listeners, i);
     Listener listener;
     listener.id = in.id;
     listener.name = from_border(in.name);

@@ -110,21 +110,23 @@ struct FakeHost::Services {
     --self(context).flows_;
     --reinterpret_cast<Client*>(client)->flows;
   }
-  static std::uint64_t consume(void* context, gh_lane*, gh_client*, std::uint32_t direction, std::uint64_t,
-                               std::uint64_t bytes, std::uint64_t) {
+  static std::uint64_t charge(void* context, gh_lane*, gh_client*, std::uint32_t direction, std::uint64_t,
+                              std::uint64_t want, std::uint64_t, std::uint64_t, std::uint64_t* wait_ns) {
     const auto& charge = policy(self(context)).traffic.consume;
-    return charge ? charge(direction, bytes) : 0;
+    *wait_ns = charge ? charge(direction, want) : 0;
+    return *wait_ns == 0 ? want : 0;
   }
+  static gh_status claim(void*, const gh_prefix*, std::size_t) { return GH_OK; }
 
   static gh_status resolve(void*, gh_lane*, std::uint32_t kind, gh_bytes value, char* out, std::size_t capacity,
-                           std::size_t* size) {
+                           std::size_t* size, const gh_completion*) {
     if (kind != GH_CREDENTIAL_UNIX) return GH_E_NOT_FOUND;
     *size = ("unix:" + std::string(from_border(value))).copy(out, capacity);
     return GH_OK;
   }
 
   static gh_status fds_keep(void*, gh_bytes, const std::int32_t*, std::size_t) { return GH_OK; }
-  static gh_status fds_take(void*, gh_bytes, std::int32_t*, std::size_t) { return GH_E_NOT_FOUND; }
+  static gh_status fds_take(void*, gh_bytes, std::int32_t*, std::size_t, std::size_t*) { return GH_E_NOT_FOUND; }
 
   gh_log log;
   gh_clock clock;
@@ -152,7 +154,8 @@ FakeHost::Services::Services(FakeHost& host)
                    check_batch,
                    flow_open,
                    flow_close,
-                   consume},
+                   charge,
+                   claim},
       identity{sizeof identity, 0, &host, resolve},
       fds{sizeof fds, 0, &host, fds_keep, fds_take} {}
 

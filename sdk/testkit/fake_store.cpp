@@ -152,7 +152,7 @@ void FakeStore::erase_if(Which which) {
 
 gh_session_cells* FakeStore::make_cells(const FakeSession& facts) {
   return &cells_.emplace_back(
-      gh_session_cells{facts.bytes_up, facts.bytes_down, facts.packets_up, facts.packets_down, 0});
+      gh_session_cells{facts.bytes_up, facts.bytes_down, facts.packets_up, facts.packets_down, 0, {}});
 }
 
 /// Makes a change under the lock; then what was asked is durable, or waits.
@@ -200,7 +200,9 @@ FakeStore::Instance::Instance(FakeStore& store, std::string plugin)
                     self.for_each(visit, visit_lease, visitor);
                     return GH_OK;
                   });
-                }},
+                },
+                [](void*, gh_lane*, gh_session*, const gh_completion*) -> gh_status { return GH_E_UNSUPPORTED; },
+                [](void*, gh_lane*, gh_session*) -> gh_status { return GH_E_UNSUPPORTED; }},
       values_{
           sizeof values_,
           0,
@@ -314,17 +316,16 @@ void FakeStore::Instance::for_each(void (*visit)(void*, const gh_session*), void
                                    void* visitor) {
   for (auto& [id, record] : store_.memory_.sessions) {
     if (record.facts.plugin != plugin_) continue;
-    const gh_session out{sizeof out,
-                         record.facts.blob_version,
-                         to_border(record.facts.key),
-                         to_border(record.facts.identity),
-                         to_border(record.facts.source),
-                         to_border(record.facts.blob),
-                         id,
-                         record.cells,
-                         load(record.cells->opening),
-                         1,
-                         0};
+    gh_session out{};
+    out.struct_size = sizeof out;
+    out.blob_version = record.facts.blob_version;
+    out.key = to_border(record.facts.key);
+    out.identity = to_border(record.facts.identity);
+    out.source = to_border(record.facts.source);
+    out.blob = to_border(record.facts.blob);
+    out.id = id;
+    out.cells = record.cells;
+    out.opening = load(record.cells->opening);
     visit(visitor, &out);
   }
   for (const auto& [name, lease] : store_.memory_.leases) {

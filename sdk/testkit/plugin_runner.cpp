@@ -70,9 +70,10 @@ PluginRunner::PluginRunner(const gh_manifest& manifest, FakeHost& host, std::str
     listener.lane = lane;
     listener.transport = transport;
     listeners.push_back(listener);
-    lanes_.push_back({sizeof(gh_lane), lane, lanes, -1});
+    lanes_.push_back({sizeof(gh_lane), lane, lanes, -1, 0});
   }
-  if (ops_->start(instance_, listeners.data(), listeners.size(), &why.message) != GH_OK) {
+  const gh_start start{sizeof start, lanes, listeners.data(), listeners.size()};
+  if (ops_->start(instance_, &start, &why.message) != GH_OK) {
     host_.drop_completions();
     ops_->destroy(instance_);
     throw std::runtime_error(why.said());

@@ -3,9 +3,14 @@
  * another language, and so that two versions of one plugin share nothing.
  *
  * Rules of this file
- *  - Append only. A new function or field goes to the end of its struct and raises GH_ABI_MINOR; whoever
- *    reads a struct of the other side looks at `struct_size` first. A changed meaning is a new interface id.
- *  - No bool, no long, no bit-field, no enum as a field: only fixed-width integers, pointers and size_t.
+ *  - Append only. A new function or field goes to the end of its struct and raises GH_ABI_MINOR. A changed meaning
+ *    is a new interface id.
+ *  - A struct that may grow begins with `struct_size`, or has it near its begin. Whoever owns its memory sets it, also
+ *    where the other side fills it in. Whoever reads requires the size that 1.0 had (GH_SIZE_1_0), and asks GH_HAS
+ *    before it touches a later field; whoever fills in writes nothing beyond `struct_size`. In an array of such structs
+ *    each element begins `struct_size` of the first one behind the one before (GH_NEXT). Structs marked [frozen] have
+ *    no size: they never grow.
+ *  - 64-bit machines only. No bool, no long, no bit-field, no enum as a field: only fixed-width integers, pointers and size_t.
  *  - Whoever allocates frees. Byte views are borrowed for the duration of the call, unless said otherwise.
  *  - No function throws. Text is UTF-8 without a final zero, unless it is a `const char*`.
  *
@@ -14,7 +19,7 @@
  *  [lane]     the thread that runs this gh_lane, inside run_lane; never two at once
  *  [any]      any thread, at any time between create and destroy
  *
- * C++ authors include <gatehouse/plugin/plugin.hpp> and never see this file.
+ * C++ authors include <gatehouse/plugin/lane_plugin.hpp> and never see this file.
  */
 #ifndef GATEHOUSE_ABI_H
 #define GATEHOUSE_ABI_H
@@ -34,11 +39,12 @@ extern "C" {
 
 /* ------------------------------------------------------------------------------------------- values */
 
-/* 0 or a positive count is success; a negative value is one of GH_E_*. */
+/* 0 or more is success; a negative value is one of GH_E_*. */
 typedef int32_t gh_status;
 
 enum {
   GH_OK = 0,
+  GH_PENDING = 1,      /* the answer is not at hand yet: the call's completion tells when to ask again */
   GH_E_INVALID = -1,   /* an argument or option that makes no sense; the message says which */
   GH_E_NOT_FOUND = -2, /* no such name, session, lease or value */
   GH_E_EXISTS = -3,    /* the resource is held by somebody else */
@@ -47,15 +53,23 @@ enum {
   GH_E_STATE = -6,     /* not in this phase of life */
   GH_E_IO = -7,        /* the system refused; the message has its words */
   GH_E_FAILED = -8,    /* anything else; a C++ exception that reached the border */
-  GH_E_UNSUPPORTED = -9
+  GH_E_UNSUPPORTED = -9,
+  GH_E_IN_DOUBT = -10  /* nobody can tell just now: the store has lost commits. Another resource will not do better */
 };
 
+/* Of a struct: is `field` within what its owner has? And the element after `element` in an array of them. */
+#define GH_HAS(type, element, field) \
+  ((element)->struct_size >= offsetof(type, field) + sizeof(((const type*)0)->field))
+#define GH_NEXT(type, first, index) \
+  ((const type*)((const char*)(first) + (size_t)(first)->struct_size * (size_t)(index)))
+
+/* [frozen] */
 typedef struct gh_bytes {
   const uint8_t* data;
   size_t size;
 } gh_bytes;
 
-/* An address with a port. IPv4 stands in bytes[0..3], the rest is zero; never as ::ffff:a.b.c.d. */
+/* [frozen] An address with a port. IPv4 stands in bytes[0..3], the rest is zero; never as ::ffff:a.b.c.d. */
 typedef struct gh_endpoint {
   uint8_t bytes[16];
   uint32_t scope;  /* IPv6 zone (interface index) of a link-local address, else 0 */
@@ -64,14 +78,22 @@ typedef struct gh_endpoint {
   uint8_t reserved;
 } gh_endpoint;
 
-/* Where a function that can fail leaves one sentence, without a final zero, cut to `capacity`. */
+/* [frozen] Addresses that begin with the same `length` bits; family and bytes as in gh_endpoint. */
+typedef struct gh_prefix {
+  uint8_t bytes[16];
+  uint8_t family;
+  uint8_t length;
+  uint8_t reserved[6];
+} gh_prefix;
+
+/* [frozen] Where a function that can fail leaves one sentence, without a final zero, cut to `capacity`. */
 typedef struct gh_message {
   char* text;
   size_t capacity;
   size_t size; /* set by the callee */
 } gh_message;
 
-/* Tells that an asynchronous host call is done. [any]: called once, possibly before the call returned. */
+/* [frozen] Tells that an asynchronous host call is done. [any]: called once, possibly before the call returned. */
 typedef struct gh_completion {
   void (*done)(void* context, uint64_t token, gh_status status);
   void* context;
@@ -86,19 +108,25 @@ typedef struct gh_lane {
   uint32_t index;       /* 0 .. count-1 */
   uint32_t count;       /* lanes of this instance */
   int32_t cpu;          /* the processor it is pinned to, or -1 */
+  /* Raised by the lane, with a relaxed atomic store, in each turn of its loop and when GH_WAKE_ALIVE asks for it. A lane
+   * in which it stands still for the operator's lane_timeout_seconds after that is hung: the instance has failed. */
+  uint64_t turns;
 } gh_lane;
 
 enum { /* reasons for wake(), a bit set */
-  GH_WAKE_POLICY = 1,   /* there is a newer policy generation: refresh, judge running flows again */
-  GH_WAKE_STOP = 2,     /* stop() was called */
-  GH_WAKE_DRAIN = 4,    /* drain() was called */
-  GH_WAKE_LISTENERS = 8 /* listeners_changed() was called */
+  GH_WAKE_POLICY = 1,        /* there is a newer policy generation: refresh, judge running flows again */
+  GH_WAKE_STOP = 2,          /* stop() was called */
+  GH_WAKE_DRAIN = 4,         /* drain() was called */
+  GH_WAKE_LISTENERS = 8,     /* listeners_changed() was called */
+  GH_WAKE_CERTIFICATES = 16, /* gh_certificates.generation has moved: take the listeners' chains and keys anew */
+  GH_WAKE_RANGES = 32,       /* gh_ranges.generation has moved */
+  GH_WAKE_ALIVE = 64         /* raise gh_lane.turns: the host wonders whether the lane still runs */
 };
 
 /* ----------------------------------------------------------------------------------------- listeners */
 
 enum { GH_TRANSPORT_TCP = 6, GH_TRANSPORT_UDP = 17, GH_TRANSPORT_UNIX = 1 };
-enum { GH_AUTH_NONE = 0, GH_AUTH_TOKEN = 1, GH_AUTH_CERT = 2 }; /* bits */
+enum { GH_AUTH_NONE = 0, GH_AUTH_TOKEN = 1, GH_AUTH_CERT = 2, GH_AUTH_UNIX = 4 }; /* bits */
 
 /* One descriptor of one listener for one lane. The descriptor belongs to the host, which closes it after
  * the lane has returned or the listener is gone from the next listeners_changed(); do not close it.
@@ -122,7 +150,7 @@ typedef struct gh_listener {
 
 enum { GH_LOG_ERROR = 0, GH_LOG_WARN = 1, GH_LOG_INFO = 2, GH_LOG_DEBUG = 3, GH_LOG_TRACE = 4 };
 
-typedef struct gh_log_field {
+typedef struct gh_log_field { /* [frozen] */
   gh_bytes key;
   gh_bytes value;
 } gh_log_field;
@@ -158,7 +186,7 @@ typedef struct gh_random {
 
 enum { GH_METRIC_COUNTER = 0, GH_METRIC_GAUGE = 1, GH_METRIC_HISTOGRAM = 2 };
 
-typedef struct gh_metric_label {
+typedef struct gh_metric_label { /* [frozen] */
   gh_bytes name;
   gh_bytes value;
 } gh_metric_label;
@@ -212,13 +240,13 @@ typedef struct gh_flow {
   uint32_t flags;
   gh_endpoint destination;
   gh_bytes domain;    /* lower-case, A-labels, no final dot; empty = unknown. At most 255 bytes */
-  uint32_t transport; /* 6, 17, or another IP protocol number */
+  uint32_t transport; /* 6, 17, or another IP protocol number; ICMP is 1 and 58 */
   uint32_t reserved;
 } gh_flow;
 
 enum { GH_ACTION_DENY = 0, GH_ACTION_ALLOW = 1 };
 
-enum { /* gh_verdict.reason: stable numbers, also used as metric labels by the text of gh_reason_text */
+enum { /* gh_verdict.reason: stable numbers. Their names, for metric labels, are the words below in lower case */
   GH_REASON_NONE = 0,
   GH_REASON_HARD_DENY = 1,        /* own address, loopback, link-local, metadata, multicast, broadcast, ... */
   GH_REASON_BOGON = 2,            /* private, shared, documentation, benchmark or reserved range */
@@ -236,7 +264,8 @@ enum { /* gh_verdict.reason: stable numbers, also used as metric labels by the t
   GH_REASON_RATE = 14,
   GH_REASON_QUOTA = 15,
   GH_REASON_CONCURRENT_SESSIONS = 16,
-  GH_REASON_LOCAL = 17            /* allowed: allow_local_destinations */
+  GH_REASON_LOCAL = 17,           /* allowed: allow_local_destinations */
+  GH_REASON_ADMISSION = 18        /* the client may not use this frontend */
 };
 
 enum { /* gh_verdict.table: where `row` stands */
@@ -245,7 +274,8 @@ enum { /* gh_verdict.table: where `row` stands */
   GH_TABLE_DOMAIN_LISTS = 2,
   GH_TABLE_PORT_PERMITS = 3,
   GH_TABLE_TRAFFIC_RULES = 4,
-  GH_TABLE_SETTINGS = 5
+  GH_TABLE_SETTINGS = 5,
+  GH_TABLE_ADMISSIONS = 6
 };
 
 typedef struct gh_verdict {
@@ -261,7 +291,7 @@ typedef struct gh_verdict {
 /* What the client's traffic rules come to. In each: 0 = no limit; UINT64_MAX = no rule says, use your default. */
 typedef struct gh_limits {
   uint32_t struct_size;
-  uint32_t metered; /* 1: consume() must be called for this client's traffic; 0: it need not */
+  uint32_t metered; /* 1: charge() must be called for this client's traffic; 0: it need not */
   uint64_t concurrent_flows;
   uint64_t udp_idle_ns;
   uint64_t tcp_idle_ns;
@@ -282,8 +312,9 @@ typedef struct gh_policy {
    * lane is of this one generation. */
   uint64_t (*refresh)(void* context, gh_lane* lane);
 
-  /* [lane] Makes a client handle; group and limiters are found once per generation, not per packet.
-   * NULL with a message when policy refuses the client as such (concurrent_sessions). Allocates. */
+  /* [lane] Makes a client handle; group and limiters are found once per generation, not per packet. NULL with the
+   * deciding row in `verdict` when policy refuses the client as such (admissions, concurrent_sessions). Clients with the
+   * same facts->session share what its meters have left, and count as one. Allocates. */
   gh_client* (*client_open)(void* context, gh_lane* lane, const gh_client_facts* facts, gh_verdict* verdict);
   void (*client_close)(void* context, gh_lane* lane, gh_client* client);
   /* [lane] The client's limits in the lane's generation. */
@@ -301,10 +332,18 @@ typedef struct gh_policy {
                          gh_verdict* out);
   void (*flow_close)(void* context, gh_lane* lane, gh_client* client);
 
-  /* [lane] Charges traffic to the client's rates and quotas, all or none of them. 0 = it may go on now; else
-   * nothing was charged and so many ns are to pass before the same amount can; UINT64_MAX: the quota is used up. */
-  uint64_t (*consume)(void* context, gh_lane* lane, gh_client* client, uint32_t direction, uint64_t packets,
-                      uint64_t bytes, uint64_t now_ns);
+  /* [lane] Charges a run of `packets` packets, `want` bytes together, to the client's rates and quotas. Each packet but
+   * the last has `least` bytes; headers of the Internet side included. Returns the bytes that may go now and are charged:
+   * `want`, or else a multiple of `least`, 0 too. If that is less than `want`, *wait_ns is how long it takes until
+   * `least` more may go; UINT64_MAX: the quota is used up. A packet larger than a burst goes when the burst is full, and
+   * what comes after it waits for the difference. Neither allocates nor blocks. */
+  uint64_t (*charge)(void* context, gh_lane* lane, gh_client* client, uint32_t direction, uint64_t packets,
+                     uint64_t want, uint64_t least, uint64_t now_ns, uint64_t* wait_ns);
+
+  /* [control] These prefixes are the plugin's own, in place of those that this instance claimed before: policy denies
+   * them, whatever permit covers them, to every client of other plugins. They are free again after destroy(). In force
+   * within a second. GH_E_INVALID: a prefix that makes no sense, or more than 256. */
+  gh_status (*claim)(void* context, const gh_prefix* prefixes, size_t count);
 } gh_policy;
 
 /* -------------------------------------------------------------------------------------- gh.identity/1 */
@@ -318,23 +357,52 @@ typedef struct gh_identity {
   void* context;
   /* [lane] Whose credential is this? `value`: the token's text, the certificate's name, the decimal uid, or the
    * relay key in hex. Writes the identity ("unix:bob") to `out` and its length to `size`. GH_E_NOT_FOUND: nobody's.
-   * `capacity` should be 256. May lock; for handshakes, not for packets. */
+   * GH_PENDING: the system has to be asked for the user's name; `later` is called within 5 s, then ask again: with
+   * GH_OK the answer is at hand, GH_E_IO: the system does not answer. GH_E_LIMIT: too many wait for that already, or
+   * `capacity` is too small; it should be 256. With `later` NULL an answer that is not at hand is GH_E_NOT_FOUND. Never
+   * blocks. For handshakes, not for packets. */
   gh_status (*resolve)(void* context, gh_lane* lane, uint32_t kind, gh_bytes value, char* out, size_t capacity,
-                       size_t* size);
+                       size_t* size, const gh_completion* later);
 } gh_identity;
+
+/* ---------------------------------------------------------------------------------- gh.certificates/1 */
+
+/* What a listener's TLS shows and accepts: PEM, borrowed until the next get() of the same lane. */
+typedef struct gh_certificate {
+  uint32_t struct_size;
+  uint32_t reserved;
+  uint64_t generation; /* of this one; a chain that is read anew has another */
+  gh_bytes chain;      /* the leaf first */
+  gh_bytes key;
+  gh_bytes client_ca;  /* whose certificates clients may show; empty: none are asked for */
+} gh_certificate;
+
+#define GH_CERTIFICATES_ID "gh.certificates/1"
+typedef struct gh_certificates {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void* context;
+  const uint64_t* generation; /* raised when any listener's has changed, then GH_WAKE_CERTIFICATES; acquire load */
+  /* [lane] What the listener of that id has now. GH_E_NOT_FOUND: it has none. Locks; not per connection. */
+  gh_status (*get)(void* context, gh_lane* lane, uint32_t listener, gh_certificate* out);
+} gh_certificates;
 
 /* -------------------------------------------------------------------------------------- gh.sessions/1 */
 
 /* What a session has carried since it began. The lane that opened the session last adds to its cells with relaxed
  * atomic stores, as to those of a metric: counting costs no call. The memory lives as long as the process. The host
  * looks every few seconds, when the session ends, and when somebody asks; bytes are what the client's flows carried,
- * without the frames around it. */
+ * without the frames around it. The host makes it: what a later minor has appended is there if gh_host.abi_minor is that
+ * high. */
 typedef struct gh_session_cells {
   uint64_t bytes_up, bytes_down, packets_up, packets_down;
   /* Raised by each open() of this session, and by end(). Not what open() wrote to gh_session.opening: the session is in
    * other hands, or over. Then leave the cells alone and close the client's former stream. One relaxed load, once a
    * batch. */
   uint64_t opening;
+  /* Two words of the plugin's own about its state now, such as the phase of a handshake and the last refusal. People
+   * see them through gh.sessions.describe/1. 0 after a start. */
+  uint64_t state[2];
 } gh_session_cells;
 
 /* A client's lasting relation to a plugin, known by (identity or anonymous, key). The source is no part of it: clients
@@ -347,13 +415,20 @@ typedef struct gh_session {
                         its SHA-256 is kept */
   gh_endpoint source;
   gh_bytes blob; /* the plugin's own state, at most 4096 bytes */
+  /* When the host ends it, unless it is opened or touched with another time before: Unix seconds. GH_EXPIRY_SAME: as it
+   * was (for a new one: never), GH_EXPIRY_NEVER. It is enforced within ten seconds, by raising `opening`. */
+  uint64_t expires_unix;
   /* set by the host */
   uint64_t id; /* never 0, never used twice, the same after a restart */
   gh_session_cells* cells;
   uint64_t opening;
+  uint64_t last_seen_unix; /* before this call */
   uint32_t resumed; /* 1: it was there; `blob` and `blob_version` are what was kept */
-  uint32_t reserved;
+  uint32_t lane;    /* that held it before this call, of this instance; or UINT32_MAX */
 } gh_session;
+
+#define GH_EXPIRY_SAME UINT64_C(0)
+#define GH_EXPIRY_NEVER UINT64_MAX
 
 typedef struct gh_lease {
   uint32_t struct_size;
@@ -383,9 +458,10 @@ typedef struct gh_sessions {
   gh_status (*touch)(void* context, gh_lane* lane, const gh_session* session, const gh_completion* durable);
   /* [lane] Ends it and releases its leases. */
   gh_status (*end)(void* context, gh_lane* lane, uint64_t id);
-  /* [lane] Takes an exclusive resource until a time, or renews it. GH_E_EXISTS: another session holds it, or may hold
-   * it: the store has lost commits, and every lease that it may have forgotten counts as live for its lifetime (an hour
-   * for one without a time). GH_E_NOT_FOUND: there is no such session. GH_E_LIMIT: it holds 4096 already. What was
+  /* [lane] Takes an exclusive resource until a time, or renews it. GH_E_EXISTS: another session holds it.
+   * GH_E_IN_DOUBT: another one may hold it: the store has lost commits, and every lease that it may have forgotten counts
+   * as live for its lifetime (an hour for one without a time); so do not probe for others, the client is to come again.
+   * GH_E_NOT_FOUND: there is no such session. GH_E_LIMIT: it holds 4096 already. What was
    * asked of the session itself before is durable no later than the lease. */
   gh_status (*lease)(void* context, gh_lane* lane, const gh_lease* lease, const gh_completion* durable);
   /* [lane] GH_E_NOT_FOUND: that session does not hold it. */
@@ -394,7 +470,35 @@ typedef struct gh_sessions {
    * its SHA-256. To serve one again, open() it when its client comes. */
   gh_status (*for_each)(void* context, void (*visit)(void* visitor, const gh_session* session),
                         void (*visit_lease)(void* visitor, const gh_lease* lease), void* visitor);
+  /* [lane] Is there a session of that identity and key? Displaces nobody. GH_OK fills in all that the host sets, the
+   * blob borrowed as by open(); GH_E_NOT_FOUND: there is none. GH_PENDING: this gateway has to ask another one first;
+   * `later` is called within 5 s, then ask again: with GH_OK the answer is at hand, GH_E_IO: nobody answers, and open()
+   * goes by what this gateway knows. With `later` NULL this gateway's own knowledge is the answer. */
+  gh_status (*find)(void* context, gh_lane* lane, gh_session* session, const gh_completion* later);
+  /* [lane] Takes over the session `id` that for_each() or an export told of, without its client's key. As open() that
+   * resumes, but for source and expiry, which stay. GH_E_NOT_FOUND: there is none of this plugin. GH_E_STATE: a lane of
+   * this instance has it already, for its client came first. */
+  gh_status (*adopt)(void* context, gh_lane* lane, gh_session* session);
 } gh_sessions;
+
+/* ---------------------------------------------------------------------------------------- gh.ranges/1 */
+
+/* [frozen] first .. last, both included. */
+typedef struct gh_range {
+  uint64_t first, last;
+} gh_range;
+
+#define GH_RANGES_ID "gh.ranges/1"
+typedef struct gh_ranges {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void* context;
+  const uint64_t* generation; /* raised when a range comes or goes, then GH_WAKE_RANGES; acquire load */
+  /* [any] Which numbers of a space ("tunnel-index", "vni") this gateway may hand out: ascending ranges, `count` of them,
+   * of which at most `capacity` are written. A gateway that is alone has one with all of them. What was handed out of a
+   * range that is gone stays good until its lease ends. Locks. */
+  gh_status (*get)(void* context, gh_bytes space, gh_range* out, size_t capacity, size_t* count);
+} gh_ranges;
 
 /* ------------------------------------------------------------------------------- gh.values/1, gh.fds/1 */
 
@@ -425,8 +529,10 @@ typedef struct gh_fds {
   void* context;
   /* [any] Keeps dups of the descriptors under a name for the next instance of this plugin, replacing older ones. */
   gh_status (*keep)(void* context, gh_bytes name, const int32_t* fds, size_t count);
-  /* [any] Hands them over: the caller owns what it gets. Returns their number, or GH_E_NOT_FOUND. */
-  gh_status (*take)(void* context, gh_bytes name, int32_t* out, size_t capacity);
+  /* [any] Hands them over: the caller owns what it gets. `count`: how many there are. GH_E_LIMIT: more than `capacity`,
+   * and none is handed over. GH_E_NOT_FOUND: nothing is kept under that name. What no instance has taken some seconds
+   * after its start is closed. */
+  gh_status (*take)(void* context, gh_bytes name, int32_t* out, size_t capacity, size_t* count);
 } gh_fds;
 
 /* ---------------------------------------------------------------------------------------- the host */
@@ -445,6 +551,20 @@ typedef struct gh_instance gh_instance; /* the plugin's own object */
 
 enum { GH_CONFIGURE_CHECK = 1 }; /* validate only, without any effect */
 
+typedef struct gh_start {
+  uint32_t struct_size;
+  uint32_t lanes; /* run_lane is called for 0 .. lanes-1 */
+  const gh_listener* listeners; /* of all lanes */
+  size_t listener_count;
+} gh_start;
+
+/* Life: create, configure, start, then run_lane in a thread of each lane, stop, and, when all lanes have returned,
+ * destroy.
+ *
+ * A replacement: the new instance is created, configured and started while the old one serves; its lanes are held back.
+ * The old one's are stopped. When all have returned, its sessions are taken (gh.sessions.export/1) and put into the new
+ * one, whose lanes run then. If any of that fails, what was taken is put back, the old instance is started again and its
+ * lanes run again: so start() may follow a stop() whose lanes have all returned, and ends the stop. */
 typedef struct gh_plugin_ops {
   uint32_t struct_size;
   uint32_t reserved;
@@ -453,8 +573,8 @@ typedef struct gh_plugin_ops {
   void (*destroy)(gh_instance* instance); /* after every lane has returned */
   /* [control] `options`: a JSON object, complete with defaults, valid by the schema. */
   gh_status (*configure)(gh_instance* instance, gh_bytes options, uint32_t flags, gh_message* why);
-  /* [control] The listeners of all lanes. Lanes run after it has returned. */
-  gh_status (*start)(gh_instance* instance, const gh_listener* listeners, size_t count, gh_message* why);
+  /* [control] Lanes run after it has returned, perhaps much later, or never. */
+  gh_status (*start)(gh_instance* instance, const gh_start* start, gh_message* why);
   /* [control], while lanes run: all or nothing; GH_E_UNSUPPORTED: the change needs a restart. */
   gh_status (*reconfigure)(gh_instance* instance, gh_bytes options, gh_message* why);
   gh_status (*listeners_changed)(gh_instance* instance, const gh_listener* listeners, size_t count, gh_message* why);
@@ -472,9 +592,11 @@ typedef struct gh_plugin_ops {
 enum { GH_ROLE_STREAM = 1, GH_ROLE_DATAGRAM = 2 }; /* which listeners a role takes; bits */
 
 typedef struct gh_listener_role {
-  const char* name; /* the configuration key: "listen" */
+  uint32_t struct_size;
   uint32_t kinds;
+  const char* name; /* the configuration key: "listen" */
   uint32_t required; /* 1: at least one address must be configured */
+  uint32_t reserved;
 } gh_listener_role;
 
 typedef struct gh_manifest {
@@ -512,6 +634,15 @@ typedef struct gh_probe {
                    void* context, gh_message* why);
 } gh_probe;
 
+#define GH_SESSIONS_DESCRIBE_ID "gh.sessions.describe/1"
+typedef struct gh_sessions_describe {
+  uint32_t struct_size;
+  uint32_t reserved;
+  /* [any] What the two words of gh_session_cells.state mean, for people: "bound; last refusal: wrong key". A function of
+   * the words alone; returns at once. */
+  void (*describe)(const uint64_t state[2], gh_message* out);
+} gh_sessions_describe;
+
 /* One session that moves from an old instance to a new one, or one record for the instance's devices. */
 typedef struct gh_export_record {
   uint32_t struct_size;
@@ -529,73 +660,150 @@ typedef struct gh_export_record {
 typedef struct gh_sessions_export {
   uint32_t struct_size;
   uint32_t reserved;
-  /* [control] Takes every session out of a draining instance. */
+  /* [control] Takes every session out of an instance all of whose lanes have returned. `give` copies the record. */
   gh_status (*take)(gh_instance* instance, void (*give)(void* context, const gh_export_record* record),
                     void* context, gh_message* why);
-  /* [control] Puts one into a started instance. GH_E_UNSUPPORTED: its blob_version is not known. */
+  /* [control] Puts one into an instance between start() and its lanes' run_lane(). The descriptors are the instance's
+   * from then on, if it says GH_OK. GH_E_UNSUPPORTED: its blob_version is not known. */
   gh_status (*put)(gh_instance* instance, const gh_export_record* record, gh_message* why);
 } gh_sessions_export;
 
 /* ------------------------------------------------------------------------------------ layout, checked */
 
-#if UINTPTR_MAX == 0xffffffffffffffffu
-#define GH_LAYOUT(type, size) static_assert(sizeof(type) == (size), #type " changed its size")
+#if UINTPTR_MAX != 0xffffffffffffffffu
+#error "the border is for 64-bit machines"
+#endif
+
+/* What 1.0 has of each struct that may grow. These never change. */
+#define GH_SIZE_1_0(type) (type##_size_1_0)
+enum {
+  gh_lane_size_1_0 = 24,
+  gh_listener_size_1_0 = 104,
+  gh_log_size_1_0 = 32,
+  gh_clock_size_1_0 = 32,
+  gh_random_size_1_0 = 24,
+  gh_metric_size_1_0 = 72,
+  gh_metrics_size_1_0 = 24,
+  gh_client_facts_size_1_0 = 56,
+  gh_flow_size_1_0 = 56,
+  gh_verdict_size_1_0 = 32,
+  gh_limits_size_1_0 = 40,
+  gh_policy_size_1_0 = 104,
+  gh_identity_size_1_0 = 24,
+  gh_certificate_size_1_0 = 64,
+  gh_certificates_size_1_0 = 32,
+  gh_session_size_1_0 = 128,
+  gh_lease_size_1_0 = 40,
+  gh_sessions_size_1_0 = 80,
+  gh_ranges_size_1_0 = 32,
+  gh_values_size_1_0 = 40,
+  gh_fds_size_1_0 = 32,
+  gh_host_size_1_0 = 24,
+  gh_start_size_1_0 = 24,
+  gh_plugin_ops_size_1_0 = 104,
+  gh_listener_role_size_1_0 = 24,
+  gh_manifest_size_1_0 = 96,
+  gh_probe_size_1_0 = 24,
+  gh_sessions_describe_size_1_0 = 16,
+  gh_export_record_size_1_0 = 80,
+  gh_sessions_export_size_1_0 = 24
+};
+
+#define GH_FROZEN(type, size) static_assert(sizeof(type) == (size), #type " is frozen")
+#if GH_ABI_MINOR == 0
+#define GH_GROWS(type) static_assert(sizeof(type) == GH_SIZE_1_0(type), #type " has another size than 1.0")
+#else
+#define GH_GROWS(type) static_assert(sizeof(type) >= GH_SIZE_1_0(type), #type " has lost a field")
+#endif
 #define GH_PLACE(type, field, at) static_assert(offsetof(type, field) == (at), #type "." #field " moved")
-GH_LAYOUT(gh_bytes, 16);
-GH_LAYOUT(gh_endpoint, 24);
+GH_FROZEN(gh_bytes, 16);
+GH_FROZEN(gh_endpoint, 24);
 GH_PLACE(gh_endpoint, scope, 16);
 GH_PLACE(gh_endpoint, port, 20);
 GH_PLACE(gh_endpoint, family, 22);
-GH_LAYOUT(gh_message, 24);
-GH_LAYOUT(gh_completion, 24);
-GH_LAYOUT(gh_lane, 16);
-GH_LAYOUT(gh_listener, 104);
+GH_FROZEN(gh_prefix, 24);
+GH_PLACE(gh_prefix, length, 17);
+GH_FROZEN(gh_message, 24);
+GH_FROZEN(gh_completion, 24);
+GH_FROZEN(gh_log_field, 32);
+GH_FROZEN(gh_metric_label, 32);
+static_assert(sizeof(gh_session_cells) >= 56, "gh_session_cells has lost a field");
+GH_PLACE(gh_session_cells, state, 40);
+GH_FROZEN(gh_range, 16);
+GH_GROWS(gh_lane);
+GH_PLACE(gh_lane, turns, 16);
+GH_GROWS(gh_listener);
 GH_PLACE(gh_listener, name, 8);
 GH_PLACE(gh_listener, local, 56);
 GH_PLACE(gh_listener, fd, 80);
 GH_PLACE(gh_listener, tls, 96);
-GH_LAYOUT(gh_log, 32);
-GH_LAYOUT(gh_clock, 32);
-GH_LAYOUT(gh_random, 24);
-GH_LAYOUT(gh_metric, 72);
+GH_GROWS(gh_log);
+GH_PLACE(gh_log, write, 24);
+GH_GROWS(gh_clock);
+GH_PLACE(gh_clock, realtime_ns, 24);
+GH_GROWS(gh_random);
+GH_GROWS(gh_metric);
 GH_PLACE(gh_metric, labels, 40);
-GH_LAYOUT(gh_metrics, 24);
-GH_LAYOUT(gh_client_facts, 56);
+GH_PLACE(gh_metric, bound_count, 64);
+GH_GROWS(gh_metrics);
+GH_GROWS(gh_client_facts);
 GH_PLACE(gh_client_facts, source, 8);
 GH_PLACE(gh_client_facts, identity, 32);
-GH_LAYOUT(gh_flow, 56);
+GH_PLACE(gh_client_facts, session, 48);
+GH_GROWS(gh_flow);
 GH_PLACE(gh_flow, destination, 8);
 GH_PLACE(gh_flow, domain, 32);
 GH_PLACE(gh_flow, transport, 48);
-GH_LAYOUT(gh_verdict, 32);
+GH_GROWS(gh_verdict);
 GH_PLACE(gh_verdict, row, 16);
-GH_LAYOUT(gh_limits, 40);
-GH_LAYOUT(gh_policy, 96);
+GH_PLACE(gh_verdict, generation, 24);
+GH_GROWS(gh_limits);
+GH_PLACE(gh_limits, session_idle_ns, 32);
+GH_GROWS(gh_policy);
 GH_PLACE(gh_policy, check, 56);
-GH_PLACE(gh_policy, consume, 88);
-GH_LAYOUT(gh_identity, 24);
-GH_LAYOUT(gh_session_cells, 40);
-GH_LAYOUT(gh_session, 112);
+GH_PLACE(gh_policy, charge, 88);
+GH_PLACE(gh_policy, claim, 96);
+GH_GROWS(gh_identity);
+GH_GROWS(gh_certificate);
+GH_PLACE(gh_certificate, chain, 16);
+GH_PLACE(gh_certificate, client_ca, 48);
+GH_GROWS(gh_certificates);
+GH_GROWS(gh_session);
 GH_PLACE(gh_session, source, 40);
-GH_PLACE(gh_session, id, 80);
-GH_PLACE(gh_session, opening, 96);
-GH_LAYOUT(gh_lease, 40);
-GH_LAYOUT(gh_sessions, 64);
-GH_LAYOUT(gh_values, 40);
-GH_LAYOUT(gh_fds, 32);
-GH_LAYOUT(gh_host, 24);
-GH_LAYOUT(gh_plugin_ops, 104);
+GH_PLACE(gh_session, expires_unix, 80);
+GH_PLACE(gh_session, id, 88);
+GH_PLACE(gh_session, opening, 104);
+GH_PLACE(gh_session, lane, 124);
+GH_GROWS(gh_lease);
+GH_PLACE(gh_lease, expires_unix, 32);
+GH_GROWS(gh_sessions);
+GH_PLACE(gh_sessions, find, 64);
+GH_PLACE(gh_sessions, adopt, 72);
+GH_GROWS(gh_ranges);
+GH_GROWS(gh_values);
+GH_PLACE(gh_values, reserve, 32);
+GH_GROWS(gh_fds);
+GH_PLACE(gh_fds, take, 24);
+GH_GROWS(gh_host);
+GH_GROWS(gh_start);
+GH_PLACE(gh_start, listeners, 8);
+GH_GROWS(gh_plugin_ops);
 GH_PLACE(gh_plugin_ops, run_lane, 56);
 GH_PLACE(gh_plugin_ops, get, 96);
-GH_LAYOUT(gh_manifest, 96);
+GH_GROWS(gh_listener_role);
+GH_PLACE(gh_listener_role, name, 8);
+GH_GROWS(gh_manifest);
 GH_PLACE(gh_manifest, id, 16);
 GH_PLACE(gh_manifest, options_schema, 56);
 GH_PLACE(gh_manifest, ops, 88);
-GH_LAYOUT(gh_probe, 24);
-GH_LAYOUT(gh_export_record, 80);
-#undef GH_LAYOUT
+GH_GROWS(gh_probe);
+GH_GROWS(gh_sessions_describe);
+GH_GROWS(gh_export_record);
+GH_PLACE(gh_export_record, unsent, 64);
+GH_GROWS(gh_sessions_export);
+#undef GH_FROZEN
+#undef GH_GROWS
 #undef GH_PLACE
-#endif
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,7 @@
 #include <gatehouse/plugin/host.hpp>
 
 #include <atomic>
+#include <vector>
 
 namespace gatehouse {
 
@@ -22,6 +23,8 @@ struct LaneContext {
 struct StartContext {
   const Host& host;
   CompletionQueue& completions;  ///< to wait() for
+  std::uint32_t lanes = 1;
+  const std::vector<Listener>& listeners;  ///< of all lanes; borrowed during the call
 };
 
 }  // namespace gatehouse

@@ -41,10 +41,13 @@ class LanePlugin : public Plugin {
     if (!check_only) settings_ = std::move(settings);
   }
 
-  void start(const std::vector<Listener>& listeners) override {
-    if constexpr (kShares) shared_.emplace(StartContext{host_, add_queue()}, *settings_);
+  void start(const StartFacts& facts) override {
+    if constexpr (kShares) {
+      if (!shared_) shared_.emplace(StartContext{host_, add_queue(), facts.lanes, facts.listeners}, *settings_);
+    }
     const std::scoped_lock lock(mutex_);
-    listeners_ = listeners;
+    listeners_ = facts.listeners;
+    stopped_ = false;
   }
 
   void reconfigure(const Options& options) override {

@@ -14,6 +14,7 @@
 #include <exception>
 #include <memory>
 #include <stdexcept>
+#include <vector>
 
 namespace gatehouse {
 
@@ -22,14 +23,21 @@ struct NeedsRestart : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// What an instance is started with.
+struct StartFacts {
+  std::uint32_t lanes = 1;
+  std::vector<Listener> listeners;  ///< of all lanes
+};
+
 /// One configured instance. Thread tags as in abi.h; whatever throws, throws std::exception with a whole sentence.
 class Plugin {
  public:
   virtual ~Plugin() = default;
   /// [control] With `check_only`, validates without any effect.
   virtual void configure(const Options& options, bool check_only) = 0;
-  /// [control] All lanes' listeners; lanes begin to run afterwards.
-  virtual void start(const std::vector<Listener>& listeners) = 0;
+  /// [control] Lanes begin to run afterwards, perhaps much later. Also after a stop(), once every lane has returned:
+  /// then they are to run again.
+  virtual void start(const StartFacts& facts) = 0;
   /// [control] While lanes run. All or nothing.
   virtual void reconfigure(const Options& options) = 0;
   virtual void listeners_changed(const std::vector<Listener>& listeners) = 0;
@@ -82,9 +90,10 @@ inline gh_status configure(gh_instance* instance, gh_bytes options, std::uint32_
   return guarded(why,
                  [&] { self(instance).configure(Options(from_border(options)), (flags & GH_CONFIGURE_CHECK) != 0); });
 }
-inline gh_status start(gh_instance* instance, const gh_listener* listeners, std::size_t count,
-                       gh_message* why) noexcept {
-  return guarded(why, [&] { self(instance).start(from_border(listeners, count)); });
+inline gh_status start(gh_instance* instance, const gh_start* start, gh_message* why) noexcept {
+  return guarded(why, [&] {
+    self(instance).start({start->lanes, from_border(start->listeners, start->listener_count)});
+  });
 }
 inline gh_status reconfigure(gh_instance* instance, gh_bytes options, gh_message* why) noexcept {
   return guarded(why, [&] { self(instance).reconfigure(Options(from_border(options))); });
@@ -135,6 +144,11 @@ inline constexpr gh_plugin_ops kOps = {.struct_size = sizeof(gh_plugin_ops),
                                        .get = get<Concrete>};
 
 }  // namespace border
+
+/// A role that listeners can have in the plugin: the configuration key, and which kinds it takes (GH_ROLE_* bits).
+constexpr gh_listener_role make_role(const char* name, std::uint32_t kinds, bool required) noexcept {
+  return {sizeof(gh_listener_role), kinds, name, required ? 1U : 0U, 0};
+}
 
 /// What an author says about a plugin; every pointer must live as long as the program.
 struct PluginFacts {

@@ -24,6 +24,12 @@ struct ClientFacts {
 [[nodiscard]] gh_flow make_flow(std::uint32_t transport, const Endpoint& destination, std::uint32_t flags = 0,
                                 std::string_view domain = {}) noexcept;
 
+/// What a client's rates and quotas let through.
+struct Grant {
+  std::uint64_t bytes = 0;  ///< that may go now, and are charged: all, or a multiple of what a packet has
+  std::uint64_t wait = 0;   ///< ns until the next packet may, where it was not all; UINT64_MAX: the quota is used up
+};
+
 /// Owns a client handle.
 class PolicyClient {
  public:
@@ -45,10 +51,19 @@ class PolicyClient {
   /// GH_OK, or GH_E_LIMIT with the rule in `why`. Each success is to be followed by one close_flow().
   [[nodiscard]] gh_status open_flow(const gh_flow& flow, SteadyTime now, gh_verdict& why) const noexcept;
   void close_flow() const noexcept { policy_->flow_close(policy_->context, lane_, client_); }
-  /// Charges traffic. @return 0 = it may go; else the ns to wait, with nothing charged; UINT64_MAX: no more at all
+  /// What may go of a run of `packets` packets, `want` bytes together, of which each but the last has `least`.
+  [[nodiscard]] Grant charge(std::uint32_t direction, std::uint64_t packets, std::uint64_t want, std::uint64_t least,
+                             SteadyTime now) const noexcept {
+    Grant out;
+    out.bytes =
+        policy_->charge(policy_->context, lane_, client_, direction, packets, want, least, to_ns(now), &out.wait);
+    return out;
+  }
+  /// All or none. @return 0 = it may go; else the ns to wait, with nothing charged; UINT64_MAX: no more at all
   [[nodiscard]] std::uint64_t consume(std::uint32_t direction, std::uint64_t packets, std::uint64_t bytes,
                                       SteadyTime now) const noexcept {
-    return policy_->consume(policy_->context, lane_, client_, direction, packets, bytes, to_ns(now));
+    const Grant granted = charge(direction, packets, bytes, bytes, now);
+    return granted.bytes == bytes ? 0 : granted.wait;
   }
 
  private:

@@ -28,7 +28,7 @@ class Metrics : public testing::Test {
     metric.label_count = cause.empty() ? 0 : 1;
     metric.bounds = bounds.data();
     metric.bound_count = bounds.size();
-    gh_lane head{sizeof(gh_lane), lane, 2, -1};
+    gh_lane head{sizeof(gh_lane), lane, 2, -1, 0};
     return metrics_.table()->cells(metrics_.table()->context, &head, &metric);
   }
   std::string text() {

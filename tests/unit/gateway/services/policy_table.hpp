@@ -38,8 +38,16 @@ class PolicyTable : public testing::Test {
     return open_from(source, verdict);
   }
   void close(gh_client* client) { table->client_close(table->context, &lane.head, client); }
+  /// One packet. @return 0, or the ns to wait
+  static std::uint64_t consume(const gh_policy* table, HostLane& lane, gh_client* client, std::uint32_t direction,
+                               std::uint64_t bytes, std::uint64_t now) {
+    std::uint64_t wait = 0;
+    const std::uint64_t granted =
+        table->charge(table->context, &lane.head, client, direction, 1, bytes, bytes, now, &wait);
+    return granted == bytes ? 0 : wait;
+  }
   std::uint64_t consume(gh_client* client, std::uint64_t bytes, std::uint32_t direction = GH_UP) {
-    return table->consume(table->context, &lane.head, client, direction, 1, bytes, kNow);
+    return consume(table, lane, client, direction, bytes, kNow);
   }
   /// Puts one traffic rule in force, with row 21.
   void rule(const std::string& scope, policy::TrafficRule columns) {

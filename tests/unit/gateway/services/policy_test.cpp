@@ -11,7 +11,7 @@ namespace {
 TEST_F(PolicyTable, HasEveryFunction) {
   EXPECT_EQ(table->struct_size, sizeof(gh_policy));
   EXPECT_TRUE(table->refresh && table->client_open && table->client_close && table->limits && table->check &&
-              table->check_batch && table->flow_open && table->flow_close && table->consume);
+              table->check_batch && table->flow_open && table->flow_close && table->charge && table->claim);
   EXPECT_EQ(*table->generation, 1u);
 }
 
@@ -112,15 +112,15 @@ TEST_F(PolicyTable, MetersAnIdentityAcrossLanesAndPlugins) {
   gh_client* const stranger = other.table()->client_open(other.table()->context, &second.head, &facts, &verdict);
   EXPECT_EQ(limits(here).metered, 1u);
   EXPECT_EQ(limits(open("")).metered, 0u);  // nobody's identity
-  EXPECT_EQ(table->consume(table->context, &lane.head, here, GH_UP, 1, 1000, kNow), 0u);
-  EXPECT_EQ(other.table()->consume(other.table()->context, &second.head, there, GH_UP, 1, 1000, kNow), kSecond);
-  EXPECT_EQ(other.table()->consume(other.table()->context, &second.head, stranger, GH_UP, 1, 1000, kNow), 0u);
-  EXPECT_EQ(table->consume(table->context, &lane.head, here, GH_DOWN, 1, 5000, kNow), 0u);
+  EXPECT_EQ(consume(table, lane, here, GH_UP, 1000, kNow), 0u);
+  EXPECT_EQ(consume(other.table(), second, there, GH_UP, 1000, kNow), kSecond);
+  EXPECT_EQ(consume(other.table(), second, stranger, GH_UP, 1000, kNow), 0u);
+  EXPECT_EQ(consume(table, lane, here, GH_DOWN, 5000, kNow), 0u);
   // A new generation goes on with the old state.
   rows.traffic_rules[0].rate_up = 2000;
   publish(rows);
   table->refresh(table->context, &lane.head);
-  EXPECT_NE(table->consume(table->context, &lane.head, here, GH_UP, 1, 2000, kNow), 0u);
+  EXPECT_NE(consume(table, lane, here, GH_UP, 2000, kNow), 0u);
 }
 
 TEST_F(PolicyTable, TellsLimitsInTheBordersUnits) {
@@ -326,7 +326,7 @@ TEST_F(PolicyTable, ServesLanesWhileSnapshotsChange) {
           ASSERT_EQ(verdict.generation, now);
           ASSERT_EQ(verdict.row, static_cast<std::int64_t>(now % 2 ? 5 : 50)) << now;
           static_cast<void>(table->flow_open(table->context, &mine.head, client, &flow, kNow, &verdict));
-          static_cast<void>(table->consume(table->context, &mine.head, client, GH_UP, 1, 100, kNow));
+          static_cast<void>(consume(table, mine, client, GH_UP, 100, kNow));
         }
         table->client_close(table->context, &mine.head, client);
       }

@@ -73,12 +73,15 @@ TEST(Fds, AreHandedToTheNextInstance) {
 
   const PluginFds face(all, "tunnel");
   std::array<std::int32_t, 2> out{};
-  EXPECT_EQ(face.table()->take(face.table()->context, border_bytes("tun"), out.data(), 1), GH_E_INVALID);
-  ASSERT_EQ(face.table()->take(face.table()->context, border_bytes("tun"), out.data(), 2), 2);
+  std::size_t count = 0;
+  EXPECT_EQ(face.table()->take(face.table()->context, border_bytes("tun"), out.data(), 1, &count), GH_E_LIMIT);
+  EXPECT_EQ(count, 2u);
+  ASSERT_EQ(face.table()->take(face.table()->context, border_bytes("tun"), out.data(), 2, &count), GH_OK);
+  ASSERT_EQ(count, 2u);
   EXPECT_EQ(write(out[1], "x", 1), 1);
   char byte = 0;
   EXPECT_EQ(read(out[0], &byte, 1), 1);
-  EXPECT_EQ(face.table()->take(face.table()->context, border_bytes("tun"), out.data(), 2), GH_E_NOT_FOUND);
+  EXPECT_EQ(face.table()->take(face.table()->context, border_bytes("tun"), out.data(), 2, &count), GH_E_NOT_FOUND);
   close(out[0]);
   close(out[1]);
 }

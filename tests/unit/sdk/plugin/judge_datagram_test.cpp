@@ -14,7 +14,7 @@ class JudgeDatagram : public testing::Test {
  protected:
   gh_verdict judge(const char* destination, std::uint32_t flags, Bytes payload) {
     const Host cpp(host.table(), "test");
-    gh_lane lane{sizeof(gh_lane), 0, 1, -1};
+    gh_lane lane{sizeof(gh_lane), 0, 1, -1, 0};
     gh_verdict why{};
     const auto client = PolicyClient::open(cpp, &lane, {}, why);
     return judge_datagram(*client, make_flow(GH_TRANSPORT_UDP, *Endpoint::parse(destination), flags), payload);

@@ -13,7 +13,7 @@ class LaneTest : public testing::Test {
   testkit::FakeHost host;
   Host cpp{host.table(), "test"};
   CompletionQueue completions;
-  gh_lane lane{sizeof lane, 0, 1, -1};
+  gh_lane lane{sizeof lane, 0, 1, -1, 0};
   LaneLoop loop;
   std::atomic<std::uint64_t> pending{0};
   LaneContext context{cpp, &lane, loop, pending, completions};

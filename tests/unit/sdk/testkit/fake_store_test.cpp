@@ -18,7 +18,7 @@ class FakePlugin final : public PluginHost {
 
  private:
   std::unique_ptr<testkit::FakeStore::Instance> instance_;
-  gh_lane lanes_[2] = {{sizeof(gh_lane), 0, 2, -1}, {sizeof(gh_lane), 1, 2, -1}};
+  gh_lane lanes_[2] = {{sizeof(gh_lane), 0, 2, -1, 0}, {sizeof(gh_lane), 1, 2, -1, 0}};
 };
 
 class FakeStoreHost final : public StoreHost {
@@ -62,7 +62,7 @@ class FakeStore : public testing::Test {
   Told told;
   testkit::FakeStore store{[] { return std::uint64_t{1}; }};
   std::unique_ptr<testkit::FakeStore::Instance> instance = store.instance("tunnel");
-  gh_lane lane{sizeof lane, 0, 1, -1};
+  gh_lane lane{sizeof lane, 0, 1, -1, 0};
 };
 
 TEST_F(FakeStore, TellsWithinTheCallUnlessItIsHeldBack) {
