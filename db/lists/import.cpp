@@ -2,13 +2,13 @@
 // list file (temporary name, fsync, rename, fsync of the folder); one transaction for the row; sweep.
 #include "db/lists/import.hpp"
 
-#include "db/lists/line_parser.hpp"
-#include "db/lists/line_reader.hpp"
+#include "db/lists/lines/line_parser.hpp"
+#include "db/lists/lines/line_reader.hpp"
 #include "db/lists/list_file_writer.hpp"
 #include "db/lists/name_table.hpp"
 #include "db/lists/public_suffix.hpp"
-#include "db/policy_database.hpp"
-#include "db/policy_editor.hpp"
+#include "db/policy/policy_database.hpp"
+#include "db/policy/policy_editor.hpp"
 
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 #include "db/lists/import.hpp"
 #include "db/lists/list_file_writer.hpp"
-#include "db/policy_copy.hpp"
+#include "db/policy/policy_copy.hpp"
 #include "db/sqlite.hpp"
 
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 #include "db/store/failure.hpp"
 #include "db/store/files/set_aside.hpp"
 #include "db/store/files/store_paths.hpp"
-#include "db/store/state_load.hpp"
+#include "db/store/rows/state_load.hpp"
 
 #include <sqlite3.h>
 

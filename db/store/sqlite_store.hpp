@@ -13,8 +13,8 @@
 #include "db/store/files/database_file.hpp"
 #include "db/store/files/epoch_file.hpp"
 #include "db/store/files/store_lock.hpp"
-#include "db/store/retention.hpp"
-#include "db/store/state_rows.hpp"
+#include "db/store/rows/retention.hpp"
+#include "db/store/rows/state_rows.hpp"
 #include "db/store/store.hpp"
 
 #include <chrono>

@@ -1,7 +1,7 @@
 #include "db/store/state_reader.hpp"
 
 #include "db/store/files/database_file.hpp"
-#include "db/store/state_rows.hpp"
+#include "db/store/rows/state_rows.hpp"
 
 #include <algorithm>
 #include <limits>

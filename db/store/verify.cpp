@@ -1,9 +1,9 @@
-#include "db/policy_database.hpp"
+#include "db/policy/policy_database.hpp"
 #include "db/store/files/database_file.hpp"
 #include "db/store/files/epoch_file.hpp"
 #include "db/store/files/store_paths.hpp"
+#include "db/store/rows/state_rows.hpp"
 #include "db/store/state_reader.hpp"
-#include "db/store/state_rows.hpp"
 
 namespace gatehouse::db {
 namespace {

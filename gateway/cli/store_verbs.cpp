@@ -1,6 +1,6 @@
 #include "gateway/cli/store_verbs.hpp"
 
-#include "db/policy_copy.hpp"
+#include "db/policy/policy_copy.hpp"
 #include "db/store/files/store_paths.hpp"
 #include "db/store/state_reader.hpp"
 #include "gateway/base/utc_time.hpp"

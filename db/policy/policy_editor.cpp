@@ -1,6 +1,6 @@
-#include "db/policy_editor.hpp"
+#include "db/policy/policy_editor.hpp"
 
-#include "db/policy_database.hpp"
+#include "db/policy/policy_database.hpp"
 
 namespace gatehouse::db {
 namespace {

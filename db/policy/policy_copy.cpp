@@ -1,8 +1,8 @@
-#include "db/policy_copy.hpp"
+#include "db/policy/policy_copy.hpp"
 
 #include "db/lists/list_file.hpp"
 #include "db/lists/list_file_writer.hpp"
-#include "db/policy_database.hpp"
+#include "db/policy/policy_database.hpp"
 
 #include <gatehouse/base/unique_fd.hpp>
 

@@ -1,4 +1,4 @@
-#include "db/history.hpp"
+#include "db/policy/history.hpp"
 
 #include <algorithm>
 #include <map>

@@ -1,7 +1,7 @@
-#include "db/policy_database.hpp"
+#include "db/policy/policy_database.hpp"
 
 #include "db/migrations.hpp"
-#include "db/policy_copy.hpp"
+#include "db/policy/policy_copy.hpp"
 #include "policy/limits.hpp"
 
 #include <gatehouse/base/unique_fd.hpp>
