@@ -184,14 +184,8 @@ void PolicyDatabase::give_up() noexcept {
   database_.reset();
 }
 
-PolicyDatabase::Stamp PolicyDatabase::stamp(const std::filesystem::path& path) noexcept {
-  struct stat found {};
-  if (::stat(path.c_str(), &found) != 0) return {};
-  return {found.st_dev, found.st_ino, found.st_size, found.st_mtim.tv_sec, found.st_mtim.tv_nsec};
-}
-
-PolicyDatabase::Stamp PolicyDatabase::readable_stamp() const {
-  const Stamp found = stamp(path_);
+FileStamp PolicyDatabase::readable_stamp() const {
+  const FileStamp found = FileStamp::of(path_);
   if (!found.exists() || ::faccessat(AT_FDCWD, path_.c_str(), R_OK, AT_EACCESS) != 0)
     throw std::system_error(errno, std::system_category(), path_.string());
   return found;
@@ -199,7 +193,7 @@ PolicyDatabase::Stamp PolicyDatabase::readable_stamp() const {
 
 void PolicyDatabase::open() {
   give_up();
-  const Stamp file = readable_stamp();
+  const FileStamp file = readable_stamp();
   remove_orphans(file);
   Database database(path_, OpenMode::read_write, kReaderTimeout);
   database.checkpoint_on_close(false);
@@ -218,15 +212,15 @@ void PolicyDatabase::open() {
   data_version_.emplace(database_->prepare("PRAGMA data_version"));
   if (data_version_->step()) seen_version_ = data_version_->integer(0);
   data_version_->reset();
-  const Stamp now = stamp(path_);  // the mode may have been written
+  const FileStamp now = FileStamp::of(path_);  // the mode may have been written
   file_ = now.is_file(file) ? now : file;
-  log_file_ = stamp(log_path());
+  log_file_ = FileStamp::of(log_path());
 }
 
 /// The write-ahead log of a file that was replaced would be replayed into the new one.
-void PolicyDatabase::remove_orphans(const Stamp& now) {
+void PolicyDatabase::remove_orphans(const FileStamp& now) {
   if (!file_.exists() || now.is_file(file_)) return;
-  if (!log_file_.exists() || !stamp(log_path()).is_file(log_file_)) return;
+  if (!log_file_.exists() || !FileStamp::of(log_path()).is_file(log_file_)) return;
   std::error_code ignored;
   std::filesystem::remove(log_path(), ignored);
   std::filesystem::remove(path_.string() + "-shm", ignored);
@@ -235,7 +229,7 @@ void PolicyDatabase::remove_orphans(const Stamp& now) {
 /// Is the file not the one that was opened, or was it written to by something else than a commit? A checkpoint looks
 /// the same; it is rare.
 bool PolicyDatabase::is_another() {
-  const Stamp log = stamp(log_path());
+  const FileStamp log = FileStamp::of(log_path());
   const bool log_was_cut = log_file_.exists() && (!log.is_file(log_file_) || log.size < log_file_.size);
   log_file_ = log;
   return readable_stamp() != file_ || log_was_cut;

@@ -4,6 +4,8 @@
 #include "db/sqlite.hpp"
 #include "policy/model.hpp"
 
+#include <gatehouse/base/file_stamp.hpp>
+
 #include <filesystem>
 #include <optional>
 #include <span>
@@ -66,25 +68,14 @@ class PolicyDatabase {
   [[nodiscard]] TableRows read_table(std::string_view name);
 
  private:
-  /// What tells that a file is another one, or was written to.
-  struct Stamp {
-    std::uint64_t device = 0, inode = 0;
-    std::int64_t size = 0, seconds = 0, nanoseconds = 0;
-    [[nodiscard]] bool exists() const noexcept { return inode != 0; }
-    [[nodiscard]] bool is_file(const Stamp& other) const noexcept {
-      return device == other.device && inode == other.inode;
-    }
-    bool operator==(const Stamp&) const = default;
-  };
-  [[nodiscard]] static Stamp stamp(const std::filesystem::path& path) noexcept;
-  [[nodiscard]] Stamp readable_stamp() const;
+  [[nodiscard]] FileStamp readable_stamp() const;
   [[nodiscard]] bool is_another();
   [[nodiscard]] std::filesystem::path log_path() const { return path_.string() + "-wal"; }
   void open();
-  void remove_orphans(const Stamp& now);
+  void remove_orphans(const FileStamp& now);
 
   std::filesystem::path path_;
-  Stamp file_, log_file_;
+  FileStamp file_, log_file_;
   std::optional<Database> database_;       // none after give_up() or a failed opening: tried again
   std::optional<Statement> data_version_;  // of database_, so it goes first
   std::int64_t seen_version_ = 0;

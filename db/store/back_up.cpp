@@ -1,10 +1,10 @@
 #include "db/sqlite.hpp"
 #include "db/store/failure.hpp"
 #include "db/store/files/database_file.hpp"
-#include "db/store/files/file_stamp.hpp"
 #include "db/store/files/set_aside.hpp"
 #include "db/store/state_reader.hpp"
 
+#include <gatehouse/base/file_stamp.hpp>
 #include <gatehouse/base/unique_fd.hpp>
 
 #include <fcntl.h>

@@ -3,8 +3,9 @@
 #pragma once
 
 #include "db/sqlite.hpp"
-#include "db/store/files/file_stamp.hpp"
 #include "db/store/store.hpp"
+
+#include <gatehouse/base/file_stamp.hpp>
 
 #include <chrono>
 #include <cstdint>

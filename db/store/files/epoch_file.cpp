@@ -1,11 +1,9 @@
 #include "db/store/files/epoch_file.hpp"
 
-#include "db/store/files/file_stamp.hpp"
-
 #include <gatehouse/base/endian.hpp>
+#include <gatehouse/base/file_stamp.hpp>
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -85,9 +83,8 @@ bool EpochFile::save(const EpochMark& mark) noexcept {
 }
 
 bool EpochFile::is_there() const noexcept {
-  struct stat mine {};
-  const FileStamp there = FileStamp::of(path_);
-  return file_ && ::fstat(file_.get(), &mine) == 0 && there.inode == mine.st_ino && there.device == mine.st_dev;
+  const FileStamp mine = FileStamp::of(file_);
+  return mine.exists() && mine.is_file(FileStamp::of(path_));
 }
 
 }  // namespace gatehouse::db
