@@ -1,6 +1,7 @@
 // policy.db: making it, bringing it up to date, reading it and noticing edits. One thread an object.
 #pragma once
 
+#include "db/file/file_kind.hpp"
 #include "db/sqlite.hpp"
 #include "policy/model.hpp"
 
@@ -15,8 +16,6 @@
 
 namespace gatehouse::db {
 
-inline constexpr std::int64_t kPolicyApplicationId = 0x4748'706f;  ///< "GHpo": what the header of policy.db says
-
 /// What init or migrate has done.
 struct PolicySchema {
   bool created = false;           ///< the file is new and holds the starter policy
@@ -25,12 +24,11 @@ struct PolicySchema {
 };
 
 /// Makes policy.db with the starter policy, or brings an older one up to date after a copy of it
-/// (`policy.db.v1` for version 1). Nothing to do is not an error. Both files are 0640 when made. One that is there and
+/// (`policy.db.v1` for version 1). Nothing to do is not an error. The file is 0640 when made. One that is there and
 /// empty was cut, or is not written yet: it is left alone, for the starter policy allows what its rows denied.
 /// @param migrations  all of them, in order; tests give their own
 /// @throws SqliteError; std::runtime_error with a sentence for a file that is empty, none of ours or of a newer
-/// version;
-///         std::system_error when none can be made
+///         version; FileError when none can be made
 PolicySchema prepare_policy(const std::filesystem::path& path);
 PolicySchema prepare_policy(const std::filesystem::path& path, std::span<const std::string_view> migrations);
 
@@ -42,6 +40,9 @@ struct TableRows {
   std::vector<std::string> columns;
   std::vector<std::vector<Cell>> rows;
 };
+
+/// Opens it and closes it again. @return path @throws as PolicyDatabase: it is not a policy database of this version
+const std::filesystem::path& checked_policy(const std::filesystem::path& path);
 
 /// Reads policy.db and never writes it: the connection is read-write, as WAL readers want, with query_only on.
 class PolicyDatabase {
@@ -70,7 +71,6 @@ class PolicyDatabase {
  private:
   [[nodiscard]] FileStamp readable_stamp() const;
   [[nodiscard]] bool is_another();
-  [[nodiscard]] std::filesystem::path log_path() const { return path_.string() + "-wal"; }
   void open();
   void remove_orphans(const FileStamp& now);
 

@@ -1,8 +1,8 @@
 #include "db/store/sqlite_store.hpp"
 
+#include "db/file/paths.hpp"
 #include "db/store/failure.hpp"
 #include "db/store/files/set_aside.hpp"
-#include "db/store/files/store_paths.hpp"
 #include "db/store/rows/state_load.hpp"
 
 #include <sqlite3.h>
@@ -48,7 +48,7 @@ std::string boot_id() {
 
 /// Is the database an older copy than the log beside it? SQLite would play the one into the other.
 bool is_older_than_log(const std::filesystem::path& database, const EpochMark& known) {
-  if (known.checkpointed == 0 || FileStamp::of(database.string() + "-wal").size == 0) return false;
+  if (known.checkpointed == 0 || FileStamp::of(log_of(database)).size == 0) return false;
   try {
     Database alone(database, OpenMode::frozen, milliseconds(0));
     const Epoch found = read_epoch(alone);
@@ -95,19 +95,23 @@ SqliteStore::SqliteStore(const std::filesystem::path& state_db, const Retention&
 /// Runs `task`, again after what can be remedied. @throws StoreError
 template <class Task>
 std::invoke_result_t<Task> SqliteStore::with_files(Reserve reserve, Task task) {
-  for (int attempt = 0;; ++attempt) {
-    try {
-      return task();
-    } catch (const SqliteError& error) {
-      if (!remedy(error, attempt, reserve)) throw store_error(error);
-    } catch (const StoreError&) {
-      throw;
-    } catch (const std::filesystem::filesystem_error& error) {
-      throw store_error(error.path1(), error.code().value());
-    } catch (const std::runtime_error& error) {  // the file is none of ours, or of a newer version
-      if (starting_) throw;
-      throw StoreError(StoreError::Kind::corrupt, error.what());
+  try {
+    for (int attempt = 0;; ++attempt) {
+      try {
+        return task();
+      } catch (const SqliteError& error) {
+        if (!remedy(error, attempt, reserve)) throw store_error(error);
+      }
     }
+  } catch (const StoreError&) {
+    throw;
+  } catch (const FileError& error) {
+    throw store_error(error);
+  } catch (const std::filesystem::filesystem_error& error) {
+    throw store_error(error.path1(), error.code().value());
+  } catch (const std::runtime_error& error) {  // the file is none of ours, or of a newer version
+    if (starting_) throw;
+    throw StoreError(StoreError::Kind::corrupt, error.what());
   }
 }
 
