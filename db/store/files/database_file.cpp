@@ -80,10 +80,6 @@ int code_of_finding(const std::string& finding) {
   return unread ? SQLITE_IOERR_READ : SQLITE_CORRUPT;
 }
 
-void note(StoreOpening& told, const std::vector<std::filesystem::path>& moved) {
-  told.moved.insert(told.moved.end(), moved.begin(), moved.end());
-}
-
 /// Takes from others what `mode` does not give them. By its name: closing a descriptor of a database's file would drop
 /// SQLite's locks on it.
 void narrow(const std::filesystem::path& path, std::filesystem::perms mode, StoreOpening& told) {
@@ -108,7 +104,7 @@ DatabaseFile::DatabaseFile(std::filesystem::path path, const FileKind& kind, Sto
     } catch (const SqliteError& error) {
       database_.reset();
       if (!error.is_corrupt() || again) throw;
-      note(told, set_aside(path_));
+      set_aside(path_, told.moved);
     }
   }
 }
@@ -119,7 +115,7 @@ DatabaseFile::~DatabaseFile() {
 
 /// SQLite deletes the log of a file that is missing or empty; there may be commits in it.
 void DatabaseFile::rescue_log(StoreOpening& told) const {
-  if (FileStamp::of(path_).size == 0) note(told, set_log_aside(path_));
+  if (FileStamp::of(path_).size == 0) set_log_aside(path_, told.moved);
 }
 
 void DatabaseFile::open(const FileKind& kind, StoreOpening& told) {

@@ -55,6 +55,12 @@ std::optional<EpochMark> decode(const Content& content) noexcept {
   return mark;
 }
 
+/// Without an exception, for errno to say why.
+bool sync_folder_of(const std::filesystem::path& path) noexcept {
+  const UniqueFd folder(::open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return folder && ::fsync(folder.get()) == 0;
+}
+
 }  // namespace
 
 EpochFile::Reading EpochFile::read(const std::filesystem::path& path) {
@@ -70,16 +76,15 @@ EpochFile::Reading EpochFile::read(const std::filesystem::path& path) {
 
 bool EpochFile::write(const EpochMark& mark) noexcept {
   const Content content = encode(mark);
-  return file_ && ::pwrite(file_.get(), content.data(), kSize, 0) == static_cast<ssize_t>(kSize);
+  is_behind_ = !file_ || ::pwrite(file_.get(), content.data(), kSize, 0) != static_cast<ssize_t>(kSize);
+  return !is_behind_;
 }
 
 bool EpochFile::save(const EpochMark& mark) noexcept {
   const bool made = !is_there();
   if (made) file_.reset(::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0640));
-  if (!write(mark) || ::fsync(file_.get()) != 0) return false;
-  if (!made) return true;
-  const UniqueFd folder(::open(path_.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  return folder && ::fsync(folder.get()) == 0;
+  is_behind_ = !write(mark) || ::fsync(file_.get()) != 0 || (made && !sync_folder_of(path_));
+  return !is_behind_;
 }
 
 bool EpochFile::is_there() const noexcept {
