@@ -1,4 +1,4 @@
-// The SQL that is built in: db/migrations/*/*.sql in order, and db/starter_policy.sql. Constants.
+// The SQL that is built in: db/migrations/*/*.sql in order, and db/policy/starter_policy.sql. Constants.
 #pragma once
 
 #include <span>

@@ -2,13 +2,14 @@
 // list file (temporary name, fsync, rename, fsync of the folder); one transaction for the row; sweep.
 #include "db/lists/import.hpp"
 
-#include "db/lists/line_parser.hpp"
-#include "db/lists/line_reader.hpp"
+#include "db/file/paths.hpp"
+#include "db/lists/lines/line_parser.hpp"
+#include "db/lists/lines/line_reader.hpp"
 #include "db/lists/list_file_writer.hpp"
 #include "db/lists/name_table.hpp"
 #include "db/lists/public_suffix.hpp"
-#include "db/policy_database.hpp"
-#include "db/policy_editor.hpp"
+#include "db/policy/policy_database.hpp"
+#include "db/policy/policy_editor.hpp"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -208,7 +209,7 @@ void edit_row(const std::filesystem::path& database, const ImportRequest& reques
 
 ImportReport import_list(const std::filesystem::path& database, int fd, const ImportRequest& request,
                          const std::function<void(const ImportProgress&)>& progress) {
-  static_cast<void>(PolicyDatabase(database));  // before a long read from a pipe: is it one of ours?
+  static_cast<void>(checked_policy(database));  // before a long read from a pipe: is it one of ours?
   std::optional<Row> row;
   {
     Database reader(database, OpenMode::read_write, kReaderTimeout);
@@ -219,7 +220,7 @@ ImportReport import_list(const std::filesystem::path& database, int fd, const Im
   gathering.read(row);
   gathering.sort();
   gathering.check();
-  const std::filesystem::path folder = database.parent_path() / "lists";
+  const std::filesystem::path folder = lists_beside(database);
   make_folder(folder, database);
   gathering.report.file = gathering.write(folder, database);
   edit_row(database, request, gathering.report);

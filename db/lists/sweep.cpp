@@ -1,6 +1,7 @@
+#include "db/file/paths.hpp"
 #include "db/lists/import.hpp"
 #include "db/lists/list_file_writer.hpp"
-#include "db/policy_copy.hpp"
+#include "db/policy/policy_copy.hpp"
 #include "db/sqlite.hpp"
 
 #include <fcntl.h>
@@ -53,7 +54,7 @@ void sweep_list_files(const std::filesystem::path& database) noexcept try {
   add_named(database, named);
   for (const std::filesystem::path& copy : {last_good_path(database), former_good_path(database)})
     if (std::filesystem::exists(copy)) add_named(copy, named);
-  for (const auto& entry : std::filesystem::directory_iterator(database.parent_path() / "lists")) {
+  for (const auto& entry : std::filesystem::directory_iterator(lists_beside(database))) {
     const std::string name = entry.path().filename().string();
     const bool is_left_over = is_list_file_name(name)
                                   ? !named.contains(name) && !is_young(entry.path())

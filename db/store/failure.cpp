@@ -77,6 +77,8 @@ StoreError store_error(const SqliteError& error) {
   return {kind, sentence + "; " + advice(kind)};
 }
 
+StoreError store_error(const FileError& error) { return store_error(error.path(), error.code().value()); }
+
 StoreError store_error(const std::filesystem::path& path, int system_error) {
   const Kind kind = kind_of(system_error);
   return {kind, path.string() + ": " + std::strerror(system_error) + "; " + advice(kind)};

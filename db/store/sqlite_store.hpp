@@ -10,12 +10,11 @@
 #pragma once
 
 #include "db/store/files/ballast.hpp"
-#include "db/store/files/database_file.hpp"
-#include "db/store/files/epoch_file.hpp"
 #include "db/store/files/store_lock.hpp"
-#include "db/store/retention.hpp"
-#include "db/store/state_rows.hpp"
+#include "db/store/recovery.hpp"
+#include "db/store/rows/retention.hpp"
 #include "db/store/store.hpp"
+#include "db/store/store_files.hpp"
 
 #include <chrono>
 #include <optional>
@@ -40,26 +39,19 @@ class SqliteStore final : public Store {
  private:
   using Clock = std::chrono::steady_clock;
 
-  /// What is open.
-  struct Files {
-    Files(const std::filesystem::path& state_db, const std::filesystem::path& secrets_db, StoreOpening& told)
-        : state(state_db, state_kind(), told),
-          secrets(secrets_db, secrets_kind(), told),
-          rows(state.database()),
-          values(state.database()),
-          secret_values(secrets.database()) {}
-    DatabaseFile state, secrets;
-    StateRows rows;
-    ValueRows values, secret_values;
-    [[nodiscard]] bool are_current() const noexcept { return state.is_current() && secrets.is_current(); }
-  };
-
-  /// What an opening comes to.
-  struct Finding {
-    Epoch epoch;
-    EpochMark mark;  ///< to go on with
-    bool lacks_commits = false, lacks_secrets = false;
-    std::int64_t unsure_until = 0;
+  /// How far a life has come, and what leads on:
+  ///
+  ///     starting ---- load(), or a write that is done ----> serving ---- an opening finds a loss ----> owing
+  ///                                                            ^                                         |
+  ///                                                            +----- write() has said start_over -------+
+  ///
+  /// In each phase the files are open or shut: load(), write() and close() open them, by way of Recovery; an error, a
+  /// file that is not the one that its path names, and the end of close() shut them. A loss that an opening finds is
+  /// made good by what the files have at a start, and later by memory, which is then told to write everything again.
+  enum class Phase {
+    starting,  ///< nothing was loaded or written yet: what is missing is missing for good
+    serving,   ///< memory has everything that is live
+    owing,     ///< and the files have not: write() owes that answer
   };
 
   enum class Reserve { keep, use };  ///< of room, when the disk is full
@@ -67,15 +59,11 @@ class SqliteStore final : public Store {
   std::invoke_result_t<Task> patiently(Task task);
   template <class Task>
   std::invoke_result_t<Task> with_files(Reserve reserve, Task task);
-  [[nodiscard]] bool ensure_open();
+  void ensure_open();
   void open_files();
-  [[nodiscard]] Finding look(std::int64_t now);
-  void begin_epoch(const Finding& found);
-  void tell(const Finding& found);
   void leave_files();
   [[nodiscard]] bool remedy(const SqliteError& error, int attempt, Reserve reserve);
   [[nodiscard]] bool reuse_log() noexcept;
-  void set_aside_for_good(const std::filesystem::path& database);
   /// What a commit leaves behind beside its rows.
   struct Traces {
     std::uint64_t last_session_id = 0, secrets_n = 0;
@@ -86,28 +74,19 @@ class SqliteStore final : public Store {
   [[nodiscard]] bool make_room(const StoreBatch& batch);
   void commit_batch(const StoreBatch& batch);
   [[nodiscard]] bool put_secrets(const StoreBatch& batch);
-  bool checkpoint(Database::Checkpoint kind);
-  void mark_commit() noexcept;
   [[nodiscard]] std::vector<ValueRecord> load_values();
 
   const Said said_;
   const std::filesystem::path path_, secrets_path_;
   const StoreLock lock_, secrets_lock_;
-  EpochFile epoch_file_;
+  Recovery recovery_;
   Ballast ballast_;
   RetentionWork retention_;
   StoreOpening opening_;
 
-  std::optional<Files> files_;      // none after an error: opened again by the next call
-  std::optional<EpochMark> known_;  // what the file must have: state.epoch's at a start, then that of the last commit
-  bool starting_ = true;            // nothing was loaded or written yet: what is missing is missing for good
-  bool start_over_ = false;         // write() owes that answer
-  bool revive_ = false;             // sessions that are live may stand in the file as ended
-  bool distrust_ = false;           // the log may be in the kernel's memory only
-  bool spend_ = false;              // use_reserve() was called
-  bool lacks_values_ = false;       // commits were missing at the start
-  bool mark_failed_ = false;        // state.epoch is behind
-  std::int64_t unsure_until_ = 0;
+  std::optional<StoreFiles> files_;  // none while they are shut
+  Phase phase_ = Phase::starting;
+  Reserve reserve_ = Reserve::keep;  // of write(), until use_reserve()
   Clock::time_point last_write_{};
 };
 

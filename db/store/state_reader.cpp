@@ -1,7 +1,10 @@
 #include "db/store/state_reader.hpp"
 
-#include "db/store/files/database_file.hpp"
-#include "db/store/state_rows.hpp"
+#include "db/file/disk.hpp"
+#include "db/file/file_kind.hpp"
+#include "db/file/open_to_read.hpp"
+#include "db/store/failure.hpp"
+#include "db/store/rows/state_rows.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -36,10 +39,10 @@ struct StateReader::State {
 StateReader::StateReader(const std::filesystem::path& state_db)
     : state_(std::make_unique<State>(State{open_to_read(state_db, kTimeout)})) {
   const std::int64_t version = schema_version(state_->database, state_kind());
-  const auto newest = static_cast<std::int64_t>(state_kind().migrations.size());
-  if (version != newest)
+  if (version != state_kind().newest())
     throw std::runtime_error(state_db.string() + " has schema version " + std::to_string(version) + ", not " +
-                             std::to_string(newest) + ": start the gateway of this version once, which updates it");
+                             std::to_string(state_kind().newest()) +
+                             ": start the gateway of this version once, which updates it");
 }
 
 StateReader::~StateReader() = default;
@@ -71,6 +74,14 @@ std::vector<UsageRecord> StateReader::usage(std::int64_t first, std::int64_t las
   row.bind(1, first);
   row.bind(2, last);
   return all<UsageRecord>(row, usage_of);
+}
+
+void back_up(const std::filesystem::path& from, const std::filesystem::path& to, const CopyProgress& progress) {
+  try {
+    copy_database(from, to, Existing::refuse, progress);
+  } catch (const FileError& error) {
+    throw store_error(error);
+  }
 }
 
 }  // namespace gatehouse::db

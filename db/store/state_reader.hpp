@@ -2,10 +2,10 @@
 // and the control API. One thread an object.
 #pragma once
 
+#include "db/file/copy.hpp"
 #include "db/store/store.hpp"
 
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,12 +35,8 @@ class StateReader {
   std::unique_ptr<State> state_;
 };
 
-/// Copies a database that may be in use, page by page (sqlite.org/backup.html), to a file that must not be there yet:
-/// made beside it under another name and renamed when it is whole and on disk. Mode as the original.
-/// @param progress  told pages done and pages in all
-/// @throws std::runtime_error  a sentence
-void back_up(const std::filesystem::path& from, const std::filesystem::path& to,
-             const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
+/// copy_database(), with sentences that say what to do. @throws std::runtime_error
+void back_up(const std::filesystem::path& from, const std::filesystem::path& to, const CopyProgress& progress = {});
 
 /// What is wrong with a database of ours, as sentences; none is good. Reads all of it.
 [[nodiscard]] std::vector<std::string> verify(const std::filesystem::path& database);

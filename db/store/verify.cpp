@@ -1,9 +1,9 @@
-#include "db/policy_database.hpp"
-#include "db/store/files/database_file.hpp"
+#include "db/file/file_kind.hpp"
+#include "db/file/open_to_read.hpp"
+#include "db/file/paths.hpp"
 #include "db/store/files/epoch_file.hpp"
-#include "db/store/files/store_paths.hpp"
+#include "db/store/rows/state_rows.hpp"
 #include "db/store/state_reader.hpp"
-#include "db/store/state_rows.hpp"
 
 namespace gatehouse::db {
 namespace {
@@ -53,16 +53,15 @@ void check_epoch(Database& state, const EpochFile::Reading& reading, Findings& f
 
 /// What this program would open it as, or nullptr.
 const FileKind* kind_of(std::int64_t application_id) {
-  for (const FileKind* const kind : {&state_kind(), &secrets_kind()}) {
+  for (const FileKind* const kind : {&policy_kind(), &state_kind(), &secrets_kind()}) {
     if (kind->application_id == application_id) return kind;
   }
   return nullptr;
 }
 
 void verify_open(Database& database, const EpochFile::Reading& reading, Findings& findings) {
-  const std::int64_t application_id = database.number("PRAGMA application_id");
-  const FileKind* const kind = kind_of(application_id);
-  if (!kind && application_id != kPolicyApplicationId) {
+  const FileKind* const kind = kind_of(database.number("PRAGMA application_id"));
+  if (!kind) {
     findings.emplace_back("it is no database of Gatehouse");
     return;
   }
@@ -70,9 +69,9 @@ void verify_open(Database& database, const EpochFile::Reading& reading, Findings
   while (row.step()) {
     if (row.text(0) != "ok") findings.push_back(row.text(0));
   }
-  if (!kind) return;
+  if (kind == &policy_kind()) return;
   const std::int64_t version = schema_version(database, *kind);
-  if (kind != &state_kind() || version != static_cast<std::int64_t>(kind->migrations.size())) return;
+  if (kind != &state_kind() || version != kind->newest()) return;
   check_rows(database, findings);
   check_epoch(database, reading, findings);
 }

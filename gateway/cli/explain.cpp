@@ -1,6 +1,6 @@
 #include "gateway/cli/explain.hpp"
 
-#include "db/policy_database.hpp"
+#include "db/policy/policy_database.hpp"
 #include "gateway/base/utc_time.hpp"
 #include "gateway/cli/invocation.hpp"
 #include "gateway/cli/list_lookup.hpp"

@@ -1,5 +1,5 @@
 // `gatehouse policy explain`: the question with what the configuration knows, as a running gateway would judge it.
-#include "db/policy_copy.hpp"
+#include "db/policy/policy_copy.hpp"
 #include "gateway/cli/verbs.hpp"
 #include "gateway/policy/own_addresses.hpp"
 

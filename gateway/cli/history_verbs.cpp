@@ -1,6 +1,6 @@
 #include "gateway/cli/history_verbs.hpp"
 
-#include "db/history.hpp"
+#include "db/policy/history.hpp"
 #include "gateway/base/utc_time.hpp"
 #include "gateway/cli/cell_json.hpp"
 #include "gateway/cli/editing.hpp"

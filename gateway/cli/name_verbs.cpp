@@ -1,6 +1,6 @@
 #include "gateway/cli/name_verbs.hpp"
 
-#include "db/policy_database.hpp"
+#include "db/policy/policy_database.hpp"
 #include "gateway/cli/editing.hpp"
 #include "gateway/cli/invocation.hpp"
 #include "gateway/cli/render.hpp"

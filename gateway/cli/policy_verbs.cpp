@@ -1,7 +1,7 @@
 #include "gateway/cli/policy_verbs.hpp"
 
-#include "db/policy_copy.hpp"
-#include "db/policy_database.hpp"
+#include "db/policy/policy_copy.hpp"
+#include "db/policy/policy_database.hpp"
 #include "gateway/base/utc_time.hpp"
 #include "gateway/cli/cell_json.hpp"
 #include "gateway/cli/invocation.hpp"

@@ -2,7 +2,7 @@
 // thread; what cannot be done throws std::exception with a sentence.
 #pragma once
 
-#include "db/policy_editor.hpp"
+#include "db/policy/policy_editor.hpp"
 #include "gateway/base/utc_time.hpp"
 #include "gateway/cli/present_policy.hpp"
 

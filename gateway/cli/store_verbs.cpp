@@ -1,7 +1,7 @@
 #include "gateway/cli/store_verbs.hpp"
 
-#include "db/policy_copy.hpp"
-#include "db/store/files/store_paths.hpp"
+#include "db/file/paths.hpp"
+#include "db/lists/list_copy.hpp"
 #include "db/store/state_reader.hpp"
 #include "gateway/base/utc_time.hpp"
 #include "gateway/cli/asking.hpp"

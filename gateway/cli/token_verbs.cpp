@@ -1,7 +1,7 @@
 #include "gateway/cli/token_verbs.hpp"
 
-#include "db/policy_database.hpp"
-#include "db/policy_editor.hpp"
+#include "db/policy/policy_database.hpp"
+#include "db/policy/policy_editor.hpp"
 #include "gateway/base/random.hpp"
 #include "gateway/base/sha256.hpp"
 #include "gateway/base/utc_time.hpp"

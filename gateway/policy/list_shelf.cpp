@@ -2,9 +2,10 @@
 
 #include "gateway/base/block_signals.hpp"
 
+#include <gatehouse/base/file_stamp.hpp>
+
 #include <pthread.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
@@ -23,27 +24,13 @@ struct Abandoned {};
 
 }  // namespace
 
-/// What tells that a file is another one.
-struct ListShelf::Stamp {
-  ino_t inode = 0;
-  off_t size = 0;
-  time_t seconds = 0;
-  long nanoseconds = 0;
-  bool operator==(const Stamp&) const = default;
-  static Stamp of(const std::filesystem::path& path) noexcept {
-    struct stat found {};
-    if (::stat(path.c_str(), &found) != 0) return {};
-    return {found.st_ino, found.st_size, found.st_mtim.tv_sec, found.st_mtim.tv_nsec};
-  }
-};
-
 struct ListShelf::File {
   bool queued = true;
   std::shared_ptr<const NameSet> names;
   std::shared_ptr<const OpenedList> opened;  // with names
   std::shared_ptr<const policy::Mismatches> mismatches;
   std::string failure;  // then `tried` is what the file was like
-  Stamp tried;
+  FileStamp tried;
   [[nodiscard]] bool pending() const noexcept { return !names && failure.empty(); }
 };
 
@@ -99,7 +86,7 @@ bool ListShelf::lacks_names_locked() const {
 bool ListShelf::changed() {
   const std::scoped_lock lock(mutex_);
   for (auto& [name, file] : files_) {
-    if (file->failure.empty() || file->queued || Stamp::of(folder_ / name) == file->tried) continue;
+    if (file->failure.empty() || file->queued || FileStamp::of(folder_ / name) == file->tried) continue;
     file->queued = true;
     work_.notify_all();
   }
@@ -234,7 +221,7 @@ void ListShelf::compile(const std::string& name) {
   const auto begin = std::chrono::steady_clock::now();
   File made;
   made.queued = false;
-  made.tried = Stamp::of(folder_ / name);
+  made.tried = FileStamp::of(folder_ / name);
   try {
     if (name.find('/') != name.npos || name == "." || name == "..")
       throw std::runtime_error('`' + name + "` is not the name of a file in lists/: import the list again");

@@ -84,7 +84,6 @@ class ListShelf {
 
  private:
   struct File;
-  struct Stamp;
 
   void abandon();
   void run();

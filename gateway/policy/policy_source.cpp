@@ -1,6 +1,6 @@
 #include "gateway/policy/policy_source.hpp"
 
-#include "db/policy_copy.hpp"
+#include "db/policy/policy_copy.hpp"
 #include "gateway/base/utc_time.hpp"
 
 #include <sys/stat.h>

@@ -2,7 +2,7 @@
 // on disk. One thread; the copy is made on another, so that no edit waits for it.
 #pragma once
 
-#include "db/policy_database.hpp"
+#include "db/policy/policy_database.hpp"
 #include "policy/model.hpp"
 
 #include <chrono>

@@ -80,17 +80,14 @@ const std::vector<Endpoint>& ResolvConf::nameservers(SteadyTime now) {
 void ResolvConf::refresh() {
   struct stat before {};
   if (::stat(path_.c_str(), &before) != 0 || !S_ISREG(before.st_mode)) return;
-  const auto stamp_of = [](const struct stat& s) {
-    return Stamp{s.st_dev, s.st_ino, s.st_size, s.st_mtim.tv_sec * 1'000'000'000 + s.st_mtim.tv_nsec};
-  };
-  if (stamp_of(before) == stamp_) return;
+  if (FileStamp::of(before) == stamp_) return;
 
   const UniqueFd file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
-  struct stat opened {};
-  if (!file || ::fstat(file.get(), &opened) != 0) return;
+  const FileStamp opened = FileStamp::of(file);
+  if (!opened.exists()) return;
   const auto text = read_file(file);
   if (!text) return;
-  stamp_ = stamp_of(opened);  // taken before reading: a later change shows as another stamp
+  stamp_ = opened;  // taken before reading: a later change shows as another stamp
   auto servers = parse_resolv_conf(*text);
   if (servers != nameservers_) {
     nameservers_ = std::move(servers);

@@ -1,6 +1,6 @@
 // Lines of a block list in every format (first byte: which; 0 = told from the lines): names come out canonical and
 // rejects printable, whatever came in.
-#include "db/lists/line_parser.hpp"
+#include "db/lists/lines/line_parser.hpp"
 
 #include "tests/fuzz/fuzz.hpp"
 

@@ -1,7 +1,6 @@
 #include "db/store/files/ballast.hpp"
 
-#include "db/store/files/file_stamp.hpp"
-
+#include <gatehouse/base/file_stamp.hpp>
 #include <gatehouse/base/unique_fd.hpp>
 
 #include <fcntl.h>

@@ -1,19 +1,12 @@
 #include "db/store/files/database_file.hpp"
 
-#include "db/migrations.hpp"
-#include "db/store/failure.hpp"
+#include "db/file/disk.hpp"
+#include "db/file/paths.hpp"
 #include "db/store/files/set_aside.hpp"
-#include "db/store/files/store_paths.hpp"
-#include "db/store/state_reader.hpp"
 
-#include <gatehouse/base/unique_fd.hpp>
-
-#include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
@@ -71,7 +64,7 @@ class Watchdog {
   }
 
  private:
-  std::mutex mutex_;
+  std::mutex mutex_;  // guards done_ and fired_
   std::condition_variable done_cv_;
   bool done_ = false, fired_ = false;
   std::thread thread_;
@@ -87,10 +80,6 @@ int code_of_finding(const std::string& finding) {
   return unread ? SQLITE_IOERR_READ : SQLITE_CORRUPT;
 }
 
-void note(StoreOpening& told, const std::vector<std::filesystem::path>& moved) {
-  told.moved.insert(told.moved.end(), moved.begin(), moved.end());
-}
-
 /// Takes from others what `mode` does not give them. By its name: closing a descriptor of a database's file would drop
 /// SQLite's locks on it.
 void narrow(const std::filesystem::path& path, std::filesystem::perms mode, StoreOpening& told) {
@@ -104,47 +93,8 @@ void narrow(const std::filesystem::path& path, std::filesystem::perms mode, Stor
 
 }  // namespace
 
-const FileKind& state_kind() noexcept {
-  static const FileKind kind{"state", kStateApplicationId, state_migrations(), std::filesystem::perms{0640}};
-  return kind;
-}
-
-const FileKind& secrets_kind() noexcept {
-  static const FileKind kind{"secrets", kSecretsApplicationId, secrets_migrations(), std::filesystem::perms{0600}};
-  return kind;
-}
-
-std::int64_t schema_version(Database& database, const FileKind& kind) {
-  const std::string name = database.path().string();
-  const std::int64_t application_id = database.number("PRAGMA application_id");
-  const std::int64_t version = database.number("PRAGMA user_version");
-  if (application_id != kind.application_id &&
-      (version != 0 || database.number("SELECT count(*) FROM sqlite_schema") != 0))
-    throw std::runtime_error(name + " is not a " + kind.noun +
-                             " database of Gatehouse: give another [gateway] state_dir, or move that file away");
-  const auto newest = static_cast<std::int64_t>(kind.migrations.size());
-  if (version > newest)
-    throw std::runtime_error(name + " has schema version " + std::to_string(version) + " and this Gatehouse knows " +
-                             std::to_string(newest) + ": update Gatehouse, or restore an older copy");
-  return version;
-}
-
-Database open_to_read(const std::filesystem::path& named, std::chrono::milliseconds busy_timeout) {
-  const std::filesystem::path path = resolved(named);
-  if (!FileStamp::of(path).exists()) throw std::runtime_error(path.string() + ": there is no such file");
-  try {
-    Database database(path, OpenMode::read_only, busy_timeout);
-    static_cast<void>(database.number("PRAGMA user_version"));
-    return database;
-  } catch (const SqliteError& error) {
-    const int code = error.code() & 0xff;
-    if ((code != SQLITE_CANTOPEN && code != SQLITE_READONLY) || FileStamp::of(path.string() + "-wal").size > 0) throw;
-    return {path, OpenMode::frozen, busy_timeout};
-  }
-}
-
 DatabaseFile::DatabaseFile(std::filesystem::path path, const FileKind& kind, StoreOpening& told)
-    : path_(std::move(path)), log_path_(path_.string() + "-wal") {
+    : path_(std::move(path)), log_path_(log_of(path_)) {
   for (bool again = false;; again = true) {
     rescue_log(told);
     for (const char* const suffix : {"", "-wal", "-shm"}) narrow(path_.string() + suffix, kind.mode, told);
@@ -154,7 +104,7 @@ DatabaseFile::DatabaseFile(std::filesystem::path path, const FileKind& kind, Sto
     } catch (const SqliteError& error) {
       database_.reset();
       if (!error.is_corrupt() || again) throw;
-      note(told, set_aside(path_));
+      set_aside(path_, told.moved);
     }
   }
 }
@@ -165,20 +115,11 @@ DatabaseFile::~DatabaseFile() {
 
 /// SQLite deletes the log of a file that is missing or empty; there may be commits in it.
 void DatabaseFile::rescue_log(StoreOpening& told) const {
-  if (FileStamp::of(path_).size == 0) note(told, set_log_aside(path_));
-}
-
-/// SQLite itself would make the file readable for all.
-void DatabaseFile::make(const FileKind& kind) const {
-  const auto mode = static_cast<mode_t>(kind.mode);
-  const UniqueFd file(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
-  if (!file && errno == EEXIST) return;
-  if (!file || ::fchmod(file.get(), mode) != 0) throw store_error(path_, errno);
-  sync_folder(path_.parent_path());
+  if (FileStamp::of(path_).size == 0) set_log_aside(path_, told.moved);
 }
 
 void DatabaseFile::open(const FileKind& kind, StoreOpening& told) {
-  make(kind);
+  if (make_file(path_, kind.mode)) sync_folder(path_.parent_path());
   database_.emplace(path_, OpenMode::read_write, kBusyTimeout);
   database_->checkpoint_on_close(false);  // by then the log's name may belong to another file
   database_->harden();
@@ -191,7 +132,7 @@ void DatabaseFile::open(const FileKind& kind, StoreOpening& told) {
                          ": its file system has no shared memory, which a write-ahead log needs; keep "
                          "[gateway] state_dir on a local disk");
   if (from_version_ > 0) check(told);
-  migrate(kind);
+  bring_up(kind);
   page_size_ = static_cast<std::uint64_t>(database_->number("PRAGMA page_size"));
   sqlite3_wal_hook(
       database_->handle(),
@@ -205,19 +146,11 @@ void DatabaseFile::open(const FileKind& kind, StoreOpening& told) {
   stamp();
 }
 
-void DatabaseFile::migrate(const FileKind& kind) {
-  const auto newest = static_cast<std::int64_t>(kind.migrations.size());
-  if (from_version_ == newest) return;
-  if (from_version_ > 0) {
-    backup_ = path_.string() + ".v" + std::to_string(from_version_);
-    std::filesystem::remove(backup_);  // of an attempt that did not come to its end
-    back_up(path_, backup_);
-  }
+void DatabaseFile::bring_up(const FileKind& kind) {
+  if (from_version_ == kind.newest()) return;
+  if (from_version_ > 0) backup_ = keep_version(path_, from_version_);
   Transaction transaction(*database_, Transaction::Kind::immediate);
-  for (std::int64_t version = from_version_; version < newest; ++version)
-    database_->run(kind.migrations[static_cast<std::size_t>(version)]);
-  database_->run("PRAGMA application_id = " + std::to_string(kind.application_id));
-  database_->run("PRAGMA user_version = " + std::to_string(newest));
+  migrate(*database_, kind, from_version_);
   transaction.commit();
 }
 

@@ -2,47 +2,24 @@
 // replaced. One thread's.
 #pragma once
 
+#include "db/file/file_kind.hpp"
 #include "db/sqlite.hpp"
-#include "db/store/files/file_stamp.hpp"
 #include "db/store/store.hpp"
 
-#include <chrono>
+#include <gatehouse/base/file_stamp.hpp>
+
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <span>
-#include <string_view>
 
 namespace gatehouse::db {
-
-inline constexpr std::int64_t kStateApplicationId = 0x4748'7374;    ///< "GHst": what the header of state.db says
-inline constexpr std::int64_t kSecretsApplicationId = 0x4748'7365;  ///< "GHse": secrets.db
-
-/// What a file of the store is.
-struct FileKind {
-  const char* noun;  ///< "state", for sentences
-  std::int64_t application_id;
-  std::span<const std::string_view> migrations;
-  std::filesystem::perms mode;
-};
-[[nodiscard]] const FileKind& state_kind() noexcept;
-[[nodiscard]] const FileKind& secrets_kind() noexcept;
-
-/// @return user_version; 0 for an empty file
-/// @throws std::runtime_error, a sentence, unless the file is of that kind, or empty, and no newer than this program
-[[nodiscard]] std::int64_t schema_version(Database& database, const FileKind& kind);
-
-/// For whoever only reads, with or without the right to write beside it. A file in WAL mode wants a log and an index
-/// there; where they are not and cannot be made, it holds everything itself.
-/// @throws SqliteError; std::runtime_error, a sentence: there is no such file
-[[nodiscard]] Database open_to_read(const std::filesystem::path& named, std::chrono::milliseconds busy_timeout);
 
 class DatabaseFile {
  public:
   /// Opens it. A file that is broken, and a log without a file, are set aside and a new file is made. Blocks: reads the
   /// whole file for its check, up to two seconds.
   /// @param told  gets what was moved, and whatever else a person should know
-  /// @throws SqliteError; StoreError; std::runtime_error, a sentence: a newer schema, or none of ours
+  /// @throws SqliteError, FileError; StoreError; std::runtime_error, a sentence: a newer schema, or none of ours
   DatabaseFile(std::filesystem::path path, const FileKind& kind, StoreOpening& told);
   ~DatabaseFile();
   DatabaseFile(const DatabaseFile&) = delete;
@@ -72,9 +49,8 @@ class DatabaseFile {
 
  private:
   void rescue_log(StoreOpening& told) const;
-  void make(const FileKind& kind) const;
   void open(const FileKind& kind, StoreOpening& told);
-  void migrate(const FileKind& kind);
+  void bring_up(const FileKind& kind);
   void check(StoreOpening& told);
   void stamp() noexcept;
 

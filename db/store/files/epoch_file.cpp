@@ -1,11 +1,9 @@
 #include "db/store/files/epoch_file.hpp"
 
-#include "db/store/files/file_stamp.hpp"
-
 #include <gatehouse/base/endian.hpp>
+#include <gatehouse/base/file_stamp.hpp>
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -57,6 +55,12 @@ std::optional<EpochMark> decode(const Content& content) noexcept {
   return mark;
 }
 
+/// Without an exception, for errno to say why.
+bool sync_folder_of(const std::filesystem::path& path) noexcept {
+  const UniqueFd folder(::open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return folder && ::fsync(folder.get()) == 0;
+}
+
 }  // namespace
 
 EpochFile::Reading EpochFile::read(const std::filesystem::path& path) {
@@ -72,22 +76,20 @@ EpochFile::Reading EpochFile::read(const std::filesystem::path& path) {
 
 bool EpochFile::write(const EpochMark& mark) noexcept {
   const Content content = encode(mark);
-  return file_ && ::pwrite(file_.get(), content.data(), kSize, 0) == static_cast<ssize_t>(kSize);
+  is_behind_ = !file_ || ::pwrite(file_.get(), content.data(), kSize, 0) != static_cast<ssize_t>(kSize);
+  return !is_behind_;
 }
 
 bool EpochFile::save(const EpochMark& mark) noexcept {
   const bool made = !is_there();
   if (made) file_.reset(::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0640));
-  if (!write(mark) || ::fsync(file_.get()) != 0) return false;
-  if (!made) return true;
-  const UniqueFd folder(::open(path_.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  return folder && ::fsync(folder.get()) == 0;
+  is_behind_ = !write(mark) || ::fsync(file_.get()) != 0 || (made && !sync_folder_of(path_));
+  return !is_behind_;
 }
 
 bool EpochFile::is_there() const noexcept {
-  struct stat mine {};
-  const FileStamp there = FileStamp::of(path_);
-  return file_ && ::fstat(file_.get(), &mine) == 0 && there.inode == mine.st_ino && there.device == mine.st_dev;
+  const FileStamp mine = FileStamp::of(file_);
+  return mine.exists() && mine.is_file(FileStamp::of(path_));
 }
 
 }  // namespace gatehouse::db

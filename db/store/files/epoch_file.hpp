@@ -63,9 +63,12 @@ class EpochFile {
   [[nodiscard]] bool save(const EpochMark& mark) noexcept;
   /// Is it still there, where its path says?
   [[nodiscard]] bool is_there() const noexcept;
+  /// Has it another mark than the last that it was given?
+  [[nodiscard]] bool is_behind() const noexcept { return is_behind_; }
 
  private:
   std::filesystem::path path_;
+  bool is_behind_ = false;
   UniqueFd file_;
 };
 

@@ -1,14 +1,11 @@
 #include "db/store/files/set_aside.hpp"
 
-#include "db/store/failure.hpp"
+#include "db/file/disk.hpp"
+#include "db/file/paths.hpp"
 #include "db/store/files/utc_now.hpp"
 
-#include <gatehouse/base/unique_fd.hpp>
-
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
+#include <cstdio>
 #include <initializer_list>
 
 namespace gatehouse::db {
@@ -23,39 +20,30 @@ std::string free_name(const std::filesystem::path& database) {
   }
 }
 
-std::vector<std::filesystem::path> rename_all(const std::filesystem::path& database,
-                                              std::initializer_list<const char*> suffixes) {
+void rename_all(const std::filesystem::path& database, std::initializer_list<const char*> suffixes,
+                std::vector<std::filesystem::path>& moved) {
   const std::string to = free_name(database);
-  std::vector<std::filesystem::path> done;
   for (const char* const suffix : suffixes) {
     const std::string from = database.string() + suffix;
     if (::rename(from.c_str(), (to + suffix).c_str()) == 0) {
-      done.emplace_back(to + suffix);
+      moved.emplace_back(to + suffix);
     } else if (errno != ENOENT) {
-      throw store_error(from, errno);
+      throw FileError(from, errno);
     }
   }
   sync_folder(database.parent_path());
-  return done;
 }
 
 }  // namespace
 
-std::vector<std::filesystem::path> set_aside(const std::filesystem::path& database) {
-  return rename_all(database, {"", "-wal", "-shm", "-journal"});
+void set_aside(const std::filesystem::path& database, std::vector<std::filesystem::path>& moved) {
+  rename_all(database, {"", "-wal", "-shm", "-journal"}, moved);
 }
 
-std::vector<std::filesystem::path> set_log_aside(const std::filesystem::path& database) {
+void set_log_aside(const std::filesystem::path& database, std::vector<std::filesystem::path>& moved) {
   std::error_code ignored;
-  const auto size = std::filesystem::file_size(database.string() + "-wal", ignored);
-  if (ignored || size == 0) return {};
-  return rename_all(database, {"-wal", "-shm"});
-}
-
-void sync_folder(const std::filesystem::path& folder) {
-  const std::filesystem::path path = folder.empty() ? "." : folder;
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!file || (::fsync(file.get()) != 0 && errno != EINVAL)) throw store_error(path, errno);
+  const auto size = std::filesystem::file_size(log_of(database), ignored);
+  if (!ignored && size > 0) rename_all(database, {"-wal", "-shm"}, moved);
 }
 
 }  // namespace gatehouse::db

@@ -8,13 +8,10 @@ namespace gatehouse::db {
 
 /// Renames a database that nobody here has open, with its write-ahead log and the log's index: state.db becomes
 /// state.db.corrupt-20261121T161234Z, its log the same with -wal, so that SQLite tools find the two together.
-/// @return where they are now, those that were there @throws StoreError
-std::vector<std::filesystem::path> set_aside(const std::filesystem::path& database);
+/// @param moved  gets where they are now, those that were there @throws FileError
+void set_aside(const std::filesystem::path& database, std::vector<std::filesystem::path>& moved);
 
-/// The write-ahead log alone, with its index. An empty log holds nothing and stays. @throws StoreError
-std::vector<std::filesystem::path> set_log_aside(const std::filesystem::path& database);
-
-/// Writes a folder's entries to the disk, so that a new name survives a power cut. @throws StoreError
-void sync_folder(const std::filesystem::path& folder);
+/// The write-ahead log alone, with its index. An empty log holds nothing and stays. @throws FileError
+void set_log_aside(const std::filesystem::path& database, std::vector<std::filesystem::path>& moved);
 
 }  // namespace gatehouse::db

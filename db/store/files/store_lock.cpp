@@ -3,9 +3,10 @@
 #include "db/store/failure.hpp"
 #include "db/store/files/utc_now.hpp"
 
+#include <gatehouse/base/file_stamp.hpp>
+
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -52,10 +53,8 @@ UniqueFd open_lock(const std::filesystem::path& path) {
 
 /// Is this file still what the path names?
 bool is_there(const UniqueFd& file, const std::filesystem::path& path) noexcept {
-  struct stat mine {
-  }, there{};
-  return ::fstat(file.get(), &mine) == 0 && ::stat(path.c_str(), &there) == 0 && mine.st_ino == there.st_ino &&
-         mine.st_dev == there.st_dev;
+  const FileStamp mine = FileStamp::of(file);
+  return mine.exists() && mine.is_file(FileStamp::of(path));
 }
 
 }  // namespace

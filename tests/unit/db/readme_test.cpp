@@ -1,5 +1,5 @@
 // The worked examples of db/README.md, run as they stand there.
-#include "db/policy_database.hpp"
+#include "db/policy/policy_database.hpp"
 #include "db/store/store.hpp"
 #include "policy/compile.hpp"
 #include "tests/unit/db/scratch.hpp"

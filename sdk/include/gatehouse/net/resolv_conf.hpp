@@ -3,8 +3,7 @@
 
 #include <gatehouse/base/address.hpp>
 #include <gatehouse/base/clock.hpp>
-
-#include <sys/types.h>
+#include <gatehouse/base/file_stamp.hpp>
 
 #include <cstdint>
 #include <string>
@@ -34,19 +33,11 @@ class ResolvConf {
   [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
 
  private:
-  struct Stamp {
-    dev_t device = 0;
-    ino_t inode = 0;
-    off_t size = -1;
-    std::int64_t changed_ns = 0;
-    bool operator==(const Stamp&) const = default;
-  };
-
   void refresh();
 
   std::string path_;
   std::vector<Endpoint> nameservers_;
-  Stamp stamp_;
+  FileStamp stamp_;
   SteadyTime next_look_{};
   std::uint64_t version_ = 0;
 };

@@ -1,9 +1,9 @@
 #include "db/lists/import.hpp"
 
-#include "db/history.hpp"
 #include "db/lists/list_file.hpp"
 #include "db/lists/list_file_writer.hpp"
-#include "db/policy_database.hpp"
+#include "db/policy/history.hpp"
+#include "db/policy/policy_database.hpp"
 #include "tests/unit/db/scratch.hpp"
 
 #include <gmock/gmock.h>

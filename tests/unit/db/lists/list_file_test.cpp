@@ -1,6 +1,6 @@
 #include "db/lists/list_file.hpp"
 
-#include "db/lists/line_reader.hpp"
+#include "db/lists/lines/line_reader.hpp"
 #include "db/lists/list_file_writer.hpp"
 #include "db/lists/name_table.hpp"
 #include "tests/unit/db/scratch.hpp"

@@ -1,6 +1,6 @@
 #include "tests/unit/db/store/life.hpp"
 
-#include "db/store/retention.hpp"
+#include "db/store/rows/retention.hpp"
 
 #include <gmock/gmock.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 // Reading, copying and checking the store's files beside the gateway and without one.
 #include "db/store/state_reader.hpp"
-#include "db/policy_database.hpp"
+#include "db/policy/policy_database.hpp"
 #include "db/sqlite.hpp"
 #include "tests/unit/db/store/life.hpp"
 

@@ -1,5 +1,5 @@
 // `gatehouse policy block|unblock|permit|deny|history|diff|undo` and `gatehouse token ...` on a database file.
-#include "db/policy_database.hpp"
+#include "db/policy/policy_database.hpp"
 #include "gateway/base/sha256.hpp"
 #include "gateway/cli/editing.hpp"
 #include "gateway/cli/history_verbs.hpp"

@@ -1,6 +1,6 @@
 #include "gateway/cli/explain.hpp"
 
-#include "db/policy_database.hpp"
+#include "db/policy/policy_database.hpp"
 #include "gateway/control/control_server.hpp"
 #include "tests/unit/db/scratch.hpp"
 #include "tests/unit/gateway/cli/import_domains.hpp"

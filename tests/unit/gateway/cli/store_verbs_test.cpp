@@ -1,5 +1,5 @@
 // `gatehouse sessions`, `leases`, `usage` and `db` on the files that a gateway has left.
-#include "db/policy_database.hpp"
+#include "db/policy/policy_database.hpp"
 #include "db/store/store.hpp"
 #include "gateway/control/control_server.hpp"
 #include "tests/unit/gateway/cli/call.hpp"

@@ -1,6 +1,6 @@
 // policy.db broken in every way, and what stays in force.
 #include "gateway/policy/policy_source.hpp"
-#include "db/policy_copy.hpp"
+#include "db/policy/policy_copy.hpp"
 #include "tests/unit/db/scratch.hpp"
 
 #include <gmock/gmock.h>

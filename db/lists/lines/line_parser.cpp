@@ -1,6 +1,6 @@
-#include "db/lists/line_parser.hpp"
+#include "db/lists/lines/line_parser.hpp"
 
-#include "db/lists/words.hpp"
+#include "db/lists/lines/words.hpp"
 #include "policy/match/ascii_domain.hpp"
 
 #include <gatehouse/base/address.hpp>

@@ -1,22 +1,16 @@
-#include "db/policy_editor.hpp"
+#include "db/policy/policy_editor.hpp"
 
-#include "db/policy_database.hpp"
+#include "db/policy/policy_database.hpp"
 
 namespace gatehouse::db {
 namespace {
 
 constexpr std::chrono::milliseconds kWriterTimeout{5000};
 
-/// Refuses what is not a policy database of this version, with its sentence, before anything is opened for writing.
-const std::filesystem::path& checked(const std::filesystem::path& path) {
-  static_cast<void>(PolicyDatabase(path));
-  return path;
-}
-
 }  // namespace
 
 PolicyEditor::PolicyEditor(const std::filesystem::path& path, std::string_view who)
-    : database_(checked(path), OpenMode::read_write, kWriterTimeout),
+    : database_(checked_policy(path), OpenMode::read_write, kWriterTimeout),
       transaction_(database_, Transaction::Kind::immediate) {
   Statement statement = database_.prepare("UPDATE meta SET editor = ?1");
   statement.bind(1, who);

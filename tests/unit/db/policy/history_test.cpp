@@ -1,5 +1,5 @@
 // The audit trail: written by whoever edits, read, and taken back.
-#include "db/history.hpp"
+#include "db/policy/history.hpp"
 #include "db/migrations.hpp"
 #include "tests/unit/db/scratch.hpp"
 

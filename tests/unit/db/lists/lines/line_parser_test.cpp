@@ -1,4 +1,4 @@
-#include "db/lists/line_parser.hpp"
+#include "db/lists/lines/line_parser.hpp"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "db/store/state_rows.hpp"
+#include "db/store/rows/state_rows.hpp"
 
 #include <openssl/evp.h>
 

@@ -1,24 +1,32 @@
 // Which file a path names and whether it was written to, as stat() tells it. Values.
 #pragma once
 
+#include <gatehouse/base/unique_fd.hpp>
+
 #include <sys/stat.h>
 
 #include <cstdint>
 #include <filesystem>
 
-namespace gatehouse::db {
+namespace gatehouse {
 
+/// All zero where nothing can be found. Each of() but the first is one system call.
 struct FileStamp {
   std::uint64_t device = 0, inode = 0;
   std::int64_t size = 0, seconds = 0, nanoseconds = 0;
 
-  /// All zero when nothing can be found there. One system call.
-  [[nodiscard]] static FileStamp of(const char* path) noexcept {
-    struct stat found {};
-    if (::stat(path, &found) != 0) return {};
+  [[nodiscard]] static FileStamp of(const struct stat& found) noexcept {
     return {found.st_dev, found.st_ino, found.st_size, found.st_mtim.tv_sec, found.st_mtim.tv_nsec};
   }
+  [[nodiscard]] static FileStamp of(const char* path) noexcept {
+    struct stat found {};
+    return ::stat(path, &found) == 0 ? of(found) : FileStamp{};
+  }
   [[nodiscard]] static FileStamp of(const std::filesystem::path& path) noexcept { return of(path.c_str()); }
+  [[nodiscard]] static FileStamp of(const UniqueFd& file) noexcept {
+    struct stat found {};
+    return file && ::fstat(file.get(), &found) == 0 ? of(found) : FileStamp{};
+  }
 
   [[nodiscard]] bool exists() const noexcept { return inode != 0; }
   /// The same file, whatever it holds.
@@ -28,4 +36,4 @@ struct FileStamp {
   bool operator==(const FileStamp&) const = default;
 };
 
-}  // namespace gatehouse::db
+}  // namespace gatehouse

@@ -1,17 +1,15 @@
-#include "db/policy_database.hpp"
+#include "db/policy/policy_database.hpp"
 
+#include "db/file/disk.hpp"
+#include "db/file/paths.hpp"
 #include "db/migrations.hpp"
-#include "db/policy_copy.hpp"
+#include "db/policy/policy_copy.hpp"
 #include "policy/limits.hpp"
 
-#include <gatehouse/base/unique_fd.hpp>
-
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
-#include <system_error>
 #include <utility>
 
 namespace gatehouse::db {
@@ -30,42 +28,6 @@ std::string empty_sentence(const std::filesystem::path& path) {
          (std::filesystem::exists(copy)
               ? copy.string() + " in its place"
               : "a copy of it in its place, or delete it and run `gatehouse policy init` for the starter policy");
-}
-
-/// 0 for a file without a schema.
-/// @throws std::runtime_error unless the file is a policy database, or empty, and no newer than `newest`
-std::int64_t schema_version(Database& database, std::int64_t newest) {
-  const std::string name = database.path().string();
-  const std::int64_t version = database.number("PRAGMA user_version");
-  const std::int64_t tables = database.number("SELECT count(*) FROM sqlite_schema");
-  if (database.number("PRAGMA application_id") != kPolicyApplicationId && (tables != 0 || version != 0))
-    throw std::runtime_error(name +
-                             " is not a policy database of Gatehouse: give another path, or move that file away");
-  if (version > newest)
-    throw std::runtime_error(name + " has schema version " + std::to_string(version) + " and this Gatehouse knows " +
-                             std::to_string(newest) + ": update Gatehouse, or restore an older copy");
-  return version;
-}
-
-/// Makes an empty file, 0640 whatever the umask is: policy.db holds the hashes of tokens. SQLite fills it.
-/// @return false: there is one
-bool make_file(const std::filesystem::path& path) {
-  const UniqueFd file(::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0640));
-  if (!file && errno == EEXIST) return false;
-  if (!file || ::fchmod(file.get(), 0640) != 0) throw std::system_error(errno, std::system_category(), path.string());
-  return true;
-}
-
-/// A consistent copy beside the file. A copy of an earlier attempt is replaced.
-std::filesystem::path back_up(Database& database, std::int64_t version) {
-  std::filesystem::path copy = database.path();
-  copy += ".v" + std::to_string(version);
-  std::filesystem::remove(copy);
-  static_cast<void>(make_file(copy));
-  Statement statement = database.prepare("VACUUM INTO ?1");
-  statement.bind(1, copy.string());
-  static_cast<void>(statement.step());
-  return copy;
 }
 
 policy::Life life(const Statement& row, int column) {
@@ -135,24 +97,20 @@ void load_traffic_rules(Database& database, policy::Model& model) {
 }
 
 /// @param is_new  the file was made for it, so that it may be empty
-PolicySchema bring_up(const std::filesystem::path& path, bool is_new, std::span<const std::string_view> migrations) {
+PolicySchema bring_up(const std::filesystem::path& path, bool is_new, const FileKind& kind) {
   Database database(path, OpenMode::read_write, kWriterTimeout);
-  const auto newest = static_cast<std::int64_t>(migrations.size());
   PolicySchema done;
-  done.to = newest;
-  done.from = schema_version(database, newest);
-  if (done.from == newest) return done;
+  done.to = kind.newest();
+  done.from = schema_version(database, kind);
+  if (done.from == done.to) return done;
   if (is_new || done.from > 0) database.run("PRAGMA journal_mode = WAL");
-  if (done.from > 0) done.backup = back_up(database, done.from);
+  if (done.from > 0) done.backup = keep_version(path, done.from);
   Transaction transaction(database, Transaction::Kind::immediate);
-  done.from = schema_version(database, newest);  // again, under the lock: another process may have been faster
+  done.from = schema_version(database, kind);  // again, under the lock: another process may have been faster
   done.created = done.from == 0;
   if (done.created && !is_new) throw std::runtime_error(empty_sentence(path));
-  for (std::int64_t version = done.from; version < newest; ++version)
-    database.run(migrations[static_cast<std::size_t>(version)]);
+  migrate(database, kind, done.from);
   if (done.created) database.run(starter_policy());
-  database.run("PRAGMA application_id = " + std::to_string(kPolicyApplicationId));
-  database.run("PRAGMA user_version = " + std::to_string(newest));
   transaction.commit();
   return done;
 }
@@ -162,15 +120,20 @@ PolicySchema bring_up(const std::filesystem::path& path, bool is_new, std::span<
 PolicySchema prepare_policy(const std::filesystem::path& path) { return prepare_policy(path, policy_migrations()); }
 
 PolicySchema prepare_policy(const std::filesystem::path& path, std::span<const std::string_view> migrations) {
-  const bool is_new = make_file(path);
+  FileKind kind = policy_kind();
+  kind.migrations = migrations;
+  const bool is_new = make_file(path, kind.mode);
   try {
-    return bring_up(path, is_new, migrations);
+    return bring_up(path, is_new, kind);
   } catch (...) {
-    std::error_code ignored;
-    if (is_new)
-      for (const char* const suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path.string() + suffix, ignored);
+    if (is_new) remove_database(path);
     throw;
   }
+}
+
+const std::filesystem::path& checked_policy(const std::filesystem::path& path) {
+  static_cast<void>(PolicyDatabase(path));
+  return path;
 }
 
 PolicyDatabase::PolicyDatabase(const std::filesystem::path& path) : path_(path) { open(); }
@@ -184,27 +147,19 @@ void PolicyDatabase::give_up() noexcept {
   database_.reset();
 }
 
-PolicyDatabase::Stamp PolicyDatabase::stamp(const std::filesystem::path& path) noexcept {
-  struct stat found {};
-  if (::stat(path.c_str(), &found) != 0) return {};
-  return {found.st_dev, found.st_ino, found.st_size, found.st_mtim.tv_sec, found.st_mtim.tv_nsec};
-}
-
-PolicyDatabase::Stamp PolicyDatabase::readable_stamp() const {
-  const Stamp found = stamp(path_);
-  if (!found.exists() || ::faccessat(AT_FDCWD, path_.c_str(), R_OK, AT_EACCESS) != 0)
-    throw std::system_error(errno, std::system_category(), path_.string());
+FileStamp PolicyDatabase::readable_stamp() const {
+  const FileStamp found = FileStamp::of(path_);
+  if (!found.exists() || ::faccessat(AT_FDCWD, path_.c_str(), R_OK, AT_EACCESS) != 0) throw FileError(path_, errno);
   return found;
 }
 
 void PolicyDatabase::open() {
   give_up();
-  const Stamp file = readable_stamp();
+  const FileStamp file = readable_stamp();
   remove_orphans(file);
   Database database(path_, OpenMode::read_write, kReaderTimeout);
   database.checkpoint_on_close(false);
-  const auto newest = static_cast<std::int64_t>(policy_migrations().size());
-  const std::int64_t version = schema_version(database, newest);
+  const std::int64_t newest = policy_kind().newest(), version = schema_version(database, policy_kind());
   if (version == 0) throw std::runtime_error(empty_sentence(path_));
   if (version != newest)
     throw std::runtime_error(path_.string() + " has schema version " + std::to_string(version) + ", not " +
@@ -218,24 +173,24 @@ void PolicyDatabase::open() {
   data_version_.emplace(database_->prepare("PRAGMA data_version"));
   if (data_version_->step()) seen_version_ = data_version_->integer(0);
   data_version_->reset();
-  const Stamp now = stamp(path_);  // the mode may have been written
+  const FileStamp now = FileStamp::of(path_);  // the mode may have been written
   file_ = now.is_file(file) ? now : file;
-  log_file_ = stamp(log_path());
+  log_file_ = FileStamp::of(log_of(path_));
 }
 
 /// The write-ahead log of a file that was replaced would be replayed into the new one.
-void PolicyDatabase::remove_orphans(const Stamp& now) {
+void PolicyDatabase::remove_orphans(const FileStamp& now) {
   if (!file_.exists() || now.is_file(file_)) return;
-  if (!log_file_.exists() || !stamp(log_path()).is_file(log_file_)) return;
+  if (!log_file_.exists() || !FileStamp::of(log_of(path_)).is_file(log_file_)) return;
   std::error_code ignored;
-  std::filesystem::remove(log_path(), ignored);
+  std::filesystem::remove(log_of(path_), ignored);
   std::filesystem::remove(path_.string() + "-shm", ignored);
 }
 
 /// Is the file not the one that was opened, or was it written to by something else than a commit? A checkpoint looks
 /// the same; it is rare.
 bool PolicyDatabase::is_another() {
-  const Stamp log = stamp(log_path());
+  const FileStamp log = FileStamp::of(log_of(path_));
   const bool log_was_cut = log_file_.exists() && (!log.is_file(log_file_) || log.size < log_file_.size);
   log_file_ = log;
   return readable_stamp() != file_ || log_was_cut;

@@ -1,4 +1,6 @@
-#include "db/history.hpp"
+#include "db/policy/history.hpp"
+
+#include "db/file/paths.hpp"
 
 #include <algorithm>
 #include <map>
@@ -8,11 +10,6 @@ namespace gatehouse::db {
 namespace {
 
 constexpr std::chrono::milliseconds kReaderTimeout{1000};
-
-const std::filesystem::path& checked(const std::filesystem::path& path) {
-  static_cast<void>(PolicyDatabase(path));
-  return path;
-}
 
 /// Takes rows of JSON apart.
 class ImageReader {
@@ -139,7 +136,7 @@ void must_have_its_file(const Database& database, const Change& change, const st
   const Cell file = column(*change.old_row, "file");
   const auto* const name = std::get_if<std::string>(&file);
   if (!name || name->empty() || (now && column(*now, "file") == file)) return;
-  if (!std::filesystem::exists(database.path().parent_path() / "lists" / *name))
+  if (!std::filesystem::exists(lists_beside(database.path()) / *name))
     throw std::runtime_error("the list file " + *name + " was swept, as a list's last three are kept: import it again");
 }
 
@@ -151,7 +148,7 @@ Cell column(const RowImage& image, std::string_view name) {
 }
 
 History::History(const std::filesystem::path& path)
-    : database_(checked(path), OpenMode::read_write, kReaderTimeout),
+    : database_(checked_policy(path), OpenMode::read_write, kReaderTimeout),
       transaction_(database_, Transaction::Kind::read) {}
 
 std::vector<Change> History::select(std::string_view condition, std::int64_t value) {

@@ -1,5 +1,5 @@
 // policy.db as people meet it: made by the gateway, edited by the sqlite3 shell, replaced, broken.
-#include "db/policy_database.hpp"
+#include "db/policy/policy_database.hpp"
 #include "db/migrations.hpp"
 #include "policy/limits.hpp"
 #include "tests/unit/db/scratch.hpp"

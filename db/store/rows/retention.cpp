@@ -1,4 +1,4 @@
-#include "db/store/retention.hpp"
+#include "db/store/rows/retention.hpp"
 
 #include <algorithm>
 #include <chrono>

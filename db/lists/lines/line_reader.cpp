@@ -1,4 +1,4 @@
-#include "db/lists/line_reader.hpp"
+#include "db/lists/lines/line_reader.hpp"
 
 #include <unistd.h>
 

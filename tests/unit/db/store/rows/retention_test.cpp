@@ -1,5 +1,5 @@
 // How state.db stays of bounded size: rows that nobody wants any more go, a few at a time, and their room with them.
-#include "db/store/retention.hpp"
+#include "db/store/rows/retention.hpp"
 #include "db/sqlite.hpp"
 #include "db/store/state_reader.hpp"
 #include "tests/unit/db/store/life.hpp"

@@ -1,8 +1,8 @@
 // The audit trail of policy.db: what was changed, by whom, what it comes to, and how to take it back. One thread.
 #pragma once
 
-#include "db/policy_database.hpp"
-#include "db/policy_editor.hpp"
+#include "db/policy/policy_database.hpp"
+#include "db/policy/policy_editor.hpp"
 
 #include <cstdint>
 #include <filesystem>

@@ -2,8 +2,6 @@
 #pragma once
 
 #include <filesystem>
-#include <string>
-#include <vector>
 
 namespace gatehouse::db {
 
@@ -18,15 +16,8 @@ namespace gatehouse::db {
 /// @param former  where an older copy is moved whose edits `from` does not have, for then the file was replaced or
 ///                went back, and what it replaced may be missed
 /// @return was an older copy moved there?
-/// @throws SqliteError, std::runtime_error, std::system_error; `to` is then as it was
+/// @throws SqliteError, std::runtime_error, FileError; `to` is then as it was
 bool copy_policy(const std::filesystem::path& from, const std::filesystem::path& to,
                  const std::filesystem::path& former);
-
-/// Copies the list files that the rows of `copy` name from `lists/` beside `original` to `lists/` beside `copy`. What
-/// is there already is left: files are named by the hash of their content. Blocks while it copies.
-/// @return the files that the rows name and that are not beside `original`
-/// @throws SqliteError, std::system_error; files that are copied stay
-[[nodiscard]] std::vector<std::string> copy_lists(const std::filesystem::path& original,
-                                                  const std::filesystem::path& copy);
 
 }  // namespace gatehouse::db

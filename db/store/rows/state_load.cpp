@@ -1,7 +1,7 @@
-#include "db/store/state_load.hpp"
+#include "db/store/rows/state_load.hpp"
 
-#include "db/store/retention.hpp"
-#include "db/store/state_rows.hpp"
+#include "db/store/rows/retention.hpp"
+#include "db/store/rows/state_rows.hpp"
 
 #include <algorithm>
 #include <string>

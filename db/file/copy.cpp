@@ -1,10 +1,10 @@
-#include "db/sqlite.hpp"
-#include "db/store/failure.hpp"
-#include "db/store/files/database_file.hpp"
-#include "db/store/files/file_stamp.hpp"
-#include "db/store/files/set_aside.hpp"
-#include "db/store/state_reader.hpp"
+#include "db/file/copy.hpp"
 
+#include "db/file/disk.hpp"
+#include "db/file/open_to_read.hpp"
+#include "db/sqlite.hpp"
+
+#include <gatehouse/base/file_stamp.hpp>
 #include <gatehouse/base/unique_fd.hpp>
 
 #include <fcntl.h>
@@ -30,11 +30,11 @@ constexpr int kPages = 100;  // of a step
 std::filesystem::path make_beside(const std::filesystem::path& to) {
   std::string name = to.string() + ".XXXXXX";
   const UniqueFd file(::mkostemp(name.data(), O_CLOEXEC));
-  if (!file) throw store_error(to, errno);
+  if (!file) throw FileError(to, errno);
   return name;
 }
 
-void copy_pages(Database& from, Database& to, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+void copy_pages(Database& from, Database& to, const CopyProgress& progress) {
   sqlite3_backup* const copy = sqlite3_backup_init(to.handle(), "main", from.handle(), "main");
   if (!copy) throw SqliteError(to.path().string() + ": " + sqlite3_errmsg(to.handle()), SQLITE_ERROR, to.path());
   int code = SQLITE_OK;
@@ -51,13 +51,12 @@ void copy_pages(Database& from, Database& to, const std::function<void(std::uint
 void move_to(const std::filesystem::path& made, const std::filesystem::path& to) {
   if (::renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
   if (errno == EEXIST) refuse(to);
-  if (errno != EINVAL && errno != ENOSYS) throw store_error(to, errno);
+  if (errno != EINVAL && errno != ENOSYS) throw FileError(to, errno);
   if (FileStamp::of(to).exists()) refuse(to);  // this file system cannot do both at once
-  if (::rename(made.c_str(), to.c_str()) != 0) throw store_error(to, errno);
+  if (::rename(made.c_str(), to.c_str()) != 0) throw FileError(to, errno);
 }
 
-void copy_to(const std::filesystem::path& from, const std::filesystem::path& made,
-             const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+void copy_to(const std::filesystem::path& from, const std::filesystem::path& made, const CopyProgress& progress) {
   Database source = open_to_read(from, kTimeout);
   Transaction snapshot(source, Transaction::Kind::read);  // one state, however long it takes and whoever writes
   static_cast<void>(source.number("SELECT count(*) FROM sqlite_schema"));
@@ -67,23 +66,25 @@ void copy_to(const std::filesystem::path& from, const std::filesystem::path& mad
 
 }  // namespace
 
-void back_up(const std::filesystem::path& from, const std::filesystem::path& to,
-             const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+void copy_database(const std::filesystem::path& from, const std::filesystem::path& to, Existing existing,
+                   const CopyProgress& progress) {
   struct stat original {};
-  if (::stat(from.c_str(), &original) != 0) throw store_error(from, errno);
-  if (FileStamp::of(to).exists()) refuse(to);
+  if (::stat(from.c_str(), &original) != 0) throw FileError(from, errno);
+  if (existing == Existing::refuse && FileStamp::of(to).exists()) refuse(to);
   const std::filesystem::path made = make_beside(to);
   try {
     copy_to(from, made, progress);
     const UniqueFd file(::open(made.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file || ::fchmod(file.get(), original.st_mode & 0777U) != 0 || ::fsync(file.get()) != 0)
-      throw store_error(made, errno);
-    move_to(made, to);
+      throw FileError(made, errno);
+    if (existing == Existing::refuse) {
+      move_to(made, to);
+    } else if (::rename(made.c_str(), to.c_str()) != 0) {
+      throw FileError(to, errno);
+    }
     sync_folder(to.parent_path());
   } catch (...) {
-    std::error_code ignored;
-    for (const char* const suffix : {"", "-journal", "-wal", "-shm"})
-      std::filesystem::remove(made.string() + suffix, ignored);
+    remove_database(made);
     throw;
   }
 }

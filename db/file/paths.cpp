@@ -1,6 +1,6 @@
-#include "db/store/files/store_paths.hpp"
+#include "db/file/paths.hpp"
 
-#include "db/store/failure.hpp"
+#include "db/file/disk.hpp"
 
 #include <stdexcept>
 
@@ -15,9 +15,17 @@ std::filesystem::path resolved(const std::filesystem::path& database) {
       path = path.parent_path() / std::filesystem::read_symlink(path);
     return std::filesystem::weakly_canonical(path);
   } catch (const std::filesystem::filesystem_error& error) {
-    throw store_error(database, error.code().value());
+    throw FileError(database, error.code().value());
   }
 }
+
+std::filesystem::path beside(const std::filesystem::path& database, const char* extension) {
+  return std::filesystem::path(database).replace_extension(extension);
+}
+
+std::filesystem::path log_of(const std::filesystem::path& database) { return database.string() + "-wal"; }
+
+std::filesystem::path lists_beside(const std::filesystem::path& policy_db) { return policy_db.parent_path() / "lists"; }
 
 std::filesystem::path secrets_beside(const std::filesystem::path& state_db) {
   const std::filesystem::path state = resolved(state_db), secrets = resolved(state.parent_path() / "secrets.db");
@@ -25,10 +33,6 @@ std::filesystem::path secrets_beside(const std::filesystem::path& state_db) {
     throw std::runtime_error(state.string() + " has the name of the secrets beside it: give it another, as in " +
                              "[store] url = \"sqlite:/var/lib/gatehouse/state.db\"");
   return secrets;
-}
-
-std::filesystem::path beside(const std::filesystem::path& database, const char* extension) {
-  return std::filesystem::path(database).replace_extension(extension);
 }
 
 }  // namespace gatehouse::db

@@ -1,5 +1,5 @@
 // Every sentence that the schema refuses a row with, as the sqlite3 shell prints it.
-#include "db/policy_database.hpp"
+#include "db/policy/policy_database.hpp"
 #include "tests/unit/db/scratch.hpp"
 
 #include <gmock/gmock.h>

@@ -1,8 +1,11 @@
 // policy.db: making it, bringing it up to date, reading it and noticing edits. One thread an object.
 #pragma once
 
+#include "db/file/file_kind.hpp"
 #include "db/sqlite.hpp"
 #include "policy/model.hpp"
+
+#include <gatehouse/base/file_stamp.hpp>
 
 #include <filesystem>
 #include <optional>
@@ -13,8 +16,6 @@
 
 namespace gatehouse::db {
 
-inline constexpr std::int64_t kPolicyApplicationId = 0x4748'706f;  ///< "GHpo": what the header of policy.db says
-
 /// What init or migrate has done.
 struct PolicySchema {
   bool created = false;           ///< the file is new and holds the starter policy
@@ -23,12 +24,11 @@ struct PolicySchema {
 };
 
 /// Makes policy.db with the starter policy, or brings an older one up to date after a copy of it
-/// (`policy.db.v1` for version 1). Nothing to do is not an error. Both files are 0640 when made. One that is there and
+/// (`policy.db.v1` for version 1). Nothing to do is not an error. The file is 0640 when made. One that is there and
 /// empty was cut, or is not written yet: it is left alone, for the starter policy allows what its rows denied.
 /// @param migrations  all of them, in order; tests give their own
 /// @throws SqliteError; std::runtime_error with a sentence for a file that is empty, none of ours or of a newer
-/// version;
-///         std::system_error when none can be made
+///         version; FileError when none can be made
 PolicySchema prepare_policy(const std::filesystem::path& path);
 PolicySchema prepare_policy(const std::filesystem::path& path, std::span<const std::string_view> migrations);
 
@@ -40,6 +40,9 @@ struct TableRows {
   std::vector<std::string> columns;
   std::vector<std::vector<Cell>> rows;
 };
+
+/// Opens it and closes it again. @return path @throws as PolicyDatabase: it is not a policy database of this version
+const std::filesystem::path& checked_policy(const std::filesystem::path& path);
 
 /// Reads policy.db and never writes it: the connection is read-write, as WAL readers want, with query_only on.
 class PolicyDatabase {
@@ -66,25 +69,13 @@ class PolicyDatabase {
   [[nodiscard]] TableRows read_table(std::string_view name);
 
  private:
-  /// What tells that a file is another one, or was written to.
-  struct Stamp {
-    std::uint64_t device = 0, inode = 0;
-    std::int64_t size = 0, seconds = 0, nanoseconds = 0;
-    [[nodiscard]] bool exists() const noexcept { return inode != 0; }
-    [[nodiscard]] bool is_file(const Stamp& other) const noexcept {
-      return device == other.device && inode == other.inode;
-    }
-    bool operator==(const Stamp&) const = default;
-  };
-  [[nodiscard]] static Stamp stamp(const std::filesystem::path& path) noexcept;
-  [[nodiscard]] Stamp readable_stamp() const;
+  [[nodiscard]] FileStamp readable_stamp() const;
   [[nodiscard]] bool is_another();
-  [[nodiscard]] std::filesystem::path log_path() const { return path_.string() + "-wal"; }
   void open();
-  void remove_orphans(const Stamp& now);
+  void remove_orphans(const FileStamp& now);
 
   std::filesystem::path path_;
-  Stamp file_, log_file_;
+  FileStamp file_, log_file_;
   std::optional<Database> database_;       // none after give_up() or a failed opening: tried again
   std::optional<Statement> data_version_;  // of database_, so it goes first
   std::int64_t seen_version_ = 0;

@@ -1,6 +1,6 @@
-// Runs tests/unit/db/cases/*.txt: rows by SQL through the real schema, then verdicts. See the README there.
+// Runs tests/unit/db/policy/cases/*.txt: rows by SQL through the real schema, then verdicts. See the README there.
 #include "db/migrations.hpp"
-#include "db/policy_database.hpp"
+#include "db/policy/policy_database.hpp"
 #include "policy/compile.hpp"
 #include "tests/unit/db/scratch.hpp"
 #include "tests/unit/folders.hpp"
@@ -17,7 +17,7 @@ using policy::Verdict;
 
 std::vector<std::string> case_files() {
   std::vector<std::string> out;
-  for (const auto& entry : std::filesystem::directory_iterator(source_folder() / "tests/unit/db/cases"))
+  for (const auto& entry : std::filesystem::directory_iterator(source_folder() / "tests/unit/db/policy/cases"))
     if (entry.path().extension() == ".txt") out.push_back(entry.path().stem().string());
   std::sort(out.begin(), out.end());
   return out;
@@ -87,7 +87,7 @@ std::string told(const Verdict& verdict) {
 class PolicyCase : public testing::TestWithParam<std::string> {};
 
 TEST_P(PolicyCase, GivesTheVerdictsOfItsFile) {
-  std::ifstream in(source_folder() / "tests/unit/db/cases" / (GetParam() + ".txt"));
+  std::ifstream in(source_folder() / "tests/unit/db/policy/cases" / (GetParam() + ".txt"));
   std::string sql = "DELETE FROM port_permits; DELETE FROM settings;\n", line;
   while (std::getline(in, line) && line != "----") sql += line + '\n';
 

@@ -1,6 +1,6 @@
 // Response policy zones: master file lines (RFC 1035, 5.1) whose owner names, cut off at the zone, are what is judged.
-#include "db/lists/line_parser.hpp"
-#include "db/lists/words.hpp"
+#include "db/lists/lines/line_parser.hpp"
+#include "db/lists/lines/words.hpp"
 
 #include <gatehouse/base/domain.hpp>
 
