@@ -2,14 +2,14 @@
 #include "gateway/cli/cli.hpp"
 
 #include "gateway/base/version.hpp"
-#include "gateway/cli/history_verbs.hpp"
-#include "gateway/cli/import_verb.hpp"
-#include "gateway/cli/name_verbs.hpp"
-#include "gateway/cli/permit_verbs.hpp"
-#include "gateway/cli/policy_verbs.hpp"
-#include "gateway/cli/store_verbs.hpp"
-#include "gateway/cli/token_verbs.hpp"
-#include "gateway/cli/verbs.hpp"
+#include "gateway/cli/gateway_verbs.hpp"
+#include "gateway/cli/policy/edit/name_verbs.hpp"
+#include "gateway/cli/policy/edit/permit_verbs.hpp"
+#include "gateway/cli/policy/edit/token_verbs.hpp"
+#include "gateway/cli/policy/history_verbs.hpp"
+#include "gateway/cli/policy/import_verb.hpp"
+#include "gateway/cli/policy/policy_verbs.hpp"
+#include "gateway/cli/store/record_verbs.hpp"
 #include "gateway/control/control_client.hpp"
 
 #include <CLI/CLI.hpp>

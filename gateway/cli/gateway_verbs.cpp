@@ -1,0 +1,81 @@
+#include "gateway/cli/gateway_verbs.hpp"
+
+#include "gateway/cli/plugin/plugin_shelf.hpp"
+#include "gateway/cli/render.hpp"
+#include "gateway/cli/running_gateway.hpp"
+#include "gateway/daemon/daemon.hpp"
+#include "gateway/daemon/plugin_set.hpp"
+#include "gateway/policy/snapshot_board.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace gatehouse {
+namespace {
+
+/// The body of `status` with a plugin in one line: its lanes as a number, its listeners as addresses.
+std::string condense_status(const std::string& json) {
+  auto body = nlohmann::ordered_json::parse(json, nullptr, false);
+  if (!body.is_object() || !body.contains("plugins")) return json;
+  for (auto& plugin : body["plugins"]) {
+    if (!plugin.is_object()) return json;
+    auto addresses = nlohmann::ordered_json::array();
+    for (const auto& listener : plugin.value("listeners", nlohmann::ordered_json::array())) {
+      addresses.push_back(listener.value("address", ""));
+    }
+    plugin = {{"name", plugin.value("name", "")},
+              {"version", plugin.value("version", "")},
+              {"state", plugin.value("state", "")},
+              {"lanes", plugin.value("lanes", nlohmann::ordered_json::array()).size()},
+              {"pending", plugin.value("pending", 0)},
+              {"sessions", plugin.value("sessions", 0)},
+              {"restarts", plugin.value("restarts", 0)},
+              {"listeners", std::move(addresses)},
+              {"failure", plugin.value("failure", "")}};
+  }
+  return one_line(body);
+}
+
+}  // namespace
+
+int run_verb(const Invocation& invocation) {
+  Daemon daemon(load_config(invocation), [invocation] { return read_config(invocation.config, invocation.overrides); });
+  std::vector<ConfigProblem> problems = daemon.start();
+  if (!problems.empty()) throw BrokenConfig(std::move(problems));
+  return daemon.run();
+}
+
+int check_verb(const Invocation& invocation) {
+  const PluginShelf shelf(load_config(invocation));
+  HostServices services;
+  services.journal = std::make_shared<Journal>(GH_LOG_WARN, LogFormat::text);
+  services.policy = std::make_shared<SnapshotBoard>(policy::Snapshot::without_policy(0));
+  PluginSet plugins(services, {});
+  std::vector<ConfigProblem> problems = plugins.load(shelf.config());
+  if (!problems.empty()) throw BrokenConfig(std::move(problems));
+
+  auto list = nlohmann::ordered_json::array();
+  for (const auto& plugin : plugins.plugins()) {
+    list.push_back({{"name", plugin->name()},
+                    {"version", plugin->loaded().manifest->version},
+                    {"file", plugin->loaded().file.original.string()}});
+  }
+  const nlohmann::ordered_json body = {
+      {"state", "ok"}, {"config", invocation.config.string()}, {"plugins", std::move(list)}};
+  print_body(one_line(body), invocation.json);
+  return kExitYes;
+}
+
+int status_verb(const Invocation& invocation) {
+  ControlReply reply = ask(invocation, "status", Access::read);
+  if (!invocation.json) reply.json = condense_status(reply.json);
+  const int code = answer(invocation, reply);
+  if (code != kExitYes) return code;
+  const auto body = nlohmann::json::parse(reply.json, nullptr, false);
+  return body.is_object() && body.value("state", "") == "ok" ? kExitYes : kExitNo;
+}
+
+int reload_verb(const Invocation& invocation) { return answer(invocation, ask(invocation, "reload", Access::write)); }
+
+int drain_verb(const Invocation& invocation) { return answer(invocation, ask(invocation, "drain", Access::write)); }
+
+}  // namespace gatehouse

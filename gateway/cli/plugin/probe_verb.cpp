@@ -1,0 +1,39 @@
+// `gatehouse probe NAME ARGS...`: the plugin's own client; the gateway knows no protocol.
+#include "gateway/base/border.hpp"
+#include "gateway/base/refusal.hpp"
+#include "gateway/cli/gateway_verbs.hpp"
+#include "gateway/cli/plugin/plugin_shelf.hpp"
+#include "gateway/cli/render.hpp"
+
+#include <array>
+
+namespace gatehouse {
+
+int probe_verb(const Invocation& invocation, const std::string& plugin, const std::vector<std::string>& arguments) {
+  const Config config = load_config_or_defaults(invocation);
+  const LoadedPlugin loaded = PluginShelf(config).load(plugin);
+  const auto* probe = static_cast<const gh_probe*>(loaded.offer(GH_PROBE_ID));
+  if (probe == nullptr || probe->struct_size < sizeof(gh_probe)) {
+    throw Refusal("plugin " + plugin + " offers no probe; ask its author for one");
+  }
+  std::vector<gh_bytes> views;
+  for (const std::string& argument : arguments) views.push_back(border_bytes(argument));
+
+  std::array<char, 1024> text{};
+  gh_message why{text.data(), text.size(), 0};
+  const auto print = [](void* context, gh_bytes json) {
+    print_body(std::string(text_of(json)), *static_cast<const bool*>(context));
+  };
+  bool as_json = invocation.json;
+  const gh_status status = probe->run(views.data(), views.size(), print, &as_json, &why);
+  if (status >= GH_OK) return kExitYes;
+  const std::string sentence(text.data(), std::min(why.size, text.size()));
+  complain(sentence.empty() ? "the probe of " + plugin + " failed" : sentence);
+  if (status != GH_E_INVALID) return kExitNo;
+  if (probe->usage != nullptr && sentence.find("usage:") == std::string::npos) {
+    complain("usage: gatehouse probe " + plugin + ' ' + probe->usage);
+  }
+  return kExitWrong;
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,153 @@
+#include "gateway/cli/policy/import_verb.hpp"
+
+#include "gateway/cli/invocation.hpp"
+#include "gateway/cli/policy/edit/duration.hpp"
+#include "gateway/cli/render.hpp"
+
+#include <gatehouse/base/unique_fd.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <iomanip>
+#include <ostream>
+#include <sstream>
+#include <system_error>
+
+namespace gatehouse {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using db::ImportReport;
+
+constexpr std::size_t kShownRejects = 10;
+
+UniqueFd open_list(const std::string& file) {
+  UniqueFd fd(file == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : ::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) throw std::system_error(errno, std::system_category(), file);
+  struct stat found {};
+  if (::fstat(fd.get(), &found) == 0 && S_ISDIR(found.st_mode))
+    throw std::system_error(EISDIR, std::system_category(), file);
+  return fd;
+}
+
+std::string megabytes(std::uint64_t bytes) {
+  std::ostringstream out;
+  out << std::fixed << std::setprecision(1) << static_cast<double>(bytes) / 1e6;
+  return out.str();
+}
+
+/// One line on a terminal, written over at most ten times a second and gone at the end.
+class ProgressLine {
+ public:
+  ProgressLine(std::ostream& err, int fd) : err_(err) {
+    struct stat found {};
+    if (::fstat(fd, &found) == 0 && S_ISREG(found.st_mode)) total_ = static_cast<std::uint64_t>(found.st_size);
+  }
+  ~ProgressLine() {
+    if (shown_) err_ << "\r\x1b[K" << std::flush;
+  }
+  void show(const db::ImportProgress& progress) {
+    const auto now = std::chrono::steady_clock::now();
+    if (shown_ && now - last_ < std::chrono::milliseconds(100)) return;
+    last_ = now;
+    shown_ = true;
+    err_ << "\r\x1b[K" << progress.lines << " lines, " << progress.names << " names, " << megabytes(progress.bytes);
+    if (total_ > 0) err_ << " of " << megabytes(total_);
+    err_ << " MB" << std::flush;
+  }
+
+ private:
+  std::ostream& err_;
+  std::uint64_t total_ = 0;
+  bool shown_ = false;
+  std::chrono::steady_clock::time_point last_;
+};
+
+Json findings(const std::vector<ImportReport::Finding>& all) {
+  Json out = Json::array();
+  for (const auto& one : all) out.push_back({{"line", one.line}, {"why", one.why}});
+  return out;
+}
+
+Json to_json(const std::string& name, const ImportReport& report) {
+  Json body{{"name", name}, {"format", db::to_text(report.format)}, {"match", report.match}, {"action", report.action}};
+  body["group"] = report.group.empty() ? Json() : Json(report.group);
+  body["file"] = report.file.empty() ? Json() : Json(report.file);
+  body["entries"] = report.entries;
+  body["entries_before"] = report.entries_before;
+  body["exceptions"] = report.exceptions;
+  body["duplicates"] = report.duplicates;
+  body["lines"] = report.lines;
+  body["rejected"] = report.rejected;
+  body["rejects"] = findings(report.rejects);
+  body["too_wide"] = report.too_wide;
+  body["wide"] = findings(report.wide);
+  return body;
+}
+
+void print_findings(std::ostream& out, const std::vector<ImportReport::Finding>& all, std::uint64_t count) {
+  for (std::size_t i = 0; i < std::min(all.size(), kShownRejects); ++i)
+    out << "  line " << all[i].line << ": " << all[i].why << '\n';
+  if (count > std::min(all.size(), kShownRejects))
+    out << "  and " << count - std::min(all.size(), kShownRejects) << " more (--json shows the first "
+        << ImportReport::kMostFindings << ")\n";
+}
+
+void print(std::ostream& out, const ImportReport& report) {
+  out << "  " << report.lines << " lines: " << report.entries << " names, " << report.exceptions << " exceptions, "
+      << report.duplicates << " duplicates, " << report.rejected << " rejected\n";
+  print_findings(out, report.rejects, report.rejected);
+}
+
+db::ImportRequest understand(const ImportArguments& arguments) {
+  const auto given = [](const std::string& text) {
+    return text.empty() ? std::optional<std::string>() : std::optional(text);
+  };
+  return {arguments.name,         db::list_format(arguments.format),
+          given(arguments.match), given(arguments.action),
+          given(arguments.group), arguments.force,
+          editor_name()};
+}
+
+}  // namespace
+
+int policy_import(const std::filesystem::path& database, const ImportArguments& arguments, std::ostream& out,
+                  std::ostream& err, bool json) try {
+  const UniqueFd fd = open_list(arguments.file);
+  ImportReport report;
+  {
+    ProgressLine line(err, fd.get());
+    std::function<void(const db::ImportProgress&)> progress;
+    if (::isatty(STDERR_FILENO) == 1) progress = [&line](const db::ImportProgress& now) { line.show(now); };
+    report = db::import_list(database, fd.get(), understand(arguments), progress);
+  }
+  if (json) {
+    print_json(out, to_json(arguments.name, report));
+    return kExitYes;
+  }
+  out << arguments.name << ": " << report.entries << " names in force (" << db::to_text(report.format) << ", match "
+      << report.match << ", action " << report.action << (report.group.empty() ? "" : ", group " + report.group) << ")";
+  if (report.entries_before > 0) out << ", before " << report.entries_before;
+  out << '\n';
+  print(out, report);
+  return kExitYes;
+} catch (const db::ImportRefused& refused) {
+  if (json) {
+    Json body = to_json(arguments.name, refused.report);
+    body["refused"] = refused.what();
+    print_json(out, body);
+  } else {
+    print(out, refused.report);
+  }
+  err << "gatehouse: " << arguments.name << " is not imported, the list stays as it was: " << refused.what() << '\n';
+  return kExitNo;
+} catch (const std::exception& error) {
+  err << "gatehouse: " << error.what() << '\n';
+  return kExitWrong;
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,38 @@
+#include "gateway/cli/running_gateway.hpp"
+
+#include "gateway/cli/render.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace gatehouse {
+namespace {
+
+constexpr unsigned kBadRequest = 400;
+constexpr unsigned kUnprocessable = 422;  // the new configuration is broken; the old one is in force
+
+}  // namespace
+
+ControlReply ask(const Invocation& invocation, const std::string& verb, Access access, const std::string& json) {
+  const std::filesystem::path socket =
+      invocation.socket.empty() ? load_config(invocation).runtime_dir / "control.sock" : invocation.socket;
+  return control_request(socket, verb, access, json);
+}
+
+int answer(const Invocation& invocation, const ControlReply& reply) {
+  const bool good = reply.status < 300;
+  if (good || invocation.json) {
+    print_body(reply.json, invocation.json);
+  } else {
+    const auto body = nlohmann::json::parse(reply.json, nullptr, false);
+    const bool told = body.is_object() && body.contains("error") && body["error"].is_string();
+    complain(told ? body["error"].get<std::string>() : "the gateway answered " + std::to_string(reply.status));
+    if (told && body.contains("problems") && body["problems"].is_array()) {
+      for (const auto& problem : body["problems"]) {
+        complain(problem.is_string() ? problem.get<std::string>() : problem.dump());
+      }
+    }
+  }
+  return good ? kExitYes : reply.status == kUnprocessable || reply.status == kBadRequest ? kExitWrong : kExitNo;
+}
+
+}  // namespace gatehouse
