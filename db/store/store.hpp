@@ -36,6 +36,8 @@ struct SessionRecord {
   TrafficTotals totals;
   std::uint32_t blob_version = 0;
   std::shared_ptr<const ByteString> blob;  ///< or null
+  std::int64_t expires_at = 0;             ///< when it ends by itself; 0 = never
+  std::string resource;  ///< one that it holds, for its slot; written, not loaded: leases have them all
 };
 
 struct LeaseKey {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -16,7 +17,8 @@ class PolicyLane;
 struct HostLane {
   gh_lane head{sizeof(gh_lane), 0, 1, -1, 0};
   std::shared_ptr<PolicyLane> policy;  ///< the policy service's: its snapshot and its clients
-  std::shared_ptr<const std::vector<std::uint8_t>> session_blob;  ///< lent by gh_sessions.open until the next call
+  std::shared_ptr<const std::vector<std::uint8_t>> session_blob;  ///< lent by gh_sessions until the next call
+  std::string session_key, session_identity;                      ///< the same, by adopt()
 
   /// The lane behind the pointer that a plugin passes.
   [[nodiscard]] static HostLane& of(gh_lane* lane) noexcept {

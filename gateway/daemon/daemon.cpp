@@ -145,6 +145,12 @@ void Daemon::Core::open_services() {
     policy_->set_places(std::move(listeners), {});
   };
   plugins_.emplace(services_, std::move(plugin_events));
+  store_->describe_with([this](const std::string& plugin, const std::array<std::uint64_t, 2>& state) {
+    for (const auto& one : plugins_->plugins()) {
+      if (one->name() == plugin) return one->loaded().describe(state);
+    }
+    return std::string();
+  });
 }
 
 /// What is remembered, before any plugin can ask for it.

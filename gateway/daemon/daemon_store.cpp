@@ -90,6 +90,10 @@ bool DaemonStore::write_all() { return !writer_->status().failing && writer_->fl
 std::string DaemonStore::sessions_body(const std::string& question) {
   const Question asked(question);
   std::vector<LiveSession> rows = sessions()->rows();
+  for (LiveSession& session : rows) {
+    if (describe_ && (session.state[0] | session.state[1]) != 0)
+      session.words = describe_(session.record.plugin, session.state);
+  }
   Shown shown{.most = asked.most};
   if (asked.ended && !config_.state_db().empty()) {
     shown.current = write_all();

@@ -5,6 +5,8 @@
 #include "gateway/policy/key_meters.hpp"
 #include "gateway/store/store_writer.hpp"
 
+#include <array>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -22,6 +24,9 @@ class DaemonStore {
 
   [[nodiscard]] const std::shared_ptr<SessionTable>& sessions() const noexcept { return writer_->sessions(); }
   [[nodiscard]] const std::shared_ptr<ValueTable>& values() const noexcept { return writer_->values(); }
+  /// Puts a plugin's words about a session into text for sessions_body(); without it they are not shown.
+  using Describe = std::function<std::string(const std::string& plugin, const std::array<std::uint64_t, 2>& state)>;
+  void describe_with(Describe describe) { describe_ = std::move(describe); }
   /// Lets quotas go on from what the store remembers of this day and month.
   void restore_quotas(KeyMeters& meters) const;
 
@@ -45,6 +50,7 @@ class DaemonStore {
 
   StoreConfig config_;
   std::unique_ptr<StoreWriter> writer_;
+  Describe describe_;
   bool closed_ = false;
 };
 

@@ -85,6 +85,7 @@ std::string sessions_json(const Shown& shown, std::vector<LiveSession> sessions)
                 {"ended_at", time_or_null(record.ended_at)}};
     add_totals(row, record.totals);
     row["leases"] = session.leases;
+    row["state"] = session.words;
     rows.push_back(std::move(row));
   }
   return text({{"source", shown.from},

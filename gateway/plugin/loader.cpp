@@ -117,6 +117,15 @@ const gh_listener_role* LoadedPlugin::find_role(std::string_view role) const noe
 
 const void* LoadedPlugin::offer(const char* id) const noexcept { return manifest->ops->get(nullptr, id); }
 
+std::string LoadedPlugin::describe(const std::array<std::uint64_t, 2>& state) const {
+  const auto* const table = static_cast<const gh_sessions_describe*>(offer(GH_SESSIONS_DESCRIBE_ID));
+  if (table == nullptr || table->struct_size < GH_SIZE_1_0(gh_sessions_describe)) return {};
+  std::array<char, 256> text;
+  gh_message out{text.data(), text.size(), 0};
+  table->describe(state.data(), &out);
+  return {text.data(), std::min(out.size, text.size())};
+}
+
 fs::path find_plugin(const Config& config, const std::string& name) {
   const auto configured = config.plugins.find(name);
   std::error_code failure;

@@ -6,6 +6,7 @@
 #include "gateway/config/config.hpp"
 #include "gateway/plugin/trust.hpp"
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,8 @@ struct LoadedPlugin {
   [[nodiscard]] const gh_listener_role* find_role(std::string_view role) const noexcept;
   /// What the plugin offers without an instance ("gh.probe/1"), or null.
   [[nodiscard]] const void* offer(const char* id) const noexcept;
+  /// What the two words of a session of this plugin mean (gh.sessions.describe/1); "" where the plugin does not say.
+  [[nodiscard]] std::string describe(const std::array<std::uint64_t, 2>& state) const;
 };
 
 /// Where the plugin `name` lies: its configured path, or NAME.so in the first of `plugin_dirs` that has one.

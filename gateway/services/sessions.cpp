@@ -25,6 +25,43 @@ std::shared_ptr<const db::ByteString> blob_of(gh_bytes blob) {
   return std::make_shared<const db::ByteString>(blob.data, blob.data + blob.size);
 }
 
+/// What a session is found by: the client's key, or of an anonymous client's its SHA-256.
+class SessionKey {
+ public:
+  explicit SessionKey(const gh_session& session)
+      : given_(text_of(session.key)), is_secret_(session.identity.size == 0) {
+    if (is_secret_ && !given_.empty()) digest_ = sha256(given_);
+  }
+  [[nodiscard]] bool is_valid() const noexcept {
+    return given_.size() <= kLongestKey && (!is_secret_ || given_.empty() || given_.size() >= kShortestSecret);
+  }
+  [[nodiscard]] std::string_view kept() const noexcept {
+    if (!is_secret_ || given_.empty()) return given_;
+    return {reinterpret_cast<const char*>(digest_.data()), digest_.size()};
+  }
+
+ private:
+  std::string_view given_;
+  bool is_secret_;
+  Sha256 digest_{};
+};
+
+/// Writes what the host sets. The blob is lent until the next call of this lane.
+void fill(SessionTable::Opened opened, gh_lane* lane, gh_session& session) {
+  session.id = opened.id;
+  session.cells = opened.cells;
+  session.opening = opened.opening;
+  session.resumed = opened.resumed ? 1 : 0;
+  session.last_seen_unix = static_cast<std::uint64_t>(opened.last_seen_at);
+  session.lane = opened.lane;
+  session.expires_unix = opened.expires_at == 0 ? GH_EXPIRY_NEVER : static_cast<std::uint64_t>(opened.expires_at);
+  if (!opened.resumed) return;
+  std::shared_ptr<const db::ByteString>& lent = HostLane::of(lane).session_blob;
+  lent = std::move(opened.blob);
+  session.blob = lent ? gh_bytes{lent->data(), lent->size()} : gh_bytes{nullptr, 0};
+  session.blob_version = opened.blob_version;
+}
+
 }  // namespace
 
 PluginSessions::PluginSessions(std::shared_ptr<SessionTable> all, std::string plugin, UnixClock clock)
@@ -49,8 +86,9 @@ PluginSessions::PluginSessions(std::shared_ptr<SessionTable> all, std::string pl
         of(context).for_each(visit, visit_lease, visitor);
         return GH_OK;
       },
-      .find = [](void*, gh_lane*, gh_session*, const gh_completion*) -> gh_status { return GH_E_UNSUPPORTED; },
-      .adopt = [](void*, gh_lane*, gh_session*) -> gh_status { return GH_E_UNSUPPORTED; }};
+      .find = [](void* context, gh_lane* lane, gh_session* session,
+                 const gh_completion*) { return of(context).find(lane, *session); },
+      .adopt = [](void* context, gh_lane* lane, gh_session* session) { return of(context).adopt(lane, *session); }};
 }
 
 PluginSessions::~PluginSessions() {
@@ -79,50 +117,70 @@ gh_status PluginSessions::durably(const gh_completion* durable, Work work) {
 }
 
 gh_status PluginSessions::open(gh_lane* lane, gh_session& session, const gh_completion* durable) {
-  const bool anonymous = session.identity.size == 0;
-  if (session.key.size > kLongestKey || session.blob.size > kLargestBlob) return GH_E_INVALID;
-  if (anonymous && session.key.size != 0 && session.key.size < kShortestSecret) return GH_E_INVALID;
+  if (session.struct_size < GH_SIZE_1_0(gh_session)) return GH_E_INVALID;
+  const SessionKey key(session);
+  if (!key.is_valid() || session.blob.size > kLargestBlob) return GH_E_INVALID;
   return durably(durable, [&](Durability::Ticket ticket) -> Asked {
-    Sha256 digest;
-    std::string_view key = text_of(session.key);
-    if (anonymous && !key.empty()) {
-      digest = sha256(key);
-      key = {reinterpret_cast<const char*>(digest.data()), digest.size()};
-    }
     SessionTable::Opened opened = all_->open({.plugin = plugin_,
-                                              .key = key,
+                                              .key = key.kept(),
                                               .identity = text_of(session.identity),
                                               .source = endpoint_of(session.source),
                                               .blob_version = session.blob_version,
                                               .blob = blob_of(session.blob),
                                               .owner = this,
-                                              .now = clock_()},
+                                              .lane = lane->index,
+                                              .now = clock_(),
+                                              .expires_at = session.expires_unix},
                                              ticket);
     if (opened.status != GH_OK) return {opened.status, true};
-    session.id = opened.id;
-    session.cells = opened.cells;
-    session.opening = opened.opening;
-    session.resumed = opened.resumed ? 1 : 0;
-    if (opened.resumed) {
-      std::shared_ptr<const db::ByteString>& lent = HostLane::of(lane).session_blob;
-      lent = std::move(opened.blob);
-      session.blob = lent ? gh_bytes{lent->data(), lent->size()} : gh_bytes{nullptr, 0};
-      session.blob_version = opened.blob_version;
-    }
-    return {GH_OK, !opened.resumed};
+    const bool is_new = !opened.resumed;
+    fill(std::move(opened), lane, session);
+    return {GH_OK, is_new};
   });
 }
 
+gh_status PluginSessions::find(gh_lane* lane, gh_session& session) const {
+  if (session.struct_size < GH_SIZE_1_0(gh_session)) return GH_E_INVALID;
+  const SessionKey key(session);
+  if (!key.is_valid() || key.kept().empty()) return GH_E_INVALID;
+  SessionTable::Opened found = all_->find(
+      {.plugin = plugin_, .key = key.kept(), .identity = text_of(session.identity), .owner = this, .now = clock_()});
+  const gh_status status = found.status;
+  if (status == GH_OK) fill(std::move(found), lane, session);
+  return status;
+}
+
+/// The views of key and identity go with the blob: until the lane's next call.
+gh_status PluginSessions::adopt(gh_lane* lane, gh_session& session) {
+  if (session.struct_size < GH_SIZE_1_0(gh_session)) return GH_E_INVALID;
+  SessionTable::Adopted adopted = all_->adopt(plugin_, session.id, this, lane->index, clock_());
+  if (adopted.opened.status != GH_OK) return adopted.opened.status;
+  HostLane& mine = HostLane::of(lane);
+  mine.session_key = std::move(adopted.key);
+  mine.session_identity = std::move(adopted.identity);
+  session.key = border_bytes(mine.session_key);
+  session.identity = border_bytes(mine.session_identity);
+  session.source = border_endpoint(adopted.source);
+  fill(std::move(adopted.opened), lane, session);
+  return GH_OK;
+}
+
 gh_status PluginSessions::touch(const gh_session& session, const gh_completion* durable) {
-  if (session.blob.size > kLargestBlob) return GH_E_INVALID;
+  if (session.struct_size < GH_SIZE_1_0(gh_session) || session.blob.size > kLargestBlob) return GH_E_INVALID;
   return durably(durable, [&](Durability::Ticket ticket) -> Asked {
-    return {all_->touch(plugin_, session.id, endpoint_of(session.source), clock_(), blob_of(session.blob),
-                        session.blob_version, ticket),
+    return {all_->touch(plugin_, session.id,
+                        {.source = endpoint_of(session.source),
+                         .now = clock_(),
+                         .blob = blob_of(session.blob),
+                         .blob_version = session.blob_version,
+                         .expires_at = session.expires_unix},
+                        ticket),
             false};
   });
 }
 
 gh_status PluginSessions::lease(const gh_lease& lease, const gh_completion* durable) {
+  if (lease.struct_size < GH_SIZE_1_0(gh_lease)) return GH_E_INVALID;
   if (lease.resource.size == 0 || lease.resource.size > kLongestResource) return GH_E_INVALID;
   if (lease.expires_unix > INT64_MAX) return GH_E_INVALID;
   return durably(durable, [&](Durability::Ticket ticket) -> Asked {
@@ -133,9 +191,10 @@ gh_status PluginSessions::lease(const gh_lease& lease, const gh_completion* dura
 }
 
 void PluginSessions::for_each(Visit visit, VisitLease visit_lease, void* visitor) const {
+  const std::int64_t now = clock_();
   all_->for_each([&](const SessionTable::Copy& copy) {
     const db::SessionRecord& record = copy.record;
-    if (record.plugin != plugin_) return;
+    if (record.plugin != plugin_ || (record.expires_at != 0 && record.expires_at <= now)) return;
     gh_session session{};
     session.struct_size = sizeof session;
     session.blob_version = record.blob_version;
@@ -146,6 +205,10 @@ void PluginSessions::for_each(Visit visit, VisitLease visit_lease, void* visitor
     session.id = record.id;
     session.cells = copy.cells;
     session.opening = copy.opening;
+    session.last_seen_unix = static_cast<std::uint64_t>(record.last_seen_at);
+    session.expires_unix = record.expires_at == 0 ? GH_EXPIRY_NEVER : static_cast<std::uint64_t>(record.expires_at);
+    session.resumed = 1;
+    session.lane = UINT32_MAX;
     visit(visitor, &session);
   });
   for (const db::LeaseRecord& lease : all_->leases().rows()) {

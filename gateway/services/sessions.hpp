@@ -29,6 +29,8 @@ class PluginSessions {
   static PluginSessions& of(void* context) noexcept { return *static_cast<PluginSessions*>(context); }
   gh_status open(gh_lane* lane, gh_session& session, const gh_completion* durable);
   gh_status touch(const gh_session& session, const gh_completion* durable);
+  gh_status find(gh_lane* lane, gh_session& session) const;
+  gh_status adopt(gh_lane* lane, gh_session& session);
   gh_status lease(const gh_lease& lease, const gh_completion* durable);
   void for_each(Visit visit, VisitLease visit_lease, void* visitor) const;
   /// Calls work(ticket) and sees to it that `durable` is completed if it went well, and only then.

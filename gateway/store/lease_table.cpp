@@ -21,7 +21,7 @@ LeaseTable::Taken LeaseTable::take(const Name& name, std::uint64_t session, std:
   const bool renewed = known && lease->record.session == session;
   if (!renewed) {
     if (durability_->refuses_new()) return {GH_E_IO};
-    if (lease == nullptr && unsure_until_.load(std::memory_order_relaxed) > now) return {GH_E_EXISTS};
+    if (lease == nullptr && unsure_until_.load(std::memory_order_relaxed) > now) return {GH_E_IN_DOUBT};
   }
   if (lease != nullptr && std::exchange(lease->kept, false)) --shard.kept;
   if (lease == nullptr) lease = &shard.add(probe.hash, {std::string(name.plugin), std::string(name.resource)});

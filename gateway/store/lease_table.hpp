@@ -26,7 +26,8 @@ class LeaseTable {
     std::string_view plugin, resource;
   };
   struct Taken {
-    /// GH_E_EXISTS: another session holds it, or may do so (set_unsure_until()); GH_E_IO: nothing new is taken just now
+    /// GH_E_EXISTS: another session holds it; GH_E_IN_DOUBT: it may (set_unsure_until()); GH_E_IO: nothing new is taken
+    /// just now
     gh_status status = GH_OK;
     bool renewed = false;  ///< this session held it already
   };

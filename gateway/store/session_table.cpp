@@ -26,6 +26,26 @@ void set_totals(gh_session_cells& cells, const db::TrafficTotals& totals) noexce
   write(cells.packets_down, totals.packets_down);
 }
 
+void clear_state(gh_session_cells& cells) noexcept {
+  for (std::uint64_t& word : cells.state) std::atomic_ref(word).store(0, std::memory_order_relaxed);
+}
+
+std::array<std::uint64_t, 2> state_of(gh_session_cells& cells) noexcept {
+  const auto read = [](std::uint64_t& word) { return std::atomic_ref(word).load(std::memory_order_relaxed); };
+  return {read(cells.state[0]), read(cells.state[1])};
+}
+
+/// As gh_session.expires_unix asks for it.
+void set_expiry(db::SessionRecord& record, std::uint64_t wanted) noexcept {
+  if (wanted == GH_EXPIRY_SAME) return;
+  const bool is_time = wanted <= static_cast<std::uint64_t>(INT64_MAX);
+  record.expires_at = is_time ? static_cast<std::int64_t>(wanted) : 0;
+}
+
+bool is_over(const db::SessionRecord& record, std::int64_t now) noexcept {
+  return record.expires_at != 0 && record.expires_at <= now;
+}
+
 db::TrafficTotals difference(const db::TrafficTotals& now, const db::TrafficTotals& before) noexcept {
   return {now.bytes_up - before.bytes_up, now.bytes_down - before.bytes_down, now.packets_up - before.packets_up,
           now.packets_down - before.packets_down};
@@ -61,7 +81,8 @@ struct SessionTable::Session : ChangeLink {
   // guarded by the shard's lock
   db::SessionRecord record;  // but for its totals
   std::string payer;
-  const void* owner = nullptr;
+  const void* owner = nullptr;      // the instance that opened it last, while that lives
+  std::uint32_t lane = kNoLane;     // of the owner
   std::vector<std::string> leases;  // each once; some may be another's by now: the table of leases knows
   bool is_told = false;             // the writer knows of it
   std::vector<Durability::Ticket> waiting;
@@ -123,16 +144,63 @@ SessionTable::Session* SessionTable::free_slot() {
   return used < kMostSessions ? &make_slot(used) : nullptr;
 }
 
+SessionTable::Opened SessionTable::facts_of(Session& session, const void* owner) {
+  const db::SessionRecord& record = session.record;
+  Opened out;
+  out.id = record.id;
+  out.opening = std::atomic_ref(session.cells.opening).load(std::memory_order_relaxed);
+  out.cells = &session.cells;
+  out.resumed = true;
+  out.blob_version = record.blob_version;
+  out.blob = record.blob;
+  out.lane = session.owner == owner ? session.lane : kNoLane;
+  out.last_seen_at = record.last_seen_at;
+  out.expires_at = record.expires_at;
+  return out;
+}
+
 SessionTable::Opened SessionTable::resume(Session& session, const Opening& what, Durability::Ticket ticket) {
+  Opened out = facts_of(session, what.owner);
+  out.opening = session.next_opening();
+  session.owner = what.owner;
+  session.lane = what.lane;
   session.record.source = what.source;
   session.record.last_seen_at = what.now;
+  set_expiry(session.record, what.expires_at);
+  out.expires_at = session.record.expires_at;
   session.moved.store(true, std::memory_order_relaxed);
   if (ticket != 0) {
     session.waiting.push_back(ticket);
     durability_->add(session);
   }
-  return {GH_OK, session.record.id,           session.next_opening(), &session.cells,
-          true,  session.record.blob_version, session.record.blob};
+  return out;
+}
+
+SessionTable::Opened SessionTable::find(const Opening& what) const {
+  const Probe probe = probe_of(what.plugin, what.identity, what.key);
+  const Shard& shard = shards_[KeyHash::part(probe.hash, kShards)];
+  const std::scoped_lock lock(shard.mutex);
+  const auto known = shard.by_key.find(probe);
+  if (known == shard.by_key.end() || is_over(known->session->record, what.now)) return refusal(GH_E_NOT_FOUND);
+  return facts_of(*known->session, what.owner);
+}
+
+SessionTable::Adopted SessionTable::adopt(std::string_view plugin, std::uint64_t id, const void* owner,
+                                          std::uint32_t lane, std::int64_t now) {
+  Adopted out;
+  out.opened.status = with(plugin, id, [&](Shard&, Session& session) -> gh_status {
+    if (session.owner == owner) return GH_E_STATE;
+    if (is_over(session.record, now)) return GH_E_NOT_FOUND;
+    out.key = session.record.key;
+    out.identity = session.record.identity;
+    out.source = session.record.source;
+    out.opened = facts_of(session, owner);
+    out.opened.opening = session.next_opening();
+    session.owner = owner;
+    session.lane = lane;
+    return GH_OK;
+  });
+  return out;
 }
 
 SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket ticket) {
@@ -143,8 +211,10 @@ SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket 
   Shard& shard = shards_[number];
   const std::scoped_lock lock(shard.mutex);
   if (has_key) {
-    if (const auto known = shard.by_key.find(probe); known != shard.by_key.end())
-      return resume(*known->session, what, ticket);
+    if (const auto known = shard.by_key.find(probe); known != shard.by_key.end()) {
+      if (!is_over(known->session->record, what.now)) return resume(*known->session, what, ticket);
+      end_locked(shard, *known->session, what.now);
+    }
     if (durability_->refuses_new()) return refusal(GH_E_IO);
   }
   Session* const session = free_slot();
@@ -161,9 +231,13 @@ SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket 
                      .ended_at = std::nullopt,
                      .totals = {},
                      .blob_version = what.blob_version,
-                     .blob = what.blob};
+                     .blob = what.blob,
+                     .expires_at = 0,
+                     .resource = {}};
   session->payer = what.identity;
-  session->owner = has_key ? nullptr : what.owner;
+  set_expiry(session->record, what.expires_at);
+  session->owner = what.owner;
+  session->lane = what.lane;
   session->is_told = false;
   session->shard.store(static_cast<std::uint32_t>(number), std::memory_order_relaxed);
   session->id.store(id, std::memory_order_release);
@@ -171,7 +245,14 @@ SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket 
   if (ticket != 0) session->waiting.push_back(ticket);
   if (has_key) shard.by_key.insert({probe.hash, session});
   if (has_key || ticket != 0) durability_->add(*session);
-  return {GH_OK, id, session->next_opening(), &session->cells, false, what.blob_version, nullptr};
+  Opened out;
+  out.id = id;
+  out.opening = session->next_opening();
+  out.cells = &session->cells;
+  out.blob_version = what.blob_version;
+  out.last_seen_at = what.now;
+  out.expires_at = session->record.expires_at;
+  return out;
 }
 
 template <class Work>
@@ -186,19 +267,18 @@ gh_status SessionTable::with(std::string_view plugin, std::uint64_t id, Work wor
   return work(shard, *session);
 }
 
-gh_status SessionTable::touch(std::string_view plugin, std::uint64_t id, const Endpoint& source, std::int64_t now,
-                              std::shared_ptr<const db::ByteString> blob, std::uint32_t blob_version,
-                              Durability::Ticket ticket) {
+gh_status SessionTable::touch(std::string_view plugin, std::uint64_t id, const Touch& what, Durability::Ticket ticket) {
   return with(plugin, id, [&](Shard&, Session& session) {
-    session.record.source = source;
-    session.record.last_seen_at = now;
+    session.record.source = what.source;
+    session.record.last_seen_at = what.now;
+    set_expiry(session.record, what.expires_at);
     session.moved.store(true, std::memory_order_relaxed);
-    if (blob) {
-      session.record.blob.swap(blob);
-      session.record.blob_version = blob_version;
+    if (what.blob) {
+      session.record.blob = what.blob;
+      session.record.blob_version = what.blob_version;
     }
     if (ticket != 0) session.waiting.push_back(ticket);
-    if (blob || ticket != 0) durability_->add(session);
+    if (what.blob || ticket != 0) durability_->add(session);
     return GH_OK;
   });
 }
@@ -228,7 +308,20 @@ void SessionTable::end_all_of(const void* owner, std::int64_t now) {
     if (id == kNone) continue;
     Shard& shard = shards_[session.shard.load(std::memory_order_relaxed)];
     const std::scoped_lock lock(shard.mutex);
-    if (session.is_live(id) && session.owner == owner) end_locked(shard, session, now);
+    if (!session.is_live(id) || session.owner != owner) continue;
+    session.owner = nullptr;
+    if (session.record.key.empty()) end_locked(shard, session, now);
+  }
+}
+
+void SessionTable::expire(std::int64_t now) {
+  for (std::uint32_t slot = 0; slot < high_water(); ++slot) {
+    Session& session = *in_slot(slot);
+    const std::uint64_t id = session.id.load(std::memory_order_acquire);
+    if (id == kNone) continue;
+    Shard& shard = shards_[session.shard.load(std::memory_order_relaxed)];
+    const std::scoped_lock lock(shard.mutex);
+    if (session.is_live(id) && is_over(session.record, now)) end_locked(shard, session, now);
   }
 }
 
@@ -246,7 +339,10 @@ LeaseTable::Taken SessionTable::lease(std::string_view plugin, std::string_view 
     if (session.record.key.empty() && !std::exchange(session.is_told, true)) durability_->add(session);
     taken = leases_.take(name, id, now, expires_at, ticket);
     const bool is_new = taken.status == GH_OK && !taken.renewed;
-    if (is_new && std::find(mine.begin(), mine.end(), resource) == mine.end()) mine.emplace_back(resource);
+    if (is_new && std::find(mine.begin(), mine.end(), resource) == mine.end()) {
+      mine.emplace_back(resource);
+      if (mine.size() == 1) durability_->add(session);  // its slot goes by it
+    }
     return taken.status;
   });
   return taken;
@@ -275,7 +371,8 @@ std::optional<SessionTable::Copy> SessionTable::copy_of(std::uint32_t slot) cons
   if (id == kNone) return std::nullopt;
   const std::scoped_lock lock(shards_[session.shard.load(std::memory_order_relaxed)].mutex);
   if (!session.is_live(id)) return std::nullopt;
-  Copy out{session.record, &session.cells, std::atomic_ref(session.cells.opening).load(std::memory_order_relaxed)};
+  Copy out{session.record, &session.cells, std::atomic_ref(session.cells.opening).load(std::memory_order_relaxed),
+           state_of(session.cells)};
   out.record.totals = totals_of(session.cells);
   return out;
 }
@@ -288,6 +385,7 @@ std::vector<LiveSession> SessionTable::rows() const {
     LiveSession& row = out.emplace_back();
     row.public_id = public_id(copy.record);
     row.record = std::move(copy.record);
+    row.state = copy.state;
     row.record.key.clear();
     row.record.blob.reset();
     if (const auto mine = held.find(row.record.id); mine != held.end()) row.leases = std::move(mine->second);
@@ -350,6 +448,7 @@ SessionTable::Change SessionTable::take_change(ChangeLink& link) {
   session.moved.store(false, std::memory_order_relaxed);
   Change out{session.record, session.payer, {}, !session.was_taken, std::exchange(session.waiting, {})};
   session.was_taken = true;
+  if (!session.leases.empty()) out.record.resource = session.leases.front();
   out.record.totals = totals_of(session.cells);
   out.since = difference(out.record.totals, session.told);
   session.told = out.record.totals;
@@ -361,6 +460,7 @@ SessionTable::Change SessionTable::take_change(ChangeLink& link) {
     session.told = {};
     session.was_taken = false;
     set_totals(session.cells, {});
+    clear_state(session.cells);
     const std::scoped_lock slots(slots_mutex_);
     free_.push_back(session.slot);
   }

@@ -28,7 +28,9 @@ namespace gatehouse {
 struct LiveSession {
   db::SessionRecord record;
   std::string public_id;
-  std::vector<std::string> leases;  ///< their resources
+  std::vector<std::string> leases;       ///< their resources
+  std::array<std::uint64_t, 2> state{};  ///< the plugin's, see gh_session_cells
+  std::string words;                     ///< what they mean, as the plugin says it
 };
 
 /// What may be shown of a session: 8 hex digits of its key's SHA-256, or the number of one without a key.
@@ -49,13 +51,16 @@ class SessionTable {
 
   // ---- plugins, on a lane; the meaning is that of gh.sessions/1. `plugin` owns what it opens.
   struct Opening {
-    std::string_view plugin, key, identity;
-    Endpoint source;
+    std::string_view plugin{}, key{}, identity{};
+    Endpoint source{};
     std::uint32_t blob_version = 0;
-    std::shared_ptr<const db::ByteString> blob;
-    const void* owner = nullptr;  ///< of one without a key: who ends it with end_all_of()
-    std::int64_t now = 0;         ///< Unix seconds
+    std::shared_ptr<const db::ByteString> blob{};
+    const void* owner = nullptr;  ///< whose it is then, until end_all_of()
+    std::uint32_t lane = kNoLane;
+    std::int64_t now = 0;                       ///< Unix seconds
+    std::uint64_t expires_at = GH_EXPIRY_SAME;  ///< as in gh_session
   };
+  static constexpr std::uint32_t kNoLane = UINT32_MAX;
   struct Opened {
     gh_status status = GH_OK;
     std::uint64_t id = 0, opening = 0;
@@ -63,15 +68,33 @@ class SessionTable {
     bool resumed = false;
     std::uint32_t blob_version = 0;
     std::shared_ptr<const db::ByteString> blob;
+    std::uint32_t lane = kNoLane;  ///< of `owner` that held it before
+    std::int64_t last_seen_at = 0, expires_at = 0;
   };
   [[nodiscard]] Opened open(const Opening& what, Durability::Ticket ticket);
-  /// `blob` null: as it was.
-  gh_status touch(std::string_view plugin, std::uint64_t id, const Endpoint& source, std::int64_t now,
-                  std::shared_ptr<const db::ByteString> blob, std::uint32_t blob_version, Durability::Ticket ticket);
+  /// What open() would resume, left as it is. GH_E_NOT_FOUND: nothing.
+  [[nodiscard]] Opened find(const Opening& what) const;
+  /// Resumes a session by its number, unless `owner` has it already (GH_E_STATE). Its key and identity come with it.
+  struct Adopted {
+    Opened opened;
+    std::string key, identity;
+    Endpoint source;
+  };
+  [[nodiscard]] Adopted adopt(std::string_view plugin, std::uint64_t id, const void* owner, std::uint32_t lane,
+                              std::int64_t now);
+  struct Touch {
+    Endpoint source;
+    std::int64_t now = 0;
+    std::shared_ptr<const db::ByteString> blob;  ///< null: as it was
+    std::uint32_t blob_version = 0;
+    std::uint64_t expires_at = GH_EXPIRY_SAME;
+  };
+  gh_status touch(std::string_view plugin, std::uint64_t id, const Touch& what, Durability::Ticket ticket);
   gh_status end(std::string_view plugin, std::uint64_t id, std::int64_t now);
   [[nodiscard]] LeaseTable::Taken lease(std::string_view plugin, std::string_view resource, std::uint64_t id,
                                         std::int64_t now, std::int64_t expires_at, Durability::Ticket ticket);
   gh_status release(std::string_view plugin, std::string_view resource, std::uint64_t id);
+  /// Ends the sessions without a key that `owner` has, and holds it for gone.
   void end_all_of(const void* owner, std::int64_t now);
 
   /// By whom the session's traffic is accounted for: `payer` is what usage is kept under, see UsageKey::identity.
@@ -85,6 +108,7 @@ class SessionTable {
     db::SessionRecord record;
     gh_session_cells* cells = nullptr;
     std::uint64_t opening = 0;
+    std::array<std::uint64_t, 2> state{};
   };
   /// Calls visit(const Copy&) for each session that has not ended, with no lock held.
   template <class Visit>
@@ -114,6 +138,8 @@ class SessionTable {
   };
   /// What there is to write of a session in the list of changes. The slot of one that ended is free afterwards.
   [[nodiscard]] Change take_change(ChangeLink& link);
+  /// Ends every session whose time has come.
+  void expire(std::int64_t now);
   /// Adds every session whose traffic moved or that was touched since it was last written.
   void list_moved(std::int64_t now);
   /// Adds every session, for a file that knows nothing.
@@ -158,6 +184,7 @@ class SessionTable {
   template <class Work>
   gh_status with(std::string_view plugin, std::uint64_t id, Work work);
   void end_locked(Shard& shard, Session& session, std::int64_t now);
+  [[nodiscard]] static Opened facts_of(Session& session, const void* owner);
   Opened resume(Session& session, const Opening& what, Durability::Ticket ticket);
 
   const std::shared_ptr<Durability> durability_;

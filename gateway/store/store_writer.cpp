@@ -204,6 +204,7 @@ void StoreWriter::Loop::turn(bool at_once) {
 /// Lists what is not worth a commit of its own, and marks all that there is.
 void StoreWriter::Loop::round() {
   const std::int64_t now = clock();
+  sessions->expire(now);
   sessions->list_moved(now);
   sessions->leases().expire(now);
   usage_.forget_before(now / kSecondsOfDay - kDaysKept);

@@ -102,8 +102,30 @@ void FakeStore::restart() {
   refusal_ = GH_OK;
   memory_ = disk_ ? std::move(*disk_) : as_on_disk();
   disk_.reset();
-  erase_if([](const Session& session) { return session.owner != nullptr; });
-  for (auto& [id, session] : memory_.sessions) session.cells = make_cells(session.facts);
+  erase_if([](const Session& session) { return session.index.empty(); });
+  doubts_leases_ = false;
+  for (auto& [id, session] : memory_.sessions) {
+    session.cells = make_cells(session.facts);
+    session.owner = nullptr;
+  }
+}
+
+void FakeStore::doubt_leases(bool doubt) {
+  const std::scoped_lock lock(mutex_);
+  doubts_leases_ = doubt;
+}
+
+void FakeStore::delay_finds(unsigned count) {
+  const std::scoped_lock lock(mutex_);
+  delayed_finds_ = count;
+}
+
+void FakeStore::expire() {
+  const std::scoped_lock lock(mutex_);
+  const std::uint64_t now = unix_now_();
+  for (auto& [id, session] : memory_.sessions)
+    if (session.facts.expires_unix <= now) std::atomic_ref(session.cells->opening).fetch_add(1);
+  erase_if([now](const Session& session) { return session.facts.expires_unix <= now; });
 }
 
 std::vector<FakeSession> FakeStore::sessions() const {
@@ -136,6 +158,8 @@ void FakeStore::count(FakeSession& facts, const gh_session_cells& cells) {
   facts.bytes_down = load(cells.bytes_down);
   facts.packets_up = load(cells.packets_up);
   facts.packets_down = load(cells.packets_down);
+  facts.state[0] = load(cells.state[0]);
+  facts.state[1] = load(cells.state[1]);
 }
 
 FakeStore::State FakeStore::as_on_disk() const {
@@ -201,8 +225,12 @@ FakeStore::Instance::Instance(FakeStore& store, std::string plugin)
                     return GH_OK;
                   });
                 },
-                [](void*, gh_lane*, gh_session*, const gh_completion*) -> gh_status { return GH_E_UNSUPPORTED; },
-                [](void*, gh_lane*, gh_session*) -> gh_status { return GH_E_UNSUPPORTED; }},
+                [](void* context, gh_lane* lane, gh_session* session, const gh_completion* later) {
+                  return find(context, lane, *session, later);
+                },
+                [](void* context, gh_lane* lane, gh_session* session) {
+                  return ask(context, nullptr, [&](Instance& self) { return self.adopt(lane, *session); });
+                }},
       values_{
           sizeof values_,
           0,
@@ -224,7 +252,9 @@ FakeStore::Instance::~Instance() {
   drop_completions();
   const std::scoped_lock lock(store_.mutex_);
   store_.instances_.erase(this);
-  store_.erase_if([this](const Session& session) { return session.owner == this; });
+  store_.erase_if([this](const Session& session) { return session.owner == this && session.index.empty(); });
+  for (auto& [id, session] : store_.memory_.sessions)
+    if (session.owner == this) session.owner = nullptr;
 }
 
 void FakeStore::Instance::drop_completions() noexcept { gate_->close(); }
@@ -234,36 +264,110 @@ FakeStore::Session* FakeStore::Instance::find(std::uint64_t id) {
   return found != store_.memory_.sessions.end() && found->second.facts.plugin == plugin_ ? &found->second : nullptr;
 }
 
-gh_status FakeStore::Instance::open(gh_lane* lane, gh_session& session) {
+std::optional<std::string> FakeStore::Instance::index_of(const gh_session& session) const {
   const std::string key = text_of(session.key), identity = text_of(session.identity);
-  const bool anonymous = identity.empty() && !key.empty();
-  if (key.size() > kLongestName || session.blob.size > kLargestBlob || (anonymous && key.size() < kShortestSecret))
-    return GH_E_INVALID;
-  const std::string kept_key = anonymous ? sha256(key) : key;
-  const std::string index = key.empty() ? "" : plugin_ + '\0' + identity + '\0' + kept_key;
+  const bool is_secret = identity.empty() && !key.empty();
+  if (key.size() > kLongestName || (is_secret && key.size() < kShortestSecret)) return {};
+  return key.empty() ? "" : plugin_ + '\0' + identity + '\0' + (is_secret ? sha256(key) : key);
+}
 
-  Session* record = nullptr;
+FakeStore::Session* FakeStore::Instance::find_by(const std::string& index) {
   for (auto& [id, known] : store_.memory_.sessions)
-    if (!index.empty() && known.index == index) record = &known;
-  session.resumed = record != nullptr ? 1 : 0;
+    if (!index.empty() && known.index == index && known.facts.expires_unix > store_.unix_now_()) return &known;
+  return nullptr;
+}
+
+/// What the host sets of a session that was there.
+void FakeStore::Instance::fill(gh_lane* lane, Session& record, gh_session& out) {
+  Lent& lent = lent_[lane];
+  lent.blob = record.facts.blob;
+  out.blob = to_border(lent.blob);
+  out.blob_version = record.facts.blob_version;
+  out.id = record.facts.id;
+  out.cells = record.cells;
+  out.opening = load(record.cells->opening);
+  out.resumed = 1;
+  out.lane = record.owner == this ? record.lane : UINT32_MAX;
+  out.last_seen_unix = record.facts.last_seen_unix;
+  out.expires_unix = record.facts.expires_unix;
+}
+
+gh_status FakeStore::Instance::open(gh_lane* lane, gh_session& session) {
+  const auto index = index_of(session);
+  if (!index || session.blob.size > kLargestBlob) return GH_E_INVALID;
+  const std::uint64_t wanted = session.expires_unix;
+  Session* record = find_by(*index);
   if (record == nullptr) {
-    if (store_.refusal_ != GH_OK && (!key.empty() || store_.refusal_ == GH_E_LIMIT)) return store_.refusal_;
+    const bool has_key = !index->empty();
+    if (store_.refusal_ != GH_OK && (has_key || store_.refusal_ == GH_E_LIMIT)) return store_.refusal_;
     const std::uint64_t id = ++store_.last_id_;
     record = &store_.memory_.sessions[id];
-    record->facts = {id, plugin_, kept_key, identity, {}, 0, 0, 0, 0, session.blob_version, text_of(session.blob), {}};
-    record->index = index;
+    const std::string key = text_of(session.key), identity = text_of(session.identity);
+    record->facts.id = id;
+    record->facts.plugin = plugin_;
+    record->facts.key = identity.empty() && has_key ? sha256(key) : key;
+    record->facts.identity = identity;
+    record->facts.blob_version = session.blob_version;
+    record->facts.blob = text_of(session.blob);
+    record->facts.last_seen_unix = store_.unix_now_();
+    record->index = *index;
     record->cells = store_.make_cells(record->facts);
-    record->owner = key.empty() ? this : nullptr;
+    const gh_bytes blob = session.blob;
+    fill(lane, *record, session);
+    session.blob = blob;
+    session.resumed = 0;
   } else {
-    std::string& lent = lent_[lane];
-    lent = record->facts.blob;
-    session.blob = to_border(lent);
-    session.blob_version = record->facts.blob_version;
+    fill(lane, *record, session);
   }
+  if (wanted != GH_EXPIRY_SAME) record->facts.expires_unix = wanted;
+  session.expires_unix = record->facts.expires_unix;
+  record->owner = this;
+  record->lane = lane->index;
   record->facts.source = from_border(session.source);
-  session.id = record->facts.id;
-  session.cells = record->cells;
+  record->facts.last_seen_unix = store_.unix_now_();
   session.opening = std::atomic_ref(record->cells->opening).fetch_add(1) + 1;
+  return GH_OK;
+}
+
+gh_status FakeStore::Instance::find(void* context, gh_lane* lane, gh_session& session,
+                                    const gh_completion* later) noexcept {
+  Instance& self = *static_cast<Instance*>(context);
+  {
+    const std::scoped_lock lock(self.store_.mutex_);
+    if (!self.alive_) return GH_E_STATE;
+    const auto index = self.index_of(session);
+    if (!index || index->empty()) return GH_E_INVALID;
+    const bool delayed = later != nullptr && self.store_.delayed_finds_ > 0;
+    if (!delayed) {
+      Session* const record = self.find_by(*index);
+      if (record == nullptr) return GH_E_NOT_FOUND;
+      self.fill(lane, *record, session);
+      return GH_OK;
+    }
+    --self.store_.delayed_finds_;
+    if (self.store_.disk_) {
+      self.store_.waiting_.push_back({self.gate_, *later});
+      return GH_PENDING;
+    }
+  }
+  self.gate_->complete(*later, GH_OK);
+  return GH_PENDING;
+}
+
+gh_status FakeStore::Instance::adopt(gh_lane* lane, gh_session& session) {
+  Session* const record = find(session.id);
+  if (record == nullptr || record->facts.expires_unix <= store_.unix_now_()) return GH_E_NOT_FOUND;
+  if (record->owner == this) return GH_E_STATE;
+  fill(lane, *record, session);
+  Lent& lent = lent_[lane];
+  lent.key = record->facts.key;
+  lent.identity = record->facts.identity;
+  session.key = to_border(lent.key);
+  session.identity = to_border(lent.identity);
+  session.source = to_border(record->facts.source);
+  session.opening = std::atomic_ref(record->cells->opening).fetch_add(1) + 1;
+  record->owner = this;
+  record->lane = lane->index;
   return GH_OK;
 }
 
@@ -272,6 +376,8 @@ gh_status FakeStore::Instance::touch(const gh_session& session) {
   Session* const record = find(session.id);
   if (record == nullptr) return GH_E_NOT_FOUND;
   record->facts.source = from_border(session.source);
+  record->facts.last_seen_unix = store_.unix_now_();
+  if (session.expires_unix != GH_EXPIRY_SAME) record->facts.expires_unix = session.expires_unix;
   if (session.blob.data != nullptr) {
     record->facts.blob = text_of(session.blob);
     record->facts.blob_version = session.blob_version;
@@ -296,6 +402,7 @@ gh_status FakeStore::Instance::lease(const gh_lease& lease) {
                        (held->second.expires_unix == 0 || held->second.expires_unix > store_.unix_now_());
   if (is_live && held->second.session != lease.session) return GH_E_EXISTS;
   if (!is_live && store_.refusal_ != GH_OK) return store_.refusal_;
+  if (!is_live && store_.doubts_leases_) return GH_E_IN_DOUBT;
   if (held == store_.memory_.leases.end() || held->second.session != lease.session) {
     const auto is_its = [&](const auto& entry) { return entry.second.session == lease.session; };
     if (std::count_if(store_.memory_.leases.begin(), store_.memory_.leases.end(), is_its) >= kMostLeases)
@@ -315,7 +422,7 @@ gh_status FakeStore::Instance::release(std::uint64_t session, gh_bytes resource)
 void FakeStore::Instance::for_each(void (*visit)(void*, const gh_session*), void (*visit_lease)(void*, const gh_lease*),
                                    void* visitor) {
   for (auto& [id, record] : store_.memory_.sessions) {
-    if (record.facts.plugin != plugin_) continue;
+    if (record.facts.plugin != plugin_ || record.facts.expires_unix <= store_.unix_now_()) continue;
     gh_session out{};
     out.struct_size = sizeof out;
     out.blob_version = record.facts.blob_version;
@@ -326,6 +433,10 @@ void FakeStore::Instance::for_each(void (*visit)(void*, const gh_session*), void
     out.id = id;
     out.cells = record.cells;
     out.opening = load(record.cells->opening);
+    out.last_seen_unix = record.facts.last_seen_unix;
+    out.expires_unix = record.facts.expires_unix;
+    out.resumed = 1;
+    out.lane = UINT32_MAX;
     visit(visitor, &out);
   }
   for (const auto& [name, lease] : store_.memory_.leases) {

@@ -66,11 +66,11 @@ TrafficTotals totals_of(const Statement& row, int first) noexcept {
 /// SQLite renews the entry in an index of each column that is set, changed or not: half of what a row costs.
 constexpr std::string_view kPutSession =
     "INSERT INTO sessions (id, plugin, key, identity, group_name, source, slot, created_at, last_seen_at, ended_at, "
-    "bytes_up, bytes_down, packets_up, packets_down, blob_version, blob) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) "
+    "bytes_up, bytes_down, packets_up, packets_down, blob_version, blob, expires_at) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) "
     "ON CONFLICT (id) DO UPDATE SET plugin = ?2, key = ?3, identity = ?4, group_name = ?5, source = ?6, slot = ?7, "
     "created_at = ?8, last_seen_at = ?9, bytes_up = ?11, bytes_down = ?12, packets_up = ?13, packets_down = ?14, "
-    "blob_version = ?15, blob = ?16";
+    "blob_version = ?15, blob = ?16, expires_at = ?17";
 
 std::string source_of(const Endpoint& source) {
   return source.address.family() == Family::none ? std::string() : source.to_string();
@@ -78,9 +78,13 @@ std::string source_of(const Endpoint& source) {
 
 }  // namespace
 
-unsigned slot_of(std::string_view key) {
+unsigned slot_of(const SessionRecord& session) {
+  std::string of = session.plugin;
+  of += '\0';
+  of += session.resource.empty() ? session.identity : session.resource;
+  if (session.resource.empty()) (of += '\0') += session.key;
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-  if (EVP_Digest(key.data(), key.size(), digest.data(), nullptr, EVP_sha256(), nullptr) != 1)
+  if (EVP_Digest(of.data(), of.size(), digest.data(), nullptr, EVP_sha256(), nullptr) != 1)
     throw std::runtime_error("libcrypto cannot compute SHA-256");
   return static_cast<unsigned>(digest[0]) << 4U | static_cast<unsigned>(digest[1]) >> 4U;
 }
@@ -104,6 +108,7 @@ SessionRecord session_of(const Statement& row) {
   out.totals = totals_of(row, 9);
   out.blob_version = static_cast<std::uint32_t>(row.integer(13));
   if (!row.is_null(14)) out.blob = std::make_shared<const ByteString>(row.blob(14));
+  if (!row.is_null(15)) out.expires_at = row.integer(15);
   return out;
 }
 
@@ -153,13 +158,14 @@ void StateRows::put(const SessionRecord& session, bool was_ended) {
   bind_bytes(row, 4, session.identity);
   bind_bytes(row, 5, session.group_name);
   row.bind_borrowed(6, source);
-  row.bind(7, static_cast<std::int64_t>(slot_of(session.key)));
+  row.bind(7, static_cast<std::int64_t>(slot_of(session)));
   row.bind(8, session.created_at);
   row.bind(9, session.last_seen_at);
   session.ended_at ? row.bind(10, *session.ended_at) : row.bind_null(10);
   bind_totals(row, 11, session.totals);
   row.bind(15, static_cast<std::int64_t>(session.blob_version));
   session.blob ? row.bind_borrowed(16, std::span(*session.blob)) : row.bind_null(16);
+  session.expires_at != 0 ? row.bind(17, session.expires_at) : row.bind_null(17);
   row.run();
 }
 

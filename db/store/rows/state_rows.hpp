@@ -13,9 +13,11 @@ namespace gatehouse::db {
 
 inline constexpr unsigned kSlots = 4096;
 
-/// The slot of a session: the first 12 bits of the SHA-256 of its key, so that gateways can share sessions out later.
-/// About 0.3 us. @throws std::runtime_error when libcrypto cannot do it
-[[nodiscard]] unsigned slot_of(std::string_view key);
+/// The slot of a session, so that gateways can share ranges of resources out later: the first 12 bits of the SHA-256 of
+/// the plugin and the resource that it holds. One that holds none goes by identity and key, which together are its own:
+/// keys of identified clients may be short and common. About 0.3 us.
+/// @throws std::runtime_error when libcrypto cannot do it
+[[nodiscard]] unsigned slot_of(const SessionRecord& session);
 
 /// Text that others chose, as a value of a row: TEXT where it is UTF-8 without a NUL, so that people can read it and no
 /// tool stumbles over it, else a BLOB. The bytes are the same. Borrowed until the statement has run.
@@ -24,7 +26,7 @@ void bind_bytes(Statement& statement, int parameter, std::string_view bytes);
 /// The columns that the functions below read, in order.
 inline constexpr std::string_view kSessionColumns =
     "id, plugin, key, identity, group_name, source, created_at, last_seen_at, ended_at, bytes_up, bytes_down, "
-    "packets_up, packets_down, blob_version, blob";
+    "packets_up, packets_down, blob_version, blob, expires_at";
 inline constexpr std::string_view kLeaseColumns = "plugin, resource, session_id, granted_at, expires_at";
 inline constexpr std::string_view kUsageColumns =
     "day, plugin, identity, group_name, bytes_up, bytes_down, packets_up, packets_down";

@@ -29,6 +29,12 @@ class SessionConformance : public StoreTest {
     EXPECT_EQ(open(*plugin, out), GH_OK);
     return out;
   }
+  gh_session expiring(std::string_view key, std::uint64_t at) {
+    gh_session out = asked(key);
+    out.expires_unix = at;
+    EXPECT_EQ(open(*plugin, out), GH_OK);
+    return out;
+  }
   gh_status touch(const gh_session& session, const gh_completion* durable = nullptr) {
     return plugin->sessions().touch(plugin->sessions().context, plugin->lane(0), &session, durable);
   }

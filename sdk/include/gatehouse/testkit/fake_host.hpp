@@ -69,8 +69,11 @@ class FakeHost {
   [[nodiscard]] FakeStore& store() noexcept { return store_; }
   /// FakeStore::restart(), and another instance behind table().
   void restart();
-  /// Moves the time of day ahead, for leases.
-  void pass(std::chrono::seconds time) noexcept { ahead_ += time.count(); }
+  /// Moves the time of day ahead, for leases and sessions.
+  void pass(std::chrono::seconds time) {
+    ahead_ += time.count();
+    store_.expire();
+  }
 
   /// Replaces the policy and moves the generation; whoever runs lanes then wakes them (PluginRunner::policy_changed).
   /// `judge` returns 0 to allow, or the GH_REASON_* of a denial. Everything is allowed at first.

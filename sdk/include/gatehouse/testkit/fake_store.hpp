@@ -28,6 +28,9 @@ struct FakeSession {
   std::uint32_t blob_version = 0;
   std::string blob;
   std::vector<std::string> leases;  ///< their resources
+  std::uint64_t last_seen_unix = 0;
+  std::uint64_t expires_unix = GH_EXPIRY_NEVER;
+  std::uint64_t state[2] = {0, 0};
 };
 
 /// Thread-safe. What is asked is durable at once, and said so within the call, unless it is held back.
@@ -53,6 +56,13 @@ class FakeStore {
   [[nodiscard]] std::size_t waiting() const;
   /// What new sessions with a key and new leases are answered from now on: GH_E_IO as under `no_new`, GH_E_LIMIT.
   void refuse_new(gh_status status);
+  /// From now on, or no longer, another session may hold any resource that is free: GH_E_IN_DOUBT.
+  void doubt_leases(bool doubt);
+  /// The next `count` calls of find() that have a completion are GH_PENDING, and are completed at once or by
+  /// release_durable() while it is held back.
+  void delay_finds(unsigned count);
+  /// Ends the sessions whose time has come, as the host does every few seconds. FakeHost::pass() calls it.
+  void expire();
   /// The process dies and another begins: what was durable is there, sessions without a key are not, nobody waits any
   /// more, and nothing is held back. Stop the plugins before; hold_durable(true) even before that is a `kill -9`.
   void restart();
@@ -68,7 +78,8 @@ class FakeStore {
     FakeSession facts;
     std::string index;  // what it is found by; empty without a key
     gh_session_cells* cells = nullptr;
-    const Instance* owner = nullptr;  // of one without a key
+    const Instance* owner = nullptr;  // that opened it last
+    std::uint32_t lane = UINT32_MAX;
   };
   struct Lease {
     std::uint64_t session = 0;
@@ -101,6 +112,8 @@ class FakeStore {
   std::optional<State> disk_;  // while it is held back
   std::vector<Waiting> waiting_;
   gh_status refusal_ = GH_OK;
+  bool doubts_leases_ = false;
+  unsigned delayed_finds_ = 0;
   std::uint64_t last_id_ = 0;
   std::deque<gh_session_cells> cells_;  // never freed before the store
   std::set<Instance*> instances_;
@@ -123,9 +136,15 @@ class FakeStore::Instance {
   friend class FakeStore;
   template <class Ask>
   static gh_status ask(void* context, const gh_completion* durable, Ask&& change) noexcept;
+  static gh_status find(void* context, gh_lane* lane, gh_session& session, const gh_completion* later) noexcept;
 
   gh_status open(gh_lane* lane, gh_session& session);
   gh_status touch(const gh_session& session);
+  gh_status adopt(gh_lane* lane, gh_session& session);
+  /// What such a session is found by; empty: its key is not as gh.sessions/1 wants it.
+  [[nodiscard]] std::optional<std::string> index_of(const gh_session& session) const;
+  [[nodiscard]] Session* find_by(const std::string& index);
+  void fill(gh_lane* lane, Session& record, gh_session& out);
   gh_status end(std::uint64_t id);
   gh_status lease(const gh_lease& lease);
   gh_status release(std::uint64_t session, gh_bytes resource);
@@ -141,8 +160,11 @@ class FakeStore::Instance {
   gh_sessions sessions_;
   gh_values values_;
   // Guarded by the store's mutex.
-  bool alive_ = true;                     // its process is
-  std::map<gh_lane*, std::string> lent_;  // the blob of each lane's last open()
+  bool alive_ = true;  // its process is
+  struct Lent {
+    std::string blob, key, identity;
+  };
+  std::map<gh_lane*, Lent> lent_;  // by each lane's last call
 };
 
 }  // namespace gatehouse::testkit

@@ -29,7 +29,10 @@ class FakeStoreHost final : public StoreHost {
   void flush() override { store_.release_durable(); }
   void stall(bool stalled) override { store_.hold_durable(stalled); }
   void crash() override { store_.restart(); }
-  void pass(std::chrono::seconds time) override { now_ += static_cast<std::uint64_t>(time.count()); }
+  void pass(std::chrono::seconds time) override {
+    now_ += static_cast<std::uint64_t>(time.count());
+    store_.expire();
+  }
   std::uint64_t now() override { return now_; }
 
  private:
