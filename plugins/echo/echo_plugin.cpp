@@ -48,8 +48,6 @@ class EchoWorker final : public LaneWorker, private EchoStreamOwner {
     }
   }
 
-  void policy_changed() override {}
-
   void drain(SteadyTime) override {
     stream_listeners_.clear();
     udp_listeners_.clear();
@@ -58,8 +56,7 @@ class EchoWorker final : public LaneWorker, private EchoStreamOwner {
  private:
   void accept(Stream stream) {
     if (streams_.size() >= settings_->most_streams) return;  // closes it
-    gh_status why = GH_OK;
-    auto session = Session::open(context_, {.source = stream.peer().source}, why);
+    auto session = Session::open(context_, {.source = stream.peer().source});
     if (!session) return;
     auto echo =
         std::make_unique<EchoStream>(std::move(stream), std::move(*session), static_cast<EchoStreamOwner&>(*this));

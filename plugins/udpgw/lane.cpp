@@ -50,7 +50,7 @@ UdpgwLane::UdpgwLane(const LaneContext& context, std::shared_ptr<const UdpgwSett
       socket_share_(share_of_sockets(context.lane->count, *settings_)),
       ticker_([this] { tick(); }) {
   segmentation = settings_->udp_segment;
-  context_.loop.on_turn([this] { begin_turn(); }, [this] { end_turn(); });
+  context_.loop.on_turn([this] { ++turn_; }, [this] { end_turn(); });
   context_.loop.schedule(ticker_, kTick);
   if (context_.lane->index == 0) {
     if (const auto small = connector.small_buffer())
@@ -110,8 +110,7 @@ void UdpgwLane::accept(const Listener& listener, Stream stream) {
   }
   const std::string identity = identity_of(listener, stream.peer());
   // Without a key, since the protocol has no word for one: it ends with its stream, or here, if policy refuses it.
-  gh_status status = GH_OK;
-  auto session = Session::open(context_, {.identity = identity, .source = stream.peer().source}, status);
+  auto session = Session::open(context_, {.identity = identity, .source = stream.peer().source});
   if (!session) {
     counters.streams_without_session.add();
     return;
@@ -137,7 +136,12 @@ void UdpgwLane::accept(const Listener& listener, Stream stream) {
   if (!at->start()) at->end("the system cannot watch it");
 }
 
-void UdpgwLane::policy_changed() {}  // begin_turn() has seen it: each call on the loop is a turn
+void UdpgwLane::policy_changed(std::uint64_t generation) {
+  generation_ = generation;
+  for (const auto& [client, owned] : clients_) client->policy_changed();
+  judging_again_ = true;
+  judging_cursor_ = 0;
+}
 
 void UdpgwLane::drain(SteadyTime) {
   draining_ = true;
@@ -167,18 +171,6 @@ bool UdpgwLane::recycle_largest(Wanted wanted) {
 
 bool UdpgwLane::move_to_resolver(Forward& forward, std::uint16_t resolver) {
   return forward.client.move_to_resolver(forward, resolver);
-}
-
-void UdpgwLane::begin_turn() {
-  ++turn_;
-  const gh_policy& policy = host().policy();
-  const std::uint64_t generation = policy.refresh(policy.context, border());
-  if (generation != generation_) {
-    generation_ = generation;
-    for (const auto& [client, owned] : clients_) client->policy_changed();
-    judging_again_ = true;
-    judging_cursor_ = 0;
-  }
 }
 
 void UdpgwLane::end_turn() {

@@ -22,7 +22,7 @@ class UdpgwLane final : public LaneWorker, private DnsRelayOwner {
 
   void configure(std::shared_ptr<const UdpgwSettings> settings);
   void listen(const std::vector<Listener>& listeners) override;
-  void policy_changed() override;
+  void policy_changed(std::uint64_t generation) override;
   void drain(SteadyTime deadline) override;
 
   // ---- for clients
@@ -57,7 +57,6 @@ class UdpgwLane final : public LaneWorker, private DnsRelayOwner {
   bool recycle_largest(Wanted wanted);
   [[nodiscard]] std::string identity_of(const Listener& listener, const StreamPeer& peer) const;
   bool move_to_resolver(Forward& forward, std::uint16_t resolver) override;
-  void begin_turn();
   void end_turn();
   void tick();
 

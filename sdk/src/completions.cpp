@@ -1,5 +1,7 @@
 #include <gatehouse/plugin/completions.hpp>
 
+#include <gatehouse/plugin/host.hpp>
+
 #include <boost/system/system_error.hpp>
 
 #include <poll.h>
@@ -60,7 +62,7 @@ std::size_t CompletionQueue::deliver() {
     const gh_status status = call.status;
     calls_.erase(call.self);
     ++count;
-    if (completion) completion(status);
+    if (completion) completion(to_error(status));
   }
   return count;
 }

@@ -19,6 +19,15 @@ class ErrcCategory final : public boost::system::error_category {
       case Errc::unsupported: return "not supported";
       case Errc::closed: return "closed by the peer";
       case Errc::would_block: return "would block";
+      case Errc::invalid: return "makes no sense";
+      case Errc::exists: return "somebody else has it";
+      case Errc::in_doubt: return "nobody can tell whether somebody has it";
+      case Errc::limit: return "a limit is reached";
+      case Errc::denied: return "denied";
+      case Errc::wrong_state: return "not in this state";
+      case Errc::io: return "the disk or the system fails";
+      case Errc::failed: return "failed";
+      case Errc::pending: return "not known yet";
     }
     return "unknown error";
   }

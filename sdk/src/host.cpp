@@ -24,6 +24,22 @@ Endpoint from_border(const gh_endpoint& endpoint) noexcept {
   return out;
 }
 
+Error to_error(gh_status status) noexcept {
+  switch (status) {
+    case GH_PENDING: return Errc::pending;
+    case GH_E_INVALID: return Errc::invalid;
+    case GH_E_NOT_FOUND: return Errc::not_found;
+    case GH_E_EXISTS: return Errc::exists;
+    case GH_E_LIMIT: return Errc::limit;
+    case GH_E_DENIED: return Errc::denied;
+    case GH_E_STATE: return Errc::wrong_state;
+    case GH_E_IO: return Errc::io;
+    case GH_E_UNSUPPORTED: return Errc::unsupported;
+    case GH_E_IN_DOUBT: return Errc::in_doubt;
+    default: return status >= 0 ? Error() : make_error_code(Errc::failed);
+  }
+}
+
 std::vector<Listener> from_border(const gh_listener* listeners, std::size_t count) {
   std::vector<Listener> out;
   for (std::size_t i = 0; i < count; ++i) {

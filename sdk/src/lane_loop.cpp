@@ -22,6 +22,8 @@ void LaneLoop::on_turn(std::function<void()> before, std::function<void()> after
   after_turn_ = std::move(after);
 }
 
+void LaneLoop::before_turn(std::function<void()> call) { owner_ = std::move(call); }
+
 void LaneLoop::run() {
   now_ = steady_now();
   arm_timer();
@@ -39,8 +41,7 @@ void LaneLoop::wait_ready() {
 
 void LaneLoop::serve_ready() {
   for (int i = 0; i < kTurnsInARow; ++i) {
-    now_ = steady_now();
-    before_turn_();
+    begin_turn();
     const std::size_t delivered = poller_.turn();
     after_turn_();
     if (delivered == 0) break;

@@ -16,29 +16,29 @@ std::optional<std::uint64_t> NumberBlocks::next() {
   return current_.next++;
 }
 
-gh_status NumberBlocks::when_ready(Completion then) {
+Error NumberBlocks::when_ready(Completion then) {
   assert(current_.left == 0 && spare_.left == 0);
-  const gh_status status = ask();
-  if (status >= 0) waiting_.push_back(std::move(then));
-  return status;
+  if (const Error failure = ask()) return failure;
+  waiting_.push_back(std::move(then));
+  return {};
 }
 
-gh_status NumberBlocks::ask() {
-  if (asking_) return GH_OK;
+Error NumberBlocks::ask() {
+  if (asking_) return {};
   const gh_status status =
-      scope_.ask([this](gh_status durable) { answered(durable); },
+      scope_.ask([this](Error durable) { answered(durable); },
                  [this](const gh_completion* done) {
                    return table_.reserve(table_.context, to_border(name_), size_, &asked_first_, done);
                  });
   asking_ = status >= 0;
-  return status;
+  return to_error(status);
 }
 
-void NumberBlocks::answered(gh_status status) {
+void NumberBlocks::answered(Error failure) {
   asking_ = false;
-  if (status == GH_OK) (current_.left == 0 ? current_ : spare_) = {asked_first_, size_};
+  if (!failure) (current_.left == 0 ? current_ : spare_) = {asked_first_, size_};
   const auto waiting = std::exchange(waiting_, {});
-  for (const Completion& then : waiting) then(status);
+  for (const Completion& then : waiting) then(failure);
 }
 
 }  // namespace gatehouse

@@ -11,27 +11,68 @@ gh_bytes border_blob(Bytes blob) noexcept {
   return {blob.empty() ? &kNothing : reinterpret_cast<const std::uint8_t*>(blob.data()), blob.size()};
 }
 
-}  // namespace
-
-std::optional<Session> Session::open(const LaneContext& context, const SessionFacts& facts, gh_status& why,
-                                     Completion durable) {
-  gh_session session{};
-  session.struct_size = sizeof session;
-  session.blob_version = facts.blob_version;
-  session.key = to_border(facts.key);
-  session.identity = to_border(facts.identity);
-  session.source = to_border(facts.source);
-  session.blob = border_blob(facts.blob);
-  const gh_sessions& sessions = context.host.sessions();
-  CompletionScope scope(context.completions);
-  why = scope.ask(std::move(durable), [&](const gh_completion* done) {
-    return sessions.open(sessions.context, context.lane, &session, done);
-  });
-  if (why < 0) return {};
-  return Session(context, session, facts, std::move(scope));
+gh_session border_session(const SessionFacts& facts) noexcept {
+  gh_session out{};
+  out.struct_size = sizeof out;
+  out.blob_version = facts.blob_version;
+  out.key = to_border(facts.key);
+  out.identity = to_border(facts.identity);
+  out.source = to_border(facts.source);
+  out.blob = border_blob(facts.blob);
+  out.expires_unix = facts.expires.to_border();
+  return out;
 }
 
-Session::Session(const LaneContext& context, const gh_session& opened, const SessionFacts& facts, CompletionScope scope)
+std::vector<std::byte> copy_of(gh_bytes blob) {
+  const auto* const begin = reinterpret_cast<const std::byte*>(blob.data);
+  return {begin, begin + blob.size};
+}
+
+std::chrono::sys_seconds time_of(std::uint64_t unix) noexcept {
+  return std::chrono::sys_seconds(std::chrono::seconds(static_cast<std::int64_t>(unix)));
+}
+
+}  // namespace
+
+Result<Session> Session::open(const LaneContext& context, const SessionFacts& facts, Completion durable) {
+  gh_session session = border_session(facts);
+  const gh_sessions& sessions = context.host.sessions();
+  CompletionScope scope(context.completions);
+  const gh_status status = scope.ask(std::move(durable), [&](const gh_completion* done) {
+    return sessions.open(sessions.context, context.lane, &session, done);
+  });
+  if (status < 0) return to_error(status);
+  return Session(context, session, facts.key.empty(), std::move(scope));
+}
+
+Result<FoundSession> Session::find(const LaneContext& context, const SessionFacts& facts, CompletionScope& scope,
+                                   Completion later) {
+  gh_session session = border_session(facts);
+  const gh_sessions& sessions = context.host.sessions();
+  const gh_status status = scope.ask_later(std::move(later), [&](const gh_completion* done) {
+    return sessions.find(sessions.context, context.lane, &session, done);
+  });
+  if (const Error failure = to_error(status)) return failure;
+  FoundSession out;
+  out.id = session.id;
+  if (session.lane != UINT32_MAX) out.lane = session.lane;
+  out.last_seen = time_of(session.last_seen_unix);
+  if (session.expires_unix != GH_EXPIRY_NEVER) out.expires = time_of(session.expires_unix);
+  out.blob_version = session.blob_version;
+  out.blob = copy_of(session.blob);
+  return out;
+}
+
+Result<Session> Session::adopt(const LaneContext& context, std::uint64_t id) {
+  gh_session session{};
+  session.struct_size = sizeof session;
+  session.id = id;
+  const gh_sessions& sessions = context.host.sessions();
+  if (const Error failure = to_error(sessions.adopt(sessions.context, context.lane, &session))) return failure;
+  return Session(context, session, false, CompletionScope(context.completions));
+}
+
+Session::Session(const LaneContext& context, const gh_session& opened, bool ends_with_this, CompletionScope scope)
     : host_(&context.host),
       lane_(context.lane),
       cells_(opened.cells),
@@ -39,12 +80,10 @@ Session::Session(const LaneContext& context, const gh_session& opened, const Ses
       id_(opened.id),
       blob_version_(opened.blob_version),
       resumed_(opened.resumed != 0),
-      ends_with_this_(facts.key.empty()),
-      source_(facts.source),
+      ends_with_this_(ends_with_this),
+      source_(from_border(opened.source)),
       scope_(std::move(scope)) {
-  if (!resumed_) return;
-  const auto* const kept = reinterpret_cast<const std::byte*>(opened.blob.data);
-  blob_.assign(kept, kept + opened.blob.size);
+  if (resumed_) blob_ = copy_of(opened.blob);
 }
 
 Session::Session(Session&& other) noexcept
@@ -72,18 +111,19 @@ Session::~Session() {
   if (host_ != nullptr && ends_with_this_) end();
 }
 
-gh_status Session::touch(const Endpoint& source) {
-  if (!is_mine()) return GH_E_STATE;
+Error Session::touch(const Endpoint& source, Expiry expires) {
+  if (!is_mine()) return Errc::wrong_state;
   source_ = source;
   gh_session session{};
   session.struct_size = sizeof session;
   session.id = id_;
   session.source = to_border(source);
-  return host_->sessions().touch(host_->sessions().context, lane_, &session, nullptr);
+  session.expires_unix = expires.to_border();
+  return to_error(host_->sessions().touch(host_->sessions().context, lane_, &session, nullptr));
 }
 
-gh_status Session::keep(std::uint32_t version, Bytes blob, Completion durable) {
-  if (!is_mine()) return GH_E_STATE;
+Error Session::keep(std::uint32_t version, Bytes blob, Completion durable) {
+  if (!is_mine()) return Errc::wrong_state;
   gh_session session{};
   session.struct_size = sizeof session;
   session.id = id_;
@@ -91,12 +131,13 @@ gh_status Session::keep(std::uint32_t version, Bytes blob, Completion durable) {
   session.blob_version = version;
   session.blob = border_blob(blob);
   const gh_sessions& sessions = host_->sessions();
-  return scope_.ask(std::move(durable),
-                    [&](const gh_completion* done) { return sessions.touch(sessions.context, lane_, &session, done); });
+  return to_error(scope_.ask(std::move(durable), [&](const gh_completion* done) {
+    return sessions.touch(sessions.context, lane_, &session, done);
+  }));
 }
 
-gh_status Session::lease(std::string_view resource, std::chrono::seconds time, Completion durable) {
-  if (!is_mine()) return GH_E_STATE;
+Error Session::lease(std::string_view resource, std::chrono::seconds time, Completion durable) {
+  if (!is_mine()) return Errc::wrong_state;
   gh_lease lease{};
   lease.struct_size = sizeof lease;
   lease.resource = to_border(resource);
@@ -104,13 +145,14 @@ gh_status Session::lease(std::string_view resource, std::chrono::seconds time, C
   if (time != kWithSession)
     lease.expires_unix = static_cast<std::uint64_t>((host_->utc_now() + time).time_since_epoch().count());
   const gh_sessions& sessions = host_->sessions();
-  return scope_.ask(std::move(durable),
-                    [&](const gh_completion* done) { return sessions.lease(sessions.context, lane_, &lease, done); });
+  return to_error(scope_.ask(std::move(durable), [&](const gh_completion* done) {
+    return sessions.lease(sessions.context, lane_, &lease, done);
+  }));
 }
 
-gh_status Session::release(std::string_view resource) {
-  if (!is_mine()) return GH_E_STATE;
-  return host_->sessions().release(host_->sessions().context, lane_, id_, to_border(resource));
+Error Session::release(std::string_view resource) {
+  if (!is_mine()) return Errc::wrong_state;
+  return to_error(host_->sessions().release(host_->sessions().context, lane_, id_, to_border(resource)));
 }
 
 void Session::end() noexcept {

@@ -27,31 +27,32 @@ std::optional<std::vector<std::byte>> Values::get(std::string_view name) const {
   return out;
 }
 
-gh_status Values::put(std::string_view name, Bytes value, ValueKind kind) const {
-  return table_->put(table_->context, to_border(name), border_value(value), static_cast<std::uint32_t>(kind), nullptr);
+Error Values::put(std::string_view name, Bytes value, ValueKind kind) const {
+  return to_error(
+      table_->put(table_->context, to_border(name), border_value(value), static_cast<std::uint32_t>(kind), nullptr));
 }
 
-gh_status Values::put(std::string_view name, Bytes value, ValueKind kind, CompletionScope& scope,
-                      Completion durable) const {
-  return scope.ask(std::move(durable), [&](const gh_completion* done) {
+Error Values::put(std::string_view name, Bytes value, ValueKind kind, CompletionScope& scope,
+                  Completion durable) const {
+  return to_error(scope.ask(std::move(durable), [&](const gh_completion* done) {
     return table_->put(table_->context, to_border(name), border_value(value), static_cast<std::uint32_t>(kind), done);
-  });
+  }));
 }
 
-gh_status Values::erase(std::string_view name) const {
-  return table_->put(table_->context, to_border(name), {}, GH_VALUE_PLAIN, nullptr);
+Error Values::erase(std::string_view name) const {
+  return to_error(table_->put(table_->context, to_border(name), {}, GH_VALUE_PLAIN, nullptr));
 }
 
-gh_status Values::put_and_wait(std::string_view name, Bytes value, ValueKind kind, CompletionQueue& completions,
-                               Nanoseconds most) const {
+Error Values::put_and_wait(std::string_view name, Bytes value, ValueKind kind, CompletionQueue& completions,
+                           Nanoseconds most) const {
   const SteadyTime deadline = steady_now() + most;
-  std::optional<gh_status> told;
+  std::optional<Error> outcome;
   CompletionScope scope(completions);
-  const gh_status status = put(name, value, kind, scope, [&told](gh_status durable) { told = durable; });
-  if (status < 0) return status;
-  while (!told && completions.wait(deadline - steady_now())) {
+  if (const Error refused = put(name, value, kind, scope, [&outcome](Error durable) { outcome = durable; }))
+    return refused;
+  while (!outcome && completions.wait(deadline - steady_now())) {
   }
-  return told.value_or(GH_E_IO);
+  return outcome.value_or(make_error_code(Errc::io));
 }
 
 }  // namespace gatehouse

@@ -44,6 +44,9 @@ class LaneLoop {
   /// the places to take a new policy generation and to send what has gathered. Set before run().
   void on_turn(std::function<void()> before, std::function<void()> after);
 
+  /// What runs before all of that at each turn, for whoever owns the lane: its policy, its heartbeat.
+  void before_turn(std::function<void()> call);
+
   /// Serves until stop().
   void run();
   /// Thread-safe: run() returns soon, or at once if it has not begun.
@@ -57,11 +60,15 @@ class LaneLoop {
  private:
   template <class Call>
   void turn(Call& call) {
-    now_ = steady_now();
-    before_turn_();
+    begin_turn();
     call();
     after_turn_();
     arm_timer();
+  }
+  void begin_turn() {
+    now_ = steady_now();
+    owner_();
+    before_turn_();
   }
   void wait_ready();
   void serve_ready();
@@ -75,7 +82,7 @@ class LaneLoop {
   SteadyTime now_ = steady_now();
   TimerWheel<LaneTimer> timers_;
   SteadyTime armed_ = SteadyTime::max();
-  std::function<void()> before_turn_ = [] {}, after_turn_ = [] {};
+  std::function<void()> owner_ = [] {}, before_turn_ = [] {}, after_turn_ = [] {};
 };
 
 }  // namespace gatehouse

@@ -24,6 +24,15 @@ enum class Errc {
   unsupported,    ///< well formed, and not something that this build does
   closed,         ///< the peer has ended its side in order
   would_block,    ///< nothing to be had or taken now: wait for readiness
+  invalid,        ///< an argument that makes no sense, or is beyond its bounds
+  exists,         ///< somebody else has it
+  in_doubt,       ///< nobody can tell just now whether somebody has it; another one will not do better
+  limit,          ///< a rule or a bound is reached
+  denied,         ///< policy or identity says no
+  wrong_state,    ///< not in this phase of life
+  io,             ///< the disk or the system fails
+  failed,         ///< anything else
+  pending,        ///< the answer is not at hand: ask again when the completion has come
 };
 
 /// Compares equal across shared objects: the category has a fixed 64-bit id.

@@ -6,6 +6,7 @@
 #include <gatehouse/async/poller.hpp>
 #include <gatehouse/async/wake_event.hpp>
 #include <gatehouse/base/clock.hpp>
+#include <gatehouse/base/error.hpp>
 #include <gatehouse/table/slab.hpp>
 
 #include <atomic>
@@ -14,8 +15,8 @@
 
 namespace gatehouse {
 
-/// What is to happen then: GH_OK, or GH_E_* why it did not.
-using Completion = std::function<void(gh_status)>;
+/// What is to happen then: no error, or why it did not go well.
+using Completion = std::function<void(Error)>;
 
 class CompletionScope;
 
@@ -78,12 +79,23 @@ class CompletionScope {
   /// Makes the host call `ask(const gh_completion*) -> gh_status` and returns what that returned. `then` runs once, on
   /// the queue's thread and never within this call; not at all when the call fails, or `then` is empty.
   template <class Ask>
-  gh_status ask(Completion then, Ask&& ask) {
+  [[nodiscard]] gh_status ask(Completion then, Ask&& ask) {
     if (!then) return ask(static_cast<const gh_completion*>(nullptr));
     CompletionQueue::Call& call = expect(std::move(then));
     const gh_completion completion{CompletionQueue::done, &call, 0};
     const gh_status status = ask(&completion);
-    if (status < 0) forget(call);
+    if (status < 0) forget(call);  // it will not be called
+    return status;
+  }
+
+  /// The same for a call that completes only where it returns GH_PENDING.
+  template <class Ask>
+  [[nodiscard]] gh_status ask_later(Completion then, Ask&& ask) {
+    if (!then) return ask(static_cast<const gh_completion*>(nullptr));
+    CompletionQueue::Call& call = expect(std::move(then));
+    const gh_completion completion{CompletionQueue::done, &call, 0};
+    const gh_status status = ask(&completion);
+    if (status != GH_PENDING) forget(call);
     return status;
   }
 

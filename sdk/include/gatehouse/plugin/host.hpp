@@ -4,6 +4,7 @@
 #include <gatehouse/abi.h>
 #include <gatehouse/base/address.hpp>
 #include <gatehouse/base/clock.hpp>
+#include <gatehouse/base/error.hpp>
 
 #include <atomic>
 #include <initializer_list>
@@ -22,6 +23,9 @@ inline std::string_view from_border(gh_bytes bytes) noexcept {
 }
 [[nodiscard]] gh_endpoint to_border(const Endpoint& endpoint) noexcept;
 [[nodiscard]] Endpoint from_border(const gh_endpoint& endpoint) noexcept;
+
+/// What a call of the host came to; none for GH_OK and every other success but GH_PENDING.
+[[nodiscard]] Error to_error(gh_status status) noexcept;
 
 /// One listener of one lane, as a value.
 struct Listener {

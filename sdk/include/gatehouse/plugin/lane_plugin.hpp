@@ -11,16 +11,25 @@
 
 namespace gatehouse {
 
+/// Why the host wakes a lane, beyond what has a call of its own.
+struct WakeReasons {
+  bool certificates = false;  ///< a listener's chain or key is another one
+  bool ranges = false;        ///< what may be handed out of a numbered space has changed
+};
+
 /// One lane at work. Made, called and destroyed on the lane's thread.
 class LaneWorker {
  public:
   virtual ~LaneWorker() = default;
   /// The complete set of this lane's listeners; those of an earlier call that are missing are to be let go.
   virtual void listen(const std::vector<Listener>& listeners) = 0;
-  /// There is a newer policy generation: judge running flows again.
-  virtual void policy_changed() = 0;
   /// No new clients; the host stops the lane at `deadline`, or when pending() of all lanes is 0.
   virtual void drain(SteadyTime deadline) = 0;
+  /// The lane has moved to a policy of this generation, at the begin of a turn: running flows are to be judged again.
+  /// Verdicts are of one generation for the whole turn.
+  virtual void policy_changed(std::uint64_t /*generation*/) {}
+  /// Something that the lane uses has changed; several reasons may come together.
+  virtual void woken(WakeReasons /*reasons*/) {}
 };
 
 /// Worker needs a constructor (const LaneContext&, std::shared_ptr<const Settings>) and
@@ -80,16 +89,23 @@ class LanePlugin : public Plugin {
     } else {
       seat.worker.emplace(context, settings);
     }
+    seat.loop.before_turn([&seat, &context, &policy = host_.policy()] {
+      std::atomic_ref turns(context.lane->turns);
+      turns.store(turns.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+      const std::uint64_t generation = policy.refresh(policy.context, context.lane);
+      if (generation != std::exchange(seat.generation, generation)) seat.worker->policy_changed(generation);
+    });
     seat.worker->listen(mine);
     seat.loop.run();
     seat.worker.reset();
   }
 
   void wake(std::uint32_t lane, std::uint32_t reasons) override {
-    if ((reasons & GH_WAKE_POLICY) == 0) return;
+    // Each call on the loop is a turn: it raises the lane's heartbeat and takes a new policy.
+    const WakeReasons why{(reasons & GH_WAKE_CERTIFICATES) != 0, (reasons & GH_WAKE_RANGES) != 0};
     const std::scoped_lock lock(mutex_);
     for (Seat* seat : seats_)
-      if (seat->lane == lane) seat->loop.post([seat] { seat->worker->policy_changed(); });
+      if (seat->lane == lane) seat->loop.post([seat, why] { seat->wake(why); });
   }
 
   void drain(SteadyTime deadline) override {
@@ -116,8 +132,12 @@ class LanePlugin : public Plugin {
       worker.reset();
       completions.unwatch(loop.poller());
     }
+    void wake(const WakeReasons& why) {
+      if (why.certificates || why.ranges) worker->woken(why);
+    }
     std::uint32_t lane;
     CompletionQueue& completions;
+    std::uint64_t generation = 0;
     LaneLoop loop;
     std::optional<Worker> worker;
   };

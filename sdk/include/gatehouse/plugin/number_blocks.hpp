@@ -24,17 +24,17 @@ class NumberBlocks {
   /// The next number; empty while none is on disk: see when_ready(). Never waits. Asks for another block, by one call
   /// of the host, when half of this one is left.
   [[nodiscard]] std::optional<std::uint64_t> next();
-  /// After next() gave none: runs `then` once on the lane, when there are numbers (GH_OK) or it turns out that there
-  /// are none: GH_E_IO (the disk fails). With this object it goes unrun; so it does when this fails: GH_E_IO, or
-  /// GH_E_INVALID (the value is no number, or they are used up). Each call tries again.
-  gh_status when_ready(Completion then);
+  /// After next() gave none: runs `then` once on the lane, when there are numbers, or with Errc::io when there
+  /// will be none (the disk fails). With this object it goes unrun; so it does when this fails: Errc::io, or
+  /// Errc::invalid (the value is no number, or they are used up). Each call tries again.
+  [[nodiscard]] Error when_ready(Completion then);
 
  private:
   struct Block {
     std::uint64_t next = 0, left = 0;
   };
-  gh_status ask();
-  void answered(gh_status status);
+  Error ask();
+  void answered(Error failure);
 
   const gh_values& table_;
   const std::string name_;

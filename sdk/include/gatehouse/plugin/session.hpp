@@ -11,6 +11,23 @@
 
 namespace gatehouse {
 
+/// When the host ends a session by itself.
+class Expiry {
+ public:
+  /// As it was; a new session has none.
+  constexpr Expiry() noexcept = default;
+  static constexpr Expiry never() noexcept { return Expiry(GH_EXPIRY_NEVER); }
+  /// Within ten seconds after that time.
+  static Expiry at(std::chrono::sys_seconds time) noexcept {
+    return Expiry(static_cast<std::uint64_t>(time.time_since_epoch().count()));
+  }
+  [[nodiscard]] constexpr std::uint64_t to_border() const noexcept { return unix_; }
+
+ private:
+  constexpr explicit Expiry(std::uint64_t unix) noexcept : unix_(unix) {}
+  std::uint64_t unix_ = GH_EXPIRY_SAME;
+};
+
 /// What is known about a client when its session is opened. The views need to live during the call only.
 struct SessionFacts {
   std::string_view key{};       ///< what the client will resume it by, 255 bytes at most; empty: it never will
@@ -18,16 +35,35 @@ struct SessionFacts {
   Endpoint source{};            ///< where the client is now: clients roam
   std::uint32_t blob_version = 0;
   Bytes blob{};  ///< what to keep for a new session, 4096 bytes at most
+  Expiry expires{};
+};
+
+/// What is known about a session that nobody was displaced for.
+struct FoundSession {
+  std::uint64_t id = 0;
+  std::optional<std::uint32_t> lane;  ///< that holds it, of this instance
+  std::chrono::sys_seconds last_seen{};
+  std::optional<std::chrono::sys_seconds> expires;
+  std::uint32_t blob_version = 0;
+  std::vector<std::byte> blob;
 };
 
 /// Opens or resumes a session. One without a key ends with this object; one with a key stays, to be resumed, until
 /// end(). Completions run on the lane, and with the object they go unrun: so they may use what owns it.
 class Session {
  public:
-  /// Empty, with the reason in `why`: GH_E_INVALID (a bound of SessionFacts), GH_E_LIMIT (the host remembers no more of
-  /// them), GH_E_IO (nothing new while the disk fails). Answer a client with a key in `durable`, not before.
-  [[nodiscard]] static std::optional<Session> open(const LaneContext& context, const SessionFacts& facts,
-                                                   gh_status& why, Completion durable = {});
+  /// Errc::invalid (a bound of SessionFacts), Errc::limit (the host remembers no more of them), Errc::io (nothing new
+  /// while the disk fails). Answer a client with a key in `durable`, not before.
+  [[nodiscard]] static Result<Session> open(const LaneContext& context, const SessionFacts& facts,
+                                            Completion durable = {});
+  /// Is there one of that key and identity? Displaces nobody, so that policy may be asked first. Errc::not_found;
+  /// Errc::pending: ask again in `later`, which runs within 5 s, with Errc::io when open() has to go by what this
+  /// gateway knows. Without `later` that is the answer at once. `scope` must outlive `later`, or drop it.
+  [[nodiscard]] static Result<FoundSession> find(const LaneContext& context, const SessionFacts& facts,
+                                                 CompletionScope& scope, Completion later = {});
+  /// Takes over a session that for_each_kept() told of, before its client comes. Errc::not_found; Errc::wrong_state: a
+  /// lane has it already. It stays when this object goes, like one with a key.
+  [[nodiscard]] static Result<Session> adopt(const LaneContext& context, std::uint64_t id);
   Session(Session&& other) noexcept;
   Session& operator=(Session&& other) noexcept;
   ~Session();
@@ -41,8 +77,8 @@ class Session {
   [[nodiscard]] std::vector<std::byte> take_blob() noexcept { return std::exchange(blob_, {}); }
 
   /// False: the client has come again, on this lane or another one, or the session was ended. Then close the client's
-  /// former stream; what is asked for it fails with GH_E_STATE. One relaxed load: look once a batch, and in a timer
-  /// where a client may be silent.
+  /// former stream; what is asked for it fails with Errc::wrong_state. One relaxed load: look once a batch, and in a
+  /// timer where a client may be silent.
   [[nodiscard]] bool is_mine() const noexcept {
     return std::atomic_ref(cells_->opening).load(std::memory_order_relaxed) == opening_;
   }
@@ -58,26 +94,33 @@ class Session {
     Counter(&cells_->bytes_down).add(bytes);
   }
 
+  /// Two words about what the session is doing, for people: the plugin's gh.sessions.describe/1 says what they mean.
+  void set_state(std::uint64_t first, std::uint64_t second) noexcept {
+    std::atomic_ref(cells_->state[0]).store(first, std::memory_order_relaxed);
+    std::atomic_ref(cells_->state[1]).store(second, std::memory_order_relaxed);
+  }
+
   /// The client is still there, and where.
-  gh_status touch(const Endpoint& source);
-  /// Replaces the blob. GH_E_INVALID: it is longer than 4096 bytes.
-  gh_status keep(std::uint32_t version, Bytes blob, Completion durable = {});
+  Error touch(const Endpoint& source, Expiry expires = {});
+  /// Replaces the blob. Errc::invalid: it is longer than 4096 bytes.
+  Error keep(std::uint32_t version, Bytes blob, Completion durable = {});
 
   /// Takes an exclusive resource ("10.0.0.5", "vni:4711") for that time, or renews it; kWithSession: until release() or
-  /// the session's end. GH_E_EXISTS: another session holds it. GH_E_LIMIT: this one holds 4096 already. GH_E_IO, here
-  /// or in `durable`: no new ones while the disk fails; release() what `durable` refused, which is never a renewal.
-  /// Give it to the client in `durable`, not before; it says the same of what was kept for this session before the
-  /// call.
-  gh_status lease(std::string_view resource, std::chrono::seconds time, Completion durable = {});
-  /// GH_E_NOT_FOUND: this session does not hold it.
-  gh_status release(std::string_view resource);
+  /// the session's end. Errc::exists: another session holds it. Errc::in_doubt: another one may, for the store has lost
+  /// commits: tell the client to come again, other resources will not do better. Errc::limit: this one holds 4096
+  /// already. Errc::io, here or in `durable`: no new ones while the disk fails; release() what `durable` refused, which
+  /// is never a renewal. Give it to the client in `durable`, not before; it says the same of what was kept for this
+  /// session before the call.
+  [[nodiscard]] Error lease(std::string_view resource, std::chrono::seconds time, Completion durable = {});
+  /// Errc::not_found: this session does not hold it.
+  Error release(std::string_view resource);
   static constexpr std::chrono::seconds kWithSession{0};
 
   /// Ends it for good, with its leases. Not one that is in other hands.
   void end() noexcept;
 
  private:
-  Session(const LaneContext& context, const gh_session& opened, const SessionFacts& facts, CompletionScope scope);
+  Session(const LaneContext& context, const gh_session& opened, bool ends_with_this, CompletionScope scope);
 
   const Host* host_;
   gh_lane* lane_;

@@ -15,8 +15,8 @@ enum class ValueKind : std::uint32_t {
   secret = GH_VALUE_SECRET  ///< in a file that only the gateway's user can read, and shown nowhere
 };
 
-/// Names have 1 to 255 bytes, values 4096 at most; GH_E_INVALID tells of others. Thread-safe where no scope or queue is
-/// involved, which are their owner's; copies are cheap and refer to the same host.
+/// Names have 1 to 255 bytes, values 4096 at most; Errc::invalid tells of others. Thread-safe where no scope or queue
+/// is involved, which are their owner's; copies are cheap and refer to the same host.
 class Values {
  public:
   explicit Values(const Host& host) noexcept : table_(&host.values()) {}
@@ -24,13 +24,13 @@ class Values {
   /// Empty: there is no such value. @throws std::invalid_argument for no name
   [[nodiscard]] std::optional<std::vector<std::byte>> get(std::string_view name) const;
   /// Keeps it under that name, in place of another. On disk soon; `durable` tells when, on the scope's thread.
-  gh_status put(std::string_view name, Bytes value, ValueKind kind) const;
-  gh_status put(std::string_view name, Bytes value, ValueKind kind, CompletionScope& scope, Completion durable) const;
-  gh_status erase(std::string_view name) const;
+  Error put(std::string_view name, Bytes value, ValueKind kind) const;
+  Error put(std::string_view name, Bytes value, ValueKind kind, CompletionScope& scope, Completion durable) const;
+  Error erase(std::string_view name) const;
   /// [control] put(), and waits until it is on disk: for what must not be used before, such as a new key, in start().
-  /// GH_E_IO: it is not, after that time.
-  gh_status put_and_wait(std::string_view name, Bytes value, ValueKind kind, CompletionQueue& completions,
-                         Nanoseconds most = std::chrono::seconds(5)) const;
+  /// Errc::io: it is not, after that time.
+  [[nodiscard]] Error put_and_wait(std::string_view name, Bytes value, ValueKind kind, CompletionQueue& completions,
+                                   Nanoseconds most = std::chrono::seconds(5)) const;
 
  private:
   const gh_values* table_;

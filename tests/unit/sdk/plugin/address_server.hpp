@@ -34,7 +34,7 @@ struct Shared {
       key = *kept;
     } else {
       context.host.random(key);
-      if (values.put_and_wait("key", key, ValueKind::secret, context.completions) != GH_OK)
+      if (values.put_and_wait("key", key, ValueKind::secret, context.completions))
         throw std::runtime_error("a new key cannot be kept: `gatehouse status` says what is wrong with the store");
     }
     for_each_kept(
@@ -55,24 +55,26 @@ class Client final : private Readiness {
 
   // ---- README: a client comes
   void hello(std::string_view secret) {
-    gh_status why = GH_OK;
-    session_ = Session::open(context_, {.key = secret, .source = stream_.peer().source}, why);
-    if (!session_) return end();
+    auto session = Session::open(context_, {.key = secret, .source = stream_.peer().source});
+    if (!session) return end();
+    session_ = std::move(*session);
     address_ = text_of(session_->take_blob());  // of one that has been here before
-    const auto then = [this](gh_status durable) { return durable == GH_OK ? answer() : end(); };
-    if (!address_.empty() && session_->lease(address_, 1h, then) == GH_OK) return;
+    const auto then = [this](Error failure) { return failure ? end() : answer(); };
+    if (!address_.empty() && !session_->lease(address_, 1h, then)) return;
     for (int host = 2; host < 255; ++host) {
       address_ = "10.0.0." + std::to_string(host);
       if (shared_.leased.contains(address_)) continue;
       session_->keep(1, bytes_of(address_));
-      if (session_->lease(address_, 1h, then) == GH_OK) return;  // else it is another client's
+      const Error taken = session_->lease(address_, 1h, then);
+      if (!taken) return;
+      if (taken != Errc::exists) break;  // the store cannot say, or is full: another address will not do better
     }
     end();
   }
 
   void answer() {
     if (const auto number = numbers_.next()) return say(address_ + ' ' + std::to_string(*number) + '\n');
-    if (numbers_.when_ready([this](gh_status status) { status == GH_OK ? answer() : end(); }) != GH_OK) end();
+    if (numbers_.when_ready([this](Error failure) { failure ? end() : answer(); })) end();
   }
 
   void take(Bytes batch) {
@@ -130,7 +132,6 @@ class Worker final : public LaneWorker {
           [this](Stream stream) { clients_.emplace_back(context_, shared_, numbers_, std::move(stream)); },
           [](const Error&) {});
   }
-  void policy_changed() override {}
   void drain(SteadyTime) override {}
 
  private:

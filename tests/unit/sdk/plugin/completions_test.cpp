@@ -28,11 +28,11 @@ class Completions : public testing::Test {
     completion.done(completion.context, completion.token, status);
   }
   Completion note(int number) {
-    return [this, number](gh_status status) { seen.emplace_back(number, status); };
+    return [this, number](Error failure) { seen.emplace_back(number, failure); };
   }
 
   std::vector<gh_completion> asked;
-  std::vector<std::pair<int, gh_status>> seen;
+  std::vector<std::pair<int, Error>> seen;
   CompletionQueue queue;
   std::optional<CompletionScope> scope{queue};
 };
@@ -46,7 +46,7 @@ TEST_F(Completions, RunWhenTheyAreDeliveredInTheOrderInWhichTheyWereDone) {
   complete(asked[1]);
   EXPECT_EQ(queue.deliver(), 1u);
   EXPECT_EQ(queue.deliver(), 0u);
-  EXPECT_THAT(seen, ElementsAre(std::pair(2, GH_OK), std::pair(0, GH_E_IO), std::pair(1, GH_OK)));
+  EXPECT_THAT(seen, ElementsAre(std::pair(2, Error()), std::pair(0, make_error_code(Errc::io)), std::pair(1, Error())));
   EXPECT_TRUE(scope->empty());
 }
 
@@ -58,7 +58,7 @@ TEST_F(Completions, NeverRunWithinTheCall) {
   EXPECT_EQ(scope->ask(note(1), at_once), GH_OK);
   EXPECT_THAT(seen, IsEmpty());
   queue.deliver();
-  EXPECT_THAT(seen, ElementsAre(std::pair(1, GH_OK)));
+  EXPECT_THAT(seen, ElementsAre(std::pair(1, Error())));
 }
 
 TEST_F(Completions, DoNotRunWhenTheCallFails) {
@@ -67,7 +67,7 @@ TEST_F(Completions, DoNotRunWhenTheCallFails) {
     return GH_E_EXISTS;
   };
   const auto alive = std::make_shared<int>(0);
-  EXPECT_EQ(scope->ask([alive](gh_status) { ADD_FAILURE(); }, refused), GH_E_EXISTS);
+  EXPECT_EQ(scope->ask([alive](Error) { ADD_FAILURE(); }, refused), GH_E_EXISTS);
   EXPECT_TRUE(scope->empty());
   EXPECT_EQ(alive.use_count(), 1) << "the function is not kept";
   EXPECT_EQ(queue.deliver(), 0u);
@@ -81,8 +81,8 @@ TEST_F(Completions, AreNotAskedForWhenNobodyWants) {
 TEST_F(Completions, GoUnrunWithTheirScope) {
   const auto alive = std::make_shared<int>(0);
   CompletionScope other(queue);
-  EXPECT_EQ(scope->ask([alive](gh_status) { ADD_FAILURE(); }, later()), GH_OK);
-  EXPECT_EQ(scope->ask([alive](gh_status) { ADD_FAILURE(); }, later()), GH_OK);
+  EXPECT_EQ(scope->ask([alive](Error) { ADD_FAILURE(); }, later()), GH_OK);
+  EXPECT_EQ(scope->ask([alive](Error) { ADD_FAILURE(); }, later()), GH_OK);
   EXPECT_EQ(other.ask(note(1), later()), GH_OK);
   complete(asked[1]);  // done, and not delivered yet
   scope.reset();
@@ -90,7 +90,7 @@ TEST_F(Completions, GoUnrunWithTheirScope) {
   complete(asked[0]);
   complete(asked[2]);
   queue.deliver();
-  EXPECT_THAT(seen, ElementsAre(std::pair(1, GH_OK)));
+  EXPECT_THAT(seen, ElementsAre(std::pair(1, Error())));
 }
 
 TEST_F(Completions, FollowAScopeThatMoves) {
@@ -100,7 +100,7 @@ TEST_F(Completions, FollowAScopeThatMoves) {
   scope.reset();
   complete(asked[0]);
   queue.deliver();
-  EXPECT_THAT(seen, ElementsAre(std::pair(1, GH_OK)));
+  EXPECT_THAT(seen, ElementsAre(std::pair(1, Error())));
   moved.reset();
   complete(asked[1]);
   queue.deliver();
@@ -109,9 +109,9 @@ TEST_F(Completions, FollowAScopeThatMoves) {
 
 TEST_F(Completions, MayEndWhatOthersWaitFor) {
   CompletionScope second(queue);
-  EXPECT_EQ(scope->ask([&](gh_status) { second.drop(); }, later()), GH_OK);
+  EXPECT_EQ(scope->ask([&](Error) { second.drop(); }, later()), GH_OK);
   EXPECT_EQ(second.ask(note(1), later()), GH_OK);
-  EXPECT_EQ(scope->ask([&](gh_status) { scope.reset(); }, later()), GH_OK);
+  EXPECT_EQ(scope->ask([&](Error) { scope.reset(); }, later()), GH_OK);
   EXPECT_EQ(scope->ask(note(2), later()), GH_OK);
   for (const gh_completion& one : asked) complete(one);
   queue.deliver();
@@ -124,7 +124,7 @@ TEST_F(Completions, MayAskForMore) {
     complete(*completion);
     return GH_OK;
   };
-  Completion again = [&](gh_status) {
+  Completion again = [&](Error) {
     if (++rounds == 100) return;
     EXPECT_EQ(scope->ask(again, at_once), GH_OK);
   };
@@ -136,12 +136,12 @@ TEST_F(Completions, MayAskForMore) {
 }
 
 TEST_F(Completions, LoseNothingToAnException) {
-  EXPECT_EQ(scope->ask([](gh_status) { throw std::runtime_error("no"); }, later()), GH_OK);
+  EXPECT_EQ(scope->ask([](Error) { throw std::runtime_error("no"); }, later()), GH_OK);
   EXPECT_EQ(scope->ask(note(1), later()), GH_OK);
   for (const gh_completion& one : asked) complete(one);
   EXPECT_THROW(queue.deliver(), std::runtime_error);
   EXPECT_TRUE(queue.wait(1s));
-  EXPECT_THAT(seen, ElementsAre(std::pair(1, GH_OK)));
+  EXPECT_THAT(seen, ElementsAre(std::pair(1, Error())));
 }
 
 TEST_F(Completions, WaitIsOverInTime) {
@@ -158,7 +158,7 @@ TEST_F(Completions, RunInTheTurnsOfALoop) {
   queue.watch(loop.poller());
   std::thread::id ran_on;
   EXPECT_EQ(scope->ask(
-                [&](gh_status) {
+                [&](Error) {
                   ran_on = std::this_thread::get_id();
                   loop.stop();
                 },
@@ -198,8 +198,8 @@ TEST_F(Completions, ComeFromSeveralThreads) {
   };
   int ran = 0;
   for (int i = 0; i < kCalls; ++i) {
-    EXPECT_EQ(scope->ask([&ran](gh_status) { ++ran; }, ask), GH_OK);
-    EXPECT_EQ(CompletionScope(queue).ask([](gh_status) { ADD_FAILURE(); }, ask), GH_OK);
+    EXPECT_EQ(scope->ask([&ran](Error) { ++ran; }, ask), GH_OK);
+    EXPECT_EQ(CompletionScope(queue).ask([](Error) { ADD_FAILURE(); }, ask), GH_OK);
     if (i % 16 == 0) queue.deliver();
   }
   while (ran < kCalls && queue.wait(10s)) {

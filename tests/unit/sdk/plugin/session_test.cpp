@@ -14,17 +14,21 @@ using namespace std::chrono_literals;
 
 class Sessions : public LaneTest {
  protected:
+  static SessionFacts facts(std::string_view key, std::string_view blob = {}) {
+    return {.key = key,
+            .identity = "token:bob",
+            .source = *Endpoint::parse("192.0.2.1:5"),
+            .blob_version = 2,
+            .blob = bytes_of(blob)};
+  }
   std::optional<Session> open(std::string_view key, std::string_view blob = {}, Completion durable = {}) {
-    return Session::open(context,
-                         {.key = key,
-                          .identity = "token:bob",
-                          .source = *Endpoint::parse("192.0.2.1:5"),
-                          .blob_version = 2,
-                          .blob = bytes_of(blob)},
-                         why, std::move(durable));
+    Result<Session> opened = Session::open(context, facts(key, blob), std::move(durable));
+    why = opened.error();
+    if (!opened) return {};
+    return std::move(*opened);
   }
   Completion note() {
-    return [this](gh_status status) { told.push_back(status); };
+    return [this](Error failure) { told.push_back(failure); };
   }
   testkit::FakeSession only() {
     const auto all = host.store().sessions();
@@ -32,15 +36,15 @@ class Sessions : public LaneTest {
     return all.empty() ? testkit::FakeSession() : all[0];
   }
 
-  gh_status why = GH_E_FAILED;
-  std::vector<gh_status> told;
+  Error why = Errc::failed;
+  std::vector<Error> told;
 };
 
 TEST_F(Sessions, WithoutAKeyEndWithTheirObject) {
   {
     auto session = open("");
     ASSERT_TRUE(session);
-    EXPECT_EQ(why, GH_OK);
+    EXPECT_EQ(why, Error());
     EXPECT_EQ(only().id, session->id());
     EXPECT_FALSE(session->resumed());
     const Session moved(std::move(*session));
@@ -60,7 +64,7 @@ TEST_F(Sessions, ReplaceEachOther) {
   EXPECT_EQ(only().id, session->id());
   host.store().release_durable();
   completions.deliver();
-  EXPECT_THAT(told, ElementsAre(GH_OK)) << "what the first one waited for went with it";
+  EXPECT_THAT(told, ElementsAre(Error())) << "what the first one waited for went with it";
 }
 
 TEST_F(Sessions, WithAKeyAreResumedWithTheirBlob) {
@@ -89,81 +93,81 @@ TEST_F(Sessions, CountWithoutACall) {
 
 TEST_F(Sessions, InOtherHandsAreLeftAlone) {
   auto first = open("a");
-  ASSERT_EQ(first->lease("10.0.0.5", 60s), GH_OK);
+  ASSERT_EQ(first->lease("10.0.0.5", 60s), Error());
   auto second = open("a");
   EXPECT_FALSE(first->is_mine());
   EXPECT_TRUE(second->is_mine());
-  EXPECT_EQ(first->touch({}), GH_E_STATE);
-  EXPECT_EQ(first->keep(1, {}), GH_E_STATE);
-  EXPECT_EQ(first->lease("10.0.0.6", 60s), GH_E_STATE);
-  EXPECT_EQ(first->release("10.0.0.5"), GH_E_STATE);
+  EXPECT_EQ(first->touch({}), Errc::wrong_state);
+  EXPECT_EQ(first->keep(1, {}), Errc::wrong_state);
+  EXPECT_EQ(first->lease("10.0.0.6", 60s), Errc::wrong_state);
+  EXPECT_EQ(first->release("10.0.0.5"), Errc::wrong_state);
   first->end();
   first.reset();
   EXPECT_TRUE(second->is_mine());
   EXPECT_THAT(only().leases, ElementsAre("10.0.0.5"));
-  EXPECT_EQ(second->release("10.0.0.5"), GH_OK);
+  EXPECT_EQ(second->release("10.0.0.5"), Error());
 }
 
 TEST_F(Sessions, KeepTheirSourceAndTheirBlobApart) {
   auto session = open("a", "state");
-  EXPECT_EQ(session->touch(*Endpoint::parse("198.51.100.1:7")), GH_OK);
+  EXPECT_EQ(session->touch(*Endpoint::parse("198.51.100.1:7")), Error());
   EXPECT_EQ(only().blob, "state");
-  EXPECT_EQ(session->keep(3, bytes_of("more"), note()), GH_OK);
+  EXPECT_EQ(session->keep(3, bytes_of("more"), note()), Error());
   EXPECT_EQ(only().blob, "more");
   EXPECT_EQ(only().blob_version, 3u);
   EXPECT_EQ(only().source.to_string(), "198.51.100.1:7");
-  EXPECT_EQ(session->keep(4, {}), GH_OK);
+  EXPECT_EQ(session->keep(4, {}), Error());
   EXPECT_EQ(only().blob, "") << "no bytes replace others";
   completions.deliver();
-  EXPECT_THAT(told, ElementsAre(GH_OK));
+  EXPECT_THAT(told, ElementsAre(Error()));
   const std::string too_long(4097, 'b');
-  EXPECT_EQ(session->keep(5, bytes_of(too_long)), GH_E_INVALID);
+  EXPECT_EQ(session->keep(5, bytes_of(too_long)), Errc::invalid);
 }
 
 TEST_F(Sessions, SayWhyTheyCannotBe) {
   host.store().refuse_new(GH_E_IO);
   EXPECT_FALSE(open("a", "", note()));
-  EXPECT_EQ(why, GH_E_IO);
+  EXPECT_EQ(why, Errc::io);
   const std::string key(256, 'k');
   EXPECT_FALSE(open(key, "", note()));
-  EXPECT_EQ(why, GH_E_INVALID);
+  EXPECT_EQ(why, Errc::invalid);
   completions.deliver();
   EXPECT_THAT(told, IsEmpty());
 }
 
 TEST_F(Sessions, HoldALeaseForATime) {
   auto session = open("a"), other = open("b");
-  EXPECT_EQ(session->lease("10.0.0.5", 60s), GH_OK);
-  EXPECT_EQ(session->lease("10.0.0.6", Session::kWithSession), GH_OK);
-  EXPECT_EQ(other->lease("10.0.0.5", 60s, note()), GH_E_EXISTS);
-  EXPECT_EQ(other->release("10.0.0.5"), GH_E_NOT_FOUND);
+  EXPECT_EQ(session->lease("10.0.0.5", 60s), Error());
+  EXPECT_EQ(session->lease("10.0.0.6", Session::kWithSession), Error());
+  EXPECT_EQ(other->lease("10.0.0.5", 60s, note()), Errc::exists);
+  EXPECT_EQ(other->release("10.0.0.5"), Errc::not_found);
   host.pass(61s);
-  EXPECT_EQ(other->lease("10.0.0.5", 60s, note()), GH_OK);
-  EXPECT_EQ(other->lease("10.0.0.6", 60s, note()), GH_E_EXISTS);
+  EXPECT_EQ(other->lease("10.0.0.5", 60s, note()), Error());
+  EXPECT_EQ(other->lease("10.0.0.6", 60s, note()), Errc::exists);
   completions.deliver();
-  EXPECT_THAT(told, ElementsAre(GH_OK));
+  EXPECT_THAT(told, ElementsAre(Error()));
   session->end();
-  EXPECT_EQ(other->lease("10.0.0.6", 60s), GH_OK);
+  EXPECT_EQ(other->lease("10.0.0.6", 60s), Error());
 }
 
 TEST_F(Sessions, AreAnsweredOnlyAfterTheDisk) {
   host.store().hold_durable(true);
   auto session = open("a", "", note());
-  EXPECT_EQ(session->lease("10.0.0.5", 60s, note()), GH_OK);
+  EXPECT_EQ(session->lease("10.0.0.5", 60s, note()), Error());
   EXPECT_FALSE(completions.wait(10ms));
   host.store().release_durable();
   completions.deliver();
-  EXPECT_THAT(told, ElementsAre(GH_OK, GH_OK));
-  EXPECT_EQ(session->lease("10.0.0.6", 60s, note()), GH_OK);
+  EXPECT_THAT(told, ElementsAre(Error(), Error()));
+  EXPECT_EQ(session->lease("10.0.0.6", 60s, note()), Error());
   host.store().release_durable(GH_E_IO);
   completions.deliver();
-  EXPECT_EQ(told.back(), GH_E_IO);
+  EXPECT_EQ(told.back(), Errc::io);
 }
 
 TEST_F(Sessions, NobodyIsToldWhoHasGone) {
   host.store().hold_durable(true);
   auto session = open("a", "", note());
-  EXPECT_EQ(session->lease("10.0.0.5", 60s, note()), GH_OK);
+  EXPECT_EQ(session->lease("10.0.0.5", 60s, note()), Error());
   auto ended = open("b", "", note());
   ended->end();
   session.reset();
@@ -174,8 +178,8 @@ TEST_F(Sessions, NobodyIsToldWhoHasGone) {
 
 TEST_F(Sessions, AreRememberedAtTheNextStart) {
   auto kept = open("a", "state"), ended = open("b"), unnamed = open("");
-  EXPECT_EQ(kept->lease("10.0.0.5", 60s), GH_OK);
-  EXPECT_EQ(kept->lease("10.0.0.6", Session::kWithSession), GH_OK);
+  EXPECT_EQ(kept->lease("10.0.0.5", 60s), Error());
+  EXPECT_EQ(kept->lease("10.0.0.6", Session::kWithSession), Error());
   const auto until = cpp.utc_now() + 60s;
   ended->end();
   std::vector<std::string> seen;
@@ -199,7 +203,7 @@ TEST_F(Sessions, AreRememberedAtTheNextStart) {
 
 TEST_F(Sessions, AVisitorMayThrow) {
   auto first = open("a"), second = open("b");
-  EXPECT_EQ(first->lease("10.0.0.5", 60s), GH_OK);
+  EXPECT_EQ(first->lease("10.0.0.5", 60s), Error());
   int visits = 0;
   const auto visit = [&] {
     for_each_kept(
@@ -212,6 +216,82 @@ TEST_F(Sessions, AVisitorMayThrow) {
   };
   EXPECT_THROW(visit(), std::runtime_error);
   EXPECT_EQ(visits, 1);
+}
+
+TEST_F(Sessions, AreFoundWithoutDisplacingTheirHolder) {
+  CompletionScope scope(completions);
+  EXPECT_EQ(Session::find(context, facts("a"), scope).error(), Errc::not_found);
+  const auto session = open("a", "state");
+  const auto found = Session::find(context, facts("a"), scope);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->id, session->id());
+  EXPECT_EQ(found->lane, 0u);
+  EXPECT_FALSE(found->expires);
+  EXPECT_EQ(found->blob_version, 2u);
+  EXPECT_EQ(text_of(found->blob), "state");
+  EXPECT_TRUE(session->is_mine());
+}
+
+TEST_F(Sessions, AreAskedForAgainWhenTheAnswerIsNotAtHand) {
+  const auto session = open("a");
+  host.store().delay_finds(1);
+  CompletionScope scope(completions);
+  EXPECT_EQ(Session::find(context, facts("a"), scope, note()).error(), Errc::pending);
+  completions.deliver();
+  EXPECT_THAT(told, ElementsAre(Error()));
+  EXPECT_TRUE(Session::find(context, facts("a"), scope, note()));
+  completions.deliver();
+  EXPECT_EQ(told.size(), 1u) << "an answer at hand is not told again";
+}
+
+TEST_F(Sessions, AreAdoptedByTheirNumber) {
+  std::uint64_t id = 0;
+  {
+    const auto session = open("a", "state");
+    id = session->id();
+    EXPECT_EQ(Session::adopt(context, id).error(), Errc::wrong_state);
+  }
+  host.restart();
+  const Host again(host.table(), "test");
+  const LaneContext next{again, &lane, loop, pending, completions};
+  {
+    auto adopted = Session::adopt(next, id);
+    ASSERT_TRUE(adopted);
+    EXPECT_TRUE(adopted->resumed());
+    EXPECT_EQ(text_of(adopted->take_blob()), "state");
+    EXPECT_FALSE(adopted->touch({}));
+  }
+  EXPECT_EQ(only().id, id) << "it stays when the object goes";
+  EXPECT_EQ(Session::adopt(next, id + 1).error(), Errc::not_found);
+}
+
+TEST_F(Sessions, EndWhenTheirTimeHasCome) {
+  SessionFacts with_end = facts("a");
+  with_end.expires = Expiry::at(cpp.utc_now() + 60s);
+  auto session = Session::open(context, with_end);
+  ASSERT_TRUE(session);
+  host.pass(50s);
+  EXPECT_FALSE(session->touch({}, Expiry::at(cpp.utc_now() + 60s)));
+  host.pass(50s);
+  EXPECT_TRUE(session->is_mine());
+  host.pass(20s);
+  EXPECT_FALSE(session->is_mine());
+  EXPECT_THAT(host.store().sessions(), IsEmpty());
+}
+
+TEST_F(Sessions, CarryTwoWordsOfState) {
+  auto session = open("a");
+  session->set_state(3, 7);
+  EXPECT_EQ(only().state[0], 3u);
+  EXPECT_EQ(only().state[1], 7u);
+}
+
+TEST_F(Sessions, TellADoubtfulLeaseFromOneThatIsHeld) {
+  auto session = open("a"), other = open("b");
+  EXPECT_FALSE(other->lease("10.0.0.5", 60s));
+  host.store().doubt_leases(true);
+  EXPECT_EQ(session->lease("10.0.0.5", 60s), Errc::exists);
+  EXPECT_EQ(session->lease("10.0.0.6", 60s), Errc::in_doubt);
 }
 
 }  // namespace

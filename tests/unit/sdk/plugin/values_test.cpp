@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 class ValuesTest : public LaneTest {
  protected:
   Completion note() {
-    return [this](gh_status status) { told.push_back(status); };
+    return [this](Error failure) { told.push_back(failure); };
   }
   std::optional<std::string> text(std::string_view name) {
     const auto value = values.get(name);
@@ -25,50 +25,50 @@ class ValuesTest : public LaneTest {
   }
 
   Values values{cpp};
-  std::vector<gh_status> told;
+  std::vector<Error> told;
 };
 
 TEST_F(ValuesTest, KeepBytesUnderAName) {
   EXPECT_EQ(text("key"), std::nullopt);
-  EXPECT_EQ(values.put("key", bytes_of("v"), ValueKind::secret), GH_OK);
+  EXPECT_EQ(values.put("key", bytes_of("v"), ValueKind::secret), Error());
   EXPECT_EQ(text("key"), "v");
   EXPECT_TRUE(host.store().is_secret("test", "key"));
-  EXPECT_EQ(values.put("key", {}, ValueKind::plain), GH_OK);
+  EXPECT_EQ(values.put("key", {}, ValueKind::plain), Error());
   EXPECT_EQ(text("key"), "");
   EXPECT_FALSE(host.store().is_secret("test", "key"));
-  EXPECT_EQ(values.erase("key"), GH_OK);
+  EXPECT_EQ(values.erase("key"), Error());
   EXPECT_EQ(text("key"), std::nullopt);
   const std::string longest(4096, 'v');
-  EXPECT_EQ(values.put("key", bytes_of(longest), ValueKind::plain), GH_OK);
+  EXPECT_EQ(values.put("key", bytes_of(longest), ValueKind::plain), Error());
   EXPECT_EQ(text("key"), longest);
-  EXPECT_EQ(values.put("key", bytes_of(longest + 'v'), ValueKind::plain), GH_E_INVALID);
+  EXPECT_EQ(values.put("key", bytes_of(longest + 'v'), ValueKind::plain), Errc::invalid);
   EXPECT_THROW((void)values.get(""), std::invalid_argument);
 }
 
 TEST_F(ValuesTest, TellTheLaneWhenTheyAreOnDisk) {
   CompletionScope scope(completions);
   host.store().hold_durable(true);
-  EXPECT_EQ(values.put("key", bytes_of("v"), ValueKind::plain, scope, note()), GH_OK);
+  EXPECT_EQ(values.put("key", bytes_of("v"), ValueKind::plain, scope, note()), Error());
   completions.deliver();
   EXPECT_THAT(told, IsEmpty());
   host.store().release_durable();
   completions.deliver();
-  EXPECT_THAT(told, ElementsAre(GH_OK));
+  EXPECT_THAT(told, ElementsAre(Error()));
 }
 
 TEST_F(ValuesTest, MayBeWaitedForInStart) {
-  EXPECT_EQ(values.put_and_wait("key", bytes_of("v"), ValueKind::secret, completions), GH_OK);
+  EXPECT_EQ(values.put_and_wait("key", bytes_of("v"), ValueKind::secret, completions), Error());
   host.store().hold_durable(true);
   std::thread writer([this] {
     while (host.store().waiting() == 0) std::this_thread::yield();
     host.store().release_durable(GH_E_IO);
   });
-  EXPECT_EQ(values.put_and_wait("key", bytes_of("v"), ValueKind::secret, completions), GH_E_IO);
+  EXPECT_EQ(values.put_and_wait("key", bytes_of("v"), ValueKind::secret, completions), Errc::io);
   writer.join();
-  EXPECT_EQ(values.put_and_wait("key", bytes_of("v"), ValueKind::secret, completions, 1ms), GH_E_IO);
+  EXPECT_EQ(values.put_and_wait("key", bytes_of("v"), ValueKind::secret, completions, 1ms), Errc::io);
   host.store().release_durable();  // who waited is gone
   completions.deliver();
-  EXPECT_EQ(values.put_and_wait("", bytes_of("v"), ValueKind::secret, completions), GH_E_INVALID);
+  EXPECT_EQ(values.put_and_wait("", bytes_of("v"), ValueKind::secret, completions), Errc::invalid);
 }
 
 using NumberBlocksTest = ValuesTest;
@@ -77,11 +77,11 @@ TEST_F(NumberBlocksTest, GiveNumbersInOrderOnceTheyAreOnDisk) {
   host.store().hold_durable(true);
   NumberBlocks numbers(context, "serial", 10);
   EXPECT_EQ(numbers.next(), std::nullopt);
-  EXPECT_EQ(numbers.when_ready(note()), GH_OK);
+  EXPECT_EQ(numbers.when_ready(note()), Error());
   host.store().release_durable();
   EXPECT_THAT(told, IsEmpty());
   completions.deliver();
-  EXPECT_THAT(told, ElementsAre(GH_OK));
+  EXPECT_THAT(told, ElementsAre(Error()));
   for (std::uint64_t i = 1; i <= 10; ++i) EXPECT_EQ(numbers.next(), i);
   EXPECT_EQ(numbers.next(), std::nullopt) << "the next block is not on disk";
   host.store().release_durable();
@@ -125,10 +125,10 @@ TEST_F(NumberBlocksTest, AreDifferentForEachLane) {
 TEST_F(NumberBlocksTest, TryAgainAfterAFailure) {
   host.store().hold_durable(true);
   NumberBlocks numbers(context, "serial", 10);
-  EXPECT_EQ(numbers.when_ready(note()), GH_OK);
+  EXPECT_EQ(numbers.when_ready(note()), Error());
   host.store().release_durable(GH_E_IO);
   completions.deliver();
-  EXPECT_THAT(told, ElementsAre(GH_E_IO));
+  EXPECT_THAT(told, ElementsAre(make_error_code(Errc::io)));
   EXPECT_EQ(numbers.next(), std::nullopt);
   host.store().hold_durable(false);
   completions.deliver();
@@ -136,22 +136,22 @@ TEST_F(NumberBlocksTest, TryAgainAfterAFailure) {
 }
 
 TEST_F(NumberBlocksTest, SayWhenThereCanBeNone) {
-  EXPECT_EQ(values.put("serial", bytes_of("x"), ValueKind::plain), GH_OK);
+  EXPECT_EQ(values.put("serial", bytes_of("x"), ValueKind::plain), Error());
   NumberBlocks numbers(context, "serial", 10);
   EXPECT_EQ(numbers.next(), std::nullopt);
-  EXPECT_EQ(numbers.when_ready(note()), GH_E_INVALID);
-  EXPECT_EQ(values.put("serial", bytes_of("41"), ValueKind::plain), GH_OK);
-  EXPECT_EQ(numbers.when_ready(note()), GH_OK);
+  EXPECT_EQ(numbers.when_ready(note()), Errc::invalid);
+  EXPECT_EQ(values.put("serial", bytes_of("41"), ValueKind::plain), Error());
+  EXPECT_EQ(numbers.when_ready(note()), Error());
   completions.deliver();
   EXPECT_EQ(numbers.next(), 41u);
-  EXPECT_THAT(told, ElementsAre(GH_OK));
+  EXPECT_THAT(told, ElementsAre(Error()));
 }
 
 TEST_F(NumberBlocksTest, TellNobodyWhoHasGone) {
   host.store().hold_durable(true);
   {
     NumberBlocks numbers(context, "serial", 10);
-    EXPECT_EQ(numbers.when_ready(note()), GH_OK);
+    EXPECT_EQ(numbers.when_ready(note()), Error());
   }
   host.store().release_durable();
   completions.deliver();
