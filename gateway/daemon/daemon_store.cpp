@@ -5,6 +5,7 @@
 #include "gateway/daemon/process.hpp"
 #include "gateway/daemon/store_tables.hpp"
 #include "gateway/policy/calendar.hpp"
+#include "policy/month.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -63,7 +64,7 @@ DaemonStore::~DaemonStore() = default;
 
 void DaemonStore::restore_quotas(KeyMeters& meters) const {
   const policy::Periods now = Calendar().periods();
-  const std::int64_t month = first_day_of_month(now.day);
+  const std::int64_t month = policy::first_day_of_month(now.day);
   std::map<std::string, policy::QuotaMeter::Earlier> payers;
   for (const db::UsageRecord& record : writer_->remembered_usage()) {
     if (record.key.identity.empty() || record.key.day < month) continue;

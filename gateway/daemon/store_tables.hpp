@@ -52,7 +52,6 @@ struct UsageQuestion {
 /// @param since  "2026-11-21", or "" = the first of this month, as monthly quotas go
 /// @throws std::invalid_argument  a sentence
 [[nodiscard]] UsageQuestion usage_question(std::string_view since, const std::string& by, std::int64_t now);
-[[nodiscard]] std::int64_t first_day_of_month(std::int64_t day);
 
 /// {source, current, since, until, by, count, bytes_up, ..., usage: [{identity, bytes_up, bytes_down, packets_up,
 /// packets_down}]} with the sums of all rows before the list; most bytes first, days in their order. `most` at most.
