@@ -1,9 +1,7 @@
 #include "gateway/flow_log/flow_log.hpp"
 
-#include "gateway/base/block_signals.hpp"
+#include "gateway/base/start_thread.hpp"
 #include "gateway/flow_log/flow_line.hpp"
-
-#include <pthread.h>
 
 #include <utility>
 
@@ -29,8 +27,7 @@ void FlowLog::switch_to(std::optional<AppendFile> file) {
   stop_thread();
   file_ = std::move(file);
   if (!file_) return;
-  const BlockSignals block;
-  thread_ = std::thread([this] { run(); });
+  thread_ = start_thread("gh-flow-log", [this] { run(); });
 }
 
 std::shared_ptr<FlowLane> FlowLog::open_lane(std::string_view plugin) {
@@ -58,7 +55,6 @@ void FlowLog::stop_thread() {
 }
 
 void FlowLog::run() {
-  pthread_setname_np(pthread_self(), "gh-flow-log");
   for (bool last = false; !last;) {
     {
       std::unique_lock lock(mutex_);

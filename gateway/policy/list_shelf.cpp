@@ -1,8 +1,7 @@
 #include "gateway/policy/list_shelf.hpp"
 
-#include "gateway/base/block_signals.hpp"
+#include "gateway/base/start_thread.hpp"
 
-#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -49,9 +48,7 @@ struct ListShelf::File {
 
 ListShelf::ListShelf(std::filesystem::path folder, policy::HashSeed seed, ListOpener open)
     : folder_(std::move(folder)), seed_(seed), open_(std::move(open)) {
-  const BlockSignals block;
-  thread_ = std::thread([this] { run(); });
-  pthread_setname_np(thread_.native_handle(), "gh-lists");
+  thread_ = start_thread("gh-lists", [this] { run(); });
 }
 
 ListShelf::~ListShelf() {

@@ -1,12 +1,11 @@
 #include "gateway/policy/publisher.hpp"
 
-#include "gateway/base/block_signals.hpp"
+#include "gateway/base/start_thread.hpp"
 #include "gateway/base/utc_time.hpp"
 #include "gateway/policy/hash_seed.hpp"
 #include "gateway/policy/list_files.hpp"
 
 #include <poll.h>
-#include <pthread.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
@@ -53,9 +52,7 @@ PolicyPublisher::PolicyPublisher(std::filesystem::path database, PolicyEvents ev
     shelf_.wait();  // a list is policy: to serve without it would be a hole
     compile_and_publish();
   });
-  const BlockSignals block;  // signals go to the control thread
-  thread_ = std::thread([this] { run(); });
-  pthread_setname_np(thread_.native_handle(), "gh-policy");
+  thread_ = start_thread("gh-policy", [this] { run(); });
 }
 
 PolicyPublisher::~PolicyPublisher() {

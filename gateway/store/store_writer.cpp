@@ -1,11 +1,10 @@
 #include "gateway/store/store_writer.hpp"
 
-#include "gateway/base/block_signals.hpp"
+#include "gateway/base/start_thread.hpp"
 #include "gateway/store/pending_rows.hpp"
 #include "gateway/store/usage_ledger.hpp"
 
 #include <poll.h>
-#include <pthread.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -407,9 +406,7 @@ bool StoreWriter::Loop::end(Ending how, Clock::time_point deadline) {
 StoreWriter::StoreWriter(std::unique_ptr<db::Store> store, OnStoreFailure on_failure, StoreEvents events,
                          UnixClock clock, milliseconds round)
     : loop_(std::make_shared<Loop>(std::move(store), on_failure, std::move(events), clock, round)) {
-  const BlockSignals block;
-  thread_ = std::thread([loop = loop_] { loop->run(); });
-  pthread_setname_np(thread_.native_handle(), "gh-store");
+  thread_ = start_thread("gh-store", [loop = loop_] { loop->run(); });
 }
 
 StoreWriter::~StoreWriter() {
