@@ -20,7 +20,7 @@ namespace gatehouse::policy {
 struct Problem {
   std::string table;
   std::int64_t row = 0;
-  std::string sentence;  ///< says what to write instead
+  std::string sentence;  ///< what is wrong, and what to write instead
   bool is_deny = false;  ///< a deny or block that somebody counts on
   bool in_force = false;
   bool operator==(const Problem&) const = default;

@@ -20,7 +20,7 @@ struct ExplainedStep {
 struct Explanation {
   std::string group;
   std::vector<ExplainedStep> steps;
-  Verdict verdict;  ///< what judge() says
+  Verdict verdict;  ///< as judge() gives it
 };
 
 [[nodiscard]] Explanation explain(const Snapshot& snapshot, const ClientFacts& client, bool allow_local,

@@ -110,7 +110,7 @@ std::uint64_t charge_all(std::span<const MeterLink> chain, Direction direction, 
 
 namespace {
 
-/// What can be told without counting anything.
+/// What can be decided without counting anything.
 FlowOpening foresee(std::span<const MeterLink> chain, std::uint64_t destination, const Moment& now) noexcept {
   for (std::size_t i = 0; i < chain.size(); ++i)
     if (chain[i].meters->quota.is_used_up(chain[i].limits->quota, now.periods)) return {FlowRefusal::quota, i};

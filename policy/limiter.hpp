@@ -118,8 +118,8 @@ inline constexpr std::uint64_t kNoMore = UINT64_MAX;
 [[nodiscard]] std::uint64_t charge_all(std::span<const MeterLink> chain, Direction direction, std::uint64_t bytes,
                                        const Moment& now) noexcept;
 
-/// Why a new flow may not begin, and which link says so. Concurrent flows are asked for last: ending another flow helps
-/// against nothing else.
+/// Why a new flow may not begin, and which link refuses it. Concurrent flows are asked for last: ending another flow
+/// helps against nothing else.
 enum class FlowRefusal : std::uint8_t { none, quota, destinations, new_flow_rate, concurrent_flows };
 struct FlowOpening {
   FlowRefusal refusal = FlowRefusal::none;

@@ -1,4 +1,4 @@
-// What the traffic rules come to for one group, after inheritance. A value, part of a snapshot.
+// The result of the traffic rules for one group, after inheritance. A value, part of a snapshot.
 #pragma once
 
 #include "policy/model.hpp"
@@ -13,7 +13,7 @@ namespace gatehouse::policy {
 
 /// One column, resolved: the group's own row, else the one of `everyone`.
 struct Limit {
-  std::optional<std::uint64_t> value;  ///< none = no rule says, the plugin's default holds; 0 = no limit
+  std::optional<std::uint64_t> value;  ///< none = no rule sets it, the plugin's default applies; 0 = no limit
   std::int64_t row = 0;                ///< of traffic_rules, where `value` stands
   /// The limit to enforce, or 0 where there is none.
   [[nodiscard]] std::uint64_t or_none() const noexcept { return value.value_or(0); }
@@ -24,7 +24,7 @@ struct Limit {
 struct ScopeLimits {
   Limit rate_up, rate_down, burst_up, burst_down, unthrottled_up, unthrottled_down;
   Limit quota_bytes;
-  std::string quota_period;  ///< day, month; "" = no rule says: month
+  std::string quota_period;  ///< day, month; "" = no rule sets it: month
   Limit concurrent_flows, new_flows_per_second, destinations_per_minute, concurrent_sessions;
   Limit udp_idle_seconds, tcp_idle_seconds, session_idle_seconds;
 };

@@ -13,7 +13,7 @@ struct RateReading {
   std::uint64_t unthrottled_left = 0;  ///< bytes that pass before the rate begins
 };
 
-/// Means something only where there is a limit, but for what is open, which is always counted.
+/// Valid only where there is a limit, except for what is open, which is always counted.
 struct MeterReading {
   RateReading up, down;
   std::uint64_t quota_used = 0;      ///< bytes, in this day or month

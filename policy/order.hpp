@@ -1,4 +1,4 @@
-// The order of judgement, written once. judge() walks it in silence, explain() with a witness that writes down what
+// The order of judgement, written once. judge() walks it as it is, explain() with a witness that records what
 // happens, so that the two cannot differ. Pure; thread-safe.
 //
 //   0 canonicalise    what address is this really?

@@ -84,7 +84,7 @@ class Snapshot {
   /// The order of judgement (order.hpp) for one flow of a client of that group.
   /// @param allow_local  the plugin's allow_local_destinations
   [[nodiscard]] Verdict judge(GroupIndex index, bool allow_local, const Flow& flow) const noexcept;
-  /// The same, and writes down the rows that matched on the way.
+  /// The same, and records the rows that matched on the way.
   [[nodiscard]] Verdict judge(GroupIndex index, bool allow_local, const Flow& flow, SideHits& hits) const noexcept;
 
   [[nodiscard]] const SnapshotParts& parts() const noexcept { return parts_; }

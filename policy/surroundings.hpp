@@ -1,4 +1,4 @@
-// Where the gateway itself stands in the network: what no client may be let near. A value.
+// The gateway's own place in the network, which no client may reach. A value.
 #pragma once
 
 #include <gatehouse/base/address.hpp>

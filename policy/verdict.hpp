@@ -1,7 +1,8 @@
-// What policy says about a flow, and because of which row. A value; numbers and order as in abi.h (GH_*).
+// What the policy decides about a flow, and because of which row. A value; numbers and order as in abi.h (GH_*).
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -55,10 +56,10 @@ struct Verdict {
 struct RowRef {
   Table table = Table::none;
   std::int64_t row = 0;
-  bool operator==(const RowRef&) const = default;
+  auto operator<=>(const RowRef&) const = default;
 };
 
-/// Rows that one flow met on the way to its verdict, which is not theirs.
+/// Rows that matched one flow without deciding its verdict.
 struct SideHits {
   /// Monitor rows; the first few, for a row that only watches must never cost a verdict its time.
   std::array<RowRef, 8> rows;

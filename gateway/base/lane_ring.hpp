@@ -1,4 +1,4 @@
-// A bounded ring from a lane to a thread that reads what it tells: neither locks, waits or allocates. What finds the
+// A bounded ring from a lane to a thread that reads: neither side locks, waits or allocates. An element that finds the
 // ring full is dropped and counted.
 #pragma once
 

@@ -3,12 +3,17 @@
 
 #include "gateway/base/version.hpp"
 #include "gateway/cli/gateway_verbs.hpp"
+#include "gateway/cli/plugin/attach_verb.hpp"
+#include "gateway/cli/plugin/plugin_verbs.hpp"
+#include "gateway/cli/plugin/probe_verb.hpp"
 #include "gateway/cli/policy/edit/name_verbs.hpp"
 #include "gateway/cli/policy/edit/permit_verbs.hpp"
 #include "gateway/cli/policy/edit/token_verbs.hpp"
+#include "gateway/cli/policy/explain_verb.hpp"
 #include "gateway/cli/policy/history_verbs.hpp"
 #include "gateway/cli/policy/import_verb.hpp"
 #include "gateway/cli/policy/policy_verbs.hpp"
+#include "gateway/cli/store/database_verbs.hpp"
 #include "gateway/cli/store/record_verbs.hpp"
 #include "gateway/control/control_client.hpp"
 
@@ -16,287 +21,280 @@
 
 #include <functional>
 #include <iostream>
-#include <optional>
+#include <memory>
+#include <vector>
 
 namespace gatehouse {
 namespace {
 
-/// The arguments of one call, and what is to be done with them.
+/// A verb's place in the grammar, and where the options that it alone takes are put.
+template <class Arguments>
+struct Command {
+  CLI::App& app;
+  Arguments& arguments;
+};
+
+/// The grammar, and what one call of it asks for.
 struct CommandLine {
   CLI::App app{"Gatehouse: a gateway whose frontends are plugins, with one policy over all of them", "gatehouse"};
-  Invocation invocation;
-  std::string plugin;
-  std::filesystem::path attach_socket;
-  std::vector<std::string> arguments;
-  std::string table;
-  PolicyQuestion question;
-  ImportArguments import;
-  NameOrder name_order;
-  PermitOrder permit_order;
-  TokenOrder token_order;
-  std::string token;
-  StoreQuestion store_question;
-  BackupOrder backup;
-  std::int64_t limit = 20;
-  std::optional<std::int64_t> change;
-  bool force = false;
-  std::function<int()> verb;
+  Invocation invocation{.out = std::cout, .err = std::cerr};
+  std::function<int()> run;  ///< the verb that was named
 
   CommandLine();
-  CLI::App* add(CLI::App& parent, const char* name, const char* summary, std::function<int()> what);
-  void take_config(CLI::App* verb);
-  void take_socket(CLI::App* verb);
-  void take_plugin(CLI::App* verb);
-  void add_control_verbs();
-  void add_store_verbs();
-  void add_db_verbs();
+
+ private:
+  template <class Arguments>
+  Command<Arguments> add(CLI::App& parent, const char* name, const char* summary, Verb<Arguments> verb);
+  void take_config(CLI::App& command);
+  void take_socket(CLI::App& command);
+  void take_row(CLI::App& command, RowArguments& arguments);
+  void add_gateway_verbs();
+  void add_record_verbs();
+  void add_database_verbs();
   void add_plugin_verbs();
-  void add_client_verbs();
+  void add_attach();
+  void add_probe();
   void add_policy_verbs();
   void add_explain(CLI::App& group);
   void add_import(CLI::App& group);
   void add_history(CLI::App& group);
-  void add_edits(CLI::App& group);
+  void add_names(CLI::App& group);
+  void add_permits(CLI::App& group);
   void add_token_verbs();
-  void take_row(CLI::App* verb, RowOrder& order);
-  [[nodiscard]] std::filesystem::path policy_db() const {
-    return load_config_or_defaults(invocation).state_dir / "policy.db";
-  }
+
+  std::vector<std::shared_ptr<void>> arguments_;  // of all verbs; CLI11 holds references to them
 };
 
-CLI::App* CommandLine::add(CLI::App& parent, const char* name, const char* summary, std::function<int()> what) {
-  CLI::App* out = parent.add_subcommand(name, summary);
-  out->add_flag("--json", invocation.json, "Print the JSON body as it is");
-  out->callback([this, what = std::move(what)] { verb = what; });
-  return out;
+template <class Arguments>
+Command<Arguments> CommandLine::add(CLI::App& parent, const char* name, const char* summary, Verb<Arguments> verb) {
+  CLI::App& command = *parent.add_subcommand(name, summary);
+  command.add_flag("--json", invocation.json, "Print the JSON body as it is");
+  const auto arguments = std::make_shared<Arguments>();
+  arguments_.push_back(arguments);
+  command.callback(
+      [this, verb, &of_verb = *arguments] { run = [this, verb, &of_verb] { return verb(invocation, of_verb); }; });
+  return {command, *arguments};
 }
 
-void CommandLine::take_config(CLI::App* command) {
-  command->add_option("--config", invocation.config, "Configuration file")->capture_default_str()->type_name("FILE");
-  command->add_option("--set", invocation.overrides, "Over the files, such as log.level=debug; repeatable")
+void CommandLine::take_config(CLI::App& command) {
+  command.add_option("--config", invocation.config, "Configuration file")->capture_default_str()->type_name("FILE");
+  command.add_option("--set", invocation.overrides, "Over the files, such as log.level=debug; repeatable")
       ->allow_extra_args(false)
       ->type_name("KEY=VALUE");
 }
 
-void CommandLine::take_socket(CLI::App* command) {
+void CommandLine::take_socket(CLI::App& command) {
   take_config(command);
-  command->add_option("--socket", invocation.socket, "Control socket, in place of the one that the configuration has");
+  command.add_option("--socket", invocation.socket, "Control socket, in place of the one that the configuration has");
 }
 
-void CommandLine::take_plugin(CLI::App* command) {
+void CommandLine::take_row(CLI::App& command, RowArguments& arguments) {
   take_config(command);
-  command->add_option("NAME", plugin, "Plugin")->required();
+  command.add_option("--group", arguments.group, "Only for clients of this group");
+  command.add_option("--for", arguments.duration, "Until then: 90s, 15m, 2h, 7d")->type_name("DURATION");
+  command.add_option("--comment", arguments.comment, "Why, for whoever reads the row");
 }
 
-void CommandLine::add_control_verbs() {
-  take_config(add(app, "run", "Run the gateway in the foreground", [this] { return run_verb(invocation); }));
-  take_config(add(app, "check", "Would `run` start? Checks the configuration and every enabled plugin",
-                  [this] { return check_verb(invocation); }));
-  take_socket(add(app, "status", "State of the running gateway", [this] { return status_verb(invocation); }));
-  take_socket(add(app, "reload", "Put the changed configuration in force, all of it or nothing",
-                  [this] { return reload_verb(invocation); }));
-  take_socket(add(app, "drain", "Take no new clients and stop when the last is gone",
-                  [this] { return drain_verb(invocation); }));
+void CommandLine::add_gateway_verbs() {
+  take_config(add(app, "run", "Run the gateway in the foreground", run_verb).app);
+  take_config(
+      add(app, "check", "Would `run` start? Checks the configuration and every enabled plugin", check_verb).app);
+  take_socket(add(app, "status", "State of the running gateway", status_verb).app);
+  take_socket(add(app, "reload", "Put the changed configuration in force, all of it or nothing", reload_verb).app);
+  take_socket(add(app, "drain", "Take no new clients and stop when the last is gone", drain_verb).app);
 }
 
-void CommandLine::add_store_verbs() {
-  const auto add_shown = [this](const char* name, const char* summary, auto show) {
-    CLI::App* verb_of = add(app, name, summary, [this, show] { return show(invocation, store_question); });
-    take_socket(verb_of);
-    verb_of->add_option("--limit", store_question.most, "At most so many rows; 0 = 100000, which is the most")
+void CommandLine::add_record_verbs() {
+  const auto add_records = [this](const char* name, const char* summary, Verb<RecordArguments> verb) {
+    const auto command = add(app, name, summary, verb);
+    take_socket(command.app);
+    command.app.add_option("--limit", command.arguments.most, "At most so many rows; 0 = 100000, which is the most")
         ->capture_default_str();
-    return verb_of;
+    return command;
   };
-  add_shown("sessions", "Who is there, by plugin: clients' lasting sessions", sessions_verb)
-      ->add_flag("--ended", store_question.ended, "Those that have ended, too");
-  add_shown("leases", "Who holds which address or number, and until when", leases_verb);
-  CLI::App* usage = add_shown("usage", "What clients' sessions have carried", usage_verb);
-  usage->add_option("--since", store_question.since, "First day (UTC), such as 2026-11-21; default: of this month")
+  const auto sessions = add_records("sessions", "Who is there, by plugin: clients' lasting sessions", sessions_verb);
+  sessions.app.add_flag("--ended", sessions.arguments.ended, "Those that have ended, too");
+  add_records("leases", "Who holds which address or number, and until when", leases_verb);
+  const auto usage = add_records("usage", "What clients' sessions have carried", usage_verb);
+  usage.app.add_option("--since", usage.arguments.since, "First day (UTC), such as 2026-11-21; default: of this month")
       ->type_name("DATE");
-  usage->add_option("--by", store_question.by, "What a row stands for")
+  usage.app.add_option("--by", usage.arguments.by, "What a row stands for")
       ->check(CLI::IsMember({"identity", "group", "plugin", "day"}))
       ->capture_default_str();
 }
 
-void CommandLine::add_db_verbs() {
-  CLI::App* group = app.add_subcommand("db", "Copy and check the gateway's databases");
-  group->require_subcommand(1);
-  CLI::App* copy = add(*group, "backup", "Copy state.db, also while the gateway runs",
-                       [this] { return db_backup_verb(invocation, backup); });
+void CommandLine::add_database_verbs() {
+  CLI::App& group = *app.add_subcommand("db", "Copy and check the gateway's databases");
+  group.require_subcommand(1);
+  const auto [copy, arguments] = add(group, "backup", "Copy state.db, also while the gateway runs", db_backup_verb);
   take_config(copy);
-  copy->add_option("FILE", backup.file, "Where to; must not be there yet")->required();
+  copy.add_option("FILE", arguments.file, "Where to; must not be there yet")->required();
   CLI::Option* const policy =
-      copy->add_flag("--policy", backup.policy, "Copy policy.db, and its lists to lists/ beside FILE");
-  copy->add_flag("--secrets", backup.secrets, "Copy secrets.db: keep the copy where nobody else can read it")
+      copy.add_flag("--policy", arguments.policy, "Copy policy.db, and its lists to lists/ beside FILE");
+  copy.add_flag("--secrets", arguments.secrets, "Copy secrets.db: keep the copy where nobody else can read it")
       ->excludes(policy);
-  take_config(add(*group, "verify", "Read state.db, secrets.db and policy.db, and name what is wrong with them",
-                  [this] { return db_verify_verb(invocation); }));
+  take_config(
+      add(group, "verify", "Read state.db, secrets.db and policy.db, and name what is wrong with them", db_verify_verb)
+          .app);
 }
 
 void CommandLine::add_plugin_verbs() {
-  CLI::App* group = app.add_subcommand("plugin", "Look at plugins and switch them");
-  group->require_subcommand(1);
-  take_config(add(*group, "list", "Every plugin that can be found", [this] { return plugin_list_verb(invocation); }));
-  take_plugin(add(*group, "describe", "A plugin's listeners, options and probe",
-                  [this] { return plugin_describe_verb(invocation, plugin); }));
-  take_plugin(add(*group, "enable", "Switch a plugin on, in gatehouse.d/90-plugins.toml",
-                  [this] { return plugin_switch_verb(invocation, plugin, true); }));
-  take_plugin(add(*group, "disable", "Switch a plugin off, in gatehouse.d/90-plugins.toml",
-                  [this] { return plugin_switch_verb(invocation, plugin, false); }));
+  CLI::App& group = *app.add_subcommand("plugin", "Look at plugins and switch them");
+  group.require_subcommand(1);
+  take_config(add(group, "list", "Every plugin that can be found", plugin_list_verb).app);
+  const auto add_named = [&](const char* name, const char* summary, Verb<PluginArguments> verb) {
+    const auto [command, arguments] = add(group, name, summary, verb);
+    take_config(command);
+    command.add_option("NAME", arguments.name, "Plugin")->required();
+  };
+  add_named("describe", "A plugin's listeners, options and probe", plugin_describe_verb);
+  add_named("enable", "Switch a plugin on, in gatehouse.d/90-plugins.toml", plugin_enable_verb);
+  add_named("disable", "Switch a plugin off, in gatehouse.d/90-plugins.toml", plugin_disable_verb);
 }
 
-void CommandLine::add_client_verbs() {
-  CLI::App* attach = add(app, "attach", "Join standard input and output with a plugin's Unix listener",
-                         [this] { return attach_verb(invocation, plugin, attach_socket); });
-  take_plugin(attach);
-  attach->add_option("--socket", attach_socket, "The listener's path, in place of the one that the configuration has");
+void CommandLine::add_attach() {
+  const auto [attach, arguments] =
+      add(app, "attach", "Join standard input and output with a plugin's Unix listener", attach_verb);
+  take_config(attach);
+  attach.add_option("NAME", arguments.plugin, "Plugin")->required();
+  attach.add_option("--socket", arguments.socket,
+                    "The listener's path, in place of the one that the configuration has");
+}
 
-  CLI::App* probe = add(app, "probe", "Does a frontend work? gatehouse probe [OPTIONS] NAME ARGUMENTS...", nullptr);
-  take_config(probe);
-  probe->prefix_command();  // from NAME on, everything is the probe's
-  probe->callback([this, probe] {
-    arguments = probe->remaining();
-    if (arguments.empty()) throw CLI::RequiredError("NAME");
-    plugin = arguments.front();
-    arguments.erase(arguments.begin());
-    verb = [this] { return probe_verb(invocation, plugin, arguments); };
+void CommandLine::add_probe() {
+  const auto command =
+      add(app, "probe", "Does a frontend work? gatehouse probe [OPTIONS] NAME ARGUMENTS...", probe_verb);
+  take_config(command.app);
+  command.app.prefix_command();  // from NAME on, everything is the probe's
+  command.app.callback([this, command] {
+    std::vector<std::string> words = command.app.remaining();
+    if (words.empty()) throw CLI::RequiredError("NAME");
+    command.arguments.plugin = words.front();
+    words.erase(words.begin());
+    command.arguments.words = std::move(words);
+    run = [this, command] { return probe_verb(invocation, command.arguments); };
   });
 }
 
 void CommandLine::add_policy_verbs() {
-  CLI::App* group = app.add_subcommand("policy", "Make, read and explain the policy");
-  group->require_subcommand(1);
-  take_config(add(*group, "init", "Make policy.db with the starter policy, or migrate an older one",
-                  [this] { return policy_init(policy_db(), std::cout, invocation.json); }));
-  CLI::App* show = add(*group, "show", "Every row, table by table",
-                       [this] { return policy_show(policy_db(), table, std::cout, invocation.json); });
+  CLI::App& group = *app.add_subcommand("policy", "Make, read and explain the policy");
+  group.require_subcommand(1);
+  take_config(
+      add(group, "init", "Make policy.db with the starter policy, or migrate an older one", policy_init_verb).app);
+  const auto [show, arguments] = add(group, "show", "Every row, table by table", policy_show_verb);
   take_config(show);
-  show->add_option("TABLE", table, "This table alone");
-  take_config(add(*group, "problems", "Rows that are not in force, and why",
-                  [this] { return policy_problems(policy_db(), std::cout, invocation.json); }));
-  take_config(add(*group, "order", "The order of judgement; the same for every configuration",
-                  [this] { return policy_order(std::cout, invocation.json); }));
-  add_explain(*group);
-  add_import(*group);
-  add_history(*group);
-  add_edits(*group);
+  show.add_option("TABLE", arguments.table, "This table alone");
+  take_config(add(group, "problems", "Rows that are not in force, and why", policy_problems_verb).app);
+  take_config(add(group, "order", "The order of judgement; the same for every configuration", policy_order_verb).app);
+  add_explain(group);
+  add_import(group);
+  add_history(group);
+  add_names(group);
+  add_permits(group);
 }
 
 void CommandLine::add_history(CLI::App& group) {
-  CLI::App* history = add(group, "history", "What was changed, by whom and when, newest first",
-                          [this] { return policy_history(policy_db(), limit, std::cout, invocation.json); });
-  take_config(history);
-  history->add_option("--limit", limit, "At most so many changes")->capture_default_str();
-  CLI::App* diff = add(group, "diff", "What a change and all later ones come to, row by row",
-                       [this] { return policy_diff(policy_db(), change, std::cout, invocation.json); });
-  take_config(diff);
-  diff->add_option("NUMBER", change, "Change, as in history; the last one if left out");
-  CLI::App* undo = add(group, "undo", "Take one change back; that is a change too", [this] {
-    return policy_undo(policy_db(), change.value_or(0), force, std::cout, std::cerr, invocation.json);
-  });
-  take_config(undo);
-  undo->add_option("NUMBER", change, "Change, as in history")->required();
-  undo->add_flag("--force", force, "Also when the row has been changed since");
+  const auto history = add(group, "history", "What was changed, by whom and when, newest first", policy_history_verb);
+  take_config(history.app);
+  history.app.add_option("--limit", history.arguments.limit, "At most so many changes")->capture_default_str();
+  const auto diff = add(group, "diff", "What a change and all later ones come to, row by row", policy_diff_verb);
+  take_config(diff.app);
+  diff.app.add_option("NUMBER", diff.arguments.change, "Change, as in history; the last one if left out");
+  const auto undo = add(group, "undo", "Take one change back; that is a change too", policy_undo_verb);
+  take_config(undo.app);
+  undo.app.add_option("NUMBER", undo.arguments.change, "Change, as in history")->required();
+  undo.app.add_flag("--force", undo.arguments.force, "Also when the row has been changed since");
 }
 
-void CommandLine::take_row(CLI::App* command, RowOrder& order) {
-  take_config(command);
-  command->add_option("--group", order.group, "Only for clients of this group");
-  command->add_option("--for", order.lasts, "Until then: 90s, 15m, 2h, 7d")->type_name("DURATION");
-  command->add_option("--comment", order.comment, "Why, for whoever reads the row");
+void CommandLine::add_names(CLI::App& group) {
+  const auto block = add(group, "block", "Block a domain name and all names below it", policy_block_verb);
+  take_row(block.app, block.arguments);
+  block.app.add_option("NAME", block.arguments.name, "Such as ads.example")->required();
+  block.app.add_flag("--exact", block.arguments.exact, "The name alone");
+  const auto unblock =
+      add(group, "unblock", "Delete the rows that block this name; allow it where a list does", policy_unblock_verb);
+  take_config(unblock.app);
+  unblock.app.add_option("NAME", unblock.arguments.name, "Such as ads.example")->required();
+  unblock.app.add_option("--group", unblock.arguments.group, "The rows of this group");
 }
 
-void CommandLine::add_edits(CLI::App& group) {
-  CLI::App* block = add(group, "block", "Block a domain name and all names below it",
-                        [this] { return policy_block(policy_db(), name_order, std::cout, invocation.json); });
-  take_row(block, name_order);
-  block->add_option("NAME", name_order.name, "Such as ads.example")->required();
-  block->add_flag("--exact", name_order.exact, "The name alone");
-  CLI::App* unblock = add(group, "unblock", "Delete the rows that block this name; allow it where a list does",
-                          [this] { return policy_unblock(policy_db(), name_order, std::cout, invocation.json); });
-  take_config(unblock);
-  unblock->add_option("NAME", name_order.name, "Such as ads.example")->required();
-  unblock->add_option("--group", name_order.group, "The rows of this group");
-  const auto add_permit = [&](const char* name, const char* summary, auto place) {
-    CLI::App* permit = add(group, name, summary,
-                           [this, place] { return place(policy_db(), permit_order, std::cout, invocation.json); });
-    take_row(permit, permit_order);
-    permit->add_option("TRANSPORT", permit_order.transport, "udp, tcp or any")->required();
-    permit->add_option("PORTS", permit_order.ports, "53,443,3478-3481, or all")->required();
-    permit->add_option("--to", permit_order.destination, "Destinations")->type_name("CIDR");
-    permit->add_option("--priority", permit_order.priority, "Lower is judged earlier; 100, for a deny 50");
+void CommandLine::add_permits(CLI::App& group) {
+  const auto add_permit = [&](const char* name, const char* summary, Verb<PermitArguments> verb) {
+    const auto [permit, arguments] = add(group, name, summary, verb);
+    take_row(permit, arguments);
+    permit.add_option("TRANSPORT", arguments.transport, "udp, tcp or any")->required();
+    permit.add_option("PORTS", arguments.ports, "53,443,3478-3481, or all")->required();
+    permit.add_option("--to", arguments.destination, "Destinations")->type_name("CIDR");
+    permit.add_option("--priority", arguments.priority, "Lower is judged earlier; 100, for a deny 50");
   };
-  add_permit("permit", "Permit ports", policy_permit);
-  add_permit("deny", "Deny ports", policy_deny);
+  add_permit("permit", "Permit ports", policy_permit_verb);
+  add_permit("deny", "Deny ports", policy_deny_verb);
 }
 
 void CommandLine::add_token_verbs() {
-  CLI::App* group = app.add_subcommand("token", "Tokens by which clients are known");
-  group->require_subcommand(1);
-  CLI::App* make = add(*group, "new", "Make a token; it is printed once",
-                       [this] { return token_new(policy_db(), token_order, std::cout, invocation.json); });
-  take_config(make);
-  make->add_option("NAME", token_order.name, "The client is token:NAME")->required();
-  make->add_option("--plugin", token_order.plugin, "Only for this plugin");
-  make->add_option("--for", token_order.lasts, "Until then: 15m, 2h, 30d")->type_name("DURATION");
-  make->add_option("--comment", token_order.comment, "Why, for whoever reads the row");
-  take_config(
-      add(*group, "list", "Every token's row", [this] { return token_list(policy_db(), std::cout, invocation.json); }));
-  CLI::App* revoke = add(*group, "revoke", "Delete the tokens of a name, or one by its id",
-                         [this] { return token_revoke(policy_db(), token, std::cout, std::cerr, invocation.json); });
-  take_config(revoke);
-  revoke->add_option("NAME", token, "Name, or id as in `token list`")->required();
+  CLI::App& group = *app.add_subcommand("token", "Tokens by which clients are known");
+  group.require_subcommand(1);
+  const auto make = add(group, "new", "Make a token; it is printed once", token_new_verb);
+  take_config(make.app);
+  make.app.add_option("NAME", make.arguments.name, "The client is token:NAME")->required();
+  make.app.add_option("--plugin", make.arguments.plugin, "Only for this plugin");
+  make.app.add_option("--for", make.arguments.duration, "Until then: 15m, 2h, 30d")->type_name("DURATION");
+  make.app.add_option("--comment", make.arguments.comment, "Why, for whoever reads the row");
+  take_config(add(group, "list", "Every token's row", token_list_verb).app);
+  const auto revoke = add(group, "revoke", "Delete the tokens of a name, or one by its id", token_revoke_verb);
+  take_config(revoke.app);
+  revoke.app.add_option("NAME", revoke.arguments.name_or_id, "Name, or id as in `token list`")->required();
 }
 
 void CommandLine::add_import(CLI::App& group) {
-  CLI::App* verb_import = add(group, "import", "Take a published block list in, or replace it", [this] {
-    return policy_import(policy_db(), import, std::cout, std::cerr, invocation.json);
-  });
-  take_config(verb_import);
-  verb_import->add_option("NAME", import.name, "The list's name, in domain_lists")->required();
-  verb_import->add_option("FILE", import.file, "Its text, or - for standard input")->required();
-  verb_import->add_option("--format", import.format, "How it is written")
+  const auto [command, arguments] =
+      add(group, "import", "Take a published block list in, or replace it", policy_import_verb);
+  take_config(command);
+  command.add_option("NAME", arguments.name, "The list's name, in domain_lists")->required();
+  command.add_option("FILE", arguments.file, "Its text, or - for standard input")->required();
+  command.add_option("--format", arguments.format, "How it is written")
       ->check(CLI::IsMember({"auto", "hosts", "domains", "adblock", "rpz", "dnsmasq", "unbound"}))
       ->capture_default_str();
-  verb_import->add_option("--match", import.match, "Default: as it was; new ones suffix, from hosts files exact")
+  command.add_option("--match", arguments.match, "Default: as it was; new ones suffix, from hosts files exact")
       ->check(CLI::IsMember({"exact", "suffix"}));
-  verb_import->add_option("--action", import.action, "Default: as it was; new ones block")
+  command.add_option("--action", arguments.action, "Default: as it was; new ones block")
       ->check(CLI::IsMember({"block", "allow", "monitor"}));
-  verb_import->add_option("--group", import.group, "Only for this group's clients; default: as it was; new ones all");
-  verb_import->add_flag("--force", import.force, "Also when it shrank by half, is empty or covers public suffixes");
+  command.add_option("--group", arguments.group, "Only for this group's clients; default: as it was; new ones all");
+  command.add_flag("--force", arguments.force, "Also when it shrank by half, is empty or covers public suffixes");
 }
 
 void CommandLine::add_explain(CLI::App& group) {
-  CLI::App* explain =
+  const auto [explain, arguments] =
       add(group, "explain", "May this client reach that? Each step, the row that decides, what is left of limits",
-          [this] { return explain_verb(invocation, question); });
+          policy_explain_verb);
   take_socket(explain);
-  explain->add_option("TRANSPORT", question.transport, "tcp, udp or a protocol number")->required();
-  explain->add_option("DESTINATION", question.destination, "198.51.100.4:53 or [2001:db8::1]:53")->required();
-  explain->add_option("--plugin", question.plugin, "Frontend that the client came through");
-  explain->add_option("--listener", question.listener, "Listener that it came through, as configured");
-  explain->add_option("--source", question.source, "The client's address");
-  explain->add_option("--identity", question.identity, "Who it is, such as token:bob");
-  explain->add_option("--domain", question.domain, "Name that is asked for");
-  explain->add_option("--db", question.database, "Another policy database, for a dry run")->type_name("FILE");
+  explain.add_option("TRANSPORT", arguments.transport, "tcp, udp or a protocol number")->required();
+  explain.add_option("DESTINATION", arguments.destination, "198.51.100.4:53 or [2001:db8::1]:53")->required();
+  explain.add_option("--plugin", arguments.plugin, "Frontend that the client came through");
+  explain.add_option("--listener", arguments.listener, "Listener that it came through, as configured");
+  explain.add_option("--source", arguments.source, "The client's address");
+  explain.add_option("--identity", arguments.identity, "Who it is, such as token:bob");
+  explain.add_option("--domain", arguments.domain, "Name that is asked for");
+  explain.add_option("--db", arguments.database, "Another policy database, for a dry run")->type_name("FILE");
   explain
-      ->add_option("--at", question.at, "At another time, in UTC, such as 2026-11-21T14:30:00Z: for rows that expire")
+      .add_option("--at", arguments.at, "At another time, in UTC, such as 2026-11-21T14:30:00Z: for rows that expire")
       ->type_name("TIME");
-  explain->add_flag("--resolver", question.resolver, "The destination is one of the gateway's own resolvers");
-  explain->add_flag("--peer", question.peer, "The flow is a relay leg whose peer asked for it");
+  explain.add_flag("--resolver", arguments.resolver, "The destination is one of the gateway's own resolvers");
+  explain.add_flag("--peer", arguments.peer, "The flow is a relay leg whose peer asked for it");
 }
 
 CommandLine::CommandLine() {
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::simple);
   app.set_version_flag("--version", std::string("gatehouse ") + kVersion, "Print the version");
-  add_control_verbs();
-  add_store_verbs();
-  add_client_verbs();
+  add_gateway_verbs();
+  add_record_verbs();
+  add_attach();
+  add_probe();
   add_plugin_verbs();
   add_policy_verbs();
   add_token_verbs();
-  add_db_verbs();
+  add_database_verbs();
 }
 
 }  // namespace
@@ -305,17 +303,17 @@ int run_cli(int argc, char** argv) {
   CommandLine line;
   try {
     line.app.parse(argc, argv);
-    return line.verb();
+    return line.run();
   } catch (const CLI::ParseError& error) {
     return line.app.exit(error) == 0 ? kExitYes : kExitWrong;
   } catch (const BrokenConfig& broken) {
     complain(line.invocation, broken.problems);
     return kExitWrong;
   } catch (const NoGateway& nobody) {
-    complain(nobody.what());
+    complain(line.invocation, nobody.what());
     return kExitNo;
   } catch (const std::exception& error) {
-    complain(error.what());
+    complain(line.invocation, error.what());
     return kExitWrong;
   }
 }

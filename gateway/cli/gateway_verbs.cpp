@@ -12,7 +12,7 @@
 namespace gatehouse {
 namespace {
 
-/// The body of `status` with a plugin in one line: its lanes as a number, its listeners as addresses.
+/// The body of `status` with one line for each plugin: its lanes as a number, its listeners as addresses.
 std::string condense_status(const std::string& json) {
   auto body = nlohmann::ordered_json::parse(json, nullptr, false);
   if (!body.is_object() || !body.contains("plugins")) return json;
@@ -37,14 +37,14 @@ std::string condense_status(const std::string& json) {
 
 }  // namespace
 
-int run_verb(const Invocation& invocation) {
+int run_verb(const Invocation& invocation, const NoArguments&) {
   Daemon daemon(load_config(invocation), [invocation] { return read_config(invocation.config, invocation.overrides); });
   std::vector<ConfigProblem> problems = daemon.start();
   if (!problems.empty()) throw BrokenConfig(std::move(problems));
   return daemon.run();
 }
 
-int check_verb(const Invocation& invocation) {
+int check_verb(const Invocation& invocation, const NoArguments&) {
   const PluginShelf shelf(load_config(invocation));
   HostServices services;
   services.journal = std::make_shared<Journal>(GH_LOG_WARN, LogFormat::text);
@@ -61,21 +61,25 @@ int check_verb(const Invocation& invocation) {
   }
   const nlohmann::ordered_json body = {
       {"state", "ok"}, {"config", invocation.config.string()}, {"plugins", std::move(list)}};
-  print_body(one_line(body), invocation.json);
+  print_body(invocation, one_line(body));
   return kExitYes;
 }
 
-int status_verb(const Invocation& invocation) {
-  ControlReply reply = ask(invocation, "status", Access::read);
+int status_verb(const Invocation& invocation, const NoArguments&) {
+  ControlReply reply = ask_gateway(invocation, "status", Access::read);
   if (!invocation.json) reply.json = condense_status(reply.json);
-  const int code = answer(invocation, reply);
+  const int code = print_reply(invocation, reply);
   if (code != kExitYes) return code;
   const auto body = nlohmann::json::parse(reply.json, nullptr, false);
   return body.is_object() && body.value("state", "") == "ok" ? kExitYes : kExitNo;
 }
 
-int reload_verb(const Invocation& invocation) { return answer(invocation, ask(invocation, "reload", Access::write)); }
+int reload_verb(const Invocation& invocation, const NoArguments&) {
+  return print_reply(invocation, ask_gateway(invocation, "reload", Access::write));
+}
 
-int drain_verb(const Invocation& invocation) { return answer(invocation, ask(invocation, "drain", Access::write)); }
+int drain_verb(const Invocation& invocation, const NoArguments&) {
+  return print_reply(invocation, ask_gateway(invocation, "drain", Access::write));
+}
 
 }  // namespace gatehouse

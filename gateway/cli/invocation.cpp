@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include <cstdio>
+#include <ostream>
 
 namespace gatehouse {
 
@@ -30,11 +30,17 @@ Config load_config_or_defaults(const Invocation& invocation) {
   return out;
 }
 
-void complain(const std::string& sentence) { std::fprintf(stderr, "gatehouse: %s\n", sentence.c_str()); }
+std::filesystem::path policy_db(const Invocation& invocation) {
+  return load_config_or_defaults(invocation).state_dir / "policy.db";
+}
+
+void complain(const Invocation& invocation, const std::string& sentence) {
+  invocation.err << "gatehouse: " << sentence << '\n';
+}
 
 void complain(const Invocation& invocation, const std::vector<ConfigProblem>& problems) {
   if (!invocation.json) {
-    for (const ConfigProblem& problem : problems) complain(problem.to_string());
+    for (const ConfigProblem& problem : problems) complain(invocation, problem.to_string());
     return;
   }
   auto list = nlohmann::ordered_json::array();
@@ -45,7 +51,7 @@ void complain(const Invocation& invocation, const std::vector<ConfigProblem>& pr
                     {"sentence", problem.sentence}});
   }
   const nlohmann::ordered_json body = {{"problems", std::move(list)}};
-  print_body(one_line(body), true);
+  print_body(invocation, one_line(body));
 }
 
 }  // namespace gatehouse

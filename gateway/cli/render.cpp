@@ -121,10 +121,8 @@ void print_json(std::ostream& out, const Json& body) {
   out << body.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
 }
 
-void print_body(const std::string& json, bool as_json) {
-  const std::string text = as_json ? json + "\n" : render(json);
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
+void print_body(const Invocation& invocation, const std::string& json) {
+  invocation.out << (invocation.json ? json + "\n" : render(json)) << std::flush;
 }
 
 }  // namespace gatehouse

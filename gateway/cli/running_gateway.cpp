@@ -12,23 +12,25 @@ constexpr unsigned kUnprocessable = 422;  // the new configuration is broken; th
 
 }  // namespace
 
-ControlReply ask(const Invocation& invocation, const std::string& verb, Access access, const std::string& json) {
+ControlReply ask_gateway(const Invocation& invocation, const std::string& verb, Access access,
+                         const std::string& json) {
   const std::filesystem::path socket =
       invocation.socket.empty() ? load_config(invocation).runtime_dir / "control.sock" : invocation.socket;
   return control_request(socket, verb, access, json);
 }
 
-int answer(const Invocation& invocation, const ControlReply& reply) {
+int print_reply(const Invocation& invocation, const ControlReply& reply) {
   const bool good = reply.status < 300;
   if (good || invocation.json) {
-    print_body(reply.json, invocation.json);
+    print_body(invocation, reply.json);
   } else {
     const auto body = nlohmann::json::parse(reply.json, nullptr, false);
-    const bool told = body.is_object() && body.contains("error") && body["error"].is_string();
-    complain(told ? body["error"].get<std::string>() : "the gateway answered " + std::to_string(reply.status));
-    if (told && body.contains("problems") && body["problems"].is_array()) {
+    const bool has_sentence = body.is_object() && body.contains("error") && body["error"].is_string();
+    complain(invocation,
+             has_sentence ? body["error"].get<std::string>() : "the gateway answered " + std::to_string(reply.status));
+    if (has_sentence && body.contains("problems") && body["problems"].is_array()) {
       for (const auto& problem : body["problems"]) {
-        complain(problem.is_string() ? problem.get<std::string>() : problem.dump());
+        complain(invocation, problem.is_string() ? problem.get<std::string>() : problem.dump());
       }
     }
   }

@@ -1,4 +1,4 @@
-// What verbs that ask the running gateway share. Main thread.
+// Requests to the running gateway, over its control socket, and how their replies are printed. Main thread.
 #pragma once
 
 #include "gateway/cli/invocation.hpp"
@@ -8,11 +8,12 @@
 
 namespace gatehouse {
 
-/// Asks at --socket, or where the configuration has it. @throws NoGateway, BrokenConfig
-[[nodiscard]] ControlReply ask(const Invocation& invocation, const std::string& verb, Access access,
-                               const std::string& json = "");
+/// Sends `verb` with the body `json` to --socket, or to the socket that the configuration names.
+/// @throws NoGateway, BrokenConfig
+[[nodiscard]] ControlReply ask_gateway(const Invocation& invocation, const std::string& verb, Access access,
+                                       const std::string& json = "");
 
-/// Prints the reply; an error is a sentence, and with it the problems that it names. Returns the exit code.
-[[nodiscard]] int answer(const Invocation& invocation, const ControlReply& reply);
+/// Prints the reply; of an error its sentence and the problems that it lists. Returns the exit code.
+[[nodiscard]] int print_reply(const Invocation& invocation, const ControlReply& reply);
 
 }  // namespace gatehouse

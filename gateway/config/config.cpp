@@ -61,7 +61,7 @@ bool is_store_url(const std::string& url) {
   return url.rfind(kSqlite, 0) == 0 && file.is_absolute() && file.has_filename();
 }
 
-/// After [gateway], whose state_dir is where state.db stands unless `url` says otherwise.
+/// Read after [gateway]: its state_dir is where state.db is, unless `url` names another place.
 void read_store(const ConfigValue* table, Config& config, std::vector<ConfigProblem>& problems) {
   TableReader reader(table, "store", problems);
   StoreConfig& store = config.store;

@@ -1,4 +1,4 @@
-// The gateway's configuration as values: what gatehouse.toml, gatehouse.d/*.toml and --set come to.
+// The gateway's configuration as values: gatehouse.toml, gatehouse.d/*.toml and --set, merged.
 #pragma once
 
 #include "db/store/store.hpp"

@@ -1,4 +1,4 @@
-// Configuration documents as values that remember where they were written, so that every later sentence can say
+// Configuration documents as values that remember where they were written, so that every later sentence can name
 // file, line and column. The format's parser stays in toml_reader.cpp. Values; no thread rule.
 #pragma once
 

@@ -1,5 +1,5 @@
-// The control API: verbs with JSON in and out, as /v1/<verb> over a Unix socket. The system says who asks: whoever may
-// open the socket reads; root, the gateway's own user and the admins write.
+// The control API: verbs with JSON in and out, as /v1/<verb> over a Unix socket. The kernel names the caller: whoever
+// may open the socket reads; root, the gateway's own user and the admins write.
 #pragma once
 
 #include "gateway/control/http_server.hpp"
@@ -15,7 +15,7 @@
 namespace gatehouse {
 
 enum class Access {
-  read,   ///< GET, or POST where a body says what to read
+  read,   ///< GET, or POST with a body that selects what to read
   write,  ///< POST
 };
 

@@ -40,7 +40,7 @@ std::optional<PeerCredentials> peer_of(int fd) {
   return PeerCredentials{credentials.uid, credentials.gid, credentials.pid};
 }
 
-/// The reply that ends a connection whose request broke the rules, or none when there is nobody to tell.
+/// The reply that ends a connection whose request broke the rules, or none when nobody is there to read it.
 std::optional<HttpReply> refusal_of(const Error& error) {
   if (error == http::error::body_limit) return HttpReply{413, "text/plain; charset=utf-8", "the body is too long\n"};
   if (error == http::error::header_limit || error == http::error::buffer_overflow) {

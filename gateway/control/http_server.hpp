@@ -1,4 +1,4 @@
-// A small HTTP/1.1 server for what the gateway says about itself: bounded in connections, sizes and time, so that no
+// A small HTTP/1.1 server for what the gateway reports about itself: bounded in connections, sizes and time, so that no
 // client can hold or fill it. Everything happens on the io_context's one thread, the handler too.
 #pragma once
 

@@ -1,6 +1,7 @@
 #include "gateway/daemon/daemon.hpp"
 
 #include "gateway/base/block_signals.hpp"
+#include "gateway/base/log_message.hpp"
 #include "gateway/base/refusal.hpp"
 #include "gateway/control/control_server.hpp"
 #include "gateway/control/metrics_server.hpp"
@@ -78,6 +79,12 @@ class Daemon::Core {
   void log(std::int32_t level, std::string_view event, std::initializer_list<LogField> fields = {}) {
     services_.journal->write(level, "gateway", event, fields);
   }
+  /// Writes a part's messages to the journal. @param component  a literal
+  [[nodiscard]] LogSink log_as(const char* component) const {
+    return [journal = services_.journal, component](const LogMessage& message) {
+      journal->write(message.is_warning ? GH_LOG_WARN : GH_LOG_INFO, component, message.text);
+    };
+  }
 
   Config config_;
   std::function<ConfigReading()> reread_;
@@ -114,9 +121,7 @@ void Daemon::Core::open_services() {
   make_folder(config_.state_dir, kStateFolderMode);
   make_folder(config_.runtime_dir, fs::perms(0755));
   services_.journal = std::make_shared<Journal>(level_of(config_), format_of(config_));
-  services_.flow_log = std::make_shared<FlowLog>([journal = services_.journal](bool bad, const std::string& sentence) {
-    journal->write(bad ? GH_LOG_WARN : GH_LOG_INFO, "flow_log", sentence);
-  });
+  services_.flow_log = std::make_shared<FlowLog>(log_as("flow_log"));
   services_.flow_log->switch_to(open_flow_log(config_));
 
   const BlockSignals block;
@@ -128,9 +133,7 @@ void Daemon::Core::open_services() {
       if (plugins_) plugins_->wake(GH_WAKE_POLICY);
     });
   };
-  events.said = [journal = services_.journal](bool bad, const std::string& sentence) {
-    journal->write(bad ? GH_LOG_WARN : GH_LOG_INFO, "policy", sentence);
-  };
+  events.log = log_as("policy");
   events.detailed = [journal = services_.journal](const std::string& sentence) {
     journal->write(GH_LOG_DEBUG, "policy", sentence);
   };
@@ -156,9 +159,7 @@ void Daemon::Core::open_services() {
 /// What is remembered, before any plugin can ask for it.
 void Daemon::Core::open_store() {
   StoreEvents events;
-  events.said = [journal = services_.journal](bool bad, const std::string& sentence) {
-    journal->write(bad ? GH_LOG_WARN : GH_LOG_INFO, "store", sentence);
-  };
+  events.log = log_as("store");
   events.stop = [this] { asio::post(io_, [this] { give_up_store(); }); };
   store_.emplace(config_.store, std::move(events));
   services_.sessions = store_->sessions();
@@ -168,6 +169,7 @@ void Daemon::Core::open_store() {
 
 void Daemon::Core::watch_store() {
   store_->watch();
+  services_.user_names->expire(steady_now());
   store_timer_.expires_after(kStoreWatch);
   store_timer_.async_wait([this](const boost::system::error_code& failure) {
     if (!failure) watch_store();

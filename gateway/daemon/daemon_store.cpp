@@ -5,6 +5,7 @@
 #include "gateway/daemon/process.hpp"
 #include "gateway/daemon/store_tables.hpp"
 #include "gateway/policy/calendar.hpp"
+#include "policy/month.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -23,12 +24,12 @@ std::unique_ptr<db::Store> open_store(const StoreConfig& config, const StoreEven
   const std::filesystem::path file = config.state_db();
   if (file.empty()) return db::open_memory_store();
   make_folder(file.parent_path(), kStateFolderMode);
-  return db::open_sqlite_store(file, config.retention, [said = events.said](const std::string& sentence) {
-    if (said) said(true, sentence);
+  return db::open_sqlite_store(file, config.retention, [log = events.log](const std::string& sentence) {
+    if (log) log(LogMessage::warning(sentence));
   });
 }
 
-/// What a reader of the control API asks.
+/// The question of a caller of the control API.
 struct Question {
   std::size_t most = kMostShown;
   bool ended = false;
@@ -53,17 +54,17 @@ struct Question {
 }  // namespace
 
 DaemonStore::DaemonStore(const StoreConfig& config, StoreEvents events) : config_(config) {
-  const auto said = events.said;
+  const LogSink log = events.log;
   writer_ = std::make_unique<StoreWriter>(open_store(config, events), config.on_failure, std::move(events));
-  if (!said) return;
-  for (const auto& [bad, line] : opening_lines(config_, writer_->opening())) said(bad, line);
+  if (!log) return;
+  for (const LogMessage& message : opening_messages(config_, writer_->opening())) log(message);
 }
 
 DaemonStore::~DaemonStore() = default;
 
 void DaemonStore::restore_quotas(KeyMeters& meters) const {
   const policy::Periods now = Calendar().periods();
-  const std::int64_t month = first_day_of_month(now.day);
+  const std::int64_t month = policy::first_day_of_month(now.day);
   std::map<std::string, policy::QuotaMeter::Earlier> payers;
   for (const db::UsageRecord& record : writer_->remembered_usage()) {
     if (record.key.identity.empty() || record.key.day < month) continue;
@@ -84,7 +85,7 @@ void DaemonStore::take_over(const StoreConfig& next) {
 
 bool DaemonStore::close(Clock::time_point deadline) { return std::exchange(closed_, true) || writer_->close(deadline); }
 
-/// So that state.db has what is known. Not while it fails: it would only be waited for. @return does it?
+/// Has everything written, within a second; not while writes fail. @return is state.db up to date now?
 bool DaemonStore::write_all() { return !writer_->status().failing && writer_->flush(Clock::now() + seconds(1)); }
 
 std::string DaemonStore::sessions_body(const std::string& question) {

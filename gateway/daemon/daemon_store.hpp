@@ -17,8 +17,8 @@ class DaemonStore {
  public:
   using Clock = StoreWriter::Clock;
 
-  /// Opens what `config` names, and loads it. Tells of everything that was not ordinary by `events.said`.
-  /// @throws std::runtime_error  a sentence: another gateway holds it, for one
+  /// Opens what `config` names, and loads it. Reports everything that was not ordinary by `events.log`.
+  /// @throws std::runtime_error  a sentence: for example, another gateway has it open
   DaemonStore(const StoreConfig& config, StoreEvents events);
   ~DaemonStore();
 

@@ -62,7 +62,7 @@ void add_rate(Json& out, const std::string& direction, const Limit& rate, const 
         counted("unthrottled_" + direction, unthrottled, limit.unthrottled, limit.unthrottled - read.unthrottled_left));
 }
 
-/// What nothing limits is counted by nobody, but for what is open.
+/// Without a limit nothing is counted, except what is open.
 Json limits_json(const policy::Limits& rows, const policy::MeterLimits& limits, const MeterReading& read,
                  policy::Periods now) {
   const policy::ScopeLimits& of = rows.identity;

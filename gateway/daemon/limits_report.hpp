@@ -1,5 +1,5 @@
-// The control verb `policy/limits`: what one client may still do of what it shares with others. Control thread; no lane
-// waits for it longer than for another client's beginning.
+// The control verb `policy/limits`: what one client may still do of what it shares with others. Control thread; a lane
+// waits for it no longer than for another client that opens.
 #pragma once
 
 #include "gateway/control/control_server.hpp"

@@ -24,7 +24,7 @@ void append_listeners(std::vector<policy::OwnListener>& out, const PluginSetting
 
 }  // namespace
 
-/// What a reload comes to, found out before anything is touched.
+/// All that a reload will change, worked out before anything is changed.
 struct PluginSet::Changes {
   struct Change {
     ConfiguredPlugin* plugin;
@@ -92,7 +92,8 @@ std::vector<ConfigProblem> PluginSet::start() {
   return problems;
 }
 
-/// Tells all listeners, those that are to come with `coming` too, unless that was told already.
+/// Calls events_.listeners with all listeners, also those that `coming` adds, unless they are the same as at the last
+/// call.
 void PluginSet::announce(const Changes* coming) {
   std::vector<policy::OwnListener> all;
   for (const auto& plugin : plugins_) append_listeners(all, plugin->settings());

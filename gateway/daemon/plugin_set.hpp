@@ -18,7 +18,7 @@ class PluginSet {
  public:
   struct Events {
     std::function<void()> lane_ended;  ///< on the lane's thread: let it post a message and nothing else
-    /// Everything that the plugins listen on, told before lanes serve it.
+    /// Called with everything that the plugins listen on, before lanes serve it.
     std::function<void(const std::vector<policy::OwnListener>&)> listeners;
   };
 
@@ -33,7 +33,7 @@ class PluginSet {
   /// before.
   [[nodiscard]] std::vector<ConfigProblem> reload(const Config& next);
 
-  /// Moves every plugin on; returns when it wants to be called next.
+  /// Does what is due for every plugin; returns when to call it next.
   [[nodiscard]] SteadyTime tick(SteadyTime now);
   void wake(std::uint32_t reasons);
   void drain(SteadyTime deadline);

@@ -38,7 +38,7 @@ void notify_supervisor(std::string_view state) noexcept {
   if (where[0] == '@') address.sun_path[0] = '\0';  // an abstract socket
   const UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + where.size());
-  // Nothing to be done when it fails: the supervisor then waits in vain and says so itself.
+  // Nothing can be done when it fails: the supervisor then times out and reports that itself.
   static_cast<void>(
       ::sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), size));
 }

@@ -1,4 +1,4 @@
-// What the gateway says about itself: state, JSON bodies of the control API, metrics. Control thread.
+// What the gateway reports about itself: state, JSON bodies of the control API, metrics. Control thread.
 #pragma once
 
 #include "gateway/daemon/daemon_store.hpp"

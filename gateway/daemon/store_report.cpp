@@ -54,8 +54,8 @@ std::vector<std::string> store_reasons(const StoreFacts& facts, std::int64_t now
 Json store_json(const StoreFacts& facts) {
   const StoreStatus& status = facts.status;
   std::string opening;
-  for (const auto& [bad, line] : opening_lines(facts.config, facts.opening)) {
-    opening += (opening.empty() ? "" : "; ") + line;
+  for (const LogMessage& message : opening_messages(facts.config, facts.opening)) {
+    opening += (opening.empty() ? "" : "; ") + message.text;
   }
   return {{"url", facts.config.url},
           {"failing", status.failing},
@@ -92,19 +92,19 @@ void write_store_metrics(const StoreStatus& status, OpenMetrics& out) {
               status.forgotten);
 }
 
-std::vector<std::pair<bool, std::string>> opening_lines(const StoreConfig& config, const db::StoreOpening& opening) {
-  std::vector<std::pair<bool, std::string>> out;
-  if (!opening.moved.empty()) out.emplace_back(true, sentence_of_moved(opening));
-  if (opening.unsure_until != 0) out.emplace_back(true, sentence_of_missing(opening));
-  for (const std::string& remark : opening.remarks) out.emplace_back(true, remark);
+std::vector<LogMessage> opening_messages(const StoreConfig& config, const db::StoreOpening& opening) {
+  std::vector<LogMessage> out;
+  if (!opening.moved.empty()) out.push_back(LogMessage::warning(sentence_of_moved(opening)));
+  if (opening.unsure_until != 0) out.push_back(LogMessage::warning(sentence_of_missing(opening)));
+  for (const std::string& remark : opening.remarks) out.push_back(LogMessage::warning(remark));
   if (!opening.backup.empty()) {
-    out.emplace_back(false, config.state_db().string() + " was migrated from schema version " +
-                                std::to_string(opening.from_version) + "; it was copied to " + opening.backup.string() +
-                                " before");
+    out.push_back(LogMessage::info(config.state_db().string() + " was migrated from schema version " +
+                                   std::to_string(opening.from_version) + "; it was copied to " +
+                                   opening.backup.string() + " before"));
   }
-  if (opening.created && opening.moved.empty()) out.emplace_back(false, "made " + config.state_db().string());
+  if (opening.created && opening.moved.empty()) out.push_back(LogMessage::info("made " + config.state_db().string()));
   if (!opening.clean && opening.unsure_until == 0) {
-    out.emplace_back(false, "the last gateway did not end in an orderly way; what it had written is there");
+    out.push_back(LogMessage::info("the last gateway did not end in an orderly way; what it had written is there"));
   }
   return out;
 }

@@ -1,8 +1,9 @@
-// What the gateway says about its store: why it is not well, its part of `status` and of the metrics, the log lines of
-// an opening. Pure functions.
+// What the gateway reports about its store: why it is degraded, its part of `status` and of the metrics, the log
+// messages of an opening. Pure functions.
 #pragma once
 
 #include "db/store/store.hpp"
+#include "gateway/base/log_message.hpp"
 #include "gateway/config/config.hpp"
 #include "gateway/store/store_status.hpp"
 
@@ -10,7 +11,6 @@
 
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace gatehouse {
@@ -30,8 +30,7 @@ struct StoreFacts {
 [[nodiscard]] nlohmann::ordered_json store_json(const StoreFacts& facts);
 void write_store_metrics(const StoreStatus& status, OpenMetrics& out);
 
-/// One line for the log each: true where something needs a person.
-[[nodiscard]] std::vector<std::pair<bool, std::string>> opening_lines(const StoreConfig& config,
-                                                                      const db::StoreOpening& opening);
+/// What was not ordinary about the opening, for the log.
+[[nodiscard]] std::vector<LogMessage> opening_messages(const StoreConfig& config, const db::StoreOpening& opening);
 
 }  // namespace gatehouse

@@ -1,11 +1,11 @@
 #include "gateway/daemon/store_tables.hpp"
 
 #include "gateway/base/utc_time.hpp"
+#include "policy/month.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 #include <optional>
 #include <stdexcept>
@@ -115,18 +115,12 @@ std::string leases_json(const Shown& shown, std::vector<db::LeaseRecord> leases,
       {{"source", shown.from}, {"current", shown.current}, {"count", leases.size()}, {"leases", std::move(rows)}});
 }
 
-std::int64_t first_day_of_month(std::int64_t day) {
-  const std::chrono::sys_days date{std::chrono::days(day)};
-  const std::chrono::year_month_day parts(date);
-  return std::chrono::sys_days(parts.year() / parts.month() / 1).time_since_epoch().count();
-}
-
 UsageQuestion usage_question(std::string_view since, const std::string& by, std::int64_t now) {
   if (by != "identity" && by != "group" && by != "plugin" && by != "day") {
     throw std::invalid_argument("usage is told by identity, group, plugin or day, not by `" + by + "`");
   }
   const std::int64_t today = now / kDay;
-  if (since.empty()) return {first_day_of_month(today), today, by};
+  if (since.empty()) return {policy::first_day_of_month(today), today, by};
   const std::optional<std::int64_t> first = parse_time(std::string(since));
   if (!first) throw std::invalid_argument("`" + std::string(since) + "` is no date; write it as 2026-11-21");
   return {*first / kDay, today, by};

@@ -16,14 +16,14 @@ namespace gatehouse {
 inline constexpr std::string_view kFromGateway = "gateway";
 inline constexpr std::string_view kFromFile = "state.db";
 inline constexpr std::size_t kMostShown = 1000;      ///< rows, unless somebody asks for more
-inline constexpr std::size_t kMostAtOnce = 100'000;  ///< rows, whoever asks: a gateway goes on serving meanwhile
+inline constexpr std::size_t kMostAtOnce = 100'000;  ///< rows, at most: the gateway must go on serving meanwhile
 
 /// How many rows an answer has for whoever asks for `most`; 0 = all.
 [[nodiscard]] constexpr std::size_t shown_of(std::size_t most) noexcept {
   return most == 0 || most > kMostAtOnce ? kMostAtOnce : most;
 }
 
-/// What is said of rows beside them.
+/// What goes along with the rows.
 struct Shown {
   std::string_view from = kFromGateway;
   std::size_t most = kMostShown;  ///< that are listed
@@ -31,7 +31,7 @@ struct Shown {
   bool current = true;            ///< false: what has changed since the last commit is not in them
 };
 
-/// As a reader of state.db finds them: without what may not be shown, with the resources that they hold.
+/// Sessions from state.db, as they may be shown: without keys and blobs, with the resources that they hold.
 [[nodiscard]] std::vector<LiveSession> shown_sessions(std::vector<db::SessionRecord> records,
                                                       const std::vector<db::LeaseRecord>& leases);
 
@@ -52,7 +52,6 @@ struct UsageQuestion {
 /// @param since  "2026-11-21", or "" = the first of this month, as monthly quotas go
 /// @throws std::invalid_argument  a sentence
 [[nodiscard]] UsageQuestion usage_question(std::string_view since, const std::string& by, std::int64_t now);
-[[nodiscard]] std::int64_t first_day_of_month(std::int64_t day);
 
 /// {source, current, since, until, by, count, bytes_up, ..., usage: [{identity, bytes_up, bytes_down, packets_up,
 /// packets_down}]} with the sums of all rows before the list; most bytes first, days in their order. `most` at most.

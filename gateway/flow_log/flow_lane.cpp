@@ -23,9 +23,9 @@ void FlowLane::write(Ring& ring, const policy::Verdict& verdict, const policy::F
   });
 }
 
-void FlowLane::listen(bool wanted) {
-  if (wanted && !memory_) memory_ = std::make_unique<Ring>();
-  ring_.store(wanted ? memory_.get() : nullptr, std::memory_order_release);
+void FlowLane::switch_on(bool on) {
+  if (on && !memory_) memory_ = std::make_unique<Ring>();
+  ring_.store(on ? memory_.get() : nullptr, std::memory_order_release);
 }
 
 }  // namespace gatehouse

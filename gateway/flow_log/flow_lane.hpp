@@ -1,4 +1,4 @@
-// What one lane tells the flow log of its verdicts. While the flow log is off, that is one atomic load.
+// What one lane hands to the flow log of its verdicts. While the flow log is off, that is one atomic load.
 #pragma once
 
 #include "gateway/base/lane_ring.hpp"
@@ -14,7 +14,7 @@
 
 namespace gatehouse {
 
-/// One verdict, with copies of all that a line says.
+/// One verdict, with copies of all that a line contains.
 struct FlowEntry {
   static constexpr std::size_t kLongestText = 255;
   std::int64_t time_ns = 0;  ///< since 1970, UTC
@@ -40,7 +40,7 @@ class FlowLane {
 
   explicit FlowLane(std::string_view plugin) : plugin_(plugin) {}
 
-  /// The lane only: where to write, or null while nobody wants it.
+  /// The lane only: where to write, or null while the flow log is off.
   [[nodiscard]] Ring* ring() const noexcept { return ring_.load(std::memory_order_acquire); }
   /// The lane only. Copies; about 60 ns, most of it the clock's.
   static void write(Ring& ring, const policy::Verdict& verdict, const policy::Flow& flow, const IpAddress& source,
@@ -49,14 +49,14 @@ class FlowLane {
   void end() noexcept { ended_.store(true, std::memory_order_release); }
 
   // The flow log only.
-  void listen(bool wanted);
+  void switch_on(bool on);
   [[nodiscard]] bool ended() const noexcept { return ended_.load(std::memory_order_acquire); }
   [[nodiscard]] Ring* written() const noexcept { return memory_.get(); }
   [[nodiscard]] const std::string& plugin() const noexcept { return plugin_; }
 
  private:
   const std::string plugin_;
-  std::unique_ptr<Ring> memory_;  // made when first wanted: half a megabyte
+  std::unique_ptr<Ring> memory_;  // made when first switched on: half a megabyte
   std::atomic<Ring*> ring_{nullptr};
   std::atomic<bool> ended_{false};
 };

@@ -1,9 +1,7 @@
 #include "gateway/flow_log/flow_log.hpp"
 
-#include "gateway/base/block_signals.hpp"
+#include "gateway/base/start_thread.hpp"
 #include "gateway/flow_log/flow_line.hpp"
-
-#include <pthread.h>
 
 #include <utility>
 
@@ -14,7 +12,7 @@ constexpr std::size_t kBuffer = 64 * 1024;
 
 }  // namespace
 
-FlowLog::FlowLog(Say say) : say_(std::move(say)) {}
+FlowLog::FlowLog(LogSink log) : log_(std::move(log)) {}
 
 FlowLog::~FlowLog() { stop_thread(); }
 
@@ -24,19 +22,18 @@ void FlowLog::switch_to(std::optional<AppendFile> file) {
     on_ = file.has_value();
     path_ = file ? file->path() : "";
     failure_.clear();
-    for (const auto& lane : lanes_) lane->listen(on_);
+    for (const auto& lane : lanes_) lane->switch_on(on_);
   }
   stop_thread();
   file_ = std::move(file);
   if (!file_) return;
-  const BlockSignals block;
-  thread_ = std::thread([this] { run(); });
+  thread_ = start_thread("gh-flow-log", [this] { run(); });
 }
 
 std::shared_ptr<FlowLane> FlowLog::open_lane(std::string_view plugin) {
   auto lane = std::make_shared<FlowLane>(plugin);
   const std::scoped_lock lock(mutex_);
-  lane->listen(on_);
+  lane->switch_on(on_);
   lanes_.push_back(lane);
   return lane;
 }
@@ -58,14 +55,13 @@ void FlowLog::stop_thread() {
 }
 
 void FlowLog::run() {
-  pthread_setname_np(pthread_self(), "gh-flow-log");
   for (bool last = false; !last;) {
     {
       std::unique_lock lock(mutex_);
       last = changed_.wait_for(lock, kPause, [this] { return stop_; });
     }
     take_all();
-    tell(last);
+    report(last);
   }
 }
 
@@ -109,7 +105,7 @@ void FlowLog::put() {
 void FlowLog::note_loss(std::uint64_t lost) {
   lost_.fetch_add(lost, std::memory_order_relaxed);
   missing_ += lost;
-  untold_ += lost;
+  unreported_ += lost;
 }
 
 void FlowLog::put_loss_line() {
@@ -119,24 +115,24 @@ void FlowLog::put_loss_line() {
 }
 
 /// Losses and failures, for `status` and for the log.
-void FlowLog::tell(bool at_once) {
+void FlowLog::report(bool at_once) {
   const std::string& failure = file_->failure();
   {
     const std::scoped_lock lock(mutex_);
     failure_ = failure;
   }
-  if (failure.empty()) told_.clear();
-  if (untold_ == 0 && failure == told_) return;
+  if (failure.empty()) reported_.clear();
+  if (unreported_ == 0 && failure == reported_) return;
   const auto now = std::chrono::steady_clock::now();
-  if (now < next_say_ && !at_once) return;
-  next_say_ = now + kSayPause;
-  told_ = failure;
+  if (now < next_report_ && !at_once) return;
+  next_report_ = now + kReportPause;
+  reported_ = failure;
   std::string sentence = failure;
-  if (const std::uint64_t lost = std::exchange(untold_, 0)) {
+  if (const std::uint64_t lost = std::exchange(unreported_, 0)) {
     sentence = "verdicts missing in " + file_->path().string() + ": " + std::to_string(lost) + "; " +
                (failure.empty() ? "they came faster than they could be written" : failure);
   }
-  if (say_) say_(true, sentence);
+  if (log_) log_(LogMessage::warning(sentence));
 }
 
 }  // namespace gatehouse

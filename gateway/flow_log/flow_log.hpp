@@ -1,7 +1,8 @@
-// `[log] flow_log`: every verdict as a JSON line in a file of its own. Off unless an operator wants it, for it says who
-// went where.
+// `[log] flow_log`: every verdict as a JSON line in a file of its own. Off unless an operator sets it, since it
+// records who went where.
 #pragma once
 
+#include "gateway/base/log_message.hpp"
 #include "gateway/flow_log/append_file.hpp"
 #include "gateway/flow_log/flow_lane.hpp"
 
@@ -10,7 +11,6 @@
 #include <condition_variable>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -22,22 +22,22 @@
 namespace gatehouse {
 
 /// Lanes write into rings of their own; a thread takes what is there every few milliseconds and writes it. Nobody waits
-/// for the disk: what finds a ring full, or no place in the file, is lost, counted and told.
+/// for the disk: a verdict that finds a ring full, or no place in the file, is lost, and
+/// the loss is counted, logged and written to the file.
 class FlowLog {
  public:
-  /// One sentence for the log, on the flow log's thread: `bad` when something needs a person.
-  using Say = std::function<void(bool bad, const std::string& sentence)>;
   static constexpr std::chrono::milliseconds kPause{20};
-  static constexpr std::chrono::seconds kSayPause{10};
+  static constexpr std::chrono::seconds kReportPause{10};  ///< between two messages to the log
 
-  explicit FlowLog(Say say = {});
+  /// @param log  called on the flow log's thread
+  explicit FlowLog(LogSink log = {});
   /// Writes what is left.
   ~FlowLog();
   FlowLog(const FlowLog&) = delete;
   FlowLog& operator=(const FlowLog&) = delete;
 
-  /// Goes on in this file, or ends without one. What was told before is in the former file when this returns. One
-  /// thread.
+  /// Writes to this file from now on, or, without one, nothing. All verdicts before are in the former file when this
+  /// returns. One thread.
   void switch_to(std::optional<AppendFile> file);
 
   /// For a new lane of `plugin`. Thread-safe, like what follows.
@@ -58,13 +58,13 @@ class FlowLog {
   void put();
   void put_loss_line();
   void note_loss(std::uint64_t lost);
-  void tell(bool at_once);
+  void report(bool at_once);
   [[nodiscard]] std::vector<std::shared_ptr<FlowLane>> gather(std::uint64_t& lost_in_rings);
 
-  const Say say_;
+  const LogSink log_;
   std::atomic<std::uint64_t> lines_{0}, lost_{0};
 
-  mutable std::mutex mutex_;  // guards what follows, up to the thread's own
+  mutable std::mutex mutex_;  // guards what follows, up to stop_
   std::condition_variable changed_;
   std::vector<std::shared_ptr<FlowLane>> lanes_;
   std::uint64_t lost_in_ended_ = 0;
@@ -72,14 +72,15 @@ class FlowLog {
   std::string failure_;
   bool on_ = false, stop_ = false;
 
-  std::optional<AppendFile> file_;  // of the thread while it runs
+  // Used by the thread alone while it runs.
+  std::optional<AppendFile> file_;
   std::string buffer_;
   std::uint64_t buffered_ = 0;       // lines
   std::uint64_t seen_in_rings_ = 0;  // of the losses
-  std::uint64_t missing_ = 0;        // losses that the file does not tell of
-  std::uint64_t untold_ = 0;         // losses that the log does not tell of
-  std::string told_;                 // the failure that the log knows
-  std::chrono::steady_clock::time_point next_say_{};
+  std::uint64_t missing_ = 0;        // losses that the file has no line for
+  std::uint64_t unreported_ = 0;     // losses that the log has no message of
+  std::string reported_;             // the failure that the log has a message of
+  std::chrono::steady_clock::time_point next_report_{};
 
   std::thread thread_;
 };

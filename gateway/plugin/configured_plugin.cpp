@@ -49,7 +49,7 @@ ConfiguredPlugin::ConfiguredPlugin(LoadedPlugin loaded, PluginSettings settings,
 
 ConfiguredPlugin::~ConfiguredPlugin() {
   for (const auto& listener : settings_.listeners) listener->retire();
-  for (const auto& [at, listener] : retiring_) listener->retire();
+  for (const Retiring& entry : retiring_) entry.listener->retire();
 }
 
 void ConfiguredPlugin::check(const std::string& options) const {
@@ -146,9 +146,9 @@ void ConfiguredPlugin::start_again(SteadyTime now) {
 
 void ConfiguredPlugin::close_retired(SteadyTime now) {
   if (instance_) instance_->tick(now);
-  std::erase_if(retiring_, [now](const auto& entry) {
-    if (entry.first > now) return false;
-    entry.second->retire();
+  std::erase_if(retiring_, [now](const Retiring& entry) {
+    if (entry.at > now) return false;
+    entry.listener->retire();
     return true;
   });
 }
@@ -177,7 +177,7 @@ SteadyTime ConfiguredPlugin::tick(SteadyTime now) {
   }
   if (state_ == State::waiting && now >= due_) start_again(now);
 
-  const SteadyTime retire_at = retiring_.empty() ? SteadyTime::max() : retiring_.front().first;
+  const SteadyTime retire_at = retiring_.empty() ? SteadyTime::max() : retiring_.front().at;
   switch (state_) {
     case State::failing:
     case State::draining:
@@ -271,7 +271,7 @@ void ConfiguredPlugin::retire_unused(PluginSettings others) {
   const auto& mine = settings_.listeners;
   const SteadyTime retire_at = steady_now() + kRetirePause;
   for (auto& listener : others.listeners) {
-    if (std::find(mine.begin(), mine.end(), listener) == mine.end()) retiring_.emplace_back(retire_at, listener);
+    if (std::find(mine.begin(), mine.end(), listener) == mine.end()) retiring_.push_back({retire_at, listener});
   }
 }
 

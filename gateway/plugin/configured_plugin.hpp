@@ -20,10 +20,10 @@ struct PluginSettings {
   std::vector<std::shared_ptr<BoundListener>> listeners;
 };
 
-/// Control thread only. Never waits: tick() moves it on.
+/// Control thread only. Never waits: tick() does what is due.
 ///
 /// A lane that ends unasked makes the instance failed: it is drained, ended and, after a pause of 1, 2, 4, ... 60 s,
-/// made anew. After five failures in ten minutes it is quarantined: it stays away until restart_if_quarantined().
+/// made anew. After five failures in ten minutes it is quarantined: it stays stopped until restart_if_quarantined().
 class ConfiguredPlugin {
  public:
   enum class State { stopped, running, draining, failing, ending, waiting, quarantined };
@@ -46,7 +46,7 @@ class ConfiguredPlugin {
   /// Makes and starts an instance. @throws Refusal; then nothing runs
   void start();
 
-  /// Goes on from one state to the next; call it when a lane has ended, and at the time that it returned last.
+  /// Moves from one state to the next; to be called when a lane has ended, and at the time that it returned last.
   [[nodiscard]] SteadyTime tick(SteadyTime now);
   void wake(std::uint32_t reasons);
   /// No new clients. Ends the instance when nobody is served any more, at `deadline` at the latest.
@@ -83,6 +83,12 @@ class ConfiguredPlugin {
   void write_metrics(OpenMetrics& out) const;
 
  private:
+  /// A listener that is no longer configured, and when it is closed.
+  struct Retiring {
+    SteadyTime at;
+    std::shared_ptr<BoundListener> listener;
+  };
+
   [[nodiscard]] std::shared_ptr<BoundListener> bind_address(const std::string& role,
                                                             const ListenAddress& address) const;
   void note_failure(const std::string& why, SteadyTime now);
@@ -104,7 +110,7 @@ class ConfiguredPlugin {
   SteadyTime due_ = SteadyTime::max();  // of the state: when draining ends, when to try again
   bool wanted_ = false;                 // false: once ended it stays stopped
   std::string failure_;
-  std::vector<std::pair<SteadyTime, std::shared_ptr<BoundListener>>> retiring_;
+  std::vector<Retiring> retiring_;
   std::vector<SteadyTime> failures_;  // within kFailureWindow
   std::uint64_t restarts_ = 0;
   unsigned abandoned_ = 0;

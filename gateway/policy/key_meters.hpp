@@ -21,7 +21,7 @@
 
 namespace gatehouse {
 
-/// Thread-safe. Locks, but only when a client opens or closes, or a person asks; and never for long. Identities and
+/// Thread-safe. Locks, but only when a client opens or closes, or an operator asks; and never for long. Identities and
 /// addresses have a part each, so that nobody without an identity can push out what is remembered of those who have
 /// one.
 class KeyMeters : public std::enable_shared_from_this<KeyMeters> {
@@ -59,7 +59,7 @@ class KeyMeters : public std::enable_shared_from_this<KeyMeters> {
   /// open.
   void remember(std::string_view text, const policy::QuotaMeter::Earlier& earlier);
 
-  /// What DistinctWindow is to be asked with for an address: it stays secret which of them collide.
+  /// The hash of an address for DistinctWindow; seeded, so that nobody can find addresses that collide.
   [[nodiscard]] std::uint64_t hash_of(const IpAddress& address) const noexcept;
 
  private:
@@ -69,7 +69,7 @@ class KeyMeters : public std::enable_shared_from_this<KeyMeters> {
     policy::Meters meters;
   };
   using Entries = std::list<Entry>;
-  /// The quotas of keys that have no entry, for who comes from many addresses must not get his own, or others', anew.
+  /// The quotas of keys that have no entry: coming from many addresses must not renew anybody's quota.
   class Pasts {
    public:
     explicit Pasts(std::size_t most) : most_(most) {}
@@ -97,7 +97,7 @@ class KeyMeters : public std::enable_shared_from_this<KeyMeters> {
 
   const std::size_t most_keys_;
   const policy::HashSeed seed_;
-  mutable std::mutex mutex_;
+  mutable std::mutex mutex_;   // guards parts_, but not what meters hold
   std::array<Part, 2> parts_;  // by Kind
 };
 

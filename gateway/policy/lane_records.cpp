@@ -49,7 +49,7 @@ void RecordSums::add(LaneRecord& record) {
       if (const std::uint64_t count = record.verdicts(action, reason)) verdicts[{action, reason}] += count;
     }
   record.rows().for_each([this](policy::RowRef row, RowEffect effect, std::uint64_t count) {
-    add_row({{row.table, row.row}, effect}, count);
+    add_row({row, effect}, count);
   });
   rows_overflow += record.rows().overflow();
   notices_dropped += record.notices().dropped();
@@ -65,14 +65,14 @@ void RecordSums::add(const RecordSums& other) {
 std::shared_ptr<LaneRecord> LaneRecords::open(std::string_view plugin) {
   auto record = std::make_shared<LaneRecord>();
   const std::scoped_lock lock(mutex_);
-  records_.emplace_back(plugin, record);
+  records_.push_back({std::string(plugin), record});
   return record;
 }
 
 PolicyRows rows_of(const policy::Model& model) {
   PolicyRows out;
   const auto add = [&out](Table table, const auto& rows) {
-    for (const auto& row : rows) out.emplace_back(table, row.id);
+    for (const auto& row : rows) out.push_back({table, row.id});
   };
   add(Table::settings, model.settings);
   add(Table::domain_rules, model.domain_rules);
@@ -84,15 +84,11 @@ PolicyRows rows_of(const policy::Model& model) {
 }
 
 void LaneRecords::keep_only(const PolicyRows& rows) {
-  const auto stays = [&rows](Table table, std::int64_t row) {
-    return std::binary_search(rows.begin(), rows.end(), std::pair(table, row));
-  };
+  const auto stays = [&rows](policy::RowRef row) { return std::binary_search(rows.begin(), rows.end(), row); };
   const std::scoped_lock lock(mutex_);
-  for (auto& [plugin, record] : records_)
-    record->rows().drop([&](policy::RowRef row) { return stays(row.table, row.row); });
+  for (auto& [plugin, record] : records_) record->rows().drop(stays);
   for (auto& [plugin, sums] : ended_)
-    std::erase_if(sums.rows,
-                  [&](const auto& entry) { return !stays(entry.first.first.first, entry.first.first.second); });
+    std::erase_if(sums.rows, [&](const auto& entry) { return !stays(entry.first.row); });
 }
 
 /// The records to drain. One whose lane has ended is added to the sums, and drained for the last time.
@@ -100,9 +96,9 @@ std::vector<std::shared_ptr<LaneRecord>> LaneRecords::gather() {
   std::vector<std::shared_ptr<LaneRecord>> out;
   const std::scoped_lock lock(mutex_);
   std::erase_if(records_, [&](auto& entry) {
-    const bool over = entry.second->ended();
-    if (over) ended_[entry.first].add(*entry.second);
-    out.push_back(entry.second);
+    const bool over = entry.record->ended();
+    if (over) ended_[entry.plugin].add(*entry.record);
+    out.push_back(entry.record);
     return over;
   });
   return out;
@@ -115,11 +111,11 @@ std::map<std::string, RecordSums, std::less<>> LaneRecords::sums() const {
   return out;
 }
 
-std::map<std::pair<Table, std::int64_t>, std::uint64_t> LaneRecords::monitor_counts() const {
-  std::map<std::pair<Table, std::int64_t>, std::uint64_t> out;
+std::map<policy::RowRef, std::uint64_t> LaneRecords::monitor_counts() const {
+  std::map<policy::RowRef, std::uint64_t> out;
   for (const auto& [plugin, sums] : sums())
     for (const auto& [key, count] : sums.rows)
-      if (key.second == RowEffect::monitor) out[key.first] += count;
+      if (key.effect == RowEffect::monitor) out[key.row] += count;
   return out;
 }
 
@@ -129,16 +125,16 @@ void LaneRecords::write_to(OpenMetrics& out) const {
     for (const auto& [key, count] : sums.verdicts)
       out.counter("gatehouse_policy_verdicts", "Verdicts of the policy.",
                   {{"plugin", plugin},
-                   {"action", std::string(policy::to_text(key.first))},
-                   {"reason", std::string(policy::to_text(key.second))}},
+                   {"action", std::string(policy::to_text(key.action))},
+                   {"reason", std::string(policy::to_text(key.reason))}},
                   count);
     all.add(sums);
   }
   for (const auto& [key, count] : all.rows)
     out.counter("gatehouse_policy_row_hits", "Verdicts that a row of policy.db has decided, or watched (monitor).",
-                {{"table", std::string(policy::to_text(key.first.first))},
-                 {"row", std::to_string(key.first.second)},
-                 {"action", std::string(to_text(key.second))}},
+                {{"table", std::string(policy::to_text(key.row.table))},
+                 {"row", std::to_string(key.row.row)},
+                 {"action", std::string(to_text(key.effect))}},
                 count);
   out.counter("gatehouse_policy_row_hits_overflow", "Hits of rows beyond the most that are counted one by one.", {},
               all.rows_overflow);

@@ -1,4 +1,4 @@
-// What lanes write down of their verdicts, for metrics and the log: one record a lane, found again by whoever reads.
+// What lanes record of their verdicts, for metrics and the log: one record a lane, gathered here for readers.
 #pragma once
 
 #include "gateway/policy/notice_ring.hpp"
@@ -13,7 +13,6 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace gatehouse {
@@ -27,8 +26,8 @@ class LaneRecord {
 
   /// Counts one verdict.
   void count(const policy::Verdict& verdict) noexcept;
-  /// Counts the rows that one flow met beside its verdict, and tells of monitors and of lists, the one that gave the
-  /// verdict too.
+  /// Counts the rows that one flow met beside its verdict, and writes a notice for each monitor row and each list among
+  /// them, and for a list that gave the verdict.
   void tell(const policy::Verdict& verdict, const policy::SideHits& hits, const policy::Flow& flow,
             const IpAddress& source) noexcept;
 
@@ -56,8 +55,17 @@ class LaneRecord {
 /// The sums of some records.
 struct RecordSums {
   static constexpr std::size_t kMostRows = RowCounts::kSlots;
-  using RowKey = std::pair<std::pair<policy::Table, std::int64_t>, RowEffect>;
-  std::map<std::pair<policy::Action, policy::Reason>, std::uint64_t> verdicts;
+  struct VerdictKey {
+    policy::Action action;
+    policy::Reason reason;
+    auto operator<=>(const VerdictKey&) const = default;
+  };
+  struct RowKey {
+    policy::RowRef row;
+    RowEffect effect;
+    auto operator<=>(const RowKey&) const = default;
+  };
+  std::map<VerdictKey, std::uint64_t> verdicts;
   std::map<RowKey, std::uint64_t> rows;  ///< at most kMostRows
   std::uint64_t rows_overflow = 0, notices_dropped = 0;
 
@@ -69,10 +77,10 @@ struct RecordSums {
 };
 
 /// Rows of the policy, sorted.
-using PolicyRows = std::vector<std::pair<policy::Table, std::int64_t>>;
+using PolicyRows = std::vector<policy::RowRef>;
 [[nodiscard]] PolicyRows rows_of(const policy::Model& model);
 
-/// The records of all lanes, those that have ended included. Thread-safe; lanes come here once, when they begin.
+/// The records of all lanes, those that have ended included. Thread-safe; a lane calls it once, when it begins.
 class LaneRecords {
  public:
   /// A record for a lane of `plugin`, kept until its end().
@@ -83,7 +91,7 @@ class LaneRecords {
     for (const auto& record : gather()) record->notices().drain(take);
   }
   /// How often a monitor row has matched, all lanes and plugins together.
-  [[nodiscard]] std::map<std::pair<policy::Table, std::int64_t>, std::uint64_t> monitor_counts() const;
+  [[nodiscard]] std::map<policy::RowRef, std::uint64_t> monitor_counts() const;
   /// Forgets what rows have counted that are not in the policy any more: their places are for others. One thread at a
   /// time, which drains too.
   void keep_only(const PolicyRows& rows);
@@ -93,8 +101,13 @@ class LaneRecords {
   [[nodiscard]] std::vector<std::shared_ptr<LaneRecord>> gather();
   [[nodiscard]] std::map<std::string, RecordSums, std::less<>> sums() const;
 
-  mutable std::mutex mutex_;
-  std::vector<std::pair<std::string, std::shared_ptr<LaneRecord>>> records_;
+  struct Entry {
+    std::string plugin;
+    std::shared_ptr<LaneRecord> record;
+  };
+
+  mutable std::mutex mutex_;  // guards what follows, but not what is in a record
+  std::vector<Entry> records_;
   std::map<std::string, RecordSums, std::less<>> ended_;  // by plugin
 };
 

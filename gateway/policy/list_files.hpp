@@ -1,4 +1,4 @@
-// The list files that `gatehouse policy import` writes, as the shelf wants them opened.
+// The list files that `gatehouse policy import` writes, opened for the shelf.
 #pragma once
 
 #include "gateway/policy/list_shelf.hpp"

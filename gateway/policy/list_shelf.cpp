@@ -1,10 +1,9 @@
 #include "gateway/policy/list_shelf.hpp"
 
-#include "gateway/base/block_signals.hpp"
+#include "gateway/base/start_thread.hpp"
 
 #include <gatehouse/base/file_stamp.hpp>
 
-#include <pthread.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -36,9 +35,7 @@ struct ListShelf::File {
 
 ListShelf::ListShelf(std::filesystem::path folder, policy::HashSeed seed, ListOpener open)
     : folder_(std::move(folder)), seed_(seed), open_(std::move(open)) {
-  const BlockSignals block;
-  thread_ = std::thread([this] { run(); });
-  pthread_setname_np(thread_.native_handle(), "gh-lists");
+  thread_ = start_thread("gh-lists", [this] { run(); });
 }
 
 ListShelf::~ListShelf() {
@@ -53,7 +50,7 @@ void ListShelf::abandon() {
   done_.notify_all();
 }
 
-void ListShelf::want(const std::vector<DomainList>& rows) {
+void ListShelf::use_rows(const std::vector<DomainList>& rows) {
   const std::scoped_lock lock(mutex_);
   rows_.clear();
   std::copy_if(rows.begin(), rows.end(), std::back_inserter(rows_),
@@ -161,9 +158,9 @@ std::vector<std::string> ListShelf::compiling() const {
   return out;
 }
 
-std::vector<std::pair<bool, std::string>> ListShelf::take_sayings() {
+std::vector<LogMessage> ListShelf::take_messages() {
   const std::scoped_lock lock(mutex_);
-  return std::exchange(sayings_, {});
+  return std::exchange(messages_, {});
 }
 
 std::vector<std::string> ListShelf::take_corrected() {
@@ -179,7 +176,7 @@ void ListShelf::check(std::int64_t row, std::string_view name) {
   if (file == in_force_.end()) return;
   if (checked_.size() >= kMostChecked) checked_.clear();
   if (!checked_.insert(file->second + '\0' + std::string(name)).second) return;
-  checks_.emplace_back(file->second, name);
+  checks_.push_back({file->second, std::string(name)});
   work_.notify_all();
 }
 
@@ -205,10 +202,10 @@ void ListShelf::run() {
       lock.unlock();
       compile(file);
     } else if (!checks_.empty()) {
-      const auto [in, name] = std::move(checks_.front());
+      const Check check = std::move(checks_.front());
       checks_.pop_front();
       lock.unlock();
-      look_up(in, name);
+      look_up(check.file, check.name);
     } else {
       work_.wait(lock);
       continue;
@@ -236,12 +233,13 @@ void ListShelf::compile(const std::string& name) {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   const std::scoped_lock lock(mutex_);
   const auto found = files_.find(name);
-  if (found == files_.end()) return;  // nobody wants it any more
+  if (found == files_.end()) return;  // no row names it any more
   if (made.names)
-    sayings_.emplace_back(false, "lists/" + name + ": " + std::to_string(made.names->size()) + " names, compiled in " +
-                                     std::to_string(static_cast<int>(took.count() * 1000)) + " ms");
+    messages_.push_back(LogMessage::info("lists/" + name + ": " + std::to_string(made.names->size()) +
+                                         " names, compiled in " +
+                                         std::to_string(static_cast<int>(took.count() * 1000)) + " ms"));
   else if (found->second->failure != made.failure)
-    sayings_.emplace_back(true, "lists/" + name + ": " + made.failure);
+    messages_.push_back(LogMessage::warning("lists/" + name + ": " + made.failure));
   changed_ = changed_ || made.names || found->second->failure != made.failure;
   *found->second = std::move(made);
   done_.notify_all();
@@ -289,9 +287,9 @@ void ListShelf::correct(const std::string& file, const policy::Mismatches& wrong
   for (const auto& [name, truth] : wrong) {
     if (known->size() >= kMostMismatches || !known->emplace(name, truth).second) continue;
     mismatches_.fetch_add(1, std::memory_order_relaxed);
-    sayings_.emplace_back(true, "lists/" + file +
-                                    ": a name was judged by the entry of another one that has its hash; " +
-                                    "corrected from now on (log.level = \"debug\" names it)");
+    messages_.push_back(LogMessage::warning("lists/" + file +
+                                            ": a name was judged by the entry of another one that has its hash; " +
+                                            "corrected from now on (log.level = \"debug\" names it)"));
     corrected_.push_back("lists/" + file + ": " + name);
     changed_ = true;
   }

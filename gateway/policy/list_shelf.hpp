@@ -2,6 +2,7 @@
 // what that thread finds when it looks the hits up in the files again.
 #pragma once
 
+#include "gateway/base/log_message.hpp"
 #include "policy/compile.hpp"
 #include "policy/model.hpp"
 
@@ -42,7 +43,7 @@ struct ListStatus {
   bool operator==(const ListStatus&) const = default;
 };
 
-/// Thread-safe; want() to take_sayings() are the publisher's.
+/// Thread-safe; use_rows() to take_messages() are for the publisher alone.
 ///
 /// While a row's new file is compiled, or when it cannot be read, the file that the row had before stays in force. A
 /// row that had none before is without names until its file is compiled.
@@ -57,13 +58,14 @@ class ListShelf {
   ListShelf(const ListShelf&) = delete;
   ListShelf& operator=(const ListShelf&) = delete;
 
-  /// These rows are the policy now: compiles what is new, forgets what nobody names.
-  void want(const std::vector<policy::DomainList>& rows);
+  /// Sets the rows of domain_lists that the policy has now: compiles files that are new, forgets those that no row
+  /// names.
+  void use_rows(const std::vector<policy::DomainList>& rows);
   /// Waits until no enabled row is without names because its file is being compiled.
   void wait();
   /// Would wait() wait?
   [[nodiscard]] bool lacks_names() const;
-  /// Has lists() become another one since it was last called? Also sees to files that were mended.
+  /// Would lists() return something else than at its last call? Also queues failed files that have changed since.
   [[nodiscard]] bool changed();
   /// For compile().
   [[nodiscard]] policy::Lists lists();
@@ -77,13 +79,17 @@ class ListShelf {
   /// Rows whose file is being compiled.
   [[nodiscard]] std::vector<std::string> compiling() const;
   [[nodiscard]] std::uint64_t mismatches() const noexcept { return mismatches_.load(std::memory_order_relaxed); }
-  /// (bad, sentence) for the log, since the last call.
-  [[nodiscard]] std::vector<std::pair<bool, std::string>> take_sayings();
-  /// "lists/FILE: NAME" for each name that was judged wrongly until now; the sayings do not name them.
+  /// For the log, since the last call.
+  [[nodiscard]] std::vector<LogMessage> take_messages();
+  /// "lists/FILE: NAME" for each name that was judged wrongly until now; take_messages() does not name them.
   [[nodiscard]] std::vector<std::string> take_corrected();
 
  private:
   struct File;
+  /// A hit to look up.
+  struct Check {
+    std::string file, name;
+  };
 
   void abandon();
   void run();
@@ -101,16 +107,17 @@ class ListShelf {
   std::atomic<bool> abandoned_{false};
   std::atomic<std::uint64_t> mismatches_{0};
 
-  mutable std::mutex mutex_;  // guards what follows
+  mutable std::mutex mutex_;  // guards what follows, but not the thread
   std::condition_variable work_, done_;
   std::vector<policy::DomainList> rows_;  // those that name a file
   std::map<std::string, std::shared_ptr<File>> files_;
   std::map<std::string, std::string> in_force_;  // a row's name to its file: a row that is replaced keeps its name
-  std::deque<std::pair<std::string, std::string>> checks_;  // file and name
+  std::deque<Check> checks_;
   std::unordered_set<std::string> checked_;
-  std::vector<std::pair<bool, std::string>> sayings_;
+  std::vector<LogMessage> messages_;
   std::vector<std::string> corrected_;
-  bool changed_ = false;
+  bool changed_ = false;  // see changed()
+
   std::thread thread_;
 };
 

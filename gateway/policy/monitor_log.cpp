@@ -25,7 +25,7 @@ std::string how_often(std::uint64_t times) {
 }  // namespace
 
 void MonitorLog::add(const Notice& notice) {
-  const Row row{notice.row.table, notice.row.row};
+  const policy::RowRef& row = notice.row;
   auto found = rows_.find(row);
   if (found == rows_.end()) {
     if (rows_.size() >= kMostRows) return;
@@ -34,7 +34,7 @@ void MonitorLog::add(const Notice& notice) {
   if (found->second.met.empty()) found->second.met = met(notice);
 }
 
-void MonitorLog::keep_only(const std::vector<Row>& rows) {
+void MonitorLog::keep_only(const std::vector<policy::RowRef>& rows) {
   std::erase_if(rows_,
                 [&rows](const auto& entry) { return !std::binary_search(rows.begin(), rows.end(), entry.first); });
 }
@@ -44,14 +44,14 @@ bool MonitorLog::due(Clock::time_point now) const {
                      [now](const auto& row) { return !row.second.met.empty() && row.second.next <= now; });
 }
 
-void MonitorLog::write_lines(Clock::time_point now, const std::map<Row, std::uint64_t>& counts,
+void MonitorLog::write_lines(Clock::time_point now, const std::map<policy::RowRef, std::uint64_t>& counts,
                              const std::function<void(std::string line, std::string example)>& write) {
   for (auto& [row, entry] : rows_) {
     if (entry.met.empty() || entry.next > now) continue;
     const auto found = counts.find(row);
-    const std::uint64_t count = found == counts.end() ? entry.told : found->second;
-    const std::string name = "monitor " + std::string(policy::to_text(row.first)) + " " + std::to_string(row.second);
-    write(name + how_often(count - std::min(count, entry.told)), name + ", such as " + entry.met);
+    const std::uint64_t count = found == counts.end() ? entry.logged : found->second;
+    const std::string name = "monitor " + std::string(policy::to_text(row.table)) + " " + std::to_string(row.row);
+    write(name + how_often(count - std::min(count, entry.logged)), name + ", such as " + entry.met);
     entry = {"", count, now + kPause};
   }
 }

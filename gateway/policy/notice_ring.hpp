@@ -1,4 +1,4 @@
-// What a lane tells about single flows: a bounded ring of fixed-size notices from one lane to the publisher's thread.
+// What a lane reports of single flows: a bounded ring of fixed-size notices from one lane to the publisher's thread.
 #pragma once
 
 #include "gateway/base/lane_ring.hpp"

@@ -18,7 +18,7 @@ struct AddressSet {
 /// Reads them now. A few system calls. @throws std::system_error
 [[nodiscard]] AddressSet read_own_addresses();
 
-/// Tells when they may have changed (rtnetlink, RTNLGRP_IPV4_IFADDR and RTNLGRP_IPV6_IFADDR).
+/// Notices when they may have changed (rtnetlink, RTNLGRP_IPV4_IFADDR and RTNLGRP_IPV6_IFADDR).
 class AddressWatch {
  public:
   /// @throws std::system_error

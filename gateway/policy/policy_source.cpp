@@ -10,8 +10,8 @@
 
 namespace gatehouse {
 
-PolicySource::PolicySource(std::filesystem::path database, Say say)
-    : path_(std::move(database)), copy_path_(db::last_good_path(path_)), say_(std::move(say)) {}
+PolicySource::PolicySource(std::filesystem::path database, LogSink log)
+    : path_(std::move(database)), copy_path_(db::last_good_path(path_)), log_(std::move(log)) {}
 
 PolicySource::~PolicySource() = default;  // the future waits for its copy
 
@@ -35,7 +35,7 @@ void PolicySource::open() {
   }
 }
 
-/// What was wrong, or that the file is gone, which errors tell in many words.
+/// The error, or plainly that the file is gone, which errors put in many ways.
 std::string PolicySource::reason(const std::exception& error) const {
   std::error_code ignored;
   if (std::filesystem::exists(path_, ignored) || ignored) return error.what();
@@ -49,10 +49,10 @@ void PolicySource::prepare() {
   if (!std::filesystem::exists(path_, ignored) && std::filesystem::exists(copy_path_, ignored))
     throw std::runtime_error("no such file");  // see reason()
   const db::PolicySchema done = db::prepare_policy(path_);
-  if (done.created) say_(false, path_.string() + " was missing: made it with the starter policy");
+  if (done.created) log_(LogMessage::info(path_.string() + " was missing: made it with the starter policy"));
   if (!done.backup.empty())
-    say_(false, path_.string() + " brought up to schema version " + std::to_string(done.to) + "; the old one is " +
-                    done.backup.string());
+    log_(LogMessage::info(path_.string() + " brought up to schema version " + std::to_string(done.to) +
+                          "; the old one is " + done.backup.string()));
 }
 
 void PolicySource::read_copy() {
@@ -63,7 +63,7 @@ void PolicySource::read_copy() {
     model_ = std::make_shared<const policy::Model>(db::PolicyDatabase(copy_path_).load());
     in_force_ = "the last good policy, of " + rfc3339(last_good().value_or(0)) + ", is in force";
   } catch (const std::exception& error) {
-    say_(true, std::string(error.what()) + ": the copy of the last good policy cannot be read either");
+    log_(LogMessage::warning(std::string(error.what()) + ": the copy of the last good policy cannot be read either"));
   }
 }
 
@@ -99,14 +99,15 @@ void PolicySource::read() {
   if (failure_.empty()) return;
   failure_.clear();
   changed_ = true;
-  say_(false, path_.string() + " can be read again, and is in force");
+  log_(LogMessage::info(path_.string() + " can be read again, and is in force"));
 }
 
 void PolicySource::take(policy::Model model) {
   if (model_ && *model_ == model && from() == From::database) return;
   if (model_ && model.revision < model_->revision)
-    say_(true, path_.string() + " went back from revision " + std::to_string(model_->revision) + " to " +
-                   std::to_string(model.revision) + ": it was replaced by an older copy, or edits were lost");
+    log_(LogMessage::warning(path_.string() + " went back from revision " + std::to_string(model_->revision) + " to " +
+                             std::to_string(model.revision) +
+                             ": it was replaced by an older copy, or edits were lost"));
   edited_at_ = Clock::now();
   if (!uncopied_since_) uncopied_since_ = edited_at_;
   in_force_ = "the last good policy stays in force";
@@ -120,10 +121,10 @@ void PolicySource::fail(const std::string& why) {
   if (failure_ == sentence) return;
   failure_ = sentence;
   changed_ = true;
-  say_(true, failure_);
+  log_(LogMessage::warning(failure_));
 }
 
-/// A writer that lets nobody read is given some time before anybody is told.
+/// A writer that lets nobody read has some time before it is a failure.
 bool PolicySource::is_patient() {
   const auto now = Clock::now();
   if (!busy_since_) busy_since_ = now;
@@ -146,41 +147,41 @@ void PolicySource::keep_copy() {
       return db::copy_policy(from, to, db::former_good_path(from));
     });
   } catch (const std::system_error& error) {  // no thread is to be had
-    say_copy_failed(error.what());
+    report_copy_failed(error.what());
   }
 }
 
 void PolicySource::end_copying() {
   try {
-    say_copied(copying_.get());
+    report_copied(copying_.get());
   } catch (const std::exception& error) {
-    say_copy_failed(error.what());
+    report_copy_failed(error.what());
   }
 }
 
-void PolicySource::say_copied(bool set_aside) {
+void PolicySource::report_copied(bool set_aside) {
   copy_failed_ = false;
   changed_ = true;  // last_good() has
   if (set_aside)
-    say_(true, path_.string() +
-                   " does not continue the policy that was in force before; the copy of that one is kept as " +
-                   db::former_good_path(path_).string());
+    log_(LogMessage::warning(
+        path_.string() + " does not continue the policy that was in force before; the copy of that one is kept as " +
+        db::former_good_path(path_).string()));
 }
 
-void PolicySource::say_copy_failed(const std::string& why) {
+void PolicySource::report_copy_failed(const std::string& why) {
   if (!uncopied_since_) uncopied_since_ = tried_at_;
   if (!std::exchange(copy_failed_, true))
-    say_(true, "no copy of the policy could be kept: " + why + "; tried again every 30 s");
+    log_(LogMessage::warning("no copy of the policy could be kept: " + why + "; tried again every 30 s"));
 }
 
 void PolicySource::close() {
   if (copying_.valid()) end_copying();
   if (!uncopied_since_ || from() != From::database) return;
   try {
-    say_copied(db::copy_policy(path_, copy_path_, db::former_good_path(path_)));
+    report_copied(db::copy_policy(path_, copy_path_, db::former_good_path(path_)));
     uncopied_since_.reset();
   } catch (const std::exception& error) {
-    say_copy_failed(error.what());
+    report_copy_failed(error.what());
   }
 }
 

@@ -3,12 +3,12 @@
 #pragma once
 
 #include "db/policy/policy_database.hpp"
+#include "gateway/base/log_message.hpp"
 #include "policy/model.hpp"
 
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <future>
 #include <memory>
 #include <optional>
@@ -19,16 +19,14 @@ namespace gatehouse {
 class PolicySource {
  public:
   enum class From { none, database, last_good };
-  /// One sentence for the log: `bad` when something needs a person.
-  using Say = std::function<void(bool bad, std::string sentence)>;
 
   static constexpr std::chrono::seconds kQuiet{2};     ///< without an edit, before a copy is made
   static constexpr std::chrono::seconds kLongest{30};  ///< from an edit to its copy; also between two attempts
   static constexpr std::chrono::seconds kPatience{5};  ///< with a writer that lets nobody read
 
   /// The copy is `policy.last-good.db` beside `database`. One that the present rows do not continue is kept once more,
-  /// as `policy.last-good.1.db`: a file put in place by mistake does not wear out what it replaced.
-  PolicySource(std::filesystem::path database, Say say);
+  /// as `policy.last-good.1.db`: a file put in place by mistake does not overwrite the copy of what it replaced.
+  PolicySource(std::filesystem::path database, LogSink log);
   ~PolicySource();
   PolicySource(const PolicySource&) = delete;
   PolicySource& operator=(const PolicySource&) = delete;
@@ -61,14 +59,14 @@ class PolicySource {
   [[nodiscard]] bool is_patient();
   void keep_copy();
   void end_copying();
-  void say_copied(bool set_aside);
-  void say_copy_failed(const std::string& why);
+  void report_copied(bool set_aside);
+  void report_copy_failed(const std::string& why);
 
   const std::filesystem::path path_, copy_path_;
-  const Say say_;
+  const LogSink log_;
   std::optional<db::PolicyDatabase> database_;
   std::shared_ptr<const policy::Model> model_;
-  std::string failure_, in_force_;  // in_force_: what to say of the model while policy.db fails
+  std::string failure_, in_force_;  // in_force_: how the model is described while policy.db fails
   bool unread_ = true;              // rows may have changed and are not read yet
   bool changed_ = true;
   std::optional<Clock::time_point> busy_since_;

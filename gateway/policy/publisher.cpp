@@ -1,12 +1,11 @@
 #include "gateway/policy/publisher.hpp"
 
-#include "gateway/base/block_signals.hpp"
 #include "gateway/base/hash_seed.hpp"
+#include "gateway/base/start_thread.hpp"
 #include "gateway/base/utc_time.hpp"
 #include "gateway/policy/list_files.hpp"
 
 #include <poll.h>
-#include <pthread.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
@@ -20,7 +19,7 @@ namespace {
 using policy::Model;
 using policy::Snapshot;
 
-constexpr std::size_t kMostProblemsTold = 20;
+constexpr std::size_t kMostProblemsLogged = 20;
 
 PublisherParts with_defaults(PublisherParts parts) {
   if (!parts.open_list) parts.open_list = open_list_file;
@@ -42,7 +41,7 @@ std::string_view to_text(PolicySource::From from) noexcept {
 PolicyPublisher::PolicyPublisher(std::filesystem::path database, PolicyEvents events, PublisherParts parts)
     : events_(std::move(events)),
       parts_(with_defaults(std::move(parts))),
-      source_(database, [this](bool bad, std::string sentence) { say(bad, std::move(sentence)); }),
+      source_(database, [this](const LogMessage& message) { messages_.push_back(message); }),
       shelf_(database.parent_path() / "lists", draw_hash_seed(), parts_.open_list),
       stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!stop_) throw std::system_error(errno, std::system_category(), "eventfd");
@@ -53,9 +52,7 @@ PolicyPublisher::PolicyPublisher(std::filesystem::path database, PolicyEvents ev
     shelf_.wait();  // a list is policy: to serve without it would be a hole
     compile_and_publish();
   });
-  const BlockSignals block;  // signals go to the control thread
-  thread_ = std::thread([this] { run(); });
-  pthread_setname_np(thread_.native_handle(), "gh-policy");
+  thread_ = start_thread("gh-policy", [this] { run(); });
 }
 
 PolicyPublisher::~PolicyPublisher() {
@@ -94,18 +91,18 @@ void PolicyPublisher::set_places(std::vector<policy::OwnListener> listeners, std
 template <class Work>
 void PolicyPublisher::locked(Work work) {
   std::uint64_t before = 0, after = 0;
-  std::vector<std::pair<bool, std::string>> sayings;
+  std::vector<LogMessage> messages;
   std::vector<std::string> details;
   {
     const std::scoped_lock lock(work_);
     before = generation_;
     work();
     after = generation_;
-    sayings.swap(sayings_);
+    messages.swap(messages_);
     details.swap(details_);
   }
-  if (events_.said)
-    for (const auto& [bad, sentence] : sayings) events_.said(bad, sentence);
+  if (events_.log)
+    for (const LogMessage& message : messages) events_.log(message);
   if (events_.detailed)
     for (const std::string& sentence : details) events_.detailed(sentence);
   if (before != 0 && after != before && events_.published) events_.published(after);
@@ -131,7 +128,8 @@ void PolicyPublisher::try_to_look() noexcept try {
     trouble = std::string("edits cannot be put in force: ") + error.what() + "; what is in force stays";
   }
   if (trouble == trouble_) return;
-  say(!trouble.empty(), trouble.empty() ? "edits are put in force again" : trouble);
+  messages_.push_back(trouble.empty() ? LogMessage::info("edits are put in force again")
+                                      : LogMessage::warning(trouble));
   trouble_ = trouble;
   update_status();
 } catch (const std::exception&) {  // not even memory for a sentence
@@ -139,28 +137,28 @@ void PolicyPublisher::try_to_look() noexcept try {
 
 void PolicyPublisher::look() {
   if (addresses_.drain() && read_addresses()) changed_ = true;
-  bool told = source_.poll();
+  bool is_news = source_.poll();
   take_model();
-  hear_lanes();
+  read_notices();
   if (shelf_.changed()) changed_ = true;
   const std::int64_t now = parts_.unix_now();
   if (next_expiry_ && now >= *next_expiry_) changed_ = true;
   if (now < compiled_at_) changed_ = true;  // the clock was set back: rows that had expired count again
   for (std::string& name : shelf_.take_corrected()) details_.push_back("corrected: " + std::move(name));
-  for (auto& [bad, sentence] : shelf_.take_sayings()) {
-    say(bad, std::move(sentence));
-    told = true;
+  for (LogMessage& message : shelf_.take_messages()) {
+    messages_.push_back(std::move(message));
+    is_news = true;
   }
   if (changed_)
     compile_and_publish();
-  else if (told)
+  else if (is_news)
     update_status();
 }
 
 void PolicyPublisher::take_model() {
   const auto& model = source_.model();
   if (this->model() == model) return;
-  shelf_.want(model->domain_lists);
+  shelf_.use_rows(model->domain_lists);
   const PolicyRows rows = rows_of(*model);
   records_->keep_only(rows);
   monitors_.keep_only(rows);
@@ -169,7 +167,7 @@ void PolicyPublisher::take_model() {
   model_ = model;
 }
 
-void PolicyPublisher::hear_lanes() {
+void PolicyPublisher::read_notices() {
   records_->drain([this](const Notice& notice) {
     if (notice.monitor) monitors_.add(notice);
     if (notice.row.table == policy::Table::domain_lists) shelf_.check(notice.row.row, notice.name());
@@ -177,7 +175,7 @@ void PolicyPublisher::hear_lanes() {
   const auto now = MonitorLog::Clock::now();
   if (!monitors_.due(now)) return;
   monitors_.write_lines(now, records_->monitor_counts(), [this](std::string line, std::string example) {
-    say(false, std::move(line));
+    messages_.push_back(LogMessage::info(std::move(line)));
     details_.push_back(std::move(example));
   });
 }
@@ -199,7 +197,7 @@ void PolicyPublisher::compile_and_publish() {
   ++generation_;
   changed_ = false;  // not before: what failed is tried again
   next_expiry_ = compiled.next_expiry;
-  tell_problems(problems_, compiled.problems);
+  report_problems(problems_, compiled.problems);
   problems_ = std::move(compiled.problems);
   update_status();
 }
@@ -226,7 +224,7 @@ bool PolicyPublisher::read_addresses() {
   try {
     now = read_own_addresses();
   } catch (const std::system_error& error) {
-    say(true, std::string(error.what()) + "; what was known of them stays in force");
+    messages_.push_back(LogMessage::warning(std::string(error.what()) + "; what was known of them stays in force"));
     return false;
   }
   const std::scoped_lock lock(published_);
@@ -236,14 +234,15 @@ bool PolicyPublisher::read_addresses() {
   return true;
 }
 
-void PolicyPublisher::tell_problems(const std::vector<policy::Problem>& before,
-                                    const std::vector<policy::Problem>& now) {
-  std::size_t told = 0;
+void PolicyPublisher::report_problems(const std::vector<policy::Problem>& before,
+                                      const std::vector<policy::Problem>& now) {
+  std::size_t reported = 0;
   for (const policy::Problem& problem : now) {
     if (std::find(before.begin(), before.end(), problem) != before.end()) continue;
-    if (++told > kMostProblemsTold) return say(true, "more rows cannot be read: see `gatehouse policy problems`");
-    say(true, problem.table + " row " + std::to_string(problem.row) + (problem.in_force ? ": " : " is not in force: ") +
-                  problem.sentence);
+    if (++reported > kMostProblemsLogged)
+      return messages_.push_back(LogMessage::warning("more rows cannot be read: see `gatehouse policy problems`"));
+    messages_.push_back(LogMessage::warning(problem.table + " row " + std::to_string(problem.row) +
+                                            (problem.in_force ? ": " : " is not in force: ") + problem.sentence));
   }
 }
 

@@ -1,6 +1,7 @@
 // Keeps the published policy equal to policy.db: a thread that notices edits, compiles and publishes.
 #pragma once
 
+#include "gateway/base/log_message.hpp"
 #include "gateway/policy/lane_records.hpp"
 #include "gateway/policy/list_shelf.hpp"
 #include "gateway/policy/monitor_log.hpp"
@@ -27,9 +28,8 @@ namespace gatehouse {
 /// Called on the publisher's thread, or on the one that calls set_places(), with no lock held. They must not throw.
 struct PolicyEvents {
   std::function<void(std::uint64_t generation)> published;  ///< a newer generation: wake the lanes
-  /// One sentence for the log: `bad` when something needs a person.
-  std::function<void(bool bad, const std::string& sentence)> said;
-  /// One with names and addresses of clients' traffic, for the level debug.
+  LogSink log;
+  /// A sentence with names and addresses of clients' traffic, for the log level debug.
   std::function<void(const std::string& sentence)> detailed;
 };
 
@@ -40,7 +40,7 @@ struct PolicyStatus {
   std::string_view source = "none";       ///< "policy.db", "last good", "none"
   std::optional<std::int64_t> last_good;  ///< when the copy on disk was made, in Unix seconds
   std::vector<std::string> reasons;       ///< why the gateway's health is not ok because of policy; empty = it is
-  std::vector<std::string> notes;         ///< what goes on, and is no reason to worry
+  std::vector<std::string> notes;         ///< what is going on and is no failure
   std::vector<policy::Problem> problems;
   std::vector<ListStatus> lists;
   std::uint64_t list_mismatches = 0;
@@ -66,7 +66,7 @@ class PolicyPublisher {
   PolicyPublisher(const PolicyPublisher&) = delete;
   PolicyPublisher& operator=(const PolicyPublisher&) = delete;
 
-  /// Where lanes write down their verdicts; read by the publisher for the log and to verify hits of lists.
+  /// Where lanes record their verdicts; read by the publisher for the log and to verify hits of lists.
   [[nodiscard]] const std::shared_ptr<LaneRecords>& records() const noexcept { return records_; }
   [[nodiscard]] const std::shared_ptr<SnapshotBoard>& board() const noexcept { return board_; }
   [[nodiscard]] PolicyStatus status() const;
@@ -84,33 +84,32 @@ class PolicyPublisher {
   void try_to_look() noexcept;
   void look();
   void take_model();
-  void hear_lanes();
+  void read_notices();
   void compile_and_publish();
   [[nodiscard]] bool read_addresses();
-  void tell_problems(const std::vector<policy::Problem>& before, const std::vector<policy::Problem>& now);
+  void report_problems(const std::vector<policy::Problem>& before, const std::vector<policy::Problem>& now);
   void update_status();
   [[nodiscard]] std::vector<std::string> reasons() const;
-  void say(bool bad, std::string sentence) { sayings_.emplace_back(bad, std::move(sentence)); }
 
   const PolicyEvents events_;
   const PublisherParts parts_;
   const std::shared_ptr<LaneRecords> records_ = std::make_shared<LaneRecords>();
 
-  std::mutex work_;  // guards what follows, up to the next mutex
+  std::mutex work_;  // guards what follows, up to details_
   PolicySource source_;
   ListShelf shelf_;
   MonitorLog monitors_;
   bool changed_ = true;     // what is published is out of date
-  bool held_back_ = false;  // there is a first policy, and its lists are not compiled yet
+  bool held_back_ = false;  // there is a first policy, but its lists are not compiled yet
   std::string trouble_;     // why the last look failed; "" = it did not
   std::int64_t compiled_at_ = 0;
   std::optional<std::int64_t> next_expiry_;
   std::uint64_t generation_ = 0;
   std::vector<policy::Problem> problems_;
-  std::vector<std::pair<bool, std::string>> sayings_;
-  std::vector<std::string> details_;
+  std::vector<LogMessage> messages_;  // for events_.log, once the lock is gone
+  std::vector<std::string> details_;  // for events_.detailed, likewise
 
-  mutable std::mutex published_;  // guards what others ask for; work_ is locked first
+  mutable std::mutex published_;  // guards the next three, which any thread reads; work_ is locked first
   std::shared_ptr<const policy::Model> model_;
   policy::Surroundings surroundings_;
   PolicyStatus status_;

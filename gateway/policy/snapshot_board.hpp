@@ -1,4 +1,4 @@
-// Where the newest policy snapshot hangs, who still reads which, and whose meters it is for; beside it the calendar
+// Publishes the newest policy snapshot: who still reads which, and the clients whose meters it needs; and the calendar
 // that its quotas go by. Publishing takes a lock; reading takes none.
 #pragma once
 
@@ -25,7 +25,7 @@ class SnapshotBoard {
   SnapshotBoard(const SnapshotBoard&) = delete;
   SnapshotBoard& operator=(const SnapshotBoard&) = delete;
 
-  /// Gets every client the memory that it needs under `next`, and then hangs it up. One thread at a time.
+  /// Reserves the memory that each client needs under `next`, and then publishes it. One thread at a time.
   /// @param next  has a higher generation than all before
   void publish(std::shared_ptr<const policy::Snapshot> next);
   /// Frees, on the calling thread, each snapshot that every view has left behind. @return how many are still held
@@ -51,12 +51,12 @@ class SnapshotBoard {
   Calendar calendar_;
   std::atomic<std::uint64_t> generation_;
   std::atomic<const policy::Snapshot*> newest_;
-  mutable std::mutex mutex_;
-  std::deque<std::shared_ptr<const policy::Snapshot>> held_;  // ascending generations, the newest last; by mutex_
-  std::vector<const SnapshotView*> views_;                    // by mutex_
-  std::shared_ptr<const policy::Snapshot> coming_;            // not published yet; by mutex_
-  std::map<std::uint64_t, JudgedClient*> clients_;            // by entry; by mutex_
-  std::uint64_t last_entry_ = 0;                              // by mutex_
+  mutable std::mutex mutex_;                                  // guards all that follows
+  std::deque<std::shared_ptr<const policy::Snapshot>> held_;  // ascending generations, the newest last
+  std::vector<const SnapshotView*> views_;
+  std::shared_ptr<const policy::Snapshot> coming_;  // not published yet
+  std::map<std::uint64_t, JudgedClient*> clients_;  // by entry
+  std::uint64_t last_entry_ = 0;
 };
 
 /// One lane's view of the board. Not thread-safe: one thread, but for construction and destruction.

@@ -17,7 +17,7 @@ HostOffer::HostOffer(const HostServices& services, const PluginConfig& plugin, s
       sessions_(services.sessions, plugin.name),
       values_(services.values, services.sessions->durability(), plugin.name),
       fds_(services.fds, plugin.name),
-      identities_(services.policy, plugin.name),
+      identities_(services.user_names, plugin.name),
       policy_(services.policy, services.key_meters,
               {.plugin = plugin.name,
                .allow_local = plugin.allow_local_destinations,
@@ -42,6 +42,7 @@ const void* HostOffer::find(std::string_view id) const noexcept {
 void HostOffer::let_go() noexcept {
   sessions_.let_go();
   values_.let_go();
+  identities_.let_go();
 }
 
 void HostOffer::open_lane(HostLane& lane) { lane.policy = policy_.make_lane(); }

@@ -25,6 +25,7 @@ struct HostServices {
   std::shared_ptr<ValueTable> values = std::make_shared<ValueTable>(sessions->durability());
   std::shared_ptr<FdTable> fds = std::make_shared<FdTable>();
   std::shared_ptr<ListenerNames> listener_names = std::make_shared<ListenerNames>();
+  std::shared_ptr<UserNames> user_names = std::make_shared<UserNames>();
   std::shared_ptr<KeyMeters> key_meters = std::make_shared<KeyMeters>();
   std::shared_ptr<LaneRecords> policy_records = std::make_shared<LaneRecords>();
   std::shared_ptr<FlowLog> flow_log = std::make_shared<FlowLog>();

@@ -26,6 +26,9 @@ class PolicyLane {
   PolicyLane(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<LaneRecord> record, std::shared_ptr<FlowLane> flows);
   ~PolicyLane();
 
+  /// That the lane has moved to last; until its next refresh.
+  [[nodiscard]] const policy::Snapshot& snapshot() const noexcept { return view_.snapshot(); }
+
  private:
   friend class PluginPolicy;
   /// Writes a refusal down, for the plugin and in the record.

@@ -88,7 +88,7 @@ void Durability::release_all() {
   for (const Waiting& waiting : released) release(waiting);
 }
 
-/// It is told what on_failure() says, not what is on disk.
+/// The result follows from on_failure(), not from what is on disk.
 void Durability::release(const Waiting& waiting) noexcept {
   const bool served = !waiting.is_new || on_failure() == OnStoreFailure::serve;
   if (served) served_.fetch_add(1, std::memory_order_relaxed);

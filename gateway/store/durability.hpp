@@ -1,5 +1,5 @@
 // What stands between the tables in memory and the thread that writes them: the list of changes, the callers that
-// wait until theirs are durable, and what is to become of them while the disk fails.
+// wait until theirs are durable, and how they are answered while the disk fails.
 #pragma once
 
 #include "gateway/store/change_list.hpp"
@@ -18,7 +18,7 @@
 
 namespace gatehouse {
 
-/// One plugin instance as somebody who waits. Its completions are called only while it is open.
+/// A plugin instance that waits. Its completions are called only while it is open.
 class Requester {
  public:
   /// Returns when no completion is running any more; none comes after it.
@@ -40,13 +40,13 @@ class Durability {
   Durability& operator=(const Durability&) = delete;
 
   // ---- tables, on a lane
-  /// Is something new to be refused just now, under `no_new`? Counts it if so.
+  /// Must something new be refused now, under `no_new`? Counts it if so.
   [[nodiscard]] bool refuses_new() noexcept;
   /// Registers who waits; 0 when nobody does. Give the ticket to the record that changes. Nothing is completed before
   /// arm().
   [[nodiscard]] Ticket await(const std::shared_ptr<Requester>& who, const gh_completion* durable);
-  /// The call went well: the completion comes, here and now if the change is durable already or if the disk fails.
-  /// `is_new`: `no_new` may refuse it. What there is goes on.
+  /// The call succeeded: its completion will be called, at once if the change is durable already or the disk fails.
+  /// `is_new`: `no_new` may refuse it. What exists already is never refused.
   void arm(Ticket ticket, bool is_new) noexcept;
   /// The call was refused: no completion.
   void cancel(Ticket ticket) noexcept;
@@ -59,7 +59,7 @@ class Durability {
   [[nodiscard]] ChangeList& changes() noexcept { return changes_; }
   [[nodiscard]] WakeEvent& wake() noexcept { return wake_; }
   void complete(const std::vector<Ticket>& tickets, gh_status status) noexcept;
-  /// Nothing can be written since a while, or all is well again. Decides about those who wait, by on_failure().
+  /// Sets whether the store fails. When it begins to, on_failure() decides what those who wait are answered.
   void set_failing(bool failing) noexcept;
 
   void set_on_failure(OnStoreFailure what) noexcept { on_failure_.store(what, std::memory_order_relaxed); }

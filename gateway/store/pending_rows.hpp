@@ -39,7 +39,7 @@ class PendingRows {
   /// How many of the marked rows are still to be written. A newer version of one stands for it.
   [[nodiscard]] std::size_t marked() const noexcept { return marked_; }
 
-  /// The first rows, `most` at most; they stay until remove_first() says that they are written.
+  /// The first rows, `most` at most; they stay until remove_first() is called.
   [[nodiscard]] db::StoreBatch first(std::size_t most) const;
   /// @return who waited for the first `count` rows
   [[nodiscard]] std::vector<Durability::Ticket> remove_first(std::size_t count);

@@ -84,10 +84,10 @@ struct SessionTable::Session : ChangeLink {
   const void* owner = nullptr;      // the instance that opened it last, while that lives
   std::uint32_t lane = kNoLane;     // of the owner
   std::vector<std::string> leases;  // each once; some may be another's by now: the table of leases knows
-  bool is_told = false;             // the writer knows of it
+  bool is_known = false;            // the writer knows of it
   std::vector<Durability::Ticket> waiting;
   // the writer's thread
-  db::TrafficTotals told;
+  db::TrafficTotals reported;
   bool was_taken = false;
 
   /// Is it still session `of`? Under the lock of the shard that it had: while it is, only that lock's holder frees it.
@@ -238,7 +238,7 @@ SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket 
   set_expiry(session->record, what.expires_at);
   session->owner = what.owner;
   session->lane = what.lane;
-  session->is_told = false;
+  session->is_known = false;
   session->shard.store(static_cast<std::uint32_t>(number), std::memory_order_relaxed);
   session->id.store(id, std::memory_order_release);
   session->moved.store(true, std::memory_order_relaxed);
@@ -336,7 +336,7 @@ LeaseTable::Taken SessionTable::lease(std::string_view plugin, std::string_view 
       if (mine.size() >= kMostLeases) return GH_E_LIMIT;
     }
     // A lease's row is never there before its session's.
-    if (session.record.key.empty() && !std::exchange(session.is_told, true)) durability_->add(session);
+    if (session.record.key.empty() && !std::exchange(session.is_known, true)) durability_->add(session);
     taken = leases_.take(name, id, now, expires_at, ticket);
     const bool is_new = taken.status == GH_OK && !taken.renewed;
     if (is_new && std::find(mine.begin(), mine.end(), resource) == mine.end()) {
@@ -411,9 +411,9 @@ bool SessionTable::load(db::SessionRecord record) {
   by_key.insert({probe.hash, &session});
   session.record = std::move(record);
   session.payer = session.record.identity;
-  session.told = session.record.totals;
+  session.reported = session.record.totals;
   session.was_taken = true;
-  set_totals(session.cells, session.told);
+  set_totals(session.cells, session.reported);
   session.shard.store(static_cast<std::uint32_t>(number), std::memory_order_relaxed);
   session.id.store(session.record.id, std::memory_order_release);
   return true;
@@ -450,14 +450,14 @@ SessionTable::Change SessionTable::take_change(ChangeLink& link) {
   session.was_taken = true;
   if (!session.leases.empty()) out.record.resource = session.leases.front();
   out.record.totals = totals_of(session.cells);
-  out.since = difference(out.record.totals, session.told);
-  session.told = out.record.totals;
+  out.since = difference(out.record.totals, session.reported);
+  session.reported = out.record.totals;
   if (session.record.ended_at && !session.is_listed()) {
     session.id.store(kNone, std::memory_order_relaxed);
     session.record = {};
     session.payer.clear();
     session.owner = nullptr;
-    session.told = {};
+    session.reported = {};
     session.was_taken = false;
     set_totals(session.cells, {});
     clear_state(session.cells);
@@ -471,7 +471,7 @@ void SessionTable::list_moved(std::int64_t now) {
   for (std::uint32_t slot = 0; slot < high_water(); ++slot) {
     Session& session = *in_slot(slot);
     if (session.id.load(std::memory_order_acquire) == kNone) continue;
-    const bool carried = totals_of(session.cells) != session.told;
+    const bool carried = totals_of(session.cells) != session.reported;
     if (!carried && !session.moved.load(std::memory_order_relaxed)) continue;
     if (carried) {
       const std::scoped_lock lock(shards_[session.shard.load(std::memory_order_relaxed)].mutex);

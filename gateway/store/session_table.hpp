@@ -24,7 +24,7 @@
 
 namespace gatehouse {
 
-/// A session that has not ended, as a person may see it: without its key and blob.
+/// A session that has not ended, as it may be shown: without its key and blob.
 struct LiveSession {
   db::SessionRecord record;
   std::string public_id;

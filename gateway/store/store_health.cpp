@@ -13,7 +13,7 @@ void StoreHealth::begin() {
 }
 
 void StoreHealth::written(std::size_t rows) {
-  const std::scoped_lock telling(telling_);
+  const std::scoped_lock reporting(reporting_);
   {
     const std::scoped_lock lock(mutex_);
     calling_.reset();
@@ -21,11 +21,11 @@ void StoreHealth::written(std::size_t rows) {
     ++status_.commits;
     status_.rows += rows;
   }
-  settle();
+  report_state();
 }
 
 void StoreHealth::failed(bool for_good, const std::string& why) {
-  const std::scoped_lock telling(telling_);
+  const std::scoped_lock reporting(reporting_);
   {
     const std::scoped_lock lock(mutex_);
     calling_.reset();
@@ -34,22 +34,22 @@ void StoreHealth::failed(bool for_good, const std::string& why) {
     ++status_.failures;
     status_.last_error = why;
   }
-  settle();
+  report_state();
 }
 
 void StoreHealth::returned(const std::string& why) {
-  const std::scoped_lock telling(telling_);
+  const std::scoped_lock reporting(reporting_);
   {
     const std::scoped_lock lock(mutex_);
     calling_.reset();
     stalled_ = false;
     if (!why.empty()) status_.last_error = why;
   }
-  settle();
+  report_state();
 }
 
 void StoreHealth::watch(Clock::duration patience) {
-  const std::scoped_lock telling(telling_);
+  const std::scoped_lock reporting(reporting_);
   {
     const std::scoped_lock lock(mutex_);
     if (!calling_ || Clock::now() - *calling_ < patience) return;
@@ -58,11 +58,11 @@ void StoreHealth::watch(Clock::duration patience) {
       status_.last_error = "a write to the store does not return; the disk does not answer";
     }
   }
-  settle();
+  report_state();
 }
 
-/// Lets everybody know how it is now. telling_ is held.
-void StoreHealth::settle() {
+/// Passes the present state on, to the log only when it has changed. reporting_ is held.
+void StoreHealth::report_state() {
   bool failing = false, is_news = false;
   std::string why;
   {
@@ -72,13 +72,13 @@ void StoreHealth::settle() {
     why = status_.last_error;
   }
   durability_->set_failing(failing);
-  if (!is_heard_) return;
-  if (is_news && events_.said) {
-    events_.said(failing,
-                 failing ? "cannot write the store; going on from memory: " + why : "the store is written again");
+  if (is_silent_) return;
+  if (is_news && events_.log) {
+    events_.log(failing ? LogMessage::warning("cannot write the store; going on from memory: " + why)
+                        : LogMessage::info("the store is written again"));
   }
   const bool stops = failing && durability_->on_failure() == OnStoreFailure::stop;
-  if (stops && !std::exchange(told_stop_, true) && events_.stop) events_.stop();
+  if (stops && !std::exchange(has_stopped_, true) && events_.stop) events_.stop();
 }
 
 void StoreHealth::publish(const Backlog& backlog) {
@@ -88,9 +88,9 @@ void StoreHealth::publish(const Backlog& backlog) {
   oldest_ = backlog.oldest;
 }
 
-void StoreHealth::say(bool bad, const std::string& sentence) const {
-  const std::scoped_lock telling(telling_);
-  if (is_heard_ && events_.said) events_.said(bad, sentence);
+void StoreHealth::warn(const std::string& sentence) const {
+  const std::scoped_lock reporting(reporting_);
+  if (!is_silent_ && events_.log) events_.log(LogMessage::warning(sentence));
 }
 
 StoreStatus StoreHealth::status() const {
@@ -104,8 +104,8 @@ StoreStatus StoreHealth::status() const {
 }
 
 void StoreHealth::silence() {
-  const std::scoped_lock telling(telling_);
-  is_heard_ = false;
+  const std::scoped_lock reporting(reporting_);
+  is_silent_ = true;
 }
 
 }  // namespace gatehouse

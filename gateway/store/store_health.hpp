@@ -1,6 +1,7 @@
-// How well the store can be written, and who hears of it: those who wait, the log, `status`.
+// Can the store be written? Reports the answer to those who wait for it, to the log and to `status`.
 #pragma once
 
+#include "gateway/base/log_message.hpp"
 #include "gateway/store/durability.hpp"
 #include "gateway/store/store_status.hpp"
 
@@ -14,17 +15,16 @@
 
 namespace gatehouse {
 
-/// Called on the writer's thread or in StoreWriter::watch(), with no lock held that a lane may want. They must not
+/// Called on the writer's thread or in StoreWriter::watch(), with no lock held that a lane may take. They must not
 /// throw, and not call the writer.
 struct StoreEvents {
-  /// One sentence for the log: `bad` when something needs a person.
-  std::function<void(bool bad, const std::string& sentence)> said;
-  /// Nothing can be written, under OnStoreFailure::stop: once.
+  LogSink log;
+  /// Called once, when nothing can be written and OnStoreFailure is stop.
   std::function<void()> stop;
 };
 
-/// Thread-safe. A store fails when it refuses a write, and when it does not return for kPatience: both are told and
-/// acted upon alike.
+/// Thread-safe. A store fails when it refuses a write, and when a call does not return within kPatience: both have the
+/// same consequences.
 class StoreHealth {
  public:
   using Clock = std::chrono::steady_clock;
@@ -33,12 +33,12 @@ class StoreHealth {
   StoreHealth(std::shared_ptr<Durability> durability, StoreEvents events);
 
   // ---- the writer
-  /// A call to the store begins; one of the next three ends it.
+  /// A call to the store begins; written(), failed() or returned() ends it.
   void begin();
   void written(std::size_t rows);
-  /// `for_good` false: it is only busy so far.
+  /// @param for_good  false: the file is only locked so far, and the write is tried again
   void failed(bool for_good, const std::string& why);
-  /// It was no write. `why`: what went wrong, or "".
+  /// The call was no write. `why`: what went wrong, or "".
   void returned(const std::string& why);
   /// What waits to be written.
   struct Backlog {
@@ -46,24 +46,25 @@ class StoreHealth {
     std::optional<Clock::time_point> oldest;
   };
   void publish(const Backlog& backlog);
-  void say(bool bad, const std::string& sentence) const;
+  /// Logs a warning.
+  void warn(const std::string& sentence) const;
 
   // ---- the control thread
-  /// Is there a call that has not returned for so long? To be called every second or so.
+  /// Checks for a call that has not returned for so long. To be called every second or so.
   void watch(Clock::duration patience = kPatience);
   [[nodiscard]] StoreStatus status() const;
-  /// Returns when no event is under way any more; none comes after it.
+  /// Waits for an event that is under way; there is none after it.
   void silence();
 
  private:
-  void settle();
+  void report_state();
 
   const std::shared_ptr<Durability> durability_;
   const StoreEvents events_;
 
-  mutable std::mutex telling_;  // held while somebody is told, so that news come in their order; taken first
-  bool is_heard_ = true;        // guarded by telling_, as is the next one
-  bool told_stop_ = false;
+  mutable std::mutex reporting_;  // guards the next two; held during events, which keeps their order; locked first
+  bool is_silent_ = false;
+  bool has_stopped_ = false;  // events_.stop was called
 
   mutable std::mutex mutex_;  // guards what follows
   StoreStatus status_;

@@ -1,4 +1,4 @@
-// How the store is: what `status`, metrics and the log say of it. Values.
+// The state of the store, as `status`, metrics and the log show it. Values.
 #pragma once
 
 #include <chrono>

@@ -1,11 +1,10 @@
 #include "gateway/store/store_writer.hpp"
 
-#include "gateway/base/block_signals.hpp"
+#include "gateway/base/start_thread.hpp"
 #include "gateway/store/pending_rows.hpp"
 #include "gateway/store/usage_ledger.hpp"
 
 #include <poll.h>
-#include <pthread.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -70,7 +69,7 @@ class StoreWriter::Loop {
   std::vector<db::UsageRecord> remembered_usage;  // const once it is loaded
 
  private:
-  /// What other threads want of this one.
+  /// Orders of other threads for this one.
   struct Orders {
     std::uint64_t flush = 0;  // the last one
     std::optional<db::Retention> retention;
@@ -89,14 +88,14 @@ class StoreWriter::Loop {
   void collect();
   void take(ChangeLink& link);
   [[nodiscard]] bool has_marked() const noexcept { return pending_.marked() > 0 || usage_.marked() > 0; }
-  [[nodiscard]] bool wants_to_write() const noexcept;
+  [[nodiscard]] bool has_rows_to_write() const noexcept;
   void linger();
   void write_batch();
   void start_over();
   void succeeded(std::size_t rows, Clock::duration took);
   void failed(bool only_busy, const std::string& why);
   void upkeep();
-  void tell_findings();
+  void log_findings();
   void publish();
   void close_store(bool in_order) noexcept;
 
@@ -142,8 +141,7 @@ void StoreWriter::Loop::load() {
   usage_.load(state.usage);
   remembered_usage = std::move(state.usage);
   if (strange == 0) return;
-  health.say(true,
-             std::to_string(strange) + " sessions in the store have numbers that this gateway did not give: left out");
+  health.warn(std::to_string(strange) + " sessions in the store have numbers that this gateway did not give: left out");
 }
 
 void StoreWriter::Loop::run() noexcept {
@@ -156,10 +154,10 @@ void StoreWriter::Loop::run() noexcept {
   }
 }
 
-/// While writes fail, nothing is due before the next try but the round: upkeep would not go better.
+/// While writes fail, only the round is due before the next attempt: upkeep would fail too.
 StoreWriter::Clock::time_point StoreWriter::Loop::next_turn() const noexcept {
   Clock::time_point out = next_round_;
-  if (wants_to_write()) out = std::min(out, retry_at_);
+  if (has_rows_to_write()) out = std::min(out, retry_at_);
   if (!failing_since_) out = std::min(out, next_upkeep_);
   return out;
 }
@@ -192,7 +190,7 @@ void StoreWriter::Loop::turn(bool at_once) {
   const Clock::time_point now = Clock::now();
   if (at_once || now >= next_round_) round();
   collect();
-  if (wants_to_write() && (at_once || now >= retry_at_)) write_batch();
+  if (has_rows_to_write() && (at_once || now >= retry_at_)) write_batch();
   if (!failing_since_ && Clock::now() >= next_upkeep_) upkeep();
   publish();
   if (has_marked()) return;
@@ -201,7 +199,7 @@ void StoreWriter::Loop::turn(bool at_once) {
   changed_.notify_all();
 }
 
-/// Lists what is not worth a commit of its own, and marks all that there is.
+/// Lists the changes that are not worth a commit of their own, and marks all rows that wait.
 void StoreWriter::Loop::round() {
   const std::int64_t now = clock();
   sessions->expire(now);
@@ -212,7 +210,7 @@ void StoreWriter::Loop::round() {
   mark();
 }
 
-/// What is known by now is to be written, also what might have waited.
+/// Everything known by now is to be written, also changes that could have waited.
 void StoreWriter::Loop::mark() {
   collect();
   pending_.mark();
@@ -246,7 +244,7 @@ void StoreWriter::Loop::take(ChangeLink& link) {
   }
 }
 
-bool StoreWriter::Loop::wants_to_write() const noexcept {
+bool StoreWriter::Loop::has_rows_to_write() const noexcept {
   return pending_.is_urgent() || pending_.size() >= kMostRows || has_marked() || needs_write_;
 }
 
@@ -287,13 +285,13 @@ void StoreWriter::Loop::write_batch() {
     why = error.what();
   }
   if (!why.empty()) failed(only_busy, why);
-  tell_findings();
+  log_findings();
 }
 
-/// The file is another one: it is told everything that is live.
+/// The file is another one: everything that is live is written to it.
 void StoreWriter::Loop::start_over() {
   health.returned("");
-  health.say(true, "the store's file is another one than before; writing every live session and lease anew");
+  health.warn("the store's file is another one than before; writing every live session and lease anew");
   values->change_all();
   sessions->change_all();
   sessions->leases().change_all();
@@ -318,7 +316,7 @@ void StoreWriter::Loop::failed(bool only_busy, const std::string& why) {
   health.failed(for_good, why);
 }
 
-/// With rows waiting, it too leaves them the greater part of the time.
+/// While rows wait, upkeep too takes the smaller part of the time.
 void StoreWriter::Loop::upkeep() {
   const Clock::time_point begin = Clock::now();
   Clock::duration pause = kUpkeepRetry;
@@ -332,13 +330,13 @@ void StoreWriter::Loop::upkeep() {
   health.returned(why);
   needs_write_ = store_->needs_write();
   const Clock::time_point now = Clock::now();
-  if (wants_to_write()) pause = std::max(pause, (now - begin) * (kShare - 1));
+  if (has_rows_to_write()) pause = std::max(pause, (now - begin) * (kShare - 1));
   next_upkeep_ = now + pause;
-  tell_findings();
+  log_findings();
 }
 
-/// What the store has met and done about it since it was opened.
-void StoreWriter::Loop::tell_findings() {
+/// Logs what the store has found wrong since it was opened, and what it did about that.
+void StoreWriter::Loop::log_findings() {
   const db::StoreOpening& found = store_->opening();
   std::vector<std::string> news;
   {
@@ -351,7 +349,7 @@ void StoreWriter::Loop::tell_findings() {
     opening_.moved = found.moved;
     opening_.remarks = found.remarks;
   }
-  for (const std::string& sentence : news) health.say(true, sentence);
+  for (const std::string& sentence : news) health.warn(sentence);
 }
 
 void StoreWriter::Loop::publish() {
@@ -364,7 +362,7 @@ void StoreWriter::Loop::close_store(bool in_order) noexcept {
   try {
     if (in_order) store_->close();
   } catch (const std::exception& error) {
-    health.say(true, std::string("the store could not be closed in an orderly way: ") + error.what());
+    health.warn(std::string("the store could not be closed in an orderly way: ") + error.what());
     good = false;
   }
   const std::scoped_lock lock(mutex_);
@@ -408,9 +406,7 @@ bool StoreWriter::Loop::end(Ending how, Clock::time_point deadline) {
 StoreWriter::StoreWriter(std::unique_ptr<db::Store> store, OnStoreFailure on_failure, StoreEvents events,
                          UnixClock clock, milliseconds round)
     : loop_(std::make_shared<Loop>(std::move(store), on_failure, std::move(events), clock, round)) {
-  const BlockSignals block;
-  thread_ = std::thread([loop = loop_] { loop->run(); });
-  pthread_setname_np(thread_.native_handle(), "gh-store");
+  thread_ = start_thread("gh-store", [loop = loop_] { loop->run(); });
 }
 
 StoreWriter::~StoreWriter() {

@@ -41,7 +41,7 @@ class StoreWriter {
   [[nodiscard]] const std::shared_ptr<ValueTable>& values() const noexcept;
   /// Usage that was remembered at the start, for quotas.
   [[nodiscard]] const std::vector<db::UsageRecord>& remembered_usage() const noexcept;
-  /// What the opening came to, and what was moved aside or remarked since.
+  /// The result of the opening, and what was moved aside or found since.
   [[nodiscard]] db::StoreOpening opening() const;
 
   [[nodiscard]] StoreStatus status() const;
@@ -52,8 +52,8 @@ class StoreWriter {
   /// Writes all that there is now, counters too. While the disk fails it is tried once, whatever the pause was to be.
   /// @return false: not by then
   bool flush(Clock::time_point deadline);
-  /// The end of an orderly life, when plugins have returned. A store that does not return is left to itself, kLeastEnd
-  /// after the deadline at most: the process should end then, for its thread cannot.
+  /// For an orderly end, when plugins have returned. A store that does not return is abandoned, kLeastEnd after the
+  /// deadline at most: the process should end then, since the thread cannot.
   /// @return false: something could not be written by then
   bool close(Clock::time_point deadline);
 

@@ -1,4 +1,4 @@
-// What each client carried on each day: sums of what sessions tell, kept per plugin, payer and group.
+// What each client carried on each day: sums of what sessions report, kept per plugin, payer and group.
 #pragma once
 
 #include "db/store/store.hpp"
@@ -25,7 +25,7 @@ class UsageLedger {
   void mark() { marked_.merge(changed_); }
   /// How many of the marked rows are still to be written.
   [[nodiscard]] std::size_t marked() const noexcept { return marked_.size(); }
-  /// Adds up to `most` changed rows to a batch, marked ones first; they stay changed until written() is told.
+  /// Adds up to `most` changed rows to a batch, marked ones first; they stay changed until written() is called.
   void fill(db::StoreBatch& batch, std::size_t most) const;
   void written(const db::StoreBatch& batch);
   /// Every row is to be written again.

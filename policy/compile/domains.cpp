@@ -6,7 +6,7 @@
 namespace gatehouse::policy {
 namespace {
 
-/// Says why `text`, which ascii_domain() has refused for `error`, is no domain.
+/// The reason why `text`, which ascii_domain() has refused for `error`, is no domain.
 void refuse_domain(std::string_view text, const Error& error, const RowAt& at, Draft& draft) {
   if (error == Errc::unsupported)
     draft.problem(at, Fault::domain_letters, {text});
@@ -16,7 +16,8 @@ void refuse_domain(std::string_view text, const Error& error, const RowAt& at, D
     draft.problem(at, Fault::domain_unreadable, {text});
 }
 
-/// The row's name as DNS carries it; none, and a problem, for what no host is called: such a row would never match.
+/// The row's name as DNS carries it; none, and a problem, for what cannot be a host's name: such a row would never
+/// match.
 std::optional<std::string> read_name(std::string_view text, const RowAt& at, Draft& draft) {
   const std::string_view behind_dot = text.substr(text.find('.') + 1);
   Result<std::string> name = ascii_domain(text);
@@ -36,7 +37,7 @@ std::optional<std::string> read_name(std::string_view text, const RowAt& at, Dra
   return {};
 }
 
-/// What a row that stands for names does with them; none, and a problem, where it does not say.
+/// The action of a row for names; none, and a problem, where the row has no valid one.
 struct NameUse {
   DomainAction action = DomainAction::block;
   bool exact = false;

@@ -14,12 +14,12 @@
 
 namespace gatehouse::policy {
 
-/// Which row is read.
+/// The row that is read.
 struct RowAt {
   std::string_view table;
   std::int64_t id = 0;
   bool is_deny = false;   ///< a deny or block that somebody counts on
-  bool in_force = false;  ///< it is taken all the same
+  bool in_force = false;  ///< the row is used all the same
 };
 
 class Draft {

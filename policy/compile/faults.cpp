@@ -41,7 +41,7 @@ std::string_view sentence_of(Fault fault) noexcept {
     case Fault::domain_action: return "`{}` is no action: write block, allow or monitor";
     case Fault::list_empty: return "the list has no names yet: `gatehouse policy import {} FILE` fills it";
     case Fault::list_gone: return "the file `{}` is not in lists/: import the list again";
-    case Fault::list_unreadable: return "{}";  // whoever reads the files has said it
+    case Fault::list_unreadable: return "{}";  // the sentence of whoever read the file
     case Fault::permit_action: return "`{}` is no action: write allow, deny or monitor";
     case Fault::permit_transport: return "`{}` is no transport: write tcp, udp or any";
     case Fault::permit_ports:

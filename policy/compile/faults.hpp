@@ -54,7 +54,7 @@ inline constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::default_a
 /// The sentence, with {} for each word of the row's own.
 [[nodiscard]] std::string_view sentence_of(Fault fault) noexcept;
 
-/// The same with `words` in the places of {}, in their order; words that there is no place for are not said.
+/// The same with `words` in the places of {}, in their order; words without a place are left out.
 [[nodiscard]] std::string sentence_of(Fault fault, std::initializer_list<std::string_view> words);
 
 }  // namespace gatehouse::policy

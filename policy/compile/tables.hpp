@@ -1,5 +1,5 @@
-// One function a table: reads its rows into a draft and says of each row that it leaves out why. For compile() only,
-// which calls them in the order written here: groups come first, since the others name them.
+// One function a table: reads its rows into a draft and reports each row that it leaves out, and why. For compile()
+// only, which calls them in the order written here: groups come first, since the others name them.
 #pragma once
 
 #include "policy/compile/draft.hpp"

@@ -1,4 +1,4 @@
-// Says of nearly every name that it is not listed, for 1.25 bytes a listed name: almost every query is a miss, so this
+// Finds that nearly every name is not listed, for 1.25 bytes a listed name: almost every query is a miss, so this
 // filter decides what a query costs. Built once, then immutable and thread-safe.
 #pragma once
 

@@ -14,7 +14,7 @@
 
 namespace gatehouse::policy {
 
-/// What a list says about exactly one name.
+/// What a list has for exactly one name.
 enum class ListEntry : std::uint8_t {
   none,
   listed,

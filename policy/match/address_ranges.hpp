@@ -1,5 +1,5 @@
-// All addresses of both families, cut into disjoint ranges at the borders of some prefixes: one search tells all that
-// any of the prefixes says of an address. Built once, then immutable and thread-safe.
+// All addresses of both families, cut into disjoint ranges at the borders of some prefixes: one search gives all that
+// any of the prefixes has for an address. Built once, then immutable and thread-safe.
 #pragma once
 
 #include "policy/match/address_bits.hpp"

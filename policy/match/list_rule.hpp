@@ -11,7 +11,7 @@
 
 namespace gatehouse::policy {
 
-/// What a list file says of the names about which its NameSet is wrong, for their hashes collide with others'.
+/// What a list file has for the names about which its NameSet is wrong, because their hashes collide with others'.
 using Mismatches = std::map<std::string, ListEntry, std::less<>>;
 
 struct ListRule {
@@ -41,7 +41,7 @@ struct ListRule {
   }
 
  private:
-  /// What the list says of exactly suffix `i`.
+  /// What the list has for exactly suffix `i`.
   [[nodiscard]] ListEntry entry(const NameSuffixes& name, std::size_t i) const noexcept {
     const ListEntry found = names->find(name.hash(i));
     if (found == ListEntry::none || !mismatches) return found;

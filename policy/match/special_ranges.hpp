@@ -43,7 +43,7 @@ struct SpecialRange {
 struct Canonical {
   IpAddress address;                   ///< the IPv4 address inside, where there is one
   const SpecialRange* form = nullptr;  ///< the IPv6 form that was unwrapped or refused
-  bool refused = false;                ///< Teredo, 64:ff9b:1::/48: what is inside cannot be told
+  bool refused = false;                ///< Teredo, 64:ff9b:1::/48: where it leads cannot be read from it
 };
 
 /// Unwraps ::ffff:0:0/96, ::/96 (but not :: and ::1), 64:ff9b::/96 and 2002::/16.

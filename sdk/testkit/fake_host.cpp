@@ -118,9 +118,15 @@ struct FakeHost::Services {
   }
   static gh_status claim(void*, const gh_prefix*, std::size_t) { return GH_OK; }
 
-  static gh_status resolve(void*, gh_lane*, std::uint32_t kind, gh_bytes value, char* out, std::size_t capacity,
-                           std::size_t* size, const gh_completion*) {
+  static gh_status resolve(void* context, gh_lane*, std::uint32_t kind, gh_bytes value, char* out, std::size_t capacity,
+                           std::size_t* size, const gh_completion* later) {
     if (kind != GH_CREDENTIAL_UNIX) return GH_E_NOT_FOUND;
+    std::atomic<unsigned>& delayed = self(context).delayed_identities_;
+    if (later != nullptr && delayed > 0) {
+      --delayed;
+      later->done(later->context, later->token, GH_OK);
+      return GH_PENDING;
+    }
     *size = ("unix:" + std::string(from_border(value))).copy(out, capacity);
     return GH_OK;
   }

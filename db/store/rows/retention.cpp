@@ -1,7 +1,8 @@
 #include "db/store/rows/retention.hpp"
 
+#include "policy/month.hpp"
+
 #include <algorithm>
-#include <chrono>
 #include <limits>
 #include <string>
 
@@ -28,11 +29,7 @@ void run(Database& state, std::string_view sql, std::int64_t bound) {
 
 }  // namespace
 
-std::int64_t first_of_month(std::int64_t now) noexcept {
-  const std::chrono::sys_days today{std::chrono::days(now / kSecondsOfDay)};
-  const std::chrono::year_month_day date{today};
-  return std::chrono::sys_days{date.year() / date.month() / 1}.time_since_epoch().count();
-}
+std::int64_t first_of_month(std::int64_t now) noexcept { return policy::first_day_of_month(now / kSecondsOfDay); }
 
 std::int64_t RetentionWork::ended_before(std::int64_t now) const noexcept {
   return now - retention_.days * kSecondsOfDay;

@@ -1,5 +1,5 @@
-// `gatehouse attach NAME`: what an SSH forced command runs.
-#include "gateway/cli/gateway_verbs.hpp"
+#include "gateway/cli/plugin/attach_verb.hpp"
+
 #include "gateway/cli/plugin/stream_bridge.hpp"
 
 #include <sys/socket.h>
@@ -44,8 +44,9 @@ UniqueFd connect_to(const std::filesystem::path& path) {
 
 }  // namespace
 
-int attach_verb(const Invocation& invocation, const std::string& plugin, const std::filesystem::path& socket) {
-  const std::filesystem::path path = socket.empty() ? find_socket(invocation, plugin) : socket;
+int attach_verb(const Invocation& invocation, const AttachArguments& arguments) {
+  const std::filesystem::path path =
+      arguments.socket.empty() ? find_socket(invocation, arguments.plugin) : arguments.socket;
   UniqueFd stream = connect_to(path);
   if (!stream) {
     const int error = errno;
@@ -53,13 +54,13 @@ int attach_verb(const Invocation& invocation, const std::string& plugin, const s
                                 ? "nobody listens there; is the gateway running, and the plugin enabled?"
                             : error == EACCES ? "no permission; see `mode` and `group` of that listener"
                                               : last_system_error().message();
-    complain("cannot attach to " + path.string() + ": " + why);
+    complain(invocation, "cannot attach to " + path.string() + ": " + why);
     return kExitNo;
   }
   std::signal(SIGPIPE, SIG_IGN);
   const Error error = bridge_streams(UniqueFd(STDIN_FILENO), UniqueFd(STDOUT_FILENO), std::move(stream));
   if (!error) return kExitYes;
-  complain("the connection to " + path.string() + " broke: " + error.message());
+  complain(invocation, "the connection to " + path.string() + " broke: " + error.message());
   return kExitNo;
 }
 

@@ -1,6 +1,6 @@
-// `gatehouse plugin list|describe|enable|disable`.
+#include "gateway/cli/plugin/plugin_verbs.hpp"
+
 #include "gateway/base/refusal.hpp"
-#include "gateway/cli/gateway_verbs.hpp"
 #include "gateway/cli/plugin/plugin_shelf.hpp"
 #include "gateway/cli/render.hpp"
 #include "gateway/config/plugin_switch.hpp"
@@ -8,18 +8,17 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <iostream>
 
 namespace gatehouse {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-void print(const Json& body, bool as_json) {
-  if (as_json)
-    print_json(std::cout, body);
+void print(const Invocation& invocation, const Json& body) {
+  if (invocation.json)
+    print_json(invocation.out, body);
   else
-    print_body(one_line(body), false);
+    print_body(invocation, one_line(body));
 }
 
 std::string text_or_empty(const char* text) { return text == nullptr ? "" : text; }
@@ -95,9 +94,27 @@ void require_known(const Config& config, const std::string& plugin) {
                 (nearest.empty() ? "" : "; did you mean `" + nearest + "`?"));
 }
 
+/// Fails where a later file of the folder has the last word.
+int set_enabled(const Invocation& invocation, const std::string& plugin, bool enabled) {
+  require_known(load_config(invocation), plugin);
+  const std::filesystem::path file = switch_plugin(invocation.config, plugin, enabled);
+  const Config after = load_config(invocation);
+  const auto configured = after.plugins.find(plugin);
+  if (configured == after.plugins.end() || configured->second.enabled != enabled) {
+    throw Refusal(file.string() + " was written, but a later file of that folder overrides plugin." + plugin +
+                  ".enabled; change it there");
+  }
+  const Json body = {{"name", plugin},
+                     {"enabled", enabled},
+                     {"file", file.string()},
+                     {"next", "run `gatehouse reload` to put it in force"}};
+  print(invocation, body);
+  return kExitYes;
+}
+
 }  // namespace
 
-int plugin_list_verb(const Invocation& invocation) {
+int plugin_list_verb(const Invocation& invocation, const NoArguments&) {
   const Config config = load_config_or_defaults(invocation);
   const PluginShelf shelf(config);
   Json list = Json::array();
@@ -119,32 +136,23 @@ int plugin_list_verb(const Invocation& invocation) {
     }
     list.push_back(std::move(row));
   }
-  print({{"plugins", std::move(list)}}, invocation.json);
+  print(invocation, {{"plugins", std::move(list)}});
   return kExitYes;
 }
 
-int plugin_describe_verb(const Invocation& invocation, const std::string& plugin) {
+int plugin_describe_verb(const Invocation& invocation, const PluginArguments& arguments) {
   const Config config = load_config_or_defaults(invocation);
-  require_known(config, plugin);
-  print(describe(plugin, PluginShelf(config).load(plugin)), invocation.json);
+  require_known(config, arguments.name);
+  print(invocation, describe(arguments.name, PluginShelf(config).load(arguments.name)));
   return kExitYes;
 }
 
-int plugin_switch_verb(const Invocation& invocation, const std::string& plugin, bool enabled) {
-  require_known(load_config(invocation), plugin);
-  const std::filesystem::path file = switch_plugin(invocation.config, plugin, enabled);
-  const Config after = load_config(invocation);
-  const auto configured = after.plugins.find(plugin);
-  if (configured == after.plugins.end() || configured->second.enabled != enabled) {
-    throw Refusal(file.string() + " was written, but a later file of that folder overrides plugin." + plugin +
-                  ".enabled; change it there");
-  }
-  const Json body = {{"name", plugin},
-                     {"enabled", enabled},
-                     {"file", file.string()},
-                     {"next", "run `gatehouse reload` to put it in force"}};
-  print(body, invocation.json);
-  return kExitYes;
+int plugin_enable_verb(const Invocation& invocation, const PluginArguments& arguments) {
+  return set_enabled(invocation, arguments.name, true);
+}
+
+int plugin_disable_verb(const Invocation& invocation, const PluginArguments& arguments) {
+  return set_enabled(invocation, arguments.name, false);
 }
 
 }  // namespace gatehouse

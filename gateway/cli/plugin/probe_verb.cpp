@@ -1,7 +1,7 @@
-// `gatehouse probe NAME ARGS...`: the plugin's own client; the gateway knows no protocol.
+#include "gateway/cli/plugin/probe_verb.hpp"
+
 #include "gateway/base/border.hpp"
 #include "gateway/base/refusal.hpp"
-#include "gateway/cli/gateway_verbs.hpp"
 #include "gateway/cli/plugin/plugin_shelf.hpp"
 #include "gateway/cli/render.hpp"
 
@@ -9,7 +9,8 @@
 
 namespace gatehouse {
 
-int probe_verb(const Invocation& invocation, const std::string& plugin, const std::vector<std::string>& arguments) {
+int probe_verb(const Invocation& invocation, const ProbeArguments& arguments) {
+  const std::string& plugin = arguments.plugin;
   const Config config = load_config_or_defaults(invocation);
   const LoadedPlugin loaded = PluginShelf(config).load(plugin);
   const auto* probe = static_cast<const gh_probe*>(loaded.offer(GH_PROBE_ID));
@@ -17,21 +18,21 @@ int probe_verb(const Invocation& invocation, const std::string& plugin, const st
     throw Refusal("plugin " + plugin + " offers no probe; ask its author for one");
   }
   std::vector<gh_bytes> views;
-  for (const std::string& argument : arguments) views.push_back(border_bytes(argument));
+  for (const std::string& word : arguments.words) views.push_back(border_bytes(word));
 
   std::array<char, 1024> text{};
   gh_message why{text.data(), text.size(), 0};
   const auto print = [](void* context, gh_bytes json) {
-    print_body(std::string(text_of(json)), *static_cast<const bool*>(context));
+    print_body(*static_cast<const Invocation*>(context), std::string(text_of(json)));
   };
-  bool as_json = invocation.json;
-  const gh_status status = probe->run(views.data(), views.size(), print, &as_json, &why);
+  Invocation printing = invocation;
+  const gh_status status = probe->run(views.data(), views.size(), print, &printing, &why);
   if (status >= GH_OK) return kExitYes;
   const std::string sentence(text.data(), std::min(why.size, text.size()));
-  complain(sentence.empty() ? "the probe of " + plugin + " failed" : sentence);
+  complain(invocation, sentence.empty() ? "the probe of " + plugin + " failed" : sentence);
   if (status != GH_E_INVALID) return kExitNo;
   if (probe->usage != nullptr && sentence.find("usage:") == std::string::npos) {
-    complain("usage: gatehouse probe " + plugin + ' ' + probe->usage);
+    complain(invocation, "usage: gatehouse probe " + plugin + ' ' + probe->usage);
   }
   return kExitWrong;
 }

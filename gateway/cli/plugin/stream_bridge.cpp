@@ -86,7 +86,7 @@ Error bridge_streams(UniqueFd in, UniqueFd out, UniqueFd socket) {
   constexpr short kGone = POLLERR | POLLHUP | POLLNVAL;
   Direction up(in.get(), socket.get()), down(socket.get(), out.get());
   while (in || out) {
-    // Each is watched only while its news can be acted on, since a hang-up is reported for ever. `out` is watched
+    // Each is watched only while its events can be acted on, since a hang-up is reported for ever. `out` is watched
     // for nothing but its loss, and so is the socket once it has ended its side.
     const int of_peer = (down.wants_read() ? POLLIN : 0) | (up.wants_write() ? POLLOUT : 0);
     std::array<pollfd, 3> polled{watch(in && up.wants_read(), in.get(), POLLIN),

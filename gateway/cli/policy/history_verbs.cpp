@@ -2,9 +2,8 @@
 
 #include "db/policy/history.hpp"
 #include "gateway/base/utc_time.hpp"
-#include "gateway/cli/invocation.hpp"
 #include "gateway/cli/policy/cell_json.hpp"
-#include "gateway/cli/policy/edit/duration.hpp"
+#include "gateway/cli/policy/edit/editor_name.hpp"
 #include "gateway/cli/render.hpp"
 
 #include <nlohmann/json.hpp>
@@ -45,7 +44,7 @@ std::string_view verb_of(const db::RowChange& change) {
   return change.new_row ? "updated" : "deleted";
 }
 
-/// Columns that say nothing: those of most rows.
+/// Is the column as it is in most rows, so that it need not be shown?
 bool is_plain(const std::string& name, const db::Cell& value) {
   if (name == "id" || std::holds_alternative<std::monostate>(value)) return true;
   if (name == "enabled") return value == db::Cell(std::int64_t{1});
@@ -93,10 +92,12 @@ void print_change(std::ostream& out, const db::RowChange& change) {
 
 }  // namespace
 
-int policy_history(const std::filesystem::path& database, std::int64_t limit, std::ostream& out, bool json) {
-  if (limit <= 0) throw std::runtime_error("--limit is a number of changes, 1 or more");
-  const std::vector<db::Change> changes = db::History(database).newest(limit);
-  if (json) {
+int policy_history_verb(const Invocation& invocation, const HistoryArguments& arguments) {
+  std::ostream& out = invocation.out;
+  const std::filesystem::path database = policy_db(invocation);
+  if (arguments.limit <= 0) throw std::runtime_error("--limit is a number of changes, 1 or more");
+  const std::vector<db::Change> changes = db::History(database).newest(arguments.limit);
+  if (invocation.json) {
     Json body{{"changes", Json::array()}};
     for (const db::Change& change : changes) {
       Json one{{"number", change.number}, {"time", rfc3339(change.changed_at)}, {"who", change.who}};
@@ -118,9 +119,10 @@ int policy_history(const std::filesystem::path& database, std::int64_t limit, st
   return kExitYes;
 }
 
-int policy_diff(const std::filesystem::path& database, std::optional<std::int64_t> number, std::ostream& out,
-                bool json) {
-  db::History history(database);
+int policy_diff_verb(const Invocation& invocation, const DiffArguments& arguments) {
+  std::ostream& out = invocation.out;
+  const std::optional<std::int64_t> number = arguments.change;
+  db::History history(policy_db(invocation));
   const std::optional<std::int64_t> last = history.last_number();
   if (number && (!last || *number > *last || *number < *history.first_number()))
     throw std::runtime_error(
@@ -128,7 +130,7 @@ int policy_diff(const std::filesystem::path& database, std::optional<std::int64_
         (last ? ": the trail has " + std::to_string(*history.first_number()) + " to " + std::to_string(*last)
               : ": nothing has been changed yet"));
   const auto rows = last ? history.net_since(number.value_or(*last)) : std::vector<db::RowChange>();
-  if (json) {
+  if (invocation.json) {
     Json body{{"since", last ? Json(number.value_or(*last)) : Json()}, {"rows", Json::array()}};
     for (const db::RowChange& row : rows) body["rows"].push_back(to_json(row));
     print_json(out, body);
@@ -139,22 +141,22 @@ int policy_diff(const std::filesystem::path& database, std::optional<std::int64_
   return kExitYes;
 }
 
-int policy_undo(const std::filesystem::path& database, std::int64_t number, bool force, std::ostream& out,
-                std::ostream& err, bool json) {
-  db::PolicyEditor editor(database, editor_name());
+int policy_undo_verb(const Invocation& invocation, const UndoArguments& arguments) {
+  std::ostream& out = invocation.out;
+  db::PolicyEditor editor(policy_db(invocation), editor_name());
   db::RowChange done;
   try {
-    done = db::undo(editor, number, force);
+    done = db::undo(editor, arguments.change, arguments.force);
     editor.commit();
   } catch (const std::exception& refusal) {
-    err << "gatehouse: " << printable(refusal.what()) << '\n';
+    complain(invocation, printable(refusal.what()));
     return kExitNo;
   }
-  if (json)
-    print_json(out, {{"undone", number}, {"change", to_json(done)}});
+  if (invocation.json)
+    print_json(out, {{"undone", arguments.change}, {"change", to_json(done)}});
   else
-    out << "change " << number << " undone: " << printable(done.table) << ' ' << done.row << ' ' << in_words(done)
-        << '\n';
+    out << "change " << arguments.change << " undone: " << printable(done.table) << ' ' << done.row << ' '
+        << in_words(done) << '\n';
   return kExitYes;
 }
 

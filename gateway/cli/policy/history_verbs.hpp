@@ -1,25 +1,30 @@
-// `gatehouse policy history|diff|undo`: the audit trail of policy.db. Each writes for people, or with `json` one JSON
-// object, and returns the exit code (invocation.hpp); throws std::exception with a sentence. Main thread.
+// `gatehouse policy history|diff|undo`: the audit trail of policy.db. Verbs as in invocation.hpp; main thread.
 #pragma once
 
+#include "gateway/cli/invocation.hpp"
+
 #include <cstdint>
-#include <filesystem>
-#include <iosfwd>
 #include <optional>
 
 namespace gatehouse {
 
+struct HistoryArguments {
+  std::int64_t limit = 20;  ///< at most so many changes
+};
 /// The newest changes, newest first: number, time, who, row, and what changed.
-[[nodiscard]] int policy_history(const std::filesystem::path& database, std::int64_t limit, std::ostream& out,
-                                 bool json);
+[[nodiscard]] int policy_history_verb(const Invocation& invocation, const HistoryArguments& arguments);
 
-/// What change `number` (none = the last one) and all later ones come to, row by row.
-[[nodiscard]] int policy_diff(const std::filesystem::path& database, std::optional<std::int64_t> number,
-                              std::ostream& out, bool json);
+struct DiffArguments {
+  std::optional<std::int64_t> change;  ///< none = the last one
+};
+/// The combined effect of a change and all later ones, row by row.
+[[nodiscard]] int policy_diff_verb(const Invocation& invocation, const DiffArguments& arguments);
 
-/// Reverts one change. A refusal is a "no", with a sentence on `err`.
-/// @param force  also when the row has been changed since
-[[nodiscard]] int policy_undo(const std::filesystem::path& database, std::int64_t number, bool force, std::ostream& out,
-                              std::ostream& err, bool json);
+struct UndoArguments {
+  std::int64_t change = 0;
+  bool force = false;  ///< also when the row has been changed since
+};
+/// Reverts one change. A refusal is a "no".
+[[nodiscard]] int policy_undo_verb(const Invocation& invocation, const UndoArguments& arguments);
 
 }  // namespace gatehouse

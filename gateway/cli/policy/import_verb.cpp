@@ -1,7 +1,7 @@
 #include "gateway/cli/policy/import_verb.hpp"
 
-#include "gateway/cli/invocation.hpp"
-#include "gateway/cli/policy/edit/duration.hpp"
+#include "db/lists/import.hpp"
+#include "gateway/cli/policy/edit/editor_name.hpp"
 #include "gateway/cli/render.hpp"
 
 #include <gatehouse/base/unique_fd.hpp>
@@ -103,7 +103,7 @@ void print(std::ostream& out, const ImportReport& report) {
   print_findings(out, report.rejects, report.rejected);
 }
 
-db::ImportRequest understand(const ImportArguments& arguments) {
+db::ImportRequest to_request(const ImportArguments& arguments) {
   const auto given = [](const std::string& text) {
     return text.empty() ? std::optional<std::string>() : std::optional(text);
   };
@@ -115,17 +115,18 @@ db::ImportRequest understand(const ImportArguments& arguments) {
 
 }  // namespace
 
-int policy_import(const std::filesystem::path& database, const ImportArguments& arguments, std::ostream& out,
-                  std::ostream& err, bool json) try {
+int policy_import_verb(const Invocation& invocation, const ImportArguments& arguments) try {
+  std::ostream& out = invocation.out;
+  const std::filesystem::path database = policy_db(invocation);
   const UniqueFd fd = open_list(arguments.file);
   ImportReport report;
   {
-    ProgressLine line(err, fd.get());
+    ProgressLine line(invocation.err, fd.get());
     std::function<void(const db::ImportProgress&)> progress;
     if (::isatty(STDERR_FILENO) == 1) progress = [&line](const db::ImportProgress& now) { line.show(now); };
-    report = db::import_list(database, fd.get(), understand(arguments), progress);
+    report = db::import_list(database, fd.get(), to_request(arguments), progress);
   }
-  if (json) {
+  if (invocation.json) {
     print_json(out, to_json(arguments.name, report));
     return kExitYes;
   }
@@ -136,18 +137,15 @@ int policy_import(const std::filesystem::path& database, const ImportArguments& 
   print(out, report);
   return kExitYes;
 } catch (const db::ImportRefused& refused) {
-  if (json) {
+  if (invocation.json) {
     Json body = to_json(arguments.name, refused.report);
     body["refused"] = refused.what();
-    print_json(out, body);
+    print_json(invocation.out, body);
   } else {
-    print(out, refused.report);
+    print(invocation.out, refused.report);
   }
-  err << "gatehouse: " << arguments.name << " is not imported, the list stays as it was: " << refused.what() << '\n';
+  complain(invocation, arguments.name + " is not imported, the list stays as it was: " + refused.what());
   return kExitNo;
-} catch (const std::exception& error) {
-  err << "gatehouse: " << error.what() << '\n';
-  return kExitWrong;
 }
 
 }  // namespace gatehouse

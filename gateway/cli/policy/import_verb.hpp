@@ -1,10 +1,8 @@
-// `gatehouse policy import`: takes a published block list into the policy. Main thread.
+// `gatehouse policy import`: takes a published block list into the policy. A verb as in invocation.hpp; main thread.
 #pragma once
 
-#include "db/lists/import.hpp"
+#include "gateway/cli/invocation.hpp"
 
-#include <filesystem>
-#include <iosfwd>
 #include <string>
 
 namespace gatehouse {
@@ -16,9 +14,8 @@ struct ImportArguments {
   bool force = false;
 };
 
-/// Writes the counts for people, or with `json` one JSON object; how far it is on `err` while that is a terminal.
-/// @return 0 imported, 1 refused (the former list stays), 2 wrong use or no such file
-[[nodiscard]] int policy_import(const std::filesystem::path& database, const ImportArguments& arguments,
-                                std::ostream& out, std::ostream& err, bool json);
+/// Reports the counts; shows its progress on standard error while that is a terminal. A "no" when the list is refused:
+/// then the former one stays.
+[[nodiscard]] int policy_import_verb(const Invocation& invocation, const ImportArguments& arguments);
 
 }  // namespace gatehouse

@@ -3,7 +3,6 @@
 #include "db/policy/policy_copy.hpp"
 #include "db/policy/policy_database.hpp"
 #include "gateway/base/utc_time.hpp"
-#include "gateway/cli/invocation.hpp"
 #include "gateway/cli/policy/cell_json.hpp"
 #include "gateway/cli/policy/list_lookup.hpp"
 #include "gateway/cli/render.hpp"
@@ -44,7 +43,7 @@ Json to_json(const policy::Problem& problem) {
           {"in_force", problem.in_force}};
 }
 
-/// The starter policy is no replacement of rows that somebody wrote.
+/// The starter policy must not replace rows that somebody wrote.
 /// @throws std::runtime_error
 void must_not_replace_a_policy(const std::filesystem::path& database) {
   const std::filesystem::path copy = db::last_good_path(database);
@@ -55,11 +54,13 @@ void must_not_replace_a_policy(const std::filesystem::path& database) {
 
 }  // namespace
 
-int policy_init(const std::filesystem::path& database, std::ostream& out, bool json) {
+int policy_init_verb(const Invocation& invocation, const NoArguments&) {
+  std::ostream& out = invocation.out;
+  const std::filesystem::path database = policy_db(invocation);
   must_not_replace_a_policy(database);
   if (database.has_parent_path()) std::filesystem::create_directories(database.parent_path());
   const db::PolicySchema done = db::prepare_policy(database);
-  if (json) {
+  if (invocation.json) {
     Json body{{"path", database.string()}, {"created", done.created}, {"from", done.from}, {"to", done.to}};
     if (!done.backup.empty()) body["backup"] = done.backup.string();
     print_json(out, body);
@@ -74,7 +75,9 @@ int policy_init(const std::filesystem::path& database, std::ostream& out, bool j
   return kExitYes;
 }
 
-int policy_show(const std::filesystem::path& database, const std::string& table, std::ostream& out, bool json) {
+int policy_show_verb(const Invocation& invocation, const ShowArguments& arguments) {
+  const std::string& table = arguments.table;
+  const std::filesystem::path database = policy_db(invocation);
   const auto tables = db::policy_tables();
   if (!table.empty() && std::find(tables.begin(), tables.end(), table) == tables.end())
     throw std::runtime_error("there is no table `" + table + "`: `gatehouse policy show` shows them all");
@@ -83,21 +86,24 @@ int policy_show(const std::filesystem::path& database, const std::string& table,
   for (const std::string_view name : tables) {
     if (!table.empty() && name != table) continue;
     const db::TableRows rows = file.read_table(name);
-    if (!json && (!rows.rows.empty() || !table.empty())) print_table(out, std::string(name), rows);
+    if (!invocation.json && (!rows.rows.empty() || !table.empty()))
+      print_table(invocation.out, std::string(name), rows);
     Json& list = body[std::string(name)] = Json::array();
     for (const auto& row : rows.rows) {
       Json& one = list.emplace_back(Json::object());
       for (std::size_t i = 0; i < row.size(); ++i) one[rows.columns[i]] = cell_json(row[i]);
     }
   }
-  if (json) print_json(out, body);
+  if (invocation.json) print_json(invocation.out, body);
   return kExitYes;
 }
 
-int policy_problems(const std::filesystem::path& database, std::ostream& out, bool json) {
+int policy_problems_verb(const Invocation& invocation, const NoArguments&) {
+  std::ostream& out = invocation.out;
+  const std::filesystem::path database = policy_db(invocation);
   const policy::Model model = db::PolicyDatabase(database).load();
   const policy::Compiled compiled = policy::compile(model, {}, 1, unix_now(), lists_about(database, model, ""));
-  if (json) {
+  if (invocation.json) {
     Json body{{"degraded", compiled.degraded}, {"problems", Json::array()}};
     for (const policy::Problem& problem : compiled.problems) body["problems"].push_back(to_json(problem));
     print_json(out, body);
@@ -110,11 +116,11 @@ int policy_problems(const std::filesystem::path& database, std::ostream& out, bo
   return compiled.problems.empty() ? kExitYes : kExitNo;
 }
 
-int policy_order(std::ostream& out, bool json) {
-  if (json)
-    print_json(out, {{"order", policy::order_text()}});
+int policy_order_verb(const Invocation& invocation, const NoArguments&) {
+  if (invocation.json)
+    print_json(invocation.out, {{"order", policy::order_text()}});
   else
-    out << policy::order_text();
+    invocation.out << policy::order_text();
   return kExitYes;
 }
 

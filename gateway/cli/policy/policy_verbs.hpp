@@ -1,26 +1,27 @@
-// `gatehouse policy init|show|problems|order`: work on the database file, whether a gateway runs or not. Each writes
-// for people, or with `json` one JSON object, and returns the exit code (invocation.hpp); throws std::exception with a
-// sentence. Main thread.
+// `gatehouse policy init|show|problems|order`: work on the database file, whether a gateway runs or not. Verbs as in
+// invocation.hpp; main thread.
 #pragma once
 
-#include <filesystem>
-#include <iosfwd>
+#include "gateway/cli/invocation.hpp"
+
 #include <string>
 
 namespace gatehouse {
 
-/// Makes policy.db, and its folder, with the starter policy; migrates an older one after a copy. Refuses
-/// where the file is gone and a last good copy is there: the starter policy allows what its rows denied.
-[[nodiscard]] int policy_init(const std::filesystem::path& database, std::ostream& out, bool json);
+/// Makes policy.db, and its folder, with the starter policy; migrates an older one after a copy. Refuses where the file
+/// is gone and a last good copy is there: the starter policy would allow what the lost rows denied.
+[[nodiscard]] int policy_init_verb(const Invocation& invocation, const NoArguments&);
 
-/// Every row, table by table, or those of `table` alone ("" = all).
-[[nodiscard]] int policy_show(const std::filesystem::path& database, const std::string& table, std::ostream& out,
-                              bool json);
+struct ShowArguments {
+  std::string table;  ///< this one alone; "" = all
+};
+/// Every row, table by table.
+[[nodiscard]] int policy_show_verb(const Invocation& invocation, const ShowArguments& arguments);
 
-/// The rows that are not in force, or most likely not what is meant, each with a sentence. 1 when there are any.
-[[nodiscard]] int policy_problems(const std::filesystem::path& database, std::ostream& out, bool json);
+/// The rows that are not in force, or most likely not what is meant, each with a sentence. A "no" when there are any.
+[[nodiscard]] int policy_problems_verb(const Invocation& invocation, const NoArguments&);
 
-/// The order of judgement.
-[[nodiscard]] int policy_order(std::ostream& out, bool json);
+/// The order in which rules are judged; needs no database.
+[[nodiscard]] int policy_order_verb(const Invocation& invocation, const NoArguments&);
 
 }  // namespace gatehouse

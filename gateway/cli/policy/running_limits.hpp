@@ -1,4 +1,5 @@
-// What a running gateway has counted against the limits that a client shares with others: asked of it, and in words.
+// What a running gateway has counted against the limits that a client shares with others: the request, and the answer
+// in words.
 // Main thread.
 #pragma once
 
@@ -18,7 +19,7 @@ struct RunningLimits {
   nlohmann::ordered_json body;  ///< of the verb policy/limits (gateway/daemon/limits_report.hpp)
 };
 
-/// Never fails: where nobody answers within two seconds, it says why.
+/// Never fails: where nobody answers within two seconds, why_not has the reason.
 [[nodiscard]] RunningLimits ask_limits(const std::filesystem::path& socket, const policy::ClientFacts& client);
 
 /// A line for the generation in force and one for each limit.

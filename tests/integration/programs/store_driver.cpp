@@ -186,7 +186,7 @@ void make_leases(StoreWriter& writer, const gh_sessions& sessions, unsigned coun
 int drive(const std::string& folder, unsigned seed, unsigned leases) {
   const auto begin = std::chrono::steady_clock::now();
   StoreEvents events;
-  events.said = [](bool, const std::string& sentence) { std::fprintf(stderr, "%s\n", sentence.c_str()); };
+  events.log = [](const LogMessage& message) { std::fprintf(stderr, "%s\n", message.text.c_str()); };
   StoreWriter writer(db::open_sqlite_store(folder + "/state.db", {}), OnStoreFailure::serve, std::move(events));
   const auto took =
       std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin).count();

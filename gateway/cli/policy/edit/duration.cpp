@@ -2,18 +2,14 @@
 
 #include "gateway/base/utc_time.hpp"
 
-#include <pwd.h>
-#include <unistd.h>
-
-#include <array>
 #include <charconv>
-#include <cstdlib>
 #include <stdexcept>
+#include <string>
 
 namespace gatehouse {
 namespace {
 
-constexpr std::int64_t kLongestDuration = std::int64_t{100} * 365 * 86400;  // a slip of the finger beyond that
+constexpr std::int64_t kLongestDuration = std::int64_t{100} * 365 * 86400;  // more than that is a typing error
 
 std::int64_t seconds_of(char unit) noexcept {
   switch (unit) {
@@ -26,17 +22,6 @@ std::int64_t seconds_of(char unit) noexcept {
 }
 
 }  // namespace
-
-std::string editor_name() {
-  const uid_t user = ::geteuid();
-  if (const char* const caller = std::getenv("SUDO_USER"); user == 0 && caller != nullptr && *caller != '\0')
-    return caller;
-  std::array<char, 16384> buffer;
-  passwd entry{};
-  passwd* found = nullptr;
-  if (::getpwuid_r(user, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr) return found->pw_name;
-  return "uid " + std::to_string(user);
-}
 
 std::int64_t parse_duration(std::string_view text) {
   std::int64_t number = 0;

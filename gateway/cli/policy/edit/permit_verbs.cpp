@@ -1,8 +1,7 @@
 #include "gateway/cli/policy/edit/permit_verbs.hpp"
 
 #include "db/policy/policy_database.hpp"
-#include "gateway/cli/invocation.hpp"
-#include "gateway/cli/policy/edit/duration.hpp"
+#include "gateway/cli/policy/edit/editor_name.hpp"
 #include "policy/match/port_set.hpp"
 
 #include <gatehouse/base/prefix.hpp>
@@ -24,17 +23,17 @@ std::string ports_text(const std::string& text) {
   return out;
 }
 
-policy::PortPermit permit_row(const PermitOrder& order, const std::string& action) {
+policy::PortPermit permit_row(const PermitArguments& arguments, const std::string& action) {
   policy::PortPermit row;
-  row.transport = order.transport;
-  row.ports = order.ports;
-  if (!order.destination.empty()) row.destination = order.destination;
+  row.transport = arguments.transport;
+  row.ports = arguments.ports;
+  if (!arguments.destination.empty()) row.destination = arguments.destination;
   row.action = action;
-  row.priority = order.priority.value_or(action == "deny" ? kDenyPriority : kPermitPriority);
+  row.priority = arguments.priority.value_or(action == "deny" ? kDenyPriority : kPermitPriority);
   policy::Model rows;
   rows.port_permits.push_back(row);
   must_compile(std::move(rows));
-  row.ports = ports_text(order.ports);
+  row.ports = ports_text(arguments.ports);
   if (row.destination) row.destination = Prefix::parse(*row.destination)->to_string();
   return row;
 }
@@ -53,14 +52,14 @@ bool same_permit(const policy::PortPermit& row, const policy::PortPermit& wanted
 /// Why the permit that was asked for does not let its first flow through, or the deny does not stop it; "" when it
 /// does.
 std::string without_effect(const std::filesystem::path& database, const policy::PortPermit& row, std::int64_t id) {
-  const PresentPolicy present(db::PolicyDatabase(database).load(), database);
+  const CurrentPolicy current(db::PolicyDatabase(database).load(), database);
   policy::Flow flow;
-  const IpAddress& public_one = PresentPolicy::somewhere_public();
+  const IpAddress& public_one = CurrentPolicy::public_address();
   const auto prefix = row.destination ? Prefix::parse(*row.destination).value() : Prefix(public_one, 0);
   flow.destination = prefix.contains(public_one) ? public_one : prefix.address();
   flow.port = std::max<std::uint16_t>(policy::parse_ports(*row.ports)->front().first, 1);
   flow.transport = row.transport == "tcp" ? policy::kTcp : policy::kUdp;
-  const auto verdict = present.ask(row.group_id, flow);
+  const auto verdict = current.judge(row.group_id, flow);
   if (!verdict) return "The group is disabled: its rows have no effect.";
   if (verdict->allowed() == (row.action == "allow")) return {};
   if (verdict->table == policy::Table::port_permits && verdict->row != id)
@@ -71,42 +70,42 @@ std::string without_effect(const std::filesystem::path& database, const policy::
          Endpoint{flow.destination, flow.port, 0}.to_string() + "`.";
 }
 
-int place_permit(const std::filesystem::path& database, const PermitOrder& order, const std::string& action,
-                 std::ostream& out, bool json) {
-  policy::PortPermit row = permit_row(order, action);
-  Answer answer{"port_permits", {}, {}};
+int put_permit(const Invocation& invocation, const PermitArguments& arguments, const std::string& action) {
+  const std::filesystem::path database = policy_db(invocation);
+  policy::PortPermit row = permit_row(arguments, action);
+  EditReport report{"port_permits", {}, {}};
   {
     db::PolicyEditor editor(database, editor_name());
     const policy::Model rows = editor.load();
-    row.group_id = find_group(rows, order.group);
-    const auto twin = find_twin(rows.port_permits, [&](const auto& other) { return same_permit(other, row); });
-    answer.placed = place(editor, "port_permits", twin,
-                          {{"group_id", cell_of(row.group_id)},
-                           {"transport", row.transport},
-                           {"ports", *row.ports},
-                           {"destination", row.destination ? db::Cell(*row.destination) : db::Cell()},
-                           {"action", action},
-                           {"priority", row.priority}},
-                          order);
+    row.group_id = find_group(rows, arguments.group);
+    const auto existing = find_existing(rows.port_permits, [&](const auto& other) { return same_permit(other, row); });
+    report.row = put_row(editor, "port_permits", existing,
+                         {{"group_id", cell_of(row.group_id)},
+                          {"transport", row.transport},
+                          {"ports", *row.ports},
+                          {"destination", row.destination ? db::Cell(*row.destination) : db::Cell()},
+                          {"action", action},
+                          {"priority", row.priority}},
+                         arguments);
     editor.commit();
   }
   const std::string transport = row.transport == "any" ? "every transport" : row.transport;
   const std::string to = row.destination ? *row.destination : action == "allow" ? "any public address" : "any address";
-  answer.what = transport + (row.ports == "all" ? ", all ports, to " : ", port " + *row.ports + ", to ") + to + " is " +
-                (action == "allow" ? "permitted " : "denied ") + for_whom(order);
-  answer.note = without_effect(database, row, answer.placed.row);
-  print(out, answer, json);
+  report.effect = transport + (row.ports == "all" ? ", all ports, to " : ", port " + *row.ports + ", to ") + to +
+                  " is " + (action == "allow" ? "permitted " : "denied ") + for_whom(arguments);
+  report.note = without_effect(database, row, report.row.id);
+  print_report(invocation, report);
   return kExitYes;
 }
 
 }  // namespace
 
-int policy_permit(const std::filesystem::path& database, const PermitOrder& order, std::ostream& out, bool json) {
-  return place_permit(database, order, "allow", out, json);
+int policy_permit_verb(const Invocation& invocation, const PermitArguments& arguments) {
+  return put_permit(invocation, arguments, "allow");
 }
 
-int policy_deny(const std::filesystem::path& database, const PermitOrder& order, std::ostream& out, bool json) {
-  return place_permit(database, order, "deny", out, json);
+int policy_deny_verb(const Invocation& invocation, const PermitArguments& arguments) {
+  return put_permit(invocation, arguments, "deny");
 }
 
 }  // namespace gatehouse

@@ -34,24 +34,25 @@ std::int64_t insert(db::Database& database, const std::string& table, const RowV
   return row;
 }
 
-/// Puts the row in force again, for as long as it is ordered. One that has no end keeps having none.
-Placed renew(db::Database& database, const std::string& table, const Twin& twin, std::optional<std::int64_t> end,
-             const std::string& comment) {
-  const bool in_force = twin.life.counts_at(unix_now());
+/// Puts the row in force again, until `end`. One that has no end stays without one.
+EditedRow renew(db::Database& database, const std::string& table, const ExistingRow& existing,
+                std::optional<std::int64_t> end, const std::string& comment) {
+  const bool in_force = existing.life.counts_at(unix_now());
   RowValues sets;
   if (!in_force) sets.emplace_back("enabled", std::int64_t{1});
-  if (!in_force || (twin.life.expires_at && twin.life.expires_at != end)) sets.emplace_back("expires_at", cell_of(end));
+  if (!in_force || (existing.life.expires_at && existing.life.expires_at != end))
+    sets.emplace_back("expires_at", cell_of(end));
   if (!comment.empty()) sets.emplace_back("comment", comment);
-  if (sets.empty()) return {twin.id, "unchanged", twin.life.expires_at};
+  if (sets.empty()) return {existing.id, "unchanged", existing.life.expires_at};
   std::string text;
   for (const auto& [name, value] : sets) text += (text.empty() ? "" : ", ") + name + " = ?";
-  sets.emplace_back("id", twin.id);
+  sets.emplace_back("id", existing.id);
   const std::int64_t before = last_change(database);
   auto statement = database.prepare("UPDATE " + table + " SET " + text + " WHERE id = ?");
   bind_all(statement, sets);
   static_cast<void>(statement.step());
   const bool moved = last_change(database) != before;
-  return {twin.id, moved ? "updated" : "unchanged", in_force && !twin.life.expires_at ? std::nullopt : end};
+  return {existing.id, moved ? "updated" : "unchanged", in_force && !existing.life.expires_at ? std::nullopt : end};
 }
 
 }  // namespace
@@ -63,8 +64,8 @@ GroupId find_group(const policy::Model& rows, const std::string& name_or_id) {
   throw std::runtime_error("there is no group `" + name_or_id + "`: see `gatehouse policy show groups`");
 }
 
-std::string for_whom(const RowOrder& order) {
-  return order.group.empty() ? "for all clients" : "for group " + order.group;
+std::string for_whom(const RowArguments& arguments) {
+  return arguments.group.empty() ? "for all clients" : "for group " + arguments.group;
 }
 
 void must_compile(policy::Model rows) {
@@ -75,31 +76,32 @@ void must_compile(policy::Model rows) {
 
 db::Cell cell_of(std::optional<std::int64_t> number) { return number ? db::Cell(*number) : db::Cell(); }
 
-Placed place(db::PolicyEditor& editor, const std::string& table, const std::optional<Twin>& twin, RowValues values,
-             const RowOrder& order) {
-  const auto end = end_after(order.lasts);
-  if (twin) return renew(editor.database(), table, *twin, end, order.comment);
+EditedRow put_row(db::PolicyEditor& editor, const std::string& table, const std::optional<ExistingRow>& existing,
+                  RowValues values, const RowArguments& arguments) {
+  const auto end = end_after(arguments.duration);
+  if (existing) return renew(editor.database(), table, *existing, end, arguments.comment);
   values.emplace_back("expires_at", cell_of(end));
-  values.emplace_back("comment", order.comment);
+  values.emplace_back("comment", arguments.comment);
   return {insert(editor.database(), table, values), "inserted", end};
 }
 
-void print(std::ostream& out, const Answer& answer, bool json) {
-  const Placed& placed = answer.placed;
-  if (json) {
-    Json body{{"table", answer.table}, {"row", placed.row}, {"done", placed.what}};
-    body["expires_at"] = placed.expires_at ? Json(rfc3339(*placed.expires_at)) : Json();
-    if (!answer.deleted.empty()) body["deleted"] = answer.deleted;
-    if (!answer.note.empty()) body["note"] = answer.note;
+void print_report(const Invocation& invocation, const EditReport& report) {
+  std::ostream& out = invocation.out;
+  const EditedRow& row = report.row;
+  if (invocation.json) {
+    Json body{{"table", report.table}, {"row", row.id}, {"done", row.done}};
+    body["expires_at"] = row.expires_at ? Json(rfc3339(*row.expires_at)) : Json();
+    if (!report.deleted.empty()) body["deleted"] = report.deleted;
+    if (!report.note.empty()) body["note"] = report.note;
     return print_json(out, body);
   }
-  const bool changed = placed.what != "unchanged" || !answer.deleted.empty();
-  for (const std::int64_t row : answer.deleted)
-    out << answer.table << ' ' << row << ", which said otherwise, is deleted.\n";
-  out << answer.table << ' ' << placed.row << ": " << printable(answer.what)
-      << (placed.expires_at ? ", until " + utc_text(*placed.expires_at) : "")
+  const bool changed = row.done != "unchanged" || !report.deleted.empty();
+  for (const std::int64_t id : report.deleted)
+    out << report.table << ' ' << id << ", which said otherwise, is deleted.\n";
+  out << report.table << ' ' << row.id << ": " << printable(report.effect)
+      << (row.expires_at ? ", until " + utc_text(*row.expires_at) : "")
       << (changed ? ". A running gateway has it within a second.\n" : " already: nothing to do.\n");
-  if (!answer.note.empty()) out << printable(answer.note) << '\n';
+  if (!report.note.empty()) out << printable(report.note) << '\n';
 }
 
 }  // namespace gatehouse

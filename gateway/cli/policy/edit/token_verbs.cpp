@@ -5,8 +5,8 @@
 #include "gateway/base/random.hpp"
 #include "gateway/base/sha256.hpp"
 #include "gateway/base/utc_time.hpp"
-#include "gateway/cli/invocation.hpp"
 #include "gateway/cli/policy/edit/duration.hpp"
+#include "gateway/cli/policy/edit/editor_name.hpp"
 #include "gateway/cli/render.hpp"
 
 #include <nlohmann/json.hpp>
@@ -76,42 +76,45 @@ std::string state_of(const policy::Credential& row) {
 
 }  // namespace
 
-int token_new(const std::filesystem::path& database, const TokenOrder& order, std::ostream& out, bool json) {
-  must_be_name(order.name);
+int token_new_verb(const Invocation& invocation, const TokenArguments& arguments) {
+  const std::filesystem::path database = policy_db(invocation);
+  must_be_name(arguments.name);
   const std::string token = random_token();
-  const std::string identity = std::string(kIdentity) + order.name;
-  const auto end = end_after(order.lasts);
+  const std::string identity = std::string(kIdentity) + arguments.name;
+  const auto end = end_after(arguments.duration);
   db::PolicyEditor editor(database, editor_name());
   auto insert = editor.database().prepare(
       "INSERT INTO credentials (kind, value, identity, plugin, expires_at, comment) VALUES ('token', ?1, ?2, ?3, ?4, "
       "?5) RETURNING id");
   insert.bind(1, to_hex(sha256(token)));
   insert.bind(2, identity);
-  insert.bind_value(3, order.plugin.empty() ? db::Cell() : db::Cell(order.plugin));
+  insert.bind_value(3, arguments.plugin.empty() ? db::Cell() : db::Cell(arguments.plugin));
   insert.bind_value(4, end ? db::Cell(*end) : db::Cell());
-  insert.bind(5, order.comment);
+  insert.bind(5, arguments.comment);
   if (!insert.step()) throw std::runtime_error("the row was not inserted");
   const std::int64_t row = insert.integer(0);
   static_cast<void>(insert.step());  // to its end
   editor.commit();
-  if (json) {
-    print_json(out, {{"token", token},
-                     {"identity", identity},
-                     {"row", row},
-                     {"plugin", order.plugin.empty() ? Json() : Json(order.plugin)},
-                     {"expires_at", end ? Json(rfc3339(*end)) : Json()}});
+  if (invocation.json) {
+    print_json(invocation.out, {{"token", token},
+                                {"identity", identity},
+                                {"row", row},
+                                {"plugin", arguments.plugin.empty() ? Json() : Json(arguments.plugin)},
+                                {"expires_at", end ? Json(rfc3339(*end)) : Json()}});
     return kExitYes;
   }
-  out << token << '\n'
-      << "This is " << identity << " (credentials " << row << ')'
-      << (order.plugin.empty() ? "" : " for " + printable(order.plugin)) << (end ? ", until " + utc_text(*end) : "")
-      << ". Keep it now: it is not stored and not shown again.\n";
+  invocation.out << token << '\n'
+                 << "This is " << identity << " (credentials " << row << ')'
+                 << (arguments.plugin.empty() ? "" : " for " + printable(arguments.plugin))
+                 << (end ? ", until " + utc_text(*end) : "")
+                 << ". Keep it now: it is not stored and not shown again.\n";
   return kExitYes;
 }
 
-int token_list(const std::filesystem::path& database, std::ostream& out, bool json) {
-  const auto tokens = tokens_of(db::PolicyDatabase(database).load());
-  if (json) {
+int token_list_verb(const Invocation& invocation, const NoArguments&) {
+  std::ostream& out = invocation.out;
+  const auto tokens = tokens_of(db::PolicyDatabase(policy_db(invocation)).load());
+  if (invocation.json) {
     Json body{{"tokens", Json::array()}};
     for (const policy::Credential& row : tokens)
       body["tokens"].push_back({{"row", row.id},
@@ -134,14 +137,14 @@ int token_list(const std::filesystem::path& database, std::ostream& out, bool js
   return kExitYes;
 }
 
-int token_revoke(const std::filesystem::path& database, const std::string& name_or_id, std::ostream& out,
-                 std::ostream& err, bool json) {
-  db::PolicyEditor editor(database, editor_name());
+int token_revoke_verb(const Invocation& invocation, const RevokeArguments& arguments) {
+  db::PolicyEditor editor(policy_db(invocation), editor_name());
   Json revoked = Json::array();
   std::string lines;
   auto statement = editor.database().prepare("DELETE FROM credentials WHERE id = ?1");
   for (const policy::Credential& row : tokens_of(editor.load())) {
-    if (row.identity != std::string(kIdentity) + name_or_id && std::to_string(row.id) != name_or_id) continue;
+    if (row.identity != std::string(kIdentity) + arguments.name_or_id && std::to_string(row.id) != arguments.name_or_id)
+      continue;
     statement.reset();
     statement.bind(1, row.id);
     static_cast<void>(statement.step());
@@ -149,14 +152,15 @@ int token_revoke(const std::filesystem::path& database, const std::string& name_
     lines += printable(row.identity) + " (credentials " + std::to_string(row.id) + ") is revoked.\n";
   }
   if (revoked.empty()) {
-    err << "gatehouse: there is no token `" << printable(name_or_id) << "`: see `gatehouse token list`\n";
+    complain(invocation, "there is no token `" + printable(arguments.name_or_id) + "`: see `gatehouse token list`");
     return kExitNo;
   }
   editor.commit();
-  if (json)
-    print_json(out, {{"revoked", revoked}});
+  if (invocation.json)
+    print_json(invocation.out, {{"revoked", revoked}});
   else
-    out << lines
+    invocation.out
+        << lines
         << "A running gateway takes it from nobody within a second. Who is connected with it stays so: to be rid of "
            "them at once, `gatehouse policy deny any all --group NAME` for a group that they are in, or a restart.\n";
   return kExitYes;

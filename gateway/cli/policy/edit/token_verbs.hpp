@@ -1,29 +1,28 @@
 // `gatehouse token new|list|revoke`: secrets by which clients are known, as rows of `credentials`. The database has
-// their SHA-256 alone. Each writes for people, or with `json` one JSON object, and returns the exit code
-// (invocation.hpp); throws std::exception with a sentence. Main thread.
+// their SHA-256 alone. Verbs as in invocation.hpp; main thread.
 #pragma once
 
-#include <filesystem>
-#include <iosfwd>
+#include "gateway/cli/invocation.hpp"
+
 #include <string>
 
 namespace gatehouse {
 
-struct TokenOrder {
-  std::string name;    ///< the identity is token:NAME
-  std::string plugin;  ///< "" = every plugin
-  std::string lasts;   ///< "30d"; "" = without an end
+struct TokenArguments {
+  std::string name;      ///< the identity is token:NAME
+  std::string plugin;    ///< "" = every plugin
+  std::string duration;  ///< "30d"; "" = without an end
   std::string comment;
 };
-
 /// Makes a token and prints it, this once. A name may have several, so that one can be replaced without a gap.
-[[nodiscard]] int token_new(const std::filesystem::path& database, const TokenOrder& order, std::ostream& out,
-                            bool json);
+[[nodiscard]] int token_new_verb(const Invocation& invocation, const TokenArguments& arguments);
 
-[[nodiscard]] int token_list(const std::filesystem::path& database, std::ostream& out, bool json);
+[[nodiscard]] int token_list_verb(const Invocation& invocation, const NoArguments&);
 
-/// Deletes the tokens of that name, or the one with that id. 1 when there is none.
-[[nodiscard]] int token_revoke(const std::filesystem::path& database, const std::string& name_or_id, std::ostream& out,
-                               std::ostream& err, bool json);
+struct RevokeArguments {
+  std::string name_or_id;
+};
+/// Deletes the tokens of that name, or the one with that id. A "no" when there is none.
+[[nodiscard]] int token_revoke_verb(const Invocation& invocation, const RevokeArguments& arguments);
 
 }  // namespace gatehouse

@@ -82,6 +82,8 @@ class FakeHost {
   void set_limits(const gh_limits& limits);
   /// The traffic rules of every client; at first there are none. Each refusal names row 7 of traffic_rules.
   void set_traffic(FakeTraffic traffic);
+  /// The next `count` look-ups of identities with a completion are GH_PENDING, and completed at once.
+  void delay_identities(unsigned count) noexcept { delayed_identities_ = count; }
   /// Sum over the lanes of one series, such as `drops{cause="rate"}`; 0 when there is none.
   [[nodiscard]] std::uint64_t metric(const std::string& series) const;
   /// Lines of the log: "event key=value ...".
@@ -113,6 +115,7 @@ class FakeHost {
   std::deque<Policy> policies_;  // by generation - 1; kept, as lanes may still be on an older one
   std::map<std::string, Series> series_;
   std::vector<std::string> log_;
+  std::atomic<unsigned> delayed_identities_{0};
   std::atomic<std::int64_t> clients_{0}, flows_{0};
   std::atomic<std::uint64_t> last_client_session_{0};
   std::atomic<std::int64_t> ahead_{0};  // seconds

@@ -27,7 +27,7 @@ class DaemonStoreTest : public testing::Test {
  protected:
   void open() {
     StoreEvents events;
-    events.said = [this](bool, const std::string& sentence) { said_ += sentence + "\n"; };
+    events.log = [this](const LogMessage& message) { logged_ += message.text + "\n"; };
     store_.emplace(config_, std::move(events));
   }
   void close() {
@@ -54,7 +54,7 @@ class DaemonStoreTest : public testing::Test {
   ConfigFolder folder_;
   StoreConfig config_{"sqlite:" + (folder_.path() / "new" / "state.db").string(), OnStoreFailure::serve, {}};
   const std::int64_t now_ = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  std::string said_;
+  std::string logged_;
   std::optional<DaemonStore> store_;
 };
 
@@ -67,7 +67,7 @@ TEST_F(DaemonStoreTest, MakesItsFilesForItselfAlone) {
   EXPECT_EQ(about.st_mode & 0777U, 0640U);
   ASSERT_EQ(stat((folder_.path() / "new" / "secrets.db").c_str(), &about), 0);
   EXPECT_EQ(about.st_mode & 0777U, 0600U);
-  EXPECT_THAT(said_, HasSubstr("made " + config_.state_db().string()));
+  EXPECT_THAT(logged_, HasSubstr("made " + config_.state_db().string()));
   EXPECT_THAT(store_reasons(store_->facts(), now_), IsEmpty());
 }
 
@@ -85,9 +85,9 @@ TEST_F(DaemonStoreTest, RemembersSessionsAndUsageAndSaysNothingAfterAnOrderlyEnd
   open();
   carry("bobs-laptop", "unix:bob", 1000);
   close();
-  said_.clear();
+  logged_.clear();
   open();
-  EXPECT_EQ(said_, "");
+  EXPECT_EQ(logged_, "");
   const json sessions = asked(&DaemonStore::sessions_body);
   ASSERT_EQ(sessions["count"], 1);
   EXPECT_EQ(sessions["sessions"][0]["identity"], "unix:bob");

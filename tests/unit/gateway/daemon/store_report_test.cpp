@@ -1,6 +1,7 @@
 #include "gateway/daemon/store_report.hpp"
 
 #include "gateway/base/openmetrics.hpp"
+#include "tests/unit/gateway/base/log_message_matchers.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -13,7 +14,6 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::Pair;
 using testing::StartsWith;
 
 constexpr std::int64_t kNow = 1'795'271'400;  // 2026-11-21T14:30:00Z
@@ -62,33 +62,32 @@ TEST(StoreReport, IsDegradedAfterAnOpeningThatLostSomething) {
   EXPECT_THAT(store_reasons(after, kNow + 1), testing::SizeIs(2));
 }
 
-TEST(StoreReport, TellsTheLogOfTheOpening) {
+TEST(StoreReport, LogsWhatWasNotOrdinaryAboutTheOpening) {
   const StoreConfig config = facts().config;
   db::StoreOpening opening;
-  EXPECT_THAT(opening_lines(config, opening), IsEmpty());
+  EXPECT_THAT(opening_messages(config, opening), IsEmpty());
   opening.created = true;
-  EXPECT_THAT(opening_lines(config, opening), ElementsAre(Pair(false, "made /s/state.db")));
+  EXPECT_THAT(opening_messages(config, opening), ElementsAre(log_info("made /s/state.db")));
   opening = {};
   opening.clean = false;
-  EXPECT_THAT(opening_lines(config, opening), ElementsAre(Pair(false, HasSubstr("did not end in an orderly way"))));
+  EXPECT_THAT(opening_messages(config, opening), ElementsAre(log_info(HasSubstr("did not end in an orderly way"))));
   opening.unsure_until = kNow;
-  EXPECT_THAT(opening_lines(config, opening), ElementsAre(Pair(true, HasSubstr("lost commits"))));
+  EXPECT_THAT(opening_messages(config, opening), ElementsAre(log_warning(HasSubstr("lost commits"))));
   opening = {};
   opening.from_version = 3;
   opening.backup = "/s/state.db.v3";
-  EXPECT_THAT(opening_lines(config, opening),
-              ElementsAre(Pair(false,
-                               "/s/state.db was migrated from schema version 3; it was copied to /s/state.db.v3 "
-                               "before")));
+  EXPECT_THAT(opening_messages(config, opening),
+              ElementsAre(log_info("/s/state.db was migrated from schema version 3; it was copied to /s/state.db.v3 "
+                                   "before")));
   opening = {};
   opening.created = true;
   opening.moved = {"/s/state.db.corrupt-1"};
   opening.remarks = {"so and so"};
-  EXPECT_THAT(opening_lines(config, opening),
-              ElementsAre(Pair(true, HasSubstr("is kept as /s/state.db.corrupt-1")), Pair(true, "so and so")));
+  EXPECT_THAT(opening_messages(config, opening),
+              ElementsAre(log_warning(HasSubstr("is kept as /s/state.db.corrupt-1")), log_warning("so and so")));
 }
 
-TEST(StoreReport, TellsStatusInNumbers) {
+TEST(StoreReport, ShowsStatusInNumbers) {
   StoreFacts at = facts();
   at.status.failing = true;
   at.status.lag = std::chrono::seconds(12);

@@ -173,10 +173,10 @@ class FlowLogTest : public AppendFileTest {
     }
     return out;
   }
-  std::vector<std::string> said_;
-  FlowLog log_{[this](bool bad, const std::string& sentence) {
-    EXPECT_TRUE(bad);
-    said_.push_back(sentence);
+  std::vector<std::string> warnings_;
+  FlowLog log_{[this](const LogMessage& message) {
+    EXPECT_TRUE(message.is_warning);
+    warnings_.push_back(message.text);
   }};
 };
 
@@ -245,8 +245,8 @@ TEST_F(FlowLogTest, CountsAndTellsWhatIsLost) {
   for (const std::int64_t port : ports(path_)) (port < 0 ? lost : lines) += port;
   EXPECT_EQ(lines, static_cast<std::int64_t>(status.lines));
   EXPECT_EQ(-lost, static_cast<std::int64_t>(status.lost));
-  ASSERT_THAT(said_, testing::Not(IsEmpty()));
-  EXPECT_THAT(said_[0], HasSubstr("they came faster than they could be written"));
+  ASSERT_THAT(warnings_, testing::Not(IsEmpty()));
+  EXPECT_THAT(warnings_[0], HasSubstr("they came faster than they could be written"));
 }
 
 TEST_F(FlowLogTest, GoesOnWhenThereIsRoomAgain) {
@@ -267,7 +267,7 @@ TEST_F(FlowLogTest, GoesOnWhenThereIsRoomAgain) {
   tell(*lane, 2);
   log_.switch_to({});
   EXPECT_THAT(ports(path_), ElementsAre(-1, 2));
-  EXPECT_THAT(said_, ElementsAre(HasSubstr("verdicts missing in " + path_.string() + ": 1; cannot write")));
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr("verdicts missing in " + path_.string() + ": 1; cannot write")));
 }
 
 }  // namespace

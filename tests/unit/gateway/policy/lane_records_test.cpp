@@ -22,12 +22,10 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-using Row = std::pair<Table, std::int64_t>;
-
-std::map<Row, std::uint64_t> counts_of(const RowCounts& counts, RowEffect wanted) {
-  std::map<Row, std::uint64_t> out;
+std::map<RowRef, std::uint64_t> counts_of(const RowCounts& counts, RowEffect wanted) {
+  std::map<RowRef, std::uint64_t> out;
   counts.for_each([&](RowRef row, RowEffect effect, std::uint64_t count) {
-    if (effect == wanted) out[{row.table, row.row}] = count;
+    if (effect == wanted) out[row] = count;
   });
   return out;
 }
@@ -44,11 +42,11 @@ TEST(RowCounts, KeepTablesRowsAndEffectsApart) {
   counts.add({Table::port_permits, 7}, RowEffect::monitor);
   counts.add({Table::port_permits, -7}, RowEffect::monitor);
   counts.add({Table::settings, INT64_MAX}, RowEffect::deny);
-  const std::map<Row, std::uint64_t> monitored = {
+  const std::map<RowRef, std::uint64_t> monitored = {
       {{Table::domain_rules, 7}, 3}, {{Table::port_permits, 7}, 1}, {{Table::port_permits, -7}, 1}};
-  const std::map<Row, std::uint64_t> denied = {{{Table::domain_rules, 7}, 1}, {{Table::settings, INT64_MAX}, 1}};
+  const std::map<RowRef, std::uint64_t> denied = {{{Table::domain_rules, 7}, 1}, {{Table::settings, INT64_MAX}, 1}};
   EXPECT_EQ(counts_of(counts, RowEffect::monitor), monitored);
-  const std::map<Row, std::uint64_t> allowed = {{{Table::domain_rules, 7}, 2}};
+  const std::map<RowRef, std::uint64_t> allowed = {{{Table::domain_rules, 7}, 2}};
   EXPECT_EQ(counts_of(counts, RowEffect::deny), denied);
   EXPECT_EQ(counts_of(counts, RowEffect::allow), allowed);
   EXPECT_EQ(counts.overflow(), 0u);
@@ -63,7 +61,7 @@ TEST(RowCounts, CountWhatFindsNoPlace) {
   std::uint64_t sum = counts->overflow();
   std::size_t rows = 0;
   for (const auto& [row, count] : counts_of(*counts, RowEffect::deny)) {
-    EXPECT_EQ(count, 2u) << row.second;
+    EXPECT_EQ(count, 2u) << row.row;
     sum += count;
     ++rows;
   }
@@ -83,7 +81,7 @@ TEST(RowCounts, GiveThePlacesOfDroppedRowsAway) {
     counts->drop([=](RowRef row) { return row.row >= 1000 * round; });
     const auto left = counts_of(*counts, RowEffect::deny);
     EXPECT_EQ(left.size(), 1000u);
-    for (const auto& [row, count] : left) ASSERT_EQ(count, 2u) << row.second;
+    for (const auto& [row, count] : left) ASSERT_EQ(count, 2u) << row.row;
   }
   counts->drop([](RowRef) { return false; });
   EXPECT_TRUE(counts_of(*counts, RowEffect::deny).empty());
@@ -222,8 +220,8 @@ TEST(LaneRecords, TellOfMonitorRowsAndOfListsThatBlock) {
   });
   EXPECT_THAT(told, ElementsAre("domain_rules5 watched ads.test", "domain_lists6 watched ads.test",
                                 "domain_lists7 blocked ads.test"));
-  EXPECT_THAT(records.monitor_counts(),
-              ElementsAre(std::pair{Row{Table::domain_rules, 5}, 1u}, std::pair{Row{Table::domain_lists, 6}, 1u}));
+  EXPECT_THAT(records.monitor_counts(), ElementsAre(std::pair{RowRef{Table::domain_rules, 5}, 1u},
+                                                    std::pair{RowRef{Table::domain_lists, 6}, 1u}));
 }
 
 TEST(LaneRecords, CountTheRowThatAllowsAName) {

@@ -1,6 +1,7 @@
 // The shelf of compiled lists, over files whose reading the test holds in its hand.
 #include "gateway/policy/list_shelf.hpp"
 #include "tests/unit/db/scratch.hpp"
+#include "tests/unit/gateway/base/log_message_matchers.hpp"
 
 #include <gmock/gmock.h>
 
@@ -104,28 +105,28 @@ class Shelf : public testing::Test {
 
 TEST_F(Shelf, CompilesAFileOnceForAllItsRows) {
   write("one", "a.test\nb.test\n@x.a.test\n");
-  shelf->want({row(1, "one"), row(2, "one"), row(3, "")});
+  shelf->use_rows({row(1, "one"), row(2, "one"), row(3, "")});
   shelf->wait();
   EXPECT_EQ(shelf->lists().seed, kSeed);
   EXPECT_EQ(entry("one", "a.test"), ListEntry::listed);
   EXPECT_EQ(entry("one", "x.a.test"), ListEntry::exception);
   EXPECT_EQ(entry("one", "c.test"), ListEntry::none);
   const auto names = shelf->lists().by_file.at("one").names;
-  shelf->want({row(1, "one")});
+  shelf->use_rows({row(1, "one")});
   EXPECT_EQ(shelf->lists().by_file.at("one").names, names);
   EXPECT_EQ(opened, 1);
   EXPECT_THAT(states(), ElementsAre("1 in force 3"));
-  EXPECT_THAT(shelf->take_sayings(), Contains(Pair(false, HasSubstr("lists/one: 3 names"))));
+  EXPECT_THAT(shelf->take_messages(), Contains(log_info(HasSubstr("lists/one: 3 names"))));
 }
 
 TEST_F(Shelf, LeavesTheFormerFileInForceWhileTheNewOneIsCompiled) {
   write("one", "a.test\n");
   write("two", "b.test\n");
-  shelf->want({row(1, "one")});
+  shelf->use_rows({row(1, "one")});
   shelf->wait();
   static_cast<void>(shelf->lists());
   hold("two");
-  shelf->want({row(1, "two"), row(2, "two")});
+  shelf->use_rows({row(1, "two"), row(2, "two")});
   EXPECT_EQ(entry("two", "a.test"), ListEntry::listed);
   EXPECT_THAT(states(), ElementsAre("1 compiling 1", "2 compiling 0"));
   EXPECT_THAT(shelf->compiling(), ElementsAre(HasSubstr("former names"), HasSubstr("blocks nothing yet")));
@@ -138,20 +139,20 @@ TEST_F(Shelf, LeavesTheFormerFileInForceWhileTheNewOneIsCompiled) {
 
 TEST_F(Shelf, LeavesTheFormerFileInForceForARowThatWasReplaced) {
   write("one", "a.test\n");
-  shelf->want({row(1, "one")});
+  shelf->use_rows({row(1, "one")});
   shelf->wait();
   static_cast<void>(shelf->lists());
   hold("two");
   DomainList other = row(9, "two");
   other.name = "list1";  // INSERT OR REPLACE gives another id
-  shelf->want({other});
+  shelf->use_rows({other});
   EXPECT_EQ(entry("two", "a.test"), ListEntry::listed);
 }
 
 TEST_F(Shelf, HandsOutABrandNewListWithoutNamesUntilItIsCompiled) {
   hold("one");
   write("one", "a.test\n");
-  shelf->want({row(1, "one")});
+  shelf->use_rows({row(1, "one")});
   EXPECT_TRUE(shelf->lacks_names());
   EXPECT_NE(shelf->lists().by_file.at("one").names, nullptr);  // so that it is no problem of its row
   EXPECT_EQ(entry("one", "a.test"), ListEntry::none);
@@ -165,7 +166,7 @@ TEST_F(Shelf, HandsOutABrandNewListWithoutNamesUntilItIsCompiled) {
 TEST_F(Shelf, DoesNotWaitForADisabledRowAndCompilesItAll) {
   hold("one");
   write("one", "a.test\n");
-  shelf->want({row(1, "one", false)});
+  shelf->use_rows({row(1, "one", false)});
   shelf->wait();
   release();
   EXPECT_TRUE(soon([&] { return entry("one", "a.test") == ListEntry::listed; }));
@@ -173,7 +174,7 @@ TEST_F(Shelf, DoesNotWaitForADisabledRowAndCompilesItAll) {
 
 TEST_F(Shelf, SaysWhyAFileCannotBeReadAndReadsItOnceItIsMended) {
   write("one", "a.test\ncut\n");
-  shelf->want({row(1, "one"), row(2, "none"), row(3, "../one")});
+  shelf->use_rows({row(1, "one"), row(2, "none"), row(3, "../one")});
   shelf->wait();
   const auto lists = shelf->lists().by_file;
   EXPECT_EQ(lists.at("one").names, nullptr);
@@ -181,7 +182,7 @@ TEST_F(Shelf, SaysWhyAFileCannotBeReadAndReadsItOnceItIsMended) {
   EXPECT_THAT(lists.at("none").failure, HasSubstr("missing"));
   EXPECT_THAT(lists.at("../one").failure, HasSubstr("not the name of a file"));
   EXPECT_THAT(states(), ElementsAre("1 failed 0", "2 failed 0", "3 failed 0"));
-  EXPECT_THAT(shelf->take_sayings(), Contains(Pair(true, HasSubstr("one is cut"))));
+  EXPECT_THAT(shelf->take_messages(), Contains(log_warning(HasSubstr("one is cut"))));
   EXPECT_FALSE(shelf->changed());
   write("one", "a.test\nb.test\n");
   ASSERT_TRUE(settled());
@@ -191,10 +192,10 @@ TEST_F(Shelf, SaysWhyAFileCannotBeReadAndReadsItOnceItIsMended) {
 TEST_F(Shelf, KeepsTheFormerFileWhenTheNewOneIsBroken) {
   write("one", "a.test\n");
   write("two", "cut\n");
-  shelf->want({row(1, "one")});
+  shelf->use_rows({row(1, "one")});
   shelf->wait();
   static_cast<void>(shelf->lists());
-  shelf->want({row(1, "two")});
+  shelf->use_rows({row(1, "two")});
   ASSERT_TRUE(soon([&] { return !shelf->failures().empty(); }));
   EXPECT_THAT(shelf->failures(), ElementsAre(HasSubstr("two is cut; its former names stay in force")));
   EXPECT_EQ(entry("two", "a.test"), ListEntry::listed);
@@ -202,11 +203,11 @@ TEST_F(Shelf, KeepsTheFormerFileWhenTheNewOneIsBroken) {
 
 TEST_F(Shelf, FreesWhatNoRowAndNoSnapshotNames) {
   write("one", "a.test\n");
-  shelf->want({row(1, "one")});
+  shelf->use_rows({row(1, "one")});
   shelf->wait();
   policy::Lists snapshot = shelf->lists();
   const std::weak_ptr<const policy::NameSet> names = snapshot.by_file.at("one").names;
-  shelf->want({});
+  shelf->use_rows({});
   EXPECT_THAT(shelf->lists().by_file, IsEmpty());
   EXPECT_FALSE(names.expired());
   snapshot = {};
@@ -218,13 +219,13 @@ TEST_F(Shelf, EndsInTheMiddleOfAFile) {
   std::string many;
   for (int i = 0; i < 100'000; ++i) many += "n" + std::to_string(i) + ".test\n";
   write("one", many);
-  shelf->want({row(1, "one")});
+  shelf->use_rows({row(1, "one")});
   shelf.reset();
 }
 
 TEST_F(Shelf, ExceptsANameThatTheFileDoesNotHave) {
   write("one", "a.test\n?collides.test\n");  // its hash is in the compiled set, the name is not in the file
-  shelf->want({row(1, "one")});
+  shelf->use_rows({row(1, "one")});
   shelf->wait();
   EXPECT_EQ(entry("one", "collides.test"), ListEntry::listed);
   shelf->check(1, "www.a.test");
@@ -236,20 +237,20 @@ TEST_F(Shelf, ExceptsANameThatTheFileDoesNotHave) {
   ASSERT_TRUE(mismatches);
   EXPECT_THAT(*mismatches, ElementsAre(Pair("collides.test", ListEntry::none)));
   EXPECT_EQ(shelf->mismatches(), 1u);
-  EXPECT_THAT(shelf->take_sayings(), Contains(Pair(true, HasSubstr("lists/one: a name was judged by"))));
+  EXPECT_THAT(shelf->take_messages(), Contains(log_warning(HasSubstr("lists/one: a name was judged by"))));
   EXPECT_THAT(shelf->take_corrected(), ElementsAre("lists/one: collides.test"));
 }
 
 TEST_F(Shelf, LooksAHitUpAgainInAFileThatCameBack) {
   write("one", "?collides.test\n");
   for (int round = 0; round < 2; ++round) {
-    shelf->want({row(1, "one")});
+    shelf->use_rows({row(1, "one")});
     shelf->wait();
     static_cast<void>(shelf->lists());
     shelf->check(1, "collides.test");
     ASSERT_TRUE(settled()) << round;
     ASSERT_TRUE(shelf->lists().by_file.at("one").mismatches) << round;
-    shelf->want({});
+    shelf->use_rows({});
     static_cast<void>(shelf->lists());
   }
 }

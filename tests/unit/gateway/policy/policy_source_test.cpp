@@ -25,7 +25,7 @@ class Source : public testing::Test {
  protected:
   std::unique_ptr<PolicySource> start() {
     auto out = std::make_unique<PolicySource>(
-        path, [this](bool bad, std::string sentence) { (bad ? complaints : notes).push_back(std::move(sentence)); });
+        path, [this](const LogMessage& message) { (message.is_warning ? complaints : notes).push_back(message.text); });
     out->open();
     return out;
   }

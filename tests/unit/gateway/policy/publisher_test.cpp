@@ -23,9 +23,9 @@ class Publisher : public testing::Test {
   std::unique_ptr<PolicyPublisher> start(PublisherParts parts = {}) {
     PolicyEvents events;
     events.published = [this](std::uint64_t generation) { published = generation; };
-    events.said = [this](bool bad, const std::string& sentence) {
+    events.log = [this](const LogMessage& message) {
       const std::scoped_lock lock(mutex);
-      (bad ? complaints : notes).push_back(sentence);
+      (message.is_warning ? warnings_ : infos_).push_back(message.text);
     };
     return std::make_unique<PolicyPublisher>(path, std::move(events), std::move(parts));
   }
@@ -40,16 +40,20 @@ class Publisher : public testing::Test {
       if (condition()) return true;
     return false;
   }
-  std::vector<std::string> said(bool bad) {
+  std::vector<std::string> warnings() {
     const std::scoped_lock lock(mutex);
-    return bad ? complaints : notes;
+    return warnings_;
+  }
+  std::vector<std::string> infos() {
+    const std::scoped_lock lock(mutex);
+    return infos_;
   }
 
   ScratchFolder folder;
   std::filesystem::path path = folder.path() / "policy.db";
   std::atomic<std::uint64_t> published{0};
   std::mutex mutex;
-  std::vector<std::string> complaints, notes;
+  std::vector<std::string> warnings_, infos_;
 };
 
 TEST_F(Publisher, MakesAMissingDatabaseWithTheStarterPolicy) {
@@ -60,7 +64,7 @@ TEST_F(Publisher, MakesAMissingDatabaseWithTheStarterPolicy) {
   EXPECT_TRUE(publisher->status().reasons.empty());
   EXPECT_TRUE(judge(*publisher, "8.8.8.8", 53).allowed());
   EXPECT_FALSE(judge(*publisher, "8.8.8.8", 445).allowed());
-  EXPECT_THAT(said(false), Contains(HasSubstr("starter policy")));
+  EXPECT_THAT(infos(), Contains(HasSubstr("starter policy")));
   EXPECT_EQ(published, 0u);  // only later ones are told
 }
 
@@ -88,7 +92,7 @@ TEST_F(Publisher, NamesABadRowAndKeepsTheRest) {
   EXPECT_EQ(status.problems[0].row, 77);
   EXPECT_THAT(status.reasons, Contains(HasSubstr("1 deny or block rows")));
   EXPECT_EQ(judge(*publisher, "8.8.8.8", 53, "b.test").reason, Reason::domain);
-  EXPECT_THAT(said(true), Contains(HasSubstr("port_permits row 77")));
+  EXPECT_THAT(warnings(), Contains(HasSubstr("port_permits row 77")));
   ASSERT_EQ(run_sqlite_shell(path, "DELETE FROM port_permits WHERE id = 77"), "");
   EXPECT_TRUE(soon([&] { return publisher->status().reasons.empty(); }));
 }
@@ -100,7 +104,7 @@ TEST_F(Publisher, DeniesEverythingUntilTheDatabaseCanBeRead) {
   EXPECT_EQ(publisher->status().generation, 1u);
   EXPECT_EQ(judge(*publisher, "8.8.8.8", 53).reason, Reason::no_policy);
   EXPECT_THAT(publisher->status().reasons, Contains(HasSubstr("everything is denied")));
-  EXPECT_THAT(said(true), Contains(HasSubstr("policy.db")));
+  EXPECT_THAT(warnings(), Contains(HasSubstr("policy.db")));
   const auto fresh = folder.path() / "fresh.db";
   db::prepare_policy(fresh);
   std::filesystem::rename(fresh, path);
@@ -118,7 +122,7 @@ TEST_F(Publisher, LivesOnWhenNothingCanBeCompiledAndTriesAgain) {
   ASSERT_EQ(run_sqlite_shell(path, "INSERT INTO domain_rules(id, domain) VALUES(9, 'a.test')"), "");
   ASSERT_TRUE(soon([&] { return !publisher->status().reasons.empty(); }));
   EXPECT_THAT(publisher->status().reasons, Contains(HasSubstr("edits cannot be put in force: std::bad_alloc")));
-  EXPECT_THAT(said(true), ElementsAre(HasSubstr("what is in force stays")));
+  EXPECT_THAT(warnings(), ElementsAre(HasSubstr("what is in force stays")));
   EXPECT_TRUE(judge(*publisher, "8.8.8.8", 53, "a.test").allowed());
   EXPECT_EQ(publisher->status().generation, 1u);
   fails = false;

@@ -1,12 +1,16 @@
 // gh.identity/1 as a plugin calls it.
 #include "gateway/services/identity.hpp"
 #include "gateway/base/border.hpp"
+#include "gateway/base/lane.hpp"
 #include "gateway/base/sha256.hpp"
+#include "gateway/services/policy.hpp"
 #include "policy/compile.hpp"
+#include "tests/unit/gateway/store/waiter.hpp"
 
 #include <gmock/gmock.h>
 
 #include <array>
+#include <future>
 
 namespace gatehouse {
 namespace {
@@ -15,26 +19,44 @@ using policy::Credential;
 
 class Identity : public testing::Test {
  protected:
+  Identity() { lane.policy = policy_.make_lane(); }
   void publish(std::vector<Credential> rows) {
     policy::Model model;
     model.credentials = std::move(rows);
     board_->publish(policy::compile(model, {}, ++generation_, 1000).snapshot);
+    policy_.table()->refresh(policy_.table()->context, &lane.head);
   }
-  /// What a plugin gets; "" = nobody's.
-  static std::string asked(const PluginIdentities& face, std::uint32_t kind, std::string_view value) {
+  gh_status resolve(const PluginIdentities& face, std::uint32_t kind, std::string_view value,
+                    const gh_completion* later = nullptr) {
     const gh_identity& table = *face.table();
-    std::array<char, 256> out;
     std::size_t size = 0;
     const gh_status status =
-        table.resolve(table.context, nullptr, kind, border_bytes(value), out.data(), out.size(), &size);
+        table.resolve(table.context, &lane.head, kind, border_bytes(value), out_.data(), out_.size(), &size, later);
+    identity.assign(out_.data(), status == GH_OK ? size : 0);
+    return status;
+  }
+  /// What a plugin gets in the end; "" = nobody's.
+  std::string asked(const PluginIdentities& face, std::uint32_t kind, std::string_view value) {
+    Waiter waiter;
+    gh_status status = resolve(face, kind, value, &waiter.completion);
+    if (status == GH_PENDING) {
+      EXPECT_TRUE(waiter.came());
+      EXPECT_EQ(waiter.status, GH_OK);
+      status = resolve(face, kind, value, &waiter.completion);
+    }
     EXPECT_EQ(status, status == GH_OK ? GH_OK : GH_E_NOT_FOUND);
-    return status == GH_OK ? std::string(out.data(), size) : "";
+    return identity;
   }
 
   std::uint64_t generation_ = 0;
   std::shared_ptr<SnapshotBoard> board_ =
       std::make_shared<SnapshotBoard>(policy::Snapshot::without_policy(generation_));
-  PluginIdentities udpgw_{board_, "udpgw"};
+  PluginPolicy policy_{board_, std::make_shared<KeyMeters>(), {.plugin = "udpgw"}};
+  HostLane lane;
+  std::array<char, 256> out_;
+  std::string identity;
+  std::shared_ptr<UserNames> users_ = std::make_shared<UserNames>();
+  PluginIdentities udpgw_{users_, "udpgw"};
 };
 
 TEST_F(Identity, OfAUnixUserIsItsNameUnlessARowSaysOtherwise) {
@@ -44,7 +66,71 @@ TEST_F(Identity, OfAUnixUserIsItsNameUnlessARowSaysOtherwise) {
   EXPECT_EQ(asked(udpgw_, GH_CREDENTIAL_UNIX, ""), "");
   publish({{1, "unix", "root", "unix:admin", "udpgw", {}}});
   EXPECT_EQ(asked(udpgw_, GH_CREDENTIAL_UNIX, "0"), "unix:admin");
-  EXPECT_EQ(asked(PluginIdentities(board_, "echo"), GH_CREDENTIAL_UNIX, "0"), "unix:root");
+  EXPECT_EQ(asked(PluginIdentities(users_, "echo"), GH_CREDENTIAL_UNIX, "0"), "unix:root");
+}
+
+TEST_F(Identity, OfAUserIsNotWaitedForOnTheLane) {
+  std::promise<void> answer;
+  auto held = answer.get_future().share();
+  const auto slow = std::make_shared<UserNames>([held](uid_t) -> std::optional<std::string> {
+    held.wait();
+    return "bob";
+  });
+  Waiter waiter;
+  const PluginIdentities face(slow, "udpgw");
+  EXPECT_EQ(resolve(face, GH_CREDENTIAL_UNIX, "7"), GH_E_NOT_FOUND) << "without a completion";
+  EXPECT_EQ(resolve(face, GH_CREDENTIAL_UNIX, "7", &waiter.completion), GH_PENDING);
+  EXPECT_EQ(waiter.calls, 0);
+  answer.set_value();
+  ASSERT_TRUE(waiter.came());
+  EXPECT_EQ(waiter.status, GH_OK);
+  EXPECT_EQ(resolve(face, GH_CREDENTIAL_UNIX, "7"), GH_OK);
+  EXPECT_EQ(identity, "unix:bob");
+}
+
+TEST_F(Identity, OfAUserIsGivenUpWhenTheSystemDoesNotAnswer) {
+  std::promise<void> answer;
+  auto held = answer.get_future().share();
+  const auto slow = std::make_shared<UserNames>([held](uid_t) -> std::optional<std::string> {
+    held.wait();
+    return {};
+  });
+  Waiter waiter;
+  const PluginIdentities face(slow, "udpgw");
+  EXPECT_EQ(resolve(face, GH_CREDENTIAL_UNIX, "7", &waiter.completion), GH_PENDING);
+  slow->expire(steady_now());
+  EXPECT_EQ(waiter.calls, 0);
+  slow->expire(steady_now() + UserNames::kMostWait);
+  EXPECT_EQ(waiter.calls, 1);
+  EXPECT_EQ(waiter.status, GH_E_IO);
+  answer.set_value();
+}
+
+TEST_F(Identity, OfAUserFailsWhereTheSystemDoes) {
+  const auto broken = std::make_shared<UserNames>(
+      [](uid_t) -> std::optional<std::string> { throw std::runtime_error("no directory"); });
+  const PluginIdentities face(broken, "udpgw");
+  Waiter waiter;
+  EXPECT_EQ(resolve(face, GH_CREDENTIAL_UNIX, "7", &waiter.completion), GH_PENDING);
+  ASSERT_TRUE(waiter.came());
+  EXPECT_EQ(waiter.status, GH_E_IO);
+}
+
+TEST_F(Identity, LooksUpNoMoreUsersThanItHasPlacesFor) {
+  std::promise<void> answer;
+  auto held = answer.get_future().share();
+  const auto slow = std::make_shared<UserNames>([held](uid_t) -> std::optional<std::string> {
+    held.wait();
+    return {};
+  });
+  Waiter waiter;
+  const PluginIdentities face(slow, "udpgw");
+  std::size_t pending = 0;
+  for (std::size_t uid = 0; uid < 2 * UserNames::kMostWaiting; ++uid)
+    pending += resolve(face, GH_CREDENTIAL_UNIX, std::to_string(uid), &waiter.completion) == GH_PENDING ? 1 : 0;
+  EXPECT_EQ(pending, UserNames::kMostWaiting);
+  EXPECT_EQ(resolve(face, GH_CREDENTIAL_UNIX, "4711", &waiter.completion), GH_E_LIMIT);
+  answer.set_value();
 }
 
 TEST_F(Identity, OfATokenFollowsTheNewestPolicy) {
@@ -67,9 +153,11 @@ TEST_F(Identity, OfCertificatesAndRelayKeys) {
 
 TEST_F(Identity, IsNotCutToASmallBuffer) {
   const gh_identity& table = *udpgw_.table();
+  EXPECT_EQ(asked(udpgw_, GH_CREDENTIAL_UNIX, "0"), "unix:root");
   std::array<char, 3> out;
   std::size_t size = 0;
-  EXPECT_EQ(table.resolve(table.context, nullptr, GH_CREDENTIAL_UNIX, border_bytes("0"), out.data(), out.size(), &size),
+  EXPECT_EQ(table.resolve(table.context, &lane.head, GH_CREDENTIAL_UNIX, border_bytes("0"), out.data(), out.size(),
+                          &size, nullptr),
             GH_E_LIMIT);
 }
 

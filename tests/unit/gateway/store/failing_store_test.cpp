@@ -61,10 +61,11 @@ TEST_F(FailingStore, ThatHangsIsToldOfAndStopsTheGateway) {
   disk_->hang(true);
   open("home");
   ASSERT_TRUE(comes_to_fail());
-  EXPECT_THAT(said(), HasSubstr("cannot write the store; going on from memory: a write to the store does not return"));
+  EXPECT_THAT(logged(),
+              HasSubstr("cannot write the store; going on from memory: a write to the store does not return"));
   EXPECT_EQ(stops_, 1);
   disk_->hang(false);
-  EXPECT_TRUE(eventually([&] { return said().find("written again") != std::string::npos; }));
+  EXPECT_TRUE(eventually([&] { return logged().find("written again") != std::string::npos; }));
   EXPECT_EQ(stops_, 1);
 }
 
@@ -94,11 +95,11 @@ TEST_F(FailingStore, ThatHangsIsLeftToItselfAtTheEnd) {
   EXPECT_FALSE(writer_->close(begin + 100ms));
   EXPECT_LT(Clock::now() - begin, StoreWriter::kLeastEnd + 1s);
   EXPECT_THAT(writer_->status().last_error, HasSubstr("does not return"));
-  const std::string before = said();
+  const std::string before = logged();
   writer_.reset();
   disk_->hang(false);
   EXPECT_TRUE(eventually([&] { return disk_.use_count() == 1; })) << "the thread ends when it can";
-  EXPECT_EQ(said(), before) << "and tells nobody";
+  EXPECT_EQ(logged(), before) << "and tells nobody";
 }
 
 TEST_F(FailingStore, ThatIsRemovedIsWrittenAnewThoughNothingChanges) {
@@ -119,9 +120,9 @@ TEST_F(FailingStore, TellsWhatItFindsWhileItRuns) {
   disk_->find("/s/state.db.corrupt-1", "state.db is an older copy");
   open("home");
   ASSERT_TRUE(flush());
-  EXPECT_THAT(said(), HasSubstr("/s/state.db.corrupt-1\n"));
-  EXPECT_THAT(said(), HasSubstr("state.db is an older copy\n"));
-  EXPECT_THAT(said(), testing::Not(HasSubstr("of the opening"))) << "which is told of by whoever opened it";
+  EXPECT_THAT(logged(), HasSubstr("/s/state.db.corrupt-1\n"));
+  EXPECT_THAT(logged(), HasSubstr("state.db is an older copy\n"));
+  EXPECT_THAT(logged(), testing::Not(HasSubstr("of the opening"))) << "which is told of by whoever opened it";
   EXPECT_THAT(writer_->opening().moved, ElementsAre("/s/state.db.corrupt-1"));
   EXPECT_THAT(writer_->opening().remarks, ElementsAre("a remark of the opening", "state.db is an older copy"));
 }

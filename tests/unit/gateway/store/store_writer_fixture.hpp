@@ -27,9 +27,9 @@ class StoreWriterTest : public testing::Test {
   void start(OnStoreFailure on_failure = OnStoreFailure::serve, db::StoreOpening opening = {},
              std::chrono::milliseconds round = StoreWriter::kRound) {
     StoreEvents events;
-    events.said = [this](bool, const std::string& sentence) {
+    events.log = [this](const LogMessage& message) {
       const std::scoped_lock lock(mutex_);
-      said_ += sentence + '\n';
+      logged_ += message.text + '\n';
     };
     events.stop = [this] { ++stops_; };
     writer_ = std::make_unique<StoreWriter>(std::make_unique<FakeDiskStore>(disk_, std::move(opening)), on_failure,
@@ -61,9 +61,9 @@ class StoreWriterTest : public testing::Test {
     return face().release(face().context, &lane_.head, session, border_bytes(resource));
   }
   [[nodiscard]] const gh_sessions& face() const { return *face_->table(); }
-  [[nodiscard]] std::string said() const {
+  [[nodiscard]] std::string logged() const {
     const std::scoped_lock lock(mutex_);
-    return said_;
+    return logged_;
   }
   bool eventually(const std::function<bool()>& holds) const {
     for (const auto end = StoreWriter::Clock::now() + std::chrono::seconds(5); !holds();
@@ -75,7 +75,7 @@ class StoreWriterTest : public testing::Test {
 
   std::shared_ptr<FakeDisk> disk_ = std::make_shared<FakeDisk>();
   mutable std::mutex mutex_;
-  std::string said_;
+  std::string logged_;
   std::atomic<int> stops_{0};
   HostLane lane_;
   std::unique_ptr<StoreWriter> writer_;

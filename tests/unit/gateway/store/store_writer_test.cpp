@@ -119,7 +119,7 @@ TEST_F(StoreWriterTest, ServesFromMemoryWhileTheDiskFails) {
   EXPECT_TRUE(status.failing);
   EXPECT_EQ(status.served_undurable, 2u);
   EXPECT_EQ(status.last_error, "the disk is not well");
-  EXPECT_THAT(said(), HasSubstr("going on from memory"));
+  EXPECT_THAT(logged(), HasSubstr("going on from memory"));
 
   disk_->fail_with(std::nullopt);
   EXPECT_TRUE(eventually([&] { return disk_->lease("relay", "10.0.0.5").has_value(); }));

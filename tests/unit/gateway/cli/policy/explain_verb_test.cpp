@@ -1,28 +1,30 @@
-#include "gateway/cli/policy/explain.hpp"
+#include "gateway/cli/policy/explain_verb.hpp"
 
 #include "db/policy/policy_database.hpp"
 #include "gateway/control/control_server.hpp"
-#include "tests/unit/db/scratch.hpp"
 #include "tests/unit/gateway/cli/policy/import_domains.hpp"
+#include "tests/unit/gateway/cli/verb_test.hpp"
 #include "tests/unit/gateway/control/server_thread.hpp"
 
 #include <gmock/gmock.h>
-#include <nlohmann/json.hpp>
-
-#include <sstream>
 
 namespace gatehouse {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-class Explain : public testing::Test {
+class Explain : public VerbTest {
  protected:
-  void SetUp() override { db::prepare_policy(path); }
+  void SetUp() override {
+    std::filesystem::create_directory(path.parent_path());
+    db::prepare_policy(path);
+  }
 
-  PolicyQuestion question(const std::string& to, const std::string& domain = "") const {
-    PolicyQuestion asked;
+  /// About a database that no gateway serves.
+  ExplainArguments question(const std::string& to, const std::string& domain = "") const {
+    ExplainArguments asked;
     asked.database = path;
     asked.plugin = "udpgw";
     asked.source = "192.0.2.7";
@@ -32,30 +34,21 @@ class Explain : public testing::Test {
     asked.domain = domain;
     return asked;
   }
-  int explain(const PolicyQuestion& asked, bool json = false) {
-    out.str("");
-    return policy_explain(asked, out, json);
+  /// About the gateway's own database: the gateway is asked too.
+  ExplainArguments gateway_question(const std::string& to, const std::string& domain = "") const {
+    ExplainArguments asked = question(to, domain);
+    asked.database.clear();
+    return asked;
   }
+  int explain(const ExplainArguments& asked, bool json = false) { return call(policy_explain_verb, asked, json); }
   int explain(const std::string& to, const std::string& domain = "", bool json = false) {
     return explain(question(to, domain), json);
   }
-  /// The sentence with which it is refused.
-  std::string refusal(const PolicyQuestion& asked) {
-    try {
-      static_cast<void>(explain(asked));
-      return "";
-    } catch (const std::exception& error) {
-      return error.what();
-    }
-  }
-  nlohmann::json body() const { return nlohmann::json::parse(out.str()); }
-  ScratchFolder folder;
-  std::filesystem::path path = folder.path() / "policy.db";
-  std::ostringstream out;
+  std::string refusal(const ExplainArguments& asked) { return text_of(policy_explain_verb, asked); }
 };
 
 TEST_F(Explain, NamesStepsAndTheDecidingRow) {
-  ASSERT_EQ(run_sqlite_shell(path, "INSERT INTO domain_rules(id, domain) VALUES(31, 'a.example')"), "");
+  ASSERT_EQ(shell("INSERT INTO domain_rules(id, domain) VALUES(31, 'a.example')"), "");
   EXPECT_EQ(explain("8.8.8.8:53", "a.example"), 1);
   EXPECT_THAT(out.str(), HasSubstr("domain_rules 31"));
   EXPECT_THAT(out.str(), HasSubstr("hard denies"));
@@ -74,7 +67,7 @@ TEST_F(Explain, NamesStepsAndTheDecidingRow) {
 }
 
 TEST_F(Explain, TakesANameInAnyScriptAndSpelling) {
-  ASSERT_EQ(run_sqlite_shell(path, "INSERT INTO domain_rules(id, domain) VALUES(31, 'xn--bcher-kva.example')"), "");
+  ASSERT_EQ(shell("INSERT INTO domain_rules(id, domain) VALUES(31, 'xn--bcher-kva.example')"), "");
   for (const char* name : {"xn--bcher-kva.example", "b\u00fccher.example", "WWW.B\u00dccher.Example."}) {
     EXPECT_EQ(explain("8.8.8.8:53", name), 1) << name;
     EXPECT_THAT(out.str(), HasSubstr("domain_rules 31")) << name;
@@ -98,20 +91,19 @@ TEST_F(Explain, TakesTheGatewaysListsForACopyThatHasNone) {
   import_domains(path, "ads", "ads.test\n");
   const auto copy = folder.path() / "copy" / "p.db";
   std::filesystem::create_directory(copy.parent_path());
-  ASSERT_EQ(run_sqlite_shell(path, "VACUUM INTO '" + copy.string() + "'"), "");
-  PolicyQuestion asked = question("8.8.8.8:53", "x.ads.test");
+  ASSERT_EQ(shell("VACUUM INTO '" + copy.string() + "'"), "");
+  ExplainArguments asked = question("8.8.8.8:53", "x.ads.test");
   asked.database = copy;
-  EXPECT_EQ(explain(asked), 0);
-  EXPECT_THAT(out.str(), HasSubstr("not in force: domain_lists 1: "));
-  asked.lists = folder.path() / "lists";
   EXPECT_EQ(explain(asked), 1);
   EXPECT_THAT(out.str(), Not(HasSubstr("not in force")));
+  std::filesystem::remove_all(path.parent_path() / "lists");
+  EXPECT_EQ(explain(asked), 0);
+  EXPECT_THAT(out.str(), HasSubstr("not in force: domain_lists 1: "));
 }
 
 TEST_F(Explain, NamesRowsThatAreNotInForce) {
-  ASSERT_EQ(run_sqlite_shell(path,
-                             "INSERT INTO domain_rules(id, domain) VALUES(7, 'a..b');"
-                             "INSERT INTO port_permits(id, ports, action, priority) VALUES(77, 'dns', 'deny', 1);"),
+  ASSERT_EQ(shell("INSERT INTO domain_rules(id, domain) VALUES(7, 'a..b');"
+                  "INSERT INTO port_permits(id, ports, action, priority) VALUES(77, 'dns', 'deny', 1);"),
             "");
   EXPECT_EQ(explain("8.8.8.8:53", "a.test"), 0);
   EXPECT_THAT(out.str(), HasSubstr("not in force: domain_rules 7: "));
@@ -124,13 +116,13 @@ TEST_F(Explain, NamesRowsThatAreNotInForce) {
 }
 
 TEST_F(Explain, JudgesByTheLastGoodPolicyWhenTheFileIsBroken) {
-  ASSERT_EQ(run_sqlite_shell(path, "INSERT INTO domain_rules(id, domain) VALUES(7, 'a.test')"), "");
-  const auto copy = folder.path() / "policy.last-good.db";
-  ASSERT_EQ(run_sqlite_shell(path, "VACUUM INTO '" + copy.string() + "'"), "");
+  ASSERT_EQ(shell("INSERT INTO domain_rules(id, domain) VALUES(7, 'a.test')"), "");
+  const auto copy = path.parent_path() / "policy.last-good.db";
+  ASSERT_EQ(shell("VACUUM INTO '" + copy.string() + "'"), "");
   std::ofstream(path) << std::string(9000, 'x');
-  PolicyQuestion asked = question("8.8.8.8:53", "a.test");
-  EXPECT_THAT(refusal(asked), HasSubstr("not a database"));
-  asked.last_good = copy;
+  EXPECT_THAT(refusal(question("8.8.8.8:53", "a.test")),
+              AllOf(HasSubstr("not a database"), Not(HasSubstr("last good"))));
+  const ExplainArguments asked = gateway_question("8.8.8.8:53", "a.test");
   EXPECT_EQ(explain(asked), 1);
   EXPECT_THAT(out.str(), HasSubstr("not a database; judged by the last good policy"));
   EXPECT_THAT(out.str(), HasSubstr(" of " + copy.string()));
@@ -140,7 +132,7 @@ TEST_F(Explain, JudgesByTheLastGoodPolicyWhenTheFileIsBroken) {
 
 TEST_F(Explain, RefusesWhatItDoesNotUnderstand) {
   EXPECT_THAT(refusal(question("example.com:53")), HasSubstr("is not an address with a port"));
-  PolicyQuestion asked = question("8.8.8.8:53");
+  ExplainArguments asked = question("8.8.8.8:53");
   asked.transport = "dns";
   EXPECT_THAT(refusal(asked), HasSubstr("write tcp, udp"));
   asked.transport = "17";
@@ -158,12 +150,10 @@ TEST_F(Explain, RefusesWhatItDoesNotUnderstand) {
 }
 
 TEST_F(Explain, AnswersForAnotherTimeAndNamesTheLimits) {
-  ASSERT_EQ(run_sqlite_shell(path,
-                             "INSERT INTO domain_rules(domain, expires_at) VALUES('late.test', 2000);"
-                             "INSERT INTO traffic_rules(id, rate_down, concurrent_flows) VALUES(9, 1000, 0);"),
+  ASSERT_EQ(shell("INSERT INTO domain_rules(domain, expires_at) VALUES('late.test', 2000);"
+                  "INSERT INTO traffic_rules(id, rate_down, concurrent_flows) VALUES(9, 1000, 0);"),
             "");
-  PolicyQuestion asked = question("8.8.8.8:53", "late.test");
-  asked.surroundings = policy::Surroundings{};
+  ExplainArguments asked = question("8.8.8.8:53", "late.test");
   asked.at = "1970-01-01T00:33:19Z";  // 1999
   EXPECT_EQ(explain(asked), 1);
   EXPECT_THAT(out.str(), HasSubstr("limit: rate_down of a session: 1000 (traffic_rules 9)"));
@@ -175,12 +165,11 @@ TEST_F(Explain, AnswersForAnotherTimeAndNamesTheLimits) {
 }
 
 TEST_F(Explain, SaysInALineThatNoGatewayAnswersAndGoesOn) {
-  PolicyQuestion asked = question("8.8.8.8:53");
-  asked.socket = folder.path() / "control.sock";
+  const ExplainArguments asked = gateway_question("8.8.8.8:53");
   EXPECT_EQ(explain(asked), 0);
   EXPECT_THAT(out.str(), HasSubstr("running: what is left of limits is not known: the gateway is not running (nobody "
                                    "listens on " +
-                                   asked.socket.string() + ")\n"));
+                                   (folder.path() / "control.sock").string() + ")\n"));
   EXPECT_EQ(explain(asked, true), 0);
   EXPECT_EQ(body()["gateway"]["running"], false);
   EXPECT_THAT(body()["gateway"]["why"], HasSubstr("not running"));
@@ -201,10 +190,10 @@ class ExplainWithGateway : public Explain {
   void TearDown() override {
     thread_.run([this] { server_.reset(); });
   }
-  std::string told() {
-    PolicyQuestion asked = question("8.8.8.8:53");
+  /// The lines about the running gateway.
+  std::string running() {
+    ExplainArguments asked = gateway_question("8.8.8.8:53");
     asked.listener = "127.0.0.1:7300";
-    asked.socket = folder.path() / "control.sock";
     EXPECT_EQ(explain(asked), 0);
     const std::string text = out.str();
     return text.substr(text.find("running: "));
@@ -216,55 +205,54 @@ class ExplainWithGateway : public Explain {
   std::optional<ControlServer> server_;
 };
 
-TEST_F(ExplainWithGateway, TellsWhatIsUsedAndLeft) {
-  const std::string revision = run_sqlite_shell(path, "SELECT revision FROM meta");
+TEST_F(ExplainWithGateway, ShowsWhatIsUsedAndLeft) {
+  const std::string revision = shell("SELECT revision FROM meta");
   answer_.json = R"({"generation":5,"revision":)" + revision.substr(0, revision.find('\n')) +
                  R"(,"group":"everyone","key":"token:bob","remembered":true,"limits":[
       {"name":"rate_up","row":9,"burst":1000,"left":700},
       {"name":"quota_bytes","row":9,"used":300,"most":5000,"left":4700,"until":"2026-12-01T00:00:00Z"},
       {"name":"concurrent_flows","row":9,"used":2,"most":10,"left":8},
       {"name":"concurrent_sessions","row":null,"used":1,"most":null,"left":null}]})";
-  EXPECT_EQ(told(), "running: generation 5 of revision " + revision +
-                        "now: token:bob, rate_up: 700 of 1000 bytes may pass at once\n"
-                        "now: token:bob, quota_bytes: 300 of 5000 used, 4700 left until 2026-12-01T00:00:00Z\n"
-                        "now: token:bob, concurrent_flows: 2 of 10 used, 8 left\n"
-                        "now: token:bob, concurrent_sessions: 1 used, no limit\n");
+  EXPECT_EQ(running(), "running: generation 5 of revision " + revision +
+                           "now: token:bob, rate_up: 700 of 1000 bytes may pass at once\n"
+                           "now: token:bob, quota_bytes: 300 of 5000 used, 4700 left until 2026-12-01T00:00:00Z\n"
+                           "now: token:bob, concurrent_flows: 2 of 10 used, 8 left\n"
+                           "now: token:bob, concurrent_sessions: 1 used, no limit\n");
   EXPECT_EQ(asked_,
             nlohmann::json::parse(
                 R"({"plugin":"udpgw","listener":"127.0.0.1:7300","identity":"token:bob","source":"192.0.2.7"})"));
-  PolicyQuestion asked = question("8.8.8.8:53");
-  asked.socket = folder.path() / "control.sock";
-  EXPECT_EQ(explain(asked, true), 0);
+  EXPECT_EQ(explain(gateway_question("8.8.8.8:53"), true), 0);
   EXPECT_EQ(body()["gateway"]["running"], true);
   EXPECT_EQ(body()["gateway"]["limits"][1]["left"], 4700);
 }
 
-TEST_F(ExplainWithGateway, TellsWhenNothingIsCountedOrInForce) {
+TEST_F(ExplainWithGateway, ShowsWhenNothingIsCountedOrInForce) {
   answer_.json = R"({"generation":5,"revision":0,"key":"token:bob","remembered":false,"limits":[]})";
-  EXPECT_THAT(told(), HasSubstr("generation 5 of revision 0: revision "));
-  EXPECT_THAT(told(), HasSubstr(" is not in force yet\nnow: nothing is remembered of token:bob: all of its limits are "
-                                "left\n"));
+  EXPECT_THAT(running(), HasSubstr("generation 5 of revision 0: revision "));
+  EXPECT_THAT(running(),
+              HasSubstr(" is not in force yet\nnow: nothing is remembered of token:bob: all of its limits are "
+                        "left\n"));
   answer_.json = R"({"generation":5,"revision":0,"key":null,"remembered":false,"limits":[]})";
-  EXPECT_THAT(told(), Not(HasSubstr("now:"))) << "there are no limits";
-  ASSERT_EQ(run_sqlite_shell(path, "INSERT INTO traffic_rules(rate_up) VALUES(1000)"), "");
-  EXPECT_THAT(told(),
+  EXPECT_THAT(running(), Not(HasSubstr("now:"))) << "there are no limits";
+  ASSERT_EQ(shell("INSERT INTO traffic_rules(rate_up) VALUES(1000)"), "");
+  EXPECT_THAT(running(),
               HasSubstr("now: without an identity or an address of its own, each session is counted for itself"));
 }
 
-TEST_F(ExplainWithGateway, TellsThatNoPolicyIsInForce) {
+TEST_F(ExplainWithGateway, ShowsThatNoPolicyIsInForce) {
   answer_.json = R"({"generation":1,"revision":0,"readable":false,"key":"token:bob","remembered":false,"limits":[]})";
-  EXPECT_EQ(told(), "running: generation 1: no policy is in force, everything is denied: see `gatehouse status`\n");
+  EXPECT_EQ(running(), "running: generation 1: no policy is in force, everything is denied: see `gatehouse status`\n");
 }
 
 TEST_F(ExplainWithGateway, TrustsNoAnswer) {
   answer_ = control_error(404, "there is no verb `policy/limits`");
-  EXPECT_EQ(told(),
+  EXPECT_EQ(running(),
             "running: what is left of limits is not known: the gateway answered there is no verb `policy/limits`\n");
   for (const char* odd :
        {"[]", "{", "{}", R"({"limits":[1,{"name":7}],"key":"\u001b[31m","remembered":true})",
         R"({"generation":[],"revision":"\u001b","readable":3,"key":7,"remembered":true,"limits":"x"})"}) {
     answer_ = {200, odd};
-    EXPECT_THAT(told(), Not(HasSubstr("\x1b"))) << odd;
+    EXPECT_THAT(running(), Not(HasSubstr("\x1b"))) << odd;
   }
 }
 

@@ -1,10 +1,8 @@
-#include "gateway/cli/policy/explain.hpp"
+#include "gateway/cli/policy/explain_verb.hpp"
 
 #include "db/policy/policy_copy.hpp"
 #include "db/policy/policy_database.hpp"
 #include "gateway/base/utc_time.hpp"
-#include "gateway/cli/gateway_verbs.hpp"
-#include "gateway/cli/invocation.hpp"
 #include "gateway/cli/policy/list_lookup.hpp"
 #include "gateway/cli/policy/running_limits.hpp"
 #include "gateway/cli/render.hpp"
@@ -20,7 +18,6 @@
 #include <algorithm>
 #include <charconv>
 #include <iomanip>
-#include <iostream>
 #include <ostream>
 #include <stdexcept>
 #include <vector>
@@ -46,22 +43,22 @@ std::string row_name(const policy::Model& rows, policy::Table table, std::int64_
   return std::string(to_text(table)) + ' ' + std::to_string(row) + (list.empty() ? "" : ", " + printable(list));
 }
 
-void put_row(Json& json, const policy::Model& rows, policy::Table table, std::int64_t row) {
+void add_row(Json& json, const policy::Model& rows, policy::Table table, std::int64_t row) {
   if (table == policy::Table::none) return;
   json["table"] = to_text(table);
   json["row"] = row;
   if (const std::string list = list_name(rows, table, row); !list.empty()) json["list"] = list;
 }
 
-/// What was asked, understood.
-struct Asked {
-  policy::ClientFacts client;  // views of the question
+/// The question, parsed.
+struct Question {
+  policy::ClientFacts client;  // views of the arguments
   policy::Flow flow;           // `domain` apart: it is a view
   std::string name;
   std::int64_t at = 0;  // Unix seconds
 };
 
-std::uint32_t understand_transport(const std::string& text) {
+std::uint32_t parse_transport(const std::string& text) {
   if (text == "tcp") return policy::kTcp;
   if (text == "udp") return policy::kUdp;
   std::uint32_t number = 0;
@@ -72,37 +69,39 @@ std::uint32_t understand_transport(const std::string& text) {
   return number;
 }
 
-policy::Flow understand_flow(const PolicyQuestion& question) {
-  const auto destination = Endpoint::parse(question.destination, std::uint16_t{0});
+policy::Flow parse_flow(const ExplainArguments& arguments) {
+  const auto destination = Endpoint::parse(arguments.destination, std::uint16_t{0});
   if (!destination)
-    throw std::runtime_error("`" + question.destination +
+    throw std::runtime_error("`" + arguments.destination +
                              "` is not an address with a port, such as 198.51.100.4:53 or [2001:db8::1]:53");
   policy::Flow out;
   out.destination = destination->address;
   out.port = destination->port;
-  out.transport = understand_transport(question.transport);
-  out.flags = (question.resolver ? policy::kFlowResolver : 0) | (question.peer ? policy::kFlowPeer : 0) |
-              (question.domain.empty() ? 0 : policy::kFlowNamed);
+  out.transport = parse_transport(arguments.transport);
+  out.flags = (arguments.resolver ? policy::kFlowResolver : 0) | (arguments.peer ? policy::kFlowPeer : 0) |
+              (arguments.domain.empty() ? 0 : policy::kFlowNamed);
   return out;
 }
 
 /// @throws std::runtime_error with a sentence
-Asked understand(const PolicyQuestion& question) {
-  Asked out;
-  out.client = {question.plugin, question.listener, question.identity, {}};
-  if (!question.source.empty()) {
-    const auto source = IpAddress::parse(question.source);
-    if (!source) throw std::runtime_error("--source `" + question.source + "` is not an IP address, such as 192.0.2.7");
+Question parse_question(const ExplainArguments& arguments) {
+  Question out;
+  out.client = {arguments.plugin, arguments.listener, arguments.identity, {}};
+  if (!arguments.source.empty()) {
+    const auto source = IpAddress::parse(arguments.source);
+    if (!source)
+      throw std::runtime_error("--source `" + arguments.source + "` is not an IP address, such as 192.0.2.7");
     out.client.source = *source;
   }
-  const auto at = question.at.empty() ? std::optional(unix_now()) : parse_time(question.at);
+  const auto at = arguments.at.empty() ? std::optional(unix_now()) : parse_time(arguments.at);
   if (!at)
-    throw std::runtime_error("--at `" + question.at + "` is not a time: write it in UTC, such as 2026-11-21T14:30:00Z");
+    throw std::runtime_error("--at `" + arguments.at +
+                             "` is not a time: write it in UTC, such as 2026-11-21T14:30:00Z");
   out.at = *at;
-  out.flow = understand_flow(question);
-  if (!question.domain.empty()) {
-    const auto name = policy::ascii_domain(question.domain);
-    if (!name) throw std::runtime_error("--domain `" + question.domain + "` is not a domain name");
+  out.flow = parse_flow(arguments);
+  if (!arguments.domain.empty()) {
+    const auto name = policy::ascii_domain(arguments.domain);
+    if (!name) throw std::runtime_error("--domain `" + arguments.domain + "` is not a domain name");
     out.name = *name;
   }
   return out;
@@ -153,12 +152,12 @@ Json to_json(const policy::Limits& limits) {
 Json to_json(const policy::Explanation& explained, const policy::Model& rows) {
   const policy::Verdict& verdict = explained.verdict;
   Json json{{"action", to_text(verdict.action)}, {"reason", to_text(verdict.reason)}};
-  put_row(json, rows, verdict.table, verdict.row);
+  add_row(json, rows, verdict.table, verdict.row);
   json["group"] = explained.group;
   json["steps"] = Json::array();
   for (const policy::ExplainedStep& step : explained.steps) {
     Json one{{"name", step.name}, {"outcome", step.outcome}, {"sentence", step.sentence}};
-    put_row(one, rows, step.table, step.row);
+    add_row(one, rows, step.table, step.row);
     json["steps"].push_back(std::move(one));
   }
   return json;
@@ -179,9 +178,32 @@ std::vector<policy::OwnListener> configured_listeners(const Config& config) {
   return out;
 }
 
-policy::Surroundings this_machine() {
+/// Where the answer comes from.
+struct Sources {
+  std::filesystem::path database;
+  std::filesystem::path last_good = {};  ///< the gateway's copy, for when `database` cannot be read; "" = none
+  std::filesystem::path lists;           ///< where list files are that are not beside the database
+  std::filesystem::path socket = {};     ///< control socket of a gateway with that database; "" = ask none
+};
+
+Sources find_sources(const Invocation& invocation, const Config& config, const ExplainArguments& arguments) {
+  Sources out{.database = arguments.database, .lists = config.state_dir / "lists"};
+  if (!arguments.database.empty()) return out;
+  out.database = config.state_dir / "policy.db";
+  out.last_good = db::last_good_path(out.database);
+  if (arguments.at.empty())
+    out.socket = invocation.socket.empty() ? config.runtime_dir / "control.sock" : invocation.socket;
+  return out;
+}
+
+policy::Surroundings find_surroundings(const Config& config) {
   AddressSet here = read_own_addresses();
-  return {std::move(here.own), std::move(here.broadcast), {}, {}};
+  return {std::move(here.own), std::move(here.broadcast), configured_listeners(config), {}};
+}
+
+bool allows_local(const Config& config, const std::string& plugin) {
+  const auto found = config.plugins.find(plugin);
+  return found != config.plugins.end() && found->second.allow_local_destinations;
 }
 
 /// The rows to judge by.
@@ -192,18 +214,19 @@ struct Rows {
 };
 
 /// As a gateway does: from the database, or else the last good copy of it. @throws std::exception of the database
-Rows read_rows(const PolicyQuestion& question) {
+Rows read_rows(const Sources& sources) {
   try {
-    return {db::PolicyDatabase(question.database).load(), question.database, ""};
+    return {db::PolicyDatabase(sources.database).load(), sources.database, ""};
   } catch (const std::exception& error) {
     std::error_code ignored;
-    if (question.last_good.empty() || !std::filesystem::exists(question.last_good, ignored)) throw;
-    return {db::PolicyDatabase(question.last_good).load(), question.last_good,
+    if (sources.last_good.empty() || !std::filesystem::exists(sources.last_good, ignored)) throw;
+    return {db::PolicyDatabase(sources.last_good).load(), sources.last_good,
             std::string(error.what()) + "; judged by the last good policy"};
   }
 }
 
-/// The rows that are not in force and might have mattered: who the client is, is given; without a name, none is judged.
+/// The rows that are not in force and might have mattered. Credentials cannot, since the client's identity is given;
+/// nor can rows for names when the question has none.
 std::vector<policy::Problem> left_out(const std::vector<policy::Problem>& problems, bool named) {
   std::vector<policy::Problem> out;
   for (const policy::Problem& problem : problems)
@@ -228,22 +251,26 @@ Json to_json(const std::vector<policy::Problem>& problems) {
 
 }  // namespace
 
-int policy_explain(const PolicyQuestion& question, std::ostream& out, bool json) {
-  Asked asked = understand(question);
-  asked.flow.domain = asked.name;
-  const Rows rows = read_rows(question);
+int policy_explain_verb(const Invocation& invocation, const ExplainArguments& arguments) {
+  const Config config = load_config_or_defaults(invocation);
+  const Sources sources = find_sources(invocation, config, arguments);
+  Question question = parse_question(arguments);
+  question.flow.domain = question.name;
+  const Rows rows = read_rows(sources);
   const policy::Model& model = rows.model;
-  const auto compiled = policy::compile(model, question.surroundings ? *question.surroundings : this_machine(), 1,
-                                        asked.at, lists_about(rows.file, model, asked.name, question.lists));
-  const auto problems = left_out(compiled.problems, !asked.name.empty());
+  const auto compiled = policy::compile(model, find_surroundings(config), 1, question.at,
+                                        lists_about(rows.file, model, question.name, sources.lists));
+  const auto problems = left_out(compiled.problems, !question.name.empty());
   const policy::Snapshot& snapshot = *compiled.snapshot;
-  const policy::Explanation explained = policy::explain(snapshot, asked.client, question.allow_local, asked.flow);
-  const policy::Limits& limits = snapshot.limits(snapshot.group_of(asked.client));
+  const policy::Explanation explained =
+      policy::explain(snapshot, question.client, allows_local(config, arguments.plugin), question.flow);
+  const policy::Limits& limits = snapshot.limits(snapshot.group_of(question.client));
   std::optional<RunningLimits> running;
-  if (!question.socket.empty()) running = ask_limits(question.socket, asked.client);
-  if (json) {
+  if (!sources.socket.empty()) running = ask_limits(sources.socket, question.client);
+  std::ostream& out = invocation.out;
+  if (invocation.json) {
     Json body = to_json(explained, model);
-    if (!asked.name.empty()) body["domain"] = asked.name;
+    if (!question.name.empty()) body["domain"] = question.name;
     body["limits"] = to_json(limits);
     body["not_in_force"] = to_json(problems);
     body["revision"] = model.revision;
@@ -251,7 +278,8 @@ int policy_explain(const PolicyQuestion& question, std::ostream& out, bool json)
     if (running) body["gateway"] = limits_json(*running);
     print_json(out, body);
   } else {
-    if (!asked.name.empty() && asked.name != question.domain) out << "name: " << printable(asked.name) << '\n';
+    if (!question.name.empty() && question.name != arguments.domain)
+      out << "name: " << printable(question.name) << '\n';
     print(out, explained, model);
     print(out, limits);
     print(out, problems);
@@ -260,24 +288,6 @@ int policy_explain(const PolicyQuestion& question, std::ostream& out, bool json)
     if (running) print_limits(out, *running, model.revision, !limit_lines(limits).empty());
   }
   return explained.verdict.allowed() ? kExitYes : kExitNo;
-}
-
-int explain_verb(const Invocation& invocation, PolicyQuestion question) {
-  const Config config = load_config_or_defaults(invocation);
-  if (question.database.empty()) {
-    question.database = config.state_dir / "policy.db";
-    question.last_good = db::last_good_path(question.database);
-    const auto& socket = invocation.socket;
-    if (question.at.empty()) question.socket = socket.empty() ? config.runtime_dir / "control.sock" : socket;
-  }
-  question.lists = config.state_dir / "lists";
-  if (const auto plugin = config.plugins.find(question.plugin); plugin != config.plugins.end()) {
-    question.allow_local = plugin->second.allow_local_destinations;
-  }
-  AddressSet here = read_own_addresses();
-  question.surroundings =
-      policy::Surroundings{std::move(here.own), std::move(here.broadcast), configured_listeners(config), {}};
-  return policy_explain(question, std::cout, invocation.json);
 }
 
 }  // namespace gatehouse

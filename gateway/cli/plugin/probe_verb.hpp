@@ -1,0 +1,19 @@
+// `gatehouse probe NAME ARGUMENTS...`: runs the client that a plugin brings along; the gateway knows no protocol. A
+// verb as in invocation.hpp; main thread.
+#pragma once
+
+#include "gateway/cli/invocation.hpp"
+
+#include <string>
+#include <vector>
+
+namespace gatehouse {
+
+struct ProbeArguments {
+  std::string plugin;
+  std::vector<std::string> words;  ///< all that follows NAME: the probe's own arguments
+};
+
+[[nodiscard]] int probe_verb(const Invocation& invocation, const ProbeArguments& arguments);
+
+}  // namespace gatehouse

@@ -1,0 +1,28 @@
+#include <gatehouse/plugin/identities.hpp>
+
+#include <array>
+
+namespace gatehouse {
+
+Result<std::string> Identities::find(CredentialKind kind, std::string_view value, Completion later) {
+  std::array<char, 256> text;
+  std::size_t size = 0;
+  const gh_identity& table = context_.host.identity();
+  const gh_status status = scope_.ask_later(std::move(later), [&](const gh_completion* done) {
+    return table.resolve(table.context, context_.lane, static_cast<std::uint32_t>(kind), to_border(value), text.data(),
+                         text.size(), &size, done);
+  });
+  if (const Error failure = to_error(status)) return failure;
+  return std::string(text.data(), size);
+}
+
+void Identities::identify(CredentialKind kind, std::string value, std::function<void(Result<std::string>)> then) {
+  Result<std::string> found = find(kind, value, [this, kind, value, then](Error failure) {
+    if (failure) return then(failure);
+    // At hand now. If it is not, it was pushed out by others: then nobody can say.
+    then(find(kind, value));
+  });
+  if (found || found.error() != Errc::pending) then(std::move(found));
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,120 @@
+#include "gateway/cli/gateway_verbs.hpp"
+
+#include "gateway/control/control_server.hpp"
+#include "tests/unit/gateway/cli/cli_test.hpp"
+#include "tests/unit/gateway/control/server_thread.hpp"
+#include "tests/unit/gateway/plugin/test_folder.hpp"
+
+#include <gmock/gmock.h>
+
+#include <optional>
+
+namespace gatehouse {
+namespace {
+
+using testing::HasSubstr;
+
+using GatewayVerbs = CliTest;
+
+TEST_F(GatewayVerbs, CheckNamesEveryProblem) {
+  const std::string file = config("[log]\nlevel = 1\n[plugin.none]\n[plugin.good.options]\ndepth = 1\n");
+  const Outcome broken = call({"check", "--config", file});
+  EXPECT_EQ(broken.code, 2);
+  EXPECT_EQ(broken.out, "");
+  EXPECT_EQ(broken.err,
+            "gatehouse: " + file + ":6:9: `log.level` must be one of error, warn, info, debug, trace, not 1\n");
+  const Outcome plugins = call({"check", "--config", file, "--set", "log.level=info"});
+  EXPECT_EQ(plugins.code, 2);
+  EXPECT_THAT(plugins.err, HasSubstr("the file of the plugin none is missing"));
+  EXPECT_THAT(plugins.err, HasSubstr(":9:1: unknown key `plugin.good.options.depth`; plugin good has no options"));
+  const Outcome json = call({"check", "--config", file, "--json"});
+  EXPECT_EQ(json.code, 2);
+  EXPECT_EQ(json.out, "{\"problems\":[{\"file\":\"" + file +
+                          "\",\"line\":6,\"column\":9,\"sentence\":\"`log.level` must be one of error, warn, info, "
+                          "debug, trace, not 1\"}]}\n");
+}
+
+TEST_F(GatewayVerbs, CheckIsFineWithAGoodPlugin) {
+  const Outcome outcome = call({"check", "--config", config("[plugin.good]\n[plugin.none]\nenabled = false\n")});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("state   ok\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("NAME  VERSION  FILE\ngood  1.2.3    "));
+}
+
+TEST_F(GatewayVerbs, CheckRefusesAnotherAbi) {
+  const Outcome outcome =
+      call({"check", "--config", config("[plugin.x]\npath = \"" + test_plugin("other-major").string() + "\"\n")});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("is built for plugin ABI "));
+}
+
+TEST_F(GatewayVerbs, CheckAsksThePluginItself) {
+  const Outcome outcome =
+      call({"check", "--config", config("[plugin.uncreatable]\npath = \"" + test_plugin("good").string() + "\"\n")});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("no such day"));
+}
+
+TEST_F(GatewayVerbs, NoGatewayIsANo) {
+  const Outcome outcome = call({"status", "--config", config()});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.err, "gatehouse: the gateway is not running (nobody listens on " +
+                             (folder_.path() / "control.sock").string() + ")\n");
+}
+
+class GatewayVerbsAsking : public CliTest {
+ protected:
+  GatewayVerbsAsking() {
+    server_.emplace(thread_.io());
+    server_->on("status", Access::read, [this](const std::string&) { return ControlReply{200, status_}; });
+    server_->on("reload", Access::write, [](const std::string&) {
+      return ControlReply{422, R"({"error":"the old configuration stays","problems":["f:1:2: wrong"]})"};
+    });
+    server_->on("drain", Access::write, [](const std::string&) {
+      return ControlReply{200, R"({"state":"draining"})"};
+    });
+    server_->listen(folder_.path() / "control.sock", 0600);
+    thread_.start();
+  }
+  ~GatewayVerbsAsking() override {
+    thread_.run([this] { server_.reset(); });
+  }
+  std::string status_ = R"({"state":"ok","reasons":[]})";
+  ServerThread thread_;
+  std::optional<ControlServer> server_;
+};
+
+TEST_F(GatewayVerbsAsking, StatusIsYesOnlyWhenOk) {
+  const std::string file = config();
+  const Outcome good = call({"status", "--config", file});
+  EXPECT_EQ(good.code, 0) << good.err;
+  EXPECT_EQ(good.out, "state    ok\nreasons  -\n");
+  status_ = R"({"state":"ok","plugins":[{"name":"echo","id":"echo","version":"1","state":"running","pending":3,)"
+            R"("listeners":[{"role":"listen","address":"127.0.0.1:1"}],"lanes":[{"lane":0},{"lane":1}]}]})";
+  EXPECT_EQ(call({"status", "--config", file}).out,
+            "state  ok\n\nplugins\n"
+            "NAME  VERSION  STATE    LANES  PENDING  SESSIONS  RESTARTS  LISTENERS    FAILURE\n"
+            "echo  1        running  2      3        0         0         127.0.0.1:1  -\n");
+  status_ = R"({"state":"degraded","reasons":["a row cannot be read"]})";
+  const Outcome bad = call({"status", "--json", "--config", file});
+  EXPECT_EQ(bad.code, 1);
+  EXPECT_EQ(bad.out, status_ + "\n");
+}
+
+TEST_F(GatewayVerbsAsking, BrokenReloadIsTwoAndSaysWhy) {
+  const Outcome outcome = call({"reload", "--config", config()});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.err, "gatehouse: the old configuration stays\ngatehouse: f:1:2: wrong\n");
+}
+
+TEST_F(GatewayVerbsAsking, SocketMayBeNamed) {
+  const Outcome outcome = call({"drain", "--socket", (folder_.path() / "control.sock").string()});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, "state  draining\n");
+  const Outcome unknown = call({"sessions", "--config", config()});
+  EXPECT_EQ(unknown.code, 1);
+  EXPECT_EQ(unknown.err, "gatehouse: there is no verb `sessions`\n");
+}
+
+}  // namespace
+}  // namespace gatehouse
