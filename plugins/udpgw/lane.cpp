@@ -46,6 +46,7 @@ UdpgwLane::UdpgwLane(const LaneContext& context, std::shared_ptr<const UdpgwSett
       dns(context, *this, settings),
       input(kInput),
       context_(context),
+      identities_(context),
       settings_(std::move(settings)),
       socket_share_(share_of_sockets(context.lane->count, *settings_)),
       ticker_([this] { tick(); }) {
@@ -90,25 +91,27 @@ void UdpgwLane::listen(const std::vector<Listener>& listeners) {
   }
 }
 
-std::string UdpgwLane::identity_of(const Listener& listener, const StreamPeer& peer) const {
-  if (!listener.identity.empty()) return listener.identity;
-  if (!peer.uid) return {};
-  char text[256];
-  std::size_t size = 0;
-  const gh_identity& identity = host().identity();
-  const std::string uid = std::to_string(*peer.uid);
-  if (identity.resolve(identity.context, border(), GH_CREDENTIAL_UNIX, to_border(uid), text, sizeof text, &size,
-                       nullptr) != GH_OK)
-    return {};
-  return std::string(text, size);
-}
-
 void UdpgwLane::accept(const Listener& listener, Stream stream) {
   if (is_short_of_sockets() && !recycle()) {
     counters.streams_without_socket.add();
     return;
   }
-  const std::string identity = identity_of(listener, stream.peer());
+  const StreamPeer& peer = stream.peer();
+  if (!listener.identity.empty() || !peer.uid) return admit(listener, std::move(stream), listener.identity);
+  const std::string uid = std::to_string(*peer.uid);
+  const auto waiting = std::make_shared<Stream>(std::move(stream));
+  identities_.identify(CredentialKind::unix_user, uid, [this, listener, waiting](const Result<std::string>& who) {
+    if (who || who.error() == Errc::not_found) {
+      if (!draining_) admit(listener, std::move(*waiting), who ? *who : std::string());
+      return;
+    }
+    counters.streams_refused.add();
+    host().log().warn("stream refused: the system does not say which user it is",
+                      {{"client", waiting->peer().to_string()}, {"why", who.error().message()}});
+  });
+}
+
+void UdpgwLane::admit(const Listener& listener, Stream stream, const std::string& identity) {
   // Without a key, since the protocol has no word for one: it ends with its stream, or here, if policy refuses it.
   auto session = Session::open(context_, {.identity = identity, .source = stream.peer().source});
   if (!session) {

@@ -6,6 +6,7 @@
 #include "plugins/udpgw/settings.hpp"
 
 #include <gatehouse/net/stream_listener.hpp>
+#include <gatehouse/plugin/identities.hpp>
 #include <gatehouse/plugin/lane_plugin.hpp>
 
 #include <map>
@@ -55,12 +56,14 @@ class UdpgwLane final : public LaneWorker, private DnsRelayOwner {
   void accept(const Listener& listener, Stream stream);
   template <class Wanted>
   bool recycle_largest(Wanted wanted);
-  [[nodiscard]] std::string identity_of(const Listener& listener, const StreamPeer& peer) const;
+  /// Makes the client, unless policy refuses it.
+  void admit(const Listener& listener, Stream stream, const std::string& identity);
   bool move_to_resolver(Forward& forward, std::uint16_t resolver) override;
   void end_turn();
   void tick();
 
   LaneContext context_;
+  Identities identities_;
   std::shared_ptr<const UdpgwSettings> settings_;
   std::size_t socket_share_;
   std::map<std::uint32_t, std::unique_ptr<StreamListener>> listeners_;
