@@ -6,6 +6,7 @@ set -euo pipefail
 packages=(g++ cmake ninja-build ccache
   libspdlog-dev libsqlite3-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libssl-dev libsodium-dev libidn2-dev libpsl-dev
   libgtest-dev libgmock-dev libbenchmark-dev clang libclang-rt-dev clang-format
+  gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
   python3 sqlite3 iproute2 dnsmasq-base nftables procps util-linux)
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
