@@ -108,6 +108,6 @@ QueueShare& Client::share_of(std::uint16_t conid) {
   return forward != nullptr ? forward->share : answers_share_;
 }
 
-void Client::want() { stream_.want(!is_waiting() && !is_half_closed(), blocked_); }
+void Client::want() { stream_.want(!sender_.is_waiting() && !is_half_closed(), blocked_); }
 
 }  // namespace gatehouse::udpgw

@@ -15,7 +15,7 @@
 
 namespace gatehouse::udpgw {
 
-class UdpgwLane final : public LaneWorker, private DnsRelayOwner {
+class UdpgwLane final : public LaneWorker {
  public:
   UdpgwLane(const LaneContext& context, std::shared_ptr<const UdpgwSettings> settings);
   ~UdpgwLane() override;
@@ -56,7 +56,6 @@ class UdpgwLane final : public LaneWorker, private DnsRelayOwner {
   template <class Wanted>
   bool recycle_largest(Wanted wanted);
   [[nodiscard]] std::string identity_of(const Listener& listener, const StreamPeer& peer) const;
-  bool move_to_resolver(Forward& forward, std::uint16_t resolver) override;
   void begin_turn();
   void end_turn();
   void tick();
