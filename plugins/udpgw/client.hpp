@@ -93,7 +93,8 @@ class Client final : public Readiness {
   void log_refused(const Frame& frame, const gh_verdict& verdict) const;
 
   // downstream.cpp
-  [[nodiscard]] bool take_reply(Forward& forward, MutableBytes place, std::size_t payload, bool has_room);
+  class ReplySink;
+  [[nodiscard]] std::optional<Drop> refuse_reply(std::size_t payload, const Forward& forward, bool has_room);
   QueueShare& share_of(std::uint16_t conid);
   void answer_blocked(const Frame& frame);
   void want();

@@ -7,6 +7,7 @@
 
 #include <gatehouse/abi.h>
 #include <gatehouse/base/clock.hpp>
+#include <gatehouse/net/batch_receiver.hpp>
 #include <gatehouse/table/flow_table.hpp>
 #include <gatehouse/table/lru.hpp>
 
@@ -42,8 +43,8 @@ class Forward final : public FlowSocket {
   std::uint32_t slot = kNoSlot;  // in the lane's table
   QueueShare share;              // of the client's reply queue
   SteadyTime last_used{};
-  std::uint64_t generation = 0;   // of the policy that allows it
-  std::uint32_t last_turn = 0;    // of the lane in which it was readable
+  std::uint64_t generation = 0;  // of the policy that allows it
+  ReceiveHistory received;
   std::uint32_t query = kNoSlot;  // its newest DNS query (DnsRelay)
   std::uint16_t conid;
   std::uint16_t resolver = 0;  // DnsRelay's number for it

@@ -47,6 +47,7 @@ class UdpgwLane final : public LaneWorker {
   ForwardTable forwards;
   BlockPool blocks;
   UdpConnector connector;
+  BatchReceiver receiver;
   DnsRelay dns;
   std::vector<std::byte> input;  // the stream under work is read into this
   bool segmentation = true;      // UDP_SEGMENT works on this host
