@@ -38,24 +38,24 @@ class Forward final : public FlowSocket {
   [[nodiscard]] Endpoint remote() const noexcept { return read_address(wire_address()); }
   [[nodiscard]] std::size_t overhead() const noexcept { return kLengthSize + kHeaderSize + address_size_; }
 
+  bool to_resolver = false;  // opened by a frame with the DNS flag
+  bool judged_each = false;  // DNS: every datagram is judged, not only the flow
   Client& client;
-  LruLink lru;                   // in the client's list
-  std::uint32_t slot = kNoSlot;  // in the lane's table
-  QueueShare share;              // of the client's reply queue
+  LruLink lru;  // in the client's list
   SteadyTime last_used{};
-  std::uint64_t generation = 0;  // of the policy that allows it
-  ReceiveHistory received;
+  std::uint64_t generation = 0;   // of the policy that allows it
+  std::uint32_t slot = kNoSlot;   // in the lane's table
   std::uint32_t query = kNoSlot;  // its newest DNS query (DnsRelay)
+  QueueShare share;               // of the client's reply queue
+  ReceiveHistory received;
   std::uint16_t conid;
   std::uint16_t resolver = 0;  // DnsRelay's number for it
-  bool to_resolver = false;    // opened by a frame with the DNS flag
-  bool judged_each = false;    // DNS: every datagram is judged, not only the flow
-  bool bursting = false;       // more than one datagram waited the last time
 
  private:
   std::uint8_t address_size_;
   std::array<std::byte, kAddressSizeV6> address_{};
 };
+static_assert(sizeof(Forward) <= 96, "there are many: order its members by size");
 
 using ForwardTable = FlowTable<ForwardKey, Forward>;
 

@@ -188,6 +188,7 @@ bool Client::move_to_resolver(Forward& forward, std::uint16_t resolver) {
   // The old socket goes first: its descriptor and port are there for the new one, so nothing has to be recycled.
   lane_.loop().poller().forget(forward);
   forward.fd.reset();
+  forward.received = {};
   const Endpoint& destination = lane_.dns.endpoint(resolver);
   auto fd = lane_.connector.connect(destination, egress_for(destination));
   if (fd) forward.fd = std::move(*fd);

@@ -46,8 +46,8 @@ BatchReceiver::BatchReceiver()
 }
 
 void BatchReceiver::begin(int fd, ReceiveHistory& history, std::uint32_t turn) noexcept {
-  hot_ = history.bursting || turn - history.last_turn <= 1;
-  history.last_turn = turn;
+  hot_ = history.bursting || static_cast<std::uint16_t>(turn - history.last_turn) <= 1;
+  history.last_turn = static_cast<std::uint16_t>(turn);
   if (!hot_ || history.aggregates || !may_aggregate_) return;
   const int on = 1;
   history.aggregates = setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on) == 0;
@@ -105,7 +105,7 @@ int BatchReceiver::read_batch(int fd, ReceiveHistory& history, MutableBytes room
     const std::size_t segment = history.aggregates ? segment_of(headers_[i].msg_hdr, bytes) : bytes;
     messages_[i] = {room.data() + i * stride + head, std::min(bytes, slot), &spill_[i * kAggregate], bytes, segment};
     longest = std::max(longest, segment);
-    history.aggregated |= segment < bytes;
+    if (segment < bytes) history.aggregated = true;
     in_place_ &= bytes <= slot && segment == bytes;
   }
   predict(history, longest);

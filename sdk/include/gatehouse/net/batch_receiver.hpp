@@ -20,11 +20,11 @@ namespace gatehouse {
 
 /// What is remembered about one socket. Small, since there are many.
 struct ReceiveHistory {
-  std::uint32_t last_turn = 0;     ///< in which it was readable
+  std::uint16_t last_turn = 0;     ///< in which it was readable, the lower half of its number
   std::uint16_t predicted = 1472;  ///< bytes: the longest payload of the last batch; at first, of an Ethernet packet
-  bool bursting = false;           ///< more than one datagram waited the last time
-  bool aggregates = false;         ///< UDP_GRO is set: every receive has to know
-  bool aggregated = false;         ///< the last receive brought several datagrams in one
+  bool bursting : 1 = false;       ///< more than one datagram waited the last time
+  bool aggregates : 1 = false;     ///< UDP_GRO is set: every receive has to know
+  bool aggregated : 1 = false;     ///< the last receive brought several datagrams in one
 };
 
 /// Whoever takes the datagrams, in their order. Must not close the socket.
