@@ -20,11 +20,11 @@ Client::Client(UdpgwLane& lane, std::uint64_t number, Stream stream, Session ses
       stream_(std::move(stream)),
       session_(std::move(session)),
       policy_(std::move(policy)),
-      limits_(policy_.limits()),
       identity_(std::move(identity)),
       last_life_(lane.now()),
-      resume_timer_([this] { resume(); }),
+      sender_(lane.loop(), lane.counters, policy_, session_, lane.segmentation, [this] { resume(); }),
       replies_(lane.blocks, lane.settings().client_buffer) {
+  policy_changed();
   lane_.counters.streams.add();
   lane_.counters.streams_opened.add();
 }
@@ -43,11 +43,14 @@ void Client::on_ready(std::uint32_t events) {
   }
   if (ended_ || (events & ~std::uint32_t{EPOLLOUT}) == 0) return;
   if (is_half_closed()) return end("the client is gone");  // nothing more is wanted: an error or a hang-up
-  if (is_waiting()) return stream_.unwatch();              // so is this; what was read before goes first
+  if (sender_.is_waiting()) return stream_.unwatch();      // so is this; what was read before goes first
   read();
 }
 
-void Client::policy_changed() { limits_ = policy_.limits(); }
+void Client::policy_changed() {
+  limits_ = policy_.limits();
+  sender_.set_metered(limits_.metered != 0);
+}
 
 void Client::look_at_clock(SteadyTime now) {
   const std::uint64_t idle = limits_.udp_idle_ns == UINT64_MAX ? kUsualIdle : limits_.udp_idle_ns;
@@ -69,7 +72,7 @@ void Client::end(std::string_view why) {
   lane_.counters.drop(Drop::stream_ended, replies_.clear());
   count_lost(kept_);
   while (!forwards_.empty()) close_forward(lane_.forwards[forwards_.oldest()]);
-  lane_.loop().cancel(resume_timer_);
+  sender_.stop();
   stream_.close();
   lane_.destroy_at_end_of_turn(*this);
 }

@@ -2,16 +2,15 @@
 // thread everything happens.
 //
 // The way of a packet:
-//   up    stream -> read() -> decode -> judge -> UpstreamRun -> send() or one UDP_SEGMENT send      (upstream.cpp)
+//   up    stream -> read() -> decode -> judge -> UpstreamSender                                      (upstream.cpp)
 //   down  forward readable -> receive() -> judge -> ReplyQueue -> flush() at the end of the turn    (downstream.cpp)
 #pragma once
 
 #include "plugins/udpgw/counters.hpp"
 #include "plugins/udpgw/forward.hpp"
+#include "plugins/udpgw/upstream_sender.hpp"
 
-#include <gatehouse/async/lane_loop.hpp>
 #include <gatehouse/net/stream.hpp>
-#include <gatehouse/net/udp_socket.hpp>
 #include <gatehouse/plugin/policy_client.hpp>
 #include <gatehouse/plugin/session.hpp>
 
@@ -22,31 +21,6 @@
 namespace gatehouse::udpgw {
 
 class UdpgwLane;
-
-/// Consecutive frames to one forward, to be sent together. Points into the stream's input.
-struct UpstreamRun {
-  Forward* forward = nullptr;
-  const std::byte* begin = nullptr;  // of the first frame that has not been sent
-  std::size_t segment = 0;           // bytes of each payload but the last, which may be shorter
-  std::size_t bytes = 0;
-  std::size_t count = 0;
-  std::array<Bytes, kMostSegments> payloads;
-
-  /// May `payload` join the run?
-  [[nodiscard]] bool takes(const Forward* to, Bytes payload) const noexcept {
-    return to == forward && count < kMostSegments && payload.size() <= segment && !payload.empty() &&
-           payloads[count - 1].size() == segment && bytes + payload.size() <= kMostBytes;
-  }
-  void add(Bytes payload) noexcept {
-    payloads[count++] = payload;
-    bytes += payload.size();
-  }
-  /// Leaves the first `most` payloads.
-  void cut(std::size_t most) noexcept {
-    for (; count > most; --count) bytes -= payloads[count - 1].size();
-  }
-  static constexpr std::size_t kMostBytes = 65000;  // an IP packet less any header
-};
 
 class Client final : public Readiness {
  public:
@@ -61,9 +35,8 @@ class Client final : public Readiness {
   void on_ready(std::uint32_t events) override;
 
   // ---- upstream
-  /// A socket that was full takes datagrams again, or is gone: goes on with the frames that were kept.
   /// A socket that was full takes datagrams again.
-  void resume_after(Forward& forward);
+  void writable(Forward& forward) { sender_.writable(forward); }
 
   // ---- downstream
   void receive(Forward& forward);
@@ -94,30 +67,17 @@ class Client final : public Readiness {
   bool listed_for_flush = false;  // the lane's
 
  private:
-  enum class Sent { done, full, short_of_memory, refused };
-
   // upstream.cpp
   void read();
   void resume();
   void process(Bytes in);
   std::size_t decode_frames(Bytes in);
-  bool take_frame(const Frame& frame, const std::byte* begin, UpstreamRun& run);
+  bool take_frame(const Frame& frame);
+  bool send_query(Forward& forward, Bytes query);
   bool judge_up(Forward& forward, const Frame& frame);
-  bool send_run(UpstreamRun& run);
-  Sent send_one(Forward& forward, Bytes payload);
-  bool send_paid(UpstreamRun& run);
-  bool send_singly(UpstreamRun& run);
   Forward* settle(Forward* forward, const Frame& frame);
-  bool charge(UpstreamRun& run);
-  bool charge_singly(UpstreamRun& run);
-  void cut_to_quota(UpstreamRun& run);
-  void count_sent(UpstreamRun& run);
   void count_malformed();
   void count_lost(Bytes rest);
-  void wait_for(Forward& forward, Sent why, const UpstreamRun& run);
-  void resume_after_delay(Nanoseconds delay);
-  [[nodiscard]] bool is_waiting() const noexcept { return full_ != nullptr || resume_timer_.is_scheduled(); }
-  void keep(Bytes rest);
 
   // forwards.cpp
   Forward* find(std::uint16_t conid) const noexcept;
@@ -133,7 +93,8 @@ class Client final : public Readiness {
   void log_refused(const Frame& frame, const gh_verdict& verdict) const;
 
   // downstream.cpp
-  [[nodiscard]] bool take_reply(Forward& forward, MutableBytes place, std::size_t payload, bool has_room);
+  class ReplySink;
+  [[nodiscard]] std::optional<Drop> refuse_reply(std::size_t payload, const Forward& forward, bool has_room);
   QueueShare& share_of(std::uint16_t conid);
   void answer_blocked(const Frame& frame);
   void want();
@@ -149,12 +110,9 @@ class Client final : public Readiness {
   SteadyTime last_life_;
   SteadyTime half_closed_at_ = SteadyTime::max();
 
-  std::vector<std::byte> kept_;     // input that could not be used yet: a cut frame, or all since a pause
-  Forward* full_ = nullptr;         // the socket that the stream waits for
-  LaneTimer resume_timer_;          // or the time: for a rate, or so that others have their turn
-  unsigned opens_left_ = 0;         // of this turn
-  std::uint64_t paid_packets_ = 0;  // charged to the rates, and then the socket was full
-  std::uint64_t paid_bytes_ = 0;
+  UpstreamSender sender_;
+  std::vector<std::byte> kept_;  // input that could not be used yet: a cut frame, or all since a pause
+  unsigned opens_left_ = 0;      // of this turn
   unsigned malformed_in_a_row_ = 0;
   bool first_bytes_ = true;
 

@@ -1,5 +1,7 @@
 #include "plugins/udpgw/dns_relay.hpp"
 
+#include "plugins/udpgw/client.hpp"
+
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -17,8 +19,8 @@ constexpr std::size_t kDnsId = 2;  // bytes
 
 }  // namespace
 
-DnsRelay::DnsRelay(const LaneContext& context, DnsRelayOwner& owner, std::shared_ptr<const UdpgwSettings> settings)
-    : context_(context), owner_(owner), settings_(std::move(settings)) {
+DnsRelay::DnsRelay(const LaneContext& context, std::shared_ptr<const UdpgwSettings> settings)
+    : context_(context), settings_(std::move(settings)) {
   use_settings();
 }
 
@@ -133,7 +135,7 @@ void DnsRelay::refused(Forward& forward) {
 }
 
 void DnsRelay::fail_over(Forward& forward, std::uint16_t next) {
-  if (!owner_.move_to_resolver(forward, next)) return;
+  if (!forward.client.move_to_resolver(forward, next)) return;
   for (std::uint32_t slot = forward.query; slot != kNoSlot;) {
     Query& query = queries_[slot];
     const std::uint32_t older = query.next;

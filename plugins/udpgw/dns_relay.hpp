@@ -13,20 +13,9 @@
 
 namespace gatehouse::udpgw {
 
-/// Whoever owns the forwards.
-class DnsRelayOwner {
- public:
-  /// Connects `forward` to another resolver, by a new socket. @return false when there is none to be had: then the
-  /// forward has been closed and is no more
-  virtual bool move_to_resolver(Forward& forward, std::uint16_t resolver) = 0;
-
- protected:
-  ~DnsRelayOwner() = default;
-};
-
 class DnsRelay {
  public:
-  DnsRelay(const LaneContext& context, DnsRelayOwner& owner, std::shared_ptr<const UdpgwSettings> settings);
+  DnsRelay(const LaneContext& context, std::shared_ptr<const UdpgwSettings> settings);
 
   void configure(std::shared_ptr<const UdpgwSettings> settings);
 
@@ -75,7 +64,6 @@ class DnsRelay {
   void send_again(Query& query);
 
   LaneContext context_;
-  DnsRelayOwner& owner_;
   std::shared_ptr<const UdpgwSettings> settings_;
   ResolvConf resolv_conf_;
   std::uint64_t resolv_conf_version_ = 0;

@@ -1,76 +1,82 @@
 // From the network to the stream.
-//   1. receive():    a readable socket's datagrams, each received behind the place of its frame header
-//   2. take_reply(): judged if the policy is newer than the flow's verdict; counted against rates and the queue's share
-//   3. flush():      at the end of the turn, one write for all frames of all forwards of the client
+//   1. receive():   a readable socket's datagrams, each received behind the place of its frame header (BatchReceiver)
+//   2. ReplySink:   each counted against rates and the queue's share
+//   3. (LaneLoop):  a busy lane that found little sleeps a moment, and 1. and 2. again
+//   4. flush():     at the end of the turn, one write for all frames of all forwards of the client
 // A client that does not read keeps its replies in a bounded queue; what finds no place there is dropped and counted.
 #include "plugins/udpgw/lane.hpp"
 
 #include <gatehouse/net/dns_message.hpp>
 
-#include <sys/socket.h>
-
-#include <cerrno>
-
 namespace gatehouse::udpgw {
-namespace {
 
-constexpr int kMostPerTurn = 64;  // datagrams of one forward; then the others have their turn
+/// Takes one forward's datagrams into its client's queue.
+class Client::ReplySink {
+ public:
+  ReplySink(Client& client, Forward& forward) noexcept : client_(client), forward_(forward) {}
 
-}  // namespace
+  /// Not when the queue may be full although the stream takes what there is: it is written at the end of the turn.
+  bool wants_more() const noexcept {
+    const ReplyQueue& replies = client_.replies_;
+    return client_.blocked_ || replies.empty() || replies.admits(2 * kLargestReply, forward_.share);
+  }
+  /// What has no room is looked at, too.
+  MutableBytes room() noexcept {
+    const MutableBytes room = client_.replies_.room();
+    has_room_ = !room.empty();
+    return has_room_ ? room : MutableBytes(client_.lane_.input);
+  }
+  std::size_t take(MutableBytes place, std::size_t payload) {
+    const std::size_t overhead = forward_.overhead(), size = overhead + payload;
+    if (forward_.to_resolver) client_.lane_.dns.answered(forward_, Bytes(place).subspan(overhead, payload));
+    if (const auto cause = client_.refuse_reply(payload, forward_, has_room_)) {
+      client_.lane_.counters.drop(*cause);
+      return 0;
+    }
+    write_header(place, forward_.conid, forward_.wire_address(), payload);
+    client_.replies_.push(size, forward_.share);
+    ++datagrams;
+    bytes += payload;
+    return size;
+  }
+
+  std::uint64_t datagrams = 0, bytes = 0;  // taken
+
+ private:
+  Client& client_;
+  Forward& forward_;
+  bool has_room_ = false;
+};
 
 void Client::receive(Forward& forward) {
-  // A socket that was readable in the turn before, too, has more than one datagram as a rule: then it is read until it
-  // is empty. Else one call is enough, and the poller tells if there was more.
-  const bool continues = forward.last_turn + 1 == lane_.turn();
-  forward.last_turn = lane_.turn();
-  const int most = continues || forward.bursting ? kMostPerTurn : 1;
-  forward.bursting = continues;
-
-  const std::size_t overhead = forward.overhead();
-  const std::size_t most_payload = kLargestFrame - overhead;
-  for (int i = 0; i < most; ++i) {
-    const MutableBytes room = replies_.room();
-    const MutableBytes place = room.empty() ? MutableBytes(lane_.input) : room;  // what has no room is looked at, too
-    const ssize_t n = ::recv(forward.fd.get(), place.data() + overhead, most_payload, MSG_TRUNC);
-    if (n < 0) {
-      if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        forward.bursting = false;
-        return;
-      }
-      lane_.counters.icmp_errors.add();  // the socket lives on: the next datagram may get through
-      if (forward.to_resolver) lane_.dns.refused(forward);
-      return;
-    }
-    const auto payload = static_cast<std::size_t>(n);
-    if (payload > most_payload) {
-      lane_.counters.drop(Drop::oversize);
-    } else if (!take_reply(forward, place, payload, !room.empty())) {
-      return;
-    }
+  if (forward.generation != lane_.generation() && !judge_again(forward)) return;
+  ReplySink sink(*this, forward);
+  const Received got =
+      lane_.receiver.receive(forward.fd.get(), forward.received, lane_.turn(), forward.overhead(), sink);
+  replies_.touched(got.reached);
+  BusyBucket& busy = lane_.loop().busy();
+  busy.add(got.datagrams);
+  if (got.reached_limit) busy.reached_limit();
+  if (got.datagrams != 0) touch(forward);
+  if (sink.datagrams != 0) {
+    lane_.counters.datagrams_down.add(sink.datagrams);
+    lane_.counters.bytes_down.add(sink.bytes);
+    session_.count_down(sink.datagrams, sink.bytes);
+    lane_.flush_at_end_of_turn(*this);
+  }
+  if (got.error) {
+    lane_.counters.icmp_errors.add();  // the socket lives on: the next datagram may get through
+    if (forward.to_resolver) lane_.dns.refused(forward);
   }
 }
 
-/// A reply of `payload` bytes stands in `place`, behind the space for its header. False: the forward is gone.
-bool Client::take_reply(Forward& forward, MutableBytes place, std::size_t payload, bool has_room) {
-  if (forward.generation != lane_.generation() && !judge_again(forward)) return false;
-  if (forward.to_resolver) lane_.dns.answered(forward, Bytes(place).subspan(forward.overhead(), payload));
-  touch(forward);
-  const std::size_t size = forward.overhead() + payload;
-  if (!has_room || !replies_.admits(size, forward.share)) {
-    lane_.counters.drop(Drop::client_buffer);
-    return true;
-  }
-  if (const std::uint64_t wait = limits_.metered == 0 ? 0 : policy_.consume(GH_DOWN, 1, payload, lane_.now())) {
-    lane_.counters.drop(wait == UINT64_MAX ? Drop::quota : Drop::rate);
-    return true;
-  }
-  write_header(place, forward.conid, forward.wire_address(), payload);
-  replies_.push(size, forward.share);
-  lane_.counters.datagrams_down.add();
-  lane_.counters.bytes_down.add(payload);
-  session_.count_down(1, payload);
-  lane_.flush_at_end_of_turn(*this);
-  return true;
+/// Why a reply cannot be queued; charges what can.
+std::optional<Drop> Client::refuse_reply(std::size_t payload, const Forward& forward, bool has_room) {
+  if (payload > kLargestFrame - forward.overhead()) return Drop::oversize;
+  if (!has_room || !replies_.admits(forward.overhead() + payload, forward.share)) return Drop::client_buffer;
+  if (const std::uint64_t wait = limits_.metered == 0 ? 0 : policy_.consume(GH_DOWN, 1, payload, lane_.now()))
+    return wait == UINT64_MAX ? Drop::quota : Drop::rate;
+  return {};
 }
 
 void Client::answer_blocked(const Frame& frame) {
@@ -108,6 +114,6 @@ QueueShare& Client::share_of(std::uint16_t conid) {
   return forward != nullptr ? forward->share : answers_share_;
 }
 
-void Client::want() { stream_.want(!is_waiting() && !is_half_closed(), blocked_); }
+void Client::want() { stream_.want(!sender_.is_waiting() && !is_half_closed(), blocked_); }
 
 }  // namespace gatehouse::udpgw

@@ -1,13 +1,13 @@
 // One UDP flow of one client: a connected socket and what is remembered about it. Small, because there are many.
 #pragma once
 
+#include "plugins/udpgw/flow_socket.hpp"
 #include "plugins/udpgw/frame.hpp"
 #include "plugins/udpgw/reply_queue.hpp"
 
 #include <gatehouse/abi.h>
-#include <gatehouse/async/poller.hpp>
 #include <gatehouse/base/clock.hpp>
-#include <gatehouse/base/unique_fd.hpp>
+#include <gatehouse/net/batch_receiver.hpp>
 #include <gatehouse/table/flow_table.hpp>
 #include <gatehouse/table/lru.hpp>
 
@@ -24,7 +24,7 @@ using ForwardKey = std::uint64_t;
   return client << 16 | conid;
 }
 
-class Forward final : public Readiness {
+class Forward final : public FlowSocket {
  public:
   Forward(Client& owner, std::uint16_t number, Bytes wire_address) noexcept
       : client(owner), conid(number), address_size_(static_cast<std::uint8_t>(wire_address.size())) {
@@ -38,26 +38,24 @@ class Forward final : public Readiness {
   [[nodiscard]] Endpoint remote() const noexcept { return read_address(wire_address()); }
   [[nodiscard]] std::size_t overhead() const noexcept { return kLengthSize + kHeaderSize + address_size_; }
 
+  bool to_resolver = false;  // opened by a frame with the DNS flag
+  bool judged_each = false;  // DNS: every datagram is judged, not only the flow
   Client& client;
-  UniqueFd fd;
-  LruLink lru;                   // in the client's list
-  std::uint32_t slot = kNoSlot;  // in the lane's table
-  QueueShare share;              // of the client's reply queue
+  LruLink lru;  // in the client's list
   SteadyTime last_used{};
   std::uint64_t generation = 0;   // of the policy that allows it
-  std::uint32_t last_turn = 0;    // of the lane in which it was readable
+  std::uint32_t slot = kNoSlot;   // in the lane's table
   std::uint32_t query = kNoSlot;  // its newest DNS query (DnsRelay)
+  QueueShare share;               // of the client's reply queue
+  ReceiveHistory received;
   std::uint16_t conid;
-  std::uint16_t resolver = 0;     // DnsRelay's number for it
-  bool to_resolver = false;       // opened by a frame with the DNS flag
-  bool judged_each = false;       // DNS: every datagram is judged, not only the flow
-  bool bursting = false;          // more than one datagram waited the last time
-  std::uint8_t refused_runs = 0;  // UDP_SEGMENT sends in a row that were too large for the path
+  std::uint16_t resolver = 0;  // DnsRelay's number for it
 
  private:
   std::uint8_t address_size_;
   std::array<std::byte, kAddressSizeV6> address_{};
 };
+static_assert(sizeof(Forward) <= 96, "there are many: order its members by size");
 
 using ForwardTable = FlowTable<ForwardKey, Forward>;
 

@@ -18,7 +18,7 @@ bool is_exhaustion(int error) noexcept {
 }  // namespace
 
 void Forward::on_ready(std::uint32_t events) {
-  if ((events & EPOLLOUT) != 0) return client.resume_after(*this);
+  if ((events & EPOLLOUT) != 0) return client.writable(*this);
   client.receive(*this);
 }
 
@@ -150,10 +150,7 @@ Forward* Client::open_forward(const Frame& frame) {
 }
 
 void Client::close_forward(Forward& forward) {
-  if (full_ == &forward) {
-    full_ = nullptr;
-    resume_after_delay(Nanoseconds(0));
-  }
+  sender_.forget(forward);
   if (replies_.bytes_of(forward.share) != 0) lane_.counters.drop(Drop::forward_closed, replies_.drop(forward.conid));
   lane_.dns.forget(forward);
   forwards_.remove(forward.slot, [this](std::uint32_t slot) -> LruLink& { return link(slot); });
@@ -187,13 +184,11 @@ bool Client::judge_again(Forward& forward) {
 }
 
 bool Client::move_to_resolver(Forward& forward, std::uint16_t resolver) {
-  if (full_ == &forward) {
-    full_ = nullptr;
-    resume_after_delay(Nanoseconds(0));
-  }
+  sender_.forget(forward);
   // The old socket goes first: its descriptor and port are there for the new one, so nothing has to be recycled.
   lane_.loop().poller().forget(forward);
   forward.fd.reset();
+  forward.received = {};
   const Endpoint& destination = lane_.dns.endpoint(resolver);
   auto fd = lane_.connector.connect(destination, egress_for(destination));
   if (fd) forward.fd = std::move(*fd);

@@ -43,7 +43,7 @@ std::size_t share_of_sockets(std::uint32_t lanes, const UdpgwSettings& settings)
 UdpgwLane::UdpgwLane(const LaneContext& context, std::shared_ptr<const UdpgwSettings> settings)
     : counters(context.host, context.lane),
       connector(kReceiveBuffer),
-      dns(context, *this, settings),
+      dns(context, settings),
       input(kInput),
       context_(context),
       identities_(context),
@@ -170,10 +170,6 @@ bool UdpgwLane::recycle_largest(Wanted wanted) {
   for (const auto& [client, owned] : clients_)
     if (wanted(*client) && (largest == nullptr || client->forward_count() > largest->forward_count())) largest = client;
   return largest != nullptr && largest->recycle();
-}
-
-bool UdpgwLane::move_to_resolver(Forward& forward, std::uint16_t resolver) {
-  return forward.client.move_to_resolver(forward, resolver);
 }
 
 void UdpgwLane::end_turn() {

@@ -16,7 +16,7 @@
 
 namespace gatehouse::udpgw {
 
-class UdpgwLane final : public LaneWorker, private DnsRelayOwner {
+class UdpgwLane final : public LaneWorker {
  public:
   UdpgwLane(const LaneContext& context, std::shared_ptr<const UdpgwSettings> settings);
   ~UdpgwLane() override;
@@ -48,6 +48,7 @@ class UdpgwLane final : public LaneWorker, private DnsRelayOwner {
   ForwardTable forwards;
   BlockPool blocks;
   UdpConnector connector;
+  BatchReceiver receiver;
   DnsRelay dns;
   std::vector<std::byte> input;  // the stream under work is read into this
   bool segmentation = true;      // UDP_SEGMENT works on this host
@@ -58,7 +59,6 @@ class UdpgwLane final : public LaneWorker, private DnsRelayOwner {
   bool recycle_largest(Wanted wanted);
   /// Makes the client, unless policy refuses it.
   void admit(const Listener& listener, Stream stream, const std::string& identity);
-  bool move_to_resolver(Forward& forward, std::uint16_t resolver) override;
   void end_turn();
   void tick();
 

@@ -33,7 +33,7 @@ void Block::forget() noexcept {
 }
 
 std::unique_ptr<Block> BlockPool::take(std::size_t capacity) {
-  const std::size_t size = capacity + kLargestFrame;
+  const std::size_t size = capacity + kLargestReply;
   while (!blocks_.empty()) {
     std::unique_ptr<Block> block = std::move(blocks_.back());
     blocks_.pop_back();
@@ -62,14 +62,14 @@ MutableBytes ReplyQueue::room() noexcept {
     }
   }
   const MutableBytes bytes = block_->bytes();
-  if (bytes.size() - tail_ < kLargestFrame) {
+  if (bytes.size() - tail_ < kLargestReply) {
     if (first_ < bytes.size() / kMoveFrom) return {};
     block_->touched = bytes.size();
     std::memmove(bytes.data(), &bytes[first_], tail_ - first_);
     tail_ -= first_;
     head_ -= first_;
     first_ = 0;
-    if (bytes.size() - tail_ < kLargestFrame) return {};
+    if (bytes.size() - tail_ < kLargestReply) return {};
   }
   return bytes.subspan(tail_);
 }

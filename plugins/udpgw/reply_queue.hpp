@@ -10,6 +10,9 @@
 
 namespace gatehouse::udpgw {
 
+/// What the kernel may deliver, behind its header: more than a frame can carry, so that it is seen.
+inline constexpr std::size_t kLargestReply = kOverheadV6 + 65535;
+
 /// A piece of address space for one queue; only the pages that were touched cost memory.
 class Block {
  public:
@@ -30,7 +33,7 @@ class Block {
 /// Blocks between two uses, the one used last on top: its pages are warm.
 class BlockPool {
  public:
-  /// `capacity`: bytes that a block holds beside room for one frame.
+  /// `capacity`: bytes that a block holds beside room for one reply.
   [[nodiscard]] std::unique_ptr<Block> take(std::size_t capacity);
   void give(std::unique_ptr<Block> block) noexcept;
 
@@ -52,8 +55,13 @@ class ReplyQueue {
   ReplyQueue(const ReplyQueue&) = delete;
   ReplyQueue& operator=(const ReplyQueue&) = delete;
 
-  /// Room for the largest frame behind the last one, to be written into before push(). Empty when there is no memory.
+  /// Room of at least kLargestReply bytes behind the last frame, to be written into before push(). Empty when the queue
+  /// is full, or there is no memory.
   [[nodiscard]] MutableBytes room() noexcept;
+  /// `bytes` of room() have been written to, whatever of it was pushed.
+  void touched(std::size_t bytes) noexcept {
+    if (block_) block_->touched = std::max(block_->touched, tail_ + bytes);
+  }
 
   /// May a frame of `size` bytes of a forward with this share be queued? Each forward may hold as much as is still
   /// free (the dynamic threshold of Choudhury and Hahne, 1998): one that floods gets half of the queue, two a third

@@ -83,7 +83,8 @@ bool ClientStream::next(bool verify, std::size_t& forward) {
     const bool whole = length == kHeader + size_ && p[2] == 0 && forward < forwards_.size() &&
                        std::memcmp(p + 5, &far_end_.sin_addr, 4) == 0 && std::memcmp(p + 9, &far_end_.sin_port, 2) == 0;
     std::uint32_t mark[2] = {};
-    if (whole) std::memcpy(mark, p + kHeader, sizeof mark);
+    payload_ = p + kHeader;
+    if (whole) std::memcpy(mark, payload_, sizeof mark);
     if (whole && (!verify || (mark[0] == forward && mark[1] == forwards_[forward].sequence))) return true;
     ++bad_;
   }

@@ -44,6 +44,8 @@ class ClientStream {
     return true;
   }
 
+  /// Of the reply that on_reply() is told of: its first bytes, as many as --size says.
+  [[nodiscard]] const std::uint8_t* payload() const { return payload_; }
   [[nodiscard]] std::uint64_t bad() const { return bad_; }
 
  private:
@@ -57,6 +59,7 @@ class ClientStream {
   std::vector<std::uint8_t> input_ = std::vector<std::uint8_t>(512 * 1024), output_;
   std::size_t filled_ = 0, used_ = 0, written_ = 0;
   std::uint64_t bad_ = 0;
+  const std::uint8_t* payload_ = nullptr;
 };
 
 }  // namespace gatehouse::bench

@@ -1,11 +1,14 @@
 #include "tests/bench/far_end.hpp"
 
 #include <arpa/inet.h>
+#include <netinet/udp.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 namespace gatehouse::bench {
 namespace {
@@ -51,17 +54,50 @@ std::size_t FarEnd::turn() {
     for (std::size_t i = 0; i < count; ++i) parts_[i].iov_len = messages_[i].msg_len;
     send(count);
   }
+  if (mode_ == Mode::flood) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const bool known = std::any_of(flows_.begin(), flows_.end(),
+                                     [&](const sockaddr_in& flow) { return flow.sin_port == peers_[i].sin_port; });
+      if (!known) flows_.push_back(peers_[i]);
+    }
+  }
   return count;
 }
 
-void FarEnd::flood(std::size_t size) {
-  for (std::size_t i = 0; i < kBatch; ++i) {
-    peers_[i] = peers_[0];
-    parts_[i].iov_len = size;
-    const std::uint64_t number = sent_ + i;
-    std::memcpy(&memory_[i * kRoom], &number, sizeof number);
+void FarEnd::flood(const Flood& how, std::size_t count, std::uint64_t now_ns) {
+  std::size_t first = 0;  // of the row
+  for (std::size_t i = 0; i < count; ++i) {
+    if (left_of_burst_ == 0) {
+      if (how.segmented && i > first) send_segmented(how, std::exchange(first, i), i);
+      flow_ = (flow_ + 1) % flows_.size();
+      left_of_burst_ = how.burst;
+    }
+    --left_of_burst_;
+    peers_[i] = flows_[flow_];
+    parts_[i].iov_len = how.size;
+    const std::uint64_t head[2] = {sent_ + i, now_ns};
+    std::memcpy(&memory_[i * kRoom], head, sizeof head);
   }
-  send(kBatch);
+  if (how.segmented)
+    send_segmented(how, first, count);
+  else
+    send(count);
+}
+
+void FarEnd::send_segmented(const Flood& how, std::size_t first, std::size_t end) {
+  constexpr std::size_t kMostBytes = 65000;
+  for (std::size_t count; first < end; first += count) {
+    count = std::min(end - first, std::max<std::size_t>(kMostBytes / how.size, 1));
+    alignas(cmsghdr) std::byte control[CMSG_SPACE(sizeof(std::uint16_t))] = {};
+    msghdr message{&peers_[first], sizeof peers_[first], &parts_[first], count, control, sizeof control, 0};
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = IPPROTO_UDP;
+    header->cmsg_type = UDP_SEGMENT;
+    header->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
+    const auto size = static_cast<std::uint16_t>(how.size);
+    std::memcpy(CMSG_DATA(header), &size, sizeof size);
+    if (sendmsg(fd_, &message, 0) > 0) sent_ += count;
+  }
 }
 
 void FarEnd::send(std::size_t count) {

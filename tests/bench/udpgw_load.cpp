@@ -1,7 +1,9 @@
-// Load for a udpgw server: the client and the internet side in one thread, so that one processor is enough for both.
+// Load for a udpgw server: the client and the internet side in one process, for which one processor is enough.
 //
 //   echo   closed loop: one frame under way on every forward; round trips, latency
-//   down   the internet side floods one forward as fast as it can
+//   down   the internet side, in a thread of its own, floods all forwards, --burst datagrams in a row to each: --rate a
+//          second in all, or as fast as it can; latency. A paced one sends when a burst is due, and sleeps otherwise,
+//          so bursts are of 16 or more; evenly spread are they with --burst 1 --slack 1
 //   up     the client floods one forward as fast as TCP takes it
 //   open   opens every forward, then visits each until it has had --visits round trips; memory per forward
 //
@@ -12,6 +14,7 @@
 #include <dirent.h>
 #include <sched.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -24,6 +27,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "tests/bench/client_stream.hpp"
 #include "tests/bench/far_end.hpp"
@@ -39,6 +43,9 @@ struct Options {
   int port = 7300, server_pid = 0, cpu = -1;
   std::size_t streams = 1, forwards = 1, size = 512, in_flight = 256;
   std::uint32_t visits = 10;
+  double rate = 0;
+  FarEnd::Flood flood;
+  unsigned long slack = 0;
   double seconds = 3, warmup = 0.5;
 };
 
@@ -46,7 +53,8 @@ constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr const char* kUsage =
     "usage: udpgw_load [--mode echo|down|up|open] [--port P] [--streams N] [--forwards N (each stream)] [--size "
     "BYTES]\n"
-    "                  [--seconds S] [--warmup S] [--visits N] [--in-flight N] [--server-pid PID] [--cpu N]";
+    "                  [--seconds S] [--warmup S] [--visits N] [--in-flight N] [--server-pid PID] [--cpu N]\n"
+    "                  [--rate N (a second; 0: no limit)] [--burst N] [--gso 1 (UDP_SEGMENT)] [--slack NS (timers')]";
 
 std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1));
@@ -73,10 +81,14 @@ std::uint64_t resident_bytes(int pid) {
   return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
+FarEnd::Mode far_end_mode(const std::string& mode) {
+  if (mode == "up") return FarEnd::Mode::count;
+  return mode == "down" ? FarEnd::Mode::flood : FarEnd::Mode::echo;
+}
+
 class Load {
  public:
-  explicit Load(const Options& options)
-      : options_(options), far_end_(options.mode == "up" ? FarEnd::Mode::count : FarEnd::Mode::echo) {
+  explicit Load(const Options& options) : options_(options), far_end_(far_end_mode(options.mode)) {
     sockaddr_in server{};
     server.sin_family = AF_INET;
     server.sin_port = htons(static_cast<std::uint16_t>(options.port));
@@ -166,6 +178,10 @@ class Load {
           }
         },
         [&] { return answered; });
+    print_latencies(lost, latencies);
+  }
+
+  static void print_latencies(std::uint64_t lost, std::vector<std::uint32_t>& latencies) {
     std::sort(latencies.begin(), latencies.end());
     const auto quantile = [&](double q) {
       return latencies.empty() ? 0.0 : latencies[static_cast<std::size_t>(q * double(latencies.size() - 1))] / 1e3;
@@ -190,18 +206,55 @@ class Load {
   }
 
   void down() {
-    std::uint64_t got = 0;
-    const auto count = [&](ClientStream&, std::size_t) { ++got; };
-    streams_[0]->put(0, now_ns());
-    streams_[0]->flush();
-    while (got == 0 && closed_ == 0) turn(10, false, count);
+    const auto nothing = [](ClientStream&, std::size_t) {};
+    for (auto& stream : streams_) {
+      for (std::size_t i = 0; i < options_.forwards; ++i) stream->put(i, now_ns());
+      stream->flush();
+    }
+    while (far_end_.flows() < options_.streams * options_.forwards && closed_ == 0) turn(10, false, nothing);
+    epoll_ctl(epoll_, EPOLL_CTL_DEL, far_end_.fd(), nullptr);
+    std::uint64_t got = 0, sent = 0, now = 0;
+    std::vector<std::uint32_t> latencies;
+    const std::jthread flooding([this](const std::stop_token& stop) { flood(stop); });
     measure(
-        [&](bool) {
-          far_end_.flood(options_.size);
-          turn(0, false, count);
+        [&](bool measuring) {
+          if (!measuring) sent = far_end_.sent();
+          now = 0;
+          turn(10, false, [&](ClientStream& stream, std::size_t) {
+            ++got;
+            if (!measuring) return;
+            if (now == 0) now = now_ns();  // one clock reading a turn
+            std::uint64_t then = 0;
+            std::memcpy(&then, stream.payload() + sizeof then, sizeof then);
+            latencies.push_back(
+                static_cast<std::uint32_t>(std::min<std::uint64_t>(now - std::min(then, now), UINT32_MAX)));
+          });
         },
         [&] { return got; });
-    std::printf("\"offered\":%llu,", static_cast<unsigned long long>(far_end_.sent()));
+    const std::uint64_t offered = far_end_.sent() - sent;
+    std::printf("\"offered\":%llu,", static_cast<unsigned long long>(offered));
+    print_latencies(offered - std::min<std::uint64_t>(offered, latencies.size()), latencies);
+  }
+
+  /// The internet side of `down`: paced by the clock.
+  void flood(const std::stop_token& stop) {
+    if (options_.slack != 0) prctl(PR_SET_TIMERSLACK, options_.slack, 0, 0, 0);
+    const std::uint64_t start = now_ns();
+    for (std::uint64_t sent = 0; !stop.stop_requested();) {
+      const std::uint64_t now = now_ns();
+      std::uint64_t due = FarEnd::kBatch;
+      if (options_.rate > 0) {
+        due = static_cast<std::uint64_t>(static_cast<double>(now - start) * options_.rate / 1e9) - sent;
+        if (due < std::min<std::uint64_t>(FarEnd::kBatch, options_.flood.burst)) {
+          const timespec pause{0, 20'000};
+          nanosleep(&pause, nullptr);
+          continue;
+        }
+      }
+      const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(due, FarEnd::kBatch));
+      far_end_.flood(options_.flood, count, now);
+      sent += count;
+    }
   }
 
   void up() {
@@ -290,12 +343,21 @@ Options parse(int argc, char** argv) {
       options.warmup = std::atof(value);
     else if (name == "--server-pid")
       options.server_pid = std::atoi(value);
+    else if (name == "--rate")
+      options.rate = std::atof(value);
+    else if (name == "--burst")
+      options.flood.burst = std::max<std::size_t>(number, 1);
+    else if (name == "--gso")
+      options.flood.segmented = number != 0;
+    else if (name == "--slack")
+      options.slack = number;
     else if (name == "--cpu")
       options.cpu = std::atoi(value);
     else
       throw std::invalid_argument(kUsage);
   }
-  if (options.size < 8 || options.size > 2000) throw std::invalid_argument("--size is 8 to 2000");
+  if (options.size < 16 || options.size > 2000) throw std::invalid_argument("--size is 16 to 2000");
+  options.flood.size = options.size;
   return options;
 }
 

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -67,7 +68,22 @@ class Far {
     const socklen_t size = to.to_sockaddr(address);
     sendto(fd_.get(), payload.data(), payload.size(), 0, reinterpret_cast<sockaddr*>(&address), size);
   }
-  bool idle() { return !readable(fd_.get(), 50ms); }
+  /// All of them by one UDP_SEGMENT send: none but the last is shorter than the first.
+  void send_together(const Endpoint& to, const std::vector<ByteVector>& payloads) {
+    sockaddr_storage address{};
+    const socklen_t size = to.to_sockaddr(address);
+    ByteVector bytes;
+    for (const ByteVector& payload : payloads) bytes.insert(bytes.end(), payload.begin(), payload.end());
+    iovec part{bytes.data(), bytes.size()};
+    alignas(cmsghdr) std::byte control[CMSG_SPACE(sizeof(std::uint16_t))] = {};
+    msghdr message{&address, size, &part, 1, control, sizeof control, 0};
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    *header = {CMSG_LEN(sizeof(std::uint16_t)), IPPROTO_UDP, UDP_SEGMENT};
+    const auto segment = static_cast<std::uint16_t>(payloads[0].size());
+    std::memcpy(CMSG_DATA(header), &segment, sizeof segment);
+    EXPECT_EQ(sendmsg(fd_.get(), &message, 0), static_cast<ssize_t>(bytes.size()));
+  }
+  bool idle(std::chrono::milliseconds time = 50ms) { return !readable(fd_.get(), time); }
 
   Endpoint endpoint, from;
 
