@@ -11,6 +11,7 @@ Compiled compile(const Model& model, const Surroundings& surroundings, std::uint
   compile_groups(model, draft);
   compile_group_members(model, draft);
   compile_credentials(model, draft);
+  compile_admissions(model, draft);
   compile_domain_rules(model, draft);
   compile_domain_lists(model, lists, draft);
   compile_port_permits(model, surroundings, draft);

@@ -7,6 +7,7 @@ namespace {
 
 std::string_view step_name(Step step) noexcept {
   switch (step) {
+    case Step::admission: return "admission";
     case Step::canonicalise: return "canonicalise";
     case Step::hard_denies: return "hard denies";
     case Step::bogons: return "bogons";
@@ -20,6 +21,9 @@ std::string_view step_name(Step step) noexcept {
 /// A finding that is the same for every flow.
 std::string_view fixed_sentence(Finding finding) noexcept {
   switch (finding) {
+    case Finding::admitted_by_default: return "no row keeps such clients from this frontend";
+    case Finding::admitted: return "the first row that matches admits such clients to this frontend";
+    case Finding::not_admitted: return "the first row that matches keeps such clients from this frontend";
     case Finding::no_policy: return "no policy could be read: everything is denied";
     case Finding::no_address: return "there is no destination address";
     case Finding::skipped_resolver: return "the gateway's own resolver: not asked";
@@ -63,6 +67,8 @@ std::string_view fixed_sentence(Finding finding) noexcept {
 
 Table table_of(Finding finding) noexcept {
   switch (finding) {
+    case Finding::admitted:
+    case Finding::not_admitted: return Table::admissions;
     case Finding::name_allowed:
     case Finding::name_blocked:
     case Finding::name_monitored: return Table::domain_rules;
@@ -123,6 +129,18 @@ class Scribe {
   IpAddress judged_;
 };
 
+/// Before anything else: the row that refuses the client, or none. Without a policy that is another step's to say.
+std::optional<std::int64_t> find_admission(const Snapshot& snapshot, const ClientFacts& client, Scribe& scribe) {
+  if (!snapshot.has_policy()) return {};
+  const AdmissionTable::Row* const row =
+      snapshot.parts().admissions.find(snapshot.group_of(client), client.plugin, client.listener);
+  const Finding finding = row == nullptr ? Finding::admitted_by_default
+                          : row->allows  ? Finding::admitted
+                                         : Finding::not_admitted;
+  scribe.finds(Step::admission, finding, row == nullptr ? 0 : row->id);
+  return finding == Finding::not_admitted ? std::optional(row->id) : std::nullopt;
+}
+
 }  // namespace
 
 Explanation explain(const Snapshot& snapshot, const ClientFacts& client, bool allow_local, const Flow& flow) {
@@ -130,13 +148,19 @@ Explanation explain(const Snapshot& snapshot, const ClientFacts& client, bool al
   const GroupPolicy& group = snapshot.group(snapshot.group_of(client));
   out.group = group.name;
   Scribe scribe(out.steps);
-  out.verdict = OrderWalk<Scribe>(snapshot, group, allow_local, flow, scribe).run();
+  if (const auto row = find_admission(snapshot, client, scribe)) {
+    out.verdict = {Action::deny, Reason::admission, Table::admissions, *row, snapshot.generation()};
+  } else {
+    out.verdict = OrderWalk<Scribe>(snapshot, group, allow_local, flow, scribe).run();
+  }
   out.steps.back().outcome = to_text(out.verdict.action);
   return out;
 }
 
 std::string_view order_text() noexcept {
   return R"(Lower priority numbers are judged earlier, ties by id. A monitor row never ends a step.
+   admission       who may use the frontend at all: the group's and the global rows in one order, first match decides,
+                   none admits; before any flow is judged
 0. canonicalise    IPv4 inside IPv6 (::ffff:0:0/96, ::/96, 64:ff9b::/96, 6to4) is judged as IPv4; Teredo and
                    64:ff9b:1::/48 are denied; names are lower-case, A-labels, without a final dot
 1. hard denies     own addresses and loopback (unless the plugin has allow_local_destinations), the gateway's own

@@ -5,10 +5,13 @@
 
 namespace gatehouse::policy {
 
-enum class Step : std::uint8_t { canonicalise, hard_denies, bogons, names, port_permits, default_action };
+enum class Step : std::uint8_t { admission, canonicalise, hard_denies, bogons, names, port_permits, default_action };
 
 /// What a step found; explain() has a sentence for each.
 enum class Finding : std::uint8_t {
+  admitted_by_default,
+  admitted,
+  not_admitted,
   no_policy,
   plain_address,
   unwrapped,

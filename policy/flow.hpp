@@ -19,6 +19,8 @@ struct ClientFacts {
 /// IP protocol numbers that rules can name.
 inline constexpr std::uint32_t kTcp = 6;
 inline constexpr std::uint32_t kUdp = 17;
+inline constexpr std::uint32_t kIcmp = 1;
+inline constexpr std::uint32_t kIcmpV6 = 58;  ///< the same to a rule
 
 // Bits of Flow::flags, with the numbers of GH_FLOW_* (abi.h).
 inline constexpr std::uint32_t kFlowResolver = 1;  ///< the destination is a resolver of the gateway's configuration

@@ -46,6 +46,17 @@ struct Credential {
   bool operator==(const Credential&) const = default;
 };
 
+struct Admission {
+  std::int64_t id = 0;
+  std::optional<std::int64_t> group_id;  ///< none = all
+  std::string plugin = "*";              ///< a glob
+  std::string listener = "*";            ///< a glob over listeners as configured
+  std::string action = "allow";          ///< allow, deny
+  std::int64_t priority = 100;
+  Life life;
+  bool operator==(const Admission&) const = default;
+};
+
 struct DomainRule {
   std::int64_t id = 0;
   std::optional<std::int64_t> group_id;  ///< none = all
@@ -70,7 +81,7 @@ struct DomainList {
 struct PortPermit {
   std::int64_t id = 0;
   std::optional<std::int64_t> group_id;    ///< none = all
-  std::string transport = "any";           ///< tcp, udp, any
+  std::string transport = "any";           ///< tcp, udp, icmp, any
   std::optional<std::string> ports;        ///< "53,443,3478-3481"; none or "all" = every port
   std::optional<std::string> destination;  ///< a CIDR; none = any public address
   std::string action = "allow";            ///< allow, deny, monitor
@@ -107,6 +118,7 @@ struct Model {
   std::vector<Group> groups;
   std::vector<GroupMember> group_members;
   std::vector<Credential> credentials;
+  std::vector<Admission> admissions;
   std::vector<DomainRule> domain_rules;
   std::vector<DomainList> domain_lists;
   std::vector<PortPermit> port_permits;

@@ -35,6 +35,12 @@ GroupIndex Snapshot::group_of(const ClientFacts& client) const noexcept {
   return parts_.members.find(client).value_or(everyone);
 }
 
+std::optional<std::int64_t> Snapshot::refuses(GroupIndex index, const ClientFacts& client) const noexcept {
+  const AdmissionTable::Row* const row = parts_.admissions.find(index, client.plugin, client.listener);
+  if (row == nullptr || row->allows) return {};
+  return row->id;
+}
+
 Verdict Snapshot::judge(GroupIndex index, bool allow_local, const Flow& flow) const noexcept {
   NoWitness nobody;
   return OrderWalk<NoWitness>(*this, group(index), allow_local, flow, nobody).run();

@@ -4,6 +4,7 @@
 #include "policy/flow.hpp"
 #include "policy/limits.hpp"
 #include "policy/match/address_ranges.hpp"
+#include "policy/match/admission_table.hpp"
 #include "policy/match/credential_table.hpp"
 #include "policy/match/domain_table.hpp"
 #include "policy/match/group_members.hpp"
@@ -49,6 +50,7 @@ struct SnapshotParts {
   bool has_policy = true;
   std::vector<GroupPolicy> groups;  ///< by (priority, id), `everyone` last
   GroupMembers members;
+  AdmissionTable admissions;
   HashSeed seed;                  ///< of all names
   NameRules names;                ///< that hold for all groups
   AddressRanges ranges;           ///< cut wherever anything about addresses changes
@@ -76,6 +78,9 @@ class Snapshot {
   /// The client's group: the first by (priority, id) that one of whose members matches, else `everyone`.
   /// Cost: as GroupMembers::find(); once a client and generation, not per packet.
   [[nodiscard]] GroupIndex group_of(const ClientFacts& client) const noexcept;
+  /// May a client of that group use its frontend at all? The row that says no, or none.
+  /// Cost: a walk over the rows of `admissions`; once a client and generation, not per packet.
+  [[nodiscard]] std::optional<std::int64_t> refuses(GroupIndex index, const ClientFacts& client) const noexcept;
   [[nodiscard]] const GroupPolicy& group(GroupIndex index) const noexcept {
     return parts_.groups[static_cast<std::size_t>(index)];
   }

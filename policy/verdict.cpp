@@ -24,6 +24,7 @@ std::string_view to_text(Reason reason) noexcept {
     case Reason::quota: return "quota";
     case Reason::concurrent_sessions: return "concurrent_sessions";
     case Reason::local: return "local";
+    case Reason::admission: return "admission";
   }
   return "unknown";
 }
@@ -36,6 +37,7 @@ std::string_view to_text(Table table) noexcept {
     case Table::port_permits: return "port_permits";
     case Table::traffic_rules: return "traffic_rules";
     case Table::settings: return "settings";
+    case Table::admissions: return "admissions";
   }
   return "";
 }

@@ -30,6 +30,7 @@ enum class Reason : std::uint16_t {
   quota = 15,
   concurrent_sessions = 16,
   local = 17,
+  admission = 18,
 };
 
 /// The table of policy.db that Verdict::row stands in.
@@ -40,6 +41,7 @@ enum class Table : std::uint32_t {
   port_permits = 3,
   traffic_rules = 4,
   settings = 5,
+  admissions = 6,
 };
 
 struct Verdict {

@@ -18,8 +18,9 @@ namespace {
 constexpr std::chrono::milliseconds kWriterTimeout{5000};
 constexpr std::chrono::milliseconds kReaderTimeout{100};
 
-constexpr std::array<std::string_view, 8> kTables = {"settings",     "groups",       "group_members", "credentials",
-                                                     "domain_rules", "domain_lists", "port_permits",  "traffic_rules"};
+constexpr std::array<std::string_view, 9> kTables = {"settings",     "groups",       "group_members",
+                                                     "credentials",  "admissions",   "domain_rules",
+                                                     "domain_lists", "port_permits", "traffic_rules"};
 
 /// What to do about a file without a schema. The starter policy in its place would let through what it denied.
 std::string empty_sentence(const std::filesystem::path& path) {
@@ -57,6 +58,12 @@ void load_groups(Database& database, policy::Model& model) {
 }
 
 void load_rules(Database& database, policy::Model& model) {
+  for_each(database,
+           "SELECT id, group_id, plugin, listener, action, priority, enabled, expires_at FROM admissions ORDER BY id",
+           [&](const Statement& row) {
+             model.admissions.push_back({row.integer(0), row.optional_integer(1), row.text(2), row.text(3), row.text(4),
+                                         row.integer(5), life(row, 6)});
+           });
   for_each(database, "SELECT id, group_id, domain, match, action, enabled, expires_at FROM domain_rules ORDER BY id",
            [&](const Statement& row) {
              model.domain_rules.push_back(

@@ -222,8 +222,8 @@ void CommandLine::add_permits(CLI::App& group) {
   const auto add_permit = [&](const char* name, const char* summary, Verb<PermitArguments> verb) {
     const auto [permit, arguments] = add(group, name, summary, verb);
     take_row(permit, arguments);
-    permit.add_option("TRANSPORT", arguments.transport, "udp, tcp or any")->required();
-    permit.add_option("PORTS", arguments.ports, "53,443,3478-3481, or all")->required();
+    permit.add_option("TRANSPORT", arguments.transport, "udp, tcp, icmp or any")->required();
+    permit.add_option("PORTS", arguments.ports, "53,443,3478-3481, or all; for icmp all")->required();
     permit.add_option("--to", arguments.destination, "Destinations")->type_name("CIDR");
     permit.add_option("--priority", arguments.priority, "Lower is judged earlier; 100, for a deny 50");
   };

@@ -65,7 +65,9 @@ void append_flow_line(std::string& out, std::string_view plugin, const FlowEntry
   append_member(out, "transport",
                 entry.transport == policy::kUdp   ? "udp"
                 : entry.transport == policy::kTcp ? "tcp"
-                                                  : std::to_string(entry.transport));
+                : entry.transport == policy::kIcmp || entry.transport == policy::kIcmpV6
+                    ? "icmp"
+                    : std::to_string(entry.transport));
   if (entry.domain_size != 0) append_member(out, "domain", entry.domain());
   append_member(out, "verdict", policy::to_text(entry.verdict.action));
   append_member(out, "reason", policy::to_text(entry.verdict.reason));

@@ -34,6 +34,7 @@ void JudgedClient::reserve(const policy::Snapshot& snapshot) noexcept {
 
 void JudgedClient::resolve_anew(const policy::Snapshot& snapshot) noexcept {
   group_ = group_in(snapshot);
+  refused_by_ = snapshot.refuses(group_, facts());
   const policy::Limits& limits = snapshot.limits(group_);
   session_limits_ = policy::MeterLimits(limits.session);
   identity_limits_ = policy::MeterLimits(limits.identity);

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -37,6 +38,8 @@ class JudgedClient {
     if (snapshot.generation() != generation_) resolve_anew(snapshot);
   }
   [[nodiscard]] policy::GroupIndex group() const noexcept { return group_; }
+  /// The row of `admissions` that keeps it from its frontend, if there is one.
+  [[nodiscard]] const std::optional<std::int64_t>& refused_by() const noexcept { return refused_by_; }
   /// Counts this session among those of its identity or source, once, after resolve().
   /// @return the limit that refuses it, or null
   [[nodiscard]] const policy::Limit* begin_session(const policy::Limits& limits) noexcept;
@@ -50,7 +53,10 @@ class JudgedClient {
  private:
   void resolve_anew(const policy::Snapshot& snapshot) noexcept;
   [[nodiscard]] policy::GroupIndex group_in(const policy::Snapshot& snapshot) const noexcept {
-    return snapshot.group_of({facts_.plugin, facts_.listener, facts_.identity, facts_.source});
+    return snapshot.group_of(facts());
+  }
+  [[nodiscard]] policy::ClientFacts facts() const noexcept {
+    return {facts_.plugin, facts_.listener, facts_.identity, facts_.source};
   }
 
   SnapshotBoard& board_;
@@ -62,6 +68,7 @@ class JudgedClient {
   const std::size_t links_;
   std::uint64_t generation_ = 0;
   policy::GroupIndex group_{};
+  std::optional<std::int64_t> refused_by_;
   bool metered_ = false;
   bool counts_destinations_ = false;
   bool session_counted_ = false;

@@ -75,6 +75,7 @@ PolicyRows rows_of(const policy::Model& model) {
     for (const auto& row : rows) out.push_back({table, row.id});
   };
   add(Table::settings, model.settings);
+  add(Table::admissions, model.admissions);
   add(Table::domain_rules, model.domain_rules);
   add(Table::domain_lists, model.domain_lists);
   add(Table::port_permits, model.port_permits);

@@ -30,6 +30,8 @@ static_assert(GH_REASON_NEW_FLOW_RATE == static_cast<int>(Reason::new_flow_rate)
 static_assert(GH_REASON_DESTINATIONS == static_cast<int>(Reason::destinations));
 static_assert(GH_REASON_QUOTA == static_cast<int>(Reason::quota));
 static_assert(GH_REASON_CONCURRENT_SESSIONS == static_cast<int>(Reason::concurrent_sessions));
+static_assert(GH_REASON_ADMISSION == static_cast<int>(Reason::admission));
+static_assert(GH_TABLE_ADMISSIONS == static_cast<int>(Table::admissions));
 static_assert(GH_REASON_LOCAL == static_cast<int>(Reason::local));
 static_assert(GH_TABLE_DOMAIN_RULES == static_cast<int>(Table::domain_rules));
 static_assert(GH_TABLE_PORT_PERMITS == static_cast<int>(Table::port_permits));
@@ -91,6 +93,10 @@ Refusal told(policy::FlowRefusal refusal) noexcept {
   return {Reason::concurrent_flows, &ScopeLimits::concurrent_flows};
 }
 
+Verdict not_admitted(std::int64_t row, std::uint64_t generation) noexcept {
+  return {policy::Action::deny, Reason::admission, Table::admissions, row, generation};
+}
+
 }  // namespace
 
 PolicyLane::PolicyLane(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<LaneRecord> record,
@@ -148,6 +154,10 @@ gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh
   auto client = std::make_unique<JudgedClient>(*board_, std::move(known), std::move(shared));
   const policy::Snapshot& snapshot = lane.view_.snapshot();
   client->resolve(snapshot);
+  if (client->refused_by()) {
+    lane.refuse(not_admitted(*client->refused_by(), snapshot.generation()), verdict);
+    return nullptr;
+  }
   if (const Limit* const limit = client->begin_session(snapshot.limits(client->group()))) {
     lane.refuse(
         {policy::Action::deny, Reason::concurrent_sessions, Table::traffic_rules, limit->row, snapshot.generation()},
@@ -213,7 +223,8 @@ void PluginPolicy::check_batch(void* context, gh_lane* lane, gh_client* client, 
   policy::SideHits hits;
   for (std::size_t i = 0; i < count; ++i) {
     const Flow flow = flow_of(flows[i]);
-    const Verdict verdict = snapshot.judge(of.group(), self.spec_.allow_local, flow, hits);
+    const Verdict verdict = of.refused_by() ? not_admitted(*of.refused_by(), snapshot.generation())
+                                            : snapshot.judge(of.group(), self.spec_.allow_local, flow, hits);
     mine.record_->count(verdict);
     if (hits.any() || verdict.table == Table::domain_lists) mine.record_->tell(verdict, hits, flow, of.source());
     if (flow_log != nullptr) [[unlikely]]

@@ -78,7 +78,7 @@ class Counters {
   Counter icmp_errors, blocked_answers, accept_pauses;
 
  private:
-  static constexpr std::uint32_t kReasons = GH_REASON_LOCAL + 1;
+  static constexpr std::uint32_t kReasons = GH_REASON_ADMISSION + 1;
   std::array<Counter, static_cast<std::size_t>(Drop::count)> drops_;
   std::array<Counter, kReasons> denied_, flows_refused_;
 };

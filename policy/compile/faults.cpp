@@ -43,9 +43,11 @@ std::string_view sentence_of(Fault fault) noexcept {
     case Fault::list_gone: return "the file `{}` is not in lists/: import the list again";
     case Fault::list_unreadable: return "{}";  // the sentence of whoever read the file
     case Fault::permit_action: return "`{}` is no action: write allow, deny or monitor";
-    case Fault::permit_transport: return "`{}` is no transport: write tcp, udp or any";
+    case Fault::permit_transport: return "`{}` is no transport: write tcp, udp, icmp or any";
     case Fault::permit_ports:
       return "`{}` is no list of ports: write numbers from 1 to 65535, as in 53,443,3478-3481, or all";
+    case Fault::permit_icmp_ports: return "icmp has no ports, so that `{}` can never match: write all";
+    case Fault::admission_action: return "`{}` is no action: write allow or deny";
     case Fault::traffic_scope: return "`{}` is no scope: write session or identity";
     case Fault::traffic_negative: return "{} is negative: write 0 for no limit";
     case Fault::traffic_period: return "`{}` is no quota_period: write day or month";

@@ -42,6 +42,8 @@ enum class Fault : std::uint8_t {
   permit_action,
   permit_transport,
   permit_ports,
+  permit_icmp_ports,
+  admission_action,
   traffic_scope,
   traffic_negative,
   traffic_period,

@@ -35,7 +35,7 @@ std::optional<Permit> read_permit(const PortPermit& row, const RowAt& at, Draft&
   out.action = row.action == "allow"  ? PermitAction::allow
                : row.action == "deny" ? PermitAction::deny
                                       : PermitAction::monitor;
-  out.transport = row.transport == "tcp" ? kTcp : row.transport == "udp" ? kUdp : 0;
+  out.transport = row.transport == "tcp" ? kTcp : row.transport == "udp" ? kUdp : row.transport == "icmp" ? kIcmp : 0;
   auto ports = parse_ports(row.ports.value_or("all"));
   if (out.action == PermitAction::monitor && row.action != "monitor") {
     draft.problem(at, Fault::permit_action, {row.action});
@@ -43,6 +43,8 @@ std::optional<Permit> read_permit(const PortPermit& row, const RowAt& at, Draft&
     draft.problem(at, Fault::permit_transport, {row.transport});
   } else if (!ports) {
     draft.problem(at, Fault::permit_ports, {*row.ports});
+  } else if (out.transport == kIcmp && *ports != std::vector{kAllPorts}) {
+    draft.problem(at, Fault::permit_icmp_ports, {*row.ports});
   } else if (read_destination(row, at, draft, out)) {
     out.ports = std::move(*ports);
     return out;

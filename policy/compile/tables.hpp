@@ -9,6 +9,7 @@ namespace gatehouse::policy {
 void compile_groups(const Model& model, Draft& draft);
 void compile_group_members(const Model& model, Draft& draft);
 void compile_credentials(const Model& model, Draft& draft);
+void compile_admissions(const Model& model, Draft& draft);
 void compile_domain_rules(const Model& model, Draft& draft);
 void compile_domain_lists(const Model& model, const Lists& lists, Draft& draft);
 /// Also cuts the ranges of addresses, and needs parts.own for that.

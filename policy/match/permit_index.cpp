@@ -10,9 +10,17 @@ namespace gatehouse::policy {
 namespace {
 
 constexpr std::uint32_t kOther = 0;  // a transport that no row can name
-constexpr std::array kTransports{kTcp, kUdp, kOther};
+constexpr std::array kTransports{kTcp, kUdp, kIcmp, kOther};
 
-std::size_t class_of(std::uint32_t transport) noexcept { return transport == kTcp ? 0 : transport == kUdp ? 1 : 2; }
+std::size_t class_of(std::uint32_t transport) noexcept {
+  switch (transport) {
+    case kTcp: return 0;
+    case kUdp: return 1;
+    case kIcmp:
+    case kIcmpV6: return 2;
+    default: return 3;
+  }
+}
 
 }  // namespace
 

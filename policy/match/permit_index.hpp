@@ -67,7 +67,7 @@ class PermitIndex {
   struct Segments {
     std::uint32_t begin = 0, end = 0;  // of starts_ and outcomes_
   };
-  using Chain = std::array<Segments, 3>;  // tcp, udp, others
+  using Chain = std::array<Segments, 4>;  // tcp, udp, icmp, others
   struct RangeChains {
     std::uint32_t rows = 0, openers = 0;  // of chains_; 0 is the empty one
   };

@@ -24,13 +24,14 @@ std::string_view reason_text(std::uint32_t reason) noexcept {
     case GH_REASON_QUOTA: return "quota";
     case GH_REASON_CONCURRENT_SESSIONS: return "concurrent_sessions";
     case GH_REASON_LOCAL: return "local";
+    case GH_REASON_ADMISSION: return "admission";
     default: return "other";
   }
 }
 
 std::string row_text(const gh_verdict& verdict) {
   static constexpr std::string_view kTables[] = {
-      "", "domain_rules", "domain_lists", "port_permits", "traffic_rules", "settings"};
+      "", "domain_rules", "domain_lists", "port_permits", "traffic_rules", "settings", "admissions"};
   if (verdict.table == GH_TABLE_NONE || verdict.table >= std::size(kTables)) return {};
   return std::string(kTables[verdict.table]) + ' ' + std::to_string(verdict.row);
 }

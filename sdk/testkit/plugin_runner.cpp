@@ -1,110 +1,181 @@
-#include <gatehouse/testkit/fake_host.hpp>
+#include <gatehouse/testkit/plugin_runner.hpp>
 
 #include <gatehouse/plugin/host.hpp>
 
 #include <boost/system/system_error.hpp>
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
+#include <numeric>
 #include <stdexcept>
 
 namespace gatehouse::testkit {
 namespace {
 
+constexpr int kBacklog = 512;
+
 struct Why {
   std::string text = std::string(1024, '\0');
   gh_message message{text.data(), text.size(), 0};
-  std::string said() const { return text.substr(0, message.size); }
+  std::string sentence() const { return text.substr(0, message.size); }
 };
 
 void must(bool ok, const char* what) {
   if (!ok) throw boost::system::system_error(last_system_error(), what);
 }
 
-/// A socket on 127.0.0.1; `port` 0 = any, and then the one that it got.
-UniqueFd listen_on_loopback(std::uint32_t transport, std::uint16_t& port) {
-  const bool stream = transport == GH_TRANSPORT_TCP;
-  UniqueFd fd(socket(AF_INET, (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  must(static_cast<bool>(fd), "socket");
+bool set_option(const UniqueFd& fd, int level, int option) {
   const int on = 1;
-  must(setsockopt(fd.get(), SOL_SOCKET, stream ? SO_REUSEADDR : SO_REUSEPORT, &on, sizeof on) == 0, "setsockopt");
+  return setsockopt(fd.get(), level, option, &on, sizeof on) == 0;
+}
+
+/// A socket on loopback; `local` with port 0 = any, and then the one that it got.
+UniqueFd listen_on(std::uint32_t transport, Endpoint& local) {
+  const bool stream = transport == GH_TRANSPORT_TCP;
+  const bool v6 = local.address.family() == Family::v6;
+  UniqueFd fd(socket(v6 ? AF_INET6 : AF_INET, (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  must(static_cast<bool>(fd), "socket");
+  must(set_option(fd, SOL_SOCKET, stream ? SO_REUSEADDR : SO_REUSEPORT), "setsockopt");
+  must(!v6 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY), "IPV6_V6ONLY");
   sockaddr_storage address{};
-  socklen_t size = Endpoint{IpAddress::v4(0x7f000001), port, 0}.to_sockaddr(address);
-  must(bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0, "bind");
-  must(!stream || listen(fd.get(), 512) == 0, "listen");
+  socklen_t size = local.to_sockaddr(address);
+  must(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0, "bind");
+  must(!stream || listen(fd.get(), kBacklog) == 0, "listen");
   size = sizeof address;
   must(getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0, "getsockname");
-  port = Endpoint::from_sockaddr(address).port;
+  local = Endpoint::from_sockaddr(address);
+  return fd;
+}
+
+UniqueFd listen_on(const std::filesystem::path& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.string().copy(address.sun_path, sizeof address.sun_path - 1);
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  must(static_cast<bool>(fd), "socket");
+  must(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0, "bind");
+  must(listen(fd.get(), kBacklog) == 0, "listen");
   return fd;
 }
 
 }  // namespace
 
 PluginRunner::PluginRunner(const gh_manifest& manifest, FakeHost& host, std::string_view options_json, unsigned lanes,
-                           std::uint32_t transport)
-    : ops_(manifest.ops), host_(host, manifest.id) {
+                           const std::vector<TestListener>& listeners)
+    : ops_(manifest.ops), host_(host, manifest.id), failures_(lanes) {
   Why why;
+  for (unsigned lane = 0; lane < lanes; ++lane) lanes_.push_back({sizeof(gh_lane), lane, lanes, -1, 0});
   if (ops_->create(host_.table(), to_border(manifest.id), &instance_, &why.message) != GH_OK)
-    throw std::runtime_error(why.said());
-  if (ops_->configure(instance_, to_border(options_json), 0, &why.message) != GH_OK) {
-    host_.drop_completions();
-    ops_->destroy(instance_);
-    throw std::runtime_error(why.said());
+    throw std::runtime_error(why.sentence());
+  try {
+    if (ops_->configure(instance_, to_border(options_json), 0, &why.message) != GH_OK)
+      throw std::runtime_error(why.sentence());
+    for (const TestListener& spec : listeners) listeners_.push_back(bind(spec, listeners_.size()));
+    start();
+  } catch (...) {
+    let_go();
+    throw;
   }
+}
 
-  address_ = Endpoint{IpAddress::v4(0x7f000001), 0, 0};
-  std::vector<gh_listener> listeners;
-  for (unsigned lane = 0; lane < lanes; ++lane) {
-    if (transport == GH_TRANSPORT_TCP && lane > 0) {
-      sockets_.emplace_back(dup(sockets_.front().get()));
-    } else {
-      sockets_.push_back(listen_on_loopback(transport, address_.port));
+PluginRunner::Bound PluginRunner::bind(const TestListener& spec, std::size_t index) {
+  Bound out{.spec = spec, .name = "test " + std::to_string(index), .local = {}, .path = {}, .sockets = {}};
+  if (spec.transport == GH_TRANSPORT_UNIX) {
+    if (folder_.empty()) {
+      std::string name = (std::filesystem::temp_directory_path() / "gatehouse-XXXXXX").string();
+      must(mkdtemp(name.data()) != nullptr, "mkdtemp");
+      folder_ = name;
     }
-    gh_listener listener{};
-    listener.struct_size = sizeof listener;
-    listener.name = to_border("test");
-    listener.role = to_border("listen");
-    listener.local = to_border(address_);
-    listener.fd = sockets_.back().get();
-    listener.lane = lane;
-    listener.transport = transport;
-    listeners.push_back(listener);
-    lanes_.push_back({sizeof(gh_lane), lane, lanes, -1, 0});
+    out.path = folder_ / (std::to_string(index) + ".sock");
+    out.sockets.push_back(listen_on(out.path));
+  } else {
+    out.local.address = spec.family == Family::v6 ? IpAddress::parse("::1").value() : IpAddress::v4(0x7f000001);
+    out.sockets.push_back(listen_on(spec.transport, out.local));
   }
-  const gh_start start{sizeof start, lanes, listeners.data(), listeners.size()};
-  if (ops_->start(instance_, &start, &why.message) != GH_OK) {
-    host_.drop_completions();
-    ops_->destroy(instance_);
-    throw std::runtime_error(why.said());
+  while (out.sockets.size() < lanes_.size()) {
+    const bool own = spec.transport == GH_TRANSPORT_UDP;
+    out.sockets.push_back(own ? listen_on(spec.transport, out.local)
+                              : UniqueFd(fcntl(out.sockets.front().get(), F_DUPFD_CLOEXEC, 0)));
   }
-  failures_.resize(lanes);
-  for (unsigned lane = 0; lane < lanes; ++lane)
-    threads_.emplace_back([this, lane] {
-      Why said;
-      if (ops_->run_lane(instance_, &lanes_[lane], &said.message) != GH_OK) failures_[lane] = said.said();
+  return out;
+}
+
+gh_listener PluginRunner::describe(std::size_t listener, unsigned lane) const {
+  const Bound& bound = listeners_[listener];
+  gh_listener out{};
+  out.struct_size = sizeof out;
+  out.id = static_cast<std::uint32_t>(listener);
+  out.name = to_border(bound.name);
+  out.role = to_border(bound.spec.role);
+  out.identity = to_border(bound.spec.identity);
+  out.local = to_border(bound.local);
+  out.fd = bound.sockets[lane].get();
+  out.lane = lane;
+  out.transport = bound.spec.transport;
+  return out;
+}
+
+std::vector<gh_listener> PluginRunner::describe(const std::vector<std::size_t>& indices) const {
+  std::vector<gh_listener> out;
+  for (const std::size_t listener : indices)
+    for (const gh_lane& lane : lanes_) out.push_back(describe(listener, lane.index));
+  return out;
+}
+
+void PluginRunner::start() {
+  std::vector<std::size_t> all(listeners_.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  const std::vector<gh_listener> rows = describe(all);
+  const gh_start facts{sizeof facts, static_cast<std::uint32_t>(lanes_.size()), rows.data(), rows.size()};
+  Why why;
+  if (ops_->start(instance_, &facts, &why.message) != GH_OK) throw std::runtime_error(why.sentence());
+  for (gh_lane& lane : lanes_)
+    threads_.emplace_back([this, &lane] {
+      Why failure;
+      if (ops_->run_lane(instance_, &lane, &failure.message) != GH_OK) failures_[lane.index] = failure.sentence();
     });
+}
+
+void PluginRunner::let_go() {
+  host_.drop_completions();
+  ops_->destroy(instance_);
+  std::error_code ignored;
+  if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
 }
 
 PluginRunner::~PluginRunner() {
   try {
     stop();
-  } catch (const std::exception&) {  // whoever wants to know calls stop()
+  } catch (const std::exception&) {  // whoever needs to know calls stop()
   }
-  host_.drop_completions();
-  ops_->destroy(instance_);
+  let_go();
 }
 
 std::uint64_t PluginRunner::pending() const { return ops_->pending(instance_); }
 
-void PluginRunner::policy_changed() {
-  for (const gh_lane& lane : lanes_) ops_->wake(instance_, lane.index, GH_WAKE_POLICY);
+std::uint64_t PluginRunner::turns(unsigned lane) const {
+  return std::atomic_ref(const_cast<std::uint64_t&>(lanes_.at(lane).turns)).load(std::memory_order_relaxed);
+}
+
+void PluginRunner::wake(std::uint32_t reasons) {
+  for (const gh_lane& lane : lanes_) ops_->wake(instance_, lane.index, reasons);
 }
 
 gh_status PluginRunner::reconfigure(std::string_view options_json, std::string& why) {
-  Why said;
-  const gh_status status = ops_->reconfigure(instance_, to_border(options_json), &said.message);
-  why = said.said();
+  Why answer;
+  const gh_status status = ops_->reconfigure(instance_, to_border(options_json), &answer.message);
+  why = answer.sentence();
+  return status;
+}
+
+gh_status PluginRunner::keep_listeners(const std::vector<std::size_t>& indices, std::string& why) {
+  const std::vector<gh_listener> rows = describe(indices);
+  Why answer;
+  const gh_status status = ops_->listeners_changed(instance_, rows.data(), rows.size(), &answer.message);
+  why = answer.sentence();
   return status;
 }
 

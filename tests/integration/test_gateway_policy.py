@@ -86,6 +86,17 @@ class LivePolicy(GatewayTest):
             self.assertEqual(got and answer(got.payload).rcode, wanted, choice)
             other.stop()
 
+    def test_admission_cuts_a_running_forward_and_keeps_new_streams_out(self):
+        self.assertTrue(self.echoes())
+        other = self.policy.insert("admissions", plugin="echo", action="deny")
+        row = self.policy.insert("admissions", plugin="udp*", listener="*", action="deny")
+        self.within_a_second(lambda: not self.echoes(), "the forward cut")
+        refused = self.client(self.running)
+        self.assertTrue(eventually(refused.is_closed, 5), "a new stream is closed")
+        self.policy.delete("admissions", row)
+        self.within_a_second(self.echoes, "the forward restored")
+        self.policy.delete("admissions", other)
+
     def test_port_is_denied_for_a_running_forward_and_restored(self):
         self.assertTrue(self.echoes())
         sockets = self.running.udp_sockets()

@@ -61,11 +61,12 @@ struct Question {
 std::uint32_t parse_transport(const std::string& text) {
   if (text == "tcp") return policy::kTcp;
   if (text == "udp") return policy::kUdp;
+  if (text == "icmp") return policy::kIcmp;
   std::uint32_t number = 0;
   const char* const end = text.data() + text.size();
   const auto read = std::from_chars(text.data(), end, number);
   if (read.ec != std::errc{} || read.ptr != end || number > 255)
-    throw std::runtime_error("`" + text + "` is not a transport: write tcp, udp or the number of an IP protocol");
+    throw std::runtime_error("`" + text + "` is not a transport: write tcp, udp, icmp or the number of an IP protocol");
   return number;
 }
 

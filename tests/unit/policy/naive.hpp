@@ -93,6 +93,7 @@ struct Evaluator {
   bool matches(const PortPermit& p, std::int64_t group, const IpAddress& a, bool is_public, const Flow& f) const {
     if (!p.life.counts_at(now) || (p.group_id && *p.group_id != group) || !has_port(p.ports, f.port)) return false;
     if ((p.transport == "tcp" && f.transport != 6) || (p.transport == "udp" && f.transport != 17)) return false;
+    if (p.transport == "icmp" && f.transport != 1 && f.transport != 58) return false;
     return p.destination ? Prefix::parse(*p.destination)->contains(a) : is_public || p.action != "allow";
   }
 

@@ -32,8 +32,8 @@ class RandomPolicy {
                                 pick<const char*>({"block", "block", "allow", "monitor"}),
                                 "file" + std::to_string(below(3)), life()});
     for (int i = below(12); i > 0; --i) {
-      PortPermit p{i, group(), pick<const char*>({"tcp", "udp", "any"}), {}, {}, "allow", below(4), life()};
-      if (below(2)) p.ports = pick(kPorts);
+      PortPermit p{i, group(), pick<const char*>({"tcp", "udp", "icmp", "any"}), {}, {}, "allow", below(4), life()};
+      if (p.transport != "icmp" && below(2)) p.ports = pick(kPorts);
       if (below(2)) p.destination = pick(kPrefixes);
       p.action = pick<const char*>({"allow", "allow", "deny", "monitor"});
       m.port_permits.push_back(p);
@@ -83,7 +83,7 @@ class RandomPolicy {
     Flow f;
     f.destination = address(pick(kAddresses));
     f.port = static_cast<std::uint16_t>(pick<int>({25, 53, 80, 443, 1000, 7300, 0}));
-    f.transport = static_cast<std::uint32_t>(pick<int>({6, 17, 17, 1}));
+    f.transport = static_cast<std::uint32_t>(pick<int>({6, 17, 17, 1, 58, 50}));
     f.flags = static_cast<std::uint32_t>(pick<int>({0, 0, 0, 0, 1, 2, 8, 9}));
     if (below(2)) {
       f.domain = pick(kNames);

@@ -163,8 +163,15 @@ const std::vector<Skipped>& skipped() {
        "it is broken", true},
       {Fault::permit_action, "port_permits", [](Model& m, Lists&) { permit(m, "any", "all", {}, "block"); },
        "`block` is no action: write allow, deny or monitor", true},
-      {Fault::permit_transport, "port_permits", [](Model& m, Lists&) { permit(m, "icmp", "all", {}); },
-       "`icmp` is no transport: write tcp, udp or any"},
+      {Fault::permit_transport, "port_permits", [](Model& m, Lists&) { permit(m, "sctp", "all", {}); },
+       "`sctp` is no transport: write tcp, udp, icmp or any"},
+      {Fault::permit_icmp_ports, "port_permits", [](Model& m, Lists&) { permit(m, "icmp", "8", {}); },
+       "icmp has no ports, so that `8` can never match: write all"},
+      {Fault::admission_action, "admissions",
+       [](Model& m, Lists&) {
+         m.admissions = {{kBad, {}, "*", "*", "block", 100, {}}};
+       },
+       "`block` is no action: write allow or deny", true},
       {Fault::permit_ports, "port_permits", [](Model& m, Lists&) { permit(m, "any", "dns", {}, "monitor"); },
        "`dns`" + kPorts},
       {Fault::traffic_scope, "traffic_rules", [](Model& m, Lists&) { traffic(m, "flow"); },

@@ -3,7 +3,7 @@
 
 #include "plugins/udpgw/frame.hpp"
 
-#include <gatehouse/testkit/fake_host.hpp>
+#include <gatehouse/testkit/plugin_runner.hpp>
 #include <gatehouse/testkit/hex.hpp>
 
 #include <gtest/gtest.h>

@@ -57,15 +57,16 @@ std::string without_effect(const std::filesystem::path& database, const policy::
   const IpAddress& public_one = CurrentPolicy::public_address();
   const auto prefix = row.destination ? Prefix::parse(*row.destination).value() : Prefix(public_one, 0);
   flow.destination = prefix.contains(public_one) ? public_one : prefix.address();
-  flow.port = std::max<std::uint16_t>(policy::parse_ports(*row.ports)->front().first, 1);
-  flow.transport = row.transport == "tcp" ? policy::kTcp : policy::kUdp;
+  const bool is_icmp = row.transport == "icmp";
+  flow.port = is_icmp ? 0 : std::max<std::uint16_t>(policy::parse_ports(*row.ports)->front().first, 1);
+  flow.transport = is_icmp ? policy::kIcmp : row.transport == "tcp" ? policy::kTcp : policy::kUdp;
   const auto verdict = current.judge(row.group_id, flow);
   if (!verdict) return "The group is disabled: its rows have no effect.";
   if (verdict->allowed() == (row.action == "allow")) return {};
   if (verdict->table == policy::Table::port_permits && verdict->row != id)
     return "But port_permits " + std::to_string(verdict->row) +
            " is judged earlier and says otherwise: a lower --priority puts this row before it.";
-  const std::string_view transport = row.transport == "tcp" ? "tcp" : "udp";
+  const std::string_view transport = row.transport == "any" ? "udp" : std::string_view(row.transport);
   return "But it does not decide for all that it names: see `gatehouse policy explain " + std::string(transport) + ' ' +
          Endpoint{flow.destination, flow.port, 0}.to_string() + "`.";
 }
@@ -91,8 +92,11 @@ int put_permit(const Invocation& invocation, const PermitArguments& arguments, c
   }
   const std::string transport = row.transport == "any" ? "every transport" : row.transport;
   const std::string to = row.destination ? *row.destination : action == "allow" ? "any public address" : "any address";
-  report.effect = transport + (row.ports == "all" ? ", all ports, to " : ", port " + *row.ports + ", to ") + to +
-                  " is " + (action == "allow" ? "permitted " : "denied ") + for_whom(arguments);
+  report.effect = transport +
+                  (row.transport == "icmp" ? " to "
+                   : row.ports == "all"    ? ", all ports, to "
+                                           : ", port " + *row.ports + ", to ") +
+                  to + " is " + (action == "allow" ? "permitted " : "denied ") + for_whom(arguments);
   report.note = without_effect(database, row, report.row.id);
   print_report(invocation, report);
   return kExitYes;

@@ -123,33 +123,4 @@ class FakeHost {
   std::optional<Instance> test_;
 };
 
-/// Runs one instance of a plugin with listeners on 127.0.0.1 and one thread a lane. Stops it when it goes.
-class PluginRunner {
- public:
-  /// @param transport  GH_TRANSPORT_TCP or GH_TRANSPORT_UDP: one listener of the role "listen"
-  /// Throws std::runtime_error with the plugin's sentence when it refuses its options.
-  PluginRunner(const gh_manifest& manifest, FakeHost& host, std::string_view options_json, unsigned lanes,
-               std::uint32_t transport);
-  ~PluginRunner();
-
-  [[nodiscard]] const Endpoint& address() const noexcept { return address_; }
-  [[nodiscard]] std::uint64_t pending() const;
-  void policy_changed();
-  /// 0, or the status and message of the plugin.
-  gh_status reconfigure(std::string_view options_json, std::string& why);
-  void drain();
-  /// Stops and joins. Throws std::runtime_error when a lane failed.
-  void stop();
-
- private:
-  const gh_plugin_ops* ops_;
-  FakeHost::Instance host_;
-  gh_instance* instance_ = nullptr;
-  Endpoint address_;
-  std::vector<UniqueFd> sockets_;
-  std::vector<gh_lane> lanes_;
-  std::vector<std::thread> threads_;
-  std::vector<std::string> failures_;
-};
-
 }  // namespace gatehouse::testkit

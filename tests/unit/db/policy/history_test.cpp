@@ -69,6 +69,8 @@ constexpr Edits kEdits[] = {
     {"credentials", "INSERT INTO credentials(id, kind, value, identity) VALUES(50, 'unix', 'a', 'unix:a')",
      "UPDATE credentials SET plugin = 'udpgw'",
      "REPLACE INTO credentials(id, kind, value, identity) VALUES(50, 'unix', 'b', 'unix:b')", "", ""},
+    {"admissions", "INSERT INTO admissions(id) VALUES(50)", "UPDATE admissions SET action = 'deny'",
+     "REPLACE INTO admissions(id, plugin) VALUES(50, 'udpgw')", "", ""},
     {"domain_rules", "INSERT INTO domain_rules(id, domain) VALUES(50, 'a')", "UPDATE domain_rules SET domain = 'b'",
      "REPLACE INTO domain_rules(id, domain) VALUES(50, 'c')", "", ""},
     {"domain_lists", "INSERT INTO domain_lists(id, name) VALUES(50, 'a')", "UPDATE domain_lists SET entries = 5",
@@ -272,6 +274,70 @@ TEST_F(PolicyHistory, KeepsTheNewestHundredThousandAndIsQuick) {
   RecordProperty("seconds", std::to_string(seconds));
   EXPECT_LT(seconds, 20);  // 1.1 on an idle machine
   EXPECT_EQ(shell("SELECT count(*), min(id) FROM changes"), "100000|11\n");
+}
+
+/// A row of each table as others will read it: their format. Columns are only ever appended.
+TEST_F(PolicyHistory, HasRowsInAFormatThatOnlyGrows) {
+  ASSERT_EQ(shell("DELETE FROM port_permits; DELETE FROM settings;"
+                  "INSERT INTO settings(id, name, value) VALUES(1, 'default_action', 'deny');"
+                  "INSERT INTO groups(id, name) VALUES(7, 'kids');"
+                  "INSERT INTO group_members(id, group_id, pattern) VALUES(1, 7, 'token:kid');"
+                  "INSERT INTO credentials(id, kind, value, identity) VALUES(1, 'unix', 'bob', 'unix:bob');"
+                  "INSERT INTO admissions(id) VALUES(1);"
+                  "INSERT INTO domain_rules(id, domain) VALUES(1, 'ads.example');"
+                  "INSERT INTO domain_lists(id, name) VALUES(1, 'ads');"
+                  "INSERT INTO port_permits(id, ports) VALUES(1, '53');"
+                  "INSERT INTO traffic_rules(id, rate_up) VALUES(1, 1000)"),
+            "");
+  const std::pair<const char*, const char*> rows[] = {
+      {"settings", R"({"id":1,"name":"default_action","value":"deny","comment":""})"},
+      {"groups", R"({"id":7,"name":"kids","priority":100,"enabled":1,"comment":""})"},
+      {"group_members",
+       R"({"id":1,"group_id":7,"kind":"identity","pattern":"token:kid","enabled":1,"expires_at":null,"comment":""})"},
+      {"credentials",
+       R"({"id":1,"kind":"unix","value":"bob","identity":"unix:bob","plugin":null,"enabled":1,"expires_at":null,)"
+       R"("comment":""})"},
+      {"admissions",
+       R"({"id":1,"group_id":null,"plugin":"*","listener":"*","action":"allow","priority":100,"enabled":1,)"
+       R"("expires_at":null,"comment":""})"},
+      {"domain_rules",
+       R"({"id":1,"group_id":null,"domain":"ads.example","match":"suffix","action":"block","enabled":1,)"
+       R"("expires_at":null,"comment":""})"},
+      {"domain_lists",
+       R"({"id":1,"name":"ads","group_id":null,"action":"block","match":"suffix","format":"domains","file":"",)"
+       R"("entries":0,"enabled":1,"expires_at":null,"comment":""})"},
+      {"port_permits",
+       R"({"id":1,"group_id":null,"transport":"any","ports":"53","destination":null,"action":"allow","priority":100,)"
+       R"("enabled":1,"expires_at":null,"comment":""})"},
+      {"traffic_rules",
+       R"({"id":1,"group_id":0,"scope":"session","rate_up":1000,"rate_down":null,"burst_up":null,"burst_down":null,)"
+       R"("unthrottled_up":null,"unthrottled_down":null,"quota_bytes":null,"quota_period":null,)"
+       R"("concurrent_flows":null,"new_flows_per_second":null,"destinations_per_minute":null,)"
+       R"("concurrent_sessions":null,"udp_idle_seconds":null,"tcp_idle_seconds":null,"session_idle_seconds":null,)"
+       R"("enabled":1,"expires_at":null,"comment":""})"},
+  };
+  ASSERT_EQ(std::size(rows), policy_tables().size());
+  for (const auto& [table, row] : rows)
+    EXPECT_EQ(shell("SELECT row FROM " + std::string(table) + "_rows WHERE id <> 0"), std::string(row) + '\n') << table;
+}
+
+TEST(PolicyMigration, KeepsPermitsWithTheirIdsAndSaysNothingOfThem) {
+  const ScratchFolder folder;
+  const auto path = folder.path() / "policy.db";
+  ASSERT_EQ(
+      run_sqlite_shell(path, std::string(policy_migrations()[0]) + std::string(policy_migrations()[1]) +
+                                 "\nPRAGMA application_id = " + std::to_string(kPolicyApplicationId) +
+                                 "; PRAGMA user_version = 2; INSERT INTO port_permits(id, transport, ports, comment) "
+                                 "VALUES(40, 'udp', NULL, 'mine'), (7, 'tcp', '80', '')"),
+      "");
+  const std::string rows = run_sqlite_shell(path, "SELECT * FROM port_permits ORDER BY id");
+  const std::string trail = run_sqlite_shell(path, "SELECT * FROM changes; SELECT revision FROM meta");
+  prepare_policy(path);
+  EXPECT_EQ(run_sqlite_shell(path, "SELECT * FROM port_permits ORDER BY id"), rows);
+  EXPECT_EQ(run_sqlite_shell(path, "SELECT * FROM changes; SELECT revision FROM meta"), trail);
+  EXPECT_EQ(
+      run_sqlite_shell(path, "INSERT INTO port_permits(transport) VALUES('icmp'); SELECT max(id) FROM port_permits"),
+      "41\n");
 }
 
 TEST(PolicyMigration, BringsTheFirstVersionUpToDate) {

@@ -18,7 +18,33 @@ struct Refused {
 
 constexpr Refused kRefused[] = {
     {"INSERT INTO port_permits(action) VALUES('alow')", "action is allow, deny or monitor"},
-    {"INSERT INTO port_permits(transport) VALUES('icmp')", "transport is tcp, udp or any"},
+    {"INSERT INTO port_permits(transport) VALUES('sctp')", "transport is tcp, udp, icmp or any"},
+    {"INSERT INTO admissions(action) VALUES('block')", "action is allow or deny"},
+    {"INSERT INTO admissions(plugin) VALUES('')", "plugin must not be empty"},
+    {"INSERT INTO admissions(listener) VALUES('')", "listener must not be empty"},
+    {"INSERT INTO admissions(enabled) VALUES(2)", "enabled is 0 or 1"},
+    {"INSERT INTO admissions(group_id) VALUES(99)", "group_id is not the id of a group"},
+    {"UPDATE admissions SET group_id = 99", "group_id is not the id of a group"},
+    {"INSERT OR REPLACE INTO settings(id, name, value) VALUES(-1, 'default_action', 'deny')",
+     "ids below 0 are reserved"},
+    {"UPDATE settings SET id = -1", "ids below 0 are reserved"},
+    {"INSERT INTO groups(id, name) VALUES(-1, 'n')", "ids below 0 are reserved"},
+    {"UPDATE groups SET id = -1 WHERE id = 8", "ids below 0 are reserved"},
+    {"INSERT INTO group_members(id, group_id, pattern) VALUES(-1, 7, 'p')", "ids below 0 are reserved"},
+    {"UPDATE group_members SET id = -1", "ids below 0 are reserved"},
+    {"INSERT INTO credentials(id, kind, value, identity) VALUES(-1, 'unix', 'v', 'unix:v')",
+     "ids below 0 are reserved"},
+    {"UPDATE credentials SET id = -1", "ids below 0 are reserved"},
+    {"INSERT INTO admissions(id) VALUES(-1)", "ids below 0 are reserved"},
+    {"UPDATE admissions SET id = -1", "ids below 0 are reserved"},
+    {"INSERT INTO domain_rules(id, domain) VALUES(-1, 'd')", "ids below 0 are reserved"},
+    {"UPDATE domain_rules SET id = -1", "ids below 0 are reserved"},
+    {"INSERT INTO domain_lists(id, name) VALUES(-1, 'l')", "ids below 0 are reserved"},
+    {"UPDATE domain_lists SET id = -1", "ids below 0 are reserved"},
+    {"INSERT INTO port_permits(id) VALUES(-1)", "ids below 0 are reserved"},
+    {"UPDATE port_permits SET id = -1 WHERE id = (SELECT min(id) FROM port_permits)", "ids below 0 are reserved"},
+    {"INSERT INTO traffic_rules(id, group_id) VALUES(-1, 7)", "ids below 0 are reserved"},
+    {"UPDATE traffic_rules SET id = -1", "ids below 0 are reserved"},
     {"INSERT INTO port_permits(enabled) VALUES(2)", "enabled is 0 or 1"},
     {"INSERT INTO port_permits(priority) VALUES('high')", "cannot store TEXT value in INTEGER column"},
     {"INSERT INTO port_permits(group_id) VALUES(99)", "group_id is not the id of a group"},
@@ -128,6 +154,8 @@ class RefusedEdit : public testing::Test {
                                "INSERT INTO groups(id, name) VALUES(7, 'kids'), (8, 'late');"
                                "INSERT INTO domain_rules(id, group_id, domain) VALUES(1, 7, 'x.test');"
                                "INSERT INTO group_members(group_id, pattern) VALUES(7, 'token:ann');"
+                               "INSERT INTO admissions(plugin) VALUES('echo');"
+                               "INSERT INTO credentials(kind, value, identity) VALUES('unix', 'ann', 'unix:ann');"
                                "INSERT INTO domain_lists(name) VALUES('ads'); INSERT INTO traffic_rules(group_id, "
                                "scope) VALUES(7, 'identity')"),
               "");

@@ -81,7 +81,7 @@ TEST_F(StoreFiles, HaveTheSettingsThatKeepThemSound) {
   make();
   EXPECT_EQ(
       run_sqlite_shell(path, "PRAGMA journal_mode; PRAGMA auto_vacuum; PRAGMA application_id; PRAGMA user_version"),
-      "wal\n2\n" + std::to_string(kStateApplicationId) + "\n1\n");
+      "wal\n2\n" + std::to_string(kStateApplicationId) + "\n2\n");
   EXPECT_EQ(
       run_sqlite_shell(path, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE '%STRICT%'"),
       "0\n");
@@ -114,16 +114,16 @@ TEST_F(StoreFiles, OfAnotherProgramAreLeftAlone) {
 
 TEST_F(StoreFiles, OfANewerVersionAreRefused) {
   make();
-  EXPECT_EQ(run_sqlite_shell(path, "PRAGMA user_version = 2"), "");
-  EXPECT_THAT(refusal(path), AllOf(HasSubstr("has schema version 2 and this Gatehouse knows 1"),
+  EXPECT_EQ(run_sqlite_shell(path, "PRAGMA user_version = 3"), "");
+  EXPECT_THAT(refusal(path), AllOf(HasSubstr("has schema version 3 and this Gatehouse knows 2"),
                                    HasSubstr("update Gatehouse, or restore an older copy")));
-  EXPECT_EQ(run_sqlite_shell(path, "PRAGMA user_version; SELECT clean FROM epoch"), "2\n1\n");
+  EXPECT_EQ(run_sqlite_shell(path, "PRAGMA user_version; SELECT clean FROM epoch"), "3\n1\n");
 }
 
 TEST_F(StoreFiles, OfAnOlderVersionAreUpdatedWithACopyKept) {
   make();
-  const std::array<std::string_view, 2> migrations{state_migrations()[0],
-                                                   "ALTER TABLE slots ADD COLUMN lease_until INTEGER"};
+  std::vector<std::string_view> migrations(state_migrations().begin(), state_migrations().end());
+  migrations.push_back("ALTER TABLE slots ADD COLUMN lease_until INTEGER");
   FileKind next = state_kind();
   next.migrations = migrations;
   const auto columns = [&](const std::filesystem::path& file) {
@@ -131,17 +131,17 @@ TEST_F(StoreFiles, OfAnOlderVersionAreUpdatedWithACopyKept) {
   };
   for (const char* const leftover : {"", "of an attempt that broke off"}) {
     if (*leftover) {
-      std::ofstream(path.string() + ".v1") << leftover;
-      EXPECT_EQ(run_sqlite_shell(path, "ALTER TABLE slots DROP COLUMN lease_until; PRAGMA user_version = 1"), "");
+      std::ofstream(path.string() + ".v2") << leftover;
+      EXPECT_EQ(run_sqlite_shell(path, "ALTER TABLE slots DROP COLUMN lease_until; PRAGMA user_version = 2"), "");
     }
     StoreOpening told;
     DatabaseFile file(path, next, told);
-    EXPECT_EQ(file.from_version(), 1);
+    EXPECT_EQ(file.from_version(), 2);
     EXPECT_FALSE(file.created());
-    EXPECT_EQ(file.backup(), path.string() + ".v1");
-    EXPECT_EQ(mode("state.db.v1"), "0640");
-    EXPECT_EQ(columns(path), "4\n2\n");
-    EXPECT_EQ(columns(file.backup()), "3\n1\n");
+    EXPECT_EQ(file.backup(), path.string() + ".v2");
+    EXPECT_EQ(mode("state.db.v2"), "0640");
+    EXPECT_EQ(columns(path), "4\n3\n");
+    EXPECT_EQ(columns(file.backup()), "3\n2\n");
     EXPECT_THAT(told.moved, IsEmpty());
   }
 }

@@ -344,6 +344,36 @@ TEST_F(PolicyTable, ServesLanesWhileSnapshotsChange) {
   EXPECT_EQ(board->free_unused(), 1u);
 }
 
+TEST_F(PolicyTable, RefusesClientsThatMayNotUseTheFrontend) {
+  policy::Model rows = model();
+  rows.admissions = {{9, 1, "udpgw", "*", "deny", 100, {}}};
+  publish(rows);
+  table->refresh(table->context, &lane.head);
+  gh_verdict why{};
+  EXPECT_EQ(open_from("192.0.2.1", why, "token:bob"), nullptr);
+  EXPECT_EQ(why.action, GH_ACTION_DENY);
+  EXPECT_EQ(why.reason, GH_REASON_ADMISSION);
+  EXPECT_EQ(why.table, GH_TABLE_ADMISSIONS);
+  EXPECT_EQ(why.row, 9);
+  EXPECT_NE(open_from("192.0.2.1", why, "token:ann"), nullptr) << "of another group";
+}
+
+TEST_F(PolicyTable, DeniesTheFlowsOfAClientThatMayNoLongerUseTheFrontend) {
+  gh_client* const client = open("token:bob");
+  EXPECT_EQ(check(client, "8.8.8.8", 53).action, GH_ACTION_ALLOW);
+  policy::Model rows = model();
+  rows.admissions = {{9, {}, "*", "*", "deny", 100, {}}};
+  publish(rows);
+  table->refresh(table->context, &lane.head);
+  const gh_verdict verdict = check(client, "8.8.8.8", 53);
+  EXPECT_EQ(verdict.action, GH_ACTION_DENY);
+  EXPECT_EQ(verdict.reason, GH_REASON_ADMISSION);
+  EXPECT_EQ(verdict.row, 9);
+  publish(model());
+  table->refresh(table->context, &lane.head);
+  EXPECT_EQ(check(client, "8.8.8.8", 53).action, GH_ACTION_ALLOW);
+}
+
 class Accounting : public PolicyTable {
  protected:
   Accounting() {

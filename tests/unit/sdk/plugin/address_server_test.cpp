@@ -4,7 +4,7 @@
 
 #include "tests/unit/folders.hpp"
 
-#include <gatehouse/testkit/fake_host.hpp>
+#include <gatehouse/testkit/plugin_runner.hpp>
 
 #include <gmock/gmock.h>
 

@@ -1,0 +1,78 @@
+// One instance of a plugin under a FakeHost, with real listeners and one thread a lane.
+#pragma once
+
+#include <gatehouse/testkit/fake_host.hpp>
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace gatehouse::testkit {
+
+/// A listener to start a plugin with, on a free port of loopback or in a folder of the runner's own.
+struct TestListener {
+  std::uint32_t transport = GH_TRANSPORT_TCP;  ///< GH_TRANSPORT_TCP, GH_TRANSPORT_UDP or GH_TRANSPORT_UNIX
+  std::string role = "listen";
+  Family family = Family::v4;  ///< of TCP and UDP
+  std::string identity = {};   ///< that all of its clients have
+};
+
+/// Stops and destroys it when it goes. Sockets are made as the gateway makes them: TCP and Unix have one, with a dup
+/// for each lane; UDP has one a lane, in a SO_REUSEPORT group in the order of lanes, so that a program that a plugin
+/// attaches to the group (SO_ATTACH_REUSEPORT_CBPF) picks a lane by its index.
+class PluginRunner {
+ public:
+  /// Throws std::runtime_error with the plugin's sentence when it refuses its options or its start.
+  PluginRunner(const gh_manifest& manifest, FakeHost& host, std::string_view options_json, unsigned lanes,
+               const std::vector<TestListener>& listeners);
+  /// @param transport  of the one listener of the role "listen"
+  PluginRunner(const gh_manifest& manifest, FakeHost& host, std::string_view options_json, unsigned lanes,
+               std::uint32_t transport)
+      : PluginRunner(manifest, host, options_json, lanes, std::vector<TestListener>{{transport}}) {}
+  ~PluginRunner();
+  PluginRunner(const PluginRunner&) = delete;
+  PluginRunner& operator=(const PluginRunner&) = delete;
+
+  /// Where the listener of that index is reached; without an address for a Unix one, which has a path.
+  [[nodiscard]] const Endpoint& address(std::size_t listener = 0) const { return listeners_.at(listener).local; }
+  [[nodiscard]] const std::filesystem::path& path(std::size_t listener) const { return listeners_.at(listener).path; }
+  [[nodiscard]] std::uint64_t pending() const;
+  /// Turns of that lane's loop so far.
+  [[nodiscard]] std::uint64_t turns(unsigned lane) const;
+  void wake(std::uint32_t reasons);
+  void policy_changed() { wake(GH_WAKE_POLICY); }
+  /// 0, or the status and message of the plugin.
+  gh_status reconfigure(std::string_view options_json, std::string& why);
+  /// Only these of the listeners that it was started with are left, by their indices.
+  gh_status keep_listeners(const std::vector<std::size_t>& indices, std::string& why);
+  void drain();
+  /// Stops and joins. Throws std::runtime_error when a lane failed.
+  void stop();
+
+ private:
+  struct Bound {
+    TestListener spec;
+    std::string name;
+    Endpoint local;
+    std::filesystem::path path;
+    std::vector<UniqueFd> sockets;  // by lane
+  };
+  [[nodiscard]] Bound bind(const TestListener& spec, std::size_t index);
+  [[nodiscard]] gh_listener describe(std::size_t listener, unsigned lane) const;
+  [[nodiscard]] std::vector<gh_listener> describe(const std::vector<std::size_t>& indices) const;
+  void start();
+  void let_go();
+
+  const gh_plugin_ops* ops_;
+  FakeHost::Instance host_;
+  gh_instance* instance_ = nullptr;
+  std::filesystem::path folder_;  // of Unix sockets, once there is one
+  std::vector<Bound> listeners_;
+  std::vector<gh_lane> lanes_;
+  std::vector<std::thread> threads_;
+  std::vector<std::string> failures_;
+};
+
+}  // namespace gatehouse::testkit
