@@ -92,7 +92,7 @@ class LivePolicy(GatewayTest):
         row = self.policy.insert("admissions", plugin="udp*", listener="*", action="deny")
         self.within_a_second(lambda: not self.echoes(), "the forward cut")
         refused = self.client(self.running)
-        self.assertTrue(eventually(refused.is_closed, 5), "a new stream is closed")
+        self.assertTrue(refused.wait_end(), "a new stream is closed")
         self.policy.delete("admissions", row)
         self.within_a_second(self.echoes, "the forward restored")
         self.policy.delete("admissions", other)
