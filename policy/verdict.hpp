@@ -1,6 +1,8 @@
 // What the policy decides about a flow, and because of which row. A value; numbers and order as in abi.h (GH_*).
 #pragma once
 
+#include <gatehouse/base/reason.hpp>
+
 #include <array>
 #include <compare>
 #include <cstddef>
@@ -11,38 +13,9 @@ namespace gatehouse::policy {
 
 enum class Action : std::uint16_t { deny = 0, allow = 1 };
 
-enum class Reason : std::uint16_t {
-  none = 0,
-  hard_deny = 1,
-  bogon = 2,
-  unwrapped = 3,
-  domain = 4,
-  dns_malformed = 5,
-  port_permit = 6,
-  default_action = 7,
-  resolver = 8,
-  peer = 9,
-  no_policy = 10,
-  concurrent_flows = 11,
-  new_flow_rate = 12,
-  destinations = 13,
-  rate = 14,
-  quota = 15,
-  concurrent_sessions = 16,
-  local = 17,
-  admission = 18,
-};
-
-/// The table of policy.db that Verdict::row stands in.
-enum class Table : std::uint32_t {
-  none = 0,
-  domain_rules = 1,
-  domain_lists = 2,
-  port_permits = 3,
-  traffic_rules = 4,
-  settings = 5,
-  admissions = 6,
-};
+using gatehouse::Reason;
+using gatehouse::to_text;
+using Table = RuleTable;  ///< that Verdict::row stands in
 
 struct Verdict {
   Action action = Action::deny;
@@ -80,8 +53,6 @@ struct SideHits {
 /// "allow", "deny".
 [[nodiscard]] std::string_view to_text(Action action) noexcept;
 /// One word, stable, for metric labels: "hard_deny", "port_permit", "default".
-[[nodiscard]] std::string_view to_text(Reason reason) noexcept;
 /// The table's name in the database; "" for none.
-[[nodiscard]] std::string_view to_text(Table table) noexcept;
 
 }  // namespace gatehouse::policy

@@ -22,7 +22,7 @@ class OpenMetrics;
 /// One lane's. The lane writes, others read; nothing locks or allocates.
 class LaneRecord {
  public:
-  static constexpr std::size_t kReasons = static_cast<std::size_t>(policy::Reason::admission) + 1;
+  static constexpr std::size_t kReasons = gatehouse::kReasons;
 
   /// Counts one verdict.
   void count(const policy::Verdict& verdict) noexcept;

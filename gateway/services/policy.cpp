@@ -15,28 +15,6 @@ using policy::Verdict;
 
 // The engine's numbers are the border's.
 static_assert(GH_ACTION_ALLOW == static_cast<int>(policy::Action::allow));
-static_assert(GH_REASON_HARD_DENY == static_cast<int>(Reason::hard_deny));
-static_assert(GH_REASON_BOGON == static_cast<int>(Reason::bogon));
-static_assert(GH_REASON_UNWRAPPED == static_cast<int>(Reason::unwrapped));
-static_assert(GH_REASON_DOMAIN == static_cast<int>(Reason::domain));
-static_assert(GH_REASON_DNS_MALFORMED == static_cast<int>(Reason::dns_malformed));
-static_assert(GH_REASON_PORT_PERMIT == static_cast<int>(Reason::port_permit));
-static_assert(GH_REASON_DEFAULT == static_cast<int>(Reason::default_action));
-static_assert(GH_REASON_RESOLVER == static_cast<int>(Reason::resolver));
-static_assert(GH_REASON_PEER == static_cast<int>(Reason::peer));
-static_assert(GH_REASON_NO_POLICY == static_cast<int>(Reason::no_policy));
-static_assert(GH_REASON_CONCURRENT_FLOWS == static_cast<int>(Reason::concurrent_flows));
-static_assert(GH_REASON_NEW_FLOW_RATE == static_cast<int>(Reason::new_flow_rate));
-static_assert(GH_REASON_DESTINATIONS == static_cast<int>(Reason::destinations));
-static_assert(GH_REASON_QUOTA == static_cast<int>(Reason::quota));
-static_assert(GH_REASON_CONCURRENT_SESSIONS == static_cast<int>(Reason::concurrent_sessions));
-static_assert(GH_REASON_ADMISSION == static_cast<int>(Reason::admission));
-static_assert(GH_TABLE_ADMISSIONS == static_cast<int>(Table::admissions));
-static_assert(GH_REASON_LOCAL == static_cast<int>(Reason::local));
-static_assert(GH_TABLE_DOMAIN_RULES == static_cast<int>(Table::domain_rules));
-static_assert(GH_TABLE_PORT_PERMITS == static_cast<int>(Table::port_permits));
-static_assert(GH_TABLE_TRAFFIC_RULES == static_cast<int>(Table::traffic_rules));
-static_assert(GH_TABLE_SETTINGS == static_cast<int>(Table::settings));
 static_assert(GH_FLOW_RESOLVER == policy::kFlowResolver && GH_FLOW_PEER == policy::kFlowPeer);
 static_assert(GH_FLOW_NAMED == policy::kFlowNamed && GH_FLOW_BAD_NAME == policy::kFlowBadName);
 static_assert(GH_UP == static_cast<int>(policy::Direction::up) && GH_DOWN == static_cast<int>(policy::Direction::down));
@@ -185,6 +163,8 @@ gh_client* PluginPolicy::client_open(void* context, gh_lane* lane, const gh_clie
   PluginPolicy& self = *static_cast<PluginPolicy*>(context);
   PolicyLane& mine = lane_of(lane);
   const std::uint64_t generation = mine.view_.snapshot().generation();
+  if (facts->struct_size < GH_SIZE_1_0(gh_client_facts) || verdict->struct_size < GH_SIZE_1_0(gh_verdict))
+    return nullptr;
   write({policy::Action::allow, Reason::none, Table::none, 0, generation}, verdict);
   try {
     return self.open(mine, *facts, verdict);
@@ -199,6 +179,7 @@ void PluginPolicy::client_close(void*, gh_lane* lane, gh_client* client) noexcep
 }
 
 void PluginPolicy::limits(void*, gh_lane* lane, gh_client* client, gh_limits* out) noexcept {
+  if (out->struct_size < GH_SIZE_1_0(gh_limits)) return;
   const JudgedClient& of = client_of(lane, client);
   const policy::Limits& limits = lane_of(lane).view_.snapshot().limits(of.group());
   out->metered = of.is_metered() ? 1 : 0;
@@ -221,15 +202,16 @@ void PluginPolicy::check_batch(void* context, gh_lane* lane, gh_client* client, 
   const JudgedClient& of = client_of(lane, client);
   FlowLane::Ring* const flow_log = mine.flows_->ring();
   policy::SideHits hits;
+  if (count == 0 || flows->struct_size < GH_SIZE_1_0(gh_flow) || out->struct_size < GH_SIZE_1_0(gh_verdict)) return;
   for (std::size_t i = 0; i < count; ++i) {
-    const Flow flow = flow_of(flows[i]);
+    const Flow flow = flow_of(*GH_NEXT(gh_flow, flows, i));
     const Verdict verdict = of.refused_by() ? not_admitted(*of.refused_by(), snapshot.generation())
                                             : snapshot.judge(of.group(), self.spec_.allow_local, flow, hits);
     mine.record_->count(verdict);
     if (hits.any() || verdict.table == Table::domain_lists) mine.record_->tell(verdict, hits, flow, of.source());
     if (flow_log != nullptr) [[unlikely]]
       FlowLane::write(*flow_log, verdict, flow, of.source(), of.identity());
-    write(verdict, out + i);
+    write(verdict, const_cast<gh_verdict*>(GH_NEXT(gh_verdict, out, i)));
   }
 }
 

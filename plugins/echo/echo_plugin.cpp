@@ -34,7 +34,7 @@ class EchoWorker final : public LaneWorker, private EchoStreamOwner {
     stream_listeners_.clear();
     udp_listeners_.clear();
     for (const Listener& listener : listeners) {
-      if (listener.transport == GH_TRANSPORT_UDP) {
+      if (listener.transport == Transport::udp) {
         auto& slot = udp_listeners_[listener.id];
         slot = std::make_unique<UdpListener>(context_.loop.poller(), listener.fd,
                                              [this, &slot](auto datagrams) { datagrams_.add(slot->send(datagrams)); });
@@ -83,7 +83,7 @@ class EchoPlugin final : public LanePlugin<EchoWorker, EchoSettings> {
   using LanePlugin::LanePlugin;
 };
 
-constexpr gh_listener_role kRoles[] = {make_role("listen", GH_ROLE_STREAM | GH_ROLE_DATAGRAM, true)};
+constexpr gh_listener_role kRoles[] = {make_role("listen", RoleKind::both, true)};
 
 }  // namespace
 }  // namespace gatehouse::echo

@@ -8,7 +8,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint64_t kUsualIdle = 300'000'000'000;  // ns, of a forward where no traffic rule says (RFC 4787, REQ-5)
+constexpr Nanoseconds kLongestIdle{INT64_MAX / 2};
+constexpr Nanoseconds kUsualIdle = 300s;  // of a forward where no traffic rule says (RFC 4787, REQ-5)
 
 }  // namespace
 
@@ -49,20 +50,18 @@ void Client::on_ready(std::uint32_t events) {
 
 void Client::policy_changed() {
   limits_ = policy_.limits();
-  sender_.set_metered(limits_.metered != 0);
+  sender_.set_metered(limits_.metered);
 }
 
 void Client::look_at_clock(SteadyTime now) {
-  const std::uint64_t idle = limits_.udp_idle_ns == UINT64_MAX ? kUsualIdle : limits_.udp_idle_ns;
-  if (idle != 0) {
-    const SteadyTime since = now - Nanoseconds(std::min<std::uint64_t>(idle, INT64_MAX / 2));
+  const Nanoseconds idle = limits_.udp_idle.value_or(kUsualIdle);
+  if (idle != 0ns) {
+    const SteadyTime since = now - std::min(idle, kLongestIdle);
     while (!forwards_.empty() && lane_.forwards[forwards_.oldest()].last_used <= since)
       close_forward(lane_.forwards[forwards_.oldest()]);
   }
   if (is_half_closed() && now - half_closed_at_ >= lane_.settings().fin_grace) return end("the client has finished");
-  const Nanoseconds stream_idle = limits_.session_idle_ns == UINT64_MAX
-                                      ? lane_.settings().stream_idle
-                                      : Nanoseconds(std::min<std::uint64_t>(limits_.session_idle_ns, INT64_MAX));
+  const Nanoseconds stream_idle = limits_.session_idle.value_or(lane_.settings().stream_idle);
   if (stream_idle != 0ns && now - last_life_ >= stream_idle) end("idle");
 }
 

@@ -82,15 +82,15 @@ class Client final : public Readiness {
   // forwards.cpp
   Forward* find(std::uint16_t conid) const noexcept;
   Forward* open_forward(const Frame& frame);
-  bool admit_flow(const gh_flow& flow, const Frame& frame);
+  bool admit_flow(const FlowFacts& flow, const Frame& frame);
   [[nodiscard]] std::optional<IpAddress> egress_for(const Endpoint& destination) const noexcept;
   Result<UniqueFd> connect(const Endpoint& destination);
   bool watch(Forward& forward);
-  [[nodiscard]] gh_flow flow_of(const Forward& forward) const noexcept;
+  [[nodiscard]] FlowFacts flow_of(const Forward& forward) const noexcept;
   [[nodiscard]] LruLink& link(std::uint32_t slot) const noexcept;
   void touch(Forward& forward);
-  void refuse(const Frame& frame, const gh_verdict& verdict);
-  void log_refused(const Frame& frame, const gh_verdict& verdict) const;
+  void refuse(const Frame& frame, const Verdict& verdict);
+  void log_refused(const Frame& frame, const Verdict& verdict) const;
 
   // downstream.cpp
   class ReplySink;
@@ -105,7 +105,7 @@ class Client final : public Readiness {
   Stream stream_;
   Session session_;  // ends after the policy client, which knows it
   PolicyClient policy_;
-  gh_limits limits_{};
+  Limits limits_;
   const std::string identity_;
   SteadyTime last_life_;
   SteadyTime half_closed_at_ = SteadyTime::max();

@@ -32,12 +32,12 @@ class Counters {
     for (std::size_t i = 0; i < kCauses.size(); ++i)
       drops_[i] =
           host.counter(lane, "drops", "Datagrams and frames that went nowhere, by cause.", {{"cause", kCauses[i]}});
-    for (std::uint32_t reason = 0; reason < kReasons; ++reason)
-      denied_[reason] =
-          host.counter(lane, "denied", "Datagrams that policy refused, by reason.", {{"reason", reason_text(reason)}});
-    for (std::uint32_t reason = 0; reason < kReasons; ++reason)
+    for (std::size_t reason = 0; reason < kReasons; ++reason)
+      denied_[reason] = host.counter(lane, "denied", "Datagrams that policy refused, by reason.",
+                                     {{"reason", to_text(static_cast<Reason>(reason))}});
+    for (std::size_t reason = 0; reason < kReasons; ++reason)
       flows_refused_[reason] = host.counter(lane, "flows_refused", "Forwards that a traffic rule did not let open.",
-                                            {{"reason", reason_text(reason)}});
+                                            {{"reason", to_text(static_cast<Reason>(reason))}});
     constexpr std::string_view kDatagrams = "Datagrams passed on: up to a socket, down to the stream's queue.";
     constexpr std::string_view kBytes = "Payload bytes of these datagrams.";
     datagrams_up = host.counter(lane, "datagrams", kDatagrams, {{"direction", "up"}});
@@ -62,14 +62,14 @@ class Counters {
   }
 
   void drop(Drop cause, std::uint64_t n = 1) noexcept { drops_[static_cast<std::size_t>(cause)].add(n); }
-  void deny(const gh_verdict& verdict) noexcept {
+  void deny(const Verdict& verdict) noexcept {
     drop(Drop::denied);
-    denied_[verdict.reason < kReasons ? verdict.reason : 0].add();
+    denied_[index_of(verdict.reason)].add();
   }
   /// A frame whose forward a traffic rule did not let open.
-  void refuse_flow(const gh_verdict& why) noexcept {
-    drop(why.reason == GH_REASON_QUOTA ? Drop::quota : Drop::flow_limit);
-    flows_refused_[why.reason < kReasons ? why.reason : 0].add();
+  void refuse_flow(const Verdict& why) noexcept {
+    drop(why.reason == Reason::quota ? Drop::quota : Drop::flow_limit);
+    flows_refused_[index_of(why.reason)].add();
   }
 
   Counter datagrams_up, datagrams_down, bytes_up, bytes_down;
@@ -78,7 +78,11 @@ class Counters {
   Counter icmp_errors, blocked_answers, accept_pauses;
 
  private:
-  static constexpr std::uint32_t kReasons = GH_REASON_ADMISSION + 1;
+  /// That of a later version counts as none.
+  static constexpr std::size_t index_of(Reason reason) noexcept {
+    const auto index = static_cast<std::size_t>(reason);
+    return index < kReasons ? index : 0;
+  }
   std::array<Counter, static_cast<std::size_t>(Drop::count)> drops_;
   std::array<Counter, kReasons> denied_, flows_refused_;
 };

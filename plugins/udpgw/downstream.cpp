@@ -74,7 +74,7 @@ void Client::receive(Forward& forward) {
 std::optional<Drop> Client::refuse_reply(std::size_t payload, const Forward& forward, bool has_room) {
   if (payload > kLargestFrame - forward.overhead()) return Drop::oversize;
   if (!has_room || !replies_.admits(forward.overhead() + payload, forward.share)) return Drop::client_buffer;
-  if (const std::uint64_t wait = limits_.metered == 0 ? 0 : policy_.consume(GH_DOWN, 1, payload, lane_.now()))
+  if (const std::uint64_t wait = !limits_.metered ? 0 : policy_.consume(Direction::down, 1, payload, lane_.now()))
     return wait == UINT64_MAX ? Drop::quota : Drop::rate;
   return {};
 }

@@ -34,49 +34,47 @@ void Client::touch(Forward& forward) {
   forwards_.touch(forward.slot, [this](std::uint32_t slot) -> LruLink& { return link(slot); });
 }
 
-gh_flow Client::flow_of(const Forward& forward) const noexcept {
-  if (forward.to_resolver) return make_flow(GH_TRANSPORT_UDP, lane_.dns.endpoint(forward.resolver), GH_FLOW_RESOLVER);
-  return make_flow(GH_TRANSPORT_UDP, forward.remote());
+FlowFacts Client::flow_of(const Forward& forward) const noexcept {
+  if (forward.to_resolver) return {.destination = lane_.dns.endpoint(forward.resolver), .to_resolver = true};
+  return {.destination = forward.remote()};
 }
 
-void Client::refuse(const Frame& frame, const gh_verdict& verdict) {
+void Client::refuse(const Frame& frame, const Verdict& verdict) {
   lane_.counters.deny(verdict);
-  if (verdict.reason == GH_REASON_DOMAIN) answer_blocked(frame);
+  if (verdict.reason == Reason::domain) answer_blocked(frame);
   log_refused(frame, verdict);
 }
 
-void Client::log_refused(const Frame& frame, const gh_verdict& verdict) const {
+void Client::log_refused(const Frame& frame, const Verdict& verdict) const {
   const Log& log = lane_.host().log();
-  if (log.wants(GH_LOG_DEBUG))
+  if (log.wants(LogLevel::debug))
     log.debug("refused", {{"client", name_},
                           {"to", read_address(frame.address).to_string()},
-                          {"why", reason_text(verdict.reason)},
+                          {"why", to_text(verdict.reason)},
                           {"row", row_text(verdict)}});
 }
 
-bool Client::admit_flow(const gh_flow& flow, const Frame& frame) {
-  const std::uint64_t most = limits_.concurrent_flows == UINT64_MAX ? kUsualForwards : limits_.concurrent_flows;
+bool Client::admit_flow(const FlowFacts& flow, const Frame& frame) {
+  const std::uint64_t most = limits_.concurrent_flows.value_or(kUsualForwards);
   const auto make_place = [&] {
     bool made = false;
     while (most != 0 && forward_count() >= most) made = recycle();
     return made;
   };
-  gh_flow asked = flow;
-  asked.flags |= GH_FLOW_FIRST_TRY;
-  for (;; asked.flags = flow.flags) {
-    gh_verdict why{};
-    why.struct_size = sizeof why;
-    if (policy_.open_flow(asked, lane_.now(), why) == GH_OK) {
+  using Try = PolicyClient::Try;
+  for (Try which = Try::first;; which = Try::last) {
+    const auto opened = policy_.open_flow(flow, lane_.now(), which);
+    if (opened) {
       make_place();  // where no rule says, nobody else counts
       return true;
     }
     // Only against this limit helps it to close a forward; it may be one of another client with the same limit.
-    if (asked.flags != flow.flags && why.reason == GH_REASON_CONCURRENT_FLOWS) {
+    if (which == Try::first && opened.error().reason == Reason::concurrent_flows) {
       if (!make_place() && !recycle()) lane_.recycle(*this);
       continue;
     }
-    lane_.counters.refuse_flow(why);
-    log_refused(frame, why);
+    lane_.counters.refuse_flow(opened.error());
+    log_refused(frame, opened.error());
     return false;
   }
 }
@@ -115,9 +113,9 @@ Forward* Client::open_forward(const Frame& frame) {
     return nullptr;
   }
   const Endpoint destination = dns ? lane_.dns.endpoint(*resolver) : read_address(frame.address);
-  const gh_flow flow = make_flow(GH_TRANSPORT_UDP, destination, dns ? GH_FLOW_RESOLVER : 0);
-  const gh_verdict verdict = judge_datagram(policy_, flow, frame.payload);
-  if (verdict.action != GH_ACTION_ALLOW) {
+  const FlowFacts flow{.destination = destination, .to_resolver = dns};
+  const Verdict verdict = judge_datagram(policy_, flow, frame.payload);
+  if (!verdict.allowed) {
     refuse(frame, verdict);
     return nullptr;
   }
@@ -168,16 +166,16 @@ bool Client::recycle() {
 }
 
 bool Client::judge_again(Forward& forward) {
-  const gh_verdict verdict = policy_.check(flow_of(forward));
-  if (verdict.action == GH_ACTION_ALLOW) {
+  const Verdict verdict = policy_.check(flow_of(forward));
+  if (verdict.allowed) {
     forward.generation = lane_.generation();
     return true;
   }
   const Log& log = lane_.host().log();
-  if (log.wants(GH_LOG_DEBUG))
+  if (log.wants(LogLevel::debug))
     log.debug("forward cut by policy", {{"client", name_},
                                         {"to", forward.remote().to_string()},
-                                        {"why", reason_text(verdict.reason)},
+                                        {"why", to_text(verdict.reason)},
                                         {"row", row_text(verdict)}});
   close_forward(forward);
   return false;

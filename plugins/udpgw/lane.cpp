@@ -118,14 +118,12 @@ void UdpgwLane::admit(const Listener& listener, Stream stream, const std::string
     counters.streams_without_session.add();
     return;
   }
-  gh_verdict why{};
-  why.struct_size = sizeof why;
-  auto policy = PolicyClient::open(host(), border(), {listener.id, stream.peer().source, identity, session->id()}, why);
+  auto policy = PolicyClient::open(context_, {listener.id, stream.peer().source, identity, session->id()});
   if (!policy) {
+    const Verdict& why = policy.error();
     counters.streams_refused.add();
-    host().log().info(
-        "stream refused",
-        {{"client", stream.peer().to_string()}, {"why", reason_text(why.reason)}, {"row", row_text(why)}});
+    host().log().info("stream refused",
+                      {{"client", stream.peer().to_string()}, {"why", to_text(why.reason)}, {"row", row_text(why)}});
     return;
   }
   host().log().info("stream opened", {{"client", stream.peer().to_string()},

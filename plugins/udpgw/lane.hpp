@@ -28,7 +28,6 @@ class UdpgwLane final : public LaneWorker {
 
   // ---- for clients
   [[nodiscard]] const Host& host() const noexcept { return context_.host; }
-  [[nodiscard]] gh_lane* border() const noexcept { return context_.lane; }
   [[nodiscard]] LaneLoop& loop() const noexcept { return context_.loop; }
   [[nodiscard]] SteadyTime now() const noexcept { return context_.loop.now(); }
   [[nodiscard]] const UdpgwSettings& settings() const noexcept { return *settings_; }

@@ -50,17 +50,17 @@ unsigned number_in(std::string_view option, std::string_view text, unsigned leas
   return value;
 }
 
-ProbeRequest read_arguments(std::span<const gh_bytes> arguments) {
+ProbeRequest read_arguments(const std::vector<std::string_view>& arguments) {
   ProbeRequest out;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const std::string_view word = from_border(arguments[i]);
+    const std::string_view word = arguments[i];
     if (!word.starts_with("--")) {
       if (!out.server.empty()) wrong_use("`" + std::string(word) + "` is one word too many");
       out.server = word;
       continue;
     }
     if (i + 1 == arguments.size()) wrong_use(std::string(word) + " needs a value");
-    const std::string_view value = from_border(arguments[++i]);
+    const std::string_view value = arguments[++i];
     if (word == "--dns") {
       const auto name = canonical_domain(value);
       if (!name) wrong_use("`" + std::string(value) + "` is no domain name");
@@ -270,18 +270,14 @@ std::string probe_echo(const ProbeRequest& request, ProbeStream& stream) {
          "}";
 }
 
-gh_status run(const gh_bytes* arguments, std::size_t count, void (*print)(void*, gh_bytes), void* context,
-              gh_message* why) {
-  return guarded(why, [&] {
-    const ProbeRequest request = read_arguments(std::span(arguments, count));
-    ProbeStream stream(request.server, request.timeout);
-    const std::string json = request.echo ? probe_echo(request, stream) : probe_dns(request, stream);
-    print(context, to_border(json));
-  });
+void run(const std::vector<std::string_view>& arguments, const PrintJson& print) {
+  const ProbeRequest request = read_arguments(arguments);
+  ProbeStream stream(request.server, request.timeout);
+  print(request.echo ? probe_echo(request, stream) : probe_dns(request, stream));
 }
 
 }  // namespace
 
-const gh_probe kProbe = {sizeof(gh_probe), 0, kUsage, run};
+const gh_probe kProbe = make_probe<run>(kUsage);
 
 }  // namespace gatehouse::udpgw

@@ -2,7 +2,7 @@
 // bounded in time.
 #pragma once
 
-#include <gatehouse/abi.h>
+#include <gatehouse/plugin/plugin.hpp>
 
 namespace gatehouse::udpgw {
 

@@ -9,10 +9,10 @@ namespace {
 class UdpgwPlugin final : public LanePlugin<UdpgwLane, UdpgwSettings> {
  public:
   using LanePlugin::LanePlugin;
-  static const void* offer(std::string_view id) noexcept { return id == GH_PROBE_ID ? &kProbe : nullptr; }
+  static const void* offer(std::string_view id) noexcept { return id == kProbeOffer ? &kProbe : nullptr; }
 };
 
-constexpr gh_listener_role kRoles[] = {make_role("listen", GH_ROLE_STREAM, true)};
+constexpr gh_listener_role kRoles[] = {make_role("listen", RoleKind::streams, true)};
 
 }  // namespace
 }  // namespace gatehouse::udpgw

@@ -120,11 +120,11 @@ Forward* Client::settle(Forward* forward, const Frame& frame) {
 
 /// A datagram of an open forward whose verdict does not stand from before. False: it is refused.
 bool Client::judge_up(Forward& forward, const Frame& frame) {
-  const gh_verdict verdict = judge_datagram(policy_, flow_of(forward), frame.payload);
-  if (verdict.action != GH_ACTION_ALLOW) {
+  const Verdict verdict = judge_datagram(policy_, flow_of(forward), frame.payload);
+  if (!verdict.allowed) {
     refuse(frame, verdict);
     // A blocked name is no verdict on the flow; a refused address or port is.
-    if (verdict.reason != GH_REASON_DOMAIN && verdict.reason != GH_REASON_DNS_MALFORMED) close_forward(forward);
+    if (verdict.reason != Reason::domain && verdict.reason != Reason::dns_malformed) close_forward(forward);
     return false;
   }
   forward.generation = lane_.generation();

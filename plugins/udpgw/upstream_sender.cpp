@@ -67,7 +67,7 @@ UpstreamSender::Grant UpstreamSender::charge() {
   const std::uint64_t paid_packets = std::min<std::uint64_t>(run_.size(), paid_packets_);
   const std::uint64_t paid_bytes = std::min<std::uint64_t>(run_.bytes(), paid_bytes_);
   const std::uint64_t packets = run_.size() - paid_packets, bytes = run_.bytes() - paid_bytes;
-  std::uint64_t wait = packets + bytes == 0 ? 0 : policy_.consume(GH_UP, packets, bytes, loop_.now());
+  std::uint64_t wait = packets + bytes == 0 ? 0 : policy_.consume(Direction::up, packets, bytes, loop_.now());
   if (wait == 0) {
     paid_packets_ -= paid_packets;
     paid_bytes_ -= paid_bytes;
@@ -75,7 +75,8 @@ UpstreamSender::Grant UpstreamSender::charge() {
   }
   auto fits = static_cast<std::size_t>(paid_packets);
   paid_packets_ = paid_bytes_ = 0;
-  while (fits < run_.size() && (wait = policy_.consume(GH_UP, 1, run_.payloads()[fits].size(), loop_.now())) == 0)
+  while (fits < run_.size() &&
+         (wait = policy_.consume(Direction::up, 1, run_.payloads()[fits].size(), loop_.now())) == 0)
     ++fits;
   return {fits, wait};
 }

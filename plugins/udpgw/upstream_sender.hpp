@@ -30,7 +30,7 @@ class UpstreamSender {
   UpstreamSender(LaneLoop& loop, Counters& counters, const PolicyClient& policy, Session& session, bool& segmentation,
                  std::function<void()> resume);
 
-  /// Do rates or quotas bound this client? gh_limits::metered, after each policy change.
+  /// Do rates or quotas bound this client? Limits::metered, after each policy change.
   void set_metered(bool metered) noexcept { metered_ = metered; }
 
   /// Takes a datagram into the run; sends the run before, if it does not belong to it.

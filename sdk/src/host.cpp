@@ -52,17 +52,17 @@ std::vector<Listener> from_border(const gh_listener* listeners, std::size_t coun
     listener.local = from_border(in.local);
     listener.fd = in.fd;
     listener.lane = in.lane;
-    listener.transport = in.transport;
+    listener.transport = static_cast<Transport>(in.transport);
     out.push_back(std::move(listener));
   }
   return out;
 }
 
-void Log::write(std::int32_t level, std::string_view event, std::initializer_list<Field> fields) const {
+void Log::write(LogLevel level, std::string_view event, std::initializer_list<Field> fields) const {
   if (!wants(level)) return;
   std::vector<gh_log_field> out;
   for (const auto& [key, value] : fields) out.push_back({to_border(key), to_border(value)});
-  table_->write(table_->context, level, to_border(event), out.data(), out.size());
+  table_->write(table_->context, static_cast<std::int32_t>(level), to_border(event), out.data(), out.size());
 }
 
 template <class Table>

@@ -2,63 +2,82 @@
 
 #include <gatehouse/net/dns_message.hpp>
 
+#include <utility>
+
 namespace gatehouse {
+namespace {
 
-std::string_view reason_text(std::uint32_t reason) noexcept {
-  switch (reason) {
-    case GH_REASON_NONE: return "none";
-    case GH_REASON_HARD_DENY: return "hard_deny";
-    case GH_REASON_BOGON: return "bogon";
-    case GH_REASON_UNWRAPPED: return "unwrapped";
-    case GH_REASON_DOMAIN: return "domain";
-    case GH_REASON_DNS_MALFORMED: return "dns_malformed";
-    case GH_REASON_PORT_PERMIT: return "port_permit";
-    case GH_REASON_DEFAULT: return "default";
-    case GH_REASON_RESOLVER: return "resolver";
-    case GH_REASON_PEER: return "peer";
-    case GH_REASON_NO_POLICY: return "no_policy";
-    case GH_REASON_CONCURRENT_FLOWS: return "concurrent_flows";
-    case GH_REASON_NEW_FLOW_RATE: return "new_flow_rate";
-    case GH_REASON_DESTINATIONS: return "destinations";
-    case GH_REASON_RATE: return "rate";
-    case GH_REASON_QUOTA: return "quota";
-    case GH_REASON_CONCURRENT_SESSIONS: return "concurrent_sessions";
-    case GH_REASON_LOCAL: return "local";
-    case GH_REASON_ADMISSION: return "admission";
-    default: return "other";
-  }
+template <class Enum>
+constexpr bool same(int border, Enum ours) noexcept {
+  return border == static_cast<int>(ours);
 }
 
-std::string row_text(const gh_verdict& verdict) {
-  static constexpr std::string_view kTables[] = {
-      "", "domain_rules", "domain_lists", "port_permits", "traffic_rules", "settings", "admissions"};
-  if (verdict.table == GH_TABLE_NONE || verdict.table >= std::size(kTables)) return {};
-  return std::string(kTables[verdict.table]) + ' ' + std::to_string(verdict.row);
+// base/reason.hpp has the border's numbers.
+static_assert(same(GH_REASON_NONE, Reason::none) && same(GH_REASON_HARD_DENY, Reason::hard_deny) &&
+              same(GH_REASON_BOGON, Reason::bogon) && same(GH_REASON_UNWRAPPED, Reason::unwrapped) &&
+              same(GH_REASON_DOMAIN, Reason::domain) && same(GH_REASON_DNS_MALFORMED, Reason::dns_malformed) &&
+              same(GH_REASON_PORT_PERMIT, Reason::port_permit) && same(GH_REASON_DEFAULT, Reason::default_action) &&
+              same(GH_REASON_RESOLVER, Reason::resolver) && same(GH_REASON_PEER, Reason::peer) &&
+              same(GH_REASON_NO_POLICY, Reason::no_policy) &&
+              same(GH_REASON_CONCURRENT_FLOWS, Reason::concurrent_flows) &&
+              same(GH_REASON_NEW_FLOW_RATE, Reason::new_flow_rate) &&
+              same(GH_REASON_DESTINATIONS, Reason::destinations) && same(GH_REASON_RATE, Reason::rate) &&
+              same(GH_REASON_QUOTA, Reason::quota) &&
+              same(GH_REASON_CONCURRENT_SESSIONS, Reason::concurrent_sessions) &&
+              same(GH_REASON_LOCAL, Reason::local) && same(GH_REASON_ADMISSION, Reason::admission) &&
+              same(GH_REASON_ADMISSION + 1, kReasons));
+static_assert(same(GH_TABLE_NONE, RuleTable::none) && same(GH_TABLE_DOMAIN_RULES, RuleTable::domain_rules) &&
+              same(GH_TABLE_DOMAIN_LISTS, RuleTable::domain_lists) &&
+              same(GH_TABLE_PORT_PERMITS, RuleTable::port_permits) &&
+              same(GH_TABLE_TRAFFIC_RULES, RuleTable::traffic_rules) && same(GH_TABLE_SETTINGS, RuleTable::settings) &&
+              same(GH_TABLE_ADMISSIONS, RuleTable::admissions));
+
+gh_flow border_flow(const FlowFacts& facts, std::uint32_t flags) noexcept {
+  gh_flow out{};
+  out.struct_size = sizeof out;
+  out.flags = flags | (facts.to_resolver ? GH_FLOW_RESOLVER : 0) | (facts.peer_asked ? GH_FLOW_PEER : 0) |
+              (facts.domain.empty() ? 0 : GH_FLOW_NAMED);
+  out.destination = to_border(facts.destination);
+  out.domain = to_border(facts.domain);
+  out.transport = static_cast<std::uint32_t>(facts.transport);
+  return out;
 }
 
-gh_flow make_flow(std::uint32_t transport, const Endpoint& destination, std::uint32_t flags,
-                  std::string_view domain) noexcept {
-  gh_flow flow{};
-  flow.struct_size = sizeof flow;
-  flow.flags = flags;
-  flow.destination = to_border(destination);
-  flow.domain = to_border(domain);
-  flow.transport = transport;
-  return flow;
+gh_verdict empty_verdict() noexcept {
+  gh_verdict out{};
+  out.struct_size = sizeof out;
+  return out;
 }
 
-std::optional<PolicyClient> PolicyClient::open(const Host& host, gh_lane* lane, const ClientFacts& facts,
-                                               gh_verdict& why) {
+Verdict from_border(const gh_verdict& in) noexcept {
+  return {in.action == GH_ACTION_ALLOW, static_cast<Reason>(in.reason), static_cast<RuleTable>(in.table), in.row,
+          in.generation};
+}
+
+std::optional<Nanoseconds> time_of(std::uint64_t ns) noexcept {
+  if (ns == UINT64_MAX) return {};
+  return Nanoseconds(static_cast<std::int64_t>(std::min<std::uint64_t>(ns, INT64_MAX)));
+}
+
+}  // namespace
+
+std::string row_text(const Verdict& verdict) {
+  const std::string_view table = to_text(verdict.table);
+  return table.empty() ? std::string() : std::string(table) + ' ' + std::to_string(verdict.row);
+}
+
+Judged<PolicyClient> PolicyClient::open(const LaneContext& context, const ClientFacts& facts) {
   gh_client_facts in{};
   in.struct_size = sizeof in;
   in.listener = facts.listener;
   in.source = to_border(facts.source);
   in.identity = to_border(facts.identity);
   in.session = facts.session;
-  const gh_policy& policy = host.policy();
-  gh_client* const client = policy.client_open(policy.context, lane, &in, &why);
-  if (client == nullptr) return {};
-  return PolicyClient(policy, lane, client);
+  const gh_policy& policy = context.host.policy();
+  gh_verdict why = empty_verdict();
+  gh_client* const client = policy.client_open(policy.context, context.lane, &in, &why);
+  if (client == nullptr) return from_border(why);
+  return PolicyClient(policy, context.lane, client);
 }
 
 PolicyClient::PolicyClient(PolicyClient&& other) noexcept
@@ -68,30 +87,44 @@ PolicyClient::~PolicyClient() {
   if (client_ != nullptr) policy_->client_close(policy_->context, lane_, client_);
 }
 
-gh_limits PolicyClient::limits() const noexcept {
-  gh_limits out{};
-  out.struct_size = sizeof out;
-  policy_->limits(policy_->context, lane_, client_, &out);
+Verdict PolicyClient::check(const FlowFacts& flow) const noexcept { return check(flow, 0); }
+
+Verdict PolicyClient::check(const FlowFacts& flow, std::uint32_t more_flags) const noexcept {
+  const gh_flow asked = border_flow(flow, more_flags);
+  gh_verdict verdict = empty_verdict();
+  policy_->check(policy_->context, lane_, client_, &asked, &verdict);
+  return from_border(verdict);
+}
+
+Limits PolicyClient::limits() const noexcept {
+  gh_limits in{};
+  in.struct_size = sizeof in;
+  policy_->limits(policy_->context, lane_, client_, &in);
+  Limits out;
+  out.metered = in.metered != 0;
+  if (in.concurrent_flows != UINT64_MAX) out.concurrent_flows = in.concurrent_flows;
+  out.udp_idle = time_of(in.udp_idle_ns);
+  out.tcp_idle = time_of(in.tcp_idle_ns);
+  out.session_idle = time_of(in.session_idle_ns);
   return out;
 }
 
-gh_status PolicyClient::open_flow(const gh_flow& flow, SteadyTime now, gh_verdict& why) const noexcept {
-  return policy_->flow_open(policy_->context, lane_, client_, &flow, to_ns(now), &why);
+Judged<void> PolicyClient::open_flow(const FlowFacts& flow, SteadyTime now, Try which) const noexcept {
+  const gh_flow asked = border_flow(flow, which == Try::first ? GH_FLOW_FIRST_TRY : 0);
+  gh_verdict why = empty_verdict();
+  if (policy_->flow_open(policy_->context, lane_, client_, &asked, to_ns(now), &why) != GH_OK) return from_border(why);
+  return boost::system::in_place_value;
 }
 
-gh_verdict judge_datagram(const PolicyClient& client, gh_flow flow, Bytes payload) noexcept {
+Verdict judge_datagram(const PolicyClient& client, FlowFacts flow, Bytes payload) noexcept {
   if (!is_dns_flow(flow)) return client.check(flow);
   const auto query = read_dns_query(payload);
-  if (!query || query->opcode() != 0) {  // an update or a notification asks no question
-    flow.flags |= GH_FLOW_BAD_NAME;
-    return client.check(flow);
-  }
-  gh_verdict verdict{};
-  flow.flags |= GH_FLOW_NAMED;
+  if (!query || query->opcode() != 0) return client.check(flow, GH_FLOW_BAD_NAME);  // an update asks no question
+  Verdict verdict;
   for_each_question(*query, [&](std::string_view name, std::uint16_t, std::uint16_t) {
-    flow.domain = to_border(name);
-    verdict = client.check(flow);
-    return verdict.action == GH_ACTION_ALLOW;
+    flow.domain = name;
+    verdict = client.check(flow, GH_FLOW_NAMED);
+    return verdict.allowed;
   });
   return verdict;
 }

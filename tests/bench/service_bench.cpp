@@ -3,7 +3,7 @@
 #include "gateway/services/policy.hpp"
 #include "policy/compile.hpp"
 
-#include <gatehouse/plugin/policy_client.hpp>
+#include <gatehouse/plugin/host.hpp>
 
 #include <benchmark/benchmark.h>
 
@@ -36,9 +36,15 @@ void service_verdict(benchmark::State& state) {
   const gh_policy* const table = plugin.table();
   gh_client_facts facts{sizeof(gh_client_facts), UINT32_MAX, {}, to_border("unix:somebody"), 0};
   gh_verdict verdict{};
+  verdict.struct_size = sizeof verdict;
   gh_client* const client = table->client_open(table->context, &lane.head, &facts, &verdict);
   if (state.range(0) != 0) log->switch_to(AppendFile(file));
-  gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::v4(0x08080808), 53, 0}, GH_FLOW_NAMED, "www.example.com");
+  gh_flow flow{};
+  flow.struct_size = sizeof flow;
+  flow.flags = GH_FLOW_NAMED;
+  flow.destination = to_border(Endpoint{IpAddress::v4(0x08080808), 53, 0});
+  flow.domain = to_border("www.example.com");
+  flow.transport = GH_TRANSPORT_UDP;
   for (auto _ : state) {
     ++flow.destination.bytes[3];
     table->check(table->context, &lane.head, client, &flow, &verdict);

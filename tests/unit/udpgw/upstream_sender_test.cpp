@@ -35,11 +35,8 @@ class UpstreamSenderTest : public LaneTest {
     host.set_traffic({[this](std::uint32_t, std::uint64_t bytes) { return asked(bytes); }, {}, {}});
     host.set_policy({});
     cpp.policy().refresh(cpp.policy().context, &lane);
-    gh_status status = GH_OK;
-    session = Session::open(context, {}, status);
-    gh_verdict why{};
-    why.struct_size = sizeof why;
-    policy.emplace(std::move(*PolicyClient::open(cpp, &lane, {}, why)));
+    session.emplace(std::move(*Session::open(context, {})));
+    policy.emplace(std::move(*PolicyClient::open(context, {})));
     sender.emplace(loop, counters, *policy, *session, segmentation, [this] {
       ++resumed;
       loop.stop();

@@ -27,6 +27,12 @@ inline std::string_view from_border(gh_bytes bytes) noexcept {
 /// What a call of the host came to; none for GH_OK and every other success but GH_PENDING.
 [[nodiscard]] Error to_error(gh_status status) noexcept;
 
+enum class Transport : std::uint32_t {
+  unix_stream = GH_TRANSPORT_UNIX,
+  tcp = GH_TRANSPORT_TCP,
+  udp = GH_TRANSPORT_UDP
+};
+
 /// One listener of one lane, as a value.
 struct Listener {
   std::uint32_t id = 0;
@@ -34,9 +40,17 @@ struct Listener {
   Endpoint local;
   int fd = -1;  ///< the host's: do not close
   std::uint32_t lane = 0;
-  std::uint32_t transport = 0;  ///< GH_TRANSPORT_*
+  Transport transport = Transport::tcp;
 };
 [[nodiscard]] std::vector<Listener> from_border(const gh_listener* listeners, std::size_t count);
+
+enum class LogLevel : std::int32_t {
+  error = GH_LOG_ERROR,
+  warn = GH_LOG_WARN,
+  info = GH_LOG_INFO,
+  debug = GH_LOG_DEBUG,
+  trace = GH_LOG_TRACE
+};
 
 /// Writes log lines. Thread-safe.
 class Log {
@@ -45,21 +59,22 @@ class Log {
 
   explicit Log(const gh_log* table) noexcept : table_(table) {}
   /// Is a line of this level wanted? One relaxed load: ask before a line is put together.
-  [[nodiscard]] bool wants(std::int32_t level) const noexcept {
-    return level <= std::atomic_ref(const_cast<std::int32_t&>(*table_->level)).load(std::memory_order_relaxed);
+  [[nodiscard]] bool wants(LogLevel level) const noexcept {
+    return static_cast<std::int32_t>(level) <=
+           std::atomic_ref(const_cast<std::int32_t&>(*table_->level)).load(std::memory_order_relaxed);
   }
-  void write(std::int32_t level, std::string_view event, std::initializer_list<Field> fields = {}) const;
+  void write(LogLevel level, std::string_view event, std::initializer_list<Field> fields = {}) const;
   void error(std::string_view event, std::initializer_list<Field> fields = {}) const {
-    write(GH_LOG_ERROR, event, fields);
+    write(LogLevel::error, event, fields);
   }
   void warn(std::string_view event, std::initializer_list<Field> fields = {}) const {
-    write(GH_LOG_WARN, event, fields);
+    write(LogLevel::warn, event, fields);
   }
   void info(std::string_view event, std::initializer_list<Field> fields = {}) const {
-    write(GH_LOG_INFO, event, fields);
+    write(LogLevel::info, event, fields);
   }
   void debug(std::string_view event, std::initializer_list<Field> fields = {}) const {
-    write(GH_LOG_DEBUG, event, fields);
+    write(LogLevel::debug, event, fields);
   }
 
  private:

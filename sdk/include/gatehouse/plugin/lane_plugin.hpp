@@ -96,6 +96,7 @@ class LanePlugin : public Plugin {
       if (generation != std::exchange(seat.generation, generation)) seat.worker->policy_changed(generation);
     });
     seat.worker->listen(mine);
+    seat.loop.post([] {});  // a first turn: the worker knows the policy before anybody comes
     seat.loop.run();
     seat.worker.reset();
   }

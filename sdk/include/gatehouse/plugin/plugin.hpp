@@ -12,8 +12,10 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace gatehouse {
@@ -145,10 +147,52 @@ inline constexpr gh_plugin_ops kOps = {.struct_size = sizeof(gh_plugin_ops),
 
 }  // namespace border
 
-/// A role that listeners can have in the plugin: the configuration key, and which kinds it takes (GH_ROLE_* bits).
-constexpr gh_listener_role make_role(const char* name, std::uint32_t kinds, bool required) noexcept {
-  return {sizeof(gh_listener_role), kinds, name, required ? 1U : 0U, 0};
+/// Which listeners a role takes.
+enum class RoleKind : std::uint32_t {
+  streams = GH_ROLE_STREAM,
+  datagrams = GH_ROLE_DATAGRAM,
+  both = GH_ROLE_STREAM | GH_ROLE_DATAGRAM
+};
+
+/// A role that listeners can have in the plugin. @param name  the configuration key
+constexpr gh_listener_role make_role(const char* name, RoleKind kind, bool required) noexcept {
+  return {sizeof(gh_listener_role), static_cast<std::uint32_t>(kind), name, required ? 1U : 0U, 0};
 }
+
+/// What a probe prints: one JSON object.
+using PrintJson = std::function<void(std::string_view json)>;
+/// What `gatehouse probe NAME` runs: a small real client, as `void run(const std::vector<std::string_view>& arguments,
+/// const PrintJson& print)`, on a thread of the command line. It throws std::invalid_argument for wrong arguments and
+/// another std::exception where the frontend does not work, each with a whole sentence.
+/// @param usage  "HOST:PORT [--dns NAME]"; must live as long as the program
+template <auto kRun>
+constexpr gh_probe make_probe(const char* usage) noexcept {
+  return {sizeof(gh_probe), 0, usage,
+          [](const gh_bytes* arguments, std::size_t count, void (*print)(void*, gh_bytes), void* context,
+             gh_message* why) noexcept -> gh_status {
+            return guarded(why, [&] {
+              std::vector<std::string_view> words;
+              for (const gh_bytes& argument : std::span(arguments, count)) words.push_back(from_border(argument));
+              kRun(words, [print, context](std::string_view json) { print(context, to_border(json)); });
+            });
+          }};
+}
+
+/// What a plugin says about its sessions' state words (Session::set_state), as `std::string describe(std::uint64_t
+/// first, std::uint64_t second)`.
+template <auto kDescribe>
+constexpr gh_sessions_describe make_describer() noexcept {
+  return {sizeof(gh_sessions_describe), 0, [](const std::uint64_t state[2], gh_message* out) noexcept {
+            guarded(nullptr, [&] {
+              const std::string text = kDescribe(state[0], state[1]);
+              out->size = text.copy(out->text, out->capacity);
+            });
+          }};
+}
+
+/// The ids of what a plugin may offer, for its `static const void* offer(std::string_view id)`.
+inline constexpr std::string_view kProbeOffer = GH_PROBE_ID;
+inline constexpr std::string_view kDescribeOffer = GH_SESSIONS_DESCRIBE_ID;
 
 /// What an author says about a plugin; every pointer must live as long as the program.
 struct PluginFacts {

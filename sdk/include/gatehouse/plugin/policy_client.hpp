@@ -1,9 +1,13 @@
 // One client as the policy engine sees it, for the lane that serves it. Not thread-safe: one lane's.
 #pragma once
 
-#include <gatehouse/plugin/host.hpp>
+#include <gatehouse/base/reason.hpp>
+#include <gatehouse/plugin/lane_context.hpp>
+
+#include <boost/system/result.hpp>
 
 #include <optional>
+#include <string>
 
 namespace gatehouse {
 
@@ -12,17 +16,41 @@ struct ClientFacts {
   std::uint32_t listener = UINT32_MAX;  ///< Listener::id
   Endpoint source;                      ///< family none for a Unix peer
   std::string_view identity;            ///< "unix:bob", or empty = anonymous
-  std::uint64_t session = 0;
+  std::uint64_t session = 0;            ///< Session::id(): clients of one session share its meters
 };
 
-/// Why policy decided what it did: "port_permit", "bogon", ... Stable names, used as metric labels.
-[[nodiscard]] std::string_view reason_text(std::uint32_t reason) noexcept;
-/// "port_permits 12", or "" where no row decided.
-[[nodiscard]] std::string row_text(const gh_verdict& verdict);
+/// What a client wants to reach. Borrows `domain` for one call.
+struct FlowFacts {
+  Endpoint destination;
+  Transport transport = Transport::udp;
+  bool to_resolver = false;   ///< one of the gateway's own resolvers, from its configuration
+  bool peer_asked = false;    ///< a relay leg whose peer asked for it in a handshake
+  std::string_view domain{};  ///< lower-case, A-labels, no final dot; empty = unknown
+};
 
-/// A flow to be judged; `domain` is borrowed.
-[[nodiscard]] gh_flow make_flow(std::uint32_t transport, const Endpoint& destination, std::uint32_t flags = 0,
-                                std::string_view domain = {}) noexcept;
+/// What policy decided, and because of which row.
+struct Verdict {
+  bool allowed = false;
+  Reason reason = Reason::none;
+  RuleTable table = RuleTable::none;
+  std::int64_t row = 0;  ///< id in `table`
+  std::uint64_t generation = 0;
+};
+/// "port_permits 12", or "" where no row decided.
+[[nodiscard]] std::string row_text(const Verdict& verdict);
+
+/// A value, or the verdict that refused it.
+template <class T>
+using Judged = boost::system::result<T, Verdict>;
+
+/// What the client's traffic rules come to. None: no rule says, the plugin's default holds; 0: no limit.
+struct Limits {
+  bool metered = false;  ///< charge() must be asked for this client's traffic
+  std::optional<std::uint64_t> concurrent_flows;
+  std::optional<Nanoseconds> udp_idle, tcp_idle, session_idle;
+};
+
+enum class Direction : std::uint32_t { up = GH_UP, down = GH_DOWN };  ///< up = from the client
 
 /// What a client's rates and quotas let through.
 struct Grant {
@@ -33,57 +61,60 @@ struct Grant {
 /// Owns a client handle.
 class PolicyClient {
  public:
-  /// Empty, with the deciding rule in `why`, when policy takes no more of such clients.
-  [[nodiscard]] static std::optional<PolicyClient> open(const Host& host, gh_lane* lane, const ClientFacts& facts,
-                                                        gh_verdict& why);
+  /// Refused where such clients may not use this frontend, or policy takes no more of them.
+  [[nodiscard]] static Judged<PolicyClient> open(const LaneContext& context, const ClientFacts& facts);
   PolicyClient(PolicyClient&& other) noexcept;
   PolicyClient& operator=(PolicyClient&&) = delete;
   ~PolicyClient();
 
   /// Judges one flow in the lane's generation. Never blocks or allocates.
-  [[nodiscard]] gh_verdict check(const gh_flow& flow) const noexcept {
-    gh_verdict verdict{};
-    verdict.struct_size = sizeof verdict;
-    policy_->check(policy_->context, lane_, client_, &flow, &verdict);
-    return verdict;
-  }
-  [[nodiscard]] gh_limits limits() const noexcept;
-  /// GH_OK, or GH_E_LIMIT with the rule in `why`. Each success is to be followed by one close_flow().
-  [[nodiscard]] gh_status open_flow(const gh_flow& flow, SteadyTime now, gh_verdict& why) const noexcept;
+  [[nodiscard]] Verdict check(const FlowFacts& flow) const noexcept;
+  [[nodiscard]] Limits limits() const noexcept;
+
+  enum class Try : std::uint8_t {
+    first,  ///< refused for Reason::concurrent_flows, another flow will be ended and this one tried again: no denial
+            ///< yet
+    last
+  };
+  /// Counts a flow that begins, after check() allowed it, or tells the rule that refuses it. Each success is to be
+  /// followed by one close_flow().
+  [[nodiscard]] Judged<void> open_flow(const FlowFacts& flow, SteadyTime now, Try which = Try::last) const noexcept;
   void close_flow() const noexcept { policy_->flow_close(policy_->context, lane_, client_); }
   /// What may go of a run of `packets` packets, `want` bytes together, of which each but the last has `least`.
-  [[nodiscard]] Grant charge(std::uint32_t direction, std::uint64_t packets, std::uint64_t want, std::uint64_t least,
+  [[nodiscard]] Grant charge(Direction direction, std::uint64_t packets, std::uint64_t want, std::uint64_t least,
                              SteadyTime now) const noexcept {
     Grant out;
-    out.bytes =
-        policy_->charge(policy_->context, lane_, client_, direction, packets, want, least, to_ns(now), &out.wait);
+    out.bytes = policy_->charge(policy_->context, lane_, client_, static_cast<std::uint32_t>(direction), packets, want,
+                                least, to_ns(now), &out.wait);
     return out;
   }
   /// All or none. @return 0 = it may go; else the ns to wait, with nothing charged; UINT64_MAX: no more at all
-  [[nodiscard]] std::uint64_t consume(std::uint32_t direction, std::uint64_t packets, std::uint64_t bytes,
+  [[nodiscard]] std::uint64_t consume(Direction direction, std::uint64_t packets, std::uint64_t bytes,
                                       SteadyTime now) const noexcept {
     const Grant granted = charge(direction, packets, bytes, bytes, now);
     return granted.bytes == bytes ? 0 : granted.wait;
   }
 
  private:
+  friend Verdict judge_datagram(const PolicyClient& client, FlowFacts flow, Bytes payload) noexcept;
   PolicyClient(const gh_policy& policy, gh_lane* lane, gh_client* client) noexcept
       : policy_(&policy), lane_(lane), client_(client) {}
+  [[nodiscard]] Verdict check(const FlowFacts& flow, std::uint32_t more_flags) const noexcept;
 
   const gh_policy* policy_;
   gh_lane* lane_;
   gh_client* client_;
 };
 
-/// Judges one datagram of a flow: by its address, and where it is DNS (port 53, or GH_FLOW_RESOLVER in `flow.flags`)
-/// by the name of every question in it. The one place where frontends have DNS looked into; so it is to be called for
-/// each datagram of such a flow, while the verdict of another flow holds for its generation.
+/// Judges one datagram of a flow: by its address, and where it is DNS (port 53, or `to_resolver`) by the name of every
+/// question in it. The one place where frontends have DNS looked into; so it is to be called for each datagram of such
+/// a flow, while the verdict of another flow holds for its generation.
 /// @param flow  without a domain
-[[nodiscard]] gh_verdict judge_datagram(const PolicyClient& client, gh_flow flow, Bytes payload) noexcept;
+[[nodiscard]] Verdict judge_datagram(const PolicyClient& client, FlowFacts flow, Bytes payload) noexcept;
 
 /// Must every datagram of this flow be judged?
-[[nodiscard]] inline bool is_dns_flow(const gh_flow& flow) noexcept {
-  return flow.destination.port == 53 || (flow.flags & GH_FLOW_RESOLVER) != 0;
+[[nodiscard]] inline bool is_dns_flow(const FlowFacts& flow) noexcept {
+  return flow.destination.port == 53 || flow.to_resolver;
 }
 
 }  // namespace gatehouse

@@ -36,7 +36,7 @@ class FalseHit : public testing::Test {
                    PluginPolicy::Spec{.plugin = "udpgw", .records = publisher->records()});
     lane.policy = plugin->make_lane();
     const gh_client_facts facts{sizeof facts, UINT32_MAX, {}, {}, 0};
-    gh_verdict verdict{};
+    gh_verdict verdict = no_verdict();
     client = table().client_open(table().context, &lane.head, &facts, &verdict);
     ASSERT_NE(client, nullptr);
   }
@@ -46,7 +46,7 @@ class FalseHit : public testing::Test {
     table().refresh(table().context, &lane.head);
     gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::v4(0x08080808), 53, 0});
     flow.domain = to_border(name);
-    gh_verdict out{};
+    gh_verdict out = no_verdict();
     table().check(table().context, &lane.head, client, &flow, &out);
     return out;
   }

@@ -119,7 +119,7 @@ TEST_F(LaneAllocation, IsNoneForClientsThatOpenWhileALimitIsPublished) {
       mine.policy = plugin.make_lane();
       const gh_client_facts facts{sizeof facts, UINT32_MAX, {}, {}, 0};
       const gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::v4(0x08080808), 53, 0});
-      gh_verdict verdict{};
+      gh_verdict verdict = no_verdict();
       while (!done) {
         std::array<gh_client*, 8> clients{};
         for (gh_client*& client : clients) client = table->client_open(table->context, &mine.head, &facts, &verdict);

@@ -29,7 +29,7 @@ class VerdictCounts : public PolicyTable {
   void ask(gh_client* client, const char* name) {
     gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::v4(0x08080808), 53, 0});
     flow.domain = to_border(std::string_view(name));
-    gh_verdict verdict{};
+    gh_verdict verdict = no_verdict();
     table->check(table->context, &lane.head, client, &flow, &verdict);
   }
 
@@ -90,7 +90,7 @@ TEST_P(RefusedFlow, IsCountedByItsRow) {
   limit.*column.column = 1;
   rule(scope, limit);  // row 21
   gh_client* const client = open("token:eve");
-  gh_verdict why{};
+  gh_verdict why = no_verdict();
   ASSERT_EQ(open_flow(client, why, "8.8.8.8"), GH_OK);
   static_cast<void>(consume(client, 1));  // a quota is used up now
   for (int i = 0; i < 2; ++i) ASSERT_EQ(open_flow(client, why, "8.8.4.4"), GH_E_LIMIT);
@@ -113,7 +113,7 @@ TEST_F(VerdictCounts, HoldNoFlowThatIsTriedAgain) {
   one.concurrent_flows = 1;
   rule("session", one);
   gh_client* const client = open("token:eve");
-  gh_verdict why{};
+  gh_verdict why = no_verdict();
   ASSERT_EQ(open_flow(client, why), GH_OK);
   ASSERT_EQ(open_flow(client, why, "8.8.4.4", kNow, GH_FLOW_FIRST_TRY), GH_E_LIMIT);
   EXPECT_EQ(why.row, 21);
@@ -126,7 +126,7 @@ TEST_F(VerdictCounts, HoldRefusedClients) {
   policy::TrafficRule one;
   one.concurrent_sessions = 1;
   rule("identity", one);
-  gh_verdict why{};
+  gh_verdict why = no_verdict();
   ASSERT_NE(open_from("192.0.2.7"), nullptr);
   for (int i = 0; i < 3; ++i) ASSERT_EQ(open_from("192.0.2.7", why), nullptr);
   ASSERT_EQ(why.row, 21);

@@ -21,7 +21,7 @@ TEST_F(PolicyTable, TellsTheFlowLogOfVerdictsAndRefusedFlowsWhileItIsOn) {
   lane.policy = told.make_lane();
   const ConfigFolder folder;
   const auto file = folder.path() / "flows.json";
-  gh_verdict why{};
+  gh_verdict why = no_verdict();
   gh_client* const client = open_from("192.0.2.7", why, "token:bob");
   check(client, "8.8.4.4", 1);  // nobody wants to know
   log->switch_to(AppendFile(file));

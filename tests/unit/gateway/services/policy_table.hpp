@@ -5,7 +5,7 @@
 #include "gateway/services/policy.hpp"
 #include "policy/compile.hpp"
 
-#include <gatehouse/plugin/policy_client.hpp>
+#include <gatehouse/plugin/host.hpp>
 
 #include <gtest/gtest.h>
 
@@ -13,6 +13,25 @@ namespace gatehouse {
 
 inline constexpr std::uint64_t kSecond = 1'000'000'000;
 inline constexpr std::uint64_t kNow = 100 * kSecond;
+
+/// A flow as a plugin asks about it.
+inline gh_flow make_flow(std::uint32_t transport, const Endpoint& destination, std::uint32_t flags = 0,
+                         std::string_view domain = {}) {
+  gh_flow out{};
+  out.struct_size = sizeof out;
+  out.flags = flags;
+  out.destination = to_border(destination);
+  out.domain = to_border(domain);
+  out.transport = transport;
+  return out;
+}
+
+/// Room for a verdict.
+inline gh_verdict no_verdict() {
+  gh_verdict out{};
+  out.struct_size = sizeof out;
+  return out;
+}
 
 class PolicyTable : public testing::Test {
  protected:
@@ -34,7 +53,7 @@ class PolicyTable : public testing::Test {
     return table->client_open(table->context, &lane.head, &facts, &verdict);
   }
   gh_client* open_from(const char* source) {
-    gh_verdict verdict{};
+    gh_verdict verdict = no_verdict();
     return open_from(source, verdict);
   }
   void close(gh_client* client) { table->client_close(table->context, &lane.head, client); }
@@ -60,14 +79,14 @@ class PolicyTable : public testing::Test {
   }
   gh_client* open(const std::string& identity, std::uint32_t listener = UINT32_MAX) {
     gh_client_facts facts{sizeof(gh_client_facts), listener, {}, to_border(identity), 0};
-    gh_verdict verdict{};
+    gh_verdict verdict = no_verdict();
     gh_client* const client = table->client_open(table->context, &lane.head, &facts, &verdict);
     EXPECT_EQ(verdict.action, GH_ACTION_ALLOW);
     return client;
   }
   gh_verdict check(gh_client* client, const char* to, std::uint16_t port) {
     const gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::parse(to).value(), port, 0});
-    gh_verdict verdict{};
+    gh_verdict verdict = no_verdict();
     table->check(table->context, &lane.head, client, &flow, &verdict);
     return verdict;
   }
@@ -78,6 +97,7 @@ class PolicyTable : public testing::Test {
   }
   gh_limits limits(gh_client* client) {
     gh_limits out{};
+    out.struct_size = sizeof out;
     table->limits(table->context, &lane.head, client, &out);
     return out;
   }

@@ -54,7 +54,8 @@ TEST_F(PolicyTable, FindsTheGroupByIdentityAndListener) {
 TEST_F(PolicyTable, JudgesABatchAsOneByOne) {
   gh_client* const client = open("");
   std::array<gh_flow, 3> flows{};
-  std::array<gh_verdict, 3> verdicts{};
+  std::array<gh_verdict, 3> verdicts;
+  verdicts.fill(no_verdict());
   const char* const to[] = {"8.8.8.8", "10.0.0.1", "127.0.0.1"};
   for (std::size_t i = 0; i < 3; ++i) flows[i] = make_flow(GH_TRANSPORT_UDP, {IpAddress::parse(to[i]).value(), 53, 0});
   table->check_batch(table->context, &lane.head, client, flows.data(), verdicts.data(), 3);
@@ -76,7 +77,7 @@ TEST_F(PolicyTable, CountsFlowsOfASessionAndOfItsIdentity) {
   table->refresh(table->context, &lane.head);
   gh_client* const one = open("token:eve");
   gh_client* const two = open("token:eve");
-  gh_verdict why{};
+  gh_verdict why = no_verdict();
   EXPECT_EQ(limits(one).concurrent_flows, 2u);
   EXPECT_EQ(open_flow(one, why), GH_OK);
   EXPECT_EQ(open_flow(one, why), GH_OK);
@@ -106,7 +107,7 @@ TEST_F(PolicyTable, MetersAnIdentityAcrossLanesAndPlugins) {
   gh_client* const here = open("token:eve");
   const std::string eve = "token:eve", bob = "token:max";
   gh_client_facts facts{sizeof facts, UINT32_MAX, {}, to_border(eve), 0};
-  gh_verdict verdict{};
+  gh_verdict verdict = no_verdict();
   gh_client* const there = other.table()->client_open(other.table()->context, &second.head, &facts, &verdict);
   facts.identity = to_border(bob);
   gh_client* const stranger = other.table()->client_open(other.table()->context, &second.head, &facts, &verdict);
@@ -162,7 +163,7 @@ TEST_F(PolicyTable, RefusesSessionsBeyondTheLimitOfTheirIdentityOrSource) {
   policy::TrafficRule two;
   two.concurrent_sessions = 2;
   rule("session", two);
-  gh_verdict why{};
+  gh_verdict why = no_verdict();
   gh_client* const first = open_from("192.0.2.7");
   EXPECT_NE(open_from("192.0.2.7"), nullptr);
   EXPECT_EQ(open_from("192.0.2.7", why), nullptr);
@@ -209,7 +210,7 @@ TEST_F(PolicyTable, HoldsAQuotaOverGenerationsUntilItsPeriodEnds) {
   quota.quota_period = "day";
   rule("identity", quota);
   gh_client* const client = open("token:eve");
-  gh_verdict why{};
+  gh_verdict why = no_verdict();
   EXPECT_EQ(limits(client).metered, 1u);
   EXPECT_EQ(consume(client, 6000), 0u);
   EXPECT_EQ(open_flow(client, why), GH_OK);
@@ -237,7 +238,7 @@ TEST_F(PolicyTable, CountsDestinationsByAddressAndKeepsThemOverGenerations) {
   row.destinations_per_minute = 2;
   rule("session", row);
   gh_client* const client = open("");
-  gh_verdict why{};
+  gh_verdict why = no_verdict();
   EXPECT_EQ(open_flow(client, why, "8.8.8.8"), GH_OK);
   EXPECT_EQ(open_flow(client, why, "8.8.4.4"), GH_OK);
   EXPECT_EQ(open_flow(client, why, "::ffff:8.8.8.8"), GH_OK);  // the same
@@ -278,7 +279,7 @@ TEST_F(PolicyTable, JudgesEachBatchByOneGeneration) {
       HostLane mine;
       mine.policy = counted.make_lane();
       gh_client_facts facts{sizeof facts, 3, {}, {}, 0};
-      gh_verdict verdict{};
+      gh_verdict verdict = no_verdict();
       gh_client* const client = counted.table()->client_open(counted.table()->context, &mine.head, &facts, &verdict);
       std::array<gh_flow, kPorts> flows{};
       for (std::size_t k = 0; k < kPorts; ++k)
@@ -318,7 +319,7 @@ TEST_F(PolicyTable, ServesLanesWhileSnapshotsChange) {
       while (!done) {
         const std::uint64_t now = table->refresh(table->context, &mine.head);
         gh_client_facts facts{sizeof facts, 3, {}, to_border(eve), 0};
-        gh_verdict verdict{};
+        gh_verdict verdict = no_verdict();
         gh_client* const client = table->client_open(table->context, &mine.head, &facts, &verdict);
         const gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::v4(0x08080808), 53, 0});
         for (int k = 0; k < 10; ++k) {
@@ -349,7 +350,7 @@ TEST_F(PolicyTable, RefusesClientsThatMayNotUseTheFrontend) {
   rows.admissions = {{9, 1, "udpgw", "*", "deny", 100, {}}};
   publish(rows);
   table->refresh(table->context, &lane.head);
-  gh_verdict why{};
+  gh_verdict why = no_verdict();
   EXPECT_EQ(open_from("192.0.2.1", why, "token:bob"), nullptr);
   EXPECT_EQ(why.action, GH_ACTION_DENY);
   EXPECT_EQ(why.reason, GH_REASON_ADMISSION);
@@ -395,7 +396,7 @@ class Accounting : public PolicyTable {
   gh_client* open_from(const char* source, std::uint64_t session, const std::string& identity) {
     gh_client_facts facts{sizeof(gh_client_facts), UINT32_MAX, {}, to_border(identity), session};
     facts.source = to_border(Endpoint{IpAddress::parse(source).value(), 4000, 0});
-    gh_verdict verdict{};
+    gh_verdict verdict = no_verdict();
     return table->client_open(table->context, &lane.head, &facts, &verdict);
   }
   std::shared_ptr<SessionTable> sessions = std::make_shared<SessionTable>();

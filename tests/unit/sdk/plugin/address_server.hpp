@@ -153,7 +153,7 @@ class AddressServer final : public LanePlugin<Worker, Settings, Shared> {
   using LanePlugin::LanePlugin;
 };
 
-inline constexpr gh_listener_role kRoles[] = {make_role("listen", GH_ROLE_STREAM, true)};
+inline constexpr gh_listener_role kRoles[] = {make_role("listen", RoleKind::streams, true)};
 inline constexpr gh_manifest kManifest = make_manifest<AddressServer>(
     {.id = "addresses", .version = "0.1.0", .summary = "Gives each client an address that it keeps.", .roles = kRoles});
 

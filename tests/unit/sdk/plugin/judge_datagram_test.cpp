@@ -1,8 +1,7 @@
 #include <gatehouse/plugin/policy_client.hpp>
-#include <gatehouse/testkit/fake_host.hpp>
 #include <gatehouse/testkit/hex.hpp>
 
-#include <gtest/gtest.h>
+#include "tests/unit/sdk/plugin/lane_fixture.hpp"
 
 namespace gatehouse {
 namespace {
@@ -10,14 +9,11 @@ namespace {
 using testkit::FakeFlow;
 using testkit::hex;
 
-class JudgeDatagram : public testing::Test {
+class JudgeDatagram : public LaneTest {
  protected:
-  gh_verdict judge(const char* destination, std::uint32_t flags, Bytes payload) {
-    const Host cpp(host.table(), "test");
-    gh_lane lane{sizeof(gh_lane), 0, 1, -1, 0};
-    gh_verdict why{};
-    const auto client = PolicyClient::open(cpp, &lane, {}, why);
-    return judge_datagram(*client, make_flow(GH_TRANSPORT_UDP, *Endpoint::parse(destination), flags), payload);
+  Verdict judge(const char* destination, bool to_resolver, Bytes payload) {
+    const auto client = PolicyClient::open(context, {});
+    return judge_datagram(*client, {.destination = *Endpoint::parse(destination), .to_resolver = to_resolver}, payload);
   }
   /// Records what policy is asked; denies `bad`.
   void watch_policy() {
@@ -27,7 +23,6 @@ class JudgeDatagram : public testing::Test {
     });
   }
 
-  testkit::FakeHost host;
   std::vector<FakeFlow> asked;
   const testkit::ByteVector good_query = hex("1234 0100 0001 0000 0000 0000 04676f6f64 0474657374 00 0001 0001");
   const testkit::ByteVector both_query =
@@ -36,8 +31,8 @@ class JudgeDatagram : public testing::Test {
 
 TEST_F(JudgeDatagram, LooksIntoDnsOnPort53AndToResolvers) {
   watch_policy();
-  EXPECT_EQ(judge("192.0.2.1:53", 0, good_query).action, GH_ACTION_ALLOW);
-  EXPECT_EQ(judge("192.0.2.1:5353", GH_FLOW_RESOLVER, good_query).action, GH_ACTION_ALLOW);
+  EXPECT_TRUE(judge("192.0.2.1:53", false, good_query).allowed);
+  EXPECT_TRUE(judge("192.0.2.1:5353", true, good_query).allowed);
   ASSERT_EQ(asked.size(), 2u);
   for (const FakeFlow& flow : asked) {
     EXPECT_EQ(flow.domain, "good.test");
@@ -47,26 +42,26 @@ TEST_F(JudgeDatagram, LooksIntoDnsOnPort53AndToResolvers) {
 
 TEST_F(JudgeDatagram, JudgesEveryQuestion) {
   watch_policy();
-  const gh_verdict verdict = judge("192.0.2.1:53", 0, both_query);
-  EXPECT_EQ(verdict.action, GH_ACTION_DENY);
-  EXPECT_EQ(verdict.reason, GH_REASON_DOMAIN);
+  const Verdict verdict = judge("192.0.2.1:53", false, both_query);
+  EXPECT_FALSE(verdict.allowed);
+  EXPECT_EQ(verdict.reason, Reason::domain);
   ASSERT_EQ(asked.size(), 2u);
   EXPECT_EQ(asked[1].domain, "bad.test");
 }
 
 TEST_F(JudgeDatagram, TellsPolicyWhenAQueryCannotBeRead) {
   watch_policy();
-  judge("192.0.2.1:53", 0, hex("1234"));
+  judge("192.0.2.1:53", false, hex("1234"));
   testkit::ByteVector update = good_query;
   update[2] = std::byte{0x28};  // opcode 5
-  judge("192.0.2.1:53", 0, update);
+  judge("192.0.2.1:53", false, update);
   ASSERT_EQ(asked.size(), 2u);
   for (const FakeFlow& flow : asked) EXPECT_EQ(flow.flags, GH_FLOW_BAD_NAME);
 }
 
 TEST_F(JudgeDatagram, LeavesOtherPortsAlone) {
   watch_policy();
-  judge("192.0.2.1:443", 0, both_query);
+  judge("192.0.2.1:443", false, both_query);
   ASSERT_EQ(asked.size(), 1u);
   EXPECT_EQ(asked[0].flags, 0u);
   EXPECT_EQ(asked[0].domain, "");

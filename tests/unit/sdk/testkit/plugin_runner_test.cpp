@@ -54,7 +54,7 @@ struct Shared {
   }
   Shared(const StartContext& context, const Settings&) {
     for (const Listener& listener : context.listeners)
-      if (listener.transport == GH_TRANSPORT_UDP && listener.lane == 0) steer(listener.fd);
+      if (listener.transport == Transport::udp && listener.lane == 0) steer(listener.fd);
     seen->look([&](Seen& at) {
       at.lanes = context.lanes;
       at.listeners = context.listeners.size();
@@ -77,7 +77,7 @@ class Worker final : public LaneWorker {
           return 0;
         });
       };
-      if (listener.transport == GH_TRANSPORT_UDP) {
+      if (listener.transport == Transport::udp) {
         datagrams_.push_back(
             std::make_unique<UdpListener>(context_.loop.poller(), listener.fd, [came](auto) { came(); }));
       } else {
@@ -111,7 +111,7 @@ class TestPlugin final : public LanePlugin<Worker, Settings, Shared> {
   using LanePlugin::LanePlugin;
 };
 
-constexpr gh_listener_role kRoles[] = {make_role("listen", GH_ROLE_STREAM | GH_ROLE_DATAGRAM, true)};
+constexpr gh_listener_role kRoles[] = {make_role("listen", RoleKind::both, true)};
 const gh_manifest kManifest =
     make_manifest<TestPlugin>({.id = "test", .version = "1", .summary = "Remembers.", .roles = kRoles});
 
