@@ -1,7 +1,5 @@
 #include "policy/limiter.hpp"
 
-#include <gatehouse/table/gcra.hpp>
-
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -12,57 +10,6 @@ namespace {
 constexpr std::size_t kMostLinks = 4;
 
 }  // namespace
-
-std::uint64_t SharedGcra::take(std::uint64_t now, std::uint64_t cost, std::uint64_t rate, std::uint64_t burst,
-                               std::uint64_t& taken) noexcept {
-  taken = 0;
-  if (rate == 0 || cost == 0) return 0;
-  std::uint64_t seen = full_at_.load(std::memory_order_relaxed);
-  for (;;) {
-    const GcraStep step = gcra_step(seen, now, cost, rate, burst);
-    if (step.wait != 0) return std::min(step.wait, kNoMore - 1);
-    if (full_at_.compare_exchange_weak(seen, step.full_at, std::memory_order_relaxed)) {
-      taken = step.full_at - std::max(seen, now);
-      return 0;
-    }
-  }
-}
-
-std::uint64_t SharedGcra::left(std::uint64_t now, std::uint64_t rate, std::uint64_t burst) const noexcept {
-  return gcra_left(full_at_.load(std::memory_order_relaxed), now, rate, burst);
-}
-
-RateLimit::RateLimit(const Limit& bytes_per_second, const Limit& burst_bytes, const Limit& unthrottled_bytes) noexcept
-    : rate(bytes_per_second.or_none()),
-      burst(burst_bytes.or_none() == 0 ? rate : *burst_bytes.value),
-      unthrottled(unthrottled_bytes.or_none()) {}
-
-std::uint64_t RateMeter::charge(const RateLimit& limit, std::uint64_t bytes, std::uint64_t now, Taken& taken) noexcept {
-  taken = {};
-  if (limit.rate == 0) return 0;
-  std::uint64_t used = free_used_.load(std::memory_order_relaxed);
-  while (used < limit.unthrottled) {
-    const std::uint64_t free_bytes = std::min(bytes, limit.unthrottled - used);
-    if (!free_used_.compare_exchange_weak(used, used + free_bytes, std::memory_order_relaxed)) continue;
-    taken.free_bytes = free_bytes;
-    break;
-  }
-  const std::uint64_t wait = gcra_.take(now, bytes - taken.free_bytes, limit.rate, limit.burst, taken.metered);
-  if (wait != 0) {
-    give_back(taken);
-    taken = {};
-  }
-  return wait;
-}
-
-void RateMeter::give_back(const Taken& taken) noexcept {
-  if (taken.free_bytes != 0) free_used_.fetch_sub(taken.free_bytes, std::memory_order_relaxed);
-  if (taken.metered != 0) gcra_.give_back(taken.metered);
-}
-
-std::uint64_t RateMeter::unthrottled_left(const RateLimit& limit) const noexcept {
-  return limit.unthrottled - std::min(limit.unthrottled, free_used_.load(std::memory_order_relaxed));
-}
 
 bool OpenCount::try_open(std::uint64_t limit) noexcept {
   const std::uint64_t before = open_.fetch_add(1, std::memory_order_relaxed);
@@ -79,33 +26,45 @@ MeterLimits::MeterLimits(const ScopeLimits& limits) noexcept
       new_flows_per_second(limits.new_flows_per_second.or_none()),
       destinations_per_minute(std::min(limits.destinations_per_minute.or_none(), DistinctWindow::kMostThings)) {}
 
-std::uint64_t charge_all(std::span<const MeterLink> chain, Direction direction, std::uint64_t bytes,
-                         const Moment& now) noexcept {
+namespace {
+
+/// How long the next packet has to wait, after what could go has gone.
+std::uint64_t wait_for(std::span<const MeterLink> chain, bool up, std::uint64_t packet, const Moment& now) noexcept {
+  std::uint64_t longest = 1;  // others may have given something back meanwhile
+  for (const auto& [meters, limits] : chain) {
+    if (!meters->quota.has_room(limits->quota, packet, now.periods)) return kNoMore;
+    longest = std::max(longest, up ? meters->up.wait(limits->up, packet, now.steady_ns)
+                                   : meters->down.wait(limits->down, packet, now.steady_ns));
+  }
+  return std::min(longest, kNoMore - 1);
+}
+
+}  // namespace
+
+Grant charge_all(std::span<const MeterLink> chain, Direction direction, const PacketRun& run,
+                 const Moment& now) noexcept {
   assert(chain.size() <= kMostLinks);
   const bool up = direction == Direction::up;
   const auto meter = [up](const MeterLink& link) -> RateMeter& { return up ? link.meters->up : link.meters->down; };
-  const auto give_back = [&](std::size_t quotas) {
-    for (const MeterLink& link : chain.first(quotas))
-      link.meters->quota.give_back(link.limits->quota, bytes, now.periods);
+  const auto rate = [up](const MeterLink& link) -> const RateLimit& {
+    return up ? link.limits->up : link.limits->down;
   };
-  std::size_t paid = 0;
-  for (; paid < chain.size(); ++paid) {
-    const MeterLink& link = chain[paid];
-    if (link.meters->quota.charge(link.limits->quota, bytes, now.periods)) continue;
-    give_back(paid);
-    return kNoMore;
-  }
-  std::array<RateMeter::Taken, kMostLinks> taken;
-  std::uint64_t longest = 0;
+  std::array<std::uint64_t, kMostLinks> of_quota;
+  std::array<RateMeter::Taken, kMostLinks> of_rate;
+  PacketRun passing = run;  // what all links so far let through
   for (std::size_t i = 0; i < chain.size(); ++i) {
-    const RateLimit& limit = up ? chain[i].limits->up : chain[i].limits->down;
-    longest = std::max(longest, meter(chain[i]).charge(limit, bytes, now.steady_ns, taken[i]));
+    of_quota[i] = chain[i].meters->quota.charge(chain[i].limits->quota, passing, now.periods);
+    passing = passing.first(of_quota[i]);
   }
-  if (longest > 0) {
-    for (std::size_t i = 0; i < chain.size(); ++i) meter(chain[i]).give_back(taken[i]);
-    give_back(paid);
+  for (std::size_t i = 0; i < chain.size(); ++i)
+    passing = passing.first(meter(chain[i]).charge(rate(chain[i]), passing, now.steady_ns, of_rate[i]));
+  if (passing.bytes == run.bytes) return {run.bytes, 0};
+
+  for (std::size_t i = 0; i < chain.size(); ++i) {
+    chain[i].meters->quota.give_back(chain[i].limits->quota, of_quota[i] - passing.bytes, now.periods);
+    meter(chain[i]).keep_only(rate(chain[i]), of_rate[i], passing.bytes);
   }
-  return longest;
+  return {passing.bytes, wait_for(chain, up, run.next(passing.bytes), now)};
 }
 
 namespace {

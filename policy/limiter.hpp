@@ -6,61 +6,13 @@
 #include "policy/distinct_window.hpp"
 #include "policy/limits.hpp"
 #include "policy/quota_meter.hpp"
+#include "policy/rate_meter.hpp"
 
 #include <atomic>
 #include <cstdint>
 #include <span>
 
 namespace gatehouse::policy {
-
-/// A limiter (table/gcra.hpp) whose state several threads share.
-class SharedGcra {
- public:
-  /// As Gcra::take. `taken` is what give_back() undoes.
-  [[nodiscard]] std::uint64_t take(std::uint64_t now, std::uint64_t cost, std::uint64_t rate, std::uint64_t burst,
-                                   std::uint64_t& taken) noexcept;
-  void give_back(std::uint64_t taken) noexcept { full_at_.fetch_sub(taken, std::memory_order_relaxed); }
-  /// What may pass at once now, as gcra_left has it.
-  [[nodiscard]] std::uint64_t left(std::uint64_t now, std::uint64_t rate, std::uint64_t burst) const noexcept;
-
- private:
-  std::atomic<std::uint64_t> full_at_{0};
-};
-
-/// The limit of one direction.
-struct RateLimit {
-  std::uint64_t rate = 0;         ///< bytes a second; 0 = no limit
-  std::uint64_t burst = 0;        ///< bytes
-  std::uint64_t unthrottled = 0;  ///< bytes before the rate begins
-
-  RateLimit() = default;
-  /// The burst is one second's worth unless given.
-  RateLimit(const Limit& bytes_per_second, const Limit& burst_bytes, const Limit& unthrottled_bytes) noexcept;
-};
-
-/// Meters one direction of one session or identity.
-class RateMeter {
- public:
-  /// What one charge took, to undo it.
-  struct Taken {
-    std::uint64_t free_bytes = 0;
-    std::uint64_t metered = 0;  ///< as SharedGcra has it
-  };
-  /// @return 0 = charged; else nothing was charged and so many ns are to pass first
-  [[nodiscard]] std::uint64_t charge(const RateLimit& limit, std::uint64_t bytes, std::uint64_t now,
-                                     Taken& taken) noexcept;
-  void give_back(const Taken& taken) noexcept;
-  /// Bytes of the burst that are there now.
-  [[nodiscard]] std::uint64_t left(const RateLimit& limit, std::uint64_t now) const noexcept {
-    return gcra_.left(now, limit.rate, limit.burst);
-  }
-  /// Bytes that pass before the rate begins.
-  [[nodiscard]] std::uint64_t unthrottled_left(const RateLimit& limit) const noexcept;
-
- private:
-  SharedGcra gcra_;
-  std::atomic<std::uint64_t> free_used_{0};
-};
 
 /// How many are open of what one session or identity may have at once.
 class OpenCount {
@@ -110,13 +62,19 @@ struct Moment {
   Periods periods;
 };
 
-/// What charge_all() returns when a quota is used up.
+/// What Grant::wait says when a quota is used up.
 inline constexpr std::uint64_t kNoMore = UINT64_MAX;
 
-/// Charges every link, or none. At most four links.
-/// @return 0 = charged; kNoMore; else how many ns the slowest link asks for
-[[nodiscard]] std::uint64_t charge_all(std::span<const MeterLink> chain, Direction direction, std::uint64_t bytes,
-                                       const Moment& now) noexcept;
+/// What may go of a run.
+struct Grant {
+  std::uint64_t bytes = 0;  ///< of the packets that may go now, which are charged
+  std::uint64_t wait =
+      0;  ///< unless all may: ns until the next packet may, never 0; kNoMore = a quota has no room for it
+};
+
+/// Charges every link for the packets that all of them let through. At most four links.
+[[nodiscard]] Grant charge_all(std::span<const MeterLink> chain, Direction direction, const PacketRun& run,
+                               const Moment& now) noexcept;
 
 /// Why a new flow may not begin, and which link refuses it. Concurrent flows are asked for last: ending another flow
 /// helps against nothing else.

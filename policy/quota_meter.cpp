@@ -29,13 +29,14 @@ std::uint64_t QuotaMeter::used_of(std::uint64_t state, const QuotaLimit& limit, 
   return earlier_.periods.month == now.month ? earlier_.in_month : 0;
 }
 
-bool QuotaMeter::add(const QuotaLimit& limit, std::uint64_t bytes, Periods now) noexcept {
+std::uint64_t QuotaMeter::add(const QuotaLimit& limit, const PacketRun& run, Periods now) noexcept {
   const std::uint64_t tag = tag_of(limit, now);
   std::uint64_t seen = state_.load(std::memory_order_relaxed);
   for (;;) {
     const std::uint64_t used = used_of(seen, limit, now);
-    if (bytes > limit.bytes || used > limit.bytes - bytes) return false;
-    if (state_.compare_exchange_weak(seen, tag | (used + bytes), std::memory_order_relaxed)) return true;
+    const std::uint64_t part = run.fitting(limit.bytes - std::min(limit.bytes, used));
+    if (part == 0) return 0;
+    if (state_.compare_exchange_weak(seen, tag | (used + part), std::memory_order_relaxed)) return part;
   }
 }
 

@@ -3,7 +3,9 @@
 #pragma once
 
 #include "policy/limits.hpp"
+#include "policy/packet_run.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <string_view>
@@ -55,13 +57,16 @@ class QuotaMeter {
     state_.store(past.state, std::memory_order_relaxed);
   }
 
-  /// @return false: they are more than the quota has left, and nothing was charged
-  [[nodiscard]] bool charge(const QuotaLimit& limit, std::uint64_t bytes, Periods now) noexcept {
-    return limit.bytes == 0 || add(limit, bytes, now);
+  /// @return the bytes of the packets that fit into what the quota has left, which are charged
+  [[nodiscard]] std::uint64_t charge(const QuotaLimit& limit, const PacketRun& run, Periods now) noexcept {
+    return limit.bytes == 0 ? run.bytes : add(limit, run, now);
   }
   /// Undoes a charge of this period.
   void give_back(const QuotaLimit& limit, std::uint64_t bytes, Periods now) noexcept {
     if (limit.bytes != 0) subtract(limit, bytes, now);
+  }
+  [[nodiscard]] bool has_room(const QuotaLimit& limit, std::uint64_t bytes, Periods now) const noexcept {
+    return limit.bytes == 0 || bytes <= limit.bytes - std::min(limit.bytes, used(limit, now));
   }
   [[nodiscard]] std::uint64_t used(const QuotaLimit& limit, Periods now) const noexcept;
   [[nodiscard]] bool is_used_up(const QuotaLimit& limit, Periods now) const noexcept {
@@ -69,7 +74,7 @@ class QuotaMeter {
   }
 
  private:
-  [[nodiscard]] bool add(const QuotaLimit& limit, std::uint64_t bytes, Periods now) noexcept;
+  [[nodiscard]] std::uint64_t add(const QuotaLimit& limit, const PacketRun& run, Periods now) noexcept;
   void subtract(const QuotaLimit& limit, std::uint64_t bytes, Periods now) noexcept;
 
   [[nodiscard]] std::uint64_t used_of(std::uint64_t state, const QuotaLimit& limit, Periods now) const noexcept;

@@ -245,14 +245,17 @@ void PluginPolicy::flow_close(void*, gh_lane*, gh_client* client) noexcept {
 }
 
 std::uint64_t PluginPolicy::charge(void* context, gh_lane* lane, gh_client* client, std::uint32_t direction,
-                                   std::uint64_t, std::uint64_t want, std::uint64_t, std::uint64_t now_ns,
+                                   std::uint64_t packets, std::uint64_t want, std::uint64_t least, std::uint64_t now_ns,
                                    std::uint64_t* wait_ns) noexcept {
   PluginPolicy& self = *static_cast<PluginPolicy*>(context);
   const JudgedClient& of = client_of(lane, client);
+  *wait_ns = 0;
   if (!of.is_metered()) return want;
-  *wait_ns = policy::charge_all(of.chain(), direction == GH_UP ? policy::Direction::up : policy::Direction::down, want,
-                                {now_ns, self.board_->calendar().periods()});
-  return *wait_ns == 0 ? want : 0;
+  const policy::Grant grant =
+      policy::charge_all(of.chain(), direction == GH_UP ? policy::Direction::up : policy::Direction::down,
+                         {packets, want, least}, {now_ns, self.board_->calendar().periods()});
+  *wait_ns = grant.wait;
+  return grant.bytes;
 }
 
 gh_status PluginPolicy::claim(void*, const gh_prefix*, std::size_t) noexcept { return GH_E_UNSUPPORTED; }

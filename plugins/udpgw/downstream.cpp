@@ -74,9 +74,11 @@ void Client::receive(Forward& forward) {
 std::optional<Drop> Client::refuse_reply(std::size_t payload, const Forward& forward, bool has_room) {
   if (payload > kLargestFrame - forward.overhead()) return Drop::oversize;
   if (!has_room || !replies_.admits(forward.overhead() + payload, forward.share)) return Drop::client_buffer;
-  if (const std::uint64_t wait = !limits_.metered ? 0 : policy_.consume(Direction::down, 1, payload, lane_.now()))
-    return wait == UINT64_MAX ? Drop::quota : Drop::rate;
-  return {};
+  if (!limits_.metered) return {};
+  const std::size_t cost = payload + forward.headers;
+  const Grant grant = policy_.charge(Direction::down, 1, cost, cost, lane_.now());
+  if (grant.bytes == cost) return {};
+  return grant.wait == UINT64_MAX ? Drop::quota : Drop::rate;
 }
 
 void Client::answer_blocked(const Frame& frame) {

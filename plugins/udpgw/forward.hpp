@@ -28,6 +28,7 @@ class Forward final : public FlowSocket {
  public:
   Forward(Client& owner, std::uint16_t number, Bytes wire_address) noexcept
       : client(owner), conid(number), address_size_(static_cast<std::uint8_t>(wire_address.size())) {
+    headers = wire_address.size() == kAddressSizeV6 ? kHeadersV6 : kHeadersV4;
     std::copy(wire_address.begin(), wire_address.end(), address_.begin());
   }
 

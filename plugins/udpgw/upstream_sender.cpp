@@ -50,7 +50,7 @@ const std::byte* UpstreamSender::take_unsent() noexcept {
 
 SendResult UpstreamSender::flush() {
   if (run_.empty()) return SendResult::lost;
-  const Grant grant = metered_ ? charge() : Grant{run_.size(), 0};
+  const Granted grant = metered_ ? charge() : Granted{run_.size(), 0};
   if (grant.wait == kNever) {  // a stream that waited for the next day would keep its client from everything else
     counters_.drop(Drop::quota, run_.size() - grant.datagrams);
     run_.cut(grant.datagrams);
@@ -61,24 +61,24 @@ SendResult UpstreamSender::flush() {
   return SendResult::waiting;
 }
 
-/// All of the run if the rates hold that, else what they do hold: a run that waited for all of it would never find that
-/// much where others, with smaller ones, share the rate.
-UpstreamSender::Grant UpstreamSender::charge() {
-  const std::uint64_t paid_packets = std::min<std::uint64_t>(run_.size(), paid_packets_);
-  const std::uint64_t paid_bytes = std::min<std::uint64_t>(run_.bytes(), paid_bytes_);
-  const std::uint64_t packets = run_.size() - paid_packets, bytes = run_.bytes() - paid_bytes;
-  std::uint64_t wait = packets + bytes == 0 ? 0 : policy_.consume(Direction::up, packets, bytes, loop_.now());
-  if (wait == 0) {
-    paid_packets_ -= paid_packets;
-    paid_bytes_ -= paid_bytes;
-    return {run_.size(), 0};
+/// What was paid for while the socket was full is the begin of this run; or credit for it, where the flow that it was
+/// paid for has been cut since.
+UpstreamSender::Granted UpstreamSender::charge() {
+  const std::uint64_t cost = cost_of(run_.size());
+  const std::uint64_t paid = std::min<std::uint64_t>(run_.size(), paid_packets_),
+                      paid_bytes = std::min(cost, paid_bytes_);
+  const std::uint64_t want = cost - paid_bytes;
+  if (want != 0) {
+    const std::uint64_t least = run_.segment() + run_.to().headers;
+    const Grant grant = policy_.charge(Direction::up, run_.size() - paid, want, least, loop_.now());
+    if (grant.bytes != want) {
+      paid_packets_ = paid_bytes_ = 0;
+      return {std::min<std::uint64_t>(paid, run_.size() - 1) + grant.bytes / least, grant.wait};
+    }
   }
-  auto fits = static_cast<std::size_t>(paid_packets);
-  paid_packets_ = paid_bytes_ = 0;
-  while (fits < run_.size() &&
-         (wait = policy_.consume(Direction::up, 1, run_.payloads()[fits].size(), loop_.now())) == 0)
-    ++fits;
-  return {fits, wait};
+  paid_packets_ -= paid;
+  paid_bytes_ -= paid_bytes;
+  return {run_.size(), 0};
 }
 
 /// The first `granted` datagrams of the run. What goes is taken off; with `waiting`, what does not has been paid for.
@@ -149,7 +149,7 @@ UpstreamSender::Sent UpstreamSender::send_one(Bytes payload) {
 void UpstreamSender::wait_for_socket(Sent why, std::size_t paid) {
   if (metered_) {
     paid_packets_ += paid;
-    paid_bytes_ += run_.bytes_of(paid);
+    paid_bytes_ += cost_of(paid);
   }
   if (why == Sent::short_of_memory) return wait(1ms);  // no event tells when that is over
   full_ = &run_.to();

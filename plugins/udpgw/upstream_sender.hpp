@@ -60,13 +60,17 @@ class UpstreamSender {
  private:
   enum class Sent { done, full, short_of_memory, refused };
   /// How much of the run may go now, and what stands against the rest.
-  struct Grant {
+  struct Granted {
     std::size_t datagrams;
     std::uint64_t wait;  // ns; 0: nothing; kNever: a quota
   };
-  static constexpr std::uint64_t kNever = UINT64_MAX;  // PolicyClient::consume()
+  static constexpr std::uint64_t kNever = UINT64_MAX;  // PolicyClient::charge()
 
-  Grant charge();
+  Granted charge();
+  /// What the first `datagrams` of the run are charged as.
+  [[nodiscard]] std::uint64_t cost_of(std::size_t datagrams) const noexcept {
+    return run_.bytes_of(datagrams) + datagrams * run_.to().headers;
+  }
   SendResult send(std::size_t granted);
   Sent send_together(std::size_t datagrams);
   Sent send_one(Bytes payload);

@@ -110,11 +110,12 @@ struct FakeHost::Services {
     --self(context).flows_;
     --reinterpret_cast<Client*>(client)->flows;
   }
-  static std::uint64_t charge(void* context, gh_lane*, gh_client*, std::uint32_t direction, std::uint64_t,
-                              std::uint64_t want, std::uint64_t, std::uint64_t, std::uint64_t* wait_ns) {
-    const auto& charge = policy(self(context)).traffic.consume;
-    *wait_ns = charge ? charge(direction, want) : 0;
-    return *wait_ns == 0 ? want : 0;
+  static std::uint64_t charge(void* context, gh_lane*, gh_client*, std::uint32_t direction, std::uint64_t packets,
+                              std::uint64_t want, std::uint64_t least, std::uint64_t, std::uint64_t* wait_ns) {
+    const auto& rule = policy(self(context)).traffic.charge;
+    const Grant grant = rule ? rule(direction, packets, want, least) : Grant{want, 0};
+    *wait_ns = grant.wait;
+    return grant.bytes;
   }
   static gh_status claim(void*, const gh_prefix*, std::size_t) { return GH_OK; }
 

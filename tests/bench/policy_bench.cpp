@@ -101,7 +101,7 @@ void charge_session_and_identity(benchmark::State& state) {
   Meters session, identity;
   const std::array<MeterLink, 2> chain{{{&session, &limits}, {&identity, &limits}}};
   std::uint64_t now = 1;
-  for (auto _ : state) benchmark::DoNotOptimize(charge_all(chain, Direction::up, 1400, {now += 2000, {}}));
+  for (auto _ : state) benchmark::DoNotOptimize(charge_all(chain, Direction::up, {1, 1400, 1400}, {now += 2000, {}}));
 }
 BENCHMARK(charge_session_and_identity);
 
@@ -178,9 +178,24 @@ void charge_quotas(benchmark::State& state) {
   Meters session, identity;
   const std::array<MeterLink, 2> chain{{{&session, &limits}, {&identity, &limits}}};
   std::uint64_t now = 1;
-  for (auto _ : state) benchmark::DoNotOptimize(charge_all(chain, Direction::up, 1400, {now += 2000, {20'000, 657}}));
+  for (auto _ : state)
+    benchmark::DoNotOptimize(charge_all(chain, Direction::up, {1, 1400, 1400}, {now += 2000, {20'000, 657}}));
 }
 BENCHMARK(charge_quotas);
+
+/// A super-packet of 44 datagrams, at a rate of which some 30 may go each time.
+void charge_part_of_run(benchmark::State& state) {
+  ScopeLimits rows;
+  rows.rate_up.value = 1'000'000'000;
+  rows.burst_up.value = 45'000;
+  const MeterLimits limits(rows);
+  Meters session, identity;
+  const std::array<MeterLink, 2> chain{{{&session, &limits}, {&identity, &limits}}};
+  std::uint64_t now = 1, bytes = 0;
+  for (auto _ : state) bytes += charge_all(chain, Direction::up, {44, 61'600, 1400}, {now += 42'000, {}}).bytes;
+  state.counters["packets"] = static_cast<double>(bytes) / 1400 / static_cast<double>(state.iterations());
+}
+BENCHMARK(charge_part_of_run);
 
 }  // namespace
 }  // namespace gatehouse::policy

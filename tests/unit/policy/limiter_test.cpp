@@ -25,12 +25,17 @@ MeterLimits limits_of(std::uint64_t rate, std::uint64_t burst = 0, std::uint64_t
   return MeterLimits(limits);
 }
 
+/// One packet. @return 0 = charged, else the ns to wait
+std::uint64_t charge(std::span<const MeterLink> chain, Direction direction, std::uint64_t bytes, const Moment& now) {
+  return charge_all(chain, direction, {1, bytes, bytes}, now).wait;
+}
+
 /// Bytes that pass in packets of `size` over `seconds`, with a sender that always has more.
 std::uint64_t passed(Meters& meters, const MeterLimits& limits, std::uint64_t size, std::uint64_t seconds) {
   const MeterLink link{&meters, &limits};
   std::uint64_t total = 0, now = kStart;
   while (now < kStart + seconds * kSecond) {
-    const std::uint64_t wait = charge_all({&link, 1}, Direction::up, size, {now, {}});
+    const std::uint64_t wait = charge({&link, 1}, Direction::up, size, {now, {}});
     if (wait == 0) total += size;
     now += wait;
   }
@@ -60,30 +65,30 @@ TEST(RateMeter, LetsAPacketBeyondTheBurstPassWhenFull) {
   Meters meters;
   const MeterLimits limits = limits_of(1000, 100);
   const MeterLink link{&meters, &limits};
-  EXPECT_EQ(charge_all({&link, 1}, Direction::up, 1500, {kStart, {}}), 0u);
-  const std::uint64_t wait = charge_all({&link, 1}, Direction::up, 1500, {kStart, {}});
+  EXPECT_EQ(charge({&link, 1}, Direction::up, 1500, {kStart, {}}), 0u);
+  const std::uint64_t wait = charge({&link, 1}, Direction::up, 1500, {kStart, {}});
   EXPECT_NEAR(static_cast<double>(wait), 1.5 * kSecond, 10);
-  EXPECT_EQ(charge_all({&link, 1}, Direction::up, 1500, {kStart + wait, {}}), 0u);
+  EXPECT_EQ(charge({&link, 1}, Direction::up, 1500, {kStart + wait, {}}), 0u);
 }
 
 TEST(RateMeter, DoesNotTouchTheOtherDirection) {
   Meters meters;
   const MeterLimits limits = limits_of(1000, 100);
   const MeterLink link{&meters, &limits};
-  EXPECT_EQ(charge_all({&link, 1}, Direction::up, 100, {kStart, {}}), 0u);
-  EXPECT_NE(charge_all({&link, 1}, Direction::up, 100, {kStart, {}}), 0u);
-  EXPECT_EQ(charge_all({&link, 1}, Direction::down, 1'000'000, {kStart, {}}), 0u);
+  EXPECT_EQ(charge({&link, 1}, Direction::up, 100, {kStart, {}}), 0u);
+  EXPECT_NE(charge({&link, 1}, Direction::up, 100, {kStart, {}}), 0u);
+  EXPECT_EQ(charge({&link, 1}, Direction::down, 1'000'000, {kStart, {}}), 0u);
 }
 
 TEST(MeterChain, ChargesAllOrNone) {
   Meters session, identity;
   const MeterLimits wide = limits_of(1'000'000, 1'000'000), narrow = limits_of(1000, 1000);
   const std::array<MeterLink, 2> chain{{{&session, &wide}, {&identity, &narrow}}};
-  EXPECT_EQ(charge_all(chain, Direction::up, 1000, {kStart, {}}), 0u);
-  for (int i = 0; i < 1000; ++i) EXPECT_NE(charge_all(chain, Direction::up, 1000, {kStart, {}}), 0u);
+  EXPECT_EQ(charge(chain, Direction::up, 1000, {kStart, {}}), 0u);
+  for (int i = 0; i < 1000; ++i) EXPECT_NE(charge(chain, Direction::up, 1000, {kStart, {}}), 0u);
   // The session was charged once only: all the rest of its burst is there.
-  EXPECT_EQ(charge_all(std::span(chain).first(1), Direction::up, 999'000, {kStart, {}}), 0u);
-  EXPECT_NE(charge_all(std::span(chain).first(1), Direction::up, 1000, {kStart, {}}), 0u);
+  EXPECT_EQ(charge(std::span(chain).first(1), Direction::up, 999'000, {kStart, {}}), 0u);
+  EXPECT_NE(charge(std::span(chain).first(1), Direction::up, 1000, {kStart, {}}), 0u);
 }
 
 TEST(MeterChain, KeepsTheRateWithManyThreads) {
@@ -95,7 +100,7 @@ TEST(MeterChain, KeepsTheRateWithManyThreads) {
     threads.emplace_back([&mine, &meters, &limits] {
       const MeterLink link{&meters, &limits};
       for (std::uint64_t now = kStart; now < kStart + kSecond; now += 100'000)
-        if (charge_all({&link, 1}, Direction::up, 100, {now, {}}) == 0) mine += 100;
+        if (charge({&link, 1}, Direction::up, 100, {now, {}}) == 0) mine += 100;
     });
   for (std::thread& thread : threads) thread.join();
   std::uint64_t total = 0;
@@ -141,24 +146,24 @@ TEST(MeterChain, ChargesQuotasAndRatesAllOrNone) {
   quota.quota = {Limit{5000, 1}, "day"};
   const std::array<MeterLink, 2> chain{{{&session, &rated}, {&identity, &quota}}};
   const Moment now{kStart, kToday};
-  EXPECT_EQ(charge_all(chain, Direction::up, 2000, now), 0u);
-  EXPECT_EQ(charge_all(chain, Direction::down, 2000, now), 0u);  // both directions together
-  for (int i = 0; i < 1000; ++i) EXPECT_EQ(charge_all(chain, Direction::up, 1001, now), kNoMore);
-  EXPECT_EQ(charge_all(chain, Direction::up, 1000, now), 0u);
+  EXPECT_EQ(charge(chain, Direction::up, 2000, now), 0u);
+  EXPECT_EQ(charge(chain, Direction::down, 2000, now), 0u);  // both directions together
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(charge(chain, Direction::up, 1001, now), kNoMore);
+  EXPECT_EQ(charge(chain, Direction::up, 1000, now), 0u);
   // The rate was charged for what passed only; where it refuses, the quota is not charged.
-  EXPECT_EQ(charge_all(std::span(chain).first(1), Direction::up, 997'000, now), 0u);
+  EXPECT_EQ(charge(std::span(chain).first(1), Direction::up, 997'000, now), 0u);
   const Moment tomorrow{kStart, {kToday.day + 1, kToday.month}};
-  EXPECT_LT(charge_all(chain, Direction::up, 3000, tomorrow), kNoMore);
-  EXPECT_NE(charge_all(chain, Direction::up, 3000, tomorrow), 0u);
-  EXPECT_EQ(charge_all(chain, Direction::down, 5000, tomorrow), 0u);
+  EXPECT_LT(charge(chain, Direction::up, 3000, tomorrow), kNoMore);
+  EXPECT_NE(charge(chain, Direction::up, 3000, tomorrow), 0u);
+  EXPECT_EQ(charge(chain, Direction::down, 5000, tomorrow), 0u);
 }
 
 TEST(MeterChain, NeverTakesALongWaitForAQuota) {
   Meters meters;
   const MeterLimits limits = limits_of(1, 1);
   const MeterLink link{&meters, &limits};
-  EXPECT_EQ(charge_all({&link, 1}, Direction::up, UINT64_MAX / 2, {kStart, {}}), 0u);
-  EXPECT_LT(charge_all({&link, 1}, Direction::up, UINT64_MAX / 2, {kStart, {}}), kNoMore);
+  EXPECT_EQ(charge({&link, 1}, Direction::up, UINT64_MAX / 2, {kStart, {}}), 0u);
+  EXPECT_LT(charge({&link, 1}, Direction::up, UINT64_MAX / 2, {kStart, {}}), kNoMore);
 }
 
 /// The same limits by plain values: a whole chain is copied, tried, and kept only if nobody refuses.
@@ -249,7 +254,7 @@ TEST(MeterChain, AgreesWithPlainValuesOnRandomTraffic) {
         ASSERT_EQ(got.refusal, wanted.refusal) << round << ' ' << step;
         ASSERT_EQ(got.link, wanted.link) << round << ' ' << step;
       } else {
-        ASSERT_EQ(charge_all(chain, Direction::up, number * 100, now), charge_plainly(plain, limits, number * 100, now))
+        ASSERT_EQ(charge(chain, Direction::up, number * 100, now), charge_plainly(plain, limits, number * 100, now))
             << round << ' ' << step;
       }
     }

@@ -40,8 +40,8 @@ TEST(MeterReading, TellsWhatWasTakenAndTakesNothing) {
   const MeterLimits limits{rows()};
   const MeterLink link{&meters, &limits};
   meters.destinations.reserve(limits.destinations_per_minute);
-  ASSERT_EQ(charge_all({&link, 1}, Direction::up, 700, kNow), 0u);
-  ASSERT_EQ(charge_all({&link, 1}, Direction::down, 200, kNow), 0u);
+  ASSERT_EQ(charge_all({&link, 1}, Direction::up, {1, 700, 0}, kNow).wait, 0u);
+  ASSERT_EQ(charge_all({&link, 1}, Direction::down, {1, 200, 0}, kNow).wait, 0u);
   for (std::uint64_t i = 1; i <= 3; ++i) ASSERT_EQ(open_flow({&link, 1}, i << 40, kNow).refusal, FlowRefusal::none);
   close_flow({&link, 1});
   ASSERT_TRUE(meters.sessions.try_open(0));
@@ -70,7 +70,7 @@ TEST(MeterReading, IsMadeWhileOthersCharge) {
   std::thread lane([&] {
     const MeterLink link{&meters, &limits};
     for (std::uint64_t now = kNow.steady_ns; now < kNow.steady_ns + kSecond; now += 10'000)
-      static_cast<void>(charge_all({&link, 1}, Direction::up, 5, {now, kNow.periods}));
+      static_cast<void>(charge_all({&link, 1}, Direction::up, {1, 5, 0}, {now, kNow.periods}));
     done = true;
   });
   while (!done) {

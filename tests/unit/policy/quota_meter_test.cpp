@@ -13,28 +13,33 @@ constexpr Periods kToday{20'000, 657}, kTomorrow{20'001, 657}, kNextMonth{20'010
 
 QuotaLimit quota(std::uint64_t bytes, std::string_view period) { return {Limit{bytes, 1}, period}; }
 
+/// One packet.
+bool takes(QuotaMeter& meter, const QuotaLimit& limit, std::uint64_t bytes, Periods now) {
+  return meter.charge(limit, {1, bytes, 0}, now) == bytes;
+}
+
 TEST(QuotaMeter, TakesExactlyTheQuota) {
   QuotaMeter meter;
   const QuotaLimit limit = quota(1000, "day");
-  EXPECT_TRUE(meter.charge(limit, 999, kToday));
-  EXPECT_FALSE(meter.charge(limit, 2, kToday));
+  EXPECT_TRUE(takes(meter, limit, 999, kToday));
+  EXPECT_FALSE(takes(meter, limit, 2, kToday));
   EXPECT_FALSE(meter.is_used_up(limit, kToday));
-  EXPECT_TRUE(meter.charge(limit, 1, kToday));
+  EXPECT_TRUE(takes(meter, limit, 1, kToday));
   EXPECT_TRUE(meter.is_used_up(limit, kToday));
-  EXPECT_FALSE(meter.charge(limit, 1, kToday));
-  EXPECT_FALSE(meter.charge(limit, UINT64_MAX, kToday));
+  EXPECT_FALSE(takes(meter, limit, 1, kToday));
+  EXPECT_FALSE(takes(meter, limit, UINT64_MAX, kToday));
   EXPECT_EQ(meter.used(limit, kToday), 1000u);
 }
 
 TEST(QuotaMeter, BeginsAnewWithItsPeriod) {
   QuotaMeter daily, monthly;
   const QuotaLimit day = quota(1000, "day"), month = quota(1000, "month");
-  EXPECT_TRUE(daily.charge(day, 1000, kToday));
-  EXPECT_TRUE(monthly.charge(month, 1000, kToday));
-  EXPECT_TRUE(daily.charge(day, 1000, kTomorrow));
-  EXPECT_FALSE(monthly.charge(month, 1, kTomorrow));
-  EXPECT_TRUE(monthly.charge(month, 1000, kNextMonth));
-  EXPECT_FALSE(daily.charge(day, 1, kTomorrow));
+  EXPECT_TRUE(takes(daily, day, 1000, kToday));
+  EXPECT_TRUE(takes(monthly, month, 1000, kToday));
+  EXPECT_TRUE(takes(daily, day, 1000, kTomorrow));
+  EXPECT_FALSE(takes(monthly, month, 1, kTomorrow));
+  EXPECT_TRUE(takes(monthly, month, 1000, kNextMonth));
+  EXPECT_FALSE(takes(daily, day, 1, kTomorrow));
 }
 
 TEST(QuotaMeter, IsMonthlyUnlessItSaysDay) {
@@ -45,10 +50,10 @@ TEST(QuotaMeter, IsMonthlyUnlessItSaysDay) {
 
 TEST(QuotaMeter, GoesOnWithWhatIsUsedUnderAnotherAmount) {
   QuotaMeter meter;
-  EXPECT_TRUE(meter.charge(quota(1000, "day"), 900, kToday));
-  EXPECT_FALSE(meter.charge(quota(500, "day"), 1, kToday));
-  EXPECT_TRUE(meter.charge(quota(2000, "day"), 1100, kToday));
-  EXPECT_FALSE(meter.charge(quota(2000, "day"), 1, kToday));
+  EXPECT_TRUE(takes(meter, quota(1000, "day"), 900, kToday));
+  EXPECT_FALSE(takes(meter, quota(500, "day"), 1, kToday));
+  EXPECT_TRUE(takes(meter, quota(2000, "day"), 1100, kToday));
+  EXPECT_FALSE(takes(meter, quota(2000, "day"), 1, kToday));
 }
 
 TEST(QuotaMeter, GoesOnWithWhatWasUsedBeforeTheProcess) {
@@ -56,31 +61,31 @@ TEST(QuotaMeter, GoesOnWithWhatWasUsedBeforeTheProcess) {
   QuotaMeter daily, monthly, later;
   for (QuotaMeter* meter : {&daily, &monthly, &later}) meter->resume({{kToday, 300, 900}});
   EXPECT_EQ(daily.used(day, kToday), 300u);
-  EXPECT_FALSE(daily.charge(day, 701, kToday));
-  EXPECT_TRUE(daily.charge(day, 700, kToday));
+  EXPECT_FALSE(takes(daily, day, 701, kToday));
+  EXPECT_TRUE(takes(daily, day, 700, kToday));
   EXPECT_TRUE(daily.is_used_up(day, kToday));
-  EXPECT_TRUE(daily.charge(day, 1000, kTomorrow));
-  EXPECT_FALSE(monthly.charge(month, 101, kTomorrow));
-  EXPECT_TRUE(monthly.charge(month, 100, kTomorrow));
-  EXPECT_TRUE(later.charge(month, 1000, kNextMonth));
+  EXPECT_TRUE(takes(daily, day, 1000, kTomorrow));
+  EXPECT_FALSE(takes(monthly, month, 101, kTomorrow));
+  EXPECT_TRUE(takes(monthly, month, 100, kTomorrow));
+  EXPECT_TRUE(takes(later, month, 1000, kNextMonth));
 }
 
 TEST(QuotaMeter, GivesBackOnlyInItsPeriod) {
   QuotaMeter meter;
   const QuotaLimit limit = quota(1000, "day");
-  EXPECT_TRUE(meter.charge(limit, 1000, kToday));
+  EXPECT_TRUE(takes(meter, limit, 1000, kToday));
   meter.give_back(limit, 400, kToday);
   EXPECT_EQ(meter.used(limit, kToday), 600u);
-  EXPECT_TRUE(meter.charge(limit, 100, kTomorrow));
+  EXPECT_TRUE(takes(meter, limit, 100, kTomorrow));
   meter.give_back(limit, 400, kToday);  // of the day before
   EXPECT_EQ(meter.used(limit, kTomorrow), 100u);
 }
 
 TEST(QuotaMeter, CountsNothingWithoutAQuota) {
   QuotaMeter meter;
-  EXPECT_TRUE(meter.charge({}, UINT64_MAX, kToday));
+  EXPECT_TRUE(takes(meter, {}, UINT64_MAX, kToday));
   EXPECT_FALSE(meter.is_used_up({}, kToday));
-  EXPECT_TRUE(meter.charge(quota(1000, "month"), 1000, kToday));
+  EXPECT_TRUE(takes(meter, quota(1000, "month"), 1000, kToday));
 }
 
 TEST(QuotaMeter, IsExactWithManyThreads) {
@@ -91,7 +96,7 @@ TEST(QuotaMeter, IsExactWithManyThreads) {
   for (std::uint64_t& mine : passed)
     threads.emplace_back([&] {
       for (int i = 0; i < 10000; ++i) {
-        if (!meter.charge(limit, 10, kToday)) continue;
+        if (!takes(meter, limit, 10, kToday)) continue;
         if (i % 3 == 0)
           meter.give_back(limit, 10, kToday);
         else

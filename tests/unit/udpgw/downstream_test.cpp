@@ -78,10 +78,10 @@ TEST_F(Downstream, ChargesEachDatagramOfAnAggregate) {
   open();
   std::atomic<std::uint64_t> asked{0};
   set_limits(UINT64_MAX, true);
-  set_traffic({[&asked](std::uint32_t direction, std::uint64_t bytes) {
-                 if (direction != GH_DOWN) return std::uint64_t{0};
-                 EXPECT_EQ(bytes, 100u);
-                 return ++asked % 2 == 0 ? std::uint64_t{1'000'000} : std::uint64_t{0};  // each second one is too much
+  set_traffic({[&asked](std::uint32_t direction, std::uint64_t, std::uint64_t want, std::uint64_t) {
+                 if (direction != GH_DOWN) return Grant{want, 0};
+                 EXPECT_EQ(want, 100u + 28);
+                 return ++asked % 2 == 0 ? Grant{0, 1'000'000} : Grant{want, 0};  // each second one is too much
                },
                {},
                {}});

@@ -196,12 +196,10 @@ TEST_F(UdpgwPlugin, RecyclesTheForwardThatWasQuietForLongest) {
 }
 
 TEST_F(UdpgwPlugin, DropsWhatAQuotaDoesNotHoldAndGoesOnWhenItDoes) {
-  std::atomic<std::uint64_t> left{25};
+  std::atomic<std::uint64_t> left{2 * (10 + 28) + 5};
   set_limits(UINT64_MAX, true);
-  set_traffic({[&left](std::uint32_t, std::uint64_t bytes) {
-                 if (bytes > left) return UINT64_MAX;
-                 left -= bytes;
-                 return std::uint64_t{0};
+  set_traffic({[&left](std::uint32_t, std::uint64_t, std::uint64_t want, std::uint64_t least) {
+                 return testkit::take_from(left, want, least, UINT64_MAX);
                },
                {},
                {}});
@@ -229,8 +227,11 @@ TEST_F(UdpgwPlugin, DropsWhatAQuotaDoesNotHoldAndGoesOnWhenItDoes) {
 TEST_F(UdpgwPlugin, WaitsForARateAndLosesNothing) {
   std::atomic<int> asked{0};
   set_limits(UINT64_MAX, true);
-  set_traffic(
-      {[&asked](std::uint32_t, std::uint64_t) { return ++asked % 4 == 0 ? std::uint64_t{0} : 1'000'000; }, {}, {}});
+  set_traffic({[&asked](std::uint32_t, std::uint64_t, std::uint64_t want, std::uint64_t) {
+                 return ++asked % 4 == 0 ? Grant{want, 0} : Grant{0, 1'000'000};
+               },
+               {},
+               {}});
   Stream stream(plugin.address());
   for (int i = 0; i < 5; ++i) stream.send(frame(1, 0, far.endpoint, ByteVector(10, static_cast<std::byte>(i))));
   for (int i = 0; i < 5; ++i) EXPECT_EQ(far.receive(), ByteVector(10, static_cast<std::byte>(i)));

@@ -32,7 +32,13 @@ struct Flow final : FlowSocket {
 class UpstreamSenderTest : public LaneTest {
  protected:
   UpstreamSenderTest() {
-    host.set_traffic({[this](std::uint32_t, std::uint64_t bytes) { return asked(bytes); }, {}, {}});
+    to.headers = other.headers = 0;
+    host.set_traffic({[this](std::uint32_t, std::uint64_t packets, std::uint64_t want, std::uint64_t least) {
+                        charged.push_back({packets, want, least});
+                        return rule ? rule(want, least) : Grant{want, 0};
+                      },
+                      {},
+                      {}});
     host.set_policy({});
     cpp.policy().refresh(cpp.policy().context, &lane);
     session.emplace(std::move(*Session::open(context, {})));
@@ -78,18 +84,19 @@ class UpstreamSenderTest : public LaneTest {
   bool add(Flow& flow, std::size_t size, int fill = 1) { return sender->add(flow, kOverhead, payload(size, fill)); }
   std::uint64_t dropped(const char* cause) { return host.metric("drops{cause=\"" + std::string(cause) + "\"}"); }
   std::uint64_t sent() { return host.metric("datagrams{direction=\"up\"}"); }
-  std::uint64_t asked(std::uint64_t bytes) {
-    charged.push_back(bytes);
-    return rule ? rule(bytes) : 0;
-  }
 
   Counters counters{cpp, &lane};
   std::optional<Session> session;
   std::optional<PolicyClient> policy;
   bool segmentation = true;
   int resumed = 0;
-  std::function<std::uint64_t(std::uint64_t bytes)> rule;
-  std::vector<std::uint64_t> charged;  // bytes that the rates were asked for
+  std::function<Grant(std::uint64_t want, std::uint64_t least)> rule;
+  /// What the rates were asked for.
+  struct Charge {
+    std::uint64_t packets, want, least;
+    bool operator==(const Charge&) const = default;
+  };
+  std::vector<Charge> charged;
   std::optional<UpstreamSender> sender;
   std::deque<std::vector<std::byte>> frames;
   Flow to, other;
@@ -114,9 +121,18 @@ TEST_F(UpstreamSenderTest, ARunHasSoManySegmentsAndBytesAsTheKernelTakes) {
   open(to);
   sender->set_metered(true);
   for (std::size_t i = 0; i < kMostSegments + 1; ++i) ASSERT_TRUE(add(to, 10));
-  EXPECT_EQ(charged, std::vector<std::uint64_t>{10 * kMostSegments});
+  EXPECT_EQ(charged, (std::vector<Charge>{{kMostSegments, 10 * kMostSegments, 10}}));
   for (int i = 0; i < 4; ++i) ASSERT_TRUE(add(to, 30'000, i));
-  EXPECT_EQ(charged, (std::vector<std::uint64_t>{10 * kMostSegments, 10, 60'000}));
+  EXPECT_EQ(charged, (std::vector<Charge>{{kMostSegments, 10 * kMostSegments, 10}, {1, 10, 10}, {2, 60'000, 30'000}}));
+}
+
+TEST_F(UpstreamSenderTest, IsChargedForHeadersToo) {
+  open(to);
+  sender->set_metered(true);
+  to.headers = FlowSocket::kHeadersV6;
+  for (const std::size_t size : {100u, 100u, 40u, 0u}) ASSERT_TRUE(add(to, size));
+  sender->flush();
+  EXPECT_EQ(charged, (std::vector<Charge>{{3, 240 + 3 * 48, 148}, {1, 48, 48}}));
 }
 
 TEST_F(UpstreamSenderTest, GoesSinglyWhereTheKernelRefusesRuns) {
@@ -158,14 +174,11 @@ TEST_F(UpstreamSenderTest, TellsAnIcmpErrorFromARefusedDatagram) {
 TEST_F(UpstreamSenderTest, SendsWhatARateHoldsAndGoesOnWithTheRest) {
   open(to);
   sender->set_metered(true);
-  std::uint64_t left = 250;
-  rule = [&left](std::uint64_t bytes) {
-    if (bytes > left) return std::uint64_t{2'000'000};
-    left -= bytes;
-    return std::uint64_t{0};
-  };
+  std::atomic<std::uint64_t> left = 250;
+  rule = [&left](std::uint64_t want, std::uint64_t least) { return testkit::take_from(left, want, least, 2'000'000); };
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(add(to, 100));
   EXPECT_EQ(sender->flush(), SendResult::waiting);
+  EXPECT_EQ(charged.size(), 1u);  // one call tells all
   EXPECT_EQ(to.arrived().size(), 2u);
   EXPECT_TRUE(sender->is_waiting());
   EXPECT_EQ(sender->take_unsent(), frames[2].data());
@@ -183,7 +196,7 @@ TEST_F(UpstreamSenderTest, SendsWhatARateHoldsAndGoesOnWithTheRest) {
 TEST_F(UpstreamSenderTest, ARateThatHoldsNothingDoesNotTakeTheNextDatagram) {
   open(to);
   sender->set_metered(true);
-  rule = [](std::uint64_t) { return std::uint64_t{1'000'000}; };
+  rule = [](std::uint64_t, std::uint64_t) { return Grant{0, 1'000'000}; };
   ASSERT_TRUE(add(to, 10));
   EXPECT_FALSE(add(to, 20));
   EXPECT_EQ(sender->take_unsent(), frames[0].data());
@@ -193,12 +206,8 @@ TEST_F(UpstreamSenderTest, ARateThatHoldsNothingDoesNotTakeTheNextDatagram) {
 TEST_F(UpstreamSenderTest, DropsWhatAQuotaDoesNotHold) {
   open(to);
   sender->set_metered(true);
-  std::uint64_t left = 250;
-  rule = [&left](std::uint64_t bytes) {
-    if (bytes > left) return UINT64_MAX;
-    left -= bytes;
-    return std::uint64_t{0};
-  };
+  std::atomic<std::uint64_t> left = 250;
+  rule = [&left](std::uint64_t want, std::uint64_t least) { return testkit::take_from(left, want, least, UINT64_MAX); };
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(add(to, 100));
   EXPECT_EQ(sender->flush(), SendResult::sent);
   EXPECT_EQ(to.arrived().size(), 2u);

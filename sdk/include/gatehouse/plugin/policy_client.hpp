@@ -80,19 +80,14 @@ class PolicyClient {
   /// followed by one close_flow().
   [[nodiscard]] Judged<void> open_flow(const FlowFacts& flow, SteadyTime now, Try which = Try::last) const noexcept;
   void close_flow() const noexcept { policy_->flow_close(policy_->context, lane_, client_); }
-  /// What may go of a run of `packets` packets, `want` bytes together, of which each but the last has `least`.
+  /// What may go of a run of `packets` packets, `want` bytes together, of which each but the last has `least`; headers
+  /// of the Internet side included.
   [[nodiscard]] Grant charge(Direction direction, std::uint64_t packets, std::uint64_t want, std::uint64_t least,
                              SteadyTime now) const noexcept {
     Grant out;
     out.bytes = policy_->charge(policy_->context, lane_, client_, static_cast<std::uint32_t>(direction), packets, want,
                                 least, to_ns(now), &out.wait);
     return out;
-  }
-  /// All or none. @return 0 = it may go; else the ns to wait, with nothing charged; UINT64_MAX: no more at all
-  [[nodiscard]] std::uint64_t consume(Direction direction, std::uint64_t packets, std::uint64_t bytes,
-                                      SteadyTime now) const noexcept {
-    const Grant granted = charge(direction, packets, bytes, bytes, now);
-    return granted.bytes == bytes ? 0 : granted.wait;
   }
 
  private:

@@ -22,7 +22,7 @@ struct GcraStep {
 /// @param burst    units that may pass at once. A cost above it passes when the bucket is full, and is paid for later
 ///
 /// Right for every input: sums are made in 128 bits, and the state stops at the end of time. Rounds in favour of the
-/// limit by less than 1 ns a take. About 5 ns, with two 64-bit divisions.
+/// limit by less than 1 ns a take. About 5 ns, with two 64-bit divisions, one where the bucket is full.
 [[nodiscard]] constexpr GcraStep gcra_step(std::uint64_t full_at, std::uint64_t now, std::uint64_t cost,
                                            std::uint64_t rate, std::uint64_t burst) noexcept {
   __extension__ using Wide = unsigned __int128;
@@ -35,8 +35,10 @@ struct GcraStep {
     return (Wide{units} * kSecond + rate - 1) / rate;
   };
   const Wide next = std::max(full_at, now) + duration(cost);
-  const Wide latest = now + duration(std::max(burst, cost));
-  if (next > latest) return {full_at, static_cast<std::uint64_t>(std::min<Wide>(next - latest, UINT64_MAX))};
+  if (full_at > now) {  // not full
+    const Wide latest = now + duration(std::max(burst, cost));
+    if (next > latest) return {full_at, static_cast<std::uint64_t>(std::min<Wide>(next - latest, UINT64_MAX))};
+  }
   return {static_cast<std::uint64_t>(std::min<Wide>(next, UINT64_MAX)), 0};
 }
 

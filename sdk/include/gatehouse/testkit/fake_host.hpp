@@ -5,6 +5,7 @@
 #include <gatehouse/abi.h>
 #include <gatehouse/base/address.hpp>
 #include <gatehouse/base/unique_fd.hpp>
+#include <gatehouse/plugin/policy_client.hpp>
 #include <gatehouse/testkit/fake_store.hpp>
 
 #include <atomic>
@@ -28,10 +29,18 @@ struct FakeFlow {
   std::string domain;
 };
 
+/// For FakeTraffic::charge: takes from `left` what it has room for, in whole packets.
+/// @param wait  for what comes after that
+inline Grant take_from(std::atomic<std::uint64_t>& left, std::uint64_t want, std::uint64_t least, std::uint64_t wait) {
+  const std::uint64_t part = want <= left ? want : left / least * least;
+  left -= part;
+  return {part, part == want ? 0 : wait};
+}
+
 /// Traffic rules as functions; lanes call them. An empty one lets everything pass.
 struct FakeTraffic {
-  /// Bytes of one direction (GH_UP, GH_DOWN) -> what consume() returns. Asked where the limits say `metered`.
-  std::function<std::uint64_t(std::uint32_t direction, std::uint64_t bytes)> consume;
+  /// What PolicyClient::charge() returns. Asked where the limits say `metered`.
+  std::function<Grant(std::uint32_t direction, std::uint64_t packets, std::uint64_t want, std::uint64_t least)> charge;
   /// 0, or the GH_REASON_* for which a flow may not open.
   std::function<std::uint16_t(const Endpoint& destination)> open_flow;
   /// 0, or the GH_REASON_* for which a client may not open.

@@ -58,7 +58,7 @@ TEST_F(LimitsReport, TellsWhatAnIdentityHasUsed) {
   const policy::MeterLink link{meters.get(), &limits};
   const policy::Moment now{to_ns(steady_now()), services_.policy->calendar().periods()};
   meters->destinations.reserve(8);
-  ASSERT_EQ(policy::charge_all({&link, 1}, policy::Direction::up, 600, now), 0u);
+  ASSERT_EQ(policy::charge_all({&link, 1}, policy::Direction::up, {1, 600, 0}, now).wait, 0u);
   ASSERT_EQ(policy::open_flow({&link, 1}, 77, now).refusal, policy::FlowRefusal::none);
   ASSERT_TRUE(meters->sessions.try_open(0));
 

@@ -15,6 +15,11 @@ using Kept = std::shared_ptr<policy::Meters>;
 constexpr policy::Periods kToday{20'000, 657};
 const policy::QuotaLimit kDay{policy::Limit{1000, 1}, "day"};
 
+/// One packet.
+bool takes(policy::QuotaMeter& meter, const policy::QuotaLimit& limit, std::uint64_t bytes, policy::Periods now) {
+  return meter.charge(limit, {1, bytes, 0}, now) == bytes;
+}
+
 IpAddress ip(const char* text) { return IpAddress::parse(text).value(); }
 
 class KeyTable : public testing::Test {
@@ -79,17 +84,17 @@ TEST_F(KeyTable, ForgetsTheLongestIdleFirst) {
 }
 
 TEST_F(KeyTable, KnowsUsedQuotasWhenManyOtherKeysHaveCome) {
-  EXPECT_TRUE(source("192.0.2.1")->quota.charge(kDay, 900, kToday));
+  EXPECT_TRUE(takes(source("192.0.2.1")->quota, kDay, 900, kToday));
   for (std::uint32_t i = 0; i < 100; ++i) EXPECT_NE(keys->open("", IpAddress::v4(0x08080000 + i)), nullptr);
   EXPECT_EQ(source("192.0.2.1")->quota.used(kDay, kToday), 900u);
   for (std::uint32_t i = 0; i < 100; ++i) EXPECT_NE(keys->open("", IpAddress::v4(0x08080000 + i)), nullptr);
-  EXPECT_FALSE(source("192.0.2.1")->quota.charge(kDay, 101, kToday));
+  EXPECT_FALSE(takes(source("192.0.2.1")->quota, kDay, 101, kToday));
 }
 
 TEST_F(KeyTable, KeepsAsManyUsedQuotasAsKeysAndThoseFromBefore) {
   keys->remember("198.51.100.1/32", {kToday, 100, 100});
   for (std::uint32_t i = 0; i < 8; ++i)
-    EXPECT_TRUE(keys->open("", IpAddress::v4(0x08080000 + i))->quota.charge(kDay, 900, kToday));
+    EXPECT_TRUE(takes(keys->open("", IpAddress::v4(0x08080000 + i))->quota, kDay, 900, kToday));
   // Three have meters; of those before, the last three and the place of the one from before remember.
   const auto used = [&](std::uint32_t i) {
     return keys->open("", IpAddress::v4(0x08080000 + i))->quota.used(kDay, kToday);

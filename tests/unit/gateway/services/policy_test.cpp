@@ -124,6 +124,31 @@ TEST_F(PolicyTable, MetersAnIdentityAcrossLanesAndPlugins) {
   EXPECT_NE(consume(table, lane, here, GH_UP, 2000, kNow), 0u);
 }
 
+TEST_F(PolicyTable, ChargesARunInPart) {
+  policy::TrafficRule row;
+  row.rate_up = 1000;
+  row.burst_up = 2500;
+  row.quota_bytes = 3200;
+  rule("session", row);
+  gh_client* const client = open("");
+  std::uint64_t wait = 77;
+  const auto charge = [&](std::uint64_t packets, std::uint64_t want, std::uint64_t least, std::uint64_t now) {
+    return table->charge(table->context, &lane.head, client, GH_UP, packets, want, least, now, &wait);
+  };
+  EXPECT_EQ(charge(4, 3500, 1000, kNow), 2000u);
+  EXPECT_EQ(wait, kSecond / 2);
+  EXPECT_EQ(charge(2, 1500, 1000, kNow + kSecond / 2), 1000u);
+  EXPECT_EQ(wait, UINT64_MAX);
+  EXPECT_EQ(charge(2, 200, 100, kNow + kSecond), 200u);
+  EXPECT_EQ(wait, 0u);
+}
+
+TEST_F(PolicyTable, GrantsWhatNothingLimits) {
+  std::uint64_t wait = 77;
+  EXPECT_EQ(table->charge(table->context, &lane.head, open(""), GH_DOWN, 3, 3000, 1000, kNow, &wait), 3000u);
+  EXPECT_EQ(wait, 0u);
+}
+
 TEST_F(PolicyTable, TellsLimitsInTheBordersUnits) {
   policy::Model rows = model();
   policy::TrafficRule rule;
