@@ -216,6 +216,14 @@ void PluginSet::wake(std::uint32_t reasons) {
   for (const auto& plugin : leaving_) plugin->wake(reasons);
 }
 
+void PluginSet::publish_certificate(std::uint32_t listener, ListenerPem pem) {
+  if (services_.certificates->publish(listener, std::move(pem))) wake(GH_WAKE_CERTIFICATES);
+}
+
+void PluginSet::remove_certificate(std::uint32_t listener) {
+  if (services_.certificates->remove(listener)) wake(GH_WAKE_CERTIFICATES);
+}
+
 void PluginSet::drain(SteadyTime deadline) {
   for (const auto& plugin : plugins_) plugin->drain(deadline);
   for (const auto& plugin : leaving_) plugin->drain(deadline);

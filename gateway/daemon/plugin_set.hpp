@@ -36,6 +36,9 @@ class PluginSet {
   /// Does what is due for every plugin; returns when to call it next.
   [[nodiscard]] SteadyTime tick(SteadyTime now);
   void wake(std::uint32_t reasons);
+  /// What the TLS of a listener (BoundListener::id) shows and accepts from now on; lanes are told when that is new.
+  void publish_certificate(std::uint32_t listener, ListenerPem pem);
+  void remove_certificate(std::uint32_t listener);
   void drain(SteadyTime deadline);
   void stop(SteadyTime now);
   [[nodiscard]] bool stopped() const;
