@@ -64,8 +64,8 @@ class CallThread {
   std::shared_ptr<const PluginCall> ask(std::string what, std::function<Answer()> work);
   /// Nothing runs, and nothing waits.
   [[nodiscard]] bool is_idle() const;
-  /// Call it now and then: true when a call is found not to have returned for PluginTimeout. Then it and those that wait
-  /// are over, refused with the sentence that hung() has from then on.
+  /// Call it now and then: true when a call is found not to have returned for PluginTimeout. Then it and those that
+  /// wait are over, refused with the sentence that hung() has from then on.
   [[nodiscard]] bool finds_hung(SteadyTime now);
   [[nodiscard]] const Answer& hung() const noexcept { return hung_; }
   /// The function that runs, or "".

@@ -90,6 +90,11 @@ std::vector<std::string> ConfiguredPlugin::bind() {
   return problems;
 }
 
+void ConfiguredPlugin::unbind() noexcept {
+  for (const auto& listener : settings_.listeners) listener->retire();
+  settings_.listeners.clear();
+}
+
 Instance::Listeners ConfiguredPlugin::listeners() const {
   return {settings_.listeners.begin(), settings_.listeners.end()};
 }
@@ -242,7 +247,8 @@ SteadyTime ConfiguredPlugin::tick(SteadyTime now) {
   end_instances(now);
   if (state_ == State::starting && starting_->is_over()) {
     finish_start(now);
-    if (state_ == State::running) services_.journal->write(GH_LOG_INFO, "gateway", "plugin restarted", {{"plugin", name()}});
+    if (state_ == State::running)
+      services_.journal->write(GH_LOG_INFO, "gateway", "plugin restarted", {{"plugin", name()}});
   }
   if (state_ == State::waiting && now >= due_) start_again(now);
   return next_tick(now);

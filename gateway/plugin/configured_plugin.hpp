@@ -22,8 +22,8 @@ struct PluginSettings {
 
 /// Control thread only. Never waits: tick() moves it on.
 ///
-/// A lane that ends unasked, or a lane or a call that hangs, makes the instance failed: it is drained, ended and, after a
-/// pause of 1, 2, 4, ... 60 s, made anew. After five failures in ten minutes it is quarantined: it stays away until
+/// A lane that ends unasked, or a lane or a call that hangs, makes the instance failed: it is drained, ended and, after
+/// a pause of 1, 2, 4, ... 60 s, made anew. After five failures in ten minutes it is quarantined: it stays away until
 /// restart_if_quarantined().
 class ConfiguredPlugin {
  public:
@@ -34,8 +34,7 @@ class ConfiguredPlugin {
   static constexpr Nanoseconds kFailureWindow = std::chrono::minutes(10);
   static constexpr std::size_t kMostFailures = 5;
 
-  ConfiguredPlugin(LoadedPlugin loaded, PluginSettings settings, HostServices services,
-                   std::function<void()> on_event);
+  ConfiguredPlugin(LoadedPlugin loaded, PluginSettings settings, HostServices services, std::function<void()> on_event);
   /// Closes the listeners and ends its instances, waiting as Instance does.
   ~ConfiguredPlugin();
   ConfiguredPlugin(const ConfiguredPlugin&) = delete;
@@ -46,6 +45,8 @@ class ConfiguredPlugin {
   Call check(const std::string& options);
   /// Binds every listener that has none yet. Returns a sentence for each that cannot be bound; those that could stay.
   [[nodiscard]] std::vector<std::string> bind();
+  /// Closes its listeners: for one that has not served and will not.
+  void unbind() noexcept;
   /// Makes, configures and starts an instance whose lanes are held back: then finish_start(). @throws Refusal
   Call start();
   /// Once that call is over: runs the lanes. When something was refused it is a failure like others, to be tried again.
@@ -75,7 +76,9 @@ class ConfiguredPlugin {
   void restart_if_quarantined();
 
   [[nodiscard]] State state() const noexcept { return state_; }
-  [[nodiscard]] bool stopped() const noexcept { return state_ == State::stopped && !next_.instance && leaving_.empty(); }
+  [[nodiscard]] bool stopped() const noexcept {
+    return state_ == State::stopped && !next_.instance && leaving_.empty();
+  }
   /// "running", "draining", ...
   [[nodiscard]] std::string_view state_name() const noexcept;
   /// Why it is not well, or "".

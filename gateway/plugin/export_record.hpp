@@ -24,8 +24,8 @@ struct ExportRecord {
 /// wrong; then `out` has what came all the same, to be put back.
 [[nodiscard]] std::optional<std::string> take_sessions(const gh_plugin_ops& ops, gh_instance* instance,
                                                        std::vector<ExportRecord>& out);
-/// Puts one into an instance that was started and whose lanes do not run. Its descriptors are the instance's then, unless
-/// a sentence comes back.
+/// Puts one into an instance that was started and whose lanes do not run. Its descriptors are the instance's then,
+/// unless a sentence comes back.
 [[nodiscard]] std::optional<std::string> put_session(const gh_plugin_ops& ops, gh_instance* instance,
                                                      ExportRecord& record);
 

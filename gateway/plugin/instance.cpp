@@ -59,7 +59,8 @@ Instance::Call Instance::control(std::string what, std::function<Answer()> work)
 }
 
 Instance::Call Instance::configure(const std::string& options, bool check_only) {
-  return control("configure", [life = life_.get(), options, check_only] { return life->configure(options, check_only); });
+  return control("configure",
+                 [life = life_.get(), options, check_only] { return life->configure(options, check_only); });
 }
 
 Instance::Call Instance::start(const Listeners& listeners) {
@@ -157,8 +158,8 @@ void Instance::end_change() {
 std::uint32_t Instance::lanes_open() const noexcept { return static_cast<std::uint32_t>(life_->lanes.size()); }
 
 bool Instance::lanes_returned() const {
-  return !life_ || std::all_of(life_->lanes.begin(), life_->lanes.end(),
-                               [](const auto& lane) { return lane->has_returned(); });
+  return !life_ ||
+         std::all_of(life_->lanes.begin(), life_->lanes.end(), [](const auto& lane) { return lane->has_returned(); });
 }
 
 Instance::Call Instance::take_sessions(std::shared_ptr<std::vector<ExportRecord>> out) {

@@ -20,8 +20,8 @@ namespace gatehouse {
 /// How many lanes `plugin` gets: what it says, or one for each processor that this process may use.
 [[nodiscard]] unsigned lane_count(const PluginConfig& plugin);
 
-/// Threads of plugins that this process has given up. Above 0 it must end without running static destructors: their code
-/// may still run, and nothing may be pulled from under it.
+/// Threads of plugins that this process has given up. Above 0 it must end without running static destructors: their
+/// code may still run, and nothing may be pulled from under it.
 [[nodiscard]] unsigned abandoned_threads() noexcept;
 
 struct InstanceSpec {
@@ -47,8 +47,8 @@ struct Hung {
 /// Control thread only, and no function waits. `on_event` is called on other threads when a lane has ended or a call is
 /// over: let it post a message to the control thread and nothing else.
 ///
-/// The plugin is called on two threads of the instance's own: [control] functions one after another on gh-NAME-c, wake(),
-/// drain(), stop() and pending() on gh-NAME-w, so that they get through while the other one is busy.
+/// The plugin is called on two threads of the instance's own: [control] functions one after another on gh-NAME-c,
+/// wake(), drain(), stop() and pending() on gh-NAME-w, so that they get through while the other one is busy.
 ///
 /// A lane that has not returned one second after request_stop() is abandoned, and so is a call that has not returned
 /// five seconds after it: its thread is detached, and all that it may still touch (the plugin's object, the services'
@@ -62,8 +62,7 @@ class Instance {
   using Listeners = std::vector<std::shared_ptr<const BoundListener>>;
 
   /// Asks for create(); when that is refused, so is all that comes after it. @throws Refusal when there is no thread
-  Instance(const LoadedPlugin& plugin, InstanceSpec spec, std::unique_ptr<Offer> offer,
-           std::function<void()> on_event);
+  Instance(const LoadedPlugin& plugin, InstanceSpec spec, std::unique_ptr<Offer> offer, std::function<void()> on_event);
   /// Stops it, if that was not done before, and waits until it has ended: kStopTime and twice kCallTime at most.
   ~Instance();
   Instance(const Instance&) = delete;

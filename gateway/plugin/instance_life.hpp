@@ -16,7 +16,7 @@ struct Instance::Lane {
   HostLane host;
   ThreadStack stack;
   std::thread thread;
-  std::atomic<clockid_t> clock{-1};   // of the thread, once it runs
+  std::atomic<clockid_t> clock{-1};    // of the thread, once it runs
   std::atomic<std::int64_t> spent{0};  // ns of processor time, once it has returned
   std::atomic<bool> returned{false};
   Heartbeat heartbeat;  // the control thread's, as what follows

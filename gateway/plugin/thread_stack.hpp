@@ -4,6 +4,7 @@
 #include <gatehouse/base/clock.hpp>
 
 #include <pthread.h>
+#include <signal.h>
 
 #include <array>
 #include <atomic>
@@ -12,8 +13,8 @@
 
 namespace gatehouse {
 
-/// One for each thread that may hang; it must outlive the thread. The signal is a real-time one of the gateway's own, for
-/// these threads only; a system call that it interrupts says EINTR, as a thread that hangs has deserved.
+/// One for each thread that may hang; it must outlive the thread. The signal is a real-time one of the gateway's own,
+/// for these threads only; a system call that it interrupts says EINTR, as a thread that hangs has deserved.
 class ThreadStack {
  public:
   static constexpr Nanoseconds kPatience = std::chrono::milliseconds(200);
@@ -34,8 +35,8 @@ class ThreadStack {
   // ---- another thread, always the same one, while the thread is neither joined nor detached
   /// Tells the thread to write its stack down. Does not wait.
   void ask() noexcept;
-  /// "libc.so.6(clock_nanosleep+0x23)", the innermost first; waits for it until then. Empty: it did not answer, since it
-  /// is in the kernel for good, or has blocked the signal.
+  /// "libc.so.6(clock_nanosleep+0x23)", the innermost first; waits for it until then. Empty: it did not answer, since
+  /// it is in the kernel for good, or has blocked the signal.
   [[nodiscard]] std::vector<std::string> take(SteadyTime until);
 
  private:

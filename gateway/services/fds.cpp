@@ -48,9 +48,8 @@ gh_status PluginFds::take(gh_bytes name, std::int32_t* out, std::size_t capacity
 
 void PluginFds::close_untaken() noexcept {
   const std::scoped_lock lock(all_->mutex_);
-  std::erase_if(all_->kept_, [this](const auto& one) {
-    return one.first.first == plugin_ && one.second.keeper != number_;
-  });
+  std::erase_if(all_->kept_,
+                [this](const auto& one) { return one.first.first == plugin_ && one.second.keeper != number_; });
 }
 
 }  // namespace gatehouse

@@ -22,7 +22,7 @@ class FdTable {
     std::vector<UniqueFd> fds;
     std::uint64_t keeper = 0;  // the number of the instance's face
   };
-  std::mutex mutex_;                                         // guards what follows
+  std::mutex mutex_;                                          // guards what follows
   std::map<std::pair<std::string, std::string>, Kept> kept_;  // by plugin and name
   std::uint64_t faces_ = 0;
 };

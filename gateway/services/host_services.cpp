@@ -6,10 +6,9 @@
 namespace gatehouse {
 
 const std::vector<std::string_view>& offered_interfaces() {
-  static const std::vector<std::string_view> kIds = {GH_LOG_ID,      GH_METRICS_ID, GH_CLOCK_ID,
-                                                     GH_RANDOM_ID,   GH_POLICY_ID,  GH_IDENTITY_ID,
-                                                     GH_SESSIONS_ID, GH_VALUES_ID,  GH_FDS_ID,
-                                                     GH_CERTIFICATES_ID, GH_RANGES_ID};
+  static const std::vector<std::string_view> kIds = {GH_LOG_ID,    GH_METRICS_ID,      GH_CLOCK_ID,    GH_RANDOM_ID,
+                                                     GH_POLICY_ID, GH_IDENTITY_ID,     GH_SESSIONS_ID, GH_VALUES_ID,
+                                                     GH_FDS_ID,    GH_CERTIFICATES_ID, GH_RANGES_ID};
   return kIds;
 }
 

@@ -1,6 +1,8 @@
 // What all plugins share of the host, and the face of it that each instance gets.
 #pragma once
 
+#include <gatehouse/base/clock.hpp>
+
 #include "gateway/base/offer.hpp"
 #include "gateway/config/config.hpp"
 #include "gateway/services/certificates.hpp"

@@ -189,19 +189,18 @@ void Journal::run() {
 
 PluginLog::PluginLog(std::shared_ptr<Journal> journal, std::string plugin)
     : journal_(std::move(journal)), plugin_(std::move(plugin)) {
-  table_ = {sizeof(gh_log), 0, this, journal_->level(),
-            [](void* context, std::int32_t level, gh_bytes event, const gh_log_field* fields,
-               std::size_t count) noexcept {
-              const auto& self = *static_cast<const PluginLog*>(context);
-              const auto write = [&] {
-                std::vector<LogField> copied;
-                for (std::size_t i = 0; i < count; ++i)
-                  copied.emplace_back(text_of(fields[i].key), text_of(fields[i].value));
-                self.journal_->write(level, self.plugin_, text_of(event), copied);
-                return true;
-              };
-              if (!guarded(write, false)) self.journal_->count_dropped();
-            }};
+  table_ = {
+      sizeof(gh_log), 0, this, journal_->level(),
+      [](void* context, std::int32_t level, gh_bytes event, const gh_log_field* fields, std::size_t count) noexcept {
+        const auto& self = *static_cast<const PluginLog*>(context);
+        const auto write = [&] {
+          std::vector<LogField> copied;
+          for (std::size_t i = 0; i < count; ++i) copied.emplace_back(text_of(fields[i].key), text_of(fields[i].value));
+          self.journal_->write(level, self.plugin_, text_of(event), copied);
+          return true;
+        };
+        if (!guarded(write, false)) self.journal_->count_dropped();
+      }};
 }
 
 }  // namespace gatehouse

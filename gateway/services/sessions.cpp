@@ -65,33 +65,37 @@ PluginSessions::PluginSessions(std::shared_ptr<SessionTable> all, std::string pl
       .struct_size = sizeof(gh_sessions),
       .reserved = 0,
       .context = this,
-      .open = [](void* context, gh_lane* lane, gh_session* session, const gh_completion* durable) noexcept {
-        return guarded([&] { return of(context).open(lane, *session, durable); });
-      },
-      .touch = [](void* context, gh_lane*, const gh_session* session, const gh_completion* durable) noexcept {
-        return guarded([&] { return of(context).touch(*session, durable); });
-      },
-      .end = [](void* context, gh_lane*, std::uint64_t id) noexcept {
-        return guarded([&] { return of(context).all_->end(of(context).plugin_, id, of(context).clock_()); });
-      },
-      .lease = [](void* context, gh_lane*, const gh_lease* lease, const gh_completion* durable) noexcept {
-        return guarded([&] { return of(context).lease(*lease, durable); });
-      },
-      .release = [](void* context, gh_lane*, std::uint64_t session, gh_bytes resource) noexcept {
-        return guarded([&] { return of(context).all_->release(of(context).plugin_, text_of(resource), session); });
-      },
-      .for_each = [](void* context, Visit visit, VisitLease visit_lease, void* visitor) noexcept {
-        return guarded([&]() -> gh_status {
-          of(context).for_each(visit, visit_lease, visitor);
-          return GH_OK;
-        });
-      },
-      .find = [](void* context, gh_lane* lane, gh_session* session, const gh_completion*) noexcept {
-        return guarded([&] { return of(context).find(lane, *session); });
-      },
-      .adopt = [](void* context, gh_lane* lane, gh_session* session) noexcept {
-        return guarded([&] { return of(context).adopt(lane, *session); });
-      }};
+      .open =
+          [](void* context, gh_lane* lane, gh_session* session, const gh_completion* durable) noexcept {
+            return guarded([&] { return of(context).open(lane, *session, durable); });
+          },
+      .touch =
+          [](void* context, gh_lane*, const gh_session* session, const gh_completion* durable) noexcept {
+            return guarded([&] { return of(context).touch(*session, durable); });
+          },
+      .end =
+          [](void* context, gh_lane*, std::uint64_t id) noexcept {
+            return guarded([&] { return of(context).all_->end(of(context).plugin_, id, of(context).clock_()); });
+          },
+      .lease =
+          [](void* context, gh_lane*, const gh_lease* lease, const gh_completion* durable) noexcept {
+            return guarded([&] { return of(context).lease(*lease, durable); });
+          },
+      .release =
+          [](void* context, gh_lane*, std::uint64_t session, gh_bytes resource) noexcept {
+            return guarded([&] { return of(context).all_->release(of(context).plugin_, text_of(resource), session); });
+          },
+      .for_each =
+          [](void* context, Visit visit, VisitLease visit_lease, void* visitor) noexcept {
+            return guarded([&]() -> gh_status {
+              of(context).for_each(visit, visit_lease, visitor);
+              return GH_OK;
+            });
+          },
+      .find = [](void* context, gh_lane* lane, gh_session* session,
+                 const gh_completion*) noexcept { return guarded([&] { return of(context).find(lane, *session); }); },
+      .adopt = [](void* context, gh_lane* lane,
+                  gh_session* session) noexcept { return guarded([&] { return of(context).adopt(lane, *session); }); }};
 }
 
 PluginSessions::~PluginSessions() {

@@ -25,10 +25,9 @@ PluginValues::PluginValues(std::shared_ptr<ValueTable> all, std::shared_ptr<Dura
                       std::size_t* size) noexcept { return of(context).get(name, out, capacity, size); },
             .put = [](void* context, gh_bytes name, gh_bytes value, std::uint32_t kind,
                       const gh_completion* durable) noexcept { return of(context).put(name, value, kind, durable); },
-            .reserve = [](void* context, gh_bytes name, std::uint64_t count, std::uint64_t* first,
-                          const gh_completion* durable) noexcept {
-              return of(context).reserve(name, count, first, durable);
-            }};
+            .reserve =
+                [](void* context, gh_bytes name, std::uint64_t count, std::uint64_t* first,
+                   const gh_completion* durable) noexcept { return of(context).reserve(name, count, first, durable); }};
 }
 
 PluginValues::~PluginValues() { requester_->close(); }

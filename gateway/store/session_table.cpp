@@ -161,6 +161,8 @@ SessionTable::Opened SessionTable::facts_of(Session& session, const void* owner)
 
 SessionTable::Opened SessionTable::resume(Session& session, const Opening& what, Durability::Ticket ticket) {
   Opened out = facts_of(session, what.owner);
+  if (ticket != 0) session.waiting.push_back(ticket);
+  // From here on nothing fails.
   out.opening = session.next_opening();
   session.owner = what.owner;
   session.lane = what.lane;
@@ -169,10 +171,7 @@ SessionTable::Opened SessionTable::resume(Session& session, const Opening& what,
   set_expiry(session.record, what.expires_at);
   out.expires_at = session.record.expires_at;
   session.moved.store(true, std::memory_order_relaxed);
-  if (ticket != 0) {
-    session.waiting.push_back(ticket);
-    durability_->add(session);
-  }
+  if (ticket != 0) durability_->add(session);
   return out;
 }
 
@@ -286,6 +285,7 @@ gh_status SessionTable::with(std::string_view plugin, std::uint64_t id, Work wor
 
 gh_status SessionTable::touch(std::string_view plugin, std::uint64_t id, const Touch& what, Durability::Ticket ticket) {
   return with(plugin, id, [&](Shard&, Session& session) {
+    if (ticket != 0) session.waiting.push_back(ticket);  // what can fail comes before anything changes
     session.record.source = what.source;
     session.record.last_seen_at = what.now;
     set_expiry(session.record, what.expires_at);
@@ -294,7 +294,6 @@ gh_status SessionTable::touch(std::string_view plugin, std::uint64_t id, const T
       session.record.blob = what.blob;
       session.record.blob_version = what.blob_version;
     }
-    if (ticket != 0) session.waiting.push_back(ticket);
     if (what.blob || ticket != 0) durability_->add(session);
     return GH_OK;
   });
@@ -353,7 +352,7 @@ LeaseTable::Taken SessionTable::lease(std::string_view plugin, std::string_view 
       if (mine.size() >= kMostLeases) return GH_E_LIMIT;
     }
     std::string noted(resource);  // what can fail comes before anything changes
-    mine.reserve(mine.size() + 1);
+    if (mine.size() == mine.capacity()) mine.reserve(2 * mine.size() + 1);
     // A lease's row is never there before its session's.
     if (session.record.key.empty() && !std::exchange(session.is_known, true)) durability_->add(session);
     taken = leases_.take(name, id, now, expires_at, ticket);

@@ -1,4 +1,5 @@
-// The whole test program's operator new, but for over-aligned ones: tests count what a thread allocates, and let it fail.
+// The whole test program's operator new, but for over-aligned ones: tests count what a thread allocates, and let it
+// fail.
 #pragma once
 
 #include <cstddef>

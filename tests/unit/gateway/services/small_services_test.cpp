@@ -88,6 +88,27 @@ TEST(Fds, AreHandedToTheNextInstance) {
   close(out[1]);
 }
 
+TEST(Fds, ThatNobodyTookAreClosedButForThoseOfTheInstanceItself) {
+  const auto all = std::make_shared<FdTable>();
+  std::array<std::int32_t, 2> pipe_ends{}, out{};
+  ASSERT_EQ(pipe2(pipe_ends.data(), O_CLOEXEC), 0);
+  const PluginFds old(all, "tunnel");
+  PluginFds face(all, "tunnel");
+  const auto keep = [&](const PluginFds& by, std::string_view name) {
+    return by.table()->keep(by.table()->context, border_bytes(name), &pipe_ends[1], 1);
+  };
+  std::size_t count = 0;
+  const auto take = [&](std::string_view name) {
+    return face.table()->take(face.table()->context, border_bytes(name), out.data(), 1, &count);
+  };
+  ASSERT_EQ(keep(old, "a"), GH_OK);
+  ASSERT_EQ(keep(face, "b"), GH_OK);
+  face.close_untaken();
+  EXPECT_EQ(take("a"), GH_E_NOT_FOUND);
+  EXPECT_EQ(take("b"), GH_OK);
+  for (const std::int32_t fd : {pipe_ends[0], pipe_ends[1], out[0]}) close(fd);
+}
+
 TEST(Ranges, AreOneWithAllNumbersForAGatewayThatIsAlone) {
   const gh_ranges& ranges = *ranges_table();
   std::array<gh_range, 2> out{};

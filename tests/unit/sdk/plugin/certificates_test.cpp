@@ -9,16 +9,15 @@ namespace {
 
 std::uint64_t generation_of_all = 7;
 
-constexpr gh_certificates kTable = {
-    sizeof(gh_certificates), 0, nullptr, &generation_of_all,
-    [](void*, gh_lane*, std::uint32_t listener, gh_certificate* out) -> gh_status {
-      if (listener == 9) return GH_E_FAILED;
-      if (listener != 1 || out->struct_size < sizeof *out) return GH_E_NOT_FOUND;
-      out->generation = 5;
-      out->chain = to_border("chain");
-      out->key = to_border("key");
-      return GH_OK;
-    }};
+constexpr gh_certificates kTable = {sizeof(gh_certificates), 0, nullptr, &generation_of_all,
+                                    [](void*, gh_lane*, std::uint32_t listener, gh_certificate* out) -> gh_status {
+                                      if (listener == 9) return GH_E_FAILED;
+                                      if (listener != 1 || out->struct_size < sizeof *out) return GH_E_NOT_FOUND;
+                                      out->generation = 5;
+                                      out->chain = to_border("chain");
+                                      out->key = to_border("key");
+                                      return GH_OK;
+                                    }};
 
 TEST(Certificates, AreTakenByListener) {
   const BorderHost border(GH_CERTIFICATES_ID, &kTable);
