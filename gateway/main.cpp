@@ -1,3 +1,14 @@
 #include "gateway/cli/cli.hpp"
+#include "gateway/plugin/instance.hpp"
 
-int main(int argc, char** argv) { return gatehouse::run_cli(argc, argv); }
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+
+int main(int argc, char** argv) {
+  const int code = gatehouse::run_cli(argc, argv);
+  if (gatehouse::abandoned_threads() == 0) return code;
+  std::cout.flush();
+  std::fflush(nullptr);
+  std::_Exit(code);
+}

@@ -19,6 +19,7 @@ struct HostLane {
   std::shared_ptr<PolicyLane> policy;  ///< the policy service's: its snapshot and its clients
   std::shared_ptr<const std::vector<std::uint8_t>> session_blob;  ///< lent by gh_sessions until the next call
   std::string session_key, session_identity;                      ///< the same, by adopt()
+  std::shared_ptr<const void> certificate;                        ///< lent by gh_certificates.get until the next call
 
   /// The lane behind the pointer that a plugin passes.
   [[nodiscard]] static HostLane& of(gh_lane* lane) noexcept {

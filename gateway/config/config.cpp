@@ -13,6 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kMostLanes = 256;
+constexpr std::int64_t kLongestLaneTimeout = 3600;  // seconds
 constexpr std::size_t kLongestPluginName = 64;
 constexpr std::string_view kSqlite = "sqlite:";
 constexpr std::string_view kMemory = "memory:";
@@ -39,6 +40,9 @@ void read_gateway(const ConfigValue* table, Config& config, std::vector<ConfigPr
   reader.read("state_dir", config.state_dir);
   reader.read("runtime_dir", config.runtime_dir);
   reader.read("plugin_dirs", config.plugin_dirs);
+  std::int64_t lane_timeout = config.lane_timeout.count();
+  reader.read("lane_timeout_seconds", lane_timeout, 1, kLongestLaneTimeout);
+  config.lane_timeout = std::chrono::seconds(lane_timeout);
   reader.refuse_unknown_keys();
 }
 

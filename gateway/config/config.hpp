@@ -6,6 +6,7 @@
 
 #include <gatehouse/base/address.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -73,6 +74,7 @@ struct Config {
   std::filesystem::path state_dir = "/var/lib/gatehouse";
   std::filesystem::path runtime_dir = "/run/gatehouse";
   std::vector<std::filesystem::path> plugin_dirs = {"/usr/lib/gatehouse/plugins"};
+  std::chrono::seconds lane_timeout{10};  ///< how long a lane or a call of a plugin may be silent
   std::string log_level = "info";
   std::string log_format = "text";
   std::filesystem::path flow_log;  ///< a file for one line a verdict, or "" = none

@@ -31,7 +31,13 @@ ControlReply control_error(unsigned status, const std::string& sentence) {
 
 ControlServer::ControlServer(boost::asio::io_context& io, HttpBounds bounds)
     : server_(
-          io, [this](const HttpRequest& request) { return answer(request); }, bounds) {
+          io,
+          [this](const HttpRequest& request, const HttpRespond& respond) {
+            dispatch(request, [respond](const ControlReply& reply) {
+              respond({reply.status, "application/json", reply.json + "\n"});
+            });
+          },
+          bounds) {
   set_admins({});
 }
 
@@ -40,6 +46,13 @@ ControlServer::~ControlServer() {
 }
 
 void ControlServer::on(std::string verb, Access access, ControlHandler handler) {
+  on_slow(std::move(verb), access,
+          [handler = std::move(handler)](const std::string& json, const ControlRespond& respond) {
+            respond(handler(json));
+          });
+}
+
+void ControlServer::on_slow(std::string verb, Access access, SlowControlHandler handler) {
   verbs_.insert_or_assign(std::move(verb), Verb{access, std::move(handler)});
 }
 
@@ -61,30 +74,25 @@ void ControlServer::listen(const std::filesystem::path& socket, std::uint32_t mo
   socket_ = socket;
 }
 
-HttpReply ControlServer::answer(const HttpRequest& request) const {
-  const ControlReply reply = dispatch(request);
-  return {reply.status, "application/json", reply.json + "\n"};
-}
-
-ControlReply ControlServer::dispatch(const HttpRequest& request) const {
-  if (request.path.rfind(kPrefix, 0) != 0) return control_error(404, "every path here starts with /v1/");
+void ControlServer::dispatch(const HttpRequest& request, const ControlRespond& respond) const {
+  if (request.path.rfind(kPrefix, 0) != 0) return respond(control_error(404, "every path here starts with /v1/"));
   const std::string name = request.path.substr(kPrefix.size());
   const auto verb = verbs_.find(name);
-  if (verb == verbs_.end()) return control_error(404, "there is no verb `" + name + "`");
+  if (verb == verbs_.end()) return respond(control_error(404, "there is no verb `" + name + "`"));
   const bool writes = verb->second.access == Access::write;
   if (request.method != "POST" && (writes || request.method != "GET")) {
-    return control_error(405, "`" + name + (writes ? "` is asked for with POST" : "` is asked for with GET"));
+    return respond(control_error(405, "`" + name + (writes ? "` is asked for with POST" : "` is asked for with GET")));
   }
   if (writes && (!request.peer || writers_.count(request.peer->uid) == 0)) {
-    return control_error(403, "`" + name + "` is for root and [control] admins only");
+    return respond(control_error(403, "`" + name + "` is for root and [control] admins only"));
   }
   if (!request.body.empty() && !nlohmann::json::accept(request.body)) {
-    return control_error(400, "the body is not JSON");
+    return respond(control_error(400, "the body is not JSON"));
   }
   try {
-    return verb->second.handler(request.body.empty() ? "{}" : request.body);
+    verb->second.handler(request.body.empty() ? "{}" : request.body, respond);
   } catch (const std::exception& error) {
-    return control_error(500, error.what());
+    respond(control_error(500, error.what()));
   }
 }
 

@@ -27,6 +27,10 @@ struct ControlReply {
 /// Gets a JSON text, "{}" when the client sent none. What it throws becomes status 500 with {"error": what()}.
 using ControlHandler = std::function<ControlReply(const std::string& json)>;
 
+/// The same for a verb that takes its time: it answers by `respond`, once, on the io_context's thread.
+using ControlRespond = std::function<void(const ControlReply&)>;
+using SlowControlHandler = std::function<void(const std::string& json, ControlRespond respond)>;
+
 /// {"error": sentence}, with that status.
 [[nodiscard]] ControlReply control_error(unsigned status, const std::string& sentence);
 
@@ -41,6 +45,7 @@ class ControlServer {
 
   /// `verb` is what stands behind /v1/, such as "status" or "policy/problems".
   void on(std::string verb, Access access, ControlHandler handler);
+  void on_slow(std::string verb, Access access, SlowControlHandler handler);
 
   /// User names that may write, beside root and the gateway's own; returns those that this system does not know.
   std::vector<std::string> set_admins(const std::vector<std::string>& names);
@@ -52,10 +57,9 @@ class ControlServer {
  private:
   struct Verb {
     Access access;
-    ControlHandler handler;
+    SlowControlHandler handler;
   };
-  HttpReply answer(const HttpRequest& request) const;
-  ControlReply dispatch(const HttpRequest& request) const;
+  void dispatch(const HttpRequest& request, const ControlRespond& respond) const;
 
   std::map<std::string, Verb> verbs_;
   std::set<uid_t> writers_;

@@ -72,7 +72,7 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
   };
 
   void accept(const std::shared_ptr<Listening>& from);
-  HttpReply answer(const HttpRequest& request) const;
+  void answer(const HttpRequest& request, const HttpRespond& respond) const;
 
   asio::io_context& io_;
   HttpHandler handler_;
@@ -117,7 +117,10 @@ class HttpServer::Core::Connection : public std::enable_shared_from_this<Connect
     request.peer = peer_;
     const bool keep = message.keep_alive();
     request.body = std::move(parser_->get().body());
-    write(core_->answer(request), keep, head);
+    stream_.expires_never();  // its answer may take as long as a plugin
+    core_->answer(request, [self = shared_from_this(), keep, head](const HttpReply& reply) {
+      if (!self->core_->closed_) self->write(reply, keep, head);
+    });
   }
 
   void write(const HttpReply& reply, bool keep, bool head) {
@@ -173,11 +176,11 @@ void HttpServer::Core::accept(const std::shared_ptr<Listening>& from) {
   });
 }
 
-HttpReply HttpServer::Core::answer(const HttpRequest& request) const {
+void HttpServer::Core::answer(const HttpRequest& request, const HttpRespond& respond) const {
   try {
-    return handler_(request);
+    handler_(request, respond);
   } catch (const std::exception& error) {
-    return {500, "text/plain; charset=utf-8", error.what() + std::string("\n")};
+    respond({500, "text/plain; charset=utf-8", error.what() + std::string("\n")});
   }
 }
 

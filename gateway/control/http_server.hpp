@@ -40,8 +40,11 @@ struct HttpReply {
   std::string body;
 };
 
+/// Sends the reply to one request; once, on the io_context's thread, also after the handler has returned.
+using HttpRespond = std::function<void(HttpReply)>;
+
 /// Called for each whole request. What it throws becomes status 500.
-using HttpHandler = std::function<HttpReply(const HttpRequest&)>;
+using HttpHandler = std::function<void(const HttpRequest&, HttpRespond)>;
 
 struct HttpBounds {
   std::size_t connections = 64;  ///< one more is closed at once

@@ -20,7 +20,7 @@ HttpReply to_reply(const Health& health) {
 MetricsServer::MetricsServer(boost::asio::io_context& io, Sources sources, HttpBounds bounds)
     : sources_(std::move(sources)),
       server_(
-          io, [this](const HttpRequest& request) { return answer(request); }, bounds) {}
+          io, [this](const HttpRequest& request, const HttpRespond& respond) { respond(answer(request)); }, bounds) {}
 
 Endpoint MetricsServer::listen(const Endpoint& endpoint) {
   UniqueFd socket = listen_tcp(endpoint);

@@ -10,6 +10,7 @@
 #include "gateway/daemon/process.hpp"
 #include "gateway/daemon/report.hpp"
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -66,7 +67,9 @@ class Daemon::Core {
   void say_what_runs();
   void await_signal();
   void on_signal(int signal);
-  std::vector<ConfigProblem> reload();
+  void on_hup();
+  void begin_reload(std::function<void(std::vector<ConfigProblem>)> then);
+  asio::awaitable<std::vector<ConfigProblem>> reload();
   std::vector<std::string> fixed_keys(const Config& next) const;
   void take_over(Config next);
   void drain(Nanoseconds time);
@@ -103,6 +106,8 @@ class Daemon::Core {
   std::optional<Endpoint> metrics_endpoint_;
   bool draining_ = false;
   bool stopping_ = false;
+  bool reloading_ = false;
+  bool reload_again_ = false;  // HUP came meanwhile
   SteadyTime stop_by_{};
   int exit_code_ = EXIT_SUCCESS;
 };
@@ -142,7 +147,7 @@ void Daemon::Core::open_services() {
   services_.policy_records = policy_->records();
 
   PluginSet::Events plugin_events;
-  plugin_events.lane_ended = [this] { asio::post(io_, [this] { tick(); }); };
+  plugin_events.plugin_moved = [this] { asio::post(io_, [this] { tick(); }); };
   plugin_events.listeners = [this](std::vector<policy::OwnListener> listeners) {
     if (metrics_endpoint_) listeners.push_back({*metrics_endpoint_, static_cast<std::uint32_t>(GH_TRANSPORT_TCP)});
     policy_->set_places(std::move(listeners), {});
@@ -262,7 +267,7 @@ int Daemon::Core::run() {
   tick();
   io_.run();
 
-  const bool abandoned = plugins_->abandoned_lanes() > 0;
+  const bool abandoned = plugins_->abandoned_lanes() + plugins_->abandoned_calls() > 0;
   control_.reset();
   metrics_.reset();
   plugins_.reset();
@@ -277,7 +282,7 @@ int Daemon::Core::run() {
 
 void Daemon::Core::tick() {
   const SteadyTime due = plugins_->tick(steady_now());
-  if (stopping_ && plugins_->stopped()) {
+  if (stopping_ && plugins_->stopped() && !reloading_) {
     io_.stop();
     return;
   }
@@ -297,12 +302,7 @@ void Daemon::Core::await_signal() {
 }
 
 void Daemon::Core::on_signal(int signal) {
-  if (signal == SIGHUP) {
-    for (const ConfigProblem& problem : reload()) {
-      log(GH_LOG_ERROR, "reload refused, nothing was changed", {{"why", problem.to_string()}});
-    }
-    return;
-  }
+  if (signal == SIGHUP) return on_hup();
   const bool at_once = signal == SIGINT || stopping_;
   log(GH_LOG_INFO, at_once ? "stopping" : "draining, then stopping");
   notify_supervisor("STOPPING=1");
@@ -314,6 +314,34 @@ void Daemon::Core::on_signal(int signal) {
   } else {
     drain(kStopDrain);
   }
+}
+
+void Daemon::Core::on_hup() {
+  if (reloading_) {  // the file may have changed since
+    reload_again_ = true;
+    return;
+  }
+  begin_reload([this](const std::vector<ConfigProblem>& problems) {
+    for (const ConfigProblem& problem : problems) {
+      log(GH_LOG_ERROR, "reload refused, nothing was changed", {{"why", problem.to_string()}});
+    }
+  });
+}
+
+void Daemon::Core::begin_reload(std::function<void(std::vector<ConfigProblem>)> then) {
+  reloading_ = true;
+  asio::co_spawn(io_, reload(),
+                 [this, then = std::move(then)](std::exception_ptr failure, std::vector<ConfigProblem> problems) {
+                   reloading_ = false;
+                   try {
+                     if (failure) std::rethrow_exception(failure);
+                   } catch (const std::exception& error) {
+                     problems.push_back({{}, error.what()});
+                   }
+                   then(std::move(problems));
+                   if (std::exchange(reload_again_, false)) on_hup();
+                   tick();
+                 });
 }
 
 void Daemon::Core::drain(Nanoseconds time) {
@@ -335,10 +363,13 @@ std::vector<std::string> Daemon::Core::fixed_keys(const Config& next) const {
   return out;
 }
 
-std::vector<ConfigProblem> Daemon::Core::reload() {
-  if (draining_ || stopping_) return {{{}, "the gateway is draining and takes no new configuration"}};
+/// While it waits for plugins, everything else goes on.
+asio::awaitable<std::vector<ConfigProblem>> Daemon::Core::reload() {
+  if (draining_ || stopping_) {
+    co_return std::vector<ConfigProblem>{{{}, "the gateway is draining and takes no new configuration"}};
+  }
   ConfigReading reading = reread_();
-  if (!reading.problems.empty()) return reading.problems;
+  if (!reading.problems.empty()) co_return reading.problems;
   std::vector<ConfigProblem> problems;
   for (const std::string& key : fixed_keys(*reading.config)) {
     problems.push_back({{}, "`" + key + "` cannot change while the gateway runs: restart it"});
@@ -349,13 +380,12 @@ std::vector<ConfigProblem> Daemon::Core::reload() {
   } catch (const Refusal& refusal) {
     problems.push_back({{}, refusal.what()});
   }
-  if (problems.empty()) problems = plugins_->reload(*reading.config);
+  if (problems.empty()) problems = co_await plugins_->reload(*reading.config);
   if (problems.empty()) {
     services_.flow_log->switch_to(std::move(flow_log));
     take_over(std::move(*reading.config));
   }
-  tick();
-  return problems;
+  co_return problems;
 }
 
 void Daemon::Core::take_over(Config next) {
@@ -391,11 +421,13 @@ void Daemon::Core::add_verbs() {
   control_->on("policy/limits", Access::read, [this](const std::string& question) {
     return limits_reply(services_, policy_->status().revision, question);
   });
-  control_->on("reload", Access::write, [this](const std::string&) {
-    if (draining_ || stopping_) return control_error(kConflict, "the gateway is draining");
-    const std::vector<ConfigProblem> problems = reload();
-    if (problems.empty()) return ControlReply{200, R"({"reloaded":true})"};
-    return ControlReply{kUnprocessable, problems_json("reload refused, nothing was changed", problems)};
+  control_->on_slow("reload", Access::write, [this](const std::string&, const ControlRespond& respond) {
+    if (draining_ || stopping_) return respond(control_error(kConflict, "the gateway is draining"));
+    if (reloading_) return respond(control_error(kConflict, "another reload is under way; ask again when it is over"));
+    begin_reload([respond](const std::vector<ConfigProblem>& problems) {
+      if (problems.empty()) return respond({200, R"({"reloaded":true})"});
+      respond({kUnprocessable, problems_json("reload refused, nothing was changed", problems)});
+    });
   });
   control_->on("drain", Access::write, [this](const std::string&) {
     log(GH_LOG_INFO, "draining; the process stays until it is stopped");
@@ -405,9 +437,8 @@ void Daemon::Core::add_verbs() {
 }
 
 Health Daemon::Core::live() const {
-  const unsigned lanes = plugins_->abandoned_lanes();
-  if (lanes == 0) return {};
-  return {false, {"lanes that never returned: " + std::to_string(lanes)}};
+  std::vector<std::string> reasons = abandoned_reasons(*plugins_);
+  return {reasons.empty(), std::move(reasons)};
 }
 
 Health Daemon::Core::ready() const {

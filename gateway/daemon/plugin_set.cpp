@@ -3,7 +3,14 @@
 #include "gateway/base/refusal.hpp"
 #include "gateway/daemon/option_changes.hpp"
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include <algorithm>
+#include <exception>
 #include <iterator>
 #include <tuple>
 #include <utility>
@@ -11,7 +18,10 @@
 namespace gatehouse {
 namespace {
 
+namespace asio = boost::asio;
+
 constexpr Nanoseconds kLeaveTime = std::chrono::seconds(10);
+constexpr std::chrono::milliseconds kLookPause{2};  // while calls of plugins are on their way
 
 void append_listeners(std::vector<policy::OwnListener>& out, const PluginSettings& settings) {
   for (const auto& listener : settings.listeners) {
@@ -22,6 +32,15 @@ void append_listeners(std::vector<policy::OwnListener>& out, const PluginSetting
   }
 }
 
+/// Runs it to its end before anything else goes on.
+void run_now(asio::awaitable<void> work) {
+  asio::io_context io(1);
+  std::exception_ptr failure;
+  asio::co_spawn(io, std::move(work), [&failure](std::exception_ptr thrown) { failure = thrown; });
+  io.run();
+  if (failure) std::rethrow_exception(failure);
+}
+
 }  // namespace
 
 /// All that a reload will change, worked out before anything is changed.
@@ -29,15 +48,18 @@ struct PluginSet::Changes {
   struct Change {
     ConfiguredPlugin* plugin;
     PluginSettings settings;  // to come; once carried out, those before
+    ConfiguredPlugin::Call call = nullptr;
+    bool carried_out = false;
   };
   std::vector<Change> changed;
-  std::size_t carried_out = 0;  // so many of `changed`, from the front
   std::vector<std::unique_ptr<ConfiguredPlugin>> added;
+  std::vector<Asked> checks;
   std::vector<ConfigProblem> problems;
 };
 
 PluginSet::PluginSet(HostServices services, Events events)
     : services_(std::move(services)), events_(std::move(events)) {}
+PluginSet::~PluginSet() = default;
 
 ConfiguredPlugin* PluginSet::find(const std::string& name) const noexcept {
   const auto found =
@@ -45,15 +67,16 @@ ConfiguredPlugin* PluginSet::find(const std::string& name) const noexcept {
   return found == plugins_.end() ? nullptr : found->get();
 }
 
+/// Loads it and asks it about its options.
 std::unique_ptr<ConfiguredPlugin> PluginSet::load_one(const Config& config, const PluginConfig& plugin,
-                                                      std::vector<ConfigProblem>& problems) const {
+                                                      std::vector<Asked>& checks, Problems& problems) const {
   try {
     LoadedPlugin loaded = load_plugin(find_plugin(config, plugin.name), plugin_copies(config), offered_interfaces());
     AcceptedPlugin accepted = accept_configuration(config, plugin, loaded);
     if (accepted.problems.empty()) {
       auto out = std::make_unique<ConfiguredPlugin>(
-          std::move(loaded), PluginSettings{plugin, std::move(accepted.options), {}}, services_, events_.lane_ended);
-      out->check(out->settings().options);
+          std::move(loaded), PluginSettings{plugin, std::move(accepted.options), {}}, services_, events_.plugin_moved);
+      checks.push_back({out.get(), plugin.place, out->check(out->settings().options)});
       return out;
     }
     std::move(accepted.problems.begin(), accepted.problems.end(), std::back_inserter(problems));
@@ -63,30 +86,60 @@ std::unique_ptr<ConfiguredPlugin> PluginSet::load_one(const Config& config, cons
   return nullptr;
 }
 
+/// Returns when every call is over, or when the gateway is to end; with the refusals.
+asio::awaitable<void> PluginSet::settle(const std::vector<Asked>& asked, Problems& problems) const {
+  asio::steady_timer pause(co_await asio::this_coro::executor);
+  const auto is_over = [](const Asked& one) { return one.call == nullptr || one.call->is_over(); };
+  while (!std::all_of(asked.begin(), asked.end(), is_over)) {
+    if (ending_) {
+      problems.push_back({{}, "the gateway is to end and takes no new configuration"});
+      co_return;
+    }
+    for (const Asked& one : asked) one.plugin->watch(steady_now());
+    pause.expires_after(kLookPause);
+    co_await pause.async_wait(asio::use_awaitable);
+  }
+  for (const Asked& one : asked) {
+    if (one.call != nullptr && one.call->refusal()) problems.push_back({one.place, *one.call->refusal()});
+  }
+}
+
 std::vector<ConfigProblem> PluginSet::load(const Config& config) {
-  std::vector<ConfigProblem> problems;
+  services_.plugin_timeout->store(config.lane_timeout, std::memory_order_relaxed);
+  Problems problems;
+  std::vector<Asked> checks;
   for (const auto& [name, plugin] : config.plugins) {
     if (!plugin.enabled) continue;
-    if (auto loaded = load_one(config, plugin, problems)) plugins_.push_back(std::move(loaded));
+    if (auto loaded = load_one(config, plugin, checks, problems)) plugins_.push_back(std::move(loaded));
   }
+  run_now(settle(checks, problems));
   return problems;
 }
 
 std::vector<ConfigProblem> PluginSet::start() {
-  std::vector<ConfigProblem> problems;
+  Problems problems;
   for (const auto& plugin : plugins_) {
     for (std::string& sentence : plugin->bind()) {
       problems.push_back({plugin->settings().config.place, std::move(sentence)});
     }
   }
-  if (problems.empty()) announce(nullptr);
+  if (problems.empty()) {
+    announce(nullptr);
+    std::vector<Asked> starts;
+    for (const auto& plugin : plugins_) {
+      const ConfigPlace& place = plugin->settings().config.place;
+      try {
+        starts.push_back({plugin.get(), place, plugin->start()});
+      } catch (const Refusal& why) {
+        problems.push_back({place, why.what()});
+      }
+    }
+    run_now(settle(starts, problems));
+  }
   for (const auto& plugin : plugins_) {
     if (!problems.empty()) break;
-    try {
-      plugin->start();
-    } catch (const Refusal& why) {
-      problems.push_back({plugin->settings().config.place, why.what()});
-    }
+    plugin->finish_start(steady_now());
+    if (!plugin->failure().empty()) problems.push_back({plugin->settings().config.place, plugin->failure()});
   }
   if (!problems.empty()) plugins_.clear();
   return problems;
@@ -114,7 +167,7 @@ void PluginSet::announce(const Changes* coming) {
 void PluginSet::plan(const Config& next, const PluginConfig& plugin, Changes& changes) const {
   ConfiguredPlugin* const running = find(plugin.name);
   if (running == nullptr) {
-    auto added = load_one(next, plugin, changes.problems);
+    auto added = load_one(next, plugin, changes.checks, changes.problems);
     if (added == nullptr) return;
     for (std::string& sentence : added->bind()) changes.problems.push_back({plugin.place, std::move(sentence)});
     changes.added.push_back(std::move(added));
@@ -136,77 +189,123 @@ void PluginSet::plan(const Config& next, const PluginConfig& plugin, Changes& ch
   if (!fixed.empty()) return;
   try {
     changes.changed.push_back({running, running->prepare(plugin, std::move(accepted.options))});
+    const std::string& options = changes.changed.back().settings.options;
+    changes.checks.push_back({running, plugin.place, running->check(options)});
   } catch (const Refusal& why) {
     changes.problems.push_back({plugin.place, why.what()});
   }
 }
 
-/// Starts what comes and changes what stays. With a problem, all that was done is undone.
-void PluginSet::carry_out(Changes& changes) {
+/// Starts what comes, with its lanes held back, and changes what stays. With a problem, all that was done is undone.
+asio::awaitable<void> PluginSet::carry_out(Changes& changes) {
+  std::vector<Asked> asked;
   const ConfigPlace* place = nullptr;
   try {
     for (const auto& plugin : changes.added) {
       place = &plugin->settings().config.place;
-      plugin->start();
+      asked.push_back({plugin.get(), *place, plugin->start()});
     }
-    for (auto& [plugin, settings] : changes.changed) {
-      place = &settings.config.place;
-      settings = plugin->apply(settings);
-      ++changes.carried_out;
+    for (Changes::Change& change : changes.changed) {
+      place = &change.settings.config.place;
+      change.call = change.plugin->apply(change.settings);
+      asked.push_back({change.plugin, *place, change.call});
     }
   } catch (const Refusal& why) {
     changes.problems.push_back({*place, why.what()});
-    while (changes.carried_out > 0) {
-      auto& [plugin, settings] = changes.changed[--changes.carried_out];
-      try {
-        settings = plugin->apply(std::move(settings));
-        plugin->retire_unused(std::move(settings));
-      } catch (const Refusal& again) {
-        changes.problems.push_back({*place, std::string(again.what()) + " (while going back; restart the gateway)"});
-      }
+  }
+  co_await settle(asked, changes.problems);
+  for (Changes::Change& change : changes.changed) {
+    const bool well = change.call == nullptr || (change.call->is_over() && !change.call->refusal());
+    if (!well || (!changes.problems.empty() && change.call == nullptr)) continue;
+    change.settings = change.plugin->take_over(std::move(change.settings));
+    change.carried_out = true;
+  }
+  if (!changes.problems.empty() && !ending_) co_await go_back(changes);
+}
+
+/// All that were changed are as before, unless one of them refuses that.
+asio::awaitable<void> PluginSet::go_back(Changes& changes) {
+  std::vector<Asked> asked;
+  Problems problems;
+  for (Changes::Change& change : changes.changed) {
+    if (!change.carried_out) continue;
+    try {
+      change.call = change.plugin->apply(change.settings);
+      asked.push_back({change.plugin, change.settings.config.place, change.call});
+    } catch (const Refusal& why) {
+      problems.push_back({change.settings.config.place, why.what()});
     }
+  }
+  co_await settle(asked, problems);
+  for (ConfigProblem& problem : problems) {
+    problem.sentence += " (while going back; restart the gateway)";
+    changes.problems.push_back(std::move(problem));
+  }
+  for (Changes::Change& change : changes.changed) {
+    if (!change.carried_out) continue;
+    if (change.call != nullptr && (!change.call->is_over() || change.call->refusal())) continue;
+    change.settings = change.plugin->take_over(std::move(change.settings));
+    change.plugin->retire_unused(std::move(change.settings));
   }
 }
 
 void PluginSet::commit(Changes& changes, const Config& next) {
-  for (auto& [plugin, settings] : changes.changed) {
-    plugin->retire_unused(std::move(settings));
-    plugin->restart_if_quarantined();
+  services_.plugin_timeout->store(next.lane_timeout, std::memory_order_relaxed);
+  for (Changes::Change& change : changes.changed) {
+    change.plugin->retire_unused(std::move(change.settings));
+    change.plugin->restart_if_quarantined();
   }
-  const SteadyTime leave_at = steady_now() + kLeaveTime;
+  const SteadyTime now = steady_now();
   for (auto plugin = plugins_.begin(); plugin != plugins_.end();) {
     const auto configured = next.plugins.find((*plugin)->name());
     const bool stays = configured != next.plugins.end() && configured->second.enabled;
     if (!stays) {
-      (*plugin)->drain(leave_at);
+      (*plugin)->drain(now + kLeaveTime);
       leaving_.push_back(std::move(*plugin));
     }
     plugin = stays ? std::next(plugin) : plugins_.erase(plugin);
   }
+  for (const auto& plugin : changes.added) plugin->finish_start(now);
   std::move(changes.added.begin(), changes.added.end(), std::back_inserter(plugins_));
+  changes.added.clear();
   std::sort(plugins_.begin(), plugins_.end(), [](const auto& a, const auto& b) { return a->name() < b->name(); });
 }
 
-std::vector<ConfigProblem> PluginSet::reload(const Config& next) {
+/// Those that were to come go again, in their own time.
+void PluginSet::let_go(Changes& changes) {
+  for (auto& plugin : changes.added) {
+    plugin->unbind();
+    plugin->stop(steady_now());
+    leaving_.push_back(std::move(plugin));
+  }
+  changes.added.clear();
+}
+
+asio::awaitable<std::vector<ConfigProblem>> PluginSet::reload(const Config& next) {
   Changes changes;
   for (const auto& [name, plugin] : next.plugins) {
     if (plugin.enabled) plan(next, plugin, changes);
   }
+  co_await settle(changes.checks, changes.problems);
   if (changes.problems.empty()) {
     announce(&changes);
-    carry_out(changes);
+    co_await carry_out(changes);
     if (changes.problems.empty()) commit(changes, next);
-    changes.added.clear();
-    announce(nullptr);
   }
-  return std::move(changes.problems);
+  let_go(changes);
+  announce(nullptr);
+  co_return std::move(changes.problems);
 }
 
 SteadyTime PluginSet::tick(SteadyTime now) {
   SteadyTime next = SteadyTime::max();
   for (const auto& plugin : plugins_) next = std::min(next, plugin->tick(now));
   for (const auto& plugin : leaving_) next = std::min(next, plugin->tick(now));
-  for (const auto& plugin : leaving_) abandoned_ += plugin->stopped() ? plugin->abandoned_lanes() : 0;
+  for (const auto& plugin : leaving_) {
+    if (!plugin->stopped()) continue;
+    abandoned_lanes_ += plugin->abandoned_lanes();
+    abandoned_calls_ += plugin->abandoned_calls();
+  }
   if (std::erase_if(leaving_, [](const auto& plugin) { return plugin->stopped(); }) > 0) announce(nullptr);
   return next;
 }
@@ -216,12 +315,22 @@ void PluginSet::wake(std::uint32_t reasons) {
   for (const auto& plugin : leaving_) plugin->wake(reasons);
 }
 
+void PluginSet::publish_certificate(std::uint32_t listener, ListenerPem pem) {
+  if (services_.certificates->publish(listener, std::move(pem))) wake(GH_WAKE_CERTIFICATES);
+}
+
+void PluginSet::remove_certificate(std::uint32_t listener) {
+  if (services_.certificates->remove(listener)) wake(GH_WAKE_CERTIFICATES);
+}
+
 void PluginSet::drain(SteadyTime deadline) {
+  ending_ = true;
   for (const auto& plugin : plugins_) plugin->drain(deadline);
   for (const auto& plugin : leaving_) plugin->drain(deadline);
 }
 
 void PluginSet::stop(SteadyTime now) {
+  ending_ = true;
   for (const auto& plugin : plugins_) plugin->stop(now);
   for (const auto& plugin : leaving_) plugin->stop(now);
 }
@@ -232,9 +341,16 @@ bool PluginSet::stopped() const {
 }
 
 unsigned PluginSet::abandoned_lanes() const {
-  unsigned count = abandoned_;
+  unsigned count = abandoned_lanes_;
   for (const auto& plugin : plugins_) count += plugin->abandoned_lanes();
   for (const auto& plugin : leaving_) count += plugin->abandoned_lanes();
+  return count;
+}
+
+unsigned PluginSet::abandoned_calls() const {
+  unsigned count = abandoned_calls_;
+  for (const auto& plugin : plugins_) count += plugin->abandoned_calls();
+  for (const auto& plugin : leaving_) count += plugin->abandoned_calls();
   return count;
 }
 

@@ -5,6 +5,8 @@
 #include "gateway/plugin/configured_plugin.hpp"
 #include "policy/surroundings.hpp"
 
+#include <boost/asio/awaitable.hpp>
+
 #include <functional>
 #include <memory>
 #include <optional>
@@ -13,45 +15,62 @@
 
 namespace gatehouse {
 
-/// Control thread only.
+/// Control thread only. What waits for a plugin waits for lane_timeout_seconds at most.
 class PluginSet {
  public:
   struct Events {
-    std::function<void()> lane_ended;  ///< on the lane's thread: let it post a message and nothing else
+    /// A lane has ended or a call is over, told on another thread: let it post a message and nothing else.
+    std::function<void()> plugin_moved;
     /// Called with everything that the plugins listen on, before lanes serve it.
     std::function<void(const std::vector<policy::OwnListener>&)> listeners;
   };
 
   PluginSet(HostServices services, Events events);
+  /// Waits for what has not ended, as Instance does.
+  ~PluginSet();
 
   /// Loads each enabled plugin and lets it judge its options; nothing listens and no lane runs. What `gatehouse check`
-  /// does too. Returns every problem that it finds.
+  /// does too. Returns every problem that it finds. Blocks.
   [[nodiscard]] std::vector<ConfigProblem> load(const Config& config);
-  /// Binds every listener and starts every plugin that was loaded. With a problem, nothing is left running.
+  /// Binds every listener and starts every plugin that was loaded; no lane runs before all have started. With a
+  /// problem, nothing is left running. Blocks.
   [[nodiscard]] std::vector<ConfigProblem> start();
   /// Makes the running plugins those of `next`: options, listeners, plugins that come or go. With a problem, all is as
-  /// before.
-  [[nodiscard]] std::vector<ConfigProblem> reload(const Config& next);
+  /// before, unless it is that drain() or stop() came in between. tick() goes on meanwhile; one reload at a time.
+  [[nodiscard]] boost::asio::awaitable<std::vector<ConfigProblem>> reload(const Config& next);
 
   /// Does what is due for every plugin; returns when to call it next.
   [[nodiscard]] SteadyTime tick(SteadyTime now);
   void wake(std::uint32_t reasons);
+  /// What the TLS of a listener (BoundListener::id) shows and accepts from now on; lanes are told when that is new.
+  void publish_certificate(std::uint32_t listener, ListenerPem pem);
+  void remove_certificate(std::uint32_t listener);
   void drain(SteadyTime deadline);
   void stop(SteadyTime now);
   [[nodiscard]] bool stopped() const;
-  /// Lanes that never returned, of all plugins that there were.
+  /// Lanes and calls that never returned, of all plugins that there were.
   [[nodiscard]] unsigned abandoned_lanes() const;
+  [[nodiscard]] unsigned abandoned_calls() const;
 
   [[nodiscard]] const std::vector<std::unique_ptr<ConfiguredPlugin>>& plugins() const noexcept { return plugins_; }
 
  private:
   struct Changes;
+  struct Asked {
+    ConfiguredPlugin* plugin;
+    ConfigPlace place;
+    ConfiguredPlugin::Call call;
+  };
+  using Problems = std::vector<ConfigProblem>;
 
   std::unique_ptr<ConfiguredPlugin> load_one(const Config& config, const PluginConfig& plugin,
-                                             std::vector<ConfigProblem>& problems) const;
+                                             std::vector<Asked>& checks, Problems& problems) const;
+  [[nodiscard]] boost::asio::awaitable<void> settle(const std::vector<Asked>& asked, Problems& problems) const;
   void plan(const Config& next, const PluginConfig& plugin, Changes& changes) const;
-  void carry_out(Changes& changes);
+  [[nodiscard]] boost::asio::awaitable<void> carry_out(Changes& changes);
+  [[nodiscard]] boost::asio::awaitable<void> go_back(Changes& changes);
   void commit(Changes& changes, const Config& next);
+  void let_go(Changes& changes);
   [[nodiscard]] ConfiguredPlugin* find(const std::string& name) const noexcept;
   void announce(const Changes* coming);
 
@@ -60,7 +79,8 @@ class PluginSet {
   std::vector<std::unique_ptr<ConfiguredPlugin>> plugins_;
   std::vector<std::unique_ptr<ConfiguredPlugin>> leaving_;  // no longer configured, still serving their clients
   std::optional<std::vector<policy::OwnListener>> announced_;
-  unsigned abandoned_ = 0;  // of plugins that have left
+  bool ending_ = false;                                 // drain() or stop() was called
+  unsigned abandoned_lanes_ = 0, abandoned_calls_ = 0;  // of plugins that have left
 };
 
 }  // namespace gatehouse

@@ -5,6 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <cstddef>
+
 namespace gatehouse {
 namespace {
 
@@ -25,6 +28,17 @@ Json lanes_json(const ConfiguredPlugin& plugin) {
   return out;
 }
 
+/// With the innermost functions only: the log has all of them.
+Json hung_json(const ConfiguredPlugin& plugin) {
+  constexpr std::size_t kMostFrames = 12;
+  Json out = Json::array();
+  for (const Hung& one : plugin.hung()) {
+    const auto end = one.stack.begin() + static_cast<std::ptrdiff_t>(std::min(one.stack.size(), kMostFrames));
+    out.push_back({{"what", one.what}, {"stack", std::vector<std::string>(one.stack.begin(), end)}});
+  }
+  return out;
+}
+
 Json plugin_json(const ConfiguredPlugin& plugin, const SessionTable& sessions) {
   Json listeners = Json::array();
   for (const auto& listener : plugin.settings().listeners) {
@@ -40,7 +54,8 @@ Json plugin_json(const ConfiguredPlugin& plugin, const SessionTable& sessions) {
           {"sessions", sessions.count(plugin.name())},
           {"allow_local_destinations", plugin.settings().config.allow_local_destinations},
           {"listeners", std::move(listeners)},
-          {"lanes", lanes_json(plugin)}};
+          {"lanes", lanes_json(plugin)},
+          {"hung", hung_json(plugin)}};
 }
 
 Json policy_json(const PolicyStatus& policy) {
@@ -73,6 +88,14 @@ Json flow_log_json(const FlowLog::Status& flows) {
 
 }  // namespace
 
+std::vector<std::string> abandoned_reasons(const PluginSet& plugins) {
+  std::vector<std::string> out;
+  const unsigned lanes = plugins.abandoned_lanes(), calls = plugins.abandoned_calls();
+  if (lanes > 0) out.push_back("lanes that never returned: " + std::to_string(lanes));
+  if (calls > 0) out.push_back("calls of plugins that never returned: " + std::to_string(calls));
+  return out;
+}
+
 GatewayState gateway_state(const ReportSources& from) {
   GatewayState out{"ok", from.policy.status().reasons};
   bool failed = false;
@@ -83,8 +106,8 @@ GatewayState gateway_state(const ReportSources& from) {
     out.reasons.push_back("the plugin " + plugin->name() + " is " + std::string(plugin->state_name()) +
                           (plugin->failure().empty() ? "" : ": " + plugin->failure()));
   }
-  if (const unsigned lanes = from.plugins.abandoned_lanes(); lanes > 0) {
-    out.reasons.push_back("lanes that never returned: " + std::to_string(lanes) + "; restart the gateway");
+  for (const std::string& reason : abandoned_reasons(from.plugins)) {
+    out.reasons.push_back(reason + "; restart the gateway");
   }
   for (std::string& reason : store_reasons(from.store.facts(), unix_now())) out.reasons.push_back(std::move(reason));
   if (const FlowLog::Status flows = from.services.flow_log->status(); !flows.failure.empty()) {
@@ -186,6 +209,7 @@ std::string metrics_text(const ReportSources& from) {
   }
   from.policy.records()->write_to(out);
   out.gauge("gatehouse_lanes_abandoned", "Lanes that never returned.", {}, from.plugins.abandoned_lanes());
+  out.gauge("gatehouse_calls_abandoned", "Calls of plugins that never returned.", {}, from.plugins.abandoned_calls());
   out.counter("gatehouse_log_lines_dropped", "Log lines that found the queue full.", {},
               from.services.journal->dropped());
   write_store_metrics(from.store.facts().status, out);

@@ -28,6 +28,9 @@ struct GatewayState {
 };
 [[nodiscard]] GatewayState gateway_state(const ReportSources& from);
 
+/// How many threads of plugins were given up, as sentences.
+[[nodiscard]] std::vector<std::string> abandoned_reasons(const PluginSet& plugins);
+
 /// {state, reasons, started_at, plugins, policy, store, log, flow_log}
 [[nodiscard]] std::string status_json(const ReportSources& from);
 /// {plugins: [{name, id, version, summary, license, file, sha256, options}]} of those that are loaded

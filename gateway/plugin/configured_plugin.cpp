@@ -13,6 +13,7 @@ constexpr Nanoseconds kPollTime = std::chrono::milliseconds(20);  // while clien
 constexpr Nanoseconds kIdleTime = std::chrono::seconds(1);
 constexpr Nanoseconds kRetirePause = std::chrono::milliseconds(200);
 constexpr Nanoseconds kLongestPause = std::chrono::seconds(60);
+constexpr Nanoseconds kSettleTime = std::chrono::seconds(10);  // then nobody takes what an earlier instance has kept
 
 /// What two addresses must have in common to be served by one socket.
 bool same_address(const ListenAddress& a, const ListenAddress& b) {
@@ -41,25 +42,31 @@ std::shared_ptr<BoundListener> find_listener(const PluginSettings& settings, con
 }  // namespace
 
 ConfiguredPlugin::ConfiguredPlugin(LoadedPlugin loaded, PluginSettings settings, HostServices services,
-                                   std::function<void()> on_lane_end)
+                                   std::function<void()> on_event)
     : loaded_(std::move(loaded)),
       settings_(std::move(settings)),
       services_(std::move(services)),
-      on_lane_end_(std::move(on_lane_end)) {}
+      on_event_(std::move(on_event)) {}
 
 ConfiguredPlugin::~ConfiguredPlugin() {
   for (const auto& listener : settings_.listeners) listener->retire();
-  for (const Retiring& entry : retiring_) entry.listener->retire();
+  for (const auto& [at, listener] : retiring_) listener->retire();
 }
 
-void ConfiguredPlugin::check(const std::string& options) const {
-  if (instance_) return instance_->configure(options, true);
+void ConfiguredPlugin::make_next() {
+  if (next_.instance) return;
   const unsigned lanes = lane_count(settings_.config);
-  Instance instance(
-      loaded_, {name(), lanes, false},
-      std::make_unique<HostOffer>(services_, settings_.config, std::make_shared<PluginMetrics>(name(), lanes)),
-      nullptr);
-  instance.configure(options, true);
+  auto metrics = std::make_shared<PluginMetrics>(name(), lanes);
+  next_.instance = std::make_unique<Instance>(
+      loaded_, InstanceSpec{name(), lanes, settings_.config.pin_lanes, services_.plugin_timeout},
+      std::make_unique<HostOffer>(services_, settings_.config, metrics), on_event_);
+  next_.metrics = std::move(metrics);
+}
+
+ConfiguredPlugin::Call ConfiguredPlugin::check(const std::string& options) {
+  if (state_ == State::running || state_ == State::draining) return life_.instance->configure(options, true);
+  make_next();
+  return next_.instance->configure(options, true);
 }
 
 std::shared_ptr<BoundListener> ConfiguredPlugin::bind_address(const std::string& role,
@@ -83,23 +90,61 @@ std::vector<std::string> ConfiguredPlugin::bind() {
   return problems;
 }
 
-std::vector<std::shared_ptr<const BoundListener>> ConfiguredPlugin::listeners() const {
+void ConfiguredPlugin::unbind() noexcept {
+  for (const auto& listener : settings_.listeners) listener->retire();
+  settings_.listeners.clear();
+}
+
+Instance::Listeners ConfiguredPlugin::listeners() const {
   return {settings_.listeners.begin(), settings_.listeners.end()};
 }
 
-void ConfiguredPlugin::start() {
-  const unsigned lanes = lane_count(settings_.config);
-  auto metrics = std::make_shared<PluginMetrics>(name(), lanes);
-  auto instance =
-      std::make_unique<Instance>(loaded_, InstanceSpec{name(), lanes, settings_.config.pin_lanes},
-                                 std::make_unique<HostOffer>(services_, settings_.config, metrics), on_lane_end_);
-  instance->configure(settings_.options, false);
-  instance->start(listeners());
-  instance_ = std::move(instance);
-  metrics_ = std::move(metrics);
-  state_ = State::running;
+ConfiguredPlugin::Call ConfiguredPlugin::start() {
+  make_next();
+  next_.instance->configure(settings_.options, false);
+  starting_ = next_.instance->start(listeners());
+  state_ = State::starting;
   wanted_ = true;
+  return starting_;
+}
+
+void ConfiguredPlugin::finish_start(SteadyTime now) {
+  Answer refusal = starting_->refusal();
+  starting_.reset();
+  if (!refusal) {
+    try {
+      next_.instance->run_lanes();
+    } catch (const Refusal& why) {
+      refusal = why.what();
+    }
+  }
+  if (refusal) {
+    retire(std::move(next_), now);
+    note_failure(*refusal, now);
+    return retry(now);
+  }
+  life_ = std::move(next_);
+  state_ = State::running;
+  settles_at_ = now + kSettleTime;
   failure_.clear();
+}
+
+/// Ends one that has not served.
+void ConfiguredPlugin::retire(Made made, SteadyTime now) {
+  if (!made.instance) return;
+  made.instance->request_stop(now);
+  leaving_.push_back(std::move(made));
+}
+
+void ConfiguredPlugin::note_hung(Instance& instance) {
+  for (Hung& found : instance.take_hung()) {
+    std::string stack;
+    for (const std::string& frame : found.stack) stack += (stack.empty() ? "" : " < ") + frame;
+    services_.journal->write(GH_LOG_ERROR, "gateway", "a plugin's thread does not answer",
+                             {{"plugin", name()}, {"what", found.what}, {"stack", stack}});
+    hung_.push_back(std::move(found));
+    if (hung_.size() > kMostHung) hung_.erase(hung_.begin());
+  }
 }
 
 void ConfiguredPlugin::note_failure(const std::string& why, SteadyTime now) {
@@ -125,64 +170,99 @@ void ConfiguredPlugin::retry(SteadyTime now) {
 }
 
 void ConfiguredPlugin::note_lane_failure(SteadyTime now) {
-  const auto why = instance_->failure();
+  const auto why = life_.instance->failure();
   if (!why) return;
   note_failure(*why, now);
   if (state_ == State::running) due_ = now + kFailureDrain;
   state_ = State::failing;
-  instance_->drain(due_);
+  settles_at_.reset();
+  life_.instance->drain(due_);
 }
 
 void ConfiguredPlugin::start_again(SteadyTime now) {
   ++restarts_;
   try {
     start();
-    services_.journal->write(GH_LOG_INFO, "gateway", "plugin restarted", {{"plugin", name()}});
   } catch (const Refusal& why) {
+    retire(std::move(next_), now);
     note_failure(why.what(), now);
     retry(now);
   }
 }
 
 void ConfiguredPlugin::close_retired(SteadyTime now) {
-  if (instance_) instance_->tick(now);
-  std::erase_if(retiring_, [now](const Retiring& entry) {
-    if (entry.at > now) return false;
-    entry.listener->retire();
+  std::erase_if(retiring_, [now](const auto& entry) {
+    if (entry.first > now) return false;
+    entry.second->retire();
     return true;
   });
+  if (settles_at_ && now >= *settles_at_) {
+    settles_at_.reset();
+    life_.instance->settle();
+  }
 }
 
-void ConfiguredPlugin::end_instance() {
-  abandoned_ += instance_->abandoned();
-  if (instance_->abandoned() > 0) {
-    const std::string count = std::to_string(instance_->abandoned());
-    services_.journal->write(GH_LOG_ERROR, "gateway", "lanes did not return and were abandoned",
-                             {{"plugin", name()}, {"lanes", count}});
+/// What it leaves behind when it is over.
+void ConfiguredPlugin::account(Instance& ended) {
+  note_hung(ended);
+  abandoned_lanes_ += ended.abandoned_lanes();
+  abandoned_calls_ += ended.abandoned_calls();
+  if (ended.abandoned_lanes() + ended.abandoned_calls() == 0) return;
+  services_.journal->write(GH_LOG_ERROR, "gateway", "threads of the plugin did not return and were abandoned",
+                           {{"plugin", name()},
+                            {"lanes", std::to_string(ended.abandoned_lanes())},
+                            {"calls", std::to_string(ended.abandoned_calls())}});
+}
+
+void ConfiguredPlugin::watch(SteadyTime now) {
+  for (const Made* const made : {&life_, &next_}) {
+    if (!made->instance) continue;
+    made->instance->tick(now);
+    note_hung(*made->instance);
   }
-  instance_.reset();
-  metrics_.reset();
+  // One that hangs while it is checked is of no use to anybody.
+  if (state_ != State::starting && next_.instance && next_.instance->failure()) retire(std::move(next_), now);
+}
+
+void ConfiguredPlugin::end_instances(SteadyTime now) {
+  std::erase_if(leaving_, [&](const Made& made) {
+    if (!made.instance->ended(now)) return false;
+    account(*made.instance);
+    return true;
+  });
+  if (state_ != State::ending || !life_.instance->ended(now)) return;
+  account(*life_.instance);
+  life_ = {};
+  retry(now);
 }
 
 SteadyTime ConfiguredPlugin::tick(SteadyTime now) {
   close_retired(now);
+  watch(now);
   if (state_ == State::running || state_ == State::draining) note_lane_failure(now);
-  if ((state_ == State::failing || state_ == State::draining) && (instance_->pending() == 0 || now >= due_)) {
+  if ((state_ == State::failing || state_ == State::draining) && (life_.instance->is_drained() || now >= due_)) {
     state_ = State::ending;
-    instance_->request_stop(now);
+    life_.instance->request_stop(now);
   }
-  if (state_ == State::ending && instance_->ended(now)) {
-    end_instance();
-    retry(now);
+  end_instances(now);
+  if (state_ == State::starting && starting_->is_over()) {
+    finish_start(now);
+    if (state_ == State::running)
+      services_.journal->write(GH_LOG_INFO, "gateway", "plugin restarted", {{"plugin", name()}});
   }
   if (state_ == State::waiting && now >= due_) start_again(now);
+  return next_tick(now);
+}
 
-  const SteadyTime retire_at = retiring_.empty() ? SteadyTime::max() : retiring_.front().at;
+SteadyTime ConfiguredPlugin::next_tick(SteadyTime now) const {
+  const SteadyTime retire_at = retiring_.empty() ? SteadyTime::max() : retiring_.front().first;
+  if (!leaving_.empty()) return now + kPollTime;
   switch (state_) {
     case State::failing:
     case State::draining:
     case State::ending: return now + kPollTime;
     case State::waiting: return std::min(due_, retire_at);
+    case State::starting:
     case State::running: return std::min(now + kIdleTime, retire_at);
     case State::stopped:
     case State::quarantined: break;
@@ -191,29 +271,36 @@ SteadyTime ConfiguredPlugin::tick(SteadyTime now) {
 }
 
 void ConfiguredPlugin::wake(std::uint32_t reasons) {
-  if (instance_) instance_->wake(reasons);
+  if (life_.instance) life_.instance->wake(reasons);
 }
 
 void ConfiguredPlugin::drain(SteadyTime deadline) {
   wanted_ = false;
-  if (state_ == State::running) {
-    state_ = State::draining;
-    due_ = deadline;
-    instance_->drain(deadline);
-  } else if (state_ == State::draining) {
-    due_ = std::min(due_, deadline);
-  } else if (state_ == State::waiting || state_ == State::quarantined) {
-    state_ = State::stopped;
+  switch (state_) {
+    case State::running:
+      state_ = State::draining;
+      due_ = deadline;
+      life_.instance->drain(deadline);
+      break;
+    case State::draining: due_ = std::min(due_, deadline); break;
+    case State::starting:
+    case State::waiting:
+    case State::quarantined: state_ = State::stopped; break;
+    case State::stopped:
+    case State::failing:
+    case State::ending: break;
   }
+  retire(std::move(next_), steady_now());
 }
 
 void ConfiguredPlugin::stop(SteadyTime now) {
   wanted_ = false;
-  if (instance_ == nullptr) {
+  retire(std::move(next_), now);
+  if (!life_.instance) {
     state_ = State::stopped;
   } else if (state_ != State::ending) {
     state_ = State::ending;
-    instance_->request_stop(now);
+    life_.instance->request_stop(now);
   }
 }
 
@@ -247,31 +334,34 @@ PluginSettings ConfiguredPlugin::prepare(const PluginConfig& next, std::string o
       out.listeners.push_back(std::move(listener));
     }
   }
-  check(out.options);
   return out;
 }
 
-PluginSettings ConfiguredPlugin::apply(PluginSettings next) {
-  if (state_ == State::running) {
-    const bool options_differ = next.options != settings_.options;
-    if (options_differ) instance_->reconfigure(next.options);
-    try {
-      if (next.listeners != settings_.listeners) {
-        instance_->change_listeners({next.listeners.begin(), next.listeners.end()});
-      }
-    } catch (const Refusal&) {
-      if (options_differ) instance_->reconfigure(settings_.options);
-      throw;
-    }
+ConfiguredPlugin::Call ConfiguredPlugin::apply(const PluginSettings& next) {
+  if (state_ != State::running) return nullptr;
+  Instance::Change change;
+  if (next.options != settings_.options) change.options = next.options;
+  change.options_before = settings_.options;
+  if (next.listeners != settings_.listeners) change.listeners.emplace(next.listeners.begin(), next.listeners.end());
+  if (!change.options && !change.listeners) return nullptr;
+  return life_.instance->change(std::move(change));
+}
+
+PluginSettings ConfiguredPlugin::take_over(PluginSettings next) {
+  PluginSettings before = std::exchange(settings_, std::move(next));
+  if (state_ == State::starting) {  // with the former ones: begin anew
+    retire(std::move(next_), steady_now());
+    state_ = State::waiting;
+    due_ = SteadyTime::min();
   }
-  return std::exchange(settings_, std::move(next));
+  return before;
 }
 
 void ConfiguredPlugin::retire_unused(PluginSettings others) {
   const auto& mine = settings_.listeners;
   const SteadyTime retire_at = steady_now() + kRetirePause;
   for (auto& listener : others.listeners) {
-    if (std::find(mine.begin(), mine.end(), listener) == mine.end()) retiring_.push_back({retire_at, listener});
+    if (std::find(mine.begin(), mine.end(), listener) == mine.end()) retiring_.emplace_back(retire_at, listener);
   }
 }
 
@@ -285,6 +375,7 @@ void ConfiguredPlugin::restart_if_quarantined() {
 std::string_view ConfiguredPlugin::state_name() const noexcept {
   switch (state_) {
     case State::stopped: return "stopped";
+    case State::starting: return "starting";
     case State::running: return "running";
     case State::draining: return "draining";
     case State::failing: return "failed";
@@ -296,7 +387,7 @@ std::string_view ConfiguredPlugin::state_name() const noexcept {
 }
 
 std::vector<LaneStatus> ConfiguredPlugin::lanes() const {
-  return instance_ ? instance_->lanes() : std::vector<LaneStatus>();
+  return life_.instance ? life_.instance->lanes() : std::vector<LaneStatus>();
 }
 
 void ConfiguredPlugin::write_metrics(OpenMetrics& out) const {
@@ -310,7 +401,7 @@ void ConfiguredPlugin::write_metrics(OpenMetrics& out) const {
                         {{"plugin", name()}, {"lane", std::to_string(lane.index)}},
                         std::chrono::duration<double>(lane.cpu_time).count());
   }
-  if (metrics_) metrics_->write_to(out);
+  if (life_.metrics) life_.metrics->write_to(out);
 }
 
 }  // namespace gatehouse

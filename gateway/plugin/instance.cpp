@@ -1,19 +1,14 @@
 #include "gateway/plugin/instance.hpp"
 
 #include "gateway/base/block_signals.hpp"
-#include "gateway/base/border.hpp"
 #include "gateway/base/refusal.hpp"
-
-#include <pthread.h>
-#include <sched.h>
-#include <time.h>
+#include "gateway/plugin/instance_life.hpp"
+#include "gateway/plugin/processors.hpp"
 
 #include <algorithm>
-#include <array>
-#include <atomic>
-#include <mutex>
+#include <cstddef>
+#include <iterator>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 namespace gatehouse {
@@ -22,46 +17,10 @@ namespace {
 /// A lane lets go of a removed listener when it handles the news; so long its descriptor stays open.
 constexpr Nanoseconds kRetireTime = std::chrono::seconds(2);
 
-/// Room for what a plugin says about a failure.
-class Message {
- public:
-  [[nodiscard]] gh_message* out() noexcept { return &message_; }
-  /// The sentence, or a general one for `status`.
-  [[nodiscard]] std::string words(gh_status status) const {
-    if (message_.size > 0) return {text_.data(), std::min(message_.size, text_.size())};
-    return "status " + std::to_string(status) + " without a message";
-  }
+std::atomic<unsigned> abandoned_in_process{0};
 
- private:
-  std::array<char, 1024> text_;
-  gh_message message_{text_.data(), text_.size(), 0};
-};
-
-/// Processors that this process may use, in order.
-std::vector<int> usable_processors() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  std::vector<int> out;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) {
-    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-      if (CPU_ISSET(cpu, &set)) out.push_back(cpu);
-    }
-  }
-  if (out.empty()) out.push_back(0);
-  return out;
-}
-
-void pin_this_thread(int cpu) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(cpu, &set);
-  pthread_setaffinity_np(pthread_self(), sizeof set, &set);
-}
-
-Nanoseconds read_clock(clockid_t clock) noexcept {
-  timespec now{};
-  if (clock_gettime(clock, &now) != 0) return Nanoseconds(0);
-  return std::chrono::seconds(now.tv_sec) + Nanoseconds(now.tv_nsec);
+std::string seconds_text(Nanoseconds time) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(time).count()) + " s";
 }
 
 }  // namespace
@@ -70,89 +29,59 @@ unsigned lane_count(const PluginConfig& plugin) {
   return plugin.lanes != 0 ? plugin.lanes : static_cast<unsigned>(usable_processors().size());
 }
 
-struct Instance::Lane {
-  HostLane host;
-  std::thread thread;
-  std::atomic<clockid_t> clock{-1};       // of the thread, once it runs
-  std::atomic<std::int64_t> cpu_time{0};  // ns, once it has returned
-  std::atomic<bool> returned{false};
-};
+unsigned abandoned_threads() noexcept { return abandoned_in_process.load(std::memory_order_relaxed); }
 
-/// All that a lane's thread may touch. Freed by whoever lets go of it last, which is an abandoned lane's thread if
-/// that ever returns; the plugin's object is then never destroyed.
-struct Instance::Life {
-  explicit Life(const LoadedPlugin& p, std::unique_ptr<Offer> o) : plugin(p), offer(std::move(o)) {}
-
-  [[nodiscard]] const gh_plugin_ops& ops() const noexcept { return *plugin.manifest->ops; }
-
-  void run(Lane& lane, const std::string& thread_name) noexcept {
-    pthread_setname_np(pthread_self(), thread_name.c_str());
-    if (lane.host.head.cpu >= 0) pin_this_thread(lane.host.head.cpu);
-    clockid_t clock{};
-    pthread_getcpuclockid(pthread_self(), &clock);
-    lane.clock.store(clock, std::memory_order_release);
-
-    Message why;
-    const gh_status status = ops().run_lane(object, &lane.host.head, why.out());
-
-    lane.cpu_time.store(read_clock(CLOCK_THREAD_CPUTIME_ID).count(), std::memory_order_relaxed);
-    const std::scoped_lock lock(mutex);
-    const std::string which = "lane " + std::to_string(lane.host.head.index);
-    if (!stopping && !failure) {
-      failure = which + (status < 0 ? " failed: " + why.words(status) : " returned without having been stopped");
-    }
-    lane.returned.store(true, std::memory_order_release);
-    if (on_lane_end) on_lane_end();
-  }
-
-  const LoadedPlugin plugin;
-  const std::unique_ptr<Offer> offer;
-  gh_host host{sizeof(gh_host), GH_ABI_MINOR, this,
-               [](void* life, const char* id) { return static_cast<Life*>(life)->offer->find(id); }};
-  gh_instance* object = nullptr;
-  std::vector<std::unique_ptr<Lane>> lanes;
-  std::vector<LaneSockets> sockets;
-  std::vector<std::pair<SteadyTime, LaneSockets>> retired;  // and when they may be closed
-
-  std::mutex mutex;  // guards what follows
-  bool stopping = false;
-  std::optional<std::string> failure;
-  std::function<void()> on_lane_end;
+/// A change on its way.
+struct Instance::Changing {
+  Call call;
+  std::optional<Listeners> listeners;  // to come
+  std::vector<std::uint32_t> added;    // of these
 };
 
 Instance::Instance(const LoadedPlugin& plugin, InstanceSpec spec, std::unique_ptr<Offer> offer,
-                   std::function<void()> on_lane_end)
-    : spec_(std::move(spec)), life_(std::make_shared<Life>(plugin, std::move(offer))) {
-  life_->on_lane_end = std::move(on_lane_end);
-  Message why;
-  const gh_status status = life_->ops().create(&life_->host, border_bytes(spec_.name), &life_->object, why.out());
-  if (status < 0) throw Refusal("the plugin " + spec_.name + " could not be created: " + why.words(status));
+                   std::function<void()> on_event)
+    : spec_(std::move(spec)), life_(std::make_shared<Life>(plugin, spec_.name, std::move(offer))) {
+  life_->on_event = on_event;
+  control_ = std::make_unique<CallThread>(thread_name(spec_.name, "-c"), spec_.name, spec_.timeout, on_event);
+  aside_ = std::make_unique<CallThread>(thread_name(spec_.name, "-w"), spec_.name, spec_.timeout, nullptr);
+  static_cast<void>(control("create", [life = life_.get()] { return life->create(); }));
 }
 
 Instance::~Instance() {
   if (!life_) return;
-  if (!stop_deadline_) request_stop(steady_now());
-  while (!ended(steady_now())) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  if (!stopped_at_) request_stop(steady_now());
+  while (!ended(steady_now())) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
-void Instance::configure(const std::string& options, bool check_only) {
-  Message why;
-  const gh_status status =
-      life_->ops().configure(life_->object, border_bytes(options), check_only ? GH_CONFIGURE_CHECK : 0, why.out());
-  if (status < 0) throw Refusal("the plugin " + spec_.name + " refuses its options: " + why.words(status));
+/// `work` may go by the bare pointer of what it keeps alive.
+Instance::Call Instance::control(std::string what, std::function<Answer()> work) {
+  return control_->ask(std::move(what), [life = life_, work = std::move(work)] { return work(); });
 }
 
-void Instance::start(const std::vector<std::shared_ptr<const BoundListener>>& listeners) {
+Instance::Call Instance::configure(const std::string& options, bool check_only) {
+  return control("configure",
+                 [life = life_.get(), options, check_only] { return life->configure(options, check_only); });
+}
+
+Instance::Call Instance::start(const Listeners& listeners) {
+  if (stopped_at_) {
+    join_lanes();
+    life_->lanes.clear();
+    stopped_at_.reset();
+    drained_.reset();
+    const std::scoped_lock lock(life_->mutex);
+    life_->stopping = false;
+    life_->failure.reset();
+  }
+  life_->sockets.clear();
   for (const auto& listener : listeners) life_->sockets.push_back(dup_for_lanes(listener, spec_.lanes));
-  const std::vector<gh_listener> rows = describe_all(life_->sockets);
-  const gh_start start{sizeof start, spec_.lanes, rows.data(), rows.size()};
-  Message why;
-  const gh_status status = life_->ops().start(life_->object, &start, why.out());
-  if (status < 0) throw Refusal("the plugin " + spec_.name + " could not be started: " + why.words(status));
-  start_lanes();
+  started_ = true;
+  return control("start", [life = life_.get(), rows = describe_all(life_->sockets), total = spec_.lanes] {
+    return life->start(rows, total);
+  });
 }
 
-void Instance::start_lanes() {
+void Instance::open_lanes() {
   const std::vector<int> processors = usable_processors();
   for (std::uint32_t i = 0; i < spec_.lanes; ++i) {
     auto lane = std::make_unique<Lane>();
@@ -162,64 +91,123 @@ void Instance::start_lanes() {
     life_->offer->open_lane(lane->host);
     life_->lanes.push_back(std::move(lane));
   }
+}
+
+void Instance::run_lanes() {
+  open_lanes();
   const BlockSignals block;
   for (auto lane = life_->lanes.begin(); lane != life_->lanes.end(); ++lane) {
-    const std::string index = "-" + std::to_string((*lane)->host.head.index);
-    const std::string name = ("gh-" + spec_.name).substr(0, 15 - index.size()) + index;  // the kernel keeps 15
+    const std::string name = thread_name(spec_.name, "-" + std::to_string((*lane)->host.head.index));
     try {
       (*lane)->thread = std::thread([life = life_, raw = lane->get(), name] { life->run(*raw, name); });
     } catch (const std::system_error& error) {
-      life_->lanes.erase(lane, life_->lanes.end());  // the destructor ends those that run
+      life_->lanes.erase(lane, life_->lanes.end());  // those that run are stopped
       throw Refusal("cannot start the lane " + name + ": " + error.code().message());
     }
   }
 }
 
-void Instance::reconfigure(const std::string& options) {
-  Message why;
-  const gh_status status = life_->ops().reconfigure(life_->object, border_bytes(options), why.out());
-  if (status < 0) throw Refusal("the plugin " + spec_.name + " cannot change its options now: " + why.words(status));
-}
-
-void Instance::change_listeners(const std::vector<std::shared_ptr<const BoundListener>>& listeners) {
+Instance::Call Instance::change(Change change) {
   std::vector<LaneSockets> added;
   std::vector<gh_listener> rows;
-  const auto is_of = [](std::uint32_t id) {
-    return [id](const LaneSockets& sockets) { return sockets.listener->id() == id; };
-  };
+  auto changing = std::make_unique<Changing>();
   std::vector<LaneSockets>& now = life_->sockets;
-  for (const auto& listener : listeners) {
-    auto known = std::find_if(now.begin(), now.end(), is_of(listener->id()));
-    if (known == now.end()) known = added.insert(added.end(), dup_for_lanes(listener, spec_.lanes));
-    for (std::uint32_t lane = 0; lane < spec_.lanes; ++lane) {
-      rows.push_back(listener->describe(lane, known->fds[lane].get()));
+  if (change.listeners) {
+    for (const auto& listener : *change.listeners) {
+      auto known = std::find_if(now.begin(), now.end(), [&](const auto& one) { return one.listener == listener; });
+      if (known == now.end()) {
+        known = added.insert(added.end(), dup_for_lanes(listener, spec_.lanes));
+        changing->added.push_back(listener->id());
+      }
+      for (std::uint32_t lane = 0; lane < spec_.lanes; ++lane) {
+        rows.push_back(listener->describe(lane, known->fds[lane].get()));
+      }
     }
+    std::move(added.begin(), added.end(), std::back_inserter(now));
+    changing->listeners = change.listeners;
   }
-  Message why;
-  const gh_status status = life_->ops().listeners_changed(life_->object, rows.data(), rows.size(), why.out());
-  if (status < 0) throw Refusal("the plugin " + spec_.name + " cannot change its listeners now: " + why.words(status));
+  const char* const what = change.listeners ? "listeners_changed" : "reconfigure";
+  changing->call = control(what, [life = life_.get(), change = std::move(change), rows = std::move(rows)] {
+    return life->change(change, rows);
+  });
+  changing_ = std::move(changing);
+  return changing_->call;
+}
 
+/// Closes what nobody was given in the end, and later what nobody is to use any more.
+void Instance::end_change() {
+  const std::unique_ptr<Changing> done = std::move(changing_);
+  if (!done->listeners) return;
+  std::vector<LaneSockets>& now = life_->sockets;
+  if (done->call->refusal()) {
+    std::erase_if(now, [&](const LaneSockets& one) {
+      return std::count(done->added.begin(), done->added.end(), one.listener->id()) != 0;
+    });
+    return;
+  }
   const SteadyTime close_at = steady_now() + kRetireTime;
   for (auto old = now.begin(); old != now.end();) {
-    const bool stays = std::any_of(listeners.begin(), listeners.end(),
-                                   [&](const auto& listener) { return listener->id() == old->listener->id(); });
+    const bool stays = std::count(done->listeners->begin(), done->listeners->end(), old->listener) != 0;
     if (!stays) life_->retired.emplace_back(close_at, std::move(*old));
     old = stays ? std::next(old) : now.erase(old);
   }
-  std::move(added.begin(), added.end(), std::back_inserter(now));
   wake(GH_WAKE_LISTENERS);
 }
 
+/// How many may be woken.
+std::uint32_t Instance::lanes_open() const noexcept { return static_cast<std::uint32_t>(life_->lanes.size()); }
+
+bool Instance::lanes_returned() const {
+  return !life_ ||
+         std::all_of(life_->lanes.begin(), life_->lanes.end(), [](const auto& lane) { return lane->has_returned(); });
+}
+
+Instance::Call Instance::take_sessions(std::shared_ptr<std::vector<ExportRecord>> out) {
+  return control("gh.sessions.export/1 take", [life = life_.get(), out = std::move(out)]() -> Answer {
+    const Answer why = gatehouse::take_sessions(life->ops(), life->object, *out);
+    if (!why) return {};
+    return "the sessions of the plugin " + life->name + " could not be taken: " + *why;
+  });
+}
+
+Instance::Call Instance::put_session(std::shared_ptr<ExportRecord> record) {
+  return control("gh.sessions.export/1 put", [life = life_.get(), record = std::move(record)]() -> Answer {
+    const Answer why = gatehouse::put_session(life->ops(), life->object, *record);
+    if (!why) return {};
+    return "the plugin " + life->name + " does not take a session over: " + *why;
+  });
+}
+
+void Instance::settle() noexcept {
+  if (life_) life_->offer->settled();
+}
+
 void Instance::wake(std::uint32_t reasons) {
-  for (std::uint32_t lane = 0; lane < life_->lanes.size(); ++lane) life_->ops().wake(life_->object, lane, reasons);
+  if (!life_ || stopped_at_ || lanes_open() == 0) return;
+  if (life_->reasons.fetch_or(reasons, std::memory_order_relaxed) != 0) return;  // it is on its way
+  aside("wake", [life = life_.get(), total = lanes_open()] { life->wake(total, life->reasons.exchange(0)); });
+}
+
+/// As control(), on the other thread.
+Instance::Call Instance::aside(std::string what, std::function<void()> work) {
+  return aside_->ask(std::move(what), [life = life_, work = std::move(work)]() -> Answer {
+    work();
+    return {};
+  });
 }
 
 void Instance::drain(SteadyTime deadline) {
-  life_->ops().drain(life_->object, to_ns(deadline));
-  wake(GH_WAKE_DRAIN);
+  if (!life_ || stopped_at_) return;
+  drained_ = aside("drain", [life = life_.get(), deadline = to_ns(deadline), total = lanes_open()] {
+    life->drain(deadline, total);
+  });
 }
 
-std::uint64_t Instance::pending() const { return life_ ? life_->ops().pending(life_->object) : 0; }
+std::uint64_t Instance::pending() const { return life_ ? life_->pending.load(std::memory_order_relaxed) : 0; }
+
+bool Instance::is_drained() const {
+  return !life_ || (drained_ && drained_->is_over() && !drained_->refusal() && pending() == 0);
+}
 
 std::optional<std::string> Instance::failure() const {
   if (!life_) return {};
@@ -227,66 +215,149 @@ std::optional<std::string> Instance::failure() const {
   return life_->failure;
 }
 
+void Instance::fail(const std::string& why) {
+  const std::scoped_lock lock(life_->mutex);
+  if (!life_->stopping && !life_->failure) life_->failure = why;
+}
+
 std::vector<LaneStatus> Instance::lanes() const {
   std::vector<LaneStatus> out;
   if (!life_) return out;
   for (const auto& lane : life_->lanes) {
-    LaneStatus status{lane->host.head.index, lane->host.head.cpu, !lane->returned.load(std::memory_order_acquire),
-                      Nanoseconds(0)};
-    const clockid_t clock = lane->clock.load(std::memory_order_acquire);
-    status.cpu_time = status.running ? (clock == -1 ? Nanoseconds(0) : read_clock(clock))
-                                     : Nanoseconds(lane->cpu_time.load(std::memory_order_relaxed));
-    out.push_back(status);
+    out.push_back({lane->host.head.index, lane->host.head.cpu, !lane->has_returned(), lane->cpu_time()});
   }
   return out;
 }
 
+void Instance::tick(SteadyTime now) {
+  if (!life_) return;
+  if (changing_ && changing_->call->is_over()) end_change();
+  std::erase_if(life_->retired, [now](const auto& entry) { return entry.first <= now; });
+  if (stopped_at_) return;
+  if (!life_->pending_asked.exchange(true)) {
+    aside("pending", [life = life_.get()] {
+      life->pending_asked.store(false);
+      life->ask_pending();
+    });
+  }
+  look_at_calls(now);
+  look_at_lanes(now);
+}
+
+void Instance::look_at_calls(SteadyTime now) {
+  for (CallThread* const thread : {control_.get(), aside_.get()}) {
+    if (!thread->finds_hung(now)) continue;
+    fail(*thread->hung());
+    note_hung({{*thread->hung(), &thread->stack()}});
+  }
+}
+
+void Instance::look_at_lanes(SteadyTime now) {
+  const Nanoseconds timeout = spec_.timeout->load(std::memory_order_relaxed);
+  bool stands = false;
+  Silent found;
+  for (const auto& lane : life_->lanes) {
+    if (lane->has_returned() || lane->is_hung) continue;
+    const Heartbeat::Sign sign = lane->heartbeat.look(lane->turns(), now, timeout);
+    stands = stands || sign == Heartbeat::Sign::ask;
+    if (sign != Heartbeat::Sign::hung) continue;
+    lane->is_hung = true;
+    found.emplace_back(lane->text() + " hangs: it has not moved for " + seconds_text(timeout), &lane->stack);
+  }
+  if (stands) wake(GH_WAKE_ALIVE);
+  if (found.empty()) return;
+  fail(found.front().first);
+  note_hung(found);
+}
+
+void Instance::note_hung(const Silent& found) {
+  for (const auto& [what, stack] : found) stack->ask();
+  const SteadyTime until = steady_now() + ThreadStack::kPatience;
+  for (const auto& [what, stack] : found) hung_.push_back({what, stack->take(until)});
+}
+
+std::vector<Hung> Instance::take_hung() { return std::exchange(hung_, {}); }
+
 void Instance::request_stop(SteadyTime now) {
-  if (!life_ || stop_deadline_) return;
-  stop_deadline_ = now + kStopTime;
+  if (!life_ || stopped_at_) return;
   {
     const std::scoped_lock lock(life_->mutex);
     life_->stopping = true;
   }
-  if (life_->object == nullptr || life_->lanes.empty()) return;
-  life_->ops().stop(life_->object);
-  wake(GH_WAKE_STOP);
+  if (started_) {
+    aside("stop", [life = life_.get(), total = lanes_open()] { life->stop(total); });
+  }
+  stopped_at_ = now;
 }
 
 bool Instance::ended(SteadyTime now) {
   if (!life_) return true;
-  const auto returned = [](const auto& lane) { return lane->returned.load(std::memory_order_acquire); };
-  if (std::all_of(life_->lanes.begin(), life_->lanes.end(), returned)) {
-    for (const auto& lane : life_->lanes) lane->thread.join();
-    life_->offer->let_go();
-    life_->ops().destroy(life_->object);
-    life_.reset();
-    return true;
+  if (!destroyed_) {
+    if (!lanes_returned()) {
+      if (now < *stopped_at_ + kStopTime) return false;
+      abandon();
+      return true;
+    }
+    if (!control_->is_idle() || !aside_->is_idle()) {
+      look_at_calls(now);
+      const bool hangs = control_->hung() || aside_->hung();
+      if (!hangs && now < *stopped_at_ + kCallTime) return false;
+      abandon();
+      return true;
+    }
+    join_lanes();
+    destroyed_ = control("destroy", [life = life_.get()] { return life->destroy(); });
+    destroyed_at_ = now;
   }
-  if (now < *stop_deadline_) return false;
-  abandon();
+  if (!destroyed_->is_over() && now < *destroyed_at_ + kCallTime) return false;
+  if (!control_->is_idle()) {
+    abandon();
+  } else {
+    end_life();
+  }
   return true;
 }
 
-void Instance::abandon() {
-  {
-    const std::scoped_lock lock(life_->mutex);
-    life_->on_lane_end = nullptr;
-  }
+void Instance::join_lanes() {
   for (const auto& lane : life_->lanes) {
-    if (lane->returned.load(std::memory_order_acquire)) {
-      lane->thread.join();
-    } else {
-      lane->thread.detach();
-      ++abandoned_;
-    }
+    if (lane->thread.joinable()) lane->thread.join();
   }
+}
+
+/// Nothing runs any more but what was given up.
+void Instance::end_life() {
+  control_.reset();
+  aside_.reset();
+  changing_.reset();
   life_.reset();
 }
 
-void Instance::tick(SteadyTime now) {
-  if (!life_) return;
-  std::erase_if(life_->retired, [now](const auto& entry) { return entry.first <= now; });
+void Instance::abandon() {
+  Silent found;
+  for (const auto& lane : life_->lanes) {
+    if (lane->has_returned()) continue;
+    ++abandoned_lanes_;
+    if (!lane->is_hung) found.emplace_back(lane->text() + " did not return when it was stopped", &lane->stack);
+  }
+  for (CallThread* const thread : {control_.get(), aside_.get()}) {
+    if (thread->is_idle()) continue;
+    ++abandoned_calls_;
+    if (!thread->hung()) found.emplace_back("`" + thread->running() + "` did not return", &thread->stack());
+  }
+  note_hung(found);
+  abandoned_in_process.fetch_add(abandoned_lanes_ + abandoned_calls_, std::memory_order_relaxed);
+  {
+    const std::scoped_lock lock(life_->mutex);
+    life_->on_event = nullptr;
+  }
+  for (const auto& lane : life_->lanes) {
+    if (lane->has_returned()) {
+      if (lane->thread.joinable()) lane->thread.join();
+    } else {
+      lane->thread.detach();
+    }
+  }
+  end_life();
 }
 
 }  // namespace gatehouse

@@ -1,12 +1,12 @@
 #include "gateway/services/clock_random.hpp"
 
+#include "gateway/base/guarded.hpp"
 #include "gateway/base/random.hpp"
 
 #include <time.h>
 
 #include <cstdint>
 #include <span>
-#include <system_error>
 
 namespace gatehouse {
 namespace {
@@ -18,16 +18,16 @@ std::uint64_t read_clock(clockid_t clock) noexcept {
 }
 
 gh_status fill(void*, std::uint8_t* out, std::size_t size) noexcept {
-  try {
-    fill_random(std::as_writable_bytes(std::span(out, size)));
-    return GH_OK;
-  } catch (const std::system_error&) {
-    return GH_E_IO;
-  }
+  return guarded(
+      [&]() -> gh_status {
+        fill_random(std::as_writable_bytes(std::span(out, size)));
+        return GH_OK;
+      },
+      GH_E_IO);
 }
 
-constexpr gh_clock kClock = {sizeof(gh_clock), 0, nullptr, [](void*) { return read_clock(CLOCK_MONOTONIC); },
-                             [](void*) { return read_clock(CLOCK_REALTIME); }};
+constexpr gh_clock kClock = {sizeof(gh_clock), 0, nullptr, [](void*) noexcept { return read_clock(CLOCK_MONOTONIC); },
+                             [](void*) noexcept { return read_clock(CLOCK_REALTIME); }};
 constexpr gh_random kRandom = {sizeof(gh_random), 0, nullptr, fill};
 
 }  // namespace

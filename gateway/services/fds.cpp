@@ -1,6 +1,7 @@
 #include "gateway/services/fds.hpp"
 
 #include "gateway/base/border.hpp"
+#include "gateway/base/guarded.hpp"
 
 #include <fcntl.h>
 
@@ -8,23 +9,28 @@ namespace gatehouse {
 
 PluginFds::PluginFds(std::shared_ptr<FdTable> all, std::string plugin)
     : all_(std::move(all)), plugin_(std::move(plugin)) {
+  {
+    const std::scoped_lock lock(all_->mutex_);
+    number_ = ++all_->faces_;
+  }
   table_ = {sizeof(gh_fds), 0, this,
-            [](void* context, gh_bytes name, const std::int32_t* fds, std::size_t count) {
-              return static_cast<PluginFds*>(context)->keep(name, fds, count);
+            [](void* context, gh_bytes name, const std::int32_t* fds, std::size_t count) noexcept {
+              return guarded([&] { return static_cast<PluginFds*>(context)->keep(name, fds, count); });
             },
-            [](void* context, gh_bytes name, std::int32_t* out, std::size_t capacity, std::size_t* count) {
-              return static_cast<PluginFds*>(context)->take(name, out, capacity, count);
+            [](void* context, gh_bytes name, std::int32_t* out, std::size_t capacity, std::size_t* count) noexcept {
+              return guarded([&] { return static_cast<PluginFds*>(context)->take(name, out, capacity, count); });
             }};
 }
 
 gh_status PluginFds::keep(gh_bytes name, const std::int32_t* fds, std::size_t count) {
   std::vector<UniqueFd> dups;
   for (std::size_t i = 0; i < count; ++i) {
-    dups.emplace_back(fcntl(fds[i], F_DUPFD_CLOEXEC, 0));
-    if (!dups.back()) return GH_E_IO;
+    UniqueFd dup(fcntl(fds[i], F_DUPFD_CLOEXEC, 0));
+    if (!dup) return GH_E_IO;
+    dups.push_back(std::move(dup));
   }
   const std::scoped_lock lock(all_->mutex_);
-  all_->kept_[{plugin_, std::string(text_of(name))}] = std::move(dups);
+  all_->kept_[{plugin_, std::string(text_of(name))}] = {std::move(dups), number_};
   return GH_OK;
 }
 
@@ -32,11 +38,18 @@ gh_status PluginFds::take(gh_bytes name, std::int32_t* out, std::size_t capacity
   const std::scoped_lock lock(all_->mutex_);
   const auto found = all_->kept_.find({plugin_, std::string(text_of(name))});
   if (found == all_->kept_.end()) return GH_E_NOT_FOUND;
-  *count = found->second.size();
+  std::vector<UniqueFd>& fds = found->second.fds;
+  *count = fds.size();
   if (*count > capacity) return GH_E_LIMIT;
-  for (std::size_t i = 0; i < *count; ++i) out[i] = found->second[i].release();
+  for (std::size_t i = 0; i < *count; ++i) out[i] = fds[i].release();
   all_->kept_.erase(found);
   return GH_OK;
+}
+
+void PluginFds::close_untaken() noexcept {
+  const std::scoped_lock lock(all_->mutex_);
+  std::erase_if(all_->kept_,
+                [this](const auto& one) { return one.first.first == plugin_ && one.second.keeper != number_; });
 }
 
 }  // namespace gatehouse

@@ -4,6 +4,7 @@
 #include <gatehouse/abi.h>
 #include <gatehouse/base/unique_fd.hpp>
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -17,8 +18,13 @@ namespace gatehouse {
 class FdTable {
  private:
   friend class PluginFds;
-  std::mutex mutex_;
-  std::map<std::pair<std::string, std::string>, std::vector<UniqueFd>> kept_;  // by plugin and name
+  struct Kept {
+    std::vector<UniqueFd> fds;
+    std::uint64_t keeper = 0;  // the number of the instance's face
+  };
+  std::mutex mutex_;                                          // guards what follows
+  std::map<std::pair<std::string, std::string>, Kept> kept_;  // by plugin and name
+  std::uint64_t faces_ = 0;
 };
 
 /// One instance's view of its plugin's descriptors.
@@ -28,6 +34,8 @@ class PluginFds {
   PluginFds(const PluginFds&) = delete;
   PluginFds& operator=(const PluginFds&) = delete;
   [[nodiscard]] const gh_fds* table() const noexcept { return &table_; }
+  /// Closes what other instances of this plugin have kept and nobody has taken.
+  void close_untaken() noexcept;
 
  private:
   gh_status keep(gh_bytes name, const std::int32_t* fds, std::size_t count);
@@ -35,6 +43,7 @@ class PluginFds {
 
   std::shared_ptr<FdTable> all_;
   std::string plugin_;
+  std::uint64_t number_;
   gh_fds table_;
 };
 

@@ -1,13 +1,14 @@
 #include "gateway/services/host_services.hpp"
 
 #include "gateway/services/clock_random.hpp"
+#include "gateway/services/ranges.hpp"
 
 namespace gatehouse {
 
 const std::vector<std::string_view>& offered_interfaces() {
-  static const std::vector<std::string_view> kIds = {GH_LOG_ID,      GH_METRICS_ID, GH_CLOCK_ID,
-                                                     GH_RANDOM_ID,   GH_POLICY_ID,  GH_IDENTITY_ID,
-                                                     GH_SESSIONS_ID, GH_VALUES_ID,  GH_FDS_ID};
+  static const std::vector<std::string_view> kIds = {GH_LOG_ID,    GH_METRICS_ID,      GH_CLOCK_ID,    GH_RANDOM_ID,
+                                                     GH_POLICY_ID, GH_IDENTITY_ID,     GH_SESSIONS_ID, GH_VALUES_ID,
+                                                     GH_FDS_ID,    GH_CERTIFICATES_ID, GH_RANGES_ID};
   return kIds;
 }
 
@@ -17,6 +18,7 @@ HostOffer::HostOffer(const HostServices& services, const PluginConfig& plugin, s
       sessions_(services.sessions, plugin.name),
       values_(services.values, services.sessions->durability(), plugin.name),
       fds_(services.fds, plugin.name),
+      certificates_(services.certificates),
       identities_(services.user_names, plugin.name),
       policy_(services.policy, services.key_meters,
               {.plugin = plugin.name,
@@ -35,6 +37,8 @@ const void* HostOffer::find(std::string_view id) const noexcept {
   if (id == GH_SESSIONS_ID) return sessions_.table();
   if (id == GH_VALUES_ID) return values_.table();
   if (id == GH_FDS_ID) return fds_.table();
+  if (id == GH_CERTIFICATES_ID) return certificates_.table();
+  if (id == GH_RANGES_ID) return ranges_table();
   if (id == GH_POLICY_ID) return policy_.table();
   return nullptr;
 }

@@ -1,8 +1,11 @@
 // What all plugins share of the host, and the face of it that each instance gets.
 #pragma once
 
+#include <gatehouse/base/clock.hpp>
+
 #include "gateway/base/offer.hpp"
 #include "gateway/config/config.hpp"
+#include "gateway/services/certificates.hpp"
 #include "gateway/services/fds.hpp"
 #include "gateway/services/identity.hpp"
 #include "gateway/services/listener_names.hpp"
@@ -12,6 +15,7 @@
 #include "gateway/services/sessions.hpp"
 #include "gateway/services/values.hpp"
 
+#include <atomic>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -21,9 +25,13 @@ namespace gatehouse {
 /// Shared, since a lane that never returns may use them for as long as the process lives.
 struct HostServices {
   std::shared_ptr<Journal> journal;
+  /// lane_timeout_seconds: how long a plugin may be silent.
+  std::shared_ptr<std::atomic<Nanoseconds>> plugin_timeout =
+      std::make_shared<std::atomic<Nanoseconds>>(std::chrono::seconds(10));
   std::shared_ptr<SessionTable> sessions = std::make_shared<SessionTable>();
   std::shared_ptr<ValueTable> values = std::make_shared<ValueTable>(sessions->durability());
   std::shared_ptr<FdTable> fds = std::make_shared<FdTable>();
+  std::shared_ptr<CertificateTable> certificates = std::make_shared<CertificateTable>();
   std::shared_ptr<ListenerNames> listener_names = std::make_shared<ListenerNames>();
   std::shared_ptr<UserNames> user_names = std::make_shared<UserNames>();
   std::shared_ptr<KeyMeters> key_meters = std::make_shared<KeyMeters>();
@@ -43,6 +51,7 @@ class HostOffer final : public Offer {
 
   [[nodiscard]] const void* find(std::string_view id) const noexcept override;
   void open_lane(HostLane& lane) override;
+  void settled() noexcept override { fds_.close_untaken(); }
   void let_go() noexcept override;
 
  private:
@@ -51,6 +60,7 @@ class HostOffer final : public Offer {
   PluginSessions sessions_;
   PluginValues values_;
   PluginFds fds_;
+  PluginCertificates certificates_;
   PluginIdentities identities_;
   PluginPolicy policy_;
 };

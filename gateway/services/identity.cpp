@@ -1,6 +1,7 @@
 #include "gateway/services/identity.hpp"
 
 #include "gateway/base/border.hpp"
+#include "gateway/base/guarded.hpp"
 #include "gateway/base/lane.hpp"
 #include "gateway/base/sha256.hpp"
 #include "gateway/services/policy.hpp"
@@ -24,8 +25,8 @@ std::optional<uid_t> uid_of(std::string_view text) noexcept {
 PluginIdentities::PluginIdentities(std::shared_ptr<UserNames> users, std::string plugin)
     : users_(std::move(users)), plugin_(std::move(plugin)) {
   const auto resolve = [](void* context, gh_lane* lane, std::uint32_t kind, gh_bytes value, char* out,
-                          std::size_t capacity, std::size_t* size, const gh_completion* later) noexcept -> gh_status {
-    try {
+                          std::size_t capacity, std::size_t* size, const gh_completion* later) noexcept {
+    return guarded([&]() -> gh_status {
       std::string identity;
       const gh_status status =
           static_cast<const PluginIdentities*>(context)->owner(lane, kind, text_of(value), later, identity);
@@ -33,9 +34,7 @@ PluginIdentities::PluginIdentities(std::shared_ptr<UserNames> users, std::string
       if (identity.size() > capacity) return GH_E_LIMIT;
       *size = identity.copy(out, capacity);
       return GH_OK;
-    } catch (...) {
-      return GH_E_FAILED;
-    }
+    });
   };
   table_ = {sizeof(gh_identity), 0, this, resolve};
 }

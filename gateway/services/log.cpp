@@ -2,6 +2,7 @@
 
 #include "gateway/base/block_signals.hpp"
 #include "gateway/base/border.hpp"
+#include "gateway/base/guarded.hpp"
 
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
@@ -69,13 +70,18 @@ std::string text_body(std::string_view component, std::string_view event, const 
   return out;
 }
 
+/// In quotes. One string at a time: a tree of values does not survive that memory runs out while it grows.
+std::string json_string(std::string_view text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 /// `"component":"...","event":"...",...}`: time and level are put before it.
 std::string json_body(std::string_view component, std::string_view event, const LogField* fields, std::size_t count) {
-  nlohmann::ordered_json line;
-  line["component"] = component;
-  line["event"] = event;
-  for (std::size_t i = 0; i < count; ++i) line[std::string(fields[i].first)] = fields[i].second;
-  return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).substr(1);
+  std::string out = "\"component\":" + json_string(component) + ",\"event\":" + json_string(event);
+  for (std::size_t i = 0; i < count; ++i) {
+    out += ',' + json_string(fields[i].first) + ':' + json_string(fields[i].second);
+  }
+  return out + '}';
 }
 
 }  // namespace
@@ -135,18 +141,17 @@ void Journal::set_level(std::int32_t level) noexcept {
 }
 
 void Journal::queue(std::int32_t level, std::string_view component, std::string_view event, const LogField* fields,
-                    std::size_t count) {
+                    std::size_t count) noexcept {
   if (level < GH_LOG_ERROR || level > GH_LOG_TRACE) level = GH_LOG_ERROR;
-  const auto body = format_ == LogFormat::json ? json_body : text_body;
-  Line line{std::chrono::system_clock::now(), level, body(component, event, fields, count)};
-  {
+  const auto put = [&] {
+    const auto body = format_ == LogFormat::json ? json_body : text_body;
+    Line line{std::chrono::system_clock::now(), level, body(component, event, fields, count)};
     const std::scoped_lock lock(mutex_);
-    if (lines_.size() >= kCapacity) {
-      dropped_.fetch_add(1, std::memory_order_relaxed);
-      return;
-    }
+    if (lines_.size() >= kCapacity) return false;
     lines_.push_back(std::move(line));
-  }
+    return true;
+  };
+  if (!guarded(put, false)) return count_dropped();
   changed_.notify_all();
 }
 
@@ -184,14 +189,18 @@ void Journal::run() {
 
 PluginLog::PluginLog(std::shared_ptr<Journal> journal, std::string plugin)
     : journal_(std::move(journal)), plugin_(std::move(plugin)) {
-  table_ = {sizeof(gh_log), 0, this, journal_->level(),
-            [](void* context, std::int32_t level, gh_bytes event, const gh_log_field* fields, std::size_t count) {
-              const auto& self = *static_cast<const PluginLog*>(context);
-              std::vector<LogField> copied;
-              for (std::size_t i = 0; i < count; ++i)
-                copied.emplace_back(text_of(fields[i].key), text_of(fields[i].value));
-              self.journal_->write(level, self.plugin_, text_of(event), copied);
-            }};
+  table_ = {
+      sizeof(gh_log), 0, this, journal_->level(),
+      [](void* context, std::int32_t level, gh_bytes event, const gh_log_field* fields, std::size_t count) noexcept {
+        const auto& self = *static_cast<const PluginLog*>(context);
+        const auto write = [&] {
+          std::vector<LogField> copied;
+          for (std::size_t i = 0; i < count; ++i) copied.emplace_back(text_of(fields[i].key), text_of(fields[i].value));
+          self.journal_->write(level, self.plugin_, text_of(event), copied);
+          return true;
+        };
+        if (!guarded(write, false)) self.journal_->count_dropped();
+      }};
 }
 
 }  // namespace gatehouse

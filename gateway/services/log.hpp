@@ -49,9 +49,11 @@ class Journal {
 
   [[nodiscard]] bool wants(std::int32_t level) const noexcept;
   void set_level(std::int32_t level) noexcept;
+  /// A line that could not be made.
+  void count_dropped() noexcept { dropped_.fetch_add(1, std::memory_order_relaxed); }
   /// For readers in C: read with a relaxed atomic load. Lives as long as *this.
   [[nodiscard]] const std::int32_t* level() const noexcept { return &level_; }
-  /// Lines that found the queue full.
+  /// Lines that found the queue full, or no memory.
   [[nodiscard]] std::uint64_t dropped() const noexcept { return dropped_.load(std::memory_order_relaxed); }
   /// Returns when all lines that were queued before have been written.
   void flush();
@@ -65,7 +67,7 @@ class Journal {
   class Writer;
 
   void queue(std::int32_t level, std::string_view component, std::string_view event, const LogField* fields,
-             std::size_t count);
+             std::size_t count) noexcept;
   void run();
 
   alignas(std::atomic_ref<std::int32_t>::required_alignment) mutable std::int32_t level_;

@@ -1,6 +1,7 @@
 #include "gateway/services/metrics.hpp"
 
 #include "gateway/base/border.hpp"
+#include "gateway/base/guarded.hpp"
 #include "gateway/base/openmetrics.hpp"
 
 #include <algorithm>
@@ -84,7 +85,7 @@ struct PluginMetrics::LaneCells {
 
 PluginMetrics::PluginMetrics(std::string_view plugin, unsigned lanes)
     : prefix_("gatehouse_plugin_" + metric_name(plugin) + "_") {
-  table_ = {sizeof(gh_metrics), 0, this, [](void* context, gh_lane* lane, const gh_metric* metric) {
+  table_ = {sizeof(gh_metrics), 0, this, [](void* context, gh_lane* lane, const gh_metric* metric) noexcept {
               return static_cast<PluginMetrics*>(context)->cells(lane->index, *metric);
             }};
   for (unsigned i = 0; i < lanes; ++i) lanes_.push_back(std::make_unique<LaneCells>());
@@ -92,9 +93,13 @@ PluginMetrics::PluginMetrics(std::string_view plugin, unsigned lanes)
 
 PluginMetrics::~PluginMetrics() = default;
 
-std::uint64_t* PluginMetrics::cells(unsigned lane, const gh_metric& metric) {
+std::uint64_t* PluginMetrics::cells(unsigned lane, const gh_metric& metric) noexcept {
+  return guarded([&] { return make_cells(lane, metric); }, lanes_[lane]->overflow.data());
+}
+
+std::uint64_t* PluginMetrics::make_cells(unsigned lane, const gh_metric& metric) {
   const std::scoped_lock lock(mutex_);
-  LaneCells& mine = *lanes_.at(lane);
+  LaneCells& mine = *lanes_[lane];
   if (metric.kind > GH_METRIC_HISTOGRAM || metric.bound_count > kMostBounds) return mine.overflow.data();
   std::string key = key_of(metric);
   auto found = series_.find(key);

@@ -34,7 +34,9 @@ class PluginMetrics {
   struct Series;
   struct LaneCells;
 
-  std::uint64_t* cells(unsigned lane, const gh_metric& metric);
+  /// Without memory for a series it is the shared cell, too.
+  std::uint64_t* cells(unsigned lane, const gh_metric& metric) noexcept;
+  std::uint64_t* make_cells(unsigned lane, const gh_metric& metric);
 
   const std::string prefix_;
   gh_metrics table_;

@@ -3,6 +3,7 @@
 #include "gateway/base/border.hpp"
 #include "gateway/base/lane.hpp"
 #include "gateway/base/sha256.hpp"
+#include "gateway/services/durably.hpp"
 
 #include <utility>
 
@@ -13,12 +14,6 @@ constexpr std::size_t kLongestKey = 255;
 constexpr std::size_t kShortestSecret = 32;
 constexpr std::size_t kLargestBlob = 4096;
 constexpr std::size_t kLongestResource = 255;
-
-/// What a call came to.
-struct Asked {
-  gh_status status;
-  bool is_new;
-};
 
 std::shared_ptr<const db::ByteString> blob_of(gh_bytes blob) {
   if (blob.data == nullptr) return nullptr;
@@ -70,25 +65,37 @@ PluginSessions::PluginSessions(std::shared_ptr<SessionTable> all, std::string pl
       .struct_size = sizeof(gh_sessions),
       .reserved = 0,
       .context = this,
-      .open = [](void* context, gh_lane* lane, gh_session* session,
-                 const gh_completion* durable) { return of(context).open(lane, *session, durable); },
-      .touch = [](void* context, gh_lane*, const gh_session* session,
-                  const gh_completion* durable) { return of(context).touch(*session, durable); },
-      .end = [](void* context, gh_lane*,
-                std::uint64_t id) { return of(context).all_->end(of(context).plugin_, id, of(context).clock_()); },
-      .lease = [](void* context, gh_lane*, const gh_lease* lease,
-                  const gh_completion* durable) { return of(context).lease(*lease, durable); },
-      .release =
-          [](void* context, gh_lane*, std::uint64_t session, gh_bytes resource) {
-            return of(context).all_->release(of(context).plugin_, text_of(resource), session);
+      .open =
+          [](void* context, gh_lane* lane, gh_session* session, const gh_completion* durable) noexcept {
+            return guarded([&] { return of(context).open(lane, *session, durable); });
           },
-      .for_each = [](void* context, Visit visit, VisitLease visit_lease, void* visitor) -> gh_status {
-        of(context).for_each(visit, visit_lease, visitor);
-        return GH_OK;
-      },
+      .touch =
+          [](void* context, gh_lane*, const gh_session* session, const gh_completion* durable) noexcept {
+            return guarded([&] { return of(context).touch(*session, durable); });
+          },
+      .end =
+          [](void* context, gh_lane*, std::uint64_t id) noexcept {
+            return guarded([&] { return of(context).all_->end(of(context).plugin_, id, of(context).clock_()); });
+          },
+      .lease =
+          [](void* context, gh_lane*, const gh_lease* lease, const gh_completion* durable) noexcept {
+            return guarded([&] { return of(context).lease(*lease, durable); });
+          },
+      .release =
+          [](void* context, gh_lane*, std::uint64_t session, gh_bytes resource) noexcept {
+            return guarded([&] { return of(context).all_->release(of(context).plugin_, text_of(resource), session); });
+          },
+      .for_each =
+          [](void* context, Visit visit, VisitLease visit_lease, void* visitor) noexcept {
+            return guarded([&]() -> gh_status {
+              of(context).for_each(visit, visit_lease, visitor);
+              return GH_OK;
+            });
+          },
       .find = [](void* context, gh_lane* lane, gh_session* session,
-                 const gh_completion*) { return of(context).find(lane, *session); },
-      .adopt = [](void* context, gh_lane* lane, gh_session* session) { return of(context).adopt(lane, *session); }};
+                 const gh_completion*) noexcept { return guarded([&] { return of(context).find(lane, *session); }); },
+      .adopt = [](void* context, gh_lane* lane,
+                  gh_session* session) noexcept { return guarded([&] { return of(context).adopt(lane, *session); }); }};
 }
 
 PluginSessions::~PluginSessions() {
@@ -96,31 +103,11 @@ PluginSessions::~PluginSessions() {
   all_->end_all_of(this, clock_());
 }
 
-/// Calls work(ticket), which returns the status and whether something new is asked for.
-template <class Work>
-gh_status PluginSessions::durably(const gh_completion* durable, Work work) {
-  Durability& durability = *all_->durability();
-  Durability::Ticket ticket = 0;
-  try {
-    ticket = durability.await(requester_, durable);
-    const auto [status, is_new] = work(ticket);
-    if (status == GH_OK) {
-      durability.arm(ticket, is_new);
-    } else {
-      durability.cancel(ticket);
-    }
-    return status;
-  } catch (...) {  // out of memory
-    durability.cancel(ticket);
-    return GH_E_FAILED;
-  }
-}
-
 gh_status PluginSessions::open(gh_lane* lane, gh_session& session, const gh_completion* durable) {
   if (session.struct_size < GH_SIZE_1_0(gh_session)) return GH_E_INVALID;
   const SessionKey key(session);
   if (!key.is_valid() || session.blob.size > kLargestBlob) return GH_E_INVALID;
-  return durably(durable, [&](Durability::Ticket ticket) -> Asked {
+  return durably(*all_->durability(), requester_, durable, [&](Durability::Ticket ticket) -> Asked {
     SessionTable::Opened opened = all_->open({.plugin = plugin_,
                                               .key = key.kept(),
                                               .identity = text_of(session.identity),
@@ -167,7 +154,7 @@ gh_status PluginSessions::adopt(gh_lane* lane, gh_session& session) {
 
 gh_status PluginSessions::touch(const gh_session& session, const gh_completion* durable) {
   if (session.struct_size < GH_SIZE_1_0(gh_session) || session.blob.size > kLargestBlob) return GH_E_INVALID;
-  return durably(durable, [&](Durability::Ticket ticket) -> Asked {
+  return durably(*all_->durability(), requester_, durable, [&](Durability::Ticket ticket) -> Asked {
     return {all_->touch(plugin_, session.id,
                         {.source = endpoint_of(session.source),
                          .now = clock_(),
@@ -183,7 +170,7 @@ gh_status PluginSessions::lease(const gh_lease& lease, const gh_completion* dura
   if (lease.struct_size < GH_SIZE_1_0(gh_lease)) return GH_E_INVALID;
   if (lease.resource.size == 0 || lease.resource.size > kLongestResource) return GH_E_INVALID;
   if (lease.expires_unix > INT64_MAX) return GH_E_INVALID;
-  return durably(durable, [&](Durability::Ticket ticket) -> Asked {
+  return durably(*all_->durability(), requester_, durable, [&](Durability::Ticket ticket) -> Asked {
     const LeaseTable::Taken taken = all_->lease(plugin_, text_of(lease.resource), lease.session, clock_(),
                                                 static_cast<std::int64_t>(lease.expires_unix), ticket);
     return {taken.status, !taken.renewed};

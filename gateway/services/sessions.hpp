@@ -33,9 +33,6 @@ class PluginSessions {
   gh_status adopt(gh_lane* lane, gh_session& session);
   gh_status lease(const gh_lease& lease, const gh_completion* durable);
   void for_each(Visit visit, VisitLease visit_lease, void* visitor) const;
-  /// Calls work(ticket) and sees to it that `durable` is completed if it went well, and only then.
-  template <class Work>
-  gh_status durably(const gh_completion* durable, Work work);
 
   const std::shared_ptr<SessionTable> all_;
   const std::shared_ptr<Requester> requester_ = std::make_shared<Requester>();

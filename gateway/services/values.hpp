@@ -24,9 +24,9 @@ class PluginValues {
 
  private:
   static PluginValues& of(void* context) noexcept { return *static_cast<PluginValues*>(context); }
-  gh_status get(gh_bytes name, std::uint8_t* out, std::size_t capacity, std::size_t* size);
-  gh_status put(gh_bytes name, gh_bytes value, std::uint32_t kind, const gh_completion* durable);
-  gh_status reserve(gh_bytes name, std::uint64_t count, std::uint64_t* first, const gh_completion* durable);
+  gh_status get(gh_bytes name, std::uint8_t* out, std::size_t capacity, std::size_t* size) noexcept;
+  gh_status put(gh_bytes name, gh_bytes value, std::uint32_t kind, const gh_completion* durable) noexcept;
+  gh_status reserve(gh_bytes name, std::uint64_t count, std::uint64_t* first, const gh_completion* durable) noexcept;
 
   const std::shared_ptr<ValueTable> all_;
   const std::shared_ptr<Durability> durability_;

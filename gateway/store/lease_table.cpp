@@ -25,10 +25,10 @@ LeaseTable::Taken LeaseTable::take(const Name& name, std::uint64_t session, std:
   }
   if (lease != nullptr && std::exchange(lease->kept, false)) --shard.kept;
   if (lease == nullptr) lease = &shard.add(probe.hash, {std::string(name.plugin), std::string(name.resource)});
+  if (ticket != 0) lease->waiting.push_back(ticket);  // one that is nobody's is as good as none, if this fails
   if (!renewed) lease->record.granted_at = now;
   lease->record.session = session;
   lease->record.expires_at = expires_at;
-  if (ticket != 0) lease->waiting.push_back(ticket);
   durability_->add(*lease);
   return {GH_OK, renewed};
 }

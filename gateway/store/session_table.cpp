@@ -161,6 +161,8 @@ SessionTable::Opened SessionTable::facts_of(Session& session, const void* owner)
 
 SessionTable::Opened SessionTable::resume(Session& session, const Opening& what, Durability::Ticket ticket) {
   Opened out = facts_of(session, what.owner);
+  if (ticket != 0) session.waiting.push_back(ticket);
+  // From here on nothing fails.
   out.opening = session.next_opening();
   session.owner = what.owner;
   session.lane = what.lane;
@@ -169,10 +171,7 @@ SessionTable::Opened SessionTable::resume(Session& session, const Opening& what,
   set_expiry(session.record, what.expires_at);
   out.expires_at = session.record.expires_at;
   session.moved.store(true, std::memory_order_relaxed);
-  if (ticket != 0) {
-    session.waiting.push_back(ticket);
-    durability_->add(session);
-  }
+  if (ticket != 0) durability_->add(session);
   return out;
 }
 
@@ -203,6 +202,17 @@ SessionTable::Adopted SessionTable::adopt(std::string_view plugin, std::uint64_t
   return out;
 }
 
+/// Of a new session. Without memory its slot is free again.
+void SessionTable::insert(Shard& shard, const Entry& entry) {
+  try {
+    shard.by_key.insert(entry);
+  } catch (...) {
+    const std::scoped_lock lock(slots_mutex_);
+    free_.push_front(entry.session->slot);
+    throw;
+  }
+}
+
 SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket ticket) {
   const bool has_key = !what.key.empty();
   const std::uint64_t serial = last_serial_.fetch_add(1, std::memory_order_relaxed) + 1;
@@ -217,33 +227,39 @@ SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket 
     }
     if (durability_->refuses_new()) return refusal(GH_E_IO);
   }
+  db::SessionRecord record = {.id = kNone,
+                              .plugin = std::string(what.plugin),
+                              .key = std::string(what.key),
+                              .identity = std::string(what.identity),
+                              .group_name = {},
+                              .source = what.source,
+                              .created_at = what.now,
+                              .last_seen_at = what.now,
+                              .ended_at = std::nullopt,
+                              .totals = {},
+                              .blob_version = what.blob_version,
+                              .blob = what.blob,
+                              .expires_at = 0,
+                              .resource = {}};
+  set_expiry(record, what.expires_at);
+  std::string payer(what.identity);
+  std::vector<Durability::Ticket> waiting;
+  if (ticket != 0) waiting.push_back(ticket);
   Session* const session = free_slot();
   if (session == nullptr) return refusal(GH_E_LIMIT);
+  if (has_key) insert(shard, {probe.hash, session});
+  // From here on nothing fails.
   const std::uint64_t id = serial << kSlotBits | session->slot;
-  session->record = {.id = id,
-                     .plugin = std::string(what.plugin),
-                     .key = std::string(what.key),
-                     .identity = std::string(what.identity),
-                     .group_name = {},
-                     .source = what.source,
-                     .created_at = what.now,
-                     .last_seen_at = what.now,
-                     .ended_at = std::nullopt,
-                     .totals = {},
-                     .blob_version = what.blob_version,
-                     .blob = what.blob,
-                     .expires_at = 0,
-                     .resource = {}};
-  session->payer = what.identity;
-  set_expiry(session->record, what.expires_at);
+  record.id = id;
+  session->record = std::move(record);
+  session->payer = std::move(payer);
+  session->waiting = std::move(waiting);
   session->owner = what.owner;
   session->lane = what.lane;
   session->is_known = false;
   session->shard.store(static_cast<std::uint32_t>(number), std::memory_order_relaxed);
   session->id.store(id, std::memory_order_release);
   session->moved.store(true, std::memory_order_relaxed);
-  if (ticket != 0) session->waiting.push_back(ticket);
-  if (has_key) shard.by_key.insert({probe.hash, session});
   if (has_key || ticket != 0) durability_->add(*session);
   Opened out;
   out.id = id;
@@ -269,6 +285,7 @@ gh_status SessionTable::with(std::string_view plugin, std::uint64_t id, Work wor
 
 gh_status SessionTable::touch(std::string_view plugin, std::uint64_t id, const Touch& what, Durability::Ticket ticket) {
   return with(plugin, id, [&](Shard&, Session& session) {
+    if (ticket != 0) session.waiting.push_back(ticket);  // what can fail comes before anything changes
     session.record.source = what.source;
     session.record.last_seen_at = what.now;
     set_expiry(session.record, what.expires_at);
@@ -277,7 +294,6 @@ gh_status SessionTable::touch(std::string_view plugin, std::uint64_t id, const T
       session.record.blob = what.blob;
       session.record.blob_version = what.blob_version;
     }
-    if (ticket != 0) session.waiting.push_back(ticket);
     if (what.blob || ticket != 0) durability_->add(session);
     return GH_OK;
   });
@@ -335,12 +351,14 @@ LeaseTable::Taken SessionTable::lease(std::string_view plugin, std::string_view 
       std::erase_if(mine, [&](const std::string& other) { return !leases_.is_held_by({plugin, other}, id); });
       if (mine.size() >= kMostLeases) return GH_E_LIMIT;
     }
+    std::string noted(resource);  // what can fail comes before anything changes
+    if (mine.size() == mine.capacity()) mine.reserve(2 * mine.size() + 1);
     // A lease's row is never there before its session's.
     if (session.record.key.empty() && !std::exchange(session.is_known, true)) durability_->add(session);
     taken = leases_.take(name, id, now, expires_at, ticket);
     const bool is_new = taken.status == GH_OK && !taken.renewed;
     if (is_new && std::find(mine.begin(), mine.end(), resource) == mine.end()) {
-      mine.emplace_back(resource);
+      mine.push_back(std::move(noted));
       if (mine.size() == 1) durability_->add(session);  // its slot goes by it
     }
     return taken.status;

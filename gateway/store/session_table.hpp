@@ -178,6 +178,7 @@ class SessionTable {
   [[nodiscard]] std::uint32_t high_water() const noexcept { return used_slots_.load(std::memory_order_acquire); }
   [[nodiscard]] Session* in_slot(std::uint32_t slot) const noexcept;
   [[nodiscard]] Session* free_slot();
+  void insert(Shard& shard, const Entry& entry);
   Session& make_slot(std::uint32_t slot);
   [[nodiscard]] std::optional<Copy> copy_of(std::uint32_t slot) const;
   /// Calls work(Session&) under its lock if there is such a session of that plugin; else GH_E_NOT_FOUND.

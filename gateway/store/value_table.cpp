@@ -38,9 +38,10 @@ void ValueTable::put(const db::ValueKey& key, bool secret, std::optional<db::Byt
 
 void ValueTable::change(const db::ValueKey& key, bool secret, std::optional<db::ByteString> value,
                         Durability::Ticket ticket) {
-  Value& to = values_[key];
-  to.record = {key, secret, std::move(value), false};
+  db::ValueRecord next{key, secret, std::move(value), false};
+  Value& to = values_.try_emplace(key, key).first->second;  // one without a value is as good as none
   if (ticket != 0) to.waiting.push_back(ticket);
+  to.record = std::move(next);  // from here on nothing fails
   durability_->add(to);
 }
 
@@ -59,7 +60,7 @@ std::optional<std::uint64_t> ValueTable::reserve(const db::ValueKey& key, std::u
 
 void ValueTable::load(const db::ValueRecord& record) {
   const std::scoped_lock lock(mutex_);
-  values_[record.key].record = record;
+  values_.try_emplace(record.key, record.key).first->second.record = record;
 }
 
 ValueTable::Change ValueTable::take_change(ChangeLink& link) {

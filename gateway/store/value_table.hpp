@@ -41,7 +41,7 @@ class ValueTable {
 
  private:
   struct Value : ChangeLink {
-    Value() : ChangeLink(Kind::value) {}
+    explicit Value(const db::ValueKey& key) : ChangeLink(Kind::value), record{key, false, std::nullopt, false} {}
     db::ValueRecord record;
     std::vector<Durability::Ticket> waiting;
   };

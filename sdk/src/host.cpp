@@ -73,7 +73,8 @@ const Table* Host::need(const gh_host* host, const char* id) {
 }
 
 Host::Host(const gh_host* host, std::string_view name)
-    : name_(name),
+    : border_(host),
+      name_(name),
       log_(need<gh_log>(host, GH_LOG_ID)),
       metrics_(need<gh_metrics>(host, GH_METRICS_ID)),
       clock_(need<gh_clock>(host, GH_CLOCK_ID)),

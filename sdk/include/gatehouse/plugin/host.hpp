@@ -127,6 +127,11 @@ class Host {
   [[nodiscard]] const gh_sessions& sessions() const noexcept { return *sessions_; }
   [[nodiscard]] const gh_values& values() const noexcept { return *values_; }
   [[nodiscard]] const gh_fds& fds() const noexcept { return *fds_; }
+  /// The table of an interface that not every host has, or null. Valid until destroy().
+  template <class Table>
+  [[nodiscard]] const Table* find(const char* id) const noexcept {
+    return static_cast<const Table*>(border_->get(border_->context, id));
+  }
   /// Random bytes from the system, for secrets and hash seeds. One system call.
   void random(MutableBytes out) const;
   /// The time of day in UTC, for records and leases; a test host may give another one.
@@ -150,6 +155,7 @@ class Host {
   template <class Table>
   const Table* need(const gh_host* host, const char* id);
 
+  const gh_host* border_;
   std::string name_;
   Log log_;
   const gh_metrics* metrics_;

@@ -50,6 +50,8 @@ constexpr Wrong kWrong[] = {
      "2:15: `gateway.runtime_dir` must be an absolute path, not \"run\""},
     {"PathList", "[gateway]\nplugin_dirs = [\"/a\", 3]\n",
      "2:22: `gateway.plugin_dirs` must be an array of absolute paths, not 3"},
+    {"LaneTimeout", "[gateway]\nlane_timeout_seconds = 0\n",
+     "2:24: `gateway.lane_timeout_seconds` must be a number from 1 to 3600, not 0"},
     {"LogLevel", "[log]\nlevel = \"loud\"\n",
      "2:9: `log.level` must be one of error, warn, info, debug, trace, not \"loud\""},
     {"FlowLog", "[log]\nflow_log = \"flows.json\"\n",
@@ -167,6 +169,7 @@ TEST(Config, FullFileIsRead) {
 state_dir = "/s"
 runtime_dir = "/r"
 plugin_dirs = ["/p", "/q"]
+lane_timeout_seconds = 30
 [log]
 level = "debug"
 format = "json"
@@ -192,6 +195,7 @@ listen_api = { address = "unix:/run/api.sock", mode = "0666", group = "nogroup" 
 )");
   EXPECT_EQ(config.state_dir, "/s");
   EXPECT_THAT(config.plugin_dirs, ElementsAre("/p", "/q"));
+  EXPECT_EQ(config.lane_timeout, std::chrono::seconds(30));
   EXPECT_EQ(config.log_format, "json");
   EXPECT_EQ(config.flow_log, "/var/log/flows.json");
   EXPECT_EQ(config.store.state_db(), "/fast/disk/gatehouse.db");

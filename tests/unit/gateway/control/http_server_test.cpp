@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <boost/asio/steady_timer.hpp>
+
 namespace gatehouse {
 namespace {
 
@@ -27,9 +29,12 @@ class HttpServerTest : public testing::Test {
     bounds.time = 300ms;
     server_.emplace(
         thread_.io(),
-        [](const HttpRequest& request) {
+        [this](const HttpRequest& request, const HttpRespond& respond) {
           if (request.path == "/throw") throw std::runtime_error("it broke");
-          return HttpReply{200, "text/plain", request.method + ' ' + request.path + ' ' + request.body};
+          const HttpReply reply{200, "text/plain", request.method + ' ' + request.path + ' ' + request.body};
+          if (request.path != "/later") return respond(reply);
+          later_.expires_after(500ms);
+          later_.async_wait([respond, reply](const boost::system::error_code&) { respond(reply); });
         },
         bounds);
     UniqueFd listening = listen_tcp(kAnyPort);
@@ -49,6 +54,7 @@ class HttpServerTest : public testing::Test {
   void expect_alive() { EXPECT_THAT(exchange("GET /x HTTP/1.0\r\n\r\n"), testing::EndsWith("\r\n\r\nGET /x ")); }
 
   ServerThread thread_;
+  boost::asio::steady_timer later_{thread_.io()};
   std::optional<HttpServer> server_;
   Endpoint at_;
 };
@@ -60,6 +66,11 @@ TEST_F(HttpServerTest, AnswersAndKeepsAlive) {
   EXPECT_THAT(got, StartsWith("HTTP/1.1 200 OK\r\n"));
   EXPECT_THAT(got, HasSubstr("\r\n\r\nGET /a "));
   EXPECT_THAT(got, testing::EndsWith("\r\n\r\nPOST /d xyz"));
+}
+
+// Longer than a request may take to come.
+TEST_F(HttpServerTest, AnswersLaterToo) {
+  EXPECT_THAT(exchange("GET /later HTTP/1.0\r\n\r\n"), testing::EndsWith("GET /later "));
 }
 
 TEST_F(HttpServerTest, HeadHasTheLengthAndNoBody) {

@@ -122,6 +122,27 @@ TEST_F(DaemonTest, RefusesAReloadThatItCannotCarryOut) {
   EXPECT_THAT(ask("status"), HasSubstr(R"("state":"ok")"));
 }
 
+TEST_F(DaemonTest, AnswersWhileAReloadHangsAndEndsOnTerm) {
+  const auto with = [this](const std::string& at) {
+    write("[plugin.good]\n[plugin.hangs]\nlanes = 1\n[plugin.hangs.options]\nat = \"" + at + "\"\n");
+  };
+  with("");
+  launch();
+  with("check");
+  kill(pid_, SIGHUP);
+  for (int i = 0; i < 20; ++i) {
+    const SteadyTime before = steady_now();
+    EXPECT_THAT(ask("status"), HasSubstr(R"("name":"hangs")"));
+    EXPECT_LT(steady_now() - before, 1s);
+    std::this_thread::sleep_for(10ms);
+  }
+  EXPECT_THAT(ask("reload", Access::write), HasSubstr("another reload is under way"));
+  const SteadyTime before = steady_now();
+  kill(pid_, SIGTERM);
+  EXPECT_EQ(exit_code(), 0);
+  EXPECT_LT(steady_now() - before, 15s);
+}
+
 TEST_F(DaemonTest, StaysUpWhenDrained) {
   write("[plugin.good]\n");
   launch();

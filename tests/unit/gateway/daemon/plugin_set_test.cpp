@@ -4,7 +4,11 @@
 
 #include <gmock/gmock.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+
 #include <fstream>
+#include <functional>
 #include <thread>
 
 namespace gatehouse {
@@ -28,7 +32,8 @@ class PluginSetTest : public testing::Test {
     const std::filesystem::path file = folder_.path() / "gatehouse.toml";
     std::ofstream(file) << "[gateway]\nstate_dir = \"" << (folder_.path() / "state").string() << "\"\nruntime_dir = \""
                         << (folder_.path() / "run").string() << "\"\nplugin_dirs = [\""
-                        << test_plugin("x").parent_path().string() << "\"]\n"
+                        << test_plugin("x").parent_path().string()
+                        << "\"]\nlane_timeout_seconds = " << lane_timeout_ << '\n'
                         << plugins;
     ConfigReading reading = read_config(file, {});
     for (const ConfigProblem& problem : reading.problems) ADD_FAILURE() << problem.to_string();
@@ -43,7 +48,24 @@ class PluginSetTest : public testing::Test {
     ASSERT_THAT(sentences(set_->load(config(plugins))), IsEmpty());
     ASSERT_THAT(sentences(set_->start()), IsEmpty());
   }
-  std::vector<std::string> reload(const std::string& plugins) { return sentences(set_->reload(config(plugins))); }
+  /// `meanwhile` is called every few ms while the reload waits for plugins.
+  std::vector<std::string> reload(const std::string& plugins, const std::function<void()>& meanwhile = [] {}) {
+    const Config next = config(plugins);
+    boost::asio::io_context io;
+    std::optional<std::vector<ConfigProblem>> out;
+    boost::asio::co_spawn(io, set_->reload(next),
+                          [&out](const std::exception_ptr& failure, std::vector<ConfigProblem> problems) {
+                            EXPECT_FALSE(failure);
+                            out = std::move(problems);
+                          });
+    while (!out && io.run_one_for(50ms) > 0) meanwhile();
+    return out ? sentences(*out) : std::vector<std::string>{"it never ends"};
+  }
+  /// Its options say where it hangs.
+  static std::string hanging(const std::string& at, const std::string& name = "stuck") {
+    return "[plugin." + name + "]\npath = \"" + test_plugin("hangs").string() + "\"\nlanes = 1\n[plugin." + name +
+           ".options]\nat = \"" + at + "\"\n";
+  }
   std::vector<std::string> names() const {
     std::vector<std::string> out;
     for (const auto& plugin : set_->plugins()) out.push_back(plugin->name());
@@ -51,6 +73,7 @@ class PluginSetTest : public testing::Test {
   }
 
   TestFolder folder_;
+  int lane_timeout_ = 10;
   HostServices services_;
   std::vector<policy::OwnListener> announced_;
   std::optional<PluginSet> set_;
@@ -130,6 +153,54 @@ TEST_F(PluginSetTest, NamesOptionsAndKeysThatOnlyARestartChanges) {
   EXPECT_THAT(reload("[plugin.two-options]\nlanes = 2\n[plugin.two-options.options]\nfixed = 2\nlive = \"x\"\n"),
               ElementsAre("`plugin.two-options.lanes` cannot change while the gateway runs: restart it",
                           "`plugin.two-options.options.fixed` cannot change while the gateway runs: restart it"));
+}
+
+TEST_F(PluginSetTest, APluginWhoseOptionsAreNeverJudgedIsAProblem) {
+  lane_timeout_ = 1;
+  EXPECT_THAT(sentences(set_->load(config("[plugin.good]\n" + hanging("check")))),
+              ElementsAre("the plugin stuck hangs: `configure` has not returned for 1 s"));
+}
+
+TEST_F(PluginSetTest, StartsNothingWhenAPluginHangsInItsStart) {
+  lane_timeout_ = 1;
+  ASSERT_THAT(sentences(set_->load(config("[plugin.good]\n" + hanging("start")))), IsEmpty());
+  EXPECT_THAT(sentences(set_->start()), ElementsAre("the plugin stuck hangs: `start` has not returned for 1 s"));
+  EXPECT_THAT(set_->plugins(), IsEmpty());
+}
+
+TEST_F(PluginSetTest, RefusesAReloadInWhichAPluginHangs) {
+  lane_timeout_ = 1;
+  run("[plugin.good]\n" + hanging(""));
+  int looks = 0;
+  const auto problems = reload("[plugin.good]\n" + hanging("check") + hanging("", "more"), [&] {
+    ++looks;
+    static_cast<void>(set_->tick(steady_now()));
+  });
+  EXPECT_THAT(problems, ElementsAre("the plugin stuck hangs: `configure` has not returned for 1 s"));
+  EXPECT_GT(looks, 5);
+  EXPECT_THAT(names(), ElementsAre("good", "stuck"));
+  static_cast<void>(set_->tick(steady_now()));
+  EXPECT_EQ(set_->plugins()[0]->state(), State::running);
+  EXPECT_EQ(set_->plugins()[1]->state(), State::failing);
+}
+
+TEST_F(PluginSetTest, AddsNothingThatHangsInItsStart) {
+  lane_timeout_ = 1;
+  run("[plugin.good]\n");
+  EXPECT_THAT(reload("[plugin.good]\nlisten = [\"127.0.0.1:0\"]\n" + hanging("start")),
+              ElementsAre("the plugin stuck hangs: `start` has not returned for 1 s"));
+  EXPECT_THAT(names(), ElementsAre("good"));
+  EXPECT_THAT(set_->plugins()[0]->settings().listeners, IsEmpty());
+  static_cast<void>(set_->tick(steady_now()));
+  EXPECT_EQ(set_->abandoned_calls(), 1u);
+}
+
+TEST_F(PluginSetTest, GivesUpAReloadWhenTheGatewayIsToEnd) {
+  run("[plugin.good]\n" + hanging(""));
+  const SteadyTime began = steady_now();
+  const auto problems = reload("[plugin.good]\n" + hanging("check"), [&] { set_->drain(steady_now() + 1s); });
+  EXPECT_THAT(problems, ElementsAre("the gateway is to end and takes no new configuration"));
+  EXPECT_LT(steady_now() - began, 5s);
 }
 
 TEST_F(PluginSetTest, DrainsAndStops) {

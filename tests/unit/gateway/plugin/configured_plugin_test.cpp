@@ -1,10 +1,13 @@
 #include "gateway/plugin/configured_plugin.hpp"
 
-#include "gateway/base/refusal.hpp"
+#include "gateway/base/border.hpp"
 #include "tests/unit/gateway/plugin/test_folder.hpp"
 
 #include <gmock/gmock.h>
 
+#include <unistd.h>
+
+#include <array>
 #include <atomic>
 #include <thread>
 
@@ -37,7 +40,28 @@ class ConfiguredPluginTest : public testing::Test {
     settings.options = std::move(options);
     plugin_ = std::make_unique<ConfiguredPlugin>(
         load_plugin(test_plugin(fixture), folder_.path() / "copies", offered_interfaces()), std::move(settings),
-        services_, [this] { ++ended_lanes_; });
+        services_, [this] { ++moves_; });
+  }
+  /// Waits up to two seconds. What the call was refused with, or "".
+  static std::string refusal(const ConfiguredPlugin::Call& call) {
+    for (const SteadyTime end = steady_now() + 2s; steady_now() < end; std::this_thread::sleep_for(1ms)) {
+      if (call->is_over()) return call->refusal().value_or("");
+    }
+    return "it is not over";
+  }
+  void start() {
+    ASSERT_EQ(refusal(plugin_->start()), "");
+    plugin_->finish_start(now_);
+    ASSERT_EQ(plugin_->state(), State::running);
+  }
+  /// What apply() and take_over() do together. @return the refusal, or ""
+  std::string change(PluginSettings next) {
+    const auto call = plugin_->apply(next);
+    if (call) {
+      if (std::string why = refusal(call); !why.empty()) return why;
+    }
+    plugin_->retire_unused(plugin_->take_over(std::move(next)));
+    return "";
   }
   /// Ticks at the time `now` until the plugin is in `state`; lanes get two seconds of real time for it.
   bool reaches(State state, SteadyTime now) {
@@ -50,7 +74,7 @@ class ConfiguredPluginTest : public testing::Test {
 
   TestFolder folder_;
   HostServices services_;
-  std::atomic<int> ended_lanes_{0};
+  std::atomic<int> moves_{0};  // lanes that ended, and calls that were over
   std::unique_ptr<ConfiguredPlugin> plugin_;
   SteadyTime due_;
   SteadyTime now_ = steady_now();
@@ -58,16 +82,18 @@ class ConfiguredPluginTest : public testing::Test {
 
 TEST_F(ConfiguredPluginTest, RunsAndStops) {
   make("good");
-  plugin_->start();
-  EXPECT_EQ(plugin_->state(), State::running);
+  start();
   plugin_->stop(now_);
   EXPECT_TRUE(reaches(State::stopped, now_));
-  EXPECT_EQ(ended_lanes_, 1);
+  EXPECT_TRUE(plugin_->stopped());
+  EXPECT_GE(moves_, 1);
 }
 
 TEST_F(ConfiguredPluginTest, StopsWhenItsClientsHaveLeft) {
   make("good", {}, "busy");
-  plugin_->start();
+  start();
+  for (int i = 0; i < 1000 && plugin_->pending() == 0; ++i, std::this_thread::sleep_for(1ms))
+    static_cast<void>(plugin_->tick(now_));
   EXPECT_EQ(plugin_->pending(), 3u);
   plugin_->drain(now_ + 10s);
   EXPECT_EQ(plugin_->state_name(), "draining");
@@ -76,25 +102,23 @@ TEST_F(ConfiguredPluginTest, StopsWhenItsClientsHaveLeft) {
 
 TEST_F(ConfiguredPluginTest, IsMadeAnewOneSecondAfterAFailure) {
   make("lane-fails");
-  plugin_->start();
+  start();
   ASSERT_TRUE(reaches(State::waiting, now_));
   EXPECT_EQ(plugin_->failure(), "lane 0 failed: the socket burst");
   EXPECT_EQ(due_, now_ + 1s);
   EXPECT_EQ(plugin_->restarts(), 0u);
-  static_cast<void>(plugin_->tick(now_ + 1s));
-  EXPECT_EQ(plugin_->state(), State::running);
+  EXPECT_TRUE(reaches(State::running, now_ + 1s));
   EXPECT_EQ(plugin_->restarts(), 1u);
 }
 
 TEST_F(ConfiguredPluginTest, WaitsTwiceAsLongEachTimeAndIsQuarantinedAtTheFifthFailure) {
   make("lane-fails");
-  plugin_->start();
+  start();
   for (const auto pause : {1s, 2s, 4s, 8s}) {
     ASSERT_TRUE(reaches(State::waiting, now_));
     EXPECT_EQ(due_, now_ + pause);
     now_ = due_;
-    static_cast<void>(plugin_->tick(now_));
-    ASSERT_EQ(plugin_->state(), State::running);
+    ASSERT_TRUE(reaches(State::running, now_));
   }
   EXPECT_TRUE(reaches(State::quarantined, now_));
   EXPECT_EQ(due_, SteadyTime::max());
@@ -104,26 +128,25 @@ TEST_F(ConfiguredPluginTest, WaitsTwiceAsLongEachTimeAndIsQuarantinedAtTheFifthF
 
 TEST_F(ConfiguredPluginTest, ForgetsFailuresAfterTenMinutes) {
   make("lane-fails");
-  plugin_->start();
+  start();
   for (int i = 0; i < 8; ++i) {
     ASSERT_TRUE(reaches(State::waiting, now_));
     EXPECT_EQ(due_, now_ + 1s);
     now_ += 11min;
-    static_cast<void>(plugin_->tick(now_));
-    ASSERT_EQ(plugin_->state(), State::running);
+    ASSERT_TRUE(reaches(State::running, now_));
   }
 }
 
 TEST_F(ConfiguredPluginTest, IsNotMadeAnewOnceDrained) {
   make("lane-fails");
-  plugin_->start();
+  start();
   plugin_->drain(now_ + 10s);
   EXPECT_TRUE(reaches(State::stopped, now_));
 }
 
 TEST_F(ConfiguredPluginTest, GivesUpALaneThatNeverReturns) {
   make("lane-sticks");
-  plugin_->start();
+  start();
   plugin_->stop(now_);
   static_cast<void>(plugin_->tick(now_ + 999ms));
   EXPECT_EQ(plugin_->state(), State::ending);
@@ -140,22 +163,21 @@ TEST_F(ConfiguredPluginTest, NamesEachAddressThatCannotBeBound) {
 
 TEST_F(ConfiguredPluginTest, ChecksOptionsBeforeItRunsAndWhileItRuns) {
   make("good");
-  EXPECT_THROW(plugin_->check("unacceptable"), Refusal);
-  plugin_->start();
-  EXPECT_THROW(plugin_->check("unacceptable"), Refusal);
-  plugin_->check("{}");
+  EXPECT_THAT(refusal(plugin_->check("unacceptable")), HasSubstr("that is unacceptable"));
+  start();
+  EXPECT_THAT(refusal(plugin_->check("unacceptable")), HasSubstr("that is unacceptable"));
+  EXPECT_EQ(refusal(plugin_->check("{}")), "");
 }
 
 TEST_F(ConfiguredPluginTest, KeepsTheListenerOfAnUnchangedAddress) {
   make("good", {tcp("127.0.0.1:0")});
   ASSERT_TRUE(plugin_->bind().empty());
-  plugin_->start();
+  start();
   const auto kept = plugin_->settings().listeners[0];
   PluginConfig next = plugin_->settings().config;
   next.listeners["listen"].push_back(tcp("127.0.0.2:0"));
 
-  const PluginSettings before = plugin_->apply(plugin_->prepare(next, "{}"));
-  plugin_->retire_unused(before);
+  EXPECT_EQ(change(plugin_->prepare(next, "{}")), "");
   ASSERT_EQ(plugin_->settings().listeners.size(), 2u);
   EXPECT_EQ(plugin_->settings().listeners[0], kept);
   EXPECT_NE(plugin_->settings().listeners[1]->id(), kept->id());
@@ -164,10 +186,86 @@ TEST_F(ConfiguredPluginTest, KeepsTheListenerOfAnUnchangedAddress) {
 TEST_F(ConfiguredPluginTest, StaysAsItWasWhenAChangeIsRefused) {
   make("good", {tcp("127.0.0.1:0")});
   ASSERT_TRUE(plugin_->bind().empty());
-  plugin_->start();
-  PluginSettings next = plugin_->prepare(plugin_->settings().config, "restart");
-  EXPECT_THROW(static_cast<void>(plugin_->apply(std::move(next))), Refusal);
+  start();
+  EXPECT_NE(change(plugin_->prepare(plugin_->settings().config, "restart")), "");
   EXPECT_EQ(plugin_->settings().options, "{}");
+}
+
+TEST_F(ConfiguredPluginTest, IsMadeAnewWhenALaneHangs) {
+  services_.plugin_timeout->store(2s);
+  make("hangs", {tcp("127.0.0.1:0")}, R"({"at":"lane-once"})");
+  ASSERT_TRUE(plugin_->bind().empty());
+  start();
+  for (int i = 0; i < 10 && plugin_->state() == State::running; ++i, now_ += 1s) {
+    static_cast<void>(plugin_->tick(now_));
+    std::this_thread::sleep_for(5ms);
+  }
+  EXPECT_EQ(plugin_->failure(), "lane 0 hangs: it has not moved for 2 s");
+  ASSERT_EQ(plugin_->hung().size(), 1u);
+  EXPECT_THAT(plugin_->hung()[0].stack, testing::Contains(HasSubstr("hang_here")));
+  ASSERT_TRUE(reaches(State::ending, now_ + ConfiguredPlugin::kFailureDrain));
+  ASSERT_TRUE(reaches(State::waiting, now_ + ConfiguredPlugin::kFailureDrain + Instance::kStopTime));
+  EXPECT_EQ(plugin_->abandoned_lanes(), 1u);
+  const auto listener = plugin_->settings().listeners[0];
+  ASSERT_TRUE(reaches(State::running, due_));
+  EXPECT_EQ(plugin_->failure(), "");
+  EXPECT_EQ(plugin_->hung().size(), 1u);
+  EXPECT_EQ(plugin_->settings().listeners[0], listener);
+}
+
+TEST_F(ConfiguredPluginTest, IsMadeAnewWhenACallHangs) {
+  services_.plugin_timeout->store(2s);
+  make("hangs");
+  start();
+  const auto check = plugin_->check(R"({"at":"check"})");
+  for (int i = 0; i < 10 && plugin_->state() == State::running; ++i, now_ += 1s) {
+    static_cast<void>(plugin_->tick(now_));
+    std::this_thread::sleep_for(5ms);
+  }
+  EXPECT_EQ(plugin_->failure(), "the plugin one hangs: `configure` has not returned for 2 s");
+  EXPECT_EQ(refusal(check), plugin_->failure());
+  ASSERT_TRUE(reaches(State::waiting, now_));
+  EXPECT_EQ(plugin_->abandoned_lanes(), 0u);
+  EXPECT_EQ(plugin_->abandoned_calls(), 1u);
+  EXPECT_TRUE(reaches(State::running, due_));
+}
+
+TEST_F(ConfiguredPluginTest, AStartThatHangsIsAFailure) {
+  services_.plugin_timeout->store(2s);
+  make("hangs", {}, R"({"at":"start"})");
+  static_cast<void>(plugin_->start());
+  for (int i = 0; i < 10 && plugin_->state() == State::starting; ++i, now_ += 1s) {
+    static_cast<void>(plugin_->tick(now_));
+    std::this_thread::sleep_for(5ms);
+  }
+  EXPECT_EQ(plugin_->state(), State::waiting);
+  EXPECT_EQ(plugin_->failure(), "the plugin one hangs: `start` has not returned for 2 s");
+  plugin_->stop(now_);
+  static_cast<void>(plugin_->tick(now_));
+  EXPECT_TRUE(plugin_->stopped());
+  EXPECT_EQ(plugin_->abandoned_calls(), 1u);
+}
+
+TEST_F(ConfiguredPluginTest, ClosesWhatAnEarlierInstanceKeptAndNobodyTook) {
+  const PluginFds earlier(services_.fds, "one"), other(services_.fds, "two");
+  std::array<std::int32_t, 2> ends{};
+  ASSERT_EQ(pipe(ends.data()), 0);
+  for (const PluginFds* const face : {&earlier, &other})
+    ASSERT_EQ(face->table()->keep(face->table()->context, border_bytes("tun"), &ends[1], 1), GH_OK);
+  close(ends[1]);
+  const auto is_kept = [](const PluginFds& face) {
+    std::int32_t fd = -1;
+    std::size_t count = 0;
+    return face.table()->take(face.table()->context, border_bytes("tun"), &fd, 0, &count) == GH_E_LIMIT;
+  };
+  make("good");
+  start();
+  static_cast<void>(plugin_->tick(now_ + 9s));
+  EXPECT_TRUE(is_kept(earlier));
+  static_cast<void>(plugin_->tick(now_ + 10s));
+  EXPECT_FALSE(is_kept(earlier));
+  EXPECT_TRUE(is_kept(other));  // another plugin's
+  close(ends[0]);
 }
 
 TEST_F(ConfiguredPluginTest, NamesWhatNeedsARestart) {

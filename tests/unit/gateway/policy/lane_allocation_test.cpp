@@ -1,34 +1,8 @@
 // What a lane calls for each packet allocates nothing, also where the policy has just changed.
+#include "tests/unit/allocations.hpp"
 #include "tests/unit/gateway/services/policy_table.hpp"
 
-#include <cstdlib>
-#include <new>
 #include <thread>
-
-namespace {
-
-thread_local std::size_t allocations = 0;  // of this thread, so far
-
-void* allocate(std::size_t size) noexcept {
-  ++allocations;
-  return std::malloc(size == 0 ? 1 : size);
-}
-
-}  // namespace
-
-// The whole program's, but for over-aligned ones. Not inlined, or GCC holds malloc() in one against delete in another.
-// Those of arrays, too: under AddressSanitizer the library's would not end here.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  if (void* const out = allocate(size)) return out;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void* operator new[](std::size_t size) { return operator new(size); }
-[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
-[[gnu::noinline]] void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete[](void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace gatehouse {
 namespace {
@@ -36,9 +10,9 @@ namespace {
 /// How often `work` allocates on this thread.
 template <class Work>
 std::size_t allocations_in(Work work) {
-  const std::size_t before = allocations;
+  const std::size_t before = allocations();
   work();
-  return allocations - before;
+  return allocations() - before;
 }
 
 class LaneAllocation : public PolicyTable {

@@ -1,7 +1,9 @@
-// Clock, random, values and descriptors.
+// Clock, random, values, descriptors and ranges.
 #include "gateway/base/border.hpp"
 #include "gateway/services/clock_random.hpp"
 #include "gateway/services/fds.hpp"
+#include "gateway/services/host_services.hpp"
+#include "gateway/services/ranges.hpp"
 #include "gateway/services/values.hpp"
 
 #include <gmock/gmock.h>
@@ -84,6 +86,53 @@ TEST(Fds, AreHandedToTheNextInstance) {
   EXPECT_EQ(face.table()->take(face.table()->context, border_bytes("tun"), out.data(), 2, &count), GH_E_NOT_FOUND);
   close(out[0]);
   close(out[1]);
+}
+
+TEST(Fds, ThatNobodyTookAreClosedButForThoseOfTheInstanceItself) {
+  const auto all = std::make_shared<FdTable>();
+  std::array<std::int32_t, 2> pipe_ends{}, out{};
+  ASSERT_EQ(pipe2(pipe_ends.data(), O_CLOEXEC), 0);
+  const PluginFds old(all, "tunnel");
+  PluginFds face(all, "tunnel");
+  const auto keep = [&](const PluginFds& by, std::string_view name) {
+    return by.table()->keep(by.table()->context, border_bytes(name), &pipe_ends[1], 1);
+  };
+  std::size_t count = 0;
+  const auto take = [&](std::string_view name) {
+    return face.table()->take(face.table()->context, border_bytes(name), out.data(), 1, &count);
+  };
+  ASSERT_EQ(keep(old, "a"), GH_OK);
+  ASSERT_EQ(keep(face, "b"), GH_OK);
+  face.close_untaken();
+  EXPECT_EQ(take("a"), GH_E_NOT_FOUND);
+  EXPECT_EQ(take("b"), GH_OK);
+  for (const std::int32_t fd : {pipe_ends[0], pipe_ends[1], out[0]}) close(fd);
+}
+
+TEST(Ranges, AreOneWithAllNumbersForAGatewayThatIsAlone) {
+  const gh_ranges& ranges = *ranges_table();
+  std::array<gh_range, 2> out{};
+  std::size_t count = 0;
+  ASSERT_EQ(ranges.get(ranges.context, border_bytes("vni"), out.data(), out.size(), &count), GH_OK);
+  ASSERT_EQ(count, 1u);
+  EXPECT_EQ(out[0].first, 0u);
+  EXPECT_EQ(out[0].last, UINT64_MAX);
+  EXPECT_EQ(ranges.get(ranges.context, border_bytes("vni"), nullptr, 0, &count), GH_OK);
+  EXPECT_EQ(ranges.get(ranges.context, border_bytes(""), out.data(), out.size(), &count), GH_E_INVALID);
+}
+
+TEST(HostOffer, HasATableForEachInterfaceThatIsOffered) {
+  HostServices services;
+  services.journal = std::make_shared<Journal>(-1, LogFormat::text);
+  PluginConfig config;
+  config.name = "udpgw";
+  const HostOffer offer(services, config, std::make_shared<PluginMetrics>("udpgw", 1));
+  for (const std::string_view id : offered_interfaces()) {
+    const auto* const table = static_cast<const std::uint32_t*>(offer.find(id));
+    ASSERT_NE(table, nullptr) << id;
+    EXPECT_GT(*table, 0u) << id;  // its struct_size
+  }
+  EXPECT_EQ(offer.find("gh.teleport/1"), nullptr);
 }
 
 }  // namespace

@@ -1,0 +1,72 @@
+#include "gateway/services/certificates.hpp"
+
+#include "gateway/base/lane.hpp"
+
+#include <gatehouse/plugin/host.hpp>
+
+#include <gtest/gtest.h>
+
+namespace gatehouse {
+namespace {
+
+class CertificatesTest : public testing::Test {
+ protected:
+  gh_status get(std::uint32_t listener) {
+    out = {};
+    out.struct_size = sizeof out;
+    return table.get(table.context, &lane.head, listener, &out);
+  }
+
+  std::shared_ptr<CertificateTable> all = std::make_shared<CertificateTable>();
+  PluginCertificates face{all};
+  const gh_certificates& table = *face.table();
+  HostLane lane;
+  gh_certificate out{};
+};
+
+TEST_F(CertificatesTest, AreAListenersOwn) {
+  EXPECT_TRUE(all->publish(3, {"chain", "key", "ca"}));
+  ASSERT_EQ(get(3), GH_OK);
+  EXPECT_EQ(from_border(out.chain), "chain");
+  EXPECT_EQ(from_border(out.key), "key");
+  EXPECT_EQ(from_border(out.client_ca), "ca");
+  EXPECT_EQ(get(4), GH_E_NOT_FOUND);
+}
+
+TEST_F(CertificatesTest, MoveTheGenerationWhenTheyChange) {
+  const std::uint64_t first = *table.generation;
+  EXPECT_TRUE(all->publish(3, {"chain", "key", ""}));
+  const std::uint64_t second = *table.generation;
+  EXPECT_GT(second, first);
+  EXPECT_FALSE(all->publish(3, {"chain", "key", ""}));
+  EXPECT_EQ(*table.generation, second);
+  ASSERT_EQ(get(3), GH_OK);
+  EXPECT_EQ(out.generation, second);
+
+  EXPECT_TRUE(all->publish(4, {"other", "key", ""}));
+  EXPECT_GT(*table.generation, second);
+  ASSERT_EQ(get(3), GH_OK);
+  EXPECT_EQ(out.generation, second);
+  EXPECT_TRUE(all->remove(3));
+  EXPECT_FALSE(all->remove(3));
+  EXPECT_EQ(get(3), GH_E_NOT_FOUND);
+}
+
+TEST_F(CertificatesTest, AreLentUntilTheLanesNextCall) {
+  all->publish(3, {std::string(4000, 'c'), "key", ""});
+  ASSERT_EQ(get(3), GH_OK);
+  const gh_bytes lent = out.chain;
+  all->publish(3, {std::string(4000, 'd'), "key", ""});
+  all->remove(3);
+  EXPECT_EQ(from_border(lent), std::string(4000, 'c'));
+}
+
+TEST_F(CertificatesTest, AreGivenToNobodyWhoseStructIsTooSmall) {
+  all->publish(3, {"chain", "key", ""});
+  out = {};
+  out.struct_size = GH_SIZE_1_0(gh_certificate) - 8;
+  EXPECT_EQ(table.get(table.context, &lane.head, 3, &out), GH_E_INVALID);
+}
+
+}  // namespace
+}  // namespace gatehouse
