@@ -80,7 +80,7 @@ FlowOpening foresee(std::span<const MeterLink> chain, std::uint64_t destination,
   return {};
 }
 
-/// The first link last: that it would admit holds, for no other thread counts there.
+/// The first link last: that it would admit holds, as a rule, for a session rarely has two clients at once.
 FlowOpening count_destination(std::span<const MeterLink> chain, std::uint64_t destination, const Moment& now) noexcept {
   for (std::size_t i = chain.size(); i-- > 0;)
     if (!chain[i].meters->destinations.admit(destination, chain[i].limits->destinations_per_minute, now.steady_ns))

@@ -48,7 +48,7 @@ struct Meters {
   DistinctWindow destinations;
 };
 
-/// One link of a chain of limiters: the session, which one lane owns, then what lanes share.
+/// One link of a chain of limiters: the session's, then those of its identity or source.
 struct MeterLink {
   Meters* meters = nullptr;
   const MeterLimits* limits = nullptr;
@@ -84,7 +84,8 @@ struct FlowOpening {
   std::size_t link = 0;
 };
 
-/// Counts a new flow in every link, or in none. At most four links; no two threads have the first in common.
+/// Counts a new flow in every link, or in none. At most four links. Where two threads are after the last destination of
+/// the first link, the one that does not get it may leave its destination counted in the others, until the minute ends.
 /// @param destination  a hash of the canonical address; see DistinctWindow
 [[nodiscard]] FlowOpening open_flow(std::span<const MeterLink> chain, std::uint64_t destination,
                                     const Moment& now) noexcept;

@@ -4,31 +4,35 @@
 
 namespace gatehouse {
 
-JudgedClient::JudgedClient(SnapshotBoard& board, Facts facts, std::shared_ptr<policy::Meters> shared)
-    : board_(board), facts_(std::move(facts)), shared_(std::move(shared)), links_(shared_ ? 2 : 1) {
-  chain_[0] = {&session_, &session_limits_};
+JudgedClient::JudgedClient(SnapshotBoard& board, Facts facts, std::shared_ptr<SessionMeters> session,
+                           std::shared_ptr<policy::Meters> shared)
+    : board_(board),
+      facts_(std::move(facts)),
+      session_(std::move(session)),
+      shared_(std::move(shared)),
+      links_(shared_ ? 2 : 1) {
+  chain_[0] = {&session_->meters, &session_limits_};
   chain_[1] = {shared_.get(), &identity_limits_};
   entry_ = board_.enter(*this);
 }
 
 JudgedClient::~JudgedClient() {
   board_.leave(entry_);
-  if (!shared_) return;
-  for (std::uint64_t left = session_.flows.open(); left > 0; --left) shared_->flows.close();
-  if (session_counted_) shared_->sessions.close();
+  while (open_flows_ != 0) close_flow();
+  if (session_counted_) session_->leave(*shared_);
 }
 
-const policy::Limit* JudgedClient::begin_session(const policy::Limits& limits) noexcept {
+const policy::Limit* JudgedClient::begin_session(const policy::Limits& limits) {
   if (!shared_) return nullptr;
   const policy::Limit& limit = limits.concurrent_sessions();
-  if (!shared_->sessions.try_open(limit.or_none())) return &limit;
+  if (!session_->enter(*shared_, limit.or_none())) return &limit;
   session_counted_ = true;
   return nullptr;
 }
 
 void JudgedClient::reserve(const policy::Snapshot& snapshot) noexcept {
   const policy::Limits& limits = snapshot.limits(group_in(snapshot));
-  session_.destinations.reserve(limits.session.destinations_per_minute.or_none());
+  session_->meters.destinations.reserve(limits.session.destinations_per_minute.or_none());
   if (shared_) shared_->destinations.reserve(limits.identity.destinations_per_minute.or_none());
 }
 

@@ -1,6 +1,7 @@
 // One client of one plugin as policy sees it. The lane's thread only, but for reserve().
 #pragma once
 
+#include "gateway/policy/session_meters.hpp"
 #include "policy/limiter.hpp"
 #include "policy/snapshot.hpp"
 
@@ -23,8 +24,10 @@ class JudgedClient {
     IpAddress source;
   };
   /// Enters itself on the board, which outlives it. Locks and allocates.
-  /// @param shared  the meters of its identity or source (KeyMeters), or null: then only session limits hold
-  JudgedClient(SnapshotBoard& board, Facts facts, std::shared_ptr<policy::Meters> shared);
+  /// @param session  the meters of its session, which other clients of that session share
+  /// @param shared   the meters of its identity or source (KeyMeters), or null: then only session limits hold
+  JudgedClient(SnapshotBoard& board, Facts facts, std::shared_ptr<SessionMeters> session,
+               std::shared_ptr<policy::Meters> shared);
   ~JudgedClient();
   JudgedClient(const JudgedClient&) = delete;
   JudgedClient& operator=(const JudgedClient&) = delete;
@@ -40,9 +43,19 @@ class JudgedClient {
   [[nodiscard]] policy::GroupIndex group() const noexcept { return group_; }
   /// The row of `admissions` that keeps it from its frontend, if there is one.
   [[nodiscard]] const std::optional<std::int64_t>& refused_by() const noexcept { return refused_by_; }
-  /// Counts this session among those of its identity or source, once, after resolve().
+  /// Counts the session among those of its identity or source, once, after resolve(). Locks and allocates.
   /// @return the limit that refuses it, or null
-  [[nodiscard]] const policy::Limit* begin_session(const policy::Limits& limits) noexcept;
+  [[nodiscard]] const policy::Limit* begin_session(const policy::Limits& limits);
+  /// Counts a flow that begins, as policy::open_flow() does; close_flow() is its end, and *this ends what is open.
+  [[nodiscard]] policy::FlowOpening open_flow(std::uint64_t destination, const policy::Moment& now) noexcept {
+    const policy::FlowOpening out = policy::open_flow(chain(), destination, now);
+    if (out.refusal == policy::FlowRefusal::none) ++open_flows_;
+    return out;
+  }
+  void close_flow() noexcept {
+    --open_flows_;
+    policy::close_flow(chain());
+  }
   /// Session first, then what it shares where there is that.
   [[nodiscard]] std::span<const policy::MeterLink> chain() const noexcept { return {chain_.data(), links_}; }
   [[nodiscard]] const IpAddress& source() const noexcept { return facts_.source; }
@@ -61,11 +74,12 @@ class JudgedClient {
 
   SnapshotBoard& board_;
   const Facts facts_;
+  const std::shared_ptr<SessionMeters> session_;
   const std::shared_ptr<policy::Meters> shared_;
-  policy::Meters session_;
   policy::MeterLimits session_limits_, identity_limits_;
   std::array<policy::MeterLink, 2> chain_;
   const std::size_t links_;
+  std::uint64_t open_flows_ = 0;  // of this client; the meters have those of the session's other clients too
   std::uint64_t generation_ = 0;
   policy::GroupIndex group_{};
   std::optional<std::int64_t> refused_by_;

@@ -128,8 +128,11 @@ gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh
   JudgedClient::Facts known{spec_.plugin, {}, std::string(text_of(facts.identity)), address_of(facts.source)};
   if (spec_.listener_names && facts.listener != UINT32_MAX)
     known.listener = spec_.listener_names->name_of(facts.listener);
+  auto session =
+      facts.session != 0 && spec_.sessions ? spec_.sessions->meters_of(spec_.plugin, facts.session) : nullptr;
+  if (!session) session = std::make_shared<SessionMeters>();
   auto shared = keys_->open(known.identity, known.source);
-  auto client = std::make_unique<JudgedClient>(*board_, std::move(known), std::move(shared));
+  auto client = std::make_unique<JudgedClient>(*board_, std::move(known), std::move(session), std::move(shared));
   const policy::Snapshot& snapshot = lane.view_.snapshot();
   client->resolve(snapshot);
   if (client->refused_by()) {
@@ -218,10 +221,9 @@ void PluginPolicy::check_batch(void* context, gh_lane* lane, gh_client* client, 
 gh_status PluginPolicy::flow_open(void* context, gh_lane* lane, gh_client* client, const gh_flow* flow,
                                   std::uint64_t now_ns, gh_verdict* out) noexcept {
   PluginPolicy& self = *static_cast<PluginPolicy*>(context);
-  const JudgedClient& of = client_of(lane, client);
+  JudgedClient& of = client_of(lane, client);
   const std::uint64_t destination = of.counts_destinations() ? self.keys_->hash_of(address_of(flow->destination)) : 0;
-  const policy::FlowOpening opening =
-      policy::open_flow(of.chain(), destination, {now_ns, self.board_->calendar().periods()});
+  const policy::FlowOpening opening = of.open_flow(destination, {now_ns, self.board_->calendar().periods()});
   if (opening.refusal == policy::FlowRefusal::none) return GH_OK;
   const PolicyLane& mine = lane_of(lane);
   const policy::Snapshot& snapshot = mine.view_.snapshot();
@@ -241,7 +243,7 @@ gh_status PluginPolicy::flow_open(void* context, gh_lane* lane, gh_client* clien
 }
 
 void PluginPolicy::flow_close(void*, gh_lane*, gh_client* client) noexcept {
-  policy::close_flow(reinterpret_cast<JudgedClient*>(client)->chain());
+  reinterpret_cast<JudgedClient*>(client)->close_flow();
 }
 
 std::uint64_t PluginPolicy::charge(void* context, gh_lane* lane, gh_client* client, std::uint32_t direction,

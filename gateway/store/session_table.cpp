@@ -1,6 +1,7 @@
 #include "gateway/store/session_table.hpp"
 
 #include "gateway/base/sha256.hpp"
+#include "gateway/policy/session_meters.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -86,6 +87,7 @@ struct SessionTable::Session : ChangeLink {
   std::vector<std::string> leases;  // each once; some may be another's by now: the table of leases knows
   bool is_known = false;            // the writer knows of it
   std::vector<Durability::Ticket> waiting;
+  std::shared_ptr<SessionMeters> meters;  // null until a client asks
   // the writer's thread
   db::TrafficTotals reported;
   bool was_taken = false;
@@ -373,6 +375,16 @@ gh_status SessionTable::release(std::string_view plugin, std::string_view resour
   });
 }
 
+std::shared_ptr<SessionMeters> SessionTable::meters_of(std::string_view plugin, std::uint64_t id) {
+  std::shared_ptr<SessionMeters> out;
+  with(plugin, id, [&](Shard&, Session& session) {
+    if (!session.meters) session.meters = std::make_shared<SessionMeters>();
+    out = session.meters;
+    return GH_OK;
+  });
+  return out;
+}
+
 void SessionTable::account(std::uint64_t id, std::string_view group_name, std::string_view payer) {
   Session* const session = in_slot(static_cast<std::uint32_t>(id & ((1U << kSlotBits) - 1)));
   if (id == kNone || session == nullptr || session->id.load(std::memory_order_acquire) != id) return;
@@ -474,6 +486,7 @@ SessionTable::Change SessionTable::take_change(ChangeLink& link) {
     session.id.store(kNone, std::memory_order_relaxed);
     session.record = {};
     session.payer.clear();
+    session.meters.reset();
     session.owner = nullptr;
     session.reported = {};
     session.was_taken = false;

@@ -24,6 +24,8 @@
 
 namespace gatehouse {
 
+class SessionMeters;
+
 /// A session that has not ended, as it may be shown: without its key and blob.
 struct LiveSession {
   db::SessionRecord record;
@@ -97,6 +99,8 @@ class SessionTable {
   /// Ends the sessions without a key that `owner` has, and holds it for gone.
   void end_all_of(const void* owner, std::int64_t now);
 
+  /// What all clients of the session are metered by, made at the first call; null where there is no such session.
+  [[nodiscard]] std::shared_ptr<SessionMeters> meters_of(std::string_view plugin, std::uint64_t id);
   /// By whom the session's traffic is accounted for: `payer` is what usage is kept under, see UsageKey::identity.
   void account(std::uint64_t id, std::string_view group_name, std::string_view payer);
 
