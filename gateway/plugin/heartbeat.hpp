@@ -12,30 +12,22 @@ class Heartbeat {
  public:
   enum class Sign {
     moves,
-    ask,   ///< it stands still, which is fine for one that has nothing to do: wake it with GH_WAKE_ALIVE
-    wait,  ///< it was asked and has not answered yet
-    hung,  ///< for `timeout`
+    stands,  ///< which is fine for one that has nothing to do: wake it with GH_WAKE_ALIVE
+    hung,    ///< it has stood for `timeout` since it was first asked
   };
   /// `turns`: what stands in gh_lane.turns now.
   [[nodiscard]] Sign look(std::uint64_t turns, SteadyTime now, Nanoseconds timeout) noexcept {
     if (turns != turns_) {
       turns_ = turns;
-      asked_ = false;
+      patience_.reset();
       return Sign::moves;
     }
-    if (!asked_) {
-      asked_ = true;
-      patience_.reset();
-      static_cast<void>(patience_.look(now));
-      return Sign::ask;
-    }
-    return patience_.look(now) >= timeout ? Sign::hung : Sign::wait;
+    return patience_.look(now) >= timeout ? Sign::hung : Sign::stands;
   }
 
  private:
   std::uint64_t turns_ = 0;
-  bool asked_ = false;
-  Patience patience_;  // since it was asked
+  Patience patience_;  // since it was found to stand
 };
 
 }  // namespace gatehouse

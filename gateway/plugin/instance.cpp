@@ -68,6 +68,7 @@ Instance::Call Instance::start(const Listeners& listeners) {
     join_lanes();
     life_->lanes.clear();
     stopped_at_.reset();
+    stopping_.reset();
     drained_.reset();
     const std::scoped_lock lock(life_->mutex);
     life_->stopping = false;
@@ -108,6 +109,7 @@ void Instance::run_lanes() {
 }
 
 Instance::Call Instance::change(Change change) {
+  if (changing_ && changing_->call->is_over()) end_change();
   std::vector<LaneSockets> added;
   std::vector<gh_listener> rows;
   auto changing = std::make_unique<Changing>();
@@ -137,7 +139,7 @@ Instance::Call Instance::change(Change change) {
 /// Closes what nobody was given in the end, and later what nobody is to use any more.
 void Instance::end_change() {
   const std::unique_ptr<Changing> done = std::move(changing_);
-  if (!done->listeners) return;
+  if (!done->listeners || control_->hung()) return;  // one that hangs may use them all
   std::vector<LaneSockets>& now = life_->sockets;
   if (done->call->refusal()) {
     std::erase_if(now, [&](const LaneSockets& one) {
@@ -158,8 +160,9 @@ void Instance::end_change() {
 std::uint32_t Instance::lanes_open() const noexcept { return static_cast<std::uint32_t>(life_->lanes.size()); }
 
 bool Instance::lanes_returned() const {
-  return !life_ ||
-         std::all_of(life_->lanes.begin(), life_->lanes.end(), [](const auto& lane) { return lane->has_returned(); });
+  if (!life_) return true;
+  if (stopping_ && !stopping_->is_over()) return false;
+  return std::all_of(life_->lanes.begin(), life_->lanes.end(), [](const auto& lane) { return lane->has_returned(); });
 }
 
 Instance::Call Instance::take_sessions(std::shared_ptr<std::vector<ExportRecord>> out) {
@@ -259,7 +262,7 @@ void Instance::look_at_lanes(SteadyTime now) {
   for (const auto& lane : life_->lanes) {
     if (lane->has_returned() || lane->is_hung) continue;
     const Heartbeat::Sign sign = lane->heartbeat.look(lane->turns(), now, timeout);
-    stands = stands || sign == Heartbeat::Sign::ask;
+    stands = stands || sign != Heartbeat::Sign::moves;  // asked again each time: it may not have been there before
     if (sign != Heartbeat::Sign::hung) continue;
     lane->is_hung = true;
     found.emplace_back(lane->text() + " hangs: it has not moved for " + seconds_text(timeout), &lane->stack);
@@ -285,7 +288,7 @@ void Instance::request_stop(SteadyTime now) {
     life_->stopping = true;
   }
   if (started_) {
-    aside("stop", [life = life_.get(), total = lanes_open()] { life->stop(total); });
+    stopping_ = aside("stop", [life = life_.get(), total = lanes_open()] { life->stop(total); });
   }
   stopped_at_ = now;
 }
@@ -334,9 +337,10 @@ void Instance::end_life() {
 
 void Instance::abandon() {
   Silent found;
+  std::vector<Lane*> stuck;
   for (const auto& lane : life_->lanes) {
     if (lane->has_returned()) continue;
-    ++abandoned_lanes_;
+    stuck.push_back(lane.get());
     if (!lane->is_hung) found.emplace_back(lane->text() + " did not return when it was stopped", &lane->stack);
   }
   for (CallThread* const thread : {control_.get(), aside_.get()}) {
@@ -345,18 +349,14 @@ void Instance::abandon() {
     if (!thread->hung()) found.emplace_back("`" + thread->running() + "` did not return", &thread->stack());
   }
   note_hung(found);
+  abandoned_lanes_ = static_cast<unsigned>(stuck.size());
   abandoned_in_process.fetch_add(abandoned_lanes_ + abandoned_calls_, std::memory_order_relaxed);
   {
     const std::scoped_lock lock(life_->mutex);
     life_->on_event = nullptr;
   }
-  for (const auto& lane : life_->lanes) {
-    if (lane->has_returned()) {
-      if (lane->thread.joinable()) lane->thread.join();
-    } else {
-      lane->thread.detach();
-    }
-  }
+  for (Lane* const lane : stuck) lane->thread.detach();
+  join_lanes();
   end_life();
 }
 

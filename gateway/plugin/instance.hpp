@@ -86,7 +86,7 @@ class Instance {
   Call change(Change change);
 
   // ---- a replacement
-  /// All its lanes have returned, after request_stop() or by themselves; or it has none yet.
+  /// All its lanes have returned, after request_stop() or by themselves, and so has stop(); or it has none yet.
   [[nodiscard]] bool lanes_returned() const;
   /// Takes every session out; lanes_returned(). What it gave is in `out`, also when it is refused.
   Call take_sessions(std::shared_ptr<std::vector<ExportRecord>> out);
@@ -145,7 +145,7 @@ class Instance {
   std::unique_ptr<CallThread> control_, aside_;
   std::unique_ptr<Changing> changing_;
   bool started_ = false;
-  Call drained_, destroyed_;
+  Call drained_, stopping_, destroyed_;
   std::optional<SteadyTime> stopped_at_, destroyed_at_;
   std::vector<Hung> hung_;
   unsigned abandoned_lanes_ = 0, abandoned_calls_ = 0;

@@ -4,7 +4,6 @@
 #include <gatehouse/base/clock.hpp>
 
 #include <algorithm>
-#include <optional>
 
 namespace gatehouse {
 
@@ -15,19 +14,18 @@ class Patience {
   /// Nobody looks for longer than that, while all is well: twice the pause of an idle gateway.
   static constexpr Nanoseconds kLongestLook = std::chrono::seconds(2);
 
-  void reset() noexcept {
-    last_look_.reset();
-    waited_ = Nanoseconds(0);
-  }
+  void reset() noexcept { *this = Patience(); }
   /// Looks, at a time not before the last look. Returns how long it has been waited since the first look.
   Nanoseconds look(SteadyTime now) noexcept {
-    if (last_look_) waited_ += std::clamp(now - *last_look_, Nanoseconds(0), kLongestLook);
+    if (has_looked_) waited_ += std::clamp(now - last_look_, Nanoseconds(0), kLongestLook);
+    has_looked_ = true;
     last_look_ = now;
     return waited_;
   }
 
  private:
-  std::optional<SteadyTime> last_look_;
+  bool has_looked_ = false;
+  SteadyTime last_look_{};
   Nanoseconds waited_{0};
 };
 
