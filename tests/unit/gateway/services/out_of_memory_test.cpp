@@ -112,18 +112,17 @@ TEST(OutOfMemory, OfCertificates) {
   EXPECT_EQ(text_of(out.key), kName);
 }
 
-TEST(OutOfMemory, OfIdentities) {
-  const auto board = std::make_shared<SnapshotBoard>(policy::Snapshot::without_policy(1));
-  const PluginIdentities face(board, kName);
-  const gh_identity& table = *face.table();
-  HostLane lane;
+TEST_F(PolicyTable, WithoutMemoryKnowsNobody) {
+  const PluginIdentities face(std::make_shared<UserNames>(), kName);
+  const gh_identity& identities = *face.table();
   std::array<char, 256> out{};
   std::size_t size = 0;
-  fail_each([&]() -> gh_status {
-    const gh_status status = table.resolve(table.context, &lane.head, GH_CREDENTIAL_TOKEN, border_bytes(kName),
-                                           out.data(), out.size(), &size, nullptr);
-    return status == GH_E_NOT_FOUND ? gh_status{GH_OK} : status;
-  });
+  EXPECT_GT(fail_each([&]() -> gh_status {
+              const gh_status status = identities.resolve(identities.context, &lane.head, GH_CREDENTIAL_TOKEN,
+                                                          border_bytes(kName), out.data(), out.size(), &size, nullptr);
+              return status == GH_E_NOT_FOUND ? gh_status{GH_OK} : status;
+            }),
+            0u);
 }
 
 TEST_F(PolicyTable, WithoutMemoryOpensNoClient) {
