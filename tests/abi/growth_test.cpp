@@ -38,6 +38,16 @@ class Growth : public testing::Test {
     return std::make_shared<BoundListener>(services_.listener_names->add(address.text), "old", "listen", address, 2);
   }
 
+  static void look(Instance& instance) {
+    instance.tick(steady_now());
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  /// Waits for it. What it was refused with, or "".
+  static std::string refusal(Instance& instance, const Instance::Call& call) {
+    while (!call->is_over()) look(instance);
+    return call->refusal().value_or("");
+  }
+
   const std::filesystem::path folder_ =
       std::filesystem::temp_directory_path() / ("gatehouse_abi_growth_" + std::to_string(getpid()));
   HostServices services_;
@@ -52,16 +62,16 @@ TEST_F(Growth, RunsAPluginOfTheFirstVersionWithEveryInterface) {
 
   PluginConfig config;
   config.name = "old";
-  Instance instance(loaded, {"old", 2, false},
+  Instance instance(loaded, InstanceSpec{"old", 2, false},
                     std::make_unique<HostOffer>(services_, config, std::make_shared<PluginMetrics>("old", 2)), nullptr);
   instance.configure("{}", false);
-  instance.start({listener(), listener()});
+  EXPECT_EQ(refusal(instance, instance.start({listener(), listener()})), "");
+  instance.run_lanes();
   const SteadyTime end = steady_now() + std::chrono::seconds(20);
-  while (instance.pending() < 2 && !instance.failure() && steady_now() < end)
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  while (instance.pending() < 2 && !instance.failure() && steady_now() < end) look(instance);
   EXPECT_EQ(instance.failure().value_or(""), "");
   EXPECT_EQ(instance.pending(), 2u) << "lanes that have tried everything";
-  instance.change_listeners({listener(), listener(), listener()});
+  EXPECT_EQ(refusal(instance, instance.change({{}, {}, Instance::Listeners{listener(), listener(), listener()}})), "");
 }
 
 }  // namespace
