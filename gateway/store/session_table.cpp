@@ -1,10 +1,8 @@
 #include "gateway/store/session_table.hpp"
 
-#include "gateway/base/sha256.hpp"
 #include "gateway/policy/session_meters.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <unordered_map>
 
 namespace gatehouse {
@@ -59,17 +57,6 @@ SessionTable::Opened refusal(gh_status status) {
 }
 
 }  // namespace
-
-std::string public_id(const db::SessionRecord& session) {
-  if (session.key.empty()) return std::to_string(session.id);
-  Sha256 digest;
-  if (session.identity.empty() && session.key.size() == digest.size()) {
-    std::memcpy(digest.data(), session.key.data(), digest.size());  // it is one already
-  } else {
-    digest = sha256(session.key);
-  }
-  return to_hex(digest).substr(0, 8);
-}
 
 struct SessionTable::Session : ChangeLink {
   Session() : ChangeLink(Kind::session) {}

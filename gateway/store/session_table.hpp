@@ -5,6 +5,7 @@
 #include "gateway/store/durability.hpp"
 #include "gateway/store/key_hash.hpp"
 #include "gateway/store/lease_table.hpp"
+#include "gateway/store/live_session.hpp"
 
 #include <gatehouse/abi.h>
 
@@ -25,18 +26,6 @@
 namespace gatehouse {
 
 class SessionMeters;
-
-/// A session that has not ended, as it may be shown: without its key and blob.
-struct LiveSession {
-  db::SessionRecord record;
-  std::string public_id;
-  std::vector<std::string> leases;       ///< their resources
-  std::array<std::uint64_t, 2> state{};  ///< the plugin's, see gh_session_cells
-  std::string words;                     ///< what they mean, as the plugin says it
-};
-
-/// What may be shown of a session: 8 hex digits of its key's SHA-256, or the number of one without a key.
-[[nodiscard]] std::string public_id(const db::SessionRecord& session);
 
 /// Thread-safe. Each session stands in a slot that never moves, so that its number leads to it and its cells stay
 /// where they are. Fields are guarded by one of 64 locks, held for some hundred ns and never while anything is read or
