@@ -82,8 +82,8 @@ static gh_status listeners_changed(gh_instance* self, const gh_listener* all, si
   return count_listeners(self, all, count, why);
 }
 
-#define EXPECT(condition)               \
-  do {                                  \
+#define EXPECT(condition)                \
+  do {                                   \
     if (!(condition)) return #condition; \
   } while (0)
 
@@ -92,8 +92,11 @@ static const char* try_sessions(const gh_host* host, gh_lane* lane) {
   EXPECT(sessions != NULL && sessions->struct_size >= GH_SIZE_1_0(gh_sessions));
   char key[16];
   snprintf(key, sizeof key, "lane %u", lane->index);
-  gh_session session = {.struct_size = sizeof session, .blob_version = 2, .key = text(key),
-                        .identity = text("token:bob"), .blob = text("blob")};
+  gh_session session = {.struct_size = sizeof session,
+                        .blob_version = 2,
+                        .key = text(key),
+                        .identity = text("token:bob"),
+                        .blob = text("blob")};
   EXPECT(sessions->find(sessions->context, lane, &session, NULL) == GH_E_NOT_FOUND);
   EXPECT(sessions->open(sessions->context, lane, &session, NULL) == GH_OK);
   EXPECT(session.id != 0 && session.cells != NULL && session.resumed == 0);
@@ -170,8 +173,12 @@ static const char* try_services(const gh_host* host, gh_lane* lane) {
   const gh_metrics* metrics = host->get(host->context, GH_METRICS_ID);
   EXPECT(metrics != NULL && metrics->struct_size >= GH_SIZE_1_0(gh_metrics));
   const gh_metric_label labels[2] = {{text("cause"), text("x")}, {text("way"), text("up")}};
-  const gh_metric metric = {.struct_size = sizeof metric, .kind = GH_METRIC_COUNTER, .name = text("tries"),
-                            .help = text("Tries."), .labels = labels, .label_count = 2};
+  const gh_metric metric = {.struct_size = sizeof metric,
+                            .kind = GH_METRIC_COUNTER,
+                            .name = text("tries"),
+                            .help = text("Tries."),
+                            .labels = labels,
+                            .label_count = 2};
   uint64_t* cell = metrics->cells(metrics->context, lane, &metric);
   EXPECT(cell != NULL && cell == metrics->cells(metrics->context, lane, &metric));
   ++*cell;
@@ -255,18 +262,18 @@ static const char* const needed[] = {GH_LOG_ID,      GH_METRICS_ID,  GH_CLOCK_ID
                                      GH_IDENTITY_ID, GH_SESSIONS_ID, GH_VALUES_ID, GH_FDS_ID,    NULL};
 
 extern const gh_manifest gatehouse_plugin;
-__attribute__((visibility("default"))) const gh_manifest gatehouse_plugin = {
-    .magic = GH_MAGIC,
-    .struct_size = sizeof(gh_manifest),
-    .abi_major = GH_ABI_MAJOR,
-    .abi_minor = GH_ABI_MINOR,
-    .id = "old",
-    .version = "1.0.0",
-    .summary = "Uses every interface of ABI 1.0.",
-    .license = "Apache-2.0",
-    .build = "test",
-    .options_schema = "{\"properties\": {}}",
-    .requires_ids = needed,
-    .roles = roles,
-    .role_count = 2,
-    .ops = &ops};
+__attribute__((visibility("default")))
+const gh_manifest gatehouse_plugin = {.magic = GH_MAGIC,
+                                      .struct_size = sizeof(gh_manifest),
+                                      .abi_major = GH_ABI_MAJOR,
+                                      .abi_minor = GH_ABI_MINOR,
+                                      .id = "old",
+                                      .version = "1.0.0",
+                                      .summary = "Uses every interface of ABI 1.0.",
+                                      .license = "Apache-2.0",
+                                      .build = "test",
+                                      .options_schema = "{\"properties\": {}}",
+                                      .requires_ids = needed,
+                                      .roles = roles,
+                                      .role_count = 2,
+                                      .ops = &ops};

@@ -3,8 +3,8 @@
 
 #include "plugins/udpgw/frame.hpp"
 
-#include <gatehouse/testkit/plugin_runner.hpp>
 #include <gatehouse/testkit/hex.hpp>
+#include <gatehouse/testkit/plugin_runner.hpp>
 
 #include <gtest/gtest.h>
 
