@@ -91,10 +91,6 @@ bool DaemonStore::write_all() { return !writer_->status().failing && writer_->fl
 std::string DaemonStore::sessions_body(const std::string& question) {
   const Question asked(question);
   std::vector<LiveSession> rows = sessions()->rows();
-  for (LiveSession& session : rows) {
-    if (describe_ && (session.state[0] | session.state[1]) != 0)
-      session.words = describe_(session.record.plugin, session.state);
-  }
   Shown shown{.most = asked.most};
   if (asked.ended && !config_.state_db().empty()) {
     shown.current = write_all();
@@ -103,7 +99,7 @@ std::string DaemonStore::sessions_body(const std::string& question) {
     shown.others = reader.count_sessions(true) - ended.size();
     for (LiveSession& session : shown_sessions(std::move(ended), {})) rows.push_back(std::move(session));
   }
-  return sessions_json(shown, std::move(rows));
+  return sessions_json(shown, std::move(rows), describe_);
 }
 
 std::string DaemonStore::leases_body(const std::string& question) {

@@ -1,7 +1,9 @@
 // The daemon's store over its life: opened before plugins, asked by the control API, closed after the plugins.
 #pragma once
 
+#include "gateway/base/utc_time.hpp"
 #include "gateway/daemon/store_report.hpp"
+#include "gateway/daemon/store_tables.hpp"
 #include "gateway/policy/key_meters.hpp"
 #include "gateway/store/store_writer.hpp"
 
@@ -25,15 +27,17 @@ class DaemonStore {
   [[nodiscard]] const std::shared_ptr<SessionTable>& sessions() const noexcept { return writer_->sessions(); }
   [[nodiscard]] const std::shared_ptr<ValueTable>& values() const noexcept { return writer_->values(); }
   /// Puts a plugin's words about a session into text for sessions_body(); without it they are not shown.
-  using Describe = std::function<std::string(const std::string& plugin, const std::array<std::uint64_t, 2>& state)>;
-  void describe_with(Describe describe) { describe_ = std::move(describe); }
+  void describe_with(DescribeState describe) { describe_ = std::move(describe); }
   /// Lets quotas go on from what the store remembers of this day and month.
   void restore_quotas(KeyMeters& meters) const;
 
   /// What may change while it is open: all but the url.
   void take_over(const StoreConfig& next);
   /// To be called every second or so.
-  void watch() { writer_->watch(); }
+  void watch() {
+    sessions()->expire(unix_now());
+    writer_->watch();
+  }
   /// The end of an orderly life, when plugins have returned. @return false: something could not be written by then
   [[nodiscard]] bool close(Clock::time_point deadline);
 
@@ -50,7 +54,7 @@ class DaemonStore {
 
   StoreConfig config_;
   std::unique_ptr<StoreWriter> writer_;
-  Describe describe_;
+  DescribeState describe_;
   bool closed_ = false;
 };
 

@@ -66,7 +66,7 @@ std::vector<LiveSession> shown_sessions(std::vector<db::SessionRecord> records,
   return out;
 }
 
-std::string sessions_json(const Shown& shown, std::vector<LiveSession> sessions) {
+std::string sessions_json(const Shown& shown, std::vector<LiveSession> sessions, const DescribeState& describe) {
   const auto newer = [](const LiveSession& a, const LiveSession& b) {
     return std::pair(a.record.created_at, a.record.id) > std::pair(b.record.created_at, b.record.id);
   };
@@ -85,7 +85,8 @@ std::string sessions_json(const Shown& shown, std::vector<LiveSession> sessions)
                 {"ended_at", time_or_null(record.ended_at)}};
     add_totals(row, record.totals);
     row["leases"] = session.leases;
-    row["state"] = session.words;
+    const bool has_state = describe && (session.state[0] | session.state[1]) != 0;
+    row["state"] = has_state ? describe(record.plugin, session.state) : "";
     rows.push_back(std::move(row));
   }
   return text({{"source", shown.from},

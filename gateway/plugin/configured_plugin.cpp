@@ -125,7 +125,7 @@ void ConfiguredPlugin::finish_start(SteadyTime now) {
   }
   life_ = std::move(next_);
   state_ = State::running;
-  settles_at_ = now + kSettleTime;
+  close_untaken_at_ = now + kSettleTime;
   failure_.clear();
 }
 
@@ -175,7 +175,7 @@ void ConfiguredPlugin::note_lane_failure(SteadyTime now) {
   note_failure(*why, now);
   if (state_ == State::running) due_ = now + kFailureDrain;
   state_ = State::failing;
-  settles_at_.reset();
+  close_untaken_at_.reset();
   life_.instance->drain(due_);
 }
 
@@ -196,9 +196,9 @@ void ConfiguredPlugin::close_retired(SteadyTime now) {
     entry.second->retire();
     return true;
   });
-  if (settles_at_ && now >= *settles_at_) {
-    settles_at_.reset();
-    life_.instance->settle();
+  if (close_untaken_at_ && now >= *close_untaken_at_) {
+    close_untaken_at_.reset();
+    life_.instance->close_untaken();
   }
 }
 

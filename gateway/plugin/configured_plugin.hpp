@@ -131,7 +131,7 @@ class ConfiguredPlugin {
   Call starting_;
   std::vector<Made> leaving_;           // that are being ended without having served
   SteadyTime due_ = SteadyTime::max();  // of the state: when draining ends, when to try again
-  std::optional<SteadyTime> settles_at_;
+  std::optional<SteadyTime> close_untaken_at_;
   bool wanted_ = false;  // false: once ended it stays stopped
   std::string failure_;
   std::vector<Hung> hung_;

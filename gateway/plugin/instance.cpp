@@ -67,6 +67,7 @@ Instance::Call Instance::start(const Listeners& listeners) {
   if (stopped_at_) {
     join_lanes();
     life_->lanes.clear();
+    life_->offer->lanes_returned();
     stopped_at_.reset();
     stopping_.reset();
     drained_.reset();
@@ -181,8 +182,8 @@ Instance::Call Instance::put_session(std::shared_ptr<ExportRecord> record) {
   });
 }
 
-void Instance::settle() noexcept {
-  if (life_) life_->offer->settled();
+void Instance::close_untaken() noexcept {
+  if (life_) life_->offer->close_untaken();
 }
 
 void Instance::wake(std::uint32_t reasons) {
@@ -288,7 +289,14 @@ void Instance::request_stop(SteadyTime now) {
     life_->stopping = true;
   }
   if (started_) {
-    stopping_ = aside("stop", [life = life_.get(), total = lanes_open()] { life->stop(total); });
+    const auto stop = [life = life_.get(), total = lanes_open()] { life->stop(total); };
+    stopping_ = aside("stop", stop);
+    if (aside_->hung()) {  // it is [any]: the lanes that are well must not go on serving
+      stopping_ = control("stop", [stop]() -> Answer {
+        stop();
+        return {};
+      });
+    }
   }
   stopped_at_ = now;
 }
@@ -355,6 +363,7 @@ void Instance::abandon() {
     const std::scoped_lock lock(life_->mutex);
     life_->on_event = nullptr;
   }
+  life_->offer->abandoned();
   for (Lane* const lane : stuck) lane->thread.detach();
   join_lanes();
   end_life();

@@ -94,7 +94,7 @@ class Instance {
   Call put_session(std::shared_ptr<ExportRecord> record);
 
   /// It has run for a while: what an earlier instance kept for it and it did not take is closed.
-  void settle() noexcept;
+  void close_untaken() noexcept;
 
   void wake(std::uint32_t reasons);
   void drain(SteadyTime deadline);

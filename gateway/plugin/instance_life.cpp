@@ -1,9 +1,10 @@
 // Every call of a plugin's functions but for get(), each on the thread that the border gives it.
 #include "gateway/plugin/instance_life.hpp"
 
-#include "gateway/base/border.hpp"
 #include "gateway/plugin/plugin_message.hpp"
 #include "gateway/plugin/processors.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <pthread.h>
 #include <time.h>
@@ -28,7 +29,7 @@ Nanoseconds Instance::Lane::cpu_time() const noexcept {
 Answer Instance::Life::create() {
   PluginMessage why;
   gh_instance* made = nullptr;
-  const gh_status status = ops().create(&host, border_bytes(name), &made, why.out());
+  const gh_status status = ops().create(&host, to_border(name), &made, why.out());
   if (status < 0) return unfit = "the plugin " + name + " could not be created: " + why.words(status);
   object.store(made, std::memory_order_release);
   return {};
@@ -38,7 +39,7 @@ Answer Instance::Life::configure(const std::string& options, bool check_only) {
   if (object == nullptr) return unfit;
   PluginMessage why;
   const std::uint32_t flags = check_only ? GH_CONFIGURE_CHECK : 0;
-  const gh_status status = ops().configure(object, border_bytes(options), flags, why.out());
+  const gh_status status = ops().configure(object, to_border(options), flags, why.out());
   if (status >= 0) return {};
   Answer refusal = "the plugin " + name + " refuses its options: " + why.words(status);
   if (!check_only) unfit = refusal;
@@ -56,7 +57,7 @@ Answer Instance::Life::start(const std::vector<gh_listener>& rows, std::uint32_t
 
 Answer Instance::Life::reconfigure(const std::string& options) {
   PluginMessage why;
-  const gh_status status = ops().reconfigure(object, border_bytes(options), why.out());
+  const gh_status status = ops().reconfigure(object, to_border(options), why.out());
   if (status >= 0) return {};
   return "the plugin " + name + " cannot change its options now: " + why.words(status);
 }

@@ -1,7 +1,8 @@
 #include "gateway/plugin/listeners.hpp"
 
-#include "gateway/base/border.hpp"
 #include "gateway/base/refusal.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <fcntl.h>
 #include <grp.h>
@@ -202,10 +203,10 @@ gh_listener BoundListener::describe(std::uint32_t lane, int fd) const noexcept {
   gh_listener out{};
   out.struct_size = sizeof out;
   out.id = id_;
-  out.name = border_bytes(address_.text);
-  out.role = border_bytes(role_);
-  out.identity = border_bytes(address_.identity);
-  out.local = border_endpoint(local_);
+  out.name = to_border(address_.text);
+  out.role = to_border(role_);
+  out.identity = to_border(address_.identity);
+  out.local = to_border(local_);
   out.fd = fd;
   out.lane = lane;
   out.transport = address_.kind == ListenAddress::Kind::tcp   ? GH_TRANSPORT_TCP

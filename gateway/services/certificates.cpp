@@ -1,8 +1,9 @@
 #include "gateway/services/certificates.hpp"
 
-#include "gateway/base/border.hpp"
 #include "gateway/base/guarded.hpp"
 #include "gateway/base/lane.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <utility>
 
@@ -46,9 +47,9 @@ gh_status PluginCertificates::get(gh_lane* lane, std::uint32_t listener, gh_cert
     auto entry = all_->find(listener);
     if (!entry) return GH_E_NOT_FOUND;
     out.generation = entry->generation;
-    out.chain = border_bytes(entry->pem.chain);
-    out.key = border_bytes(entry->pem.key);
-    out.client_ca = border_bytes(entry->pem.client_ca);
+    out.chain = to_border(entry->pem.chain);
+    out.key = to_border(entry->pem.key);
+    out.client_ca = to_border(entry->pem.client_ca);
     HostLane::of(lane).certificate = std::move(entry);
     return GH_OK;
   });

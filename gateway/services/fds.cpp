@@ -1,7 +1,8 @@
 #include "gateway/services/fds.hpp"
 
-#include "gateway/base/border.hpp"
 #include "gateway/base/guarded.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <fcntl.h>
 
@@ -30,13 +31,13 @@ gh_status PluginFds::keep(gh_bytes name, const std::int32_t* fds, std::size_t co
     dups.push_back(std::move(dup));
   }
   const std::scoped_lock lock(all_->mutex_);
-  all_->kept_[{plugin_, std::string(text_of(name))}] = {std::move(dups), number_};
+  all_->kept_[{plugin_, std::string(from_border(name))}] = {std::move(dups), number_};
   return GH_OK;
 }
 
 gh_status PluginFds::take(gh_bytes name, std::int32_t* out, std::size_t capacity, std::size_t* count) {
   const std::scoped_lock lock(all_->mutex_);
-  const auto found = all_->kept_.find({plugin_, std::string(text_of(name))});
+  const auto found = all_->kept_.find({plugin_, std::string(from_border(name))});
   if (found == all_->kept_.end()) return GH_E_NOT_FOUND;
   std::vector<UniqueFd>& fds = found->second.fds;
   *count = fds.size();

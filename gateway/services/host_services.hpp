@@ -51,7 +51,9 @@ class HostOffer final : public Offer {
 
   [[nodiscard]] const void* find(std::string_view id) const noexcept override;
   void open_lane(HostLane& lane) override;
-  void settled() noexcept override { fds_.close_untaken(); }
+  void close_untaken() noexcept override { fds_.close_untaken(); }
+  void lanes_returned() override { sessions_.free_lanes(); }
+  void abandoned() noexcept override { sessions_.end_own(); }
   void let_go() noexcept override;
 
  private:

@@ -1,10 +1,11 @@
 #include "gateway/services/identity.hpp"
 
-#include "gateway/base/border.hpp"
 #include "gateway/base/guarded.hpp"
 #include "gateway/base/lane.hpp"
 #include "gateway/base/sha256.hpp"
 #include "gateway/services/policy.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <charconv>
 
@@ -29,7 +30,7 @@ PluginIdentities::PluginIdentities(std::shared_ptr<UserNames> users, std::string
     return guarded([&]() -> gh_status {
       std::string identity;
       const gh_status status =
-          static_cast<const PluginIdentities*>(context)->owner(lane, kind, text_of(value), later, identity);
+          static_cast<const PluginIdentities*>(context)->owner(lane, kind, from_border(value), later, identity);
       if (status != GH_OK) return status;
       if (identity.size() > capacity) return GH_E_LIMIT;
       *size = identity.copy(out, capacity);

@@ -1,8 +1,9 @@
 #include "gateway/services/log.hpp"
 
 #include "gateway/base/block_signals.hpp"
-#include "gateway/base/border.hpp"
 #include "gateway/base/guarded.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
@@ -195,8 +196,9 @@ PluginLog::PluginLog(std::shared_ptr<Journal> journal, std::string plugin)
         const auto& self = *static_cast<const PluginLog*>(context);
         const auto write = [&] {
           std::vector<LogField> copied;
-          for (std::size_t i = 0; i < count; ++i) copied.emplace_back(text_of(fields[i].key), text_of(fields[i].value));
-          self.journal_->write(level, self.plugin_, text_of(event), copied);
+          for (std::size_t i = 0; i < count; ++i)
+            copied.emplace_back(from_border(fields[i].key), from_border(fields[i].value));
+          self.journal_->write(level, self.plugin_, from_border(event), copied);
           return true;
         };
         if (!guarded(write, false)) self.journal_->count_dropped();

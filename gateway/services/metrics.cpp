@@ -1,8 +1,9 @@
 #include "gateway/services/metrics.hpp"
 
-#include "gateway/base/border.hpp"
 #include "gateway/base/guarded.hpp"
 #include "gateway/base/openmetrics.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <algorithm>
 #include <array>
@@ -19,11 +20,11 @@ std::uint64_t read(const std::uint64_t* cell) noexcept {
 }
 
 std::string key_of(const gh_metric& metric) {
-  std::string key(text_of(metric.name));
+  std::string key(from_border(metric.name));
   for (std::size_t i = 0; i < metric.label_count; ++i) {
     for (const gh_bytes part : {metric.labels[i].name, metric.labels[i].value}) {
       key += '\0';
-      key += text_of(part);
+      key += from_border(part);
     }
   }
   return key;
@@ -33,9 +34,9 @@ std::string key_of(const gh_metric& metric) {
 
 struct PluginMetrics::Series {
   Series(const gh_metric& metric, std::size_t lanes)
-      : kind(metric.kind), name(text_of(metric.name)), help(text_of(metric.help)), by_lane(lanes, nullptr) {
+      : kind(metric.kind), name(from_border(metric.name)), help(from_border(metric.help)), by_lane(lanes, nullptr) {
     for (std::size_t i = 0; i < metric.label_count; ++i) {
-      labels.emplace_back(text_of(metric.labels[i].name), text_of(metric.labels[i].value));
+      labels.emplace_back(from_border(metric.labels[i].name), from_border(metric.labels[i].value));
     }
     if (kind == GH_METRIC_HISTOGRAM) bounds.assign(metric.bounds, metric.bounds + metric.bound_count);
   }
@@ -98,9 +99,10 @@ std::uint64_t* PluginMetrics::cells(unsigned lane, const gh_metric& metric) noex
 }
 
 std::uint64_t* PluginMetrics::make_cells(unsigned lane, const gh_metric& metric) {
+  if (metric.struct_size < GH_SIZE_1_0(gh_metric) || metric.bound_count > kMostBounds) return nullptr;
   const std::scoped_lock lock(mutex_);
   LaneCells& mine = *lanes_[lane];
-  if (metric.kind > GH_METRIC_HISTOGRAM || metric.bound_count > kMostBounds) return mine.overflow.data();
+  if (metric.kind > GH_METRIC_HISTOGRAM) return mine.overflow.data();
   std::string key = key_of(metric);
   auto found = series_.find(key);
   if (found == series_.end()) {

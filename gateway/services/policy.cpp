@@ -1,8 +1,9 @@
 #include "gateway/services/policy.hpp"
 
-#include "gateway/base/border.hpp"
 #include "gateway/base/lane.hpp"
 #include "gateway/policy/judged_client.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 namespace gatehouse {
 namespace {
@@ -21,17 +22,12 @@ static_assert(GH_UP == static_cast<int>(policy::Direction::up) && GH_DOWN == sta
 static_assert(sizeof(std::atomic<std::uint64_t>) == sizeof(std::uint64_t), "plugins read the generation as a number");
 static_assert(policy::kNoMore == UINT64_MAX);
 
-IpAddress address_of(const gh_endpoint& endpoint) noexcept {
-  const Bytes bytes = std::as_bytes(std::span(endpoint.bytes));
-  return endpoint.family == 4   ? IpAddress::v4(bytes.first(4))
-         : endpoint.family == 6 ? IpAddress::v6(bytes)
-                                : IpAddress();
-}
+IpAddress address_of(const gh_endpoint& endpoint) noexcept { return from_border(endpoint).address; }
 
 PolicyLane& lane_of(gh_lane* lane) noexcept { return *HostLane::of(lane).policy; }
 
 Flow flow_of(const gh_flow& flow) noexcept {
-  return {address_of(flow.destination), flow.destination.port, flow.transport, flow.flags, text_of(flow.domain)};
+  return {address_of(flow.destination), flow.destination.port, flow.transport, flow.flags, from_border(flow.domain)};
 }
 
 void write(const Verdict& verdict, gh_verdict* out) noexcept {
@@ -58,7 +54,7 @@ struct Refusal {
   Reason reason;
   Limit policy::ScopeLimits::*limit;
 };
-Refusal told(policy::FlowRefusal refusal) noexcept {
+Refusal column_of(policy::FlowRefusal refusal) noexcept {
   using policy::FlowRefusal;
   using policy::ScopeLimits;
   switch (refusal) {
@@ -125,7 +121,7 @@ JudgedClient& PluginPolicy::client_of(gh_lane* lane, gh_client* client) noexcept
 std::uint64_t PluginPolicy::refresh(void*, gh_lane* lane) noexcept { return lane_of(lane).view_.refresh(); }
 
 gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh_verdict* verdict) {
-  JudgedClient::Facts known{spec_.plugin, {}, std::string(text_of(facts.identity)), address_of(facts.source)};
+  JudgedClient::Facts known{spec_.plugin, {}, std::string(from_border(facts.identity)), address_of(facts.source)};
   if (spec_.listener_names && facts.listener != UINT32_MAX)
     known.listener = spec_.listener_names->name_of(facts.listener);
   auto session =
@@ -154,7 +150,7 @@ gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh
 /// The address of a client without an identity is written down only where a quota goes by it.
 void PluginPolicy::account(const policy::Snapshot& snapshot, const JudgedClient& client,
                            const gh_client_facts& facts) const {
-  const std::string_view identity = text_of(facts.identity);
+  const std::string_view identity = from_border(facts.identity);
   const bool has_quota = snapshot.limits(client.group()).identity.quota_bytes.or_none() != 0;
   const std::string payer =
       identity.empty() && !has_quota ? "" : KeyMeters::key_text(identity, address_of(facts.source));
@@ -220,6 +216,7 @@ void PluginPolicy::check_batch(void* context, gh_lane* lane, gh_client* client, 
 
 gh_status PluginPolicy::flow_open(void* context, gh_lane* lane, gh_client* client, const gh_flow* flow,
                                   std::uint64_t now_ns, gh_verdict* out) noexcept {
+  if (flow->struct_size < GH_SIZE_1_0(gh_flow) || out->struct_size < GH_SIZE_1_0(gh_verdict)) return GH_E_INVALID;
   PluginPolicy& self = *static_cast<PluginPolicy*>(context);
   JudgedClient& of = client_of(lane, client);
   const std::uint64_t destination = of.counts_destinations() ? self.keys_->hash_of(address_of(flow->destination)) : 0;
@@ -229,7 +226,7 @@ gh_status PluginPolicy::flow_open(void* context, gh_lane* lane, gh_client* clien
   const policy::Snapshot& snapshot = mine.view_.snapshot();
   const policy::Limits& limits = snapshot.limits(of.group());
   const policy::ScopeLimits& scope = opening.link == 0 ? limits.session : limits.identity;
-  const Refusal refusal = told(opening.refusal);
+  const Refusal refusal = column_of(opening.refusal);
   const Verdict verdict{policy::Action::deny, refusal.reason, Table::traffic_rules, (scope.*refusal.limit).row,
                         snapshot.generation()};
   if (refusal.reason == Reason::concurrent_flows && (flow->flags & GH_FLOW_FIRST_TRY) != 0) {

@@ -1,9 +1,10 @@
 #include "gateway/services/sessions.hpp"
 
-#include "gateway/base/border.hpp"
 #include "gateway/base/lane.hpp"
 #include "gateway/base/sha256.hpp"
 #include "gateway/services/durably.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <utility>
 
@@ -24,7 +25,7 @@ std::shared_ptr<const db::ByteString> blob_of(gh_bytes blob) {
 class SessionKey {
  public:
   explicit SessionKey(const gh_session& session)
-      : given_(text_of(session.key)), is_secret_(session.identity.size == 0) {
+      : given_(from_border(session.key)), is_secret_(session.identity.size == 0) {
     if (is_secret_ && !given_.empty()) digest_ = sha256(given_);
   }
   [[nodiscard]] bool is_valid() const noexcept {
@@ -83,7 +84,8 @@ PluginSessions::PluginSessions(std::shared_ptr<SessionTable> all, std::string pl
           },
       .release =
           [](void* context, gh_lane*, std::uint64_t session, gh_bytes resource) noexcept {
-            return guarded([&] { return of(context).all_->release(of(context).plugin_, text_of(resource), session); });
+            return guarded(
+                [&] { return of(context).all_->release(of(context).plugin_, from_border(resource), session); });
           },
       .for_each =
           [](void* context, Visit visit, VisitLease visit_lease, void* visitor) noexcept {
@@ -110,8 +112,8 @@ gh_status PluginSessions::open(gh_lane* lane, gh_session& session, const gh_comp
   return durably(*all_->durability(), requester_, durable, [&](Durability::Ticket ticket) -> Asked {
     SessionTable::Opened opened = all_->open({.plugin = plugin_,
                                               .key = key.kept(),
-                                              .identity = text_of(session.identity),
-                                              .source = endpoint_of(session.source),
+                                              .identity = from_border(session.identity),
+                                              .source = from_border(session.source),
                                               .blob_version = session.blob_version,
                                               .blob = blob_of(session.blob),
                                               .owner = this,
@@ -130,8 +132,11 @@ gh_status PluginSessions::find(gh_lane* lane, gh_session& session) const {
   if (session.struct_size < GH_SIZE_1_0(gh_session)) return GH_E_INVALID;
   const SessionKey key(session);
   if (!key.is_valid() || key.kept().empty()) return GH_E_INVALID;
-  SessionTable::Opened found = all_->find(
-      {.plugin = plugin_, .key = key.kept(), .identity = text_of(session.identity), .owner = this, .now = clock_()});
+  SessionTable::Opened found = all_->find({.plugin = plugin_,
+                                           .key = key.kept(),
+                                           .identity = from_border(session.identity),
+                                           .owner = this,
+                                           .now = clock_()});
   const gh_status status = found.status;
   if (status == GH_OK) fill(std::move(found), lane, session);
   return status;
@@ -145,9 +150,9 @@ gh_status PluginSessions::adopt(gh_lane* lane, gh_session& session) {
   HostLane& mine = HostLane::of(lane);
   mine.session_key = std::move(adopted.key);
   mine.session_identity = std::move(adopted.identity);
-  session.key = border_bytes(mine.session_key);
-  session.identity = border_bytes(mine.session_identity);
-  session.source = border_endpoint(adopted.source);
+  session.key = to_border(mine.session_key);
+  session.identity = to_border(mine.session_identity);
+  session.source = to_border(adopted.source);
   fill(std::move(adopted.opened), lane, session);
   return GH_OK;
 }
@@ -156,7 +161,7 @@ gh_status PluginSessions::touch(const gh_session& session, const gh_completion* 
   if (session.struct_size < GH_SIZE_1_0(gh_session) || session.blob.size > kLargestBlob) return GH_E_INVALID;
   return durably(*all_->durability(), requester_, durable, [&](Durability::Ticket ticket) -> Asked {
     return {all_->touch(plugin_, session.id,
-                        {.source = endpoint_of(session.source),
+                        {.source = from_border(session.source),
                          .now = clock_(),
                          .blob = blob_of(session.blob),
                          .blob_version = session.blob_version,
@@ -171,7 +176,7 @@ gh_status PluginSessions::lease(const gh_lease& lease, const gh_completion* dura
   if (lease.resource.size == 0 || lease.resource.size > kLongestResource) return GH_E_INVALID;
   if (lease.expires_unix > INT64_MAX) return GH_E_INVALID;
   return durably(*all_->durability(), requester_, durable, [&](Durability::Ticket ticket) -> Asked {
-    const LeaseTable::Taken taken = all_->lease(plugin_, text_of(lease.resource), lease.session, clock_(),
+    const LeaseTable::Taken taken = all_->lease(plugin_, from_border(lease.resource), lease.session, clock_(),
                                                 static_cast<std::int64_t>(lease.expires_unix), ticket);
     return {taken.status, !taken.renewed};
   });
@@ -185,9 +190,9 @@ void PluginSessions::for_each(Visit visit, VisitLease visit_lease, void* visitor
     gh_session session{};
     session.struct_size = sizeof session;
     session.blob_version = record.blob_version;
-    session.key = border_bytes(record.key);
-    session.identity = border_bytes(record.identity);
-    session.source = border_endpoint(record.source);
+    session.key = to_border(record.key);
+    session.identity = to_border(record.identity);
+    session.source = to_border(record.source);
     if (record.blob) session.blob = {record.blob->data(), record.blob->size()};
     session.id = record.id;
     session.cells = copy.cells;
@@ -200,7 +205,7 @@ void PluginSessions::for_each(Visit visit, VisitLease visit_lease, void* visitor
   });
   for (const db::LeaseRecord& lease : all_->leases().rows()) {
     if (lease.key.plugin != plugin_) continue;
-    const gh_lease out{sizeof(gh_lease), 0, border_bytes(lease.key.resource), lease.session,
+    const gh_lease out{sizeof(gh_lease), 0, to_border(lease.key.resource), lease.session,
                        static_cast<std::uint64_t>(lease.expires_at)};
     visit_lease(visitor, &out);
   }

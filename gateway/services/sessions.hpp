@@ -19,6 +19,10 @@ class PluginSessions {
   PluginSessions(const PluginSessions&) = delete;
   PluginSessions& operator=(const PluginSessions&) = delete;
   [[nodiscard]] const gh_sessions* table() const noexcept { return &table_; }
+  /// All lanes of the instance have returned.
+  void free_lanes() { all_->free_lanes_of(this); }
+  /// Ends its sessions without a key.
+  void end_own() noexcept { all_->end_all_of(this, clock_()); }
   /// No completion comes any more when this returns.
   void let_go() noexcept { requester_->close(); }
 

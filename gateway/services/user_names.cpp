@@ -84,11 +84,14 @@ struct UserNames::State {
       lock.lock();
       asking.reset();
       const SteadyTime now = steady_now();
-      if (status == GH_OK) remember(uid, std::move(name), now);
-      const auto due = take(uid, now);
-      lock.unlock();
-      complete(due, status);
-      lock.lock();
+      try {
+        if (status == GH_OK) remember(uid, std::move(name), now);
+        const auto due = take(uid, now);
+        lock.unlock();
+        complete(due, status);
+        lock.lock();
+      } catch (const std::bad_alloc&) {  // expire() tells those who wait
+      }
     }
   }
 
@@ -122,9 +125,10 @@ UserNames::Answer UserNames::find(uid_t uid, const std::shared_ptr<Requester>& w
     return {GH_OK, known->second.name};
   }
   if (!has_place || (later != nullptr && state_->waiting.size() >= kMostWaiting)) return {GH_E_LIMIT, {}};
-  if (later != nullptr) state_->waiting.push_back({uid, now + kMostWait, who, *later});
   state_->ask_for(uid);
-  return {later != nullptr ? GH_PENDING : GH_E_NOT_FOUND, {}};
+  if (later != nullptr)
+    state_->waiting.push_back({uid, now + kMostWait, who, *later});  // last: nothing can fail after it
+  return {GH_PENDING, {}};
 }
 
 void UserNames::expire(SteadyTime now) {

@@ -26,7 +26,7 @@ class UserNames {
   static constexpr std::size_t kMostKnown = 4096;    ///< then the oldest answers go
   static constexpr std::size_t kMostWaiting = 1024;  ///< callers, over all plugins
   static constexpr Nanoseconds kFresh = std::chrono::minutes(1);
-  static constexpr Nanoseconds kMostWait = std::chrono::seconds(5);
+  static constexpr Nanoseconds kMostWait = std::chrono::seconds(4);  ///< and a look a second
 
   using Look = std::function<std::optional<std::string>(uid_t)>;
   explicit UserNames(Look look = &system_user_name);
@@ -36,8 +36,7 @@ class UserNames {
   UserNames& operator=(const UserNames&) = delete;
 
   struct Answer {
-    /// GH_OK: at hand. GH_PENDING: `later` will be called. GH_E_LIMIT: too many wait. GH_E_NOT_FOUND: it is not at
-    /// hand, and there is no `later`; it is looked up all the same.
+    /// GH_OK: at hand. GH_PENDING: it is looked up, and `later` will be called. GH_E_LIMIT: too many wait.
     gh_status status = GH_OK;
     std::optional<std::string> name;  ///< nothing: no user has that number
   };

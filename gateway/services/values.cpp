@@ -1,7 +1,8 @@
 #include "gateway/services/values.hpp"
 
-#include "gateway/base/border.hpp"
 #include "gateway/services/durably.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -34,7 +35,7 @@ PluginValues::~PluginValues() { requester_->close(); }
 
 gh_status PluginValues::get(gh_bytes name, std::uint8_t* out, std::size_t capacity, std::size_t* size) noexcept {
   return guarded([&]() -> gh_status {
-    const auto value = all_->get({plugin_, std::string(text_of(name))});
+    const auto value = all_->get({plugin_, std::string(from_border(name))});
     if (!value) return GH_E_NOT_FOUND;
     *size = value->size();
     if (*size <= capacity) std::copy(value->begin(), value->end(), out);
@@ -48,7 +49,7 @@ gh_status PluginValues::put(gh_bytes name, gh_bytes value, std::uint32_t kind, c
   return durably(*durability_, requester_, durable, [&](Durability::Ticket ticket) -> Asked {
     std::optional<db::ByteString> bytes;
     if (value.data != nullptr) bytes.emplace(value.data, value.data + value.size);
-    all_->put({plugin_, std::string(text_of(name))}, kind == GH_VALUE_SECRET, std::move(bytes), ticket);
+    all_->put({plugin_, std::string(from_border(name))}, kind == GH_VALUE_SECRET, std::move(bytes), ticket);
     return {};
   });
 }
@@ -58,7 +59,7 @@ gh_status PluginValues::reserve(gh_bytes name, std::uint64_t count, std::uint64_
   if (!is_name(name) || count == 0) return GH_E_INVALID;
   if (durability_->refuses_new()) return GH_E_IO;
   return durably(*durability_, requester_, durable, [&](Durability::Ticket ticket) -> Asked {
-    const auto begin = all_->reserve({plugin_, std::string(text_of(name))}, count, ticket);
+    const auto begin = all_->reserve({plugin_, std::string(from_border(name))}, count, ticket);
     if (!begin) return {GH_E_INVALID};
     *first = *begin;
     return {};

@@ -16,7 +16,6 @@ struct LiveSession {
   std::string public_id;
   std::vector<std::string> leases;       ///< their resources
   std::array<std::uint64_t, 2> state{};  ///< the plugin's, see gh_session_cells
-  std::string words;                     ///< what they mean, as the plugin says it
 };
 
 /// What may be shown of a session: 8 hex digits of its key's SHA-256, or the number of one without a key.

@@ -177,7 +177,7 @@ SessionTable::Adopted SessionTable::adopt(std::string_view plugin, std::uint64_t
                                           std::uint32_t lane, std::int64_t now) {
   Adopted out;
   out.opened.status = with(plugin, id, [&](Shard&, Session& session) -> gh_status {
-    if (session.owner == owner) return GH_E_STATE;
+    if (session.owner == owner && session.lane != kNoLane) return GH_E_STATE;
     if (is_over(session.record, now)) return GH_E_NOT_FOUND;
     out.key = session.record.key;
     out.identity = session.record.identity;
@@ -316,6 +316,16 @@ void SessionTable::end_all_of(const void* owner, std::int64_t now) {
     if (!session.is_live(id) || session.owner != owner) continue;
     session.owner = nullptr;
     if (session.record.key.empty()) end_locked(shard, session, now);
+  }
+}
+
+void SessionTable::free_lanes_of(const void* owner) {
+  for (std::uint32_t slot = 0; slot < high_water(); ++slot) {
+    Session& session = *in_slot(slot);
+    const std::uint64_t id = session.id.load(std::memory_order_acquire);
+    if (id == kNone) continue;
+    const std::scoped_lock lock(shards_[session.shard.load(std::memory_order_relaxed)].mutex);
+    if (session.is_live(id) && session.owner == owner) session.lane = kNoLane;
   }
 }
 
@@ -465,7 +475,10 @@ SessionTable::Change SessionTable::take_change(ChangeLink& link) {
   session.moved.store(false, std::memory_order_relaxed);
   Change out{session.record, session.payer, {}, !session.was_taken, std::exchange(session.waiting, {})};
   session.was_taken = true;
-  if (!session.leases.empty()) out.record.resource = session.leases.front();
+  const auto held = std::find_if(session.leases.begin(), session.leases.end(), [&](const std::string& resource) {
+    return leases_.is_held_by({session.record.plugin, resource}, session.record.id);
+  });
+  if (held != session.leases.end()) out.record.resource = *held;
   out.record.totals = totals_of(session.cells);
   out.since = difference(out.record.totals, session.reported);
   session.reported = out.record.totals;

@@ -87,6 +87,9 @@ class SessionTable {
   gh_status release(std::string_view plugin, std::string_view resource, std::uint64_t id);
   /// Ends the sessions without a key that `owner` has, and holds it for gone.
   void end_all_of(const void* owner, std::int64_t now);
+  /// The lanes of `owner` have returned: its sessions are to be adopted again by those that come, though they stay its
+  /// own.
+  void free_lanes_of(const void* owner);
 
   /// What all clients of the session are metered by, made at the first call; null where there is no such session.
   [[nodiscard]] std::shared_ptr<SessionMeters> meters_of(std::string_view plugin, std::uint64_t id);

@@ -83,13 +83,13 @@ class EchoPlugin final : public LanePlugin<EchoWorker, EchoSettings> {
   using LanePlugin::LanePlugin;
 };
 
-constexpr gh_listener_role kRoles[] = {make_role("listen", RoleKind::both, true)};
+constexpr Role kRoles[] = {make_role("listen", RoleKind::both, true)};
 
 }  // namespace
 }  // namespace gatehouse::echo
 
-extern "C" [[gnu::visibility("default")]] const gh_manifest gatehouse_plugin;
-const gh_manifest gatehouse_plugin = gatehouse::make_manifest<gatehouse::echo::EchoPlugin>({
+extern "C" [[gnu::visibility("default")]] const gatehouse::Manifest gatehouse_plugin;
+const gatehouse::Manifest gatehouse_plugin = gatehouse::make_manifest<gatehouse::echo::EchoPlugin>({
     .id = "echo",
     .version = "0.1.0",
     .summary = "Sends back what it is sent, on streams and datagrams.",

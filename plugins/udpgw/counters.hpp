@@ -25,7 +25,9 @@ enum class Drop : std::uint8_t {
 
 class Counters {
  public:
-  Counters(const Host& host, gh_lane* lane) {
+  explicit Counters(const LaneContext& context) {
+    const Host& host = context.host;
+    auto* const lane = context.lane;
     constexpr std::array<std::string_view, static_cast<std::size_t>(Drop::count)> kCauses = {
         "malformed", "oversize",    "denied",      "flow_limit",    "rate",           "quota",
         "no_socket", "no_resolver", "send_failed", "client_buffer", "forward_closed", "stream_ended"};

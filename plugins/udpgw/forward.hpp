@@ -5,7 +5,6 @@
 #include "plugins/udpgw/frame.hpp"
 #include "plugins/udpgw/reply_queue.hpp"
 
-#include <gatehouse/abi.h>
 #include <gatehouse/base/clock.hpp>
 #include <gatehouse/net/batch_receiver.hpp>
 #include <gatehouse/table/flow_table.hpp>

@@ -41,7 +41,7 @@ std::size_t share_of_sockets(std::uint32_t lanes, const UdpgwSettings& settings)
 }  // namespace
 
 UdpgwLane::UdpgwLane(const LaneContext& context, std::shared_ptr<const UdpgwSettings> settings)
-    : counters(context.host, context.lane),
+    : counters(context),
       connector(kReceiveBuffer),
       dns(context, settings),
       input(kInput),
@@ -100,9 +100,11 @@ void UdpgwLane::accept(const Listener& listener, Stream stream) {
   if (!listener.identity.empty() || !peer.uid) return admit(listener, std::move(stream), listener.identity);
   const std::string uid = std::to_string(*peer.uid);
   const auto waiting = std::make_shared<Stream>(std::move(stream));
+  ++unnamed_;
   identities_.identify(CredentialKind::unix_user, uid, [this, listener, waiting](const Result<std::string>& who) {
+    --unnamed_;
     if (who || who.error() == Errc::not_found) {
-      if (!draining_) admit(listener, std::move(*waiting), who ? *who : std::string());
+      if (listeners_.contains(listener.id)) admit(listener, std::move(*waiting), who ? *who : std::string());
       return;
     }
     counters.streams_refused.add();

@@ -41,7 +41,9 @@ class UdpgwLane final : public LaneWorker {
   /// The same, only among clients that share limits with `sharer`.
   bool recycle(const Client& sharer);
   /// Is this lane's share of the process's descriptors and of the local ports used up?
-  [[nodiscard]] bool is_short_of_sockets() const noexcept { return forwards.size() + clients_.size() >= socket_share_; }
+  [[nodiscard]] bool is_short_of_sockets() const noexcept {
+    return forwards.size() + clients_.size() + unnamed_ >= socket_share_;
+  }
 
   Counters counters;
   ForwardTable forwards;
@@ -69,6 +71,7 @@ class UdpgwLane final : public LaneWorker {
   std::unordered_map<Client*, std::unique_ptr<Client>> clients_;
   std::vector<Client*> to_flush_, ended_;
   std::uint64_t clients_seen_ = 0;
+  std::size_t unnamed_ = 0;  // streams that wait until the system has said whose they are
   std::uint64_t generation_ = 0;
   std::uint32_t turn_ = 0;
   bool judging_again_ = false;

@@ -278,6 +278,6 @@ void run(const std::vector<std::string_view>& arguments, const PrintJson& print)
 
 }  // namespace
 
-const gh_probe kProbe = make_probe<run>(kUsage);
+const Probe kProbe = make_probe<run>(kUsage);
 
 }  // namespace gatehouse::udpgw

@@ -6,6 +6,6 @@
 
 namespace gatehouse::udpgw {
 
-extern const gh_probe kProbe;
+extern const Probe kProbe;
 
 }  // namespace gatehouse::udpgw

@@ -12,13 +12,13 @@ class UdpgwPlugin final : public LanePlugin<UdpgwLane, UdpgwSettings> {
   static const void* offer(std::string_view id) noexcept { return id == kProbeOffer ? &kProbe : nullptr; }
 };
 
-constexpr gh_listener_role kRoles[] = {make_role("listen", RoleKind::streams, true)};
+constexpr Role kRoles[] = {make_role("listen", RoleKind::streams, true)};
 
 }  // namespace
 }  // namespace gatehouse::udpgw
 
-extern "C" [[gnu::visibility("default")]] const gh_manifest gatehouse_plugin;
-const gh_manifest gatehouse_plugin = gatehouse::make_manifest<gatehouse::udpgw::UdpgwPlugin>({
+extern "C" [[gnu::visibility("default")]] const gatehouse::Manifest gatehouse_plugin;
+const gatehouse::Manifest gatehouse_plugin = gatehouse::make_manifest<gatehouse::udpgw::UdpgwPlugin>({
     .id = "udpgw",
     .version = "0.1.0",
     .summary = "UDP over a byte stream, for the clients of badvpn-udpgw.",

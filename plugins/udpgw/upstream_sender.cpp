@@ -51,29 +51,31 @@ const std::byte* UpstreamSender::take_unsent() noexcept {
 SendResult UpstreamSender::flush() {
   if (run_.empty()) return SendResult::lost;
   const Granted grant = metered_ ? charge() : Granted{run_.size(), 0};
+  std::size_t over_quota = 0;
   if (grant.wait == kNever) {  // a stream that waited for the next day would keep its client from everything else
-    counters_.drop(Drop::quota, run_.size() - grant.datagrams);
+    over_quota = run_.size() - grant.datagrams;
     run_.cut(grant.datagrams);
   }
   const SendResult result = grant.datagrams == 0 ? SendResult::lost : send(grant.datagrams);
+  if (result != SendResult::waiting) counters_.drop(Drop::quota, over_quota);  // else they come again
   if (result == SendResult::waiting || run_.empty()) return result;
   wait(Nanoseconds(std::min(grant.wait, kLongestWait)));
   return SendResult::waiting;
 }
 
-/// What was paid for while the socket was full is the begin of this run; or credit for it, where the flow that it was
-/// paid for has been cut since.
+/// What was paid for while the socket was full is the begin of this run; or credit for it, by its bytes, where the flow
+/// that it was paid for has been cut since.
 UpstreamSender::Granted UpstreamSender::charge() {
-  const std::uint64_t cost = cost_of(run_.size());
-  const std::uint64_t paid = std::min<std::uint64_t>(run_.size(), paid_packets_),
-                      paid_bytes = std::min(cost, paid_bytes_);
-  const std::uint64_t want = cost - paid_bytes;
-  if (want != 0) {
+  std::size_t paid = std::min<std::size_t>(run_.size(), paid_packets_);
+  while (paid != 0 && cost_of(paid) > paid_bytes_) --paid;
+  const std::uint64_t paid_bytes = paid == 0 ? 0 : cost_of(paid);
+  if (paid != run_.size()) {
+    const std::uint64_t want = cost_of(run_.size()) - paid_bytes;
     const std::uint64_t least = run_.segment() + run_.to().headers;
     const Grant grant = policy_.charge(Direction::up, run_.size() - paid, want, least, loop_.now());
     if (grant.bytes != want) {
       paid_packets_ = paid_bytes_ = 0;
-      return {std::min<std::uint64_t>(paid, run_.size() - 1) + grant.bytes / least, grant.wait};
+      return {paid + grant.bytes / least, grant.wait};
     }
   }
   paid_packets_ -= paid;

@@ -5,25 +5,6 @@
 
 namespace gatehouse {
 
-gh_endpoint to_border(const Endpoint& endpoint) noexcept {
-  gh_endpoint out{};
-  std::memcpy(out.bytes, endpoint.address.storage().data(), sizeof out.bytes);
-  out.scope = endpoint.scope;
-  out.port = endpoint.port;
-  out.family = static_cast<std::uint8_t>(endpoint.address.family());
-  return out;
-}
-
-Endpoint from_border(const gh_endpoint& endpoint) noexcept {
-  Endpoint out;
-  const Bytes bytes = std::as_bytes(std::span(endpoint.bytes));
-  if (endpoint.family == 4) out.address = IpAddress::v4(bytes.first(4));
-  if (endpoint.family == 6) out.address = IpAddress::v6(bytes);
-  out.port = endpoint.port;
-  out.scope = endpoint.scope;
-  return out;
-}
-
 Error to_error(gh_status status) noexcept {
   switch (status) {
     case GH_PENDING: return Errc::pending;
@@ -53,6 +34,10 @@ std::vector<Listener> from_border(const gh_listener* listeners, std::size_t coun
     listener.fd = in.fd;
     listener.lane = in.lane;
     listener.transport = static_cast<Transport>(in.transport);
+    listener.tls = in.tls != 0;
+    listener.takes_token = (in.auth & GH_AUTH_TOKEN) != 0;
+    listener.takes_certificate = (in.auth & GH_AUTH_CERT) != 0;
+    listener.takes_user = (in.auth & GH_AUTH_UNIX) != 0;
     out.push_back(std::move(listener));
   }
   return out;
@@ -103,7 +88,9 @@ std::uint64_t* Host::cells(gh_lane* lane, std::uint32_t kind, std::string_view n
   metric.label_count = out.size();
   metric.bounds = bounds.data();
   metric.bound_count = bounds.size();
-  return metrics_->cells(metrics_->context, lane, &metric);
+  std::uint64_t* const first = metrics_->cells(metrics_->context, lane, &metric);
+  if (first == nullptr) throw std::invalid_argument("a histogram has 64 bounds at most, and this one has more");
+  return first;
 }
 
 Counter Host::counter(gh_lane* lane, std::string_view name, std::string_view help,

@@ -19,8 +19,9 @@ Result<std::string> Identities::find(CredentialKind kind, std::string_view value
 void Identities::identify(CredentialKind kind, std::string value, std::function<void(Result<std::string>)> then) {
   Result<std::string> found = find(kind, value, [this, kind, value, then](Error failure) {
     if (failure) return then(failure);
-    // At hand now. If it is not, it was pushed out by others: then nobody can say.
-    then(find(kind, value));
+    Result<std::string> answer = find(kind, value);
+    if (!answer && answer.error() == Errc::pending) answer = Errc::io;  // pushed out by others: nobody can say
+    then(std::move(answer));
   });
   if (found || found.error() != Errc::pending) then(std::move(found));
 }

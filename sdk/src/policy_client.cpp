@@ -39,7 +39,7 @@ gh_flow border_flow(const FlowFacts& facts, std::uint32_t flags) noexcept {
               (facts.domain.empty() ? 0 : GH_FLOW_NAMED);
   out.destination = to_border(facts.destination);
   out.domain = to_border(facts.domain);
-  out.transport = static_cast<std::uint32_t>(facts.transport);
+  out.transport = static_cast<std::uint32_t>(facts.protocol);
   return out;
 }
 

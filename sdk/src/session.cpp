@@ -69,7 +69,7 @@ Result<Session> Session::adopt(const LaneContext& context, std::uint64_t id) {
   session.id = id;
   const gh_sessions& sessions = context.host.sessions();
   if (const Error failure = to_error(sessions.adopt(sessions.context, context.lane, &session))) return failure;
-  return Session(context, session, false, CompletionScope(context.completions));
+  return Session(context, session, session.key.size == 0, CompletionScope(context.completions));
 }
 
 Session::Session(const LaneContext& context, const gh_session& opened, bool ends_with_this, CompletionScope scope)

@@ -82,10 +82,15 @@ struct FakeHost::Services {
     --self(context).clients_;
     delete reinterpret_cast<Client*>(client);
   }
-  static void limits(void* context, gh_lane*, gh_client*, gh_limits* out) { *out = policy(self(context)).limits; }
+  static void limits(void* context, gh_lane*, gh_client*, gh_limits* out) {
+    const std::uint32_t size = out->struct_size;
+    *out = policy(self(context)).limits;
+    out->struct_size = size;
+  }
   static void check(void* context, gh_lane*, gh_client*, const gh_flow* flow, gh_verdict* out) {
+    const std::uint32_t size = out->struct_size;
     *out = {};
-    out->struct_size = sizeof *out;
+    out->struct_size = size;
     out->generation = newest(self(context));
     out->action = GH_ACTION_ALLOW;
     const Policy& present = policy(self(context));
@@ -96,7 +101,8 @@ struct FakeHost::Services {
   }
   static void check_batch(void* context, gh_lane* lane, gh_client* client, const gh_flow* flows, gh_verdict* out,
                           std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) check(context, lane, client, &flows[i], &out[i]);
+    for (std::size_t i = 0; i < count; ++i)
+      check(context, lane, client, GH_NEXT(gh_flow, flows, i), const_cast<gh_verdict*>(GH_NEXT(gh_verdict, out, i)));
   }
   static gh_status flow_open(void* context, gh_lane*, gh_client* client, const gh_flow* flow, std::uint64_t,
                              gh_verdict* out) {
@@ -128,7 +134,9 @@ struct FakeHost::Services {
       later->done(later->context, later->token, GH_OK);
       return GH_PENDING;
     }
-    *size = ("unix:" + std::string(from_border(value))).copy(out, capacity);
+    const std::string identity = "unix:" + std::string(from_border(value));
+    if (identity.size() > capacity) return GH_E_LIMIT;
+    *size = identity.copy(out, capacity);
     return GH_OK;
   }
 

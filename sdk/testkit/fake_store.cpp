@@ -357,7 +357,7 @@ gh_status FakeStore::Instance::find(void* context, gh_lane* lane, gh_session& se
 gh_status FakeStore::Instance::adopt(gh_lane* lane, gh_session& session) {
   Session* const record = find(session.id);
   if (record == nullptr || record->facts.expires_unix <= store_.unix_now_()) return GH_E_NOT_FOUND;
-  if (record->owner == this) return GH_E_STATE;
+  if (record->owner == this && record->lane != UINT32_MAX) return GH_E_STATE;
   fill(lane, *record, session);
   Lent& lent = lent_[lane];
   lent.key = record->facts.key;
@@ -401,8 +401,9 @@ gh_status FakeStore::Instance::lease(const gh_lease& lease) {
   const bool is_live = held != store_.memory_.leases.end() &&
                        (held->second.expires_unix == 0 || held->second.expires_unix > store_.unix_now_());
   if (is_live && held->second.session != lease.session) return GH_E_EXISTS;
-  if (!is_live && store_.refusal_ != GH_OK) return store_.refusal_;
-  if (!is_live && store_.doubts_leases_) return GH_E_IN_DOUBT;
+  const bool is_renewal = held != store_.memory_.leases.end() && held->second.session == lease.session;
+  if (!is_renewal && store_.refusal_ != GH_OK) return store_.refusal_;
+  if (held == store_.memory_.leases.end() && store_.doubts_leases_) return GH_E_IN_DOUBT;
   if (held == store_.memory_.leases.end() || held->second.session != lease.session) {
     const auto is_its = [&](const auto& entry) { return entry.second.session == lease.session; };
     if (std::count_if(store_.memory_.leases.begin(), store_.memory_.leases.end(), is_its) >= kMostLeases)

@@ -135,7 +135,8 @@ void PluginRunner::start() {
   for (gh_lane& lane : lanes_)
     threads_.emplace_back([this, &lane] {
       Why failure;
-      if (ops_->run_lane(instance_, &lane, &failure.message) != GH_OK) failures_[lane.index] = failure.sentence();
+      const gh_status status = ops_->run_lane(instance_, &lane, &failure.message);
+      if (status < 0) failures_[lane.index] = "lane " + std::to_string(lane.index) + ": " + failure.sentence();
     });
 }
 
@@ -175,15 +176,20 @@ gh_status PluginRunner::keep_listeners(const std::vector<std::size_t>& indices, 
   const std::vector<gh_listener> rows = describe(indices);
   Why answer;
   const gh_status status = ops_->listeners_changed(instance_, rows.data(), rows.size(), &answer.message);
+  if (status >= 0) wake(GH_WAKE_LISTENERS);
   why = answer.sentence();
   return status;
 }
 
-void PluginRunner::drain() { ops_->drain(instance_, to_ns(steady_now() + std::chrono::seconds(5))); }
+void PluginRunner::drain() {
+  ops_->drain(instance_, to_ns(steady_now() + std::chrono::seconds(5)));
+  wake(GH_WAKE_DRAIN);
+}
 
 void PluginRunner::stop() {
   if (threads_.empty()) return;
   ops_->stop(instance_);
+  wake(GH_WAKE_STOP);
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
   for (const std::string& failure : failures_)

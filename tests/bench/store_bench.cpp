@@ -1,11 +1,12 @@
 // What a lane pays for a call of gh.sessions/1 and gh.values/1 while the store writes to a disk beside it.
 //
 //   build/release/bin/store_bench
-#include "gateway/base/border.hpp"
 #include "gateway/base/lane.hpp"
 #include "gateway/services/sessions.hpp"
 #include "gateway/services/values.hpp"
 #include "gateway/store/store_writer.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <benchmark/benchmark.h>
 
@@ -45,17 +46,17 @@ class Rig {
   gh_session open(std::size_t i) {
     gh_session out{};
     out.struct_size = sizeof out;
-    out.key = border_bytes(keys_[i]);
-    out.identity = border_bytes("token:bench");
+    out.key = to_border(keys_[i]);
+    out.identity = to_border("token:bench");
     table().open(table().context, &lane_.head, &out, nullptr);
     return out;
   }
   gh_status lease(std::size_t i) {
-    const gh_lease wanted{sizeof(gh_lease), 0, border_bytes(resources_[i]), all_[i].id, 0};
+    const gh_lease wanted{sizeof(gh_lease), 0, to_border(resources_[i]), all_[i].id, 0};
     return table().lease(table().context, &lane_.head, &wanted, nullptr);
   }
   gh_status release(std::size_t i) {
-    return table().release(table().context, &lane_.head, all_[i].id, border_bytes(resources_[i]));
+    return table().release(table().context, &lane_.head, all_[i].id, to_border(resources_[i]));
   }
   gh_status touch(std::size_t i) { return table().touch(table().context, &lane_.head, &all_[i], nullptr); }
   void open_and_end() {
@@ -71,7 +72,7 @@ class Rig {
   std::uint64_t reserve() {
     std::uint64_t first = 0;
     const gh_values& values = *values_->table();
-    values.reserve(values.context, border_bytes("numbers"), 1000, &first, nullptr);
+    values.reserve(values.context, to_border("numbers"), 1000, &first, nullptr);
     return first;
   }
 

@@ -134,41 +134,41 @@ CREATE TRIGGER port_permits_history_delete BEFORE DELETE ON port_permits BEGIN
     SELECT editor, 'port_permits', o.id, o.row FROM meta, port_permits_rows o WHERE o.id = OLD.id;
 END;
 
--- Rows that come from elsewhere will have ids below 0. AFTER triggers, since a BEFORE one sees -1 for an id that is not
+-- Rows that come from elsewhere will have ids below 0; a row that has one already stays as it is. AFTER triggers, since a BEFORE one sees -1 for an id that is not
 -- given yet.
 CREATE TRIGGER groups_id_insert AFTER INSERT ON groups WHEN NEW.id < 0
 BEGIN SELECT RAISE(ABORT, 'ids below 0 are reserved: leave the id out, or choose one above 0'); END;
-CREATE TRIGGER groups_id_update AFTER UPDATE ON groups WHEN NEW.id < 0
+CREATE TRIGGER groups_id_update AFTER UPDATE ON groups WHEN NEW.id < 0 AND NEW.id <> OLD.id
 BEGIN SELECT RAISE(ABORT, 'ids below 0 are reserved: leave the id out, or choose one above 0'); END;
 CREATE TRIGGER group_members_id_insert AFTER INSERT ON group_members WHEN NEW.id < 0
 BEGIN SELECT RAISE(ABORT, 'ids below 0 are reserved: leave the id out, or choose one above 0'); END;
-CREATE TRIGGER group_members_id_update AFTER UPDATE ON group_members WHEN NEW.id < 0
+CREATE TRIGGER group_members_id_update AFTER UPDATE ON group_members WHEN NEW.id < 0 AND NEW.id <> OLD.id
 BEGIN SELECT RAISE(ABORT, 'ids below 0 are reserved: leave the id out, or choose one above 0'); END;
 CREATE TRIGGER credentials_id_insert AFTER INSERT ON credentials WHEN NEW.id < 0
 BEGIN SELECT RAISE(ABORT, 'ids below 0 are reserved: leave the id out, or choose one above 0'); END;
-CREATE TRIGGER credentials_id_update AFTER UPDATE ON credentials WHEN NEW.id < 0
+CREATE TRIGGER credentials_id_update AFTER UPDATE ON credentials WHEN NEW.id < 0 AND NEW.id <> OLD.id
 BEGIN SELECT RAISE(ABORT, 'ids below 0 are reserved: leave the id out, or choose one above 0'); END;
 CREATE TRIGGER admissions_id_insert AFTER INSERT ON admissions WHEN NEW.id < 0
 BEGIN SELECT RAISE(ABORT, 'ids below 0 are reserved: leave the id out, or choose one above 0'); END;
-CREATE TRIGGER admissions_id_update AFTER UPDATE ON admissions WHEN NEW.id < 0
+CREATE TRIGGER admissions_id_update AFTER UPDATE ON admissions WHEN NEW.id < 0 AND NEW.id <> OLD.id
 BEGIN SELECT RAISE(ABORT, 'ids below 0 are reserved: leave the id out, or choose one above 0'); END;
 CREATE TRIGGER domain_rules_id_insert AFTER INSERT ON domain_rules WHEN NEW.id < 0
 BEGIN SELECT RAISE(ABORT, 'ids below 0 are reserved: leave the id out, or choose one above 0'); END;
-CREATE TRIGGER domain_rules_id_update AFTER UPDATE ON domain_rules WHEN NEW.id < 0
+CREATE TRIGGER domain_rules_id_update AFTER UPDATE ON domain_rules WHEN NEW.id < 0 AND NEW.id <> OLD.id
 BEGIN SELECT RAISE(ABORT, 'ids below 0 are reserved: leave the id out, or choose one above 0'); END;
 CREATE TRIGGER domain_lists_id_insert AFTER INSERT ON domain_lists WHEN NEW.id < 0
 BEGIN SELECT RAISE(ABORT, 'ids below 0 are reserved: leave the id out, or choose one above 0'); END;
-CREATE TRIGGER domain_lists_id_update AFTER UPDATE ON domain_lists WHEN NEW.id < 0
+CREATE TRIGGER domain_lists_id_update AFTER UPDATE ON domain_lists WHEN NEW.id < 0 AND NEW.id <> OLD.id
 BEGIN SELECT RAISE(ABORT, 'ids below 0 are reserved: leave the id out, or choose one above 0'); END;
 CREATE TRIGGER port_permits_id_insert AFTER INSERT ON port_permits WHEN NEW.id < 0
 BEGIN SELECT RAISE(ABORT, 'ids below 0 are reserved: leave the id out, or choose one above 0'); END;
-CREATE TRIGGER port_permits_id_update AFTER UPDATE ON port_permits WHEN NEW.id < 0
+CREATE TRIGGER port_permits_id_update AFTER UPDATE ON port_permits WHEN NEW.id < 0 AND NEW.id <> OLD.id
 BEGIN SELECT RAISE(ABORT, 'ids below 0 are reserved: leave the id out, or choose one above 0'); END;
 CREATE TRIGGER traffic_rules_id_insert AFTER INSERT ON traffic_rules WHEN NEW.id < 0
 BEGIN SELECT RAISE(ABORT, 'ids below 0 are reserved: leave the id out, or choose one above 0'); END;
-CREATE TRIGGER traffic_rules_id_update AFTER UPDATE ON traffic_rules WHEN NEW.id < 0
+CREATE TRIGGER traffic_rules_id_update AFTER UPDATE ON traffic_rules WHEN NEW.id < 0 AND NEW.id <> OLD.id
 BEGIN SELECT RAISE(ABORT, 'ids below 0 are reserved: leave the id out, or choose one above 0'); END;
 CREATE TRIGGER settings_id_insert AFTER INSERT ON settings WHEN NEW.id < 0
 BEGIN SELECT RAISE(ABORT, 'ids below 0 are reserved: leave the id out, or choose one above 0'); END;
-CREATE TRIGGER settings_id_update AFTER UPDATE ON settings WHEN NEW.id < 0
+CREATE TRIGGER settings_id_update AFTER UPDATE ON settings WHEN NEW.id < 0 AND NEW.id <> OLD.id
 BEGIN SELECT RAISE(ABORT, 'ids below 0 are reserved: leave the id out, or choose one above 0'); END;

@@ -1,9 +1,10 @@
 #include "gateway/cli/plugin/probe_verb.hpp"
 
-#include "gateway/base/border.hpp"
 #include "gateway/base/refusal.hpp"
 #include "gateway/cli/plugin/plugin_shelf.hpp"
 #include "gateway/cli/render.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <array>
 
@@ -18,12 +19,12 @@ int probe_verb(const Invocation& invocation, const ProbeArguments& arguments) {
     throw Refusal("plugin " + plugin + " offers no probe; ask its author for one");
   }
   std::vector<gh_bytes> views;
-  for (const std::string& word : arguments.words) views.push_back(border_bytes(word));
+  for (const std::string& word : arguments.words) views.push_back(to_border(word));
 
   std::array<char, 1024> text{};
   gh_message why{text.data(), text.size(), 0};
   const auto print = [](void* context, gh_bytes json) {
-    print_body(*static_cast<const Invocation*>(context), std::string(text_of(json)));
+    print_body(*static_cast<const Invocation*>(context), std::string(from_border(json)));
   };
   Invocation printing = invocation;
   const gh_status status = probe->run(views.data(), views.size(), print, &printing, &why);

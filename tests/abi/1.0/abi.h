@@ -15,7 +15,7 @@
  *  - No function throws. Text is UTF-8 without a final zero, unless it is a `const char*`.
  *
  * Thread tags
- *  [control]  one thread of the host; calls are serialised
+ *  [control]  one thread of the host for each instance; its calls are serialised
  *  [lane]     the thread that runs this gh_lane, inside run_lane; never two at once
  *  [any]      any thread, at any time between create and destroy
  *
@@ -93,7 +93,8 @@ typedef struct gh_message {
   size_t size; /* set by the callee */
 } gh_message;
 
-/* [frozen] Tells that an asynchronous host call is done. [any]: called once, possibly before the call returned. */
+/* [frozen] Tells that an asynchronous host call is done. [any]: called once, possibly before the call returned. It must
+ * not call the host: it leaves word for the thread that waits. */
 typedef struct gh_completion {
   void (*done)(void* context, uint64_t token, gh_status status);
   void* context;
@@ -210,8 +211,9 @@ typedef struct gh_metrics {
   void* context;
   /* [lane] This lane's cells of one series, made at first use: 1 cell for a counter or a gauge, and for a
    * histogram bound_count + 1 buckets (not cumulative) followed by the sum. The lane alone writes them, with
-   * relaxed atomic stores; the exporter adds the lanes up. They live until destroy(). Never NULL: beyond
-   * 1024 series an instance gets a shared cell that is exported as `series_overflow`. Locks: not per packet. */
+   * relaxed atomic stores; the exporter adds the lanes up. They live until destroy(). Beyond
+   * 1024 series of an instance, and where a series has another kind or other bounds than before, they are shared ones
+   * that are exported as `series_overflow`. NULL: more than 64 bounds. Locks: not per packet. */
   uint64_t* (*cells)(void* context, gh_lane* lane, const gh_metric* metric);
 } gh_metrics;
 
@@ -336,7 +338,7 @@ typedef struct gh_policy {
    * the last has `least` bytes; headers of the Internet side included. Returns the bytes that may go now and are charged:
    * `want`, or else a multiple of `least`, 0 too. If that is less than `want`, *wait_ns is how long it takes until
    * `least` more may go; UINT64_MAX: the quota is used up. A packet larger than a burst goes when the burst is full, and
-   * what comes after it waits for the difference. Neither allocates nor blocks. */
+   * what comes after it waits for the difference. `least` 0: all or none. Neither allocates nor blocks. */
   uint64_t (*charge)(void* context, gh_lane* lane, gh_client* client, uint32_t direction, uint64_t packets,
                      uint64_t want, uint64_t least, uint64_t now_ns, uint64_t* wait_ns);
 
@@ -359,8 +361,7 @@ typedef struct gh_identity {
    * relay key in hex. Writes the identity ("unix:bob") to `out` and its length to `size`. GH_E_NOT_FOUND: nobody's.
    * GH_PENDING: the system has to be asked for the user's name; `later` is called within 5 s, then ask again: with
    * GH_OK the answer is at hand, GH_E_IO: the system does not answer. GH_E_LIMIT: too many wait for that already, or
-   * `capacity` is too small; it should be 256. With `later` NULL an answer that is not at hand is GH_E_NOT_FOUND. Never
-   * blocks. For handshakes, not for packets. */
+   * `capacity` is too small; it should be 256. With `later` NULL nobody is told. Never blocks. For handshakes, not for packets. */
   gh_status (*resolve)(void* context, gh_lane* lane, uint32_t kind, gh_bytes value, char* out, size_t capacity,
                        size_t* size, const gh_completion* later);
 } gh_identity;
@@ -454,9 +455,10 @@ typedef struct gh_sessions {
    * the host remembers no more of them. GH_E_INVALID: key or blob are longer than said, or an anonymous key is shorter
    * than 32 characters. */
   gh_status (*open)(void* context, gh_lane* lane, gh_session* session, const gh_completion* durable);
-  /* [lane] The client is still there: replaces the source and, with blob.data not NULL, the blob. By `id`. */
+  /* [lane] The client is still there: replaces the source and, with blob.data not NULL, the blob. By `id`.
+   * GH_E_NOT_FOUND: there is no such session. */
   gh_status (*touch)(void* context, gh_lane* lane, const gh_session* session, const gh_completion* durable);
-  /* [lane] Ends it and releases its leases. */
+  /* [lane] Ends it and releases its leases. GH_E_NOT_FOUND: there is no such session. */
   gh_status (*end)(void* context, gh_lane* lane, uint64_t id);
   /* [lane] Takes an exclusive resource until a time, or renews it. GH_E_EXISTS: another session holds it.
    * GH_E_IN_DOUBT: another one may hold it: the store has lost commits, and every lease that it may have forgotten counts
@@ -467,11 +469,12 @@ typedef struct gh_sessions {
   /* [lane] GH_E_NOT_FOUND: that session does not hold it. */
   gh_status (*release)(void* context, gh_lane* lane, uint64_t session, gh_bytes resource);
   /* [control], from start(): each session and lease that is remembered for this plugin. The key of an anonymous one is
-   * its SHA-256. To serve one again, open() it when its client comes. */
+   * its SHA-256. To serve one again, open() it when its client comes, or adopt() it. The visits call no host function. */
   gh_status (*for_each)(void* context, void (*visit)(void* visitor, const gh_session* session),
                         void (*visit_lease)(void* visitor, const gh_lease* lease), void* visitor);
   /* [lane] Is there a session of that identity and key? Displaces nobody. GH_OK fills in all that the host sets, the
-   * blob borrowed as by open(); GH_E_NOT_FOUND: there is none. GH_PENDING: this gateway has to ask another one first;
+   * blob borrowed as by open(); GH_E_NOT_FOUND: there is none; GH_E_INVALID: the key is empty, or as open() says.
+   * GH_PENDING: this gateway has to ask another one first;
    * `later` is called within 5 s, then ask again: with GH_OK the answer is at hand, GH_E_IO: nobody answers, and open()
    * goes by what this gateway knows. With `later` NULL this gateway's own knowledge is the answer. */
   gh_status (*find)(void* context, gh_lane* lane, gh_session* session, const gh_completion* later);
@@ -504,7 +507,7 @@ typedef struct gh_ranges {
 
 enum { GH_VALUE_PLAIN = 0, GH_VALUE_SECRET = 1 };
 
-/* Named values of the plugin: keys, counters. `durable` as in gh.sessions/1. A secret is kept in a file of its own that
+/* Named values of the plugin: keys, counters. `durable` as in gh.sessions/1; under `no_new` every change is refused. A secret is kept in a file of its own that
  * only the gateway's user can read, and is shown nowhere. Names have 1 to 255 bytes. */
 #define GH_VALUES_ID "gh.values/1"
 typedef struct gh_values {
@@ -585,7 +588,7 @@ typedef struct gh_plugin_ops {
   void (*drain)(gh_instance* instance, uint64_t deadline_ns); /* [any] no new clients; monotonic deadline */
   uint64_t (*pending)(gh_instance* instance);                 /* [any] clients still served */
   void (*stop)(gh_instance* instance);                        /* [any] run_lane returns within a second */
-  /* [control] What the plugin offers ("gh.probe/1", "gh.sessions.export/1"), or NULL. `instance` may be NULL. */
+  /* [any] What the plugin offers ("gh.probe/1", "gh.sessions.export/1"), or NULL; constants. `instance` may be NULL. */
   const void* (*get)(gh_instance* instance, const char* id);
 } gh_plugin_ops;
 

@@ -8,11 +8,12 @@
 // then each operation N of lane T:
 //   try T N open|blob|end KEY BLOB   try T N take|release RESOURCE KEY   try T N reserve NAME FIRST COUNT
 //   no T N: it was refused           durable T N STATUS: its completion came
-#include "gateway/base/border.hpp"
 #include "gateway/base/lane.hpp"
 #include "gateway/services/sessions.hpp"
 #include "gateway/services/values.hpp"
 #include "gateway/store/store_writer.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <unistd.h>
 
@@ -92,9 +93,9 @@ class Lane {
     const gh_completion durable = begin("open " + key + ' ' + blob);
     gh_session session{};
     session.struct_size = sizeof session;
-    session.key = border_bytes(key);
-    session.identity = border_bytes("token:driver");
-    session.blob = border_bytes(blob);
+    session.key = to_border(key);
+    session.identity = to_border("token:driver");
+    session.blob = to_border(blob);
     if (!done(sessions_.open(sessions_.context, &lane_.head, &session, &durable))) return;
     ids_[key] = session.id;
     if (session.resumed != 0) done(GH_E_EXISTS);  // and has the blob that it had
@@ -107,7 +108,7 @@ class Lane {
     gh_session session{};
     session.struct_size = sizeof session;
     session.id = found->second;
-    session.blob = border_bytes(blob);
+    session.blob = to_border(blob);
     done(sessions_.touch(sessions_.context, &lane_.head, &session, &durable));
   }
   void end(const std::string& key) {
@@ -122,14 +123,14 @@ class Lane {
     const auto found = ids_.find(key);
     if (found == ids_.end()) return;
     const gh_completion durable = begin("take " + resource + ' ' + key);
-    const gh_lease lease{sizeof(gh_lease), 0, border_bytes(resource), found->second, 0};
+    const gh_lease lease{sizeof(gh_lease), 0, to_border(resource), found->second, 0};
     if (done(sessions_.lease(sessions_.context, &lane_.head, &lease, &durable))) holders_[resource] = key;
   }
   void release(const std::string& resource) {
     const auto holder = holders_.find(resource);
     if (holder == holders_.end()) return;
     begin("release " + resource + ' ' + holder->second);
-    done(sessions_.release(sessions_.context, &lane_.head, ids_.at(holder->second), border_bytes(resource)));
+    done(sessions_.release(sessions_.context, &lane_.head, ids_.at(holder->second), to_border(resource)));
     holders_.erase(holder);
   }
   void reserve() {
@@ -137,7 +138,7 @@ class Lane {
     const std::uint64_t count = 1 + draw(50);
     std::uint64_t first = 0;
     const gh_completion durable = begin("reserve " + name + ' ' + std::to_string(count));
-    done(values_.reserve(values_.context, border_bytes(name), count, &first, &durable));
+    done(values_.reserve(values_.context, to_border(name), count, &first, &durable));
   }
 
   const gh_sessions& sessions_;
@@ -174,10 +175,10 @@ void make_leases(StoreWriter& writer, const gh_sessions& sessions, unsigned coun
     const std::string key = "made-" + std::to_string(i), resource = "10." + std::to_string(i);
     gh_session session{};
     session.struct_size = sizeof session;
-    session.key = border_bytes(key);
-    session.identity = border_bytes("token:driver");
+    session.key = to_border(key);
+    session.identity = to_border("token:driver");
     sessions.open(sessions.context, &lane.head, &session, nullptr);
-    const gh_lease lease{sizeof(gh_lease), 0, border_bytes(resource), session.id, 0};
+    const gh_lease lease{sizeof(gh_lease), 0, to_border(resource), session.id, 0};
     sessions.lease(sessions.context, &lane.head, &lease, nullptr);
   }
   say(writer.flush(StoreWriter::Clock::now() + std::chrono::seconds(60)) ? "made" : "not made");

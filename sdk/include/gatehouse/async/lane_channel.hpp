@@ -1,5 +1,6 @@
 // A bounded queue into one lane, for what the kernel could not steer there itself: a resumed stream's descriptor, a
 // packet of another lane's session. Any thread sends, one receives; nobody waits.
+// Nobody uses it yet: the packet tunnel and the relay will.
 #pragma once
 
 #include <gatehouse/async/wake_event.hpp>

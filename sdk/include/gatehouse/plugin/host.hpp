@@ -1,10 +1,9 @@
 // The host's services as C++: what a plugin calls. Thin: each call is one call through the border's tables.
 #pragma once
 
-#include <gatehouse/abi.h>
-#include <gatehouse/base/address.hpp>
 #include <gatehouse/base/clock.hpp>
 #include <gatehouse/base/error.hpp>
+#include <gatehouse/plugin/border.hpp>
 
 #include <atomic>
 #include <initializer_list>
@@ -14,15 +13,6 @@
 #include <vector>
 
 namespace gatehouse {
-
-inline gh_bytes to_border(std::string_view text) noexcept {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-inline std::string_view from_border(gh_bytes bytes) noexcept {
-  return {reinterpret_cast<const char*>(bytes.data), bytes.size};
-}
-[[nodiscard]] gh_endpoint to_border(const Endpoint& endpoint) noexcept;
-[[nodiscard]] Endpoint from_border(const gh_endpoint& endpoint) noexcept;
 
 /// What a call of the host came to; none for GH_OK and every other success but GH_PENDING.
 [[nodiscard]] Error to_error(gh_status status) noexcept;
@@ -41,6 +31,9 @@ struct Listener {
   int fd = -1;  ///< the host's: do not close
   std::uint32_t lane = 0;
   Transport transport = Transport::tcp;
+  bool tls = false;  ///< streams begin with TLS
+  /// What a client must show, any one of these; none: nothing.
+  bool takes_token = false, takes_certificate = false, takes_user = false;
 };
 [[nodiscard]] std::vector<Listener> from_border(const gh_listener* listeners, std::size_t count);
 

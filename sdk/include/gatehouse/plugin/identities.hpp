@@ -23,8 +23,8 @@ class Identities {
 
   /// Whose it is: "unix:bob", "token:bob".
   /// Errc::not_found: nobody's. Errc::pending: the system is asked; ask again in `later`, which runs on the lane within
-  /// 5 s, with Errc::io when the system does not answer. Errc::limit: too many wait for that. Without `later` an answer
-  /// that is not at hand is Errc::not_found.
+  /// 5 s, with Errc::io when the system does not answer. Errc::limit: too many wait for that. Without `later` nobody is
+  /// told.
   [[nodiscard]] Result<std::string> find(CredentialKind kind, std::string_view value, Completion later = {});
 
   /// The same, asked again by itself: `then` runs once, within the call where the answer is at hand. Never

@@ -15,6 +15,7 @@ namespace gatehouse {
 struct WakeReasons {
   bool certificates = false;  ///< a listener's chain or key is another one
   bool ranges = false;        ///< what may be handed out of a numbered space has changed
+  std::uint32_t others = 0;   ///< bits of a later version of the border
 };
 
 /// One lane at work. Made, called and destroyed on the lane's thread.
@@ -57,6 +58,7 @@ class LanePlugin : public Plugin {
     const std::scoped_lock lock(mutex_);
     listeners_ = facts.listeners;
     stopped_ = false;
+    drain_by_.reset();
   }
 
   void reconfigure(const Options& options) override {
@@ -81,6 +83,7 @@ class LanePlugin : public Plugin {
     if (stopped_) return;
     const auto settings = settings_;
     const auto mine = of_lane(listeners_, lane->index);
+    const auto drain_by = drain_by_;
     seats_.push_back(&seat);  // from here on calls of others wait in the loop
     lock.unlock();
     const Leave leave{*this, seat};
@@ -96,6 +99,7 @@ class LanePlugin : public Plugin {
       if (generation != std::exchange(seat.generation, generation)) seat.worker->policy_changed(generation);
     });
     seat.worker->listen(mine);
+    if (drain_by) seat.worker->drain(*drain_by);
     seat.loop.post([] {});  // a first turn: the worker knows the policy before anybody comes
     seat.loop.run();
     seat.worker.reset();
@@ -103,7 +107,8 @@ class LanePlugin : public Plugin {
 
   void wake(std::uint32_t lane, std::uint32_t reasons) override {
     // Each call on the loop is a turn: it raises the lane's heartbeat and takes a new policy.
-    const WakeReasons why{(reasons & GH_WAKE_CERTIFICATES) != 0, (reasons & GH_WAKE_RANGES) != 0};
+    constexpr std::uint32_t kKnown = 2 * GH_WAKE_ALIVE - 1;
+    const WakeReasons why{(reasons & GH_WAKE_CERTIFICATES) != 0, (reasons & GH_WAKE_RANGES) != 0, reasons & ~kKnown};
     const std::scoped_lock lock(mutex_);
     for (Seat* seat : seats_)
       if (seat->lane == lane) seat->loop.post([seat, why] { seat->wake(why); });
@@ -111,6 +116,7 @@ class LanePlugin : public Plugin {
 
   void drain(SteadyTime deadline) override {
     const std::scoped_lock lock(mutex_);
+    drain_by_ = deadline;
     for (Seat* seat : seats_) seat->loop.post([seat, deadline] { seat->worker->drain(deadline); });
   }
 
@@ -134,7 +140,7 @@ class LanePlugin : public Plugin {
       completions.unwatch(loop.poller());
     }
     void wake(const WakeReasons& why) {
-      if (why.certificates || why.ranges) worker->woken(why);
+      if (why.certificates || why.ranges || why.others != 0) worker->woken(why);
     }
     std::uint32_t lane;
     CompletionQueue& completions;
@@ -171,6 +177,7 @@ class LanePlugin : public Plugin {
   std::vector<Listener> listeners_;
   std::vector<Seat*> seats_;
   bool stopped_ = false;
+  std::optional<SteadyTime> drain_by_;
   std::vector<std::unique_ptr<CompletionQueue>> queues_;
   std::conditional_t<kShares, std::optional<Shared>, std::monostate> shared_;  // as start() made it
 };

@@ -1,4 +1,5 @@
 // Numbers that were never given out before, not even by a process that crashed: versions, serials, Lamport clocks.
+// No frontend uses it yet: the relay will.
 #pragma once
 
 #include <gatehouse/plugin/lane_context.hpp>

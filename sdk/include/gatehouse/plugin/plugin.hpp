@@ -154,8 +154,14 @@ enum class RoleKind : std::uint32_t {
   both = GH_ROLE_STREAM | GH_ROLE_DATAGRAM
 };
 
+/// What a manifest is made of, by names that need no look at the border.
+using Role = gh_listener_role;
+using Manifest = gh_manifest;
+using Probe = gh_probe;
+using SessionDescriber = gh_sessions_describe;
+
 /// A role that listeners can have in the plugin. @param name  the configuration key
-constexpr gh_listener_role make_role(const char* name, RoleKind kind, bool required) noexcept {
+constexpr Role make_role(const char* name, RoleKind kind, bool required) noexcept {
   return {sizeof(gh_listener_role), static_cast<std::uint32_t>(kind), name, required ? 1U : 0U, 0};
 }
 
@@ -166,7 +172,7 @@ using PrintJson = std::function<void(std::string_view json)>;
 /// another std::exception where the frontend does not work, each with a whole sentence.
 /// @param usage  "HOST:PORT [--dns NAME]"; must live as long as the program
 template <auto kRun>
-constexpr gh_probe make_probe(const char* usage) noexcept {
+constexpr Probe make_probe(const char* usage) noexcept {
   return {sizeof(gh_probe), 0, usage,
           [](const gh_bytes* arguments, std::size_t count, void (*print)(void*, gh_bytes), void* context,
              gh_message* why) noexcept -> gh_status {
@@ -181,7 +187,7 @@ constexpr gh_probe make_probe(const char* usage) noexcept {
 /// What a plugin says about its sessions' state words (Session::set_state), as `std::string describe(std::uint64_t
 /// first, std::uint64_t second)`.
 template <auto kDescribe>
-constexpr gh_sessions_describe make_describer() noexcept {
+constexpr SessionDescriber make_describer() noexcept {
   return {sizeof(gh_sessions_describe), 0, [](const std::uint64_t state[2], gh_message* out) noexcept {
             guarded(nullptr, [&] {
               const std::string text = kDescribe(state[0], state[1]);
@@ -201,11 +207,11 @@ struct PluginFacts {
   const char* summary;
   const char* license = "Apache-2.0";
   const char* options_schema = R"({"properties": {}})";
-  std::span<const gh_listener_role> roles;
+  std::span<const Role> roles;
 };
 
 template <class Concrete>
-constexpr gh_manifest make_manifest(const PluginFacts& facts) noexcept {
+constexpr Manifest make_manifest(const PluginFacts& facts) noexcept {
   return {.magic = GH_MAGIC,
           .struct_size = sizeof(gh_manifest),
           .abi_major = GH_ABI_MAJOR,

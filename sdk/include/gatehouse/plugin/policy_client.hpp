@@ -19,10 +19,13 @@ struct ClientFacts {
   std::uint64_t session = 0;            ///< Session::id(): clients of one session share its meters
 };
 
+/// IP protocols that rules can name; others are judged by their numbers.
+enum class Protocol : std::uint8_t { icmp = 1, tcp = 6, udp = 17, icmp6 = 58 };
+
 /// What a client wants to reach. Borrows `domain` for one call.
 struct FlowFacts {
   Endpoint destination;
-  Transport transport = Transport::udp;
+  Protocol protocol = Protocol::udp;
   bool to_resolver = false;   ///< one of the gateway's own resolvers, from its configuration
   bool peer_asked = false;    ///< a relay leg whose peer asked for it in a handshake
   std::string_view domain{};  ///< lower-case, A-labels, no final dot; empty = unknown

@@ -62,7 +62,7 @@ class Session {
   [[nodiscard]] static Result<FoundSession> find(const LaneContext& context, const SessionFacts& facts,
                                                  CompletionScope& scope, Completion later = {});
   /// Takes over a session that for_each_kept() told of, before its client comes. Errc::not_found; Errc::wrong_state: a
-  /// lane has it already. It stays when this object goes, like one with a key.
+  /// lane has it already. Ends with this object if it has no key.
   [[nodiscard]] static Result<Session> adopt(const LaneContext& context, std::uint64_t id);
   Session(Session&& other) noexcept;
   Session& operator=(Session&& other) noexcept;

@@ -1,7 +1,8 @@
 #include "gateway/plugin/configured_plugin.hpp"
 
-#include "gateway/base/border.hpp"
 #include "tests/unit/gateway/plugin/test_folder.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <gmock/gmock.h>
 
@@ -253,12 +254,12 @@ TEST_F(ConfiguredPluginTest, ClosesWhatAnEarlierInstanceKeptAndNobodyTook) {
   std::array<std::int32_t, 2> ends{};
   ASSERT_EQ(pipe(ends.data()), 0);
   for (const PluginFds* const face : {&earlier, &other})
-    ASSERT_EQ(face->table()->keep(face->table()->context, border_bytes("tun"), &ends[1], 1), GH_OK);
+    ASSERT_EQ(face->table()->keep(face->table()->context, to_border("tun"), &ends[1], 1), GH_OK);
   close(ends[1]);
   const auto is_kept = [](const PluginFds& face) {
     std::int32_t fd = -1;
     std::size_t count = 0;
-    return face.table()->take(face.table()->context, border_bytes("tun"), &fd, 0, &count) == GH_E_LIMIT;
+    return face.table()->take(face.table()->context, to_border("tun"), &fd, 0, &count) == GH_E_LIMIT;
   };
   make("good");
   start();

@@ -1,8 +1,9 @@
 #include "gateway/plugin/listeners.hpp"
 
-#include "gateway/base/border.hpp"
 #include "gateway/base/refusal.hpp"
 #include "tests/unit/gateway/plugin/test_folder.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <gmock/gmock.h>
 
@@ -200,9 +201,9 @@ TEST(Listeners, AreDescribedOnceForEachLane) {
   EXPECT_EQ(rows[1].id, 7u);
   EXPECT_EQ(rows[1].lane, 1u);
   EXPECT_EQ(rows[1].transport, static_cast<std::uint32_t>(GH_TRANSPORT_TCP));
-  EXPECT_EQ(text_of(rows[1].name), "127.0.0.1:0");
-  EXPECT_EQ(text_of(rows[1].role), "listen");
-  EXPECT_EQ(endpoint_of(rows[1].local), sockets[0].listener->local());
+  EXPECT_EQ(from_border(rows[1].name), "127.0.0.1:0");
+  EXPECT_EQ(from_border(rows[1].role), "listen");
+  EXPECT_EQ(from_border(rows[1].local), sockets[0].listener->local());
   EXPECT_EQ(rows[1].fd, sockets[0].fds[1].get());
 }
 

@@ -1,8 +1,9 @@
 // What instances of the test plugins are offered: a log that remembers, so that a test can wait for an event.
 #pragma once
 
-#include "gateway/base/border.hpp"
 #include "gateway/base/offer.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -44,8 +45,8 @@ class TestOffer final : public Offer {
   explicit TestOffer(std::shared_ptr<Events> events) : events_(std::move(events)) {
     log_ = {sizeof(gh_log), 0, this, &level_,
             [](void* context, std::int32_t, gh_bytes event, const gh_log_field* fields, std::size_t count) {
-              std::string line(text_of(event));
-              for (std::size_t i = 0; i < count; ++i) line += " " + std::string(text_of(fields[i].value));
+              std::string line(from_border(event));
+              for (std::size_t i = 0; i < count; ++i) line += " " + std::string(from_border(fields[i].value));
               static_cast<TestOffer*>(context)->events_->add(line);
             }};
   }

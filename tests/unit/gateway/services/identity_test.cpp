@@ -1,11 +1,12 @@
 // gh.identity/1 as a plugin calls it.
 #include "gateway/services/identity.hpp"
-#include "gateway/base/border.hpp"
 #include "gateway/base/lane.hpp"
 #include "gateway/base/sha256.hpp"
 #include "gateway/services/policy.hpp"
 #include "policy/compile.hpp"
 #include "tests/unit/gateway/store/waiter.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <gmock/gmock.h>
 
@@ -31,7 +32,7 @@ class Identity : public testing::Test {
     const gh_identity& table = *face.table();
     std::size_t size = 0;
     const gh_status status =
-        table.resolve(table.context, &lane.head, kind, border_bytes(value), out_.data(), out_.size(), &size, later);
+        table.resolve(table.context, &lane.head, kind, to_border(value), out_.data(), out_.size(), &size, later);
     identity.assign(out_.data(), status == GH_OK ? size : 0);
     return status;
   }
@@ -78,7 +79,7 @@ TEST_F(Identity, OfAUserIsNotWaitedForOnTheLane) {
   });
   Waiter waiter;
   const PluginIdentities face(slow, "udpgw");
-  EXPECT_EQ(resolve(face, GH_CREDENTIAL_UNIX, "7"), GH_E_NOT_FOUND) << "without a completion";
+  EXPECT_EQ(resolve(face, GH_CREDENTIAL_UNIX, "7"), GH_PENDING) << "without a completion";
   EXPECT_EQ(resolve(face, GH_CREDENTIAL_UNIX, "7", &waiter.completion), GH_PENDING);
   EXPECT_EQ(waiter.calls, 0);
   answer.set_value();
@@ -156,8 +157,8 @@ TEST_F(Identity, IsNotCutToASmallBuffer) {
   EXPECT_EQ(asked(udpgw_, GH_CREDENTIAL_UNIX, "0"), "unix:root");
   std::array<char, 3> out;
   std::size_t size = 0;
-  EXPECT_EQ(table.resolve(table.context, &lane.head, GH_CREDENTIAL_UNIX, border_bytes("0"), out.data(), out.size(),
-                          &size, nullptr),
+  EXPECT_EQ(table.resolve(table.context, &lane.head, GH_CREDENTIAL_UNIX, to_border("0"), out.data(), out.size(), &size,
+                          nullptr),
             GH_E_LIMIT);
 }
 

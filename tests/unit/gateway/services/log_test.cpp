@@ -1,6 +1,6 @@
 #include "gateway/services/log.hpp"
 
-#include "gateway/base/border.hpp"
+#include <gatehouse/plugin/border.hpp>
 
 #include <gmock/gmock.h>
 
@@ -108,8 +108,8 @@ TEST(Journal, DropsAndCountsWhenTheReaderIsSlow) {
 TEST(PluginLog, NamesThePluginAsTheComponent) {
   const std::string text = written(GH_LOG_INFO, LogFormat::text, [](const auto& journal) {
     const PluginLog log(journal, "udpgw");
-    const gh_log_field field{border_bytes("n"), border_bytes("1")};
-    log.table()->write(log.table()->context, GH_LOG_INFO, border_bytes("hello"), &field, 1);
+    const gh_log_field field{to_border("n"), to_border("1")};
+    log.table()->write(log.table()->context, GH_LOG_INFO, to_border("hello"), &field, 1);
     EXPECT_EQ(*log.table()->level, GH_LOG_INFO);
   });
   EXPECT_THAT(text, EndsWith("info udpgw: hello n=1\n"));

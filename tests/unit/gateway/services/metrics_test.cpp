@@ -1,7 +1,8 @@
 #include "gateway/services/metrics.hpp"
 
-#include "gateway/base/border.hpp"
 #include "gateway/base/openmetrics.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <gmock/gmock.h>
 
@@ -18,12 +19,12 @@ class Metrics : public testing::Test {
  protected:
   std::uint64_t* cells(std::uint32_t lane, std::uint32_t kind, std::string_view name, std::string_view cause = {},
                        std::vector<std::uint64_t> bounds = {}) {
-    const gh_metric_label label{border_bytes("cause"), border_bytes(cause)};
+    const gh_metric_label label{to_border("cause"), to_border(cause)};
     gh_metric metric{};
     metric.struct_size = sizeof metric;
     metric.kind = kind;
-    metric.name = border_bytes(name);
-    metric.help = border_bytes("Help \"me\".");
+    metric.name = to_border(name);
+    metric.help = to_border("Help \"me\".");
     metric.labels = &label;
     metric.label_count = cause.empty() ? 0 : 1;
     metric.bounds = bounds.data();

@@ -1,5 +1,4 @@
 // "No function throws": each of the host's functions with its first allocation failing, its second, and so on.
-#include "gateway/base/border.hpp"
 #include "gateway/services/certificates.hpp"
 #include "gateway/services/fds.hpp"
 #include "gateway/services/identity.hpp"
@@ -10,6 +9,8 @@
 #include "tests/unit/allocations.hpp"
 #include "tests/unit/conformance/store_host.hpp"
 #include "tests/unit/gateway/services/policy_table.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <gmock/gmock.h>
 
@@ -57,10 +58,10 @@ TEST(OutOfMemory, OfDescriptors) {
   std::array<std::int32_t, 2> pipe_ends{}, out{};
   ASSERT_EQ(pipe2(pipe_ends.data(), O_CLOEXEC), 0);
   const std::ptrdiff_t before = open_descriptors();
-  EXPECT_GT(fail_each([&] { return table.keep(table.context, border_bytes(kName), pipe_ends.data(), 2); }), 2u);
+  EXPECT_GT(fail_each([&] { return table.keep(table.context, to_border(kName), pipe_ends.data(), 2); }), 2u);
   EXPECT_EQ(open_descriptors(), before + 2);
   std::size_t count = 0;
-  EXPECT_GT(fail_each([&] { return table.take(table.context, border_bytes(kName), out.data(), 2, &count); }), 0u);
+  EXPECT_GT(fail_each([&] { return table.take(table.context, to_border(kName), out.data(), 2, &count); }), 0u);
   EXPECT_EQ(count, 2u);
   EXPECT_EQ(open_descriptors(), before + 2);
   for (const std::int32_t fd : {pipe_ends[0], pipe_ends[1], out[0], out[1]}) close(fd);
@@ -70,9 +71,9 @@ TEST(OutOfMemory, OfLogLines) {
   const auto journal = std::make_shared<Journal>(GH_LOG_ERROR, LogFormat::json);
   PluginLog face(journal, kName);
   const gh_log& table = *face.table();
-  const gh_log_field field{border_bytes("key"), border_bytes(kName)};
+  const gh_log_field field{to_border("key"), to_border(kName)};
   const std::size_t failed = fail_each([&]() -> gh_status {
-    table.write(table.context, GH_LOG_ERROR, border_bytes(kName), &field, 1);
+    table.write(table.context, GH_LOG_ERROR, to_border(kName), &field, 1);
     return GH_OK;
   });
   EXPECT_GT(failed, 2u);
@@ -85,8 +86,8 @@ TEST(OutOfMemory, OfSeries) {
   const gh_metrics& table = *face.table();
   HostLane lane;
   lane.head.index = 1;
-  const gh_metric_label label{border_bytes("cause"), border_bytes(kName)};
-  gh_metric metric{sizeof metric, GH_METRIC_COUNTER, border_bytes(kName), border_bytes(kName), &label, 1, nullptr, 0};
+  const gh_metric_label label{to_border("cause"), to_border(kName)};
+  gh_metric metric{sizeof metric, GH_METRIC_COUNTER, to_border(kName), to_border(kName), &label, 1, nullptr, 0};
   gh_metric strange = metric;
   strange.kind = GH_METRIC_HISTOGRAM + 1;
   std::uint64_t* const shared = table.cells(table.context, &lane.head, &strange);
@@ -109,7 +110,7 @@ TEST(OutOfMemory, OfCertificates) {
   gh_certificate out{};
   out.struct_size = sizeof out;
   fail_each([&] { return face.table()->get(face.table()->context, &lane.head, 1, &out); });
-  EXPECT_EQ(text_of(out.key), kName);
+  EXPECT_EQ(from_border(out.key), kName);
 }
 
 TEST_F(PolicyTable, WithoutMemoryKnowsNobody) {
@@ -119,14 +120,14 @@ TEST_F(PolicyTable, WithoutMemoryKnowsNobody) {
   std::size_t size = 0;
   EXPECT_GT(fail_each([&]() -> gh_status {
               const gh_status status = identities.resolve(identities.context, &lane.head, GH_CREDENTIAL_TOKEN,
-                                                          border_bytes(kName), out.data(), out.size(), &size, nullptr);
+                                                          to_border(kName), out.data(), out.size(), &size, nullptr);
               return status == GH_E_NOT_FOUND ? gh_status{GH_OK} : status;
             }),
             0u);
 }
 
 TEST_F(PolicyTable, WithoutMemoryOpensNoClient) {
-  gh_client_facts facts{sizeof(gh_client_facts), front, {}, border_bytes(kName), 0};
+  gh_client_facts facts{sizeof(gh_client_facts), front, {}, to_border(kName), 0};
   gh_client* client = nullptr;
   EXPECT_GT(fail_each([&]() -> gh_status {
               gh_verdict verdict{};
@@ -157,21 +158,19 @@ TEST_F(OutOfStoreMemory, OfValues) {
   const auto all = std::make_shared<ValueTable>(durability);
   const PluginValues face(all, durability, kName);
   const gh_values& table = *face.table();
-  EXPECT_GT(fail_each([&] {
-              return table.put(table.context, border_bytes(kName), border_bytes(kName), GH_VALUE_PLAIN, &durable);
-            }),
-            3u);
+  EXPECT_GT(
+      fail_each([&] { return table.put(table.context, to_border(kName), to_border(kName), GH_VALUE_PLAIN, &durable); }),
+      3u);
   std::array<std::uint8_t, 256> out{};
   std::size_t size = 0;
-  EXPECT_GT(fail_each([&] { return table.get(table.context, border_bytes(kName), out.data(), out.size(), &size); }),
-            0u);
+  EXPECT_GT(fail_each([&] { return table.get(table.context, to_border(kName), out.data(), out.size(), &size); }), 0u);
   EXPECT_EQ(size, kName.size());
   std::uint64_t first = 0;
   const std::string number = kName + "1";
-  EXPECT_GT(fail_each([&] { return table.reserve(table.context, border_bytes(number), 10, &first, &durable); }), 3u);
+  EXPECT_GT(fail_each([&] { return table.reserve(table.context, to_border(number), 10, &first, &durable); }), 3u);
   EXPECT_EQ(first, 1u);  // what failed has set nothing aside
-  EXPECT_GT(fail_each([&] { return table.put(table.context, border_bytes(kName), {}, GH_VALUE_PLAIN, &durable); }), 0u);
-  EXPECT_EQ(table.get(table.context, border_bytes(kName), out.data(), out.size(), &size), GH_E_NOT_FOUND);
+  EXPECT_GT(fail_each([&] { return table.put(table.context, to_border(kName), {}, GH_VALUE_PLAIN, &durable); }), 0u);
+  EXPECT_EQ(table.get(table.context, to_border(kName), out.data(), out.size(), &size), GH_E_NOT_FOUND);
   expect_completions(3);
 }
 
@@ -184,8 +183,8 @@ TEST_F(OutOfStoreMemory, OfSessions) {
   const auto fill = [&] {
     session = {};
     session.struct_size = sizeof session;
-    session.key = border_bytes(kName);
-    session.blob = border_bytes(kName);
+    session.key = to_border(kName);
+    session.blob = to_border(kName);
   };
   EXPECT_GT(fail_each([&] {
               fill();
@@ -208,7 +207,7 @@ TEST_F(OutOfStoreMemory, OfSessions) {
               return table.touch(table.context, &lane.head, &session, &durable);
             }),
             0u);
-  const gh_lease lease{sizeof lease, 0, border_bytes(kName), id, 0};
+  const gh_lease lease{sizeof lease, 0, to_border(kName), id, 0};
   EXPECT_GT(fail_each([&] { return table.lease(table.context, &lane.head, &lease, &durable); }), 1u);
   std::size_t seen = 0;
   EXPECT_GT(fail_each([&] {
@@ -220,7 +219,7 @@ TEST_F(OutOfStoreMemory, OfSessions) {
             1u);
   EXPECT_EQ(seen, 2u);
   expect_completions(4);
-  fail_each([&] { return table.release(table.context, &lane.head, id, border_bytes(kName)); });
+  fail_each([&] { return table.release(table.context, &lane.head, id, to_border(kName)); });
   EXPECT_TRUE(all->leases().rows().empty());
   fail_each([&] { return table.end(table.context, &lane.head, id); });
   EXPECT_EQ(all->count(kName), 0u);

@@ -1,7 +1,8 @@
 #include "gateway/services/sessions.hpp"
 
-#include "gateway/base/border.hpp"
 #include "gateway/base/lane.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <gmock/gmock.h>
 
@@ -17,10 +18,10 @@ class Sessions : public testing::Test {
   gh_session session(std::string_view key, std::string_view identity = {}, std::string_view blob = {}) {
     gh_session out{};
     out.struct_size = sizeof out;
-    out.key = border_bytes(key);
-    out.identity = border_bytes(identity);
-    out.source = border_endpoint(Endpoint::parse("192.0.2.1:5").value());
-    if (!blob.empty()) out.blob = border_bytes(blob);
+    out.key = to_border(key);
+    out.identity = to_border(identity);
+    out.source = to_border(Endpoint::parse("192.0.2.1:5").value());
+    if (!blob.empty()) out.blob = to_border(blob);
     out.blob_version = 1;
     return out;
   }
@@ -31,7 +32,7 @@ class Sessions : public testing::Test {
     return s.id;
   }
   gh_status lease(std::string_view resource, std::uint64_t id, std::uint64_t expires = 0) {
-    const gh_lease wanted{sizeof(gh_lease), 0, border_bytes(resource), id, expires};
+    const gh_lease wanted{sizeof(gh_lease), 0, to_border(resource), id, expires};
     return table().lease(table().context, &lane_.head, &wanted, nullptr);
   }
   gh_status end(std::uint64_t id) { return table().end(table().context, &lane_.head, id); }
@@ -59,7 +60,7 @@ TEST_F(Sessions, BelongToOnePlugin) {
   EXPECT_NE(s.id, id);
   EXPECT_EQ(end(s.id), GH_E_NOT_FOUND);
   EXPECT_EQ(lease("vni:1", id), GH_OK);
-  const gh_lease theirs{sizeof(gh_lease), 0, border_bytes("vni:1"), s.id, 0};
+  const gh_lease theirs{sizeof(gh_lease), 0, to_border("vni:1"), s.id, 0};
   EXPECT_EQ(other.table()->lease(other.table()->context, &lane_.head, &theirs, nullptr), GH_OK);
 }
 
@@ -89,7 +90,7 @@ TEST_F(Sessions, HoldABoundedNumberOfLeases) {
   for (std::size_t i = 0; i < SessionTable::kMostLeases; ++i) ASSERT_EQ(lease("vni:" + std::to_string(i), id), GH_OK);
   EXPECT_EQ(lease("vni:more", id), GH_E_LIMIT);
   EXPECT_EQ(lease("vni:7", id), GH_OK);  // a renewal
-  EXPECT_EQ(table().release(table().context, &lane_.head, id, border_bytes("vni:7")), GH_OK);
+  EXPECT_EQ(table().release(table().context, &lane_.head, id, to_border("vni:7")), GH_OK);
   EXPECT_EQ(lease("vni:more", id), GH_OK);
 }
 
@@ -104,7 +105,7 @@ TEST_F(Sessions, OfSeveralThreadsKeepApart) {
       for (int i = 0; i < kRounds; ++i) {
         gh_session s = session(key, "unix:bob");
         ASSERT_EQ(table().open(table().context, &lane.head, &s, nullptr), GH_OK);
-        const gh_lease one{sizeof(gh_lease), 0, border_bytes("the one"), s.id, 0};
+        const gh_lease one{sizeof(gh_lease), 0, to_border("the one"), s.id, 0};
         if (table().lease(table().context, &lane.head, &one, nullptr) == GH_OK) {
           ASSERT_EQ(held.fetch_add(1), 0);
           held.fetch_sub(1);

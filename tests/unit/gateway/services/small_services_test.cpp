@@ -1,10 +1,11 @@
 // Clock, random, values, descriptors and ranges.
-#include "gateway/base/border.hpp"
 #include "gateway/services/clock_random.hpp"
 #include "gateway/services/fds.hpp"
 #include "gateway/services/host_services.hpp"
 #include "gateway/services/ranges.hpp"
 #include "gateway/services/values.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <gmock/gmock.h>
 
@@ -36,16 +37,15 @@ TEST(Values, OutliveTheInstanceAndBelongToOnePlugin) {
   const auto all = std::make_shared<ValueTable>(durability);
   {
     const PluginValues face(all, durability, "udpgw");
-    EXPECT_EQ(
-        face.table()->put(face.table()->context, border_bytes("key"), border_bytes("abc"), GH_VALUE_SECRET, nullptr),
-        GH_OK);
+    EXPECT_EQ(face.table()->put(face.table()->context, to_border("key"), to_border("abc"), GH_VALUE_SECRET, nullptr),
+              GH_OK);
   }
   const PluginValues face(all, durability, "udpgw"), other(all, durability, "echo");
   std::array<std::uint8_t, 2> small{};
   std::array<std::uint8_t, 3> large{};
   std::size_t size = 0;
   const auto get = [&size](const PluginValues& from, auto& out) {
-    return from.table()->get(from.table()->context, border_bytes("key"), out.data(), out.size(), &size);
+    return from.table()->get(from.table()->context, to_border("key"), out.data(), out.size(), &size);
   };
   EXPECT_EQ(get(face, small), GH_OK);
   EXPECT_EQ(size, 3u);
@@ -58,7 +58,7 @@ TEST(Values, OutliveTheInstanceAndBelongToOnePlugin) {
 TEST(Values, AreAtMost4096Bytes) {
   const PluginValues face(std::make_shared<ValueTable>(), std::make_shared<Durability>(), "udpgw");
   const std::string large(4097, 'x');
-  EXPECT_EQ(face.table()->put(face.table()->context, border_bytes("key"), border_bytes(large), GH_VALUE_PLAIN, nullptr),
+  EXPECT_EQ(face.table()->put(face.table()->context, to_border("key"), to_border(large), GH_VALUE_PLAIN, nullptr),
             GH_E_INVALID);
 }
 
@@ -68,7 +68,7 @@ TEST(Fds, AreHandedToTheNextInstance) {
   ASSERT_EQ(pipe2(pipe_ends.data(), O_CLOEXEC), 0);
   {
     const PluginFds face(all, "tunnel");
-    EXPECT_EQ(face.table()->keep(face.table()->context, border_bytes("tun"), pipe_ends.data(), 2), GH_OK);
+    EXPECT_EQ(face.table()->keep(face.table()->context, to_border("tun"), pipe_ends.data(), 2), GH_OK);
   }
   close(pipe_ends[0]);
   close(pipe_ends[1]);
@@ -76,14 +76,14 @@ TEST(Fds, AreHandedToTheNextInstance) {
   const PluginFds face(all, "tunnel");
   std::array<std::int32_t, 2> out{};
   std::size_t count = 0;
-  EXPECT_EQ(face.table()->take(face.table()->context, border_bytes("tun"), out.data(), 1, &count), GH_E_LIMIT);
+  EXPECT_EQ(face.table()->take(face.table()->context, to_border("tun"), out.data(), 1, &count), GH_E_LIMIT);
   EXPECT_EQ(count, 2u);
-  ASSERT_EQ(face.table()->take(face.table()->context, border_bytes("tun"), out.data(), 2, &count), GH_OK);
+  ASSERT_EQ(face.table()->take(face.table()->context, to_border("tun"), out.data(), 2, &count), GH_OK);
   ASSERT_EQ(count, 2u);
   EXPECT_EQ(write(out[1], "x", 1), 1);
   char byte = 0;
   EXPECT_EQ(read(out[0], &byte, 1), 1);
-  EXPECT_EQ(face.table()->take(face.table()->context, border_bytes("tun"), out.data(), 2, &count), GH_E_NOT_FOUND);
+  EXPECT_EQ(face.table()->take(face.table()->context, to_border("tun"), out.data(), 2, &count), GH_E_NOT_FOUND);
   close(out[0]);
   close(out[1]);
 }
@@ -95,11 +95,11 @@ TEST(Fds, ThatNobodyTookAreClosedButForThoseOfTheInstanceItself) {
   const PluginFds old(all, "tunnel");
   PluginFds face(all, "tunnel");
   const auto keep = [&](const PluginFds& by, std::string_view name) {
-    return by.table()->keep(by.table()->context, border_bytes(name), &pipe_ends[1], 1);
+    return by.table()->keep(by.table()->context, to_border(name), &pipe_ends[1], 1);
   };
   std::size_t count = 0;
   const auto take = [&](std::string_view name) {
-    return face.table()->take(face.table()->context, border_bytes(name), out.data(), 1, &count);
+    return face.table()->take(face.table()->context, to_border(name), out.data(), 1, &count);
   };
   ASSERT_EQ(keep(old, "a"), GH_OK);
   ASSERT_EQ(keep(face, "b"), GH_OK);
@@ -113,12 +113,12 @@ TEST(Ranges, AreOneWithAllNumbersForAGatewayThatIsAlone) {
   const gh_ranges& ranges = *ranges_table();
   std::array<gh_range, 2> out{};
   std::size_t count = 0;
-  ASSERT_EQ(ranges.get(ranges.context, border_bytes("vni"), out.data(), out.size(), &count), GH_OK);
+  ASSERT_EQ(ranges.get(ranges.context, to_border("vni"), out.data(), out.size(), &count), GH_OK);
   ASSERT_EQ(count, 1u);
   EXPECT_EQ(out[0].first, 0u);
   EXPECT_EQ(out[0].last, UINT64_MAX);
-  EXPECT_EQ(ranges.get(ranges.context, border_bytes("vni"), nullptr, 0, &count), GH_OK);
-  EXPECT_EQ(ranges.get(ranges.context, border_bytes(""), out.data(), out.size(), &count), GH_E_INVALID);
+  EXPECT_EQ(ranges.get(ranges.context, to_border("vni"), nullptr, 0, &count), GH_OK);
+  EXPECT_EQ(ranges.get(ranges.context, to_border(""), out.data(), out.size(), &count), GH_E_INVALID);
 }
 
 TEST(HostOffer, HasATableForEachInterfaceThatIsOffered) {

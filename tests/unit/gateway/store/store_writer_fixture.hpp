@@ -1,13 +1,14 @@
 // What tests of the store's writer share.
 #pragma once
 
-#include "gateway/base/border.hpp"
 #include "gateway/base/lane.hpp"
 #include "gateway/services/sessions.hpp"
 #include "gateway/services/values.hpp"
 #include "gateway/store/store_writer.hpp"
 #include "tests/unit/gateway/store/fake_disk.hpp"
 #include "tests/unit/gateway/store/waiter.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <gtest/gtest.h>
 
@@ -47,18 +48,18 @@ class StoreWriterTest : public testing::Test {
   gh_session open(std::string_view key, std::string_view identity = "unix:bob", Waiter* waiter = nullptr) {
     gh_session out{};
     out.struct_size = sizeof out;
-    out.key = border_bytes(key);
-    out.identity = border_bytes(identity);
+    out.key = to_border(key);
+    out.identity = to_border(identity);
     EXPECT_EQ(face().open(face().context, &lane_.head, &out, waiter ? &waiter->completion : nullptr), GH_OK);
     return out;
   }
   gh_status lease(std::string_view resource, std::uint64_t session, Waiter* waiter = nullptr,
                   std::uint64_t expires = 0) {
-    const gh_lease wanted{sizeof(gh_lease), 0, border_bytes(resource), session, expires};
+    const gh_lease wanted{sizeof(gh_lease), 0, to_border(resource), session, expires};
     return face().lease(face().context, &lane_.head, &wanted, waiter ? &waiter->completion : nullptr);
   }
   gh_status release(std::string_view resource, std::uint64_t session) {
-    return face().release(face().context, &lane_.head, session, border_bytes(resource));
+    return face().release(face().context, &lane_.head, session, to_border(resource));
   }
   [[nodiscard]] const gh_sessions& face() const { return *face_->table(); }
   [[nodiscard]] std::string logged() const {

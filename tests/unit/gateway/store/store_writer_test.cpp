@@ -1,6 +1,7 @@
-#include "gateway/base/border.hpp"
 #include "gateway/store/pending_rows.hpp"
 #include "tests/unit/gateway/store/store_writer_fixture.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <gmock/gmock.h>
 
@@ -141,8 +142,8 @@ TEST_F(StoreWriterTest, RefusesWhatIsNewWhileTheDiskFails) {
   EXPECT_EQ(open("home").resumed, 1u);
   gh_session fresh{};
   fresh.struct_size = sizeof fresh;
-  fresh.key = border_bytes("new");
-  fresh.identity = border_bytes("unix:eve");
+  fresh.key = to_border("new");
+  fresh.identity = to_border("unix:eve");
   EXPECT_EQ(face().open(face().context, &lane_.head, &fresh, nullptr), GH_E_IO);
   EXPECT_EQ(writer_->status().refused, 2u);
 }
@@ -232,12 +233,12 @@ TEST_F(StoreWriterTest, SetsNumbersAsideThatNeverComeAgain) {
   const gh_values& values = *values_->table();
   std::uint64_t first = 0;
   Waiter waiter;
-  ASSERT_EQ(values.reserve(values.context, border_bytes("lamport"), 100, &first, &waiter.completion), GH_OK);
+  ASSERT_EQ(values.reserve(values.context, to_border("lamport"), 100, &first, &waiter.completion), GH_OK);
   EXPECT_EQ(first, 1u);
   ASSERT_TRUE(waiter.came());
   crash();
   start();
-  ASSERT_EQ(values_->table()->reserve(values_->table()->context, border_bytes("lamport"), 5, &first, nullptr), GH_OK);
+  ASSERT_EQ(values_->table()->reserve(values_->table()->context, to_border("lamport"), 5, &first, nullptr), GH_OK);
   EXPECT_EQ(first, 101u);
 }
 
@@ -281,7 +282,7 @@ TEST_F(StoreWriterTest, WritesASessionBeforeItsLease) {
 TEST_F(StoreWriterTest, LeapsOverNumbersThatItMayHaveForgotten) {
   const auto reserve = [this](const char* name) {
     std::uint64_t first = 0;
-    EXPECT_EQ(values_->table()->reserve(values_->table()->context, border_bytes(name), 10, &first, nullptr), GH_OK);
+    EXPECT_EQ(values_->table()->reserve(values_->table()->context, to_border(name), 10, &first, nullptr), GH_OK);
     return first;
   };
   start();

@@ -1,4 +1,4 @@
-// The border's plain values (abi.h) to ours and back, on the host's side.
+// The border's plain values (abi.h) as ours, and back: one vocabulary for the host, the SDK and the test kit.
 #pragma once
 
 #include <gatehouse/abi.h>
@@ -9,16 +9,15 @@
 
 namespace gatehouse {
 
-[[nodiscard]] inline std::string_view text_of(gh_bytes bytes) noexcept {
+/// A view of `text`, which must outlive it.
+[[nodiscard]] inline gh_bytes to_border(std::string_view text) noexcept {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+[[nodiscard]] inline std::string_view from_border(gh_bytes bytes) noexcept {
   return {reinterpret_cast<const char*>(bytes.data), bytes.size};
 }
 
-/// A view of `text`, which must outlive it.
-[[nodiscard]] inline gh_bytes border_bytes(std::string_view text) noexcept {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
-[[nodiscard]] inline gh_endpoint border_endpoint(const Endpoint& endpoint) noexcept {
+[[nodiscard]] inline gh_endpoint to_border(const Endpoint& endpoint) noexcept {
   gh_endpoint out{};
   std::memcpy(out.bytes, endpoint.address.storage().data(), sizeof out.bytes);
   out.scope = endpoint.scope;
@@ -26,8 +25,7 @@ namespace gatehouse {
   out.family = static_cast<std::uint8_t>(endpoint.address.family());
   return out;
 }
-
-[[nodiscard]] inline Endpoint endpoint_of(const gh_endpoint& endpoint) noexcept {
+[[nodiscard]] inline Endpoint from_border(const gh_endpoint& endpoint) noexcept {
   const Bytes bytes = std::as_bytes(std::span(endpoint.bytes));
   Endpoint out;
   if (endpoint.family == 4) out.address = IpAddress::v4(bytes.first(4));
