@@ -28,7 +28,7 @@ std::string_view fixed_sentence(Finding finding) noexcept {
     case Finding::no_address: return "there is no destination address";
     case Finding::skipped_resolver: return "the gateway's own resolver: not asked";
     case Finding::skipped_peer: return "a relay leg that its peer asked for: not asked";
-    case Finding::tunnel: return "the destination is inside a tunnel's own prefix";
+    case Finding::claimed: return "another plugin claims the destination as its own";
     case Finding::broadcast: return "the destination is the broadcast address of one of the gateway's networks";
     case Finding::own_listener: return "the gateway itself listens there";
     case Finding::own_address: return "the destination is one of the gateway's own addresses";
@@ -151,7 +151,7 @@ Explanation explain(const Snapshot& snapshot, const ClientFacts& client, bool al
   if (const auto row = find_admission(snapshot, client, scribe)) {
     out.verdict = {Action::deny, Reason::admission, Table::admissions, *row, snapshot.generation()};
   } else {
-    out.verdict = OrderWalk<Scribe>(snapshot, group, allow_local, flow, scribe).run();
+    out.verdict = OrderWalk<Scribe>(snapshot, snapshot.standing_of(client, allow_local), flow, scribe).run();
   }
   out.steps.back().outcome = to_text(out.verdict.action);
   return out;
@@ -164,7 +164,8 @@ std::string_view order_text() noexcept {
 0. canonicalise    IPv4 inside IPv6 (::ffff:0:0/96, ::/96, 64:ff9b::/96, 6to4) is judged as IPv4; Teredo and
                    64:ff9b:1::/48 are denied; names are lower-case, A-labels, without a final dot
 1. hard denies     own addresses and loopback (unless the plugin has allow_local_destinations), the gateway's own
-                   listeners, tunnel prefixes, unspecified, link-local, cloud metadata, multicast, broadcast, reserved
+                   listeners, prefixes that another plugin claims, unspecified, link-local, cloud metadata, multicast,
+                   broadcast, reserved
 2. bogons          private, shared, documentation, benchmark and reserved ranges are denied, unless an allow permit
                    that matches, and whose CIDR lies wholly inside one such range, covers the address
 3. names           longest match over the group's and the global rows and lists; at equal length the group's beats the
@@ -174,7 +175,7 @@ std::string_view order_text() noexcept {
 4. port permits    the group's and the global rows in one order, first match decides
 5. default action  settings.default_action; on own addresses under allow_local_destinations: allow
 The gateway's own resolver: only steps 0 and 3. A relay leg: step 0, and of step 1 only multicast, broadcast,
-unspecified and metadata.
+unspecified, metadata and prefixes that another plugin claims.
 )";
 }
 

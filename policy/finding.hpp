@@ -20,7 +20,7 @@ enum class Finding : std::uint8_t {
   skipped_resolver,
   skipped_peer,
   hard_range,
-  tunnel,
+  claimed,
   broadcast,
   own_listener,
   own_address,

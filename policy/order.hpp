@@ -26,8 +26,13 @@ struct NoWitness {
 template <class Witness>
 class OrderWalk {
  public:
-  OrderWalk(const Snapshot& snapshot, const GroupPolicy& group, bool allow_local, const Flow& flow, Witness& witness)
-      : parts_(snapshot.parts()), group_(group), flow_(flow), witness_(witness), allow_local_(allow_local) {
+  OrderWalk(const Snapshot& snapshot, const Standing& client, const Flow& flow, Witness& witness)
+      : parts_(snapshot.parts()),
+        group_(snapshot.group(client.group)),
+        flow_(flow),
+        witness_(witness),
+        claimant_(client.claimant),
+        allow_local_(client.allow_local) {
     verdict_.generation = snapshot.generation();
   }
 
@@ -65,8 +70,8 @@ class OrderWalk {
     if (peer()) return peer_denies();
     const bool loopback = range_ && range_->kind == RangeKind::loopback;
     if (range_ && !range_->is_bogon() && !loopback) return deny(kStep, Finding::hard_range, Reason::hard_deny, range_);
-    if (facts.tunnel || (wrapped_ && parts_.own.in_tunnel(AddressBits(flow_.destination))))
-      return deny(kStep, Finding::tunnel, Reason::hard_deny);
+    if (const Claimant other = other_claimant(); other != Claimant::nobody)
+      return deny(kStep, Finding::claimed, Reason::hard_deny, nullptr, parts_.own.name_of(other));
     if (facts.broadcast) return deny(kStep, Finding::broadcast, Reason::hard_deny);
     local_ = loopback || facts.own || (wrapped_ && parts_.own.is_own(flow_.destination));
     if (!local_) return pass(kStep, Finding::nothing_hard);
@@ -77,11 +82,22 @@ class OrderWalk {
     return pass(kStep, Finding::own_address_lifted);
   }
 
+  /// Another plugin than the client's, which claims the destination, also in the form in which it was written.
+  [[nodiscard]] Claimant other_claimant() const noexcept {
+    const Claimant by = parts_.facts[place_].claimed_by;
+    if (by != Claimant::nobody && by != claimant_) return by;
+    if (!wrapped_) return Claimant::nobody;
+    const Claimant written = parts_.own.claimant_of(flow_.destination);
+    return written != claimant_ ? written : Claimant::nobody;
+  }
+
   bool peer_denies() {
     const bool denied = range_ && (range_->kind == RangeKind::unspecified || range_->kind == RangeKind::metadata ||
                                    range_->kind == RangeKind::multicast || range_->kind == RangeKind::broadcast);
     if (denied) return deny(Step::hard_denies, Finding::hard_range, Reason::hard_deny, range_);
     if (parts_.facts[place_].broadcast) return deny(Step::hard_denies, Finding::broadcast, Reason::hard_deny);
+    if (const Claimant other = other_claimant(); other != Claimant::nobody)
+      return deny(Step::hard_denies, Finding::claimed, Reason::hard_deny, nullptr, parts_.own.name_of(other));
     return pass(Step::hard_denies, Finding::nothing_hard);
   }
 
@@ -194,8 +210,9 @@ class OrderWalk {
     witness_.finds(step, finding, row, range, entry);
     return false;
   }
-  bool deny(Step step, Finding finding, Reason reason, const SpecialRange* range = nullptr) {
-    witness_.finds(step, finding, 0, range);
+  bool deny(Step step, Finding finding, Reason reason, const SpecialRange* range = nullptr,
+            std::string_view entry = {}) {
+    witness_.finds(step, finding, 0, range, entry);
     verdict_.action = Action::deny;
     verdict_.reason = reason;
     return true;
@@ -219,6 +236,7 @@ class OrderWalk {
   AddressBits bits_;
   const SpecialRange* range_ = nullptr;
   std::uint32_t place_ = 0;  // of the address in parts_.ranges
+  const Claimant claimant_;
   const bool allow_local_;
   bool wrapped_ = false;
   bool local_ = false;

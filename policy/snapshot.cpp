@@ -41,17 +41,17 @@ std::optional<std::int64_t> Snapshot::refuses(GroupIndex index, const ClientFact
   return row->id;
 }
 
-Verdict Snapshot::judge(GroupIndex index, bool allow_local, const Flow& flow) const noexcept {
+Verdict Snapshot::judge(const Standing& client, const Flow& flow) const noexcept {
   NoWitness nobody;
-  return OrderWalk<NoWitness>(*this, group(index), allow_local, flow, nobody).run();
+  return OrderWalk<NoWitness>(*this, client, flow, nobody).run();
 }
 
-Verdict Snapshot::judge(GroupIndex index, bool allow_local, const Flow& flow, SideHits& hits) const noexcept {
+Verdict Snapshot::judge(const Standing& client, const Flow& flow, SideHits& hits) const noexcept {
   hits.count = hits.more = 0;
   hits.allowed_name = {};
-  if (!parts_.has_side_rows) return judge(index, allow_local, flow);
+  if (!parts_.has_side_rows) return judge(client, flow);
   SideWitness witness{hits};
-  return OrderWalk<SideWitness>(*this, group(index), allow_local, flow, witness).run();
+  return OrderWalk<SideWitness>(*this, client, flow, witness).run();
 }
 
 }  // namespace gatehouse::policy

@@ -33,7 +33,8 @@ struct NameRules {
 /// What no row decides about a range of addresses.
 struct RangeFacts {
   const SpecialRange* special = nullptr;
-  bool tunnel = false, broadcast = false, own = false;
+  Claimant claimed_by = Claimant::nobody;
+  bool broadcast = false, own = false;
 };
 
 /// What holds for the clients of one group.
@@ -62,6 +63,14 @@ struct SnapshotParts {
   std::optional<std::int64_t> default_row;  ///< of settings
 };
 
+/// What a snapshot knows of one client: found once a client and generation, not per packet. Means nothing in another
+/// generation.
+struct Standing {
+  GroupIndex group{};
+  bool allow_local = false;              ///< its plugin's allow_local_destinations
+  Claimant claimant = Claimant::nobody;  ///< its plugin among those that claim addresses
+};
+
 /// Thread-safe. No call but the constructor allocates or locks.
 class Snapshot {
  public:
@@ -86,11 +95,14 @@ class Snapshot {
   }
   [[nodiscard]] const Limits& limits(GroupIndex index) const noexcept { return group(index).limits; }
 
-  /// The order of judgement (order.hpp) for one flow of a client of that group.
   /// @param allow_local  the plugin's allow_local_destinations
-  [[nodiscard]] Verdict judge(GroupIndex index, bool allow_local, const Flow& flow) const noexcept;
+  [[nodiscard]] Standing standing_of(const ClientFacts& client, bool allow_local) const noexcept {
+    return {group_of(client), allow_local, parts_.own.claimant(client.plugin)};
+  }
+  /// The order of judgement (order.hpp) for one flow of such a client.
+  [[nodiscard]] Verdict judge(const Standing& client, const Flow& flow) const noexcept;
   /// The same, and records the rows that matched on the way.
-  [[nodiscard]] Verdict judge(GroupIndex index, bool allow_local, const Flow& flow, SideHits& hits) const noexcept;
+  [[nodiscard]] Verdict judge(const Standing& client, const Flow& flow, SideHits& hits) const noexcept;
 
   [[nodiscard]] const SnapshotParts& parts() const noexcept { return parts_; }
 

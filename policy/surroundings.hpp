@@ -5,6 +5,7 @@
 #include <gatehouse/base/prefix.hpp>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace gatehouse::policy {
@@ -16,11 +17,19 @@ struct OwnListener {
   bool operator==(const OwnListener&) const = default;
 };
 
+/// Addresses that a plugin claims as its own, such as those that a packet tunnel gives its clients: clients of other
+/// plugins must not reach them.
+struct ClaimedPrefix {
+  Prefix prefix;
+  std::string plugin;
+  auto operator<=>(const ClaimedPrefix&) const = default;
+};
+
 struct Surroundings {
   std::vector<IpAddress> own_addresses;        ///< of every interface
   std::vector<IpAddress> broadcast_addresses;  ///< of every interface's IPv4 networks
   std::vector<OwnListener> listeners;
-  std::vector<Prefix> tunnel_prefixes;  ///< that a packet tunnel gives its clients addresses from
+  std::vector<ClaimedPrefix> claims;
   bool operator==(const Surroundings&) const = default;
 };
 

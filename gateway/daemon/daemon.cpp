@@ -145,12 +145,13 @@ void Daemon::Core::open_services() {
   policy_.emplace(config_.state_dir / "policy.db", std::move(events));
   services_.policy = policy_->board();
   services_.policy_records = policy_->records();
+  services_.place_claims = policy_->claims();
 
   PluginSet::Events plugin_events;
   plugin_events.plugin_moved = [this] { asio::post(io_, [this] { tick(); }); };
   plugin_events.listeners = [this](std::vector<policy::OwnListener> listeners) {
     if (metrics_endpoint_) listeners.push_back({*metrics_endpoint_, static_cast<std::uint32_t>(GH_TRANSPORT_TCP)});
-    policy_->set_places(std::move(listeners), {});
+    policy_->set_listeners(std::move(listeners));
   };
   plugins_.emplace(services_, std::move(plugin_events));
   store_->describe_with([this](const std::string& plugin, const std::array<std::uint64_t, 2>& state) {

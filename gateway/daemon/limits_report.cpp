@@ -62,6 +62,13 @@ void add_rate(Json& out, const std::string& direction, const Limit& rate, const 
         counted("unthrottled_" + direction, unthrottled, limit.unthrottled, limit.unthrottled - read.unthrottled_left));
 }
 
+Json claims_json(const std::vector<policy::ClaimedPrefix>& claims) {
+  Json out = Json::array();
+  for (const policy::ClaimedPrefix& claim : claims)
+    out.push_back({{"prefix", claim.prefix.to_string()}, {"plugin", claim.plugin}});
+  return out;
+}
+
 /// Without a limit nothing is counted, except what is open.
 Json limits_json(const policy::Limits& rows, const policy::MeterLimits& limits, const MeterReading& read,
                  policy::Periods now) {
@@ -104,6 +111,7 @@ ControlReply limits_reply(const HostServices& services, std::int64_t revision, c
                   {"readable", snapshot->has_policy()},
                   {"group", snapshot->group(group).name},
                   {"key", key.empty() ? Json() : Json(key)},
+                  {"claims", claims_json(snapshot->parts().own.claims())},
                   {"remembered", read.has_value()},
                   {"limits", read ? limits_json(rows, limits, *read, now.periods) : Json::array()}};
   return {200, body.dump(-1, ' ', false, Json::error_handler_t::replace)};

@@ -37,9 +37,9 @@ void JudgedClient::reserve(const policy::Snapshot& snapshot) noexcept {
 }
 
 void JudgedClient::resolve_anew(const policy::Snapshot& snapshot) noexcept {
-  group_ = group_in(snapshot);
-  refused_by_ = snapshot.refuses(group_, facts());
-  const policy::Limits& limits = snapshot.limits(group_);
+  standing_ = snapshot.standing_of(facts(), facts_.allow_local);
+  refused_by_ = snapshot.refuses(standing_.group, facts());
+  const policy::Limits& limits = snapshot.limits(standing_.group);
   session_limits_ = policy::MeterLimits(limits.session);
   identity_limits_ = policy::MeterLimits(limits.identity);
   metered_ = counts_destinations_ = false;

@@ -18,7 +18,8 @@ class SnapshotBoard;
 class JudgedClient {
  public:
   struct Facts {
-    std::string_view plugin;  ///< lives as long as the plugin's instance
+    std::string_view plugin;   ///< lives as long as the plugin's instance
+    bool allow_local = false;  ///< the plugin's allow_local_destinations
     std::string listener;
     std::string identity;
     IpAddress source;
@@ -40,7 +41,8 @@ class JudgedClient {
   void resolve(const policy::Snapshot& snapshot) noexcept {
     if (snapshot.generation() != generation_) resolve_anew(snapshot);
   }
-  [[nodiscard]] policy::GroupIndex group() const noexcept { return group_; }
+  [[nodiscard]] policy::GroupIndex group() const noexcept { return standing_.group; }
+  [[nodiscard]] const policy::Standing& standing() const noexcept { return standing_; }
   /// The row of `admissions` that keeps it from its frontend, if there is one.
   [[nodiscard]] const std::optional<std::int64_t>& refused_by() const noexcept { return refused_by_; }
   /// Counts the session among those of its identity or source, once, after resolve(). Locks and allocates.
@@ -81,7 +83,7 @@ class JudgedClient {
   const std::size_t links_;
   std::uint64_t open_flows_ = 0;  // of this client; the meters have those of the session's other clients too
   std::uint64_t generation_ = 0;
-  policy::GroupIndex group_{};
+  policy::Standing standing_;
   std::optional<std::int64_t> refused_by_;
   bool metered_ = false;
   bool counts_destinations_ = false;

@@ -76,13 +76,12 @@ policy::Surroundings PolicyPublisher::surroundings() const {
   return surroundings_;
 }
 
-void PolicyPublisher::set_places(std::vector<policy::OwnListener> listeners, std::vector<Prefix> tunnel_prefixes) {
+void PolicyPublisher::set_listeners(std::vector<policy::OwnListener> listeners) {
   locked([&] {
     {
       const std::scoped_lock lock(published_);
-      if (surroundings_.listeners == listeners && surroundings_.tunnel_prefixes == tunnel_prefixes) return;
+      if (surroundings_.listeners == listeners) return;
       surroundings_.listeners = std::move(listeners);
-      surroundings_.tunnel_prefixes = std::move(tunnel_prefixes);
     }
     compile_and_publish();
   });
@@ -137,6 +136,7 @@ void PolicyPublisher::try_to_look() noexcept try {
 
 void PolicyPublisher::look() {
   if (addresses_.drain() && read_addresses()) changed_ = true;
+  if (read_claims()) changed_ = true;
   bool is_news = source_.poll();
   take_model();
   read_notices();
@@ -217,6 +217,14 @@ void PolicyPublisher::update_status() {
   status.list_mismatches = shelf_.mismatches();
   const std::scoped_lock lock(published_);
   status_ = std::move(status);
+}
+
+bool PolicyPublisher::read_claims() {
+  std::vector<policy::ClaimedPrefix> now = claims_->all();
+  const std::scoped_lock lock(published_);
+  if (surroundings_.claims == now) return false;
+  surroundings_.claims = std::move(now);
+  return true;
 }
 
 bool PolicyPublisher::read_addresses() {

@@ -6,6 +6,7 @@
 #include "gateway/policy/list_shelf.hpp"
 #include "gateway/policy/monitor_log.hpp"
 #include "gateway/policy/own_addresses.hpp"
+#include "gateway/policy/place_claims.hpp"
 #include "gateway/policy/policy_source.hpp"
 #include "gateway/policy/snapshot_board.hpp"
 #include "policy/compile.hpp"
@@ -25,7 +26,7 @@
 
 namespace gatehouse {
 
-/// Called on the publisher's thread, or on the one that calls set_places(), with no lock held. They must not throw.
+/// Called on the publisher's thread, or on the one that calls set_listeners(), with no lock held. They must not throw.
 struct PolicyEvents {
   std::function<void(std::uint64_t generation)> published;  ///< a newer generation: wake the lanes
   LogSink log;
@@ -68,14 +69,16 @@ class PolicyPublisher {
 
   /// Where lanes record their verdicts; read by the publisher for the log and to verify hits of lists.
   [[nodiscard]] const std::shared_ptr<LaneRecords>& records() const noexcept { return records_; }
+  /// Where plugins say which addresses are their own: in force 200 ms later.
+  [[nodiscard]] const std::shared_ptr<PlaceClaims>& claims() const noexcept { return claims_; }
   [[nodiscard]] const std::shared_ptr<SnapshotBoard>& board() const noexcept { return board_; }
   [[nodiscard]] PolicyStatus status() const;
   /// The rows in force, for credentials; null while there is no policy.
   [[nodiscard]] std::shared_ptr<const policy::Model> model() const;
   [[nodiscard]] policy::Surroundings surroundings() const;
 
-  /// The gateway's own listeners and its tunnels' prefixes: in force when this returns. To be called before lanes run.
-  void set_places(std::vector<policy::OwnListener> listeners, std::vector<Prefix> tunnel_prefixes);
+  /// The gateway's own listeners: in force when this returns. To be called before lanes run.
+  void set_listeners(std::vector<policy::OwnListener> listeners);
 
  private:
   template <class Work>
@@ -87,6 +90,7 @@ class PolicyPublisher {
   void read_notices();
   void compile_and_publish();
   [[nodiscard]] bool read_addresses();
+  [[nodiscard]] bool read_claims();
   void report_problems(const std::vector<policy::Problem>& before, const std::vector<policy::Problem>& now);
   void update_status();
   [[nodiscard]] std::vector<std::string> reasons() const;
@@ -94,6 +98,7 @@ class PolicyPublisher {
   const PolicyEvents events_;
   const PublisherParts parts_;
   const std::shared_ptr<LaneRecords> records_ = std::make_shared<LaneRecords>();
+  const std::shared_ptr<PlaceClaims> claims_ = std::make_shared<PlaceClaims>();
 
   std::mutex work_;  // guards what follows, up to details_
   PolicySource source_;

@@ -26,7 +26,8 @@ HostOffer::HostOffer(const HostServices& services, const PluginConfig& plugin, s
                .listener_names = services.listener_names,
                .sessions = services.sessions,
                .records = services.policy_records,
-               .flow_log = services.flow_log}) {}
+               .flow_log = services.flow_log,
+               .claims = services.place_claims}) {}
 
 const void* HostOffer::find(std::string_view id) const noexcept {
   if (id == GH_LOG_ID) return log_.table();
@@ -47,6 +48,7 @@ void HostOffer::let_go() noexcept {
   sessions_.let_go();
   values_.let_go();
   identities_.let_go();
+  policy_.let_go();
 }
 
 void HostOffer::open_lane(HostLane& lane) { lane.policy = policy_.make_lane(); }

@@ -37,6 +37,7 @@ struct HostServices {
   std::shared_ptr<KeyMeters> key_meters = std::make_shared<KeyMeters>();
   std::shared_ptr<LaneRecords> policy_records = std::make_shared<LaneRecords>();
   std::shared_ptr<FlowLog> flow_log = std::make_shared<FlowLog>();
+  std::shared_ptr<PlaceClaims> place_claims = std::make_shared<PlaceClaims>();
   /// Denies everything until the publisher's board takes its place.
   std::shared_ptr<SnapshotBoard> policy = std::make_shared<SnapshotBoard>(policy::Snapshot::without_policy(0));
 };

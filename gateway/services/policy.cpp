@@ -24,6 +24,17 @@ static_assert(policy::kNoMore == UINT64_MAX);
 
 IpAddress address_of(const gh_endpoint& endpoint) noexcept { return from_border(endpoint).address; }
 
+/// Nothing for what is no prefix, or would be the whole Internet.
+std::optional<Prefix> prefix_of(const gh_prefix& prefix) noexcept {
+  gh_endpoint endpoint{};
+  std::copy(std::begin(prefix.bytes), std::end(prefix.bytes), endpoint.bytes);
+  endpoint.family = prefix.family;
+  const IpAddress address = address_of(endpoint);
+  if (address.family() == Family::none || address.unmapped() != address) return {};
+  if (prefix.length == 0 || prefix.length > address.bits()) return {};
+  return Prefix(address, prefix.length);
+}
+
 PolicyLane& lane_of(gh_lane* lane) noexcept { return *HostLane::of(lane).policy; }
 
 Flow flow_of(const gh_flow& flow) noexcept {
@@ -121,7 +132,8 @@ JudgedClient& PluginPolicy::client_of(gh_lane* lane, gh_client* client) noexcept
 std::uint64_t PluginPolicy::refresh(void*, gh_lane* lane) noexcept { return lane_of(lane).view_.refresh(); }
 
 gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh_verdict* verdict) {
-  JudgedClient::Facts known{spec_.plugin, {}, std::string(from_border(facts.identity)), address_of(facts.source)};
+  JudgedClient::Facts known{
+      spec_.plugin, spec_.allow_local, {}, std::string(from_border(facts.identity)), address_of(facts.source)};
   if (spec_.listener_names && facts.listener != UINT32_MAX)
     known.listener = spec_.listener_names->name_of(facts.listener);
   auto session =
@@ -205,7 +217,7 @@ void PluginPolicy::check_batch(void* context, gh_lane* lane, gh_client* client, 
   for (std::size_t i = 0; i < count; ++i) {
     const Flow flow = flow_of(*GH_NEXT(gh_flow, flows, i));
     const Verdict verdict = of.refused_by() ? not_admitted(*of.refused_by(), snapshot.generation())
-                                            : snapshot.judge(of.group(), self.spec_.allow_local, flow, hits);
+                                            : snapshot.judge(of.standing(), flow, hits);
     mine.record_->count(verdict);
     if (hits.any() || verdict.table == Table::domain_lists) mine.record_->tell(verdict, hits, flow, of.source());
     if (flow_log != nullptr) [[unlikely]]
@@ -257,6 +269,26 @@ std::uint64_t PluginPolicy::charge(void* context, gh_lane* lane, gh_client* clie
   return grant.bytes;
 }
 
-gh_status PluginPolicy::claim(void*, const gh_prefix*, std::size_t) noexcept { return GH_E_UNSUPPORTED; }
+gh_status PluginPolicy::claim(void* context, const gh_prefix* prefixes, std::size_t count) noexcept {
+  PluginPolicy& self = *static_cast<PluginPolicy*>(context);
+  if (!self.spec_.claims) return GH_E_UNSUPPORTED;
+  if (count > PlaceClaims::kMost) return GH_E_INVALID;
+  try {
+    std::vector<Prefix> claims;
+    for (const gh_prefix& prefix : std::span(prefixes, count)) {
+      const auto read = prefix_of(prefix);
+      if (!read) return GH_E_INVALID;
+      claims.push_back(*read);
+    }
+    self.spec_.claims->set(&self, self.spec_.plugin, claims);
+    return GH_OK;
+  } catch (...) {  // out of memory
+    return GH_E_FAILED;
+  }
+}
+
+void PluginPolicy::let_go() noexcept {
+  if (spec_.claims) spec_.claims->drop(this);
+}
 
 }  // namespace gatehouse

@@ -5,6 +5,7 @@
 #include "gateway/flow_log/flow_log.hpp"
 #include "gateway/policy/key_meters.hpp"
 #include "gateway/policy/lane_records.hpp"
+#include "gateway/policy/place_claims.hpp"
 #include "gateway/policy/snapshot_board.hpp"
 #include "gateway/services/listener_names.hpp"
 #include "gateway/store/session_table.hpp"
@@ -54,13 +55,18 @@ class PluginPolicy {
     std::shared_ptr<LaneRecords> records = nullptr;
     /// Where its lanes write down single flows; null: nobody reads them.
     std::shared_ptr<FlowLog> flow_log = nullptr;
+    /// Where its claims are put in force; null: it can have none.
+    std::shared_ptr<PlaceClaims> claims = nullptr;
   };
   PluginPolicy(std::shared_ptr<SnapshotBoard> board, std::shared_ptr<KeyMeters> keys, Spec spec);
+  ~PluginPolicy() { let_go(); }
   PluginPolicy(const PluginPolicy&) = delete;
   PluginPolicy& operator=(const PluginPolicy&) = delete;
 
   /// Lives as long as *this.
   [[nodiscard]] const gh_policy* table() const noexcept { return &table_; }
+  /// The instance claims nothing any more.
+  void let_go() noexcept;
   /// What a new lane needs.
   [[nodiscard]] std::unique_ptr<PolicyLane> make_lane() const;
 

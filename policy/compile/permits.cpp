@@ -76,7 +76,7 @@ void cut_ranges(const std::vector<Ranked>& permits, const Surroundings& surround
   for (const SpecialRange& range : special_ranges()) borders.push_back(range.prefix);
   for (const Ranked& row : permits)
     if (row.permit.reach == Permit::Reach::prefix) borders.push_back(row.permit.destination);
-  for (const Prefix& prefix : surroundings.tunnel_prefixes) borders.emplace_back(prefix);
+  for (const ClaimedPrefix& claim : surroundings.claims) borders.emplace_back(claim.prefix);
   for (const auto* addresses : {&surroundings.own_addresses, &surroundings.broadcast_addresses})
     for (const IpAddress& address : *addresses)
       borders.emplace_back(AddressBits(address.unmapped()), address.unmapped().bits());
@@ -84,7 +84,7 @@ void cut_ranges(const std::vector<Ranked>& permits, const Surroundings& surround
   for (std::uint32_t range = 0; range < parts.ranges.size(); ++range) {
     const AddressBits lowest = parts.ranges.lowest(range);
     const IpAddress address = lowest.to_address();
-    parts.facts.push_back({special_range(lowest), parts.own.in_tunnel(lowest), parts.own.is_broadcast(address),
+    parts.facts.push_back({special_range(lowest), parts.own.claimant_of(address), parts.own.is_broadcast(address),
                            parts.own.is_own(address)});
   }
 }

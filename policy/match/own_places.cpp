@@ -4,15 +4,34 @@
 
 namespace gatehouse::policy {
 
-OwnPlaces::OwnPlaces(const Surroundings& surroundings) : listeners_(surroundings.listeners) {
+OwnPlaces::OwnPlaces(const Surroundings& surroundings)
+    : claims_(surroundings.claims), listeners_(surroundings.listeners) {
   for (const IpAddress& address : surroundings.own_addresses) own_.insert(address.unmapped());
   for (const IpAddress& address : surroundings.broadcast_addresses) broadcast_.insert(address.unmapped());
-  for (const Prefix& prefix : surroundings.tunnel_prefixes) tunnels_.emplace_back(prefix);
+  for (const ClaimedPrefix& claim : claims_)
+    if (claimant(claim.plugin) == Claimant::nobody) claimants_.push_back(claim.plugin);
   for (OwnListener& listener : listeners_) listener.endpoint.address = listener.endpoint.address.unmapped();
 }
 
-bool OwnPlaces::in_tunnel(const AddressBits& address) const noexcept {
-  return std::any_of(tunnels_.begin(), tunnels_.end(), [&](const PrefixBits& p) { return p.contains(address); });
+Claimant OwnPlaces::claimant_of(const IpAddress& address) const noexcept {
+  Claimant out = Claimant::nobody;
+  for (const ClaimedPrefix& claim : claims_) {
+    if (!claim.prefix.contains(address)) continue;
+    const Claimant by = claimant(claim.plugin);
+    out = out == Claimant::nobody || out == by ? by : Claimant::several;
+  }
+  return out;
+}
+
+Claimant OwnPlaces::claimant(std::string_view plugin) const noexcept {
+  const auto found = std::find(claimants_.begin(), claimants_.end(), plugin);
+  return found == claimants_.end() ? Claimant::nobody : static_cast<Claimant>(found - claimants_.begin() + 1);
+}
+
+std::string_view OwnPlaces::name_of(Claimant claimant) const noexcept {
+  if (claimant == Claimant::nobody) return {};
+  if (claimant == Claimant::several) return "several plugins";
+  return claimants_[static_cast<std::size_t>(claimant) - 1];
 }
 
 bool OwnPlaces::is_listener(const IpAddress& address, std::uint16_t port, std::uint32_t transport) const noexcept {

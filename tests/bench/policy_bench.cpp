@@ -51,7 +51,7 @@ std::vector<Flow> public_flows(bool v6) {
 
 void judge_all(benchmark::State& state, const Snapshot& snapshot, const std::vector<Flow>& flows) {
   std::size_t i = 0;
-  for (auto _ : state) benchmark::DoNotOptimize(snapshot.judge(GroupIndex{0}, false, flows[i++ % flows.size()]));
+  for (auto _ : state) benchmark::DoNotOptimize(snapshot.judge({GroupIndex{0}, false}, flows[i++ % flows.size()]));
 }
 
 void verdict_ipv4(benchmark::State& state) {

@@ -70,7 +70,7 @@ void check_rows(const std::string& text) {
     const auto group = compiled.snapshot->group_of({"udpgw", text, identity, {}});
     policy::SideHits hits;
     const policy::Flow flow{IpAddress::v4(0x08080808), 53, policy::kUdp, policy::kFlowNamed, text};
-    require(compiled.snapshot->judge(group, false, flow, hits).reason != policy::Reason::none);
+    require(compiled.snapshot->judge({group, false}, flow, hits).reason != policy::Reason::none);
   }
 }
 

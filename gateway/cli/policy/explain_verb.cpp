@@ -197,9 +197,9 @@ Sources find_sources(const Invocation& invocation, const Config& config, const E
   return out;
 }
 
-policy::Surroundings find_surroundings(const Config& config) {
+policy::Surroundings find_surroundings(const Config& config, std::vector<policy::ClaimedPrefix> claims) {
   AddressSet here = read_own_addresses();
-  return {std::move(here.own), std::move(here.broadcast), configured_listeners(config), {}};
+  return {std::move(here.own), std::move(here.broadcast), configured_listeners(config), std::move(claims)};
 }
 
 bool allows_local(const Config& config, const std::string& plugin) {
@@ -259,15 +259,17 @@ int policy_explain_verb(const Invocation& invocation, const ExplainArguments& ar
   question.flow.domain = question.name;
   const Rows rows = read_rows(sources);
   const policy::Model& model = rows.model;
-  const auto compiled = policy::compile(model, find_surroundings(config), 1, question.at,
-                                        lists_about(rows.file, model, question.name, sources.lists));
+  std::optional<RunningLimits> running;
+  if (!sources.socket.empty()) running = ask_limits(sources.socket, question.client);
+  const policy::Surroundings around =
+      find_surroundings(config, running ? claims_of(*running) : std::vector<policy::ClaimedPrefix>());
+  const auto compiled =
+      policy::compile(model, around, 1, question.at, lists_about(rows.file, model, question.name, sources.lists));
   const auto problems = left_out(compiled.problems, !question.name.empty());
   const policy::Snapshot& snapshot = *compiled.snapshot;
   const policy::Explanation explained =
       policy::explain(snapshot, question.client, allows_local(config, arguments.plugin), question.flow);
   const policy::Limits& limits = snapshot.limits(snapshot.group_of(question.client));
-  std::optional<RunningLimits> running;
-  if (!sources.socket.empty()) running = ask_limits(sources.socket, question.client);
   std::ostream& out = invocation.out;
   if (invocation.json) {
     Json body = to_json(explained, model);

@@ -48,6 +48,18 @@ RunningLimits ask_limits(const std::filesystem::path& socket, const policy::Clie
   }
 }
 
+std::vector<policy::ClaimedPrefix> claims_of(const RunningLimits& limits) {
+  std::vector<policy::ClaimedPrefix> out;
+  const auto claims = limits.body.find("claims");
+  if (claims == limits.body.end() || !claims->is_array()) return out;
+  for (const Json& claim : *claims) {
+    if (!claim.is_object()) continue;
+    const auto prefix = Prefix::parse(text_of(claim, "prefix"));
+    if (prefix) out.push_back({*prefix, text_of(claim, "plugin")});
+  }
+  return out;
+}
+
 void print_limits(std::ostream& out, const RunningLimits& limits, std::int64_t revision, bool any_limits) {
   if (!limits.why_not.empty()) {
     out << "running: what is left of limits is not known: " << printable(limits.why_not) << '\n';

@@ -1,9 +1,10 @@
-// What a running gateway has counted against the limits that a client shares with others: the request, and the answer
-// in words.
+// What only a running gateway knows of a question: what it has counted against the limits that a client shares with
+// others, and which addresses its plugins claim. The request, and the answer in words.
 // Main thread.
 #pragma once
 
 #include "policy/flow.hpp"
+#include "policy/surroundings.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -11,6 +12,7 @@
 #include <filesystem>
 #include <iosfwd>
 #include <string>
+#include <vector>
 
 namespace gatehouse {
 
@@ -21,6 +23,9 @@ struct RunningLimits {
 
 /// Never fails: where nobody answers within two seconds, why_not has the reason.
 [[nodiscard]] RunningLimits ask_limits(const std::filesystem::path& socket, const policy::ClientFacts& client);
+
+/// The addresses that plugins of the running gateway claim; none where nobody answered.
+[[nodiscard]] std::vector<policy::ClaimedPrefix> claims_of(const RunningLimits& limits);
 
 /// A line for the generation in force and one for each limit.
 /// @param revision    of the rows that the explanation is made from

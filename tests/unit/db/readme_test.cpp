@@ -37,7 +37,7 @@ class Readme : public testing::Test {
     flow.domain = domain;
     flow.flags = domain.empty() ? 0 : policy::kFlowNamed;
     const auto group = compiled.snapshot->group_of({"udpgw", "", identity, IpAddress::parse("198.51.100.1").value()});
-    return std::string(to_text(compiled.snapshot->judge(group, false, flow).action));
+    return std::string(to_text(compiled.snapshot->judge({group, false}, flow).action));
   }
 
   ScratchFolder folder;

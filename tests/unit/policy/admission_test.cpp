@@ -86,7 +86,7 @@ TEST(IcmpPermit, CoversBothProtocolsAndNothingElse) {
   ASSERT_TRUE(compiled.problems.empty());
   const auto allowed = [&](std::uint32_t transport, const char* to) {
     const Flow flow{IpAddress::parse(to).value(), 0, transport, 0, {}};
-    return compiled.snapshot->judge(compiled.snapshot->group_of({}), false, flow).allowed();
+    return compiled.snapshot->judge(compiled.snapshot->standing_of({}, false), flow).allowed();
   };
   EXPECT_TRUE(allowed(1, "8.8.8.8"));
   EXPECT_TRUE(allowed(58, "2606:4700::1111"));

@@ -41,7 +41,7 @@ TEST_P(UnreadablePermit, IsSkippedWithASentence) {
   EXPECT_THAT(compiled.problems[0].sentence, HasSubstr(GetParam().sentence));
   EXPECT_FALSE(compiled.degraded);
   const Flow flow{IpAddress::parse("8.8.8.8").value(), 80, kTcp, 0, {}};
-  EXPECT_EQ(compiled.snapshot->judge(GroupIndex{0}, false, flow).row, 2);  // the rest stays in force
+  EXPECT_EQ(compiled.snapshot->judge({GroupIndex{0}, false}, flow).row, 2);  // the rest stays in force
 
   model.port_permits[0].action = "deny";
   EXPECT_TRUE(compile(model, {}, 1, 0).degraded);
@@ -78,7 +78,7 @@ TEST(Compile, TakesLettersBeyondAsciiAsALabels) {
   const Compiled compiled = compile(model, {}, 1, 0);
   EXPECT_TRUE(compiled.problems.empty());
   const Flow flow{IpAddress::parse("8.8.8.8").value(), 53, kUdp, kFlowNamed, "www.xn--bcher-kva.example"};
-  EXPECT_EQ(compiled.snapshot->judge(GroupIndex{0}, false, flow).row, 2);
+  EXPECT_EQ(compiled.snapshot->judge({GroupIndex{0}, false}, flow).row, 2);
 }
 
 TEST(Compile, LeavesExpiredAndDisabledRowsOut) {
@@ -89,7 +89,7 @@ TEST(Compile, LeavesExpiredAndDisabledRowsOut) {
   model.port_permits[2].life.expires_at = 300;
   const Flow flow{IpAddress::parse("8.8.8.8").value(), 80, kTcp, 0, {}};
   const auto row_at = [&](std::int64_t now) {
-    return compile(model, {}, 1, now).snapshot->judge(GroupIndex{0}, false, flow).row;
+    return compile(model, {}, 1, now).snapshot->judge({GroupIndex{0}, false}, flow).row;
   };
   EXPECT_EQ(row_at(99), 2);
   EXPECT_EQ(row_at(100), 3);

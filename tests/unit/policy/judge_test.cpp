@@ -47,14 +47,15 @@ TEST(Judge, EqualsANaiveReadingOfTheRows) {
       const bool local = random.below(3) == 0;
       const GroupIndex index = compiled.snapshot->group_of(client);
       ASSERT_EQ(compiled.snapshot->group(index).id, naive.group_of(client));
-      const Verdict got = compiled.snapshot->judge(index, local, flow);
-      Verdict want = naive.judge(naive.group_of(client), local, flow);
+      const Standing standing = compiled.snapshot->standing_of(client, local);
+      const Verdict got = compiled.snapshot->judge(standing, flow);
+      Verdict want = naive.judge(naive.group_of(client), client.plugin, local, flow);
       want.generation = kGeneration;
       ASSERT_EQ(got, want) << told(client, flow, got) << "\nwanted " << told(client, flow, want);
       (got.allowed() ? allowed : denied) += 1;
       by_list += got.table == Table::domain_lists ? 1 : 0;
       SideHits hits;
-      ASSERT_EQ(compiled.snapshot->judge(index, local, flow, hits), got) << "monitors decide nothing";
+      ASSERT_EQ(compiled.snapshot->judge(standing, flow, hits), got) << "monitors decide nothing";
     }
   }
   EXPECT_GT(allowed, 10000u);  // the comparison saw both
@@ -72,7 +73,7 @@ TEST(Explain, EndsWithWhatJudgeSays) {
       const Flow flow = random.flow();
       const bool local = random.below(3) == 0;
       const Explanation explained = explain(*compiled.snapshot, client, local, flow);
-      const Verdict judged = compiled.snapshot->judge(compiled.snapshot->group_of(client), local, flow);
+      const Verdict judged = compiled.snapshot->judge(compiled.snapshot->standing_of(client, local), flow);
       ASSERT_EQ(explained.verdict, judged);
       ASSERT_FALSE(explained.steps.empty());
       EXPECT_EQ(explained.steps.back().outcome, to_text(judged.action));
@@ -108,10 +109,10 @@ TEST(Judge, TreatsEveryEmbeddingOfAnIpv4AddressAsThatAddress) {
       if (!flow.destination.is_v4()) continue;
       const bool local = random.below(2) == 0;
       const GroupIndex index = compiled.snapshot->group_of(random.client());
-      const Verdict plain = compiled.snapshot->judge(index, local, flow);
+      const Verdict plain = compiled.snapshot->judge({index, local}, flow);
       for (const IpAddress& embedded : embeddings(flow.destination.to_v4())) {
         flow.destination = embedded;
-        ASSERT_EQ(compiled.snapshot->judge(index, local, flow), plain) << embedded.to_string();
+        ASSERT_EQ(compiled.snapshot->judge({index, local}, flow), plain) << embedded.to_string();
       }
     }
   }
@@ -128,9 +129,9 @@ TEST(Judge, IsNotChangedByARowBehindTheDecidingOne) {
     for (int i = 0; i < 50; ++i) {
       const Flow flow = random.flow();
       const GroupIndex index = before.snapshot->group_of(random.client());
-      const Verdict verdict = before.snapshot->judge(index, false, flow);
+      const Verdict verdict = before.snapshot->judge({index, false}, flow);
       if (verdict.reason == Reason::default_action) continue;
-      ASSERT_EQ(after.snapshot->judge(index, false, flow), verdict);
+      ASSERT_EQ(after.snapshot->judge({index, false}, flow), verdict);
     }
   }
 }
@@ -148,7 +149,7 @@ TEST(Judge, ReportsTheMonitorsOnTheWay) {
   const auto snapshot = compile(model, {}, 1, kNow, RandomPolicy::lists({{"f", {{"www.example.com"}, {}}}})).snapshot;
   const auto hits = [&](const char* name, std::uint16_t port, std::uint32_t transport) {
     SideHits out;
-    static_cast<void>(snapshot->judge(GroupIndex{0}, false,
+    static_cast<void>(snapshot->judge({GroupIndex{0}, false},
                                       {RandomPolicy::address("8.8.8.8"), port, transport, kFlowNamed, name}, out));
     std::vector<std::int64_t> rows;
     for (std::size_t i = 0; i < out.count; ++i) rows.push_back(out.rows[i].row);
@@ -170,7 +171,7 @@ TEST(Judge, TellsWhichRowLetTheNamePass) {
     SideHits out;
     out.allowed_name = {Table::settings, 99};  // of a flow before
     static_cast<void>(
-        snapshot->judge(GroupIndex{0}, false, {RandomPolicy::address("8.8.8.8"), 53, kUdp, kFlowNamed, name}, out));
+        snapshot->judge({GroupIndex{0}, false}, {RandomPolicy::address("8.8.8.8"), 53, kUdp, kFlowNamed, name}, out));
     return out.allowed_name;
   };
   EXPECT_EQ(allowed_by("a.good.ads.test"), (RowRef{Table::domain_rules, 1}));
@@ -182,7 +183,7 @@ TEST(Judge, DeniesEverythingWithoutAPolicy) {
   const auto snapshot = Snapshot::without_policy(3);
   RandomPolicy random(1);
   for (int i = 0; i < 200; ++i) {
-    const Verdict verdict = snapshot->judge(snapshot->group_of(random.client()), true, random.flow());
+    const Verdict verdict = snapshot->judge(snapshot->standing_of(random.client(), true), random.flow());
     EXPECT_EQ(verdict, (Verdict{Action::deny, Reason::no_policy, Table::none, 0, 3}));
   }
 }
@@ -195,16 +196,16 @@ TEST(Judge, SeesANameInAnySpelling) {
   ASSERT_TRUE(compiled.problems.empty());
   for (const char* name : {"ads.example.com", "ADS.example.com.", "x.y.Ads.Example.com"}) {
     Flow flow{RandomPolicy::address("8.8.8.8"), 53, kUdp, kFlowNamed, name};
-    EXPECT_EQ(compiled.snapshot->judge(GroupIndex{0}, false, flow).reason, Reason::domain) << name;
+    EXPECT_EQ(compiled.snapshot->judge({GroupIndex{0}, false}, flow).reason, Reason::domain) << name;
   }
   for (const char* name : {"bads.example.com", "example.com", "com", "ads.example.com.x"}) {
     Flow flow{RandomPolicy::address("8.8.8.8"), 53, kUdp, kFlowNamed, name};
-    EXPECT_EQ(compiled.snapshot->judge(GroupIndex{0}, false, flow).reason, Reason::default_action) << name;
+    EXPECT_EQ(compiled.snapshot->judge({GroupIndex{0}, false}, flow).reason, Reason::default_action) << name;
   }
   const std::string long_name(300, 'a');
   for (const std::string& name : {long_name, std::string("a..b"), std::string(".a")}) {
     Flow flow{RandomPolicy::address("8.8.8.8"), 53, kUdp, kFlowNamed, name};
-    EXPECT_EQ(compiled.snapshot->judge(GroupIndex{0}, false, flow).reason, Reason::dns_malformed) << name;
+    EXPECT_EQ(compiled.snapshot->judge({GroupIndex{0}, false}, flow).reason, Reason::dns_malformed) << name;
   }
 }
 

@@ -97,7 +97,7 @@ struct Evaluator {
     return p.destination ? Prefix::parse(*p.destination)->contains(a) : is_public || p.action != "allow";
   }
 
-  Verdict judge(std::int64_t group, bool allow_local, const Flow& f) const {
+  Verdict judge(std::int64_t group, std::string_view plugin, bool allow_local, const Flow& f) const {
     const auto deny = [](Reason r) { return Verdict{Action::deny, r}; };
     const bool resolver = f.flags & kFlowResolver, peer = f.flags & kFlowPeer;
     const auto inner = unwrapped(f.destination);
@@ -106,9 +106,10 @@ struct Evaluator {
     bool local = false, bogon = false;
     if (!resolver) {
       if (never(a, peer)) return deny(Reason::hard_deny);
+      for (const ClaimedPrefix& claim : around.claims)
+        if (claim.plugin != plugin && (claim.prefix.contains(a) || claim.prefix.contains(f.destination)))
+          return deny(Reason::hard_deny);
       if (!peer) {
-        for (const Prefix& p : around.tunnel_prefixes)
-          if (p.contains(a)) return deny(Reason::hard_deny);
         for (const IpAddress& own : around.own_addresses) local = local || own == a || own == f.destination;
         local = local || a.is_loopback();
         for (const OwnListener& l : around.listeners)

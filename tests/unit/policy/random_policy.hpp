@@ -69,7 +69,10 @@ class RandomPolicy {
     s.own_addresses = {address("192.168.1.5"), address("8.8.4.4"), address("2002:808:808::1"), address("2a00::5")};
     s.broadcast_addresses = {address("192.168.1.255")};
     s.listeners = {{{address("127.0.0.1"), 7300, 0}, kTcp}, {{address("0.0.0.0"), 53, 0}, kUdp}};
-    s.tunnel_prefixes = {Prefix::parse("10.8.0.0/16").value(), Prefix::parse("fd42::/64").value()};
+    s.claims = {{Prefix::parse("10.8.0.0/16").value(), "tunnel"},
+                {Prefix::parse("10.8.1.0/24").value(), "udpgw"},
+                {Prefix::parse("10.1.0.0/16").value(), "echo"},
+                {Prefix::parse("fd42::/64").value(), "udpgw"}};
     return s;
   }
 

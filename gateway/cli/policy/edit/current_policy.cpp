@@ -14,7 +14,7 @@ std::optional<policy::Verdict> CurrentPolicy::judge(GroupId group, const policy:
   const auto& groups = compiled_.snapshot->parts().groups;
   for (std::size_t i = 0; i < groups.size(); ++i)
     if (groups[i].id == group.value_or(0))
-      return compiled_.snapshot->judge(static_cast<policy::GroupIndex>(i), false, flow);
+      return compiled_.snapshot->judge({static_cast<policy::GroupIndex>(i), false}, flow);
   return {};
 }
 

@@ -30,7 +30,7 @@ policy::Surroundings surroundings() {
   out.own_addresses = {address("192.168.1.5"), address("9.9.9.5"), address("2a00::5")};
   out.broadcast_addresses = {address("192.168.1.255")};
   out.listeners = {{{address("127.0.0.1"), 7300, 0}, policy::kTcp}, {{address("0.0.0.0"), 7500, 0}, policy::kUdp}};
-  out.tunnel_prefixes = {Prefix::parse("10.8.0.0/16").value()};
+  out.claims = {{Prefix::parse("10.8.0.0/16").value(), "tunnel"}};
   return out;
 }
 
@@ -104,7 +104,7 @@ TEST_P(PolicyCase, GivesTheVerdictsOfItsFile) {
     ASSERT_NE(arrow, line.npos) << line;
     const Question question(line.substr(0, arrow));
     const auto& snapshot = *compiled.snapshot;
-    EXPECT_EQ(told(snapshot.judge(snapshot.group_of(question.client), question.local, question.flow)),
+    EXPECT_EQ(told(snapshot.judge(snapshot.standing_of(question.client, question.local), question.flow)),
               line.substr(arrow + 4))
         << line;
     ++asked;

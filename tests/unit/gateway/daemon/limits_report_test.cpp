@@ -86,6 +86,14 @@ TEST_F(LimitsReport, TellsWhatAnIdentityHasUsed) {
   EXPECT_EQ(limit(body, "concurrent_sessions")["row"], 10);
 }
 
+TEST_F(LimitsReport, TellsWhatPluginsClaim) {
+  EXPECT_EQ(ask("{}")["claims"], nlohmann::json::array());
+  policy::Surroundings around;
+  around.claims = {{Prefix::parse("10.8.0.0/16").value(), "packet-tunnel"}};
+  services_.policy = std::make_shared<SnapshotBoard>(policy::compile(model_, around, 8, 0).snapshot);
+  EXPECT_EQ(ask("{}")["claims"], nlohmann::json::parse(R"([{"prefix":"10.8.0.0/16","plugin":"packet-tunnel"}])"));
+}
+
 TEST_F(LimitsReport, KnowsNetworksAndThoseWhoShareNothing) {
   const auto meters = services_.key_meters->open("", IpAddress::parse("2001:db8::9").value());
   ASSERT_TRUE(meters->flows.try_open(0));

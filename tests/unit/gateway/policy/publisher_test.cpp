@@ -31,7 +31,7 @@ class Publisher : public testing::Test {
   }
   static Verdict judge(const PolicyPublisher& publisher, const char* to, std::uint16_t port, const char* name = "") {
     const auto snapshot = publisher.board()->current();
-    return snapshot->judge(snapshot->group_of({}), true,
+    return snapshot->judge(snapshot->standing_of({}, true),
                            Flow{IpAddress::parse(to).value(), port, policy::kUdp, 0, name});
   }
   template <class Condition>
@@ -175,16 +175,37 @@ TEST_F(Publisher, ObeysAClockThatIsSetForwardAndBack) {
 TEST_F(Publisher, KeepsClientsFromTheGatewaysOwnPlaces) {
   const auto publisher = start();
   EXPECT_EQ(judge(*publisher, "127.0.0.1", 7300).reason, Reason::local);
-  publisher->set_places({{{IpAddress::parse("127.0.0.1").value(), 7300, 0}, policy::kUdp}},
-                        {Prefix::parse("8.8.0.0/16").value()});
+  publisher->set_listeners({{{IpAddress::parse("127.0.0.1").value(), 7300, 0}, policy::kUdp}});
   EXPECT_EQ(judge(*publisher, "127.0.0.1", 7300).reason, Reason::hard_deny);
   EXPECT_EQ(judge(*publisher, "127.0.0.1", 7301).reason, Reason::local);
-  EXPECT_EQ(judge(*publisher, "8.8.8.8", 53).reason, Reason::hard_deny);
   EXPECT_EQ(published, 2u);
   for (const IpAddress& own : read_own_addresses().own) {
     const Reason wanted = own.is_link_local() ? Reason::hard_deny : Reason::local;
     EXPECT_EQ(judge(*publisher, own.to_string().c_str(), 1).reason, wanted) << own.to_string();
   }
+}
+
+TEST_F(Publisher, PutsClaimsInForceAndFreesThemAgain) {
+  const auto publisher = start();
+  const auto reached = [&](const char* plugin) {
+    const auto snapshot = publisher->board()->current();
+    policy::ClientFacts client;
+    client.plugin = plugin;
+    return snapshot->judge(snapshot->standing_of(client, false), {IpAddress::parse("8.8.8.8").value(), 53}).reason;
+  };
+  int tunnel = 0, successor = 0;
+  ASSERT_NE(reached("udpgw"), Reason::hard_deny);
+  publisher->claims()->set(&tunnel, "packet-tunnel", {Prefix::parse("8.8.0.0/16").value()});
+  EXPECT_TRUE(soon([&] { return reached("udpgw") == Reason::hard_deny; }));
+  EXPECT_NE(reached("packet-tunnel"), Reason::hard_deny);
+  EXPECT_EQ(published, 2u);
+  publisher->claims()->set(&successor, "packet-tunnel", {Prefix::parse("8.8.0.0/16").value()});  // a replacement
+  publisher->claims()->drop(&tunnel);
+  std::this_thread::sleep_for(2 * PolicyPublisher::kPoll);
+  EXPECT_EQ(reached("udpgw"), Reason::hard_deny);
+  EXPECT_EQ(published, 2u) << "the same claims are no news";
+  publisher->claims()->drop(&successor);
+  EXPECT_TRUE(soon([&] { return reached("udpgw") != Reason::hard_deny; }));
 }
 
 TEST_F(Publisher, DoesNotPublishWhatDidNotChange) {

@@ -54,7 +54,7 @@ TEST(SnapshotBoard, GivesManyReadersWholeSnapshotsInOrder) {
         const std::uint64_t now = view.refresh();
         ASSERT_GE(now, before);
         ASSERT_EQ(view.snapshot().generation(), now);
-        ASSERT_EQ(view.snapshot().judge(policy::GroupIndex{0}, false, {}).generation, now);
+        ASSERT_EQ(view.snapshot().judge({policy::GroupIndex{0}, false}, {}).generation, now);
         before = now;
       }
     });

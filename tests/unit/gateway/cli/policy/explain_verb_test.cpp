@@ -226,6 +226,14 @@ TEST_F(ExplainWithGateway, ShowsWhatIsUsedAndLeft) {
   EXPECT_EQ(body()["gateway"]["limits"][1]["left"], 4700);
 }
 
+TEST_F(ExplainWithGateway, KnowsWhatThePluginsOfTheGatewayClaim) {
+  answer_.json = R"({"generation":5,"revision":1,"key":"","remembered":false,"limits":[],"claims":[
+      {"prefix":"8.8.0.0/16","plugin":"packet-tunnel"},{"prefix":"nonsense","plugin":"x"},7]})";
+  EXPECT_EQ(explain(gateway_question("8.8.8.8:53")), 1);
+  EXPECT_THAT(out.str(), HasSubstr("another plugin claims the destination as its own: `packet-tunnel`"));
+  EXPECT_EQ(explain(gateway_question("9.9.9.9:53")), 0);
+}
+
 TEST_F(ExplainWithGateway, ShowsWhenNothingIsCountedOrInForce) {
   answer_.json = R"({"generation":5,"revision":0,"key":"token:bob","remembered":false,"limits":[]})";
   EXPECT_THAT(running(), HasSubstr("generation 5 of revision 0: revision "));
