@@ -131,6 +131,7 @@ TEST_F(PolicyTable, WithoutMemoryOpensNoClient) {
   gh_client* client = nullptr;
   EXPECT_GT(fail_each([&]() -> gh_status {
               gh_verdict verdict{};
+              verdict.struct_size = sizeof verdict;
               client = table->client_open(table->context, &lane.head, &facts, &verdict);
               EXPECT_EQ(verdict.action, client == nullptr ? GH_ACTION_DENY : GH_ACTION_ALLOW);
               return client == nullptr ? GH_E_FAILED : GH_OK;
