@@ -205,9 +205,8 @@ void PluginPolicy::check(void* context, gh_lane* lane, gh_client* client, const 
   check_batch(context, lane, client, flow, out, 1);
 }
 
-void PluginPolicy::check_batch(void* context, gh_lane* lane, gh_client* client, const gh_flow* flows, gh_verdict* out,
+void PluginPolicy::check_batch(void*, gh_lane* lane, gh_client* client, const gh_flow* flows, gh_verdict* out,
                                std::size_t count) noexcept {
-  PluginPolicy& self = *static_cast<PluginPolicy*>(context);
   const PolicyLane& mine = lane_of(lane);
   const policy::Snapshot& snapshot = mine.view_.snapshot();
   const JudgedClient& of = client_of(lane, client);

@@ -278,11 +278,6 @@ TEST_F(PolicyTable, CountsDestinationsByAddressAndKeepsThemOverGenerations) {
   EXPECT_EQ(open_flow(client, why, "9.9.9.200", kNow + 60 * kSecond), GH_OK);
 }
 
-TEST_F(PolicyTable, UsesTheSdksWordsForReasons) {
-  for (std::uint16_t reason = 0; reason <= GH_REASON_LOCAL; ++reason)
-    EXPECT_EQ(reason_text(reason), policy::to_text(static_cast<policy::Reason>(reason)));
-}
-
 /// Generation g allows port g % 7 + 1 alone, by the row g: every verdict can be held against its own generation.
 TEST_F(PolicyTable, JudgesEachBatchByOneGeneration) {
   constexpr std::size_t kPorts = 7;
