@@ -3,7 +3,7 @@
 //
 // The way of a packet:
 //   up    stream -> read() -> decode -> judge -> UpstreamSender                                      (upstream.cpp)
-//   down  forward readable -> receive() -> judge -> ReplyQueue -> flush() at the end of the turn    (downstream.cpp)
+//   down  forward readable -> receive() -> ReplyQueue -> flush() at the end of the turn              (downstream.cpp)
 #pragma once
 
 #include "plugins/udpgw/counters.hpp"
