@@ -21,7 +21,6 @@ import os
 import pathlib
 import shlex
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -160,7 +159,7 @@ class Server:
 
     def stop(self):
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.terminate()  # a shell in the background has its children ignore SIGINT
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
