@@ -191,7 +191,8 @@ TEST_F(Publisher, PutsClaimsInForceAndFreesThemAgain) {
     const auto snapshot = publisher->board()->current();
     policy::ClientFacts client;
     client.plugin = plugin;
-    return snapshot->judge(snapshot->standing_of(client, false), {IpAddress::parse("8.8.8.8").value(), 53}).reason;
+    const policy::Flow flow{IpAddress::parse("8.8.8.8").value(), 53, policy::kUdp, 0, {}};
+    return snapshot->judge(snapshot->standing_of(client, false), flow).reason;
   };
   int tunnel = 0, successor = 0;
   ASSERT_NE(reached("udpgw"), Reason::hard_deny);
