@@ -85,7 +85,7 @@ class UpstreamSenderTest : public LaneTest {
   std::uint64_t dropped(const char* cause) { return host.metric("drops{cause=\"" + std::string(cause) + "\"}"); }
   std::uint64_t sent() { return host.metric("datagrams{direction=\"up\"}"); }
 
-  Counters counters{cpp, &lane};
+  Counters counters{context};
   std::optional<Session> session;
   std::optional<PolicyClient> policy;
   bool segmentation = true;

@@ -119,11 +119,13 @@ TEST_F(SqliteStoreFile, KeepsSecretsOutOfStateDb) {
 TEST_F(SqliteStoreFile, HoldsWhatPeopleCanRead) {
   SessionRecord anonymous = session(2);
   anonymous.key = std::string(32, '\xee');
-  life.write({.sessions = {session(1), anonymous}, .leases = {lease("10.0.0.1", 1)}});
+  SessionRecord holder = session(1);
+  holder.resource = "10.0.0.1";
+  life.write({.sessions = {holder, anonymous}, .leases = {lease("10.0.0.1", 1)}});
   EXPECT_EQ(shell("SELECT key, source, typeof(key) FROM sessions WHERE id = 1"), "key-1|192.0.2.1:4711|text\n");
   EXPECT_EQ(shell("SELECT hex(key), typeof(key) FROM sessions WHERE id = 2"), std::string(64, 'E') + "|blob\n");
-  // printf key-1 | sha256sum: the first 12 bits
-  EXPECT_EQ(shell("SELECT slot, owner FROM sessions JOIN slots USING (slot) WHERE id = 1"), "3042|local\n");
+  // printf 'udpgw\0%s' 10.0.0.1 | sha256sum: the first 12 bits
+  EXPECT_EQ(shell("SELECT slot, owner FROM sessions JOIN slots USING (slot) WHERE id = 1"), "4072|local\n");
   EXPECT_EQ(shell("SELECT count(*), min(slot), max(slot), count(DISTINCT owner) FROM slots"), "4096|0|4095|1\n");
 }
 

@@ -59,12 +59,12 @@ TEST_F(ClaimTable, HoldsUntilEveryInstanceOfThePluginIsGone) {
 TEST_F(ClaimTable, RefusesWhatMakesNoSense) {
   EXPECT_EQ(claim(*tunnel, {prefix("10.8.0.0/16")}), GH_OK);
   gh_prefix odd = prefix("10.0.0.0/8");
-  for (const std::uint8_t length : {0, 33, 255}) {
+  for (const std::uint8_t length : std::initializer_list<std::uint8_t>{0, 33, 255}) {
     odd.length = length;
     EXPECT_EQ(claim(*tunnel, {prefix("10.9.0.0/16"), odd}), GH_E_INVALID) << int{length};
   }
   odd.length = 8;
-  for (const std::uint8_t family : {0, 5}) {
+  for (const std::uint8_t family : std::initializer_list<std::uint8_t>{0, 5}) {
     odd.family = family;
     EXPECT_EQ(claim(*tunnel, {odd}), GH_E_INVALID);
   }

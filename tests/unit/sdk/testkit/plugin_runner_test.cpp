@@ -207,6 +207,7 @@ TEST_F(PluginRunnerTest, TellsAWorkerOfAPolicyOnceForEachGeneration) {
 
 TEST_F(PluginRunnerTest, PassesOnWhyALaneWasWokenAndRaisesItsHeartbeat) {
   testkit::PluginRunner runner(kManifest, host_, "{}", 2, GH_TRANSPORT_TCP);
+  ASSERT_TRUE(eventually([&] { return runner.turns(0) > 0 && runner.turns(1) > 0; }));
   runner.wake(GH_WAKE_CERTIFICATES | GH_WAKE_RANGES | GH_WAKE_POLICY);
   EXPECT_TRUE(eventually([&] { return seen_.look([](Seen& at) { return at.certificates == 2 && at.ranges == 2; }); }));
   const std::uint64_t before = runner.turns(1);
