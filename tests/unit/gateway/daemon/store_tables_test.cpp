@@ -62,7 +62,7 @@ TEST(StoreTables, ShowASessionWithoutItsKey) {
             json::parse(R"({"id":")" + to_hex(digest).substr(0, 8) +
                         R"(","plugin":"relay","identity":"","group":"everyone","source":"192.0.2.7:4000",)"
                         R"("created_at":"2026-11-21T14:30:01Z","last_seen_at":"2026-11-21T14:31:40Z","ended_at":null,)"
-                        R"("bytes_up":1,"bytes_down":2,"packets_up":3,"packets_down":4,"leases":["vni:7"]})"));
+                        R"("bytes_up":1,"bytes_down":2,"packets_up":3,"packets_down":4,"leases":["vni:7"],"state":""})"));
 }
 
 TEST(StoreTables, ShowTheNewestSessionsWhenThereAreMany) {

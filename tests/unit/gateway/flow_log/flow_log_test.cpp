@@ -68,7 +68,7 @@ TEST(FlowLine, LeavesOutWhatIsNotKnown) {
   flow.transport = 58;
   EXPECT_EQ(line(kHardDeny, flow, {}, ""),
             R"({"time":"2026-11-21T14:30:00.125Z","plugin":"udpgw","destination":"2001:db8::1","port":0,)"
-            R"("transport":"58","verdict":"deny","reason":"hard_deny","generation":4})"
+            R"("transport":"icmp","verdict":"deny","reason":"hard_deny","generation":4})"
             "\n");
 }
 

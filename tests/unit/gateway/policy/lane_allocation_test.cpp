@@ -23,7 +23,8 @@ class LaneAllocation : public PolicyTable {
     flows.fill(make_flow(GH_TRANSPORT_UDP, {IpAddress::v4(0x08080808), 53, 0}));
     const std::string name = "a.name.that.is.too.long.for.any.small.string.example";
     flows[1].domain = to_border(name);
-    std::array<gh_verdict, 3> verdicts{};
+    std::array<gh_verdict, 3> verdicts;
+    verdicts.fill(no_verdict());
     return allocations_in([&] {
       table->refresh(table->context, &lane.head);
       table->check_batch(table->context, &lane.head, client, flows.data(), verdicts.data(), flows.size());

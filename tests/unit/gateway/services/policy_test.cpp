@@ -304,7 +304,8 @@ TEST_F(PolicyTable, JudgesEachBatchByOneGeneration) {
       std::array<gh_flow, kPorts> flows{};
       for (std::size_t k = 0; k < kPorts; ++k)
         flows[k] = make_flow(GH_TRANSPORT_UDP, {IpAddress::v4(0x08080808), static_cast<std::uint16_t>(k + 1), 0});
-      std::array<gh_verdict, kPorts> out{};
+      std::array<gh_verdict, kPorts> out;
+      out.fill(no_verdict());
       while (!done) {
         const std::uint64_t now = counted.table()->refresh(counted.table()->context, &mine.head);
         counted.table()->check_batch(counted.table()->context, &mine.head, client, flows.data(), out.data(), kPorts);

@@ -20,7 +20,9 @@ class GatewayPlugin final : public PluginHost {
  public:
   GatewayPlugin(const StoreWriter& writer, const std::string& name)
       : sessions_(writer.sessions(), name, &test_now),
-        values_(writer.values(), writer.sessions()->durability(), name) {}
+        values_(writer.values(), writer.sessions()->durability(), name) {
+    for (std::uint32_t i = 0; i < lanes_.size(); ++i) lanes_[i].head.index = i;
+  }
   ~GatewayPlugin() override {
     sessions_.let_go();
     values_.let_go();

@@ -307,7 +307,7 @@ TEST_P(UnsureStore, GivesNobodyWhatItDoesNotKnow) {
   db::StoreOpening opening;
   opening.unsure_until = unix_now() + 60;
   start(GetParam(), opening);
-  EXPECT_EQ(lease("10.0.0.5", open("home").id), GH_E_EXISTS);
+  EXPECT_EQ(lease("10.0.0.5", open("home").id), GH_E_IN_DOUBT);
 }
 
 TEST_P(UnsureStore, GivesWhatItHasKnownSinceItsStart) {
@@ -327,7 +327,7 @@ TEST_P(UnsureStore, GivesWhatItHasKnownSinceItsStart) {
     ASSERT_TRUE(flush()) << "the row is gone";
   }
   writer_->sessions()->leases().expire(opening.unsure_until - 1);
-  EXPECT_EQ(lease("10.0.0.6", home.id), GH_E_EXISTS);
+  EXPECT_EQ(lease("10.0.0.6", home.id), GH_E_IN_DOUBT);
   writer_->sessions()->leases().expire(opening.unsure_until);
   EXPECT_EQ(lease("10.0.0.6", home.id), GH_OK) << "the doubt is over";
   EXPECT_EQ(lease("10.0.0.5", home.id), GH_OK);

@@ -48,7 +48,8 @@ TEST_F(PermitVerbs, PermitSaysWhenAnEarlierRowDenies) {
 }
 
 TEST_F(PermitVerbs, RefuseWhatTheCompilerWould) {
-  EXPECT_THAT(permit(ports("icmp", "all")), HasSubstr("`icmp` is no transport: write tcp, udp or any"));
+  EXPECT_THAT(permit(ports("sctp", "all")), HasSubstr("`sctp` is no transport: write tcp, udp, icmp or any"));
+  EXPECT_THAT(permit(ports("icmp", "8")), HasSubstr("icmp has no ports"));
   EXPECT_THAT(permit(ports("udp", "fifty")), HasSubstr("`fifty` is no list of ports"));
   EXPECT_THAT(permit(ports("udp", "")), HasSubstr("is no list of ports"));
   EXPECT_THAT(permit(ports("udp", "53", "10.0.0.1/8")), HasSubstr("write 10.0.0.0/8"));
