@@ -26,6 +26,7 @@ class Growth : public testing::Test {
     policy::PortPermit permit;
     permit.id = 5;
     rows.port_permits = {permit};
+    services_.journal = std::make_shared<Journal>(-1, LogFormat::text);
     services_.policy->publish(policy::compile(rows, {}, 1, 0).snapshot);
   }
   ~Growth() override { std::filesystem::remove_all(folder_); }
