@@ -7,6 +7,7 @@ import socket
 from harness import GATEWAY, INTERNET, GatewayTest, Udpgw, UdpEcho, main
 
 SIZE = 1000
+COST = SIZE + 28  # with its IPv4 and UDP headers, as rates and quotas count
 
 
 class Explain(GatewayTest):
@@ -17,7 +18,7 @@ class Explain(GatewayTest):
         self.running = self.gateway(listen=["unix:/run/udpgw.sock",
                                             {"address": f"{GATEWAY[0]}:7301", "auth": "none"}])
         self.row = self.running.policy.insert("traffic_rules", group_id=0, scope="identity", rate_up=100,
-                                              burst_up=20 * SIZE, quota_bytes=50 * SIZE, concurrent_flows=8)
+                                              burst_up=20 * COST, quota_bytes=50 * COST, concurrent_flows=8)
         self.assert_soon(self.running.policy_in_force, "the rule")
 
     def words(self, *more):
@@ -44,18 +45,18 @@ class Explain(GatewayTest):
         answer, limits = self.asked("--identity", me)
         self.assertEqual(answer["generation"], self.running.json("status")["policy"]["generation"])
         self.assertEqual((answer["key"], answer["remembered"]), (me, True))
-        self.assertEqual(limits["quota_bytes"]["used"], 8 * SIZE, "both directions")
-        self.assertEqual(limits["quota_bytes"]["left"], 42 * SIZE)
-        self.assertEqual(limits["rate_up"]["burst"], 20 * SIZE)
-        self.assertEqual(limits["rate_up"]["left"] // SIZE, 16, "four went up, and 100 a second come back")
+        self.assertEqual(limits["quota_bytes"]["used"], 8 * COST, "both directions")
+        self.assertEqual(limits["quota_bytes"]["left"], 42 * COST)
+        self.assertEqual(limits["rate_up"]["burst"], 20 * COST)
+        self.assertEqual(limits["rate_up"]["left"] // COST, 16, "four went up, and 100 a second come back")
         self.assertEqual((limits["concurrent_flows"]["used"], limits["concurrent_flows"]["left"]), (2, 6))
         self.assertEqual((limits["concurrent_sessions"]["used"], limits["concurrent_sessions"]["most"]), (1, None))
         self.assertEqual(limits["quota_bytes"]["row"], self.row)
         self.assertNotIn(INTERNET[0], str(answer), "where the client went is nobody's business")
 
         text = self.running.cli(*self.words("--identity", me)).stdout
-        self.assertIn(f"now: {me}, quota_bytes: 8000 of 50000 used, 42000 left until ", text)
-        self.assertRegex(text, rf"now: {me}, rate_up: 16\d\d\d of 20000 bytes may pass at once\n")
+        self.assertIn(f"now: {me}, quota_bytes: {8 * COST} of {50 * COST} used, {42 * COST} left until ", text)
+        self.assertRegex(text, rf"now: {me}, rate_up: 16\d\d\d of 20560 bytes may pass at once\n")
         self.assertRegex(text, r"running: generation \d+ of revision \d+\n")
 
     def test_tells_what_a_source_has_used_and_that_loopback_shares_nothing(self):
@@ -67,7 +68,7 @@ class Explain(GatewayTest):
         self.assertIsNotNone(stream.ask(1, self.there, bytes(SIZE)))
         answer, limits = self.asked("--source", "10.77.0.2")
         self.assertEqual(answer["key"], "10.77.0.2/32")
-        self.assertEqual(limits["quota_bytes"]["used"], 2 * SIZE)
+        self.assertEqual(limits["quota_bytes"]["used"], 2 * COST)
         answer, limits = self.asked("--source", "127.0.0.1")
         self.assertEqual((answer["key"], limits), (None, {}))
 

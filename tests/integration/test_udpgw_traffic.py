@@ -8,6 +8,7 @@ from harness import GATEWAY, INTERNET, GatewayTest, Udpgw, UdpEcho, main
 
 SECOND = "93.184.0.11"
 SIZE = 1000
+COST = SIZE + 28  # with its IPv4 and UDP headers, as rates and quotas count
 
 
 class Traffic(GatewayTest):
@@ -88,7 +89,7 @@ class Traffic(GatewayTest):
         self.assert_soon(lambda: self.refused("destinations") == 2, "what was seen before the edit counts")
 
     def test_quota_drops_in_both_directions_until_it_is_raised(self):
-        self.rule(quota_bytes=10 * SIZE, quota_period="day")
+        self.rule(quota_bytes=10 * COST, quota_period="day")
         stream = self.client(self.running)
         for _ in range(4):
             self.assertIsNotNone(stream.ask(1, self.there, bytes(SIZE)))
@@ -105,13 +106,13 @@ class Traffic(GatewayTest):
         self.assertLess(self.running.busy(0.3), 0.3, "nothing waits and turns")
 
         self.echo.silent = False
-        self.rule(quota_bytes=12 * SIZE, quota_period="day")
+        self.rule(quota_bytes=12 * COST, quota_period="day")
         self.assertIsNotNone(stream.ask(1, self.there, bytes(SIZE)), "raised: two are left")
         self.assertIsNone(stream.ask(1, self.there, bytes(SIZE), timeout=0.3), "and no more: what was used stays used")
         self.assertEqual(self.dropped("rate"), 0)
 
     def test_clients_without_an_identity_share_by_source_address(self):
-        self.rule("identity", quota_bytes=4 * SIZE)
+        self.rule("identity", quota_bytes=4 * COST)
         first = self.remote("10.77.0.2")
         self.assertIsNotNone(first.ask(1, self.there, bytes(SIZE)))
         first.close()
