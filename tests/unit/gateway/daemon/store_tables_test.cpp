@@ -58,11 +58,12 @@ TEST(StoreTables, ShowASessionWithoutItsKey) {
               ElementsAre("3", to_hex(sha256("bobs-laptop")).substr(0, 8), to_hex(digest).substr(0, 8)));
   EXPECT_THAT(column(body, "sessions", "ended_at"), ElementsAre("null", "2026-11-21T14:33:20Z", "null"));
   EXPECT_THAT(column(body, "sessions", "leases"), ElementsAre("[]", "[]", R"(["vni:7"])"));
-  EXPECT_EQ(json::parse(body)["sessions"][2],
-            json::parse(R"({"id":")" + to_hex(digest).substr(0, 8) +
-                        R"(","plugin":"relay","identity":"","group":"everyone","source":"192.0.2.7:4000",)"
-                        R"("created_at":"2026-11-21T14:30:01Z","last_seen_at":"2026-11-21T14:31:40Z","ended_at":null,)"
-                        R"("bytes_up":1,"bytes_down":2,"packets_up":3,"packets_down":4,"leases":["vni:7"],"state":""})"));
+  EXPECT_EQ(
+      json::parse(body)["sessions"][2],
+      json::parse(R"({"id":")" + to_hex(digest).substr(0, 8) +
+                  R"(","plugin":"relay","identity":"","group":"everyone","source":"192.0.2.7:4000",)"
+                  R"("created_at":"2026-11-21T14:30:01Z","last_seen_at":"2026-11-21T14:31:40Z","ended_at":null,)"
+                  R"("bytes_up":1,"bytes_down":2,"packets_up":3,"packets_down":4,"leases":["vni:7"],"state":""})"));
 }
 
 TEST(StoreTables, ShowTheNewestSessionsWhenThereAreMany) {

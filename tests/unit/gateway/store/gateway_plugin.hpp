@@ -19,8 +19,7 @@ inline std::int64_t test_now() noexcept { return unix_now() + time_passed; }
 class GatewayPlugin final : public PluginHost {
  public:
   GatewayPlugin(const StoreWriter& writer, const std::string& name)
-      : sessions_(writer.sessions(), name, &test_now),
-        values_(writer.values(), writer.sessions()->durability(), name) {
+      : sessions_(writer.sessions(), name, &test_now), values_(writer.values(), writer.sessions()->durability(), name) {
     for (std::uint32_t i = 0; i < lanes_.size(); ++i) lanes_[i].head.index = i;
   }
   ~GatewayPlugin() override {
