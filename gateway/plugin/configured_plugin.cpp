@@ -71,7 +71,7 @@ ConfiguredPlugin::Call ConfiguredPlugin::check(const std::string& options) {
 
 std::shared_ptr<BoundListener> ConfiguredPlugin::bind_address(const std::string& role,
                                                               const ListenAddress& address) const {
-  return std::make_shared<BoundListener>(services_.listener_names->add(address.text), name(), role, address,
+  return std::make_shared<BoundListener>(services_.listener_names->add(name(), address.text), name(), role, address,
                                          lane_count(settings_.config));
 }
 

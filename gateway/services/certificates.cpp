@@ -34,7 +34,9 @@ std::shared_ptr<const CertificateTable::Entry> CertificateTable::find(std::uint3
   return found == entries_.end() ? nullptr : found->second;
 }
 
-PluginCertificates::PluginCertificates(std::shared_ptr<CertificateTable> all) : all_(std::move(all)) {
+PluginCertificates::PluginCertificates(std::shared_ptr<CertificateTable> all,
+                                       std::shared_ptr<const ListenerNames> listeners, std::string plugin)
+    : all_(std::move(all)), listeners_(std::move(listeners)), plugin_(std::move(plugin)) {
   table_ = {sizeof(gh_certificates), 0, this, reinterpret_cast<const std::uint64_t*>(&all_->generation_),
             [](void* context, gh_lane* lane, std::uint32_t listener, gh_certificate* out) noexcept {
               return static_cast<const PluginCertificates*>(context)->get(lane, listener, *out);
@@ -44,6 +46,7 @@ PluginCertificates::PluginCertificates(std::shared_ptr<CertificateTable> all) : 
 gh_status PluginCertificates::get(gh_lane* lane, std::uint32_t listener, gh_certificate& out) const noexcept {
   return guarded([&]() -> gh_status {
     if (out.struct_size < GH_SIZE_1_0(gh_certificate)) return GH_E_INVALID;
+    if (!listeners_->owns(plugin_, listener)) return GH_E_NOT_FOUND;
     auto entry = all_->find(listener);
     if (!entry) return GH_E_NOT_FOUND;
     out.generation = entry->generation;

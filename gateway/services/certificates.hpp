@@ -1,6 +1,8 @@
 // gh.certificates/1: what listeners' TLS shows and accepts, as PEM texts by the listener's number.
 #pragma once
 
+#include "gateway/services/listener_names.hpp"
+
 #include <gatehouse/abi.h>
 
 #include <atomic>
@@ -41,10 +43,11 @@ class CertificateTable {
   std::map<std::uint32_t, std::shared_ptr<const Entry>> entries_;
 };
 
-/// One instance's face of the table.
+/// One instance's face of the table: its own listeners' entries, no other's.
 class PluginCertificates {
  public:
-  explicit PluginCertificates(std::shared_ptr<CertificateTable> all);
+  PluginCertificates(std::shared_ptr<CertificateTable> all, std::shared_ptr<const ListenerNames> listeners,
+                     std::string plugin);
   PluginCertificates(const PluginCertificates&) = delete;
   PluginCertificates& operator=(const PluginCertificates&) = delete;
   [[nodiscard]] const gh_certificates* table() const noexcept { return &table_; }
@@ -53,6 +56,8 @@ class PluginCertificates {
   gh_status get(gh_lane* lane, std::uint32_t listener, gh_certificate& out) const noexcept;
 
   std::shared_ptr<CertificateTable> all_;
+  std::shared_ptr<const ListenerNames> listeners_;
+  std::string plugin_;
   gh_certificates table_;
 };
 

@@ -18,7 +18,7 @@ HostOffer::HostOffer(const HostServices& services, const PluginConfig& plugin, s
       sessions_(services.sessions, plugin.name),
       values_(services.values, services.sessions->durability(), plugin.name),
       fds_(services.fds, plugin.name),
-      certificates_(services.certificates),
+      certificates_(services.certificates, services.listener_names, plugin.name),
       identities_(services.user_names, plugin.name),
       policy_(services.policy, services.key_meters,
               {.plugin = plugin.name,

@@ -135,7 +135,7 @@ gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh
   JudgedClient::Facts known{
       spec_.plugin, spec_.allow_local, {}, std::string(from_border(facts.identity)), address_of(facts.source)};
   if (spec_.listener_names && facts.listener != UINT32_MAX)
-    known.listener = spec_.listener_names->name_of(facts.listener);
+    known.listener = spec_.listener_names->name_of(spec_.plugin, facts.listener);
   auto session =
       facts.session != 0 && spec_.sessions ? spec_.sessions->meters_of(spec_.plugin, facts.session) : nullptr;
   if (!session) session = std::make_shared<SessionMeters>();

@@ -36,7 +36,8 @@ class Growth : public testing::Test {
     ListenAddress address;
     address.text = "127.0.0.1:0";
     address.endpoint = Endpoint::parse(address.text).value();
-    return std::make_shared<BoundListener>(services_.listener_names->add(address.text), "old", "listen", address, 2);
+    return std::make_shared<BoundListener>(services_.listener_names->add("old", address.text), "old", "listen", address,
+                                           2);
   }
 
   static void look(Instance& instance) {

@@ -384,7 +384,7 @@ typedef struct gh_certificates {
   uint32_t reserved;
   void* context;
   const uint64_t* generation; /* raised when any listener's has changed, then GH_WAKE_CERTIFICATES; acquire load */
-  /* [lane] What the listener of that id has now. GH_E_NOT_FOUND: it has none. Locks; not per connection. */
+  /* [lane] What the listener of that id has now. GH_E_NOT_FOUND: it has none, or is not yours. Locks; not per connection. */
   gh_status (*get)(void* context, gh_lane* lane, uint32_t listener, gh_certificate* out);
 } gh_certificates;
 

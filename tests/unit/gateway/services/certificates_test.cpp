@@ -17,8 +17,14 @@ class CertificatesTest : public testing::Test {
     return table.get(table.context, &lane.head, listener, &out);
   }
 
+  CertificatesTest() {
+    for (int listener = 0; listener < 5; ++listener) listeners->add("mine", "tcp://[::1]:1");
+    listeners->add("another", "tcp://[::1]:2");  // 5
+  }
+
   std::shared_ptr<CertificateTable> all = std::make_shared<CertificateTable>();
-  PluginCertificates face{all};
+  std::shared_ptr<ListenerNames> listeners = std::make_shared<ListenerNames>();
+  PluginCertificates face{all, listeners, "mine"};
   const gh_certificates& table = *face.table();
   HostLane lane;
   gh_certificate out{};
@@ -31,6 +37,14 @@ TEST_F(CertificatesTest, AreAListenersOwn) {
   EXPECT_EQ(from_border(out.key), "key");
   EXPECT_EQ(from_border(out.client_ca), "ca");
   EXPECT_EQ(get(4), GH_E_NOT_FOUND);
+}
+
+TEST_F(CertificatesTest, AreNotGivenToAnotherPlugin) {
+  all->publish(5, {"chain", "key", ""});
+  EXPECT_EQ(get(5), GH_E_NOT_FOUND);
+  EXPECT_EQ(out.key.size, 0u);
+  EXPECT_EQ(listeners->name_of("mine", 5), "");
+  EXPECT_EQ(listeners->name_of("another", 5), "tcp://[::1]:2");
 }
 
 TEST_F(CertificatesTest, MoveTheGenerationWhenTheyChange) {

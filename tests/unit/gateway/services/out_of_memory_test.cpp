@@ -104,7 +104,9 @@ TEST(OutOfMemory, OfSeries) {
 
 TEST(OutOfMemory, OfCertificates) {
   const auto all = std::make_shared<CertificateTable>();
-  const PluginCertificates face(all);
+  const auto listeners = std::make_shared<ListenerNames>();
+  for (int listener = 0; listener < 2; ++listener) listeners->add("p", "");
+  const PluginCertificates face(all, listeners, "p");
   all->publish(1, {kName, kName, kName});
   HostLane lane;
   gh_certificate out{};

@@ -107,7 +107,7 @@ class PolicyTable : public testing::Test {
       std::make_shared<SnapshotBoard>(policy::compile(model(), {}, generation, 0).snapshot);
   std::shared_ptr<KeyMeters> keys = std::make_shared<KeyMeters>();
   std::shared_ptr<ListenerNames> listeners = std::make_shared<ListenerNames>();
-  const std::uint32_t front = listeners->add("127.0.0.1:7300");
+  const std::uint32_t front = listeners->add("udpgw", "127.0.0.1:7300");
   PluginPolicy plugin{board, keys, {.plugin = "udpgw", .allow_local = true, .listener_names = listeners}};
   const gh_policy* table = plugin.table();
   HostLane lane;
