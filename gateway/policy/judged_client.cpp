@@ -19,7 +19,11 @@ JudgedClient::JudgedClient(SnapshotBoard& board, Facts facts, std::shared_ptr<Se
 JudgedClient::~JudgedClient() {
   board_.leave(entry_);
   while (open_flows_ != 0) close_flow();
-  if (session_counted_) session_->leave(*shared_);
+  end_session();
+}
+
+void JudgedClient::end_session() noexcept {
+  if (session_counted_.exchange(false)) session_->leave(*shared_);
 }
 
 const policy::Limit* JudgedClient::begin_session(const policy::Limits& limits) {

@@ -1,4 +1,4 @@
-// One client of one plugin as policy sees it. The lane's thread only, but for reserve().
+// One client of one plugin as policy sees it. The lane's thread only, but for reserve() and end_session().
 #pragma once
 
 #include "gateway/policy/session_meters.hpp"
@@ -6,6 +6,7 @@
 #include "policy/snapshot.hpp"
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <span>
@@ -23,6 +24,7 @@ class JudgedClient {
     std::string listener;
     std::string identity;
     IpAddress source;
+    const void* instance = nullptr;  ///< whose client it is
   };
   /// Enters itself on the board, which outlives it. Locks and allocates.
   /// @param session  the meters of its session, which other clients of that session share
@@ -48,6 +50,9 @@ class JudgedClient {
   /// Counts the session among those of its identity or source, once, after resolve(). Locks and allocates.
   /// @return the limit that refuses it, or null
   [[nodiscard]] const policy::Limit* begin_session(const policy::Limits& limits);
+  /// Undoes that, once. Any thread: for an instance that was abandoned.
+  void end_session() noexcept;
+  [[nodiscard]] const void* instance() const noexcept { return facts_.instance; }
   /// Counts a flow that begins, as policy::open_flow() does; close_flow() is its end, and *this ends what is open.
   [[nodiscard]] policy::FlowOpening open_flow(std::uint64_t destination, const policy::Moment& now) noexcept {
     const policy::FlowOpening out = policy::open_flow(chain(), destination, now);
@@ -87,7 +92,7 @@ class JudgedClient {
   std::optional<std::int64_t> refused_by_;
   bool metered_ = false;
   bool counts_destinations_ = false;
-  bool session_counted_ = false;
+  std::atomic<bool> session_counted_{false};
   std::uint64_t entry_ = 0;  // on the board
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 
 namespace gatehouse {
 
@@ -34,7 +35,7 @@ void SnapshotBoard::publish(std::shared_ptr<const Snapshot> next) {
   }
   reserve_for_clients(*next);
   const std::scoped_lock lock(mutex_);
-  newest_.store(next.get(), std::memory_order_release);
+  newest_.store(next.get());
   generation_.store(next->generation(), std::memory_order_release);
   held_.push_back(std::move(coming_));
 }
@@ -66,15 +67,23 @@ void SnapshotBoard::leave(std::uint64_t entry) noexcept {
   clients_.erase(entry);
 }
 
+void SnapshotBoard::end_sessions_of(const void* instance) noexcept {
+  const std::scoped_lock lock(mutex_);
+  for (const auto& [entry, client] : clients_) {
+    if (client->instance() == instance) client->end_session();
+  }
+}
+
 std::size_t SnapshotBoard::free_unused() {
   std::vector<std::shared_ptr<const Snapshot>> unused;  // freed after the lock is gone
   const std::scoped_lock lock(mutex_);
-  std::uint64_t oldest = held_.back()->generation();
-  for (const SnapshotView* view : views_) oldest = std::min(oldest, view->seen_.load(std::memory_order_acquire));
-  while (held_.front()->generation() < oldest) {
-    unused.push_back(std::move(held_.front()));
-    held_.pop_front();
-  }
+  const auto is_used = [this, newest = newest_.load()](const std::shared_ptr<const Snapshot>& one) {
+    const auto reads = [&one](const SnapshotView* view) { return view->reads_.load() == one.get(); };
+    return one.get() == newest || std::any_of(views_.begin(), views_.end(), reads);
+  };
+  const auto first = std::stable_partition(held_.begin(), held_.end(), is_used);
+  unused.assign(std::make_move_iterator(first), std::make_move_iterator(held_.end()));
+  held_.erase(first, held_.end());
   return held_.size();
 }
 
@@ -85,8 +94,8 @@ std::shared_ptr<const Snapshot> SnapshotBoard::current() const {
 
 SnapshotView::SnapshotView(std::shared_ptr<SnapshotBoard> board) : board_(std::move(board)) {
   const std::scoped_lock lock(board_->mutex_);
-  snapshot_ = board_->held_.back().get();
-  seen_.store(snapshot_->generation(), std::memory_order_relaxed);
+  reads_.store(board_->held_.back().get());
+  generation_ = snapshot().generation();
   board_->views_.push_back(this);
 }
 
@@ -96,10 +105,13 @@ SnapshotView::~SnapshotView() {
 }
 
 std::uint64_t SnapshotView::move_on() noexcept {
-  snapshot_ = board_->newest_.load(std::memory_order_acquire);
-  const std::uint64_t generation = snapshot_->generation();
-  seen_.store(generation, std::memory_order_release);  // whatever this lane read of the old one is read
-  return generation;
+  const Snapshot* newest = board_->newest_.load();
+  for (const Snapshot* claimed = nullptr; claimed != newest;) {  // again if that one may have been freed in between
+    claimed = newest;
+    reads_.store(claimed);  // whatever this lane read of the old one is read
+    newest = board_->newest_.load();
+  }
+  return generation_ = newest->generation();
 }
 
 }  // namespace gatehouse

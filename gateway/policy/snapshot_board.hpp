@@ -28,7 +28,8 @@ class SnapshotBoard {
   /// Reserves the memory that each client needs under `next`, and then publishes it. One thread at a time.
   /// @param next  has a higher generation than all before
   void publish(std::shared_ptr<const policy::Snapshot> next);
-  /// Frees, on the calling thread, each snapshot that every view has left behind. @return how many are still held
+  /// Frees, on the calling thread, each snapshot that no view reads any more: a view that never moves on again, of a
+  /// lane that hangs, keeps one. @return how many are still held
   std::size_t free_unused();
 
   /// Reserves for each snapshot that a lane may meet, and from now on for each before it is published. Locks and
@@ -36,6 +37,8 @@ class SnapshotBoard {
   [[nodiscard]] std::uint64_t enter(JudgedClient& client);
   /// Locks.
   void leave(std::uint64_t entry) noexcept;
+  /// Of an instance that was abandoned: its clients do not count among anybody's concurrent sessions any more. Locks.
+  void end_sessions_of(const void* instance) noexcept;
 
   /// For control threads; locks.
   [[nodiscard]] std::shared_ptr<const policy::Snapshot> current() const;
@@ -70,19 +73,18 @@ class SnapshotView {
   /// Moves to the newest snapshot; the one before may be freed from now on. One atomic load when nothing is new.
   /// @return the generation
   std::uint64_t refresh() noexcept {
-    const std::uint64_t seen = seen_.load(std::memory_order_relaxed);
-    return board_->generation_.load(std::memory_order_acquire) == seen ? seen : move_on();
+    return board_->generation_.load(std::memory_order_acquire) == generation_ ? generation_ : move_on();
   }
   /// Valid until the next refresh().
-  [[nodiscard]] const policy::Snapshot& snapshot() const noexcept { return *snapshot_; }
+  [[nodiscard]] const policy::Snapshot& snapshot() const noexcept { return *reads_.load(std::memory_order_relaxed); }
 
  private:
   friend class SnapshotBoard;
   std::uint64_t move_on() noexcept;
 
   std::shared_ptr<SnapshotBoard> board_;
-  const policy::Snapshot* snapshot_;
-  std::atomic<std::uint64_t> seen_;  // written by the lane, read by free_unused()
+  std::uint64_t generation_;
+  std::atomic<const policy::Snapshot*> reads_;  // a hazard pointer: written by the lane, read by free_unused()
 };
 
 }  // namespace gatehouse

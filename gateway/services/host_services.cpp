@@ -44,6 +44,11 @@ const void* HostOffer::find(std::string_view id) const noexcept {
   return nullptr;
 }
 
+void HostOffer::abandoned() noexcept {
+  sessions_.end_own();
+  policy_.abandoned();
+}
+
 void HostOffer::let_go() noexcept {
   sessions_.let_go();
   values_.let_go();

@@ -54,7 +54,7 @@ class HostOffer final : public Offer {
   void open_lane(HostLane& lane) override;
   void close_untaken() noexcept override { fds_.close_untaken(); }
   void lanes_returned() override { sessions_.free_lanes(); }
-  void abandoned() noexcept override { sessions_.end_own(); }
+  void abandoned() noexcept override;
   void let_go() noexcept override;
 
  private:

@@ -133,7 +133,7 @@ std::uint64_t PluginPolicy::refresh(void*, gh_lane* lane) noexcept { return lane
 
 gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh_verdict* verdict) {
   JudgedClient::Facts known{
-      spec_.plugin, spec_.allow_local, {}, std::string(from_border(facts.identity)), address_of(facts.source)};
+      spec_.plugin, spec_.allow_local, {}, std::string(from_border(facts.identity)), address_of(facts.source), this};
   if (spec_.listener_names && facts.listener != UINT32_MAX)
     known.listener = spec_.listener_names->name_of(spec_.plugin, facts.listener);
   auto session =

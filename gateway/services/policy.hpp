@@ -65,6 +65,9 @@ class PluginPolicy {
 
   /// Lives as long as *this.
   [[nodiscard]] const gh_policy* table() const noexcept { return &table_; }
+  /// Some of the instance's lanes will never return: its clients are nobody's concurrent sessions any more. Their flows
+  /// go on counting until the process ends.
+  void abandoned() noexcept { board_->end_sessions_of(this); }
   /// The instance claims nothing any more.
   void let_go() noexcept;
   /// What a new lane needs.

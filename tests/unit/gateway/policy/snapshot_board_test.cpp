@@ -35,6 +35,17 @@ TEST(SnapshotBoard, FreesWhatAClosedViewHeld) {
   EXPECT_EQ(SnapshotView(board).snapshot().generation(), 2u);
 }
 
+TEST(SnapshotBoard, KeepsOneSnapshotForAViewThatNeverMovesOn) {
+  auto board = std::make_shared<SnapshotBoard>(Snapshot::without_policy(1));
+  SnapshotView hanging(board), moving(board);
+  for (std::uint64_t generation = 2; generation < 10; ++generation) {
+    board->publish(Snapshot::without_policy(generation));
+    EXPECT_EQ(moving.refresh(), generation);
+    EXPECT_EQ(board->free_unused(), 2u);
+  }
+  EXPECT_EQ(hanging.snapshot().generation(), 1u);
+}
+
 TEST(SnapshotBoard, OutlivesItsOwnerForAViewThatIsLeft) {
   auto board = std::make_shared<SnapshotBoard>(Snapshot::without_policy(1));
   const SnapshotView view(board);

@@ -60,6 +60,22 @@ TEST_F(SessionPolicy, AResumedSessionGoesOnWithWhatIsLeft) {
   EXPECT_EQ(consume(client(0), 1500), 0u);
 }
 
+TEST_F(SessionPolicy, AnAbandonedInstanceOccupiesNobodysConcurrentSessions) {
+  policy::TrafficRule row;
+  row.concurrent_sessions = 1;
+  rule("identity", row);
+  PluginPolicy other(board, keys, {.plugin = "echo", .allow_local = true});
+  gh_client* const held = open_of(0);
+  ASSERT_NE(held, nullptr);
+  other.abandoned();
+  EXPECT_EQ(open_of(0), nullptr) << "the client of an instance that is well counts";
+  remembering.abandoned();
+  gh_client* const next = open_of(0);
+  EXPECT_NE(next, nullptr);
+  close(held);  // its lane moves again after all
+  EXPECT_EQ(open_of(0), nullptr) << "what is undone once is not undone again";
+}
+
 TEST_F(SessionPolicy, ASessionOfAnotherPluginOrNoneGivesItsClientMetersOfItsOwn) {
   policy::TrafficRule row;
   row.rate_up = 1000;
