@@ -28,7 +28,7 @@ void EchoStream::on_ready(std::uint32_t) {
     }
   }
   if (end_ == 0 && peer_done_) return owner_.stream_ended(*this);
-  stream_.want(end_ == 0, end_ != 0);
+  stream_.watch_for(end_ == 0, end_ != 0);
 }
 
 }  // namespace gatehouse::echo

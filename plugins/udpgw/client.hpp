@@ -75,7 +75,7 @@ class Client final : public Readiness {
   bool take_frame(const Frame& frame);
   bool send_query(Forward& forward, Bytes query);
   bool judge_up(Forward& forward, const Frame& frame);
-  Forward* settle(Forward* forward, const Frame& frame);
+  Forward* forward_for(Forward* forward, const Frame& frame);
   void count_malformed();
   void count_lost(Bytes rest);
 
@@ -97,7 +97,7 @@ class Client final : public Readiness {
   [[nodiscard]] std::optional<Drop> refuse_reply(std::size_t payload, const Forward& forward, bool has_room);
   QueueShare& share_of(std::uint16_t conid);
   void answer_blocked(const Frame& frame);
-  void want();
+  void watch_stream();
 
   UdpgwLane& lane_;
   const std::uint64_t number_;

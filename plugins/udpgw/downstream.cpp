@@ -100,7 +100,7 @@ void Client::answer_blocked(const Frame& frame) {
 
 void Client::flush() {
   if (ended_ || blocked_) return;  // the poller tells when the stream takes more
-  if (replies_.empty()) return want();
+  if (replies_.empty()) return watch_stream();
   const std::size_t size = replies_.unsent().size();
   const auto written = stream_.write(replies_.unsent());
   if (!written && written.error() != Errc::would_block) return end(written.error().message());
@@ -108,7 +108,7 @@ void Client::flush() {
   replies_.sent(taken, [this](std::uint16_t conid, std::size_t frame) { replies_.reduce(share_of(conid), frame); });
   if (taken != 0) last_life_ = lane_.now();
   blocked_ = taken != size;
-  want();
+  watch_stream();
 }
 
 QueueShare& Client::share_of(std::uint16_t conid) {
@@ -116,6 +116,6 @@ QueueShare& Client::share_of(std::uint16_t conid) {
   return forward != nullptr ? forward->share : answers_share_;
 }
 
-void Client::want() { stream_.want(!sender_.is_waiting() && !is_half_closed(), blocked_); }
+void Client::watch_stream() { stream_.watch_for(!sender_.is_waiting() && !is_half_closed(), blocked_); }
 
 }  // namespace gatehouse::udpgw

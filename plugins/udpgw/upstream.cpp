@@ -25,7 +25,7 @@ void Client::read() {
     if (got.error() == Errc::would_block) return;
     if (got.error() != Errc::closed) return end(got.error().message());
     half_closed_at_ = lane_.now();
-    return want();
+    return watch_stream();
   }
   last_life_ = lane_.now();
   const Bytes in = input.first(kept_.size() + *got);
@@ -52,7 +52,7 @@ void Client::process(Bytes in) {
   if (ended_) return count_lost(rest);
   if (rest.empty() && kept_.capacity() > kKeptCapacity) kept_ = {};
   kept_.assign(rest.begin(), rest.end());
-  want();
+  watch_stream();
 }
 
 /// @return how many bytes of `in` are done with
@@ -89,7 +89,7 @@ bool Client::take_frame(const Frame& frame) {
       sender_.wait(0ms);  // so that others have their turn
       return false;
     }
-    forward = settle(forward, frame);
+    forward = forward_for(forward, frame);
     if (forward == nullptr) return true;
   }
   if (frame.payload.size() > kLargestUdpPayloadV4 && forward->remote().address.is_v4()) {
@@ -110,7 +110,7 @@ bool Client::send_query(Forward& forward, Bytes query) {
 
 /// The forward for a frame that cannot just go to the one of its conid: a new one, or the old one judged again.
 /// Null: the frame has been dropped and counted.
-Forward* Client::settle(Forward* forward, const Frame& frame) {
+Forward* Client::forward_for(Forward* forward, const Frame& frame) {
   if (forward != nullptr && !frame.has(kRebind) && std::ranges::equal(forward->wire_address(), frame.address))
     return judge_up(*forward, frame) ? forward : nullptr;
   --opens_left_;

@@ -61,7 +61,7 @@ void Stream::unwatch() noexcept {
   events_ = 0;
 }
 
-void Stream::want(bool readable, bool writable) noexcept {
+void Stream::watch_for(bool readable, bool writable) noexcept {
   const std::uint32_t events = (readable ? std::uint32_t{EPOLLIN} : 0) | (writable ? std::uint32_t{EPOLLOUT} : 0);
   if (poller_ == nullptr || events == events_) return;
   events_ = events;

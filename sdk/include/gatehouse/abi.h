@@ -10,7 +10,8 @@
  *    before it touches a later field; whoever fills in writes nothing beyond `struct_size`. In an array of such structs
  *    each element begins `struct_size` of the first one behind the one before (GH_NEXT). Structs marked [frozen] have
  *    no size: they never grow.
- *  - 64-bit machines only. No bool, no long, no bit-field, no enum as a field: only fixed-width integers, pointers and size_t.
+ *  - 64-bit machines only. No bool, no long, no bit-field, no enum as a field: only fixed-width integers, pointers and
+ *    size_t.
  *  - Whoever allocates frees. Byte views are borrowed for the duration of the call, unless said otherwise.
  *  - No function throws. Text is UTF-8 without a final zero, unless it is a `const char*`.
  *
@@ -109,8 +110,9 @@ typedef struct gh_lane {
   uint32_t index;       /* 0 .. count-1 */
   uint32_t count;       /* lanes of this instance */
   int32_t cpu;          /* the processor it is pinned to, or -1 */
-  /* Raised by the lane, with a relaxed atomic store, in each turn of its loop and when GH_WAKE_ALIVE asks for it. A lane
-   * in which it stands still for the operator's lane_timeout_seconds after that is hung: the instance has failed. */
+  /* Raised by the lane, with a relaxed atomic store, in each turn of its loop and when GH_WAKE_ALIVE asks for it. A
+   * lane in which it stands still for the operator's lane_timeout_seconds after that is hung: the instance has
+   * failed. */
   uint64_t turns;
 } gh_lane;
 
@@ -315,8 +317,8 @@ typedef struct gh_policy {
   uint64_t (*refresh)(void* context, gh_lane* lane);
 
   /* [lane] Makes a client handle; group and limiters are found once per generation, not per packet. NULL with the
-   * deciding row in `verdict` when policy refuses the client as such (admissions, concurrent_sessions). Clients with the
-   * same facts->session share what its meters have left, and count as one. Allocates. */
+   * deciding row in `verdict` when policy refuses the client as such (admissions, concurrent_sessions). Clients with
+   * the same facts->session share what its meters have left, and count as one. Allocates. */
   gh_client* (*client_open)(void* context, gh_lane* lane, const gh_client_facts* facts, gh_verdict* verdict);
   void (*client_close)(void* context, gh_lane* lane, gh_client* client);
   /* [lane] The client's limits in the lane's generation. */
@@ -334,11 +336,12 @@ typedef struct gh_policy {
                          gh_verdict* out);
   void (*flow_close)(void* context, gh_lane* lane, gh_client* client);
 
-  /* [lane] Charges a run of `packets` packets, `want` bytes together, to the client's rates and quotas. Each packet but
-   * the last has `least` bytes; headers of the Internet side included. Returns the bytes that may go now and are charged:
-   * `want`, or else a multiple of `least`, 0 too. If that is less than `want`, *wait_ns is how long it takes until
-   * `least` more may go; UINT64_MAX: the quota is used up. A packet larger than a burst goes when the burst is full, and
-   * what comes after it waits for the difference. `least` 0: all or none. Neither allocates nor blocks. */
+  /* [lane] Charges a run of `packets` packets, `want` bytes together, to the client's rates and quotas. Each packet
+   * but the last has `least` bytes; headers of the Internet side included. Returns the bytes that may go now and are
+   * charged: `want`, or else a multiple of `least`, 0 too. If that is less than `want`, *wait_ns is how long it
+   * takes until `least` more may go; UINT64_MAX: the quota is used up. A packet larger than a burst goes when the
+   * burst is full, and what comes after it waits for the difference. `least` 0: all or none. Neither allocates nor
+   * blocks. */
   uint64_t (*charge)(void* context, gh_lane* lane, gh_client* client, uint32_t direction, uint64_t packets,
                      uint64_t want, uint64_t least, uint64_t now_ns, uint64_t* wait_ns);
 
@@ -361,7 +364,8 @@ typedef struct gh_identity {
    * relay key in hex. Writes the identity ("unix:bob") to `out` and its length to `size`. GH_E_NOT_FOUND: nobody's.
    * GH_PENDING: the system has to be asked for the user's name; `later` is called within 5 s, then ask again: with
    * GH_OK the answer is at hand, GH_E_IO: the system does not answer. GH_E_LIMIT: too many wait for that already, or
-   * `capacity` is too small; it should be 256. With `later` NULL nobody is told. Never blocks. For handshakes, not for packets. */
+   * `capacity` is too small; it should be 256. With `later` NULL nobody is told. Never blocks. For handshakes, not
+   * for packets. */
   gh_status (*resolve)(void* context, gh_lane* lane, uint32_t kind, gh_bytes value, char* out, size_t capacity,
                        size_t* size, const gh_completion* later);
 } gh_identity;
@@ -393,8 +397,8 @@ typedef struct gh_certificates {
 /* What a session has carried since it began. The lane that opened the session last adds to its cells with relaxed
  * atomic stores, as to those of a metric: counting costs no call. The memory lives as long as the process. The host
  * looks every few seconds, when the session ends, and when somebody asks; bytes are what the client's flows carried,
- * without the frames around it. The host makes it: what a later minor has appended is there if gh_host.abi_minor is that
- * high. */
+ * without the frames around it. The host makes it: what a later minor has appended is there if gh_host.abi_minor is
+ * that high. */
 typedef struct gh_session_cells {
   uint64_t bytes_up, bytes_down, packets_up, packets_down;
   /* Raised by each open() of this session, and by end(). Not what open() wrote to gh_session.opening: the session is in
@@ -461,15 +465,16 @@ typedef struct gh_sessions {
   /* [lane] Ends it and releases its leases. GH_E_NOT_FOUND: there is no such session. */
   gh_status (*end)(void* context, gh_lane* lane, uint64_t id);
   /* [lane] Takes an exclusive resource until a time, or renews it. GH_E_EXISTS: another session holds it.
-   * GH_E_IN_DOUBT: another one may hold it: the store has lost commits, and every lease that it may have forgotten counts
-   * as live for its lifetime (an hour for one without a time); so do not probe for others, the client is to come again.
-   * GH_E_NOT_FOUND: there is no such session. GH_E_LIMIT: it holds 4096 already. What was
-   * asked of the session itself before is durable no later than the lease. */
+   * GH_E_IN_DOUBT: another one may hold it: the store has lost commits, and every lease that it may have forgotten
+   * counts as live for its lifetime (an hour for one without a time); so do not probe for others, the client is to
+   * come again. GH_E_NOT_FOUND: there is no such session. GH_E_LIMIT: it holds 4096 already. What was asked of the
+   * session itself before is durable no later than the lease. */
   gh_status (*lease)(void* context, gh_lane* lane, const gh_lease* lease, const gh_completion* durable);
   /* [lane] GH_E_NOT_FOUND: that session does not hold it. */
   gh_status (*release)(void* context, gh_lane* lane, uint64_t session, gh_bytes resource);
-  /* [control], from start(): each session and lease that is remembered for this plugin. The key of an anonymous one is
-   * its SHA-256. To serve one again, open() it when its client comes, or adopt() it. The visits call no host function. */
+  /* [control], from start(): each session and lease that is remembered for this plugin. The key of an anonymous one
+   * is its SHA-256. To serve one again, open() it when its client comes, or adopt() it. The visits call no host
+   * function. */
   gh_status (*for_each)(void* context, void (*visit)(void* visitor, const gh_session* session),
                         void (*visit_lease)(void* visitor, const gh_lease* lease), void* visitor);
   /* [lane] Is there a session of that identity and key? Displaces nobody. GH_OK fills in all that the host sets, the
@@ -497,9 +502,9 @@ typedef struct gh_ranges {
   uint32_t reserved;
   void* context;
   const uint64_t* generation; /* raised when a range comes or goes, then GH_WAKE_RANGES; acquire load */
-  /* [any] Which numbers of a space ("tunnel-index", "vni") this gateway may hand out: ascending ranges, `count` of them,
-   * of which at most `capacity` are written. A gateway that is alone has one with all of them. What was handed out of a
-   * range that is gone stays good until its lease ends. Locks. */
+  /* [any] Which numbers of a space ("tunnel-index", "vni") this gateway may hand out: ascending ranges, `count` of
+   * them, of which at most `capacity` are written. A gateway that is alone has one with all of them. What was handed
+   * out of a range that is gone stays good until its lease ends. Locks. */
   gh_status (*get)(void* context, gh_bytes space, gh_range* out, size_t capacity, size_t* count);
 } gh_ranges;
 
@@ -507,8 +512,9 @@ typedef struct gh_ranges {
 
 enum { GH_VALUE_PLAIN = 0, GH_VALUE_SECRET = 1 };
 
-/* Named values of the plugin: keys, counters. `durable` as in gh.sessions/1; under `no_new` every change is refused. A secret is kept in a file of its own that
- * only the gateway's user can read, and is shown nowhere. Names have 1 to 255 bytes. */
+/* Named values of the plugin: keys, counters. `durable` as in gh.sessions/1; under `no_new` every change is refused.
+ * A secret is kept in a file of its own that only the gateway's user can read, and is shown nowhere. Names have 1 to
+ * 255 bytes. */
 #define GH_VALUES_ID "gh.values/1"
 typedef struct gh_values {
   uint32_t struct_size;
@@ -564,10 +570,11 @@ typedef struct gh_start {
 /* Life: create, configure, start, then run_lane in a thread of each lane, stop, and, when all lanes have returned,
  * destroy.
  *
- * A replacement: the new instance is created, configured and started while the old one serves; its lanes are held back.
- * The old one's are stopped. When all have returned, its sessions are taken (gh.sessions.export/1) and put into the new
- * one, whose lanes run then. If any of that fails, what was taken is put back, the old instance is started again and its
- * lanes run again: so start() may follow a stop() whose lanes have all returned, and ends the stop. */
+ * A replacement: the new instance is created, configured and started while the old one serves; its lanes are held
+ * back. The old one's are stopped. When all have returned, its sessions are taken (gh.sessions.export/1) and put
+ * into the new one, whose lanes run then. If any of that fails, what was taken is put back, the old instance is
+ * started again and its lanes run again: so start() may follow a stop() whose lanes have all returned, and ends the
+ * stop. */
 typedef struct gh_plugin_ops {
   uint32_t struct_size;
   uint32_t reserved;
@@ -641,8 +648,8 @@ typedef struct gh_probe {
 typedef struct gh_sessions_describe {
   uint32_t struct_size;
   uint32_t reserved;
-  /* [any] What the two words of gh_session_cells.state mean, for people: "bound; last refusal: wrong key". A function of
-   * the words alone; returns at once. */
+  /* [any] What the two words of gh_session_cells.state mean, for people: "bound; last refusal: wrong key". A
+   * function of the words alone; returns at once. */
   void (*describe)(const uint64_t state[2], gh_message* out);
 } gh_sessions_describe;
 

@@ -31,8 +31,8 @@ class Stream {
   /// Starts to report readability to `target`, which outlives this stream or its close().
   [[nodiscard]] Result<void> watch(Poller& poller, Readiness& target) noexcept;
   /// What to be told of from now on; a system call only where it changes. A hang-up or an error is always told.
-  void want(bool readable, bool writable) noexcept;
-  /// Is told of nothing any more, not even a hang-up, until the next want() of something: for whoever cannot take
+  void watch_for(bool readable, bool writable) noexcept;
+  /// Is told of nothing any more, not even a hang-up, until the next watch_for() of something: for whoever cannot take
   /// the end of the stream yet.
   void unwatch() noexcept;
 
