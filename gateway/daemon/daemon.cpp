@@ -9,6 +9,7 @@
 #include "gateway/daemon/limits_report.hpp"
 #include "gateway/daemon/process.hpp"
 #include "gateway/daemon/report.hpp"
+#include "gateway/daemon/session_states.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -63,6 +64,7 @@ class Daemon::Core {
   void give_up_store();
   bool close_store();
   void open_endpoints();
+  void show_sessions(ShownSessions sessions, ControlRespond respond);
   void add_verbs();
   void say_what_runs();
   void await_signal();
@@ -154,12 +156,6 @@ void Daemon::Core::open_services() {
     policy_->set_listeners(std::move(listeners));
   };
   plugins_.emplace(services_, std::move(plugin_events));
-  store_->describe_with([this](const std::string& plugin, const std::array<std::uint64_t, 2>& state) {
-    for (const auto& one : plugins_->plugins()) {
-      if (one->name() == plugin) return one->loaded().describe(state);
-    }
-    return std::string();
-  });
 }
 
 /// What is remembered, before any plugin can ask for it.
@@ -400,6 +396,15 @@ void Daemon::Core::take_over(Config next) {
   say_what_runs();
 }
 
+/// Answers once plugins have said what the states of their sessions mean.
+void Daemon::Core::show_sessions(ShownSessions sessions, ControlRespond respond) {
+  auto shown = std::make_shared<ShownSessions>(std::move(sessions));
+  asio::co_spawn(io_, describe_states(*plugins_, shown->listed()),
+                 [shown, respond = std::move(respond)](std::exception_ptr failure, const DescribeState& describe) {
+                   respond({200, sessions_json(*shown, failure ? DescribeState() : describe)});
+                 });
+}
+
 void Daemon::Core::add_verbs() {
   control_->on("status", Access::read, [this](const std::string&) {
     return ControlReply{200, status_json(sources())};
@@ -413,7 +418,13 @@ void Daemon::Core::add_verbs() {
       }
     });
   };
-  on_store("sessions", &DaemonStore::sessions_body);
+  control_->on_slow("sessions", Access::read, [this](const std::string& question, const ControlRespond& respond) {
+    try {
+      show_sessions(store_->sessions_shown(question), respond);
+    } catch (const std::invalid_argument& wrong) {
+      respond(control_error(kBadRequest, wrong.what()));
+    }
+  });
   on_store("leases", &DaemonStore::leases_body);
   on_store("usage", &DaemonStore::usage_body);
   control_->on("plugins", Access::read, [this](const std::string&) {

@@ -88,7 +88,7 @@ bool DaemonStore::close(Clock::time_point deadline) { return std::exchange(close
 /// Has everything written, within a second; not while writes fail. @return is state.db up to date now?
 bool DaemonStore::write_all() { return !writer_->status().failing && writer_->flush(Clock::now() + seconds(1)); }
 
-std::string DaemonStore::sessions_body(const std::string& question) {
+ShownSessions DaemonStore::sessions_shown(const std::string& question) {
   const Question asked(question);
   std::vector<LiveSession> rows = sessions()->rows();
   Shown shown{.most = asked.most};
@@ -99,7 +99,7 @@ std::string DaemonStore::sessions_body(const std::string& question) {
     shown.others = reader.count_sessions(true) - ended.size();
     for (LiveSession& session : shown_sessions(std::move(ended), {})) rows.push_back(std::move(session));
   }
-  return sessions_json(shown, std::move(rows), describe_);
+  return {shown, std::move(rows)};
 }
 
 std::string DaemonStore::leases_body(const std::string& question) {

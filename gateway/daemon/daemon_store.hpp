@@ -7,8 +7,6 @@
 #include "gateway/policy/key_meters.hpp"
 #include "gateway/store/store_writer.hpp"
 
-#include <array>
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -26,8 +24,6 @@ class DaemonStore {
 
   [[nodiscard]] const std::shared_ptr<SessionTable>& sessions() const noexcept { return writer_->sessions(); }
   [[nodiscard]] const std::shared_ptr<ValueTable>& values() const noexcept { return writer_->values(); }
-  /// Puts a plugin's words about a session into text for sessions_body(); without it they are not shown.
-  void describe_with(DescribeState describe) { describe_ = std::move(describe); }
   /// Lets quotas go on from what the store remembers of this day and month.
   void restore_quotas(KeyMeters& meters) const;
 
@@ -43,9 +39,9 @@ class DaemonStore {
 
   [[nodiscard]] StoreFacts facts() const { return {config_, writer_->status(), writer_->opening()}; }
 
-  /// Bodies of the control API; `question` as JSON. What is only in state.db is read after everything was written, as
-  /// far as that is possible within a second. @throws std::runtime_error  a sentence
-  [[nodiscard]] std::string sessions_body(const std::string& question);
+  /// What the control API answers; `question` as JSON. What is only in state.db is read after everything was written,
+  /// as far as that is possible within a second. @throws std::runtime_error  a sentence
+  [[nodiscard]] ShownSessions sessions_shown(const std::string& question);
   [[nodiscard]] std::string leases_body(const std::string& question);
   [[nodiscard]] std::string usage_body(const std::string& question);
 
@@ -54,7 +50,6 @@ class DaemonStore {
 
   StoreConfig config_;
   std::unique_ptr<StoreWriter> writer_;
-  DescribeState describe_;
   bool closed_ = false;
 };
 

@@ -87,7 +87,7 @@ std::unique_ptr<ConfiguredPlugin> PluginSet::load_one(const Config& config, cons
 }
 
 /// Returns when every call is over, or when the gateway is to end; with the refusals.
-asio::awaitable<void> PluginSet::settle(const std::vector<Asked>& asked, Problems& problems) const {
+asio::awaitable<void> PluginSet::wait_for(const std::vector<Asked>& asked, Problems& problems) const {
   asio::steady_timer pause(co_await asio::this_coro::executor);
   const auto is_over = [](const Asked& one) { return one.call == nullptr || one.call->is_over(); };
   while (!std::all_of(asked.begin(), asked.end(), is_over)) {
@@ -112,7 +112,7 @@ std::vector<ConfigProblem> PluginSet::load(const Config& config) {
     if (!plugin.enabled) continue;
     if (auto loaded = load_one(config, plugin, checks, problems)) plugins_.push_back(std::move(loaded));
   }
-  run_now(settle(checks, problems));
+  run_now(wait_for(checks, problems));
   return problems;
 }
 
@@ -134,7 +134,7 @@ std::vector<ConfigProblem> PluginSet::start() {
         problems.push_back({place, why.what()});
       }
     }
-    run_now(settle(starts, problems));
+    run_now(wait_for(starts, problems));
   }
   for (const auto& plugin : plugins_) {
     if (!problems.empty()) break;
@@ -213,7 +213,7 @@ asio::awaitable<void> PluginSet::carry_out(Changes& changes) {
   } catch (const Refusal& why) {
     changes.problems.push_back({*place, why.what()});
   }
-  co_await settle(asked, changes.problems);
+  co_await wait_for(asked, changes.problems);
   for (Changes::Change& change : changes.changed) {
     const bool well = change.call == nullptr || (change.call->is_over() && !change.call->refusal());
     if (!well || (!changes.problems.empty() && change.call == nullptr)) continue;
@@ -236,7 +236,7 @@ asio::awaitable<void> PluginSet::go_back(Changes& changes) {
       problems.push_back({change.settings.config.place, why.what()});
     }
   }
-  co_await settle(asked, problems);
+  co_await wait_for(asked, problems);
   for (ConfigProblem& problem : problems) {
     problem.sentence += " (while going back; restart the gateway)";
     changes.problems.push_back(std::move(problem));
@@ -286,7 +286,7 @@ asio::awaitable<std::vector<ConfigProblem>> PluginSet::reload(const Config& next
   for (const auto& [name, plugin] : next.plugins) {
     if (plugin.enabled) plan(next, plugin, changes);
   }
-  co_await settle(changes.checks, changes.problems);
+  co_await wait_for(changes.checks, changes.problems);
   if (changes.problems.empty()) {
     announce(&changes);
     co_await carry_out(changes);

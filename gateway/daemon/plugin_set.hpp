@@ -65,7 +65,7 @@ class PluginSet {
 
   std::unique_ptr<ConfiguredPlugin> load_one(const Config& config, const PluginConfig& plugin,
                                              std::vector<Asked>& checks, Problems& problems) const;
-  [[nodiscard]] boost::asio::awaitable<void> settle(const std::vector<Asked>& asked, Problems& problems) const;
+  [[nodiscard]] boost::asio::awaitable<void> wait_for(const std::vector<Asked>& asked, Problems& problems) const;
   void plan(const Config& next, const PluginConfig& plugin, Changes& changes) const;
   [[nodiscard]] boost::asio::awaitable<void> carry_out(Changes& changes);
   [[nodiscard]] boost::asio::awaitable<void> go_back(Changes& changes);

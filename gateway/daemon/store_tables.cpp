@@ -66,14 +66,19 @@ std::vector<LiveSession> shown_sessions(std::vector<db::SessionRecord> records,
   return out;
 }
 
-std::string sessions_json(const Shown& shown, std::vector<LiveSession> sessions, const DescribeState& describe) {
-  const auto newer = [](const LiveSession& a, const LiveSession& b) {
+ShownSessions::ShownSessions(Shown shown, std::vector<LiveSession> sessions)
+    : shown_(shown), listed_(std::move(sessions)) {
+  std::sort(listed_.begin(), listed_.end(), [](const LiveSession& a, const LiveSession& b) {
     return std::pair(a.record.created_at, a.record.id) > std::pair(b.record.created_at, b.record.id);
-  };
-  std::sort(sessions.begin(), sessions.end(), newer);
+  });
+  if (listed_.size() <= shown_.most) return;
+  shown_.others += listed_.size() - shown_.most;
+  listed_.resize(shown_.most);
+}
+
+std::string sessions_json(const ShownSessions& sessions, const DescribeState& describe) {
   Json rows = Json::array();
-  for (const LiveSession& session : sessions) {
-    if (rows.size() == shown.most) break;
+  for (const LiveSession& session : sessions.listed()) {
     const db::SessionRecord& record = session.record;
     Json row = {{"id", session.public_id},
                 {"plugin", record.plugin},
@@ -85,13 +90,13 @@ std::string sessions_json(const Shown& shown, std::vector<LiveSession> sessions,
                 {"ended_at", time_or_null(record.ended_at)}};
     add_totals(row, record.totals);
     row["leases"] = session.leases;
-    const bool has_state = describe && (session.state[0] | session.state[1]) != 0;
-    row["state"] = has_state ? describe(record.plugin, session.state) : "";
+    row["state"] = describe ? describe(session) : "";
     rows.push_back(std::move(row));
   }
+  const Shown& shown = sessions.shown();
   return text({{"source", shown.from},
                {"current", shown.current},
-               {"count", sessions.size() + shown.others},
+               {"count", sessions.listed().size() + shown.others},
                {"sessions", std::move(rows)}});
 }
 

@@ -5,7 +5,6 @@
 #include "db/store/store.hpp"
 #include "gateway/store/session_table.hpp"
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -37,15 +36,27 @@ struct Shown {
 [[nodiscard]] std::vector<LiveSession> shown_sessions(std::vector<db::SessionRecord> records,
                                                       const std::vector<db::LeaseRecord>& leases);
 
-/// Puts the words of a plugin about a session (gh_session_cells.state) into text.
-using DescribeState = std::function<std::string(const std::string& plugin, const std::array<std::uint64_t, 2>& state)>;
+/// Sessions to be shown: the newest of them, `shown.most` at most, in their order. The others are counted.
+class ShownSessions {
+ public:
+  ShownSessions(Shown shown, std::vector<LiveSession> sessions);
 
-/// `count` is how many there are; of them, `most` at most are listed.
+  [[nodiscard]] const std::vector<LiveSession>& listed() const noexcept { return listed_; }
+  [[nodiscard]] const Shown& shown() const noexcept { return shown_; }
+
+ private:
+  Shown shown_;
+  std::vector<LiveSession> listed_;
+};
+
+/// What the state of a session means, in the words of its plugin; "" where that is not known.
+using DescribeState = std::function<std::string(const LiveSession& session)>;
+
+/// `count` is how many there are.
 /// {source, current, count, sessions: [{id, plugin, identity, group, source, created_at, last_seen_at, ended_at,
 /// bytes_up, bytes_down, packets_up, packets_down, leases, state}]}, the newest first.
-/// @param describe  for those that are listed; none: `state` is empty
-[[nodiscard]] std::string sessions_json(const Shown& shown, std::vector<LiveSession> sessions,
-                                        const DescribeState& describe = {});
+/// @param describe  none: `state` is empty
+[[nodiscard]] std::string sessions_json(const ShownSessions& sessions, const DescribeState& describe = {});
 /// {source, current, count, leases: [{plugin, resource, session, identity, granted_at, expires_at}]} by plugin and
 /// resource.
 [[nodiscard]] std::string leases_json(const Shown& shown, std::vector<db::LeaseRecord> leases,

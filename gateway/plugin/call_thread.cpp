@@ -1,7 +1,7 @@
 #include "gateway/plugin/call_thread.hpp"
 
-#include "gateway/base/block_signals.hpp"
 #include "gateway/base/refusal.hpp"
+#include "gateway/base/start_thread.hpp"
 
 #include <cstdint>
 #include <exception>
@@ -25,8 +25,7 @@ struct CallThread::State {
     }
   }
 
-  void serve(const std::string& name) noexcept {
-    pthread_setname_np(pthread_self(), name.c_str());
+  void serve() noexcept {
     const ThreadStack::Attached attached(stack);
     std::unique_lock lock(mutex);
     for (;;) {
@@ -59,9 +58,8 @@ CallThread::CallThread(const std::string& name, std::string plugin, std::shared_
                        std::function<void()> on_over)
     : state_(std::make_shared<State>()), plugin_(std::move(plugin)), timeout_(std::move(timeout)) {
   state_->on_over = std::move(on_over);
-  const BlockSignals block;
   try {
-    thread_ = std::thread([state = state_, name] { state->serve(name); });
+    thread_ = start_thread(name.c_str(), [state = state_] { state->serve(); });
   } catch (const std::system_error& error) {
     throw Refusal("cannot start the thread " + name + ": " + error.code().message());
   }

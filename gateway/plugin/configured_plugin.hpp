@@ -94,6 +94,10 @@ class ConfiguredPlugin {
   /// As the plugin said a moment ago.
   [[nodiscard]] std::uint64_t pending() const { return life_.instance ? life_.instance->pending() : 0; }
   [[nodiscard]] std::vector<LaneStatus> lanes() const;
+  /// As Instance::describe(): what it says about states of its sessions.
+  [[nodiscard]] Call describe(std::shared_ptr<std::vector<SessionState>> states) {
+    return life_.instance ? life_.instance->describe(std::move(states)) : nullptr;
+  }
   /// Adds the instance's series and lanes.
   void write_metrics(OpenMetrics& out) const;
 

@@ -24,6 +24,8 @@ class Heartbeat {
     }
     return patience_.look(now) >= timeout ? Sign::hung : Sign::stands;
   }
+  /// What was to wake the lane has not come to it yet: no blame so far.
+  void excuse() noexcept { patience_.reset(); }
 
  private:
   std::uint64_t turns_ = 0;

@@ -1,7 +1,7 @@
 #include "gateway/plugin/instance.hpp"
 
-#include "gateway/base/block_signals.hpp"
 #include "gateway/base/refusal.hpp"
+#include "gateway/base/start_thread.hpp"
 #include "gateway/plugin/instance_life.hpp"
 #include "gateway/plugin/processors.hpp"
 
@@ -97,11 +97,10 @@ void Instance::open_lanes() {
 
 void Instance::run_lanes() {
   open_lanes();
-  const BlockSignals block;
   for (auto lane = life_->lanes.begin(); lane != life_->lanes.end(); ++lane) {
     const std::string name = thread_name(spec_.name, "-" + std::to_string((*lane)->host.head.index));
     try {
-      (*lane)->thread = std::thread([life = life_, raw = lane->get(), name] { life->run(*raw, name); });
+      (*lane)->thread = start_thread(name.c_str(), [life = life_, raw = lane->get()] { life->run(*raw); });
     } catch (const std::system_error& error) {
       life_->lanes.erase(lane, life_->lanes.end());  // those that run are stopped
       throw Refusal("cannot start the lane " + name + ": " + error.code().message());
@@ -207,6 +206,13 @@ void Instance::drain(SteadyTime deadline) {
   });
 }
 
+Instance::Call Instance::describe(std::shared_ptr<std::vector<SessionState>> states) {
+  if (!life_ || stopped_at_ || life_->plugin.offer(GH_SESSIONS_DESCRIBE_ID) == nullptr) return nullptr;
+  return aside("describe", [life = life_.get(), states = std::move(states)] {
+    for (SessionState& state : *states) state.meaning = life->plugin.describe(state.words);
+  });
+}
+
 std::uint64_t Instance::pending() const { return life_ ? life_->pending.load(std::memory_order_relaxed) : 0; }
 
 bool Instance::is_drained() const {
@@ -258,10 +264,12 @@ void Instance::look_at_calls(SteadyTime now) {
 
 void Instance::look_at_lanes(SteadyTime now) {
   const Nanoseconds timeout = spec_.timeout->load(std::memory_order_relaxed);
+  const bool was_asked = (life_->reasons.load(std::memory_order_relaxed) & GH_WAKE_ALIVE) == 0;
   bool stands = false;
   Silent found;
   for (const auto& lane : life_->lanes) {
     if (lane->has_returned() || lane->is_hung) continue;
+    if (!was_asked) lane->heartbeat.excuse();
     const Heartbeat::Sign sign = lane->heartbeat.look(lane->turns(), now, timeout);
     stands = stands || sign != Heartbeat::Sign::moves;  // asked again each time: it may not have been there before
     if (sign != Heartbeat::Sign::hung) continue;

@@ -9,6 +9,8 @@
 #include "gateway/plugin/listeners.hpp"
 #include "gateway/plugin/loader.hpp"
 
+#include <array>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -38,6 +40,12 @@ struct LaneStatus {
   Nanoseconds cpu_time{0};  ///< of its thread
 };
 
+/// The two words that a plugin sets in a session's cells (gh_session_cells.state), and what they mean for people.
+struct SessionState {
+  std::array<std::uint64_t, 2> words;
+  std::string meaning;
+};
+
 /// What of a plugin does not answer.
 struct Hung {
   std::string what;                ///< a sentence
@@ -48,7 +56,8 @@ struct Hung {
 /// over: let it post a message to the control thread and nothing else.
 ///
 /// The plugin is called on two threads of the instance's own: [control] functions one after another on gh-NAME-c,
-/// wake(), drain(), stop() and pending() on gh-NAME-w, so that they get through while the other one is busy.
+/// wake(), drain(), stop(), pending() and describe() on gh-NAME-w, so that they get through while the other one is
+/// busy.
 ///
 /// A lane that has not returned one second after request_stop() is abandoned, and so is a call that has not returned
 /// five seconds after it: its thread is detached, and all that it may still touch (the plugin's object, the services'
@@ -98,6 +107,9 @@ class Instance {
 
   void wake(std::uint32_t reasons);
   void drain(SteadyTime deadline);
+  /// Asks what each of `states` means (gh.sessions.describe/1); they are the caller's again when the call is over. Null
+  /// where the plugin does not say, or has ended.
+  Call describe(std::shared_ptr<std::vector<SessionState>> states);
   /// Clients still served, as the plugin said last; tick() asks it again.
   [[nodiscard]] std::uint64_t pending() const;
   /// drain() has reached the plugin, and nobody has been served since.

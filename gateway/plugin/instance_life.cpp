@@ -105,8 +105,7 @@ void Instance::Life::ask_pending() {
   if (object != nullptr) pending.store(ops().pending(object), std::memory_order_relaxed);
 }
 
-void Instance::Life::run(Lane& lane, const std::string& thread) noexcept {
-  pthread_setname_np(pthread_self(), thread.c_str());
+void Instance::Life::run(Lane& lane) noexcept {
   if (lane.host.head.cpu >= 0) pin_this_thread(lane.host.head.cpu);
   clockid_t of_thread{};
   pthread_getcpuclockid(pthread_self(), &of_thread);

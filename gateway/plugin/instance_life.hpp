@@ -53,7 +53,7 @@ struct Instance::Life {
   void ask_pending();
 
   // ---- on a lane's thread
-  void run(Lane& lane, const std::string& thread) noexcept;
+  void run(Lane& lane) noexcept;
 
   const LoadedPlugin plugin;
   const std::string name;

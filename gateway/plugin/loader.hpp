@@ -26,6 +26,7 @@ struct LoadedPlugin {
   /// What the plugin offers without an instance ("gh.probe/1"), or null.
   [[nodiscard]] const void* offer(const char* id) const noexcept;
   /// What the two words of a session of this plugin mean (gh.sessions.describe/1); "" where the plugin does not say.
+  /// Calls it: not on the control thread.
   [[nodiscard]] std::string describe(const std::array<std::uint64_t, 2>& state) const;
 };
 

@@ -1,7 +1,7 @@
 #include "gateway/services/log.hpp"
 
-#include "gateway/base/block_signals.hpp"
 #include "gateway/base/guarded.hpp"
+#include "gateway/base/start_thread.hpp"
 
 #include <gatehouse/plugin/border.hpp>
 
@@ -9,8 +9,6 @@
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <nlohmann/json.hpp>
-
-#include <pthread.h>
 
 #include <array>
 
@@ -120,8 +118,7 @@ class Journal::Writer {
 };
 
 Journal::Journal(std::int32_t level, LogFormat format) : level_(level), format_(format) {
-  const BlockSignals block;
-  thread_ = std::thread([this] { run(); });
+  thread_ = start_thread("gatehouse-log", [this] { run(); });
 }
 
 Journal::~Journal() {
@@ -162,7 +159,6 @@ void Journal::flush() {
 }
 
 void Journal::run() {
-  pthread_setname_np(pthread_self(), "gatehouse-log");
   Writer writer(format_);
   std::vector<Line> batch;
   std::uint64_t told = 0;

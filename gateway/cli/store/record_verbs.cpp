@@ -76,7 +76,7 @@ int sessions_verb(const Invocation& invocation, const RecordArguments& arguments
     Shown shown = of_file(arguments);
     auto sessions = reader.sessions(arguments.ended, shown.most);
     shown.others = reader.count_sessions(false) + (arguments.ended ? reader.count_sessions(true) : 0) - sessions.size();
-    return sessions_json(shown, shown_sessions(std::move(sessions), reader.leases()));
+    return sessions_json({shown, shown_sessions(std::move(sessions), reader.leases())});
   });
 }
 

@@ -50,6 +50,9 @@ class DaemonStoreTest : public testing::Test {
   json asked(std::string (DaemonStore::*body)(const std::string&), const std::string& question = "{}") {
     return json::parse(((*store_).*body)(question));
   }
+  json sessions_asked(const std::string& question = "{}") {
+    return json::parse(sessions_json(store_->sessions_shown(question)));
+  }
 
   ConfigFolder folder_;
   StoreConfig config_{"sqlite:" + (folder_.path() / "new" / "state.db").string(), OnStoreFailure::serve, {}};
@@ -88,7 +91,7 @@ TEST_F(DaemonStoreTest, RemembersSessionsAndUsageAndSaysNothingAfterAnOrderlyEnd
   logged_.clear();
   open();
   EXPECT_EQ(logged_, "");
-  const json sessions = asked(&DaemonStore::sessions_body);
+  const json sessions = sessions_asked();
   ASSERT_EQ(sessions["count"], 1);
   EXPECT_EQ(sessions["sessions"][0]["identity"], "unix:bob");
   EXPECT_EQ(sessions["sessions"][0]["bytes_up"], 1000);
@@ -110,8 +113,8 @@ TEST_F(DaemonStoreTest, TellsEndedSessionsWhenAsked) {
   const std::uint64_t ended = carry("one", "unix:bob", 10);
   carry("two", "unix:bob", 20);
   EXPECT_EQ(store_->sessions()->end("udpgw", ended, now_ + 1), GH_OK);
-  EXPECT_EQ(asked(&DaemonStore::sessions_body)["count"], 1);
-  const json all = asked(&DaemonStore::sessions_body, R"({"ended":true,"most":0})");
+  EXPECT_EQ(sessions_asked()["count"], 1);
+  const json all = sessions_asked(R"({"ended":true,"most":0})");
   ASSERT_EQ(all["count"], 2);
   EXPECT_TRUE(all["sessions"][0]["ended_at"].is_null() != all["sessions"][1]["ended_at"].is_null());
 }
@@ -123,7 +126,7 @@ TEST_F(DaemonStoreTest, CountsEndedSessionsThatItDoesNotShow) {
     const std::uint64_t id = carry("key" + std::to_string(i), "unix:bob", 10);
     EXPECT_EQ(store_->sessions()->end("udpgw", id, now_ + 1), GH_OK);
   }
-  const json five = asked(&DaemonStore::sessions_body, R"({"ended":true,"most":5})");
+  const json five = sessions_asked(R"({"ended":true,"most":5})");
   EXPECT_EQ(five["count"], 31);
   EXPECT_EQ(five["sessions"].size(), 5U);
   EXPECT_EQ(five["current"], true);
@@ -139,8 +142,8 @@ TEST_F(DaemonStoreTest, SaysWhereFiguresAreNotCurrent) {
   const json usage = asked(&DaemonStore::usage_body);
   EXPECT_EQ(usage["current"], false);
   EXPECT_EQ(usage["bytes_up"], 600);
-  EXPECT_EQ(asked(&DaemonStore::sessions_body, R"({"ended":true})")["current"], false);
-  EXPECT_EQ(asked(&DaemonStore::sessions_body)["current"], true) << "live ones are in memory";
+  EXPECT_EQ(sessions_asked(R"({"ended":true})")["current"], false);
+  EXPECT_EQ(sessions_asked()["current"], true) << "live ones are in memory";
   shell.run("COMMIT");
 }
 
@@ -174,11 +177,11 @@ TEST_F(DaemonStoreTest, KeepsNothingInMemoryAlone) {
   config_.url = "memory:";
   open();
   carry("one", "unix:bob", 600);
-  EXPECT_EQ(asked(&DaemonStore::sessions_body, R"({"ended":true})")["count"], 1);
+  EXPECT_EQ(sessions_asked(R"({"ended":true})")["count"], 1);
   EXPECT_THROW(static_cast<void>(store_->usage_body("{}")), std::invalid_argument);
   close();
   open();
-  EXPECT_EQ(asked(&DaemonStore::sessions_body)["count"], 0);
+  EXPECT_EQ(sessions_asked()["count"], 0);
 }
 
 TEST_F(DaemonStoreTest, RefusesQuestionsThatMakeNoSense) {

@@ -1,5 +1,7 @@
 #include "gateway/daemon/plugin_set.hpp"
 
+#include "gateway/daemon/session_states.hpp"
+
 #include "tests/unit/gateway/plugin/test_folder.hpp"
 
 #include <gmock/gmock.h>
@@ -67,6 +69,24 @@ class PluginSetTest : public testing::Test {
     return "[plugin." + name + "]\npath = \"" + test_plugin("hangs").string() + "\"\nlanes = 1\n[plugin." + name +
            ".options]\nat = \"" + at + "\"\n";
   }
+  /// What is said of one session in `state` of each of `plugins`.
+  std::vector<std::string> states(std::uint64_t state, const std::vector<std::string>& plugins) {
+    std::vector<LiveSession> sessions(plugins.size());
+    for (std::size_t i = 0; i < plugins.size(); ++i) {
+      sessions[i].record.plugin = plugins[i];
+      sessions[i].state[0] = state;
+    }
+    boost::asio::io_context io;
+    DescribeState describe;
+    boost::asio::co_spawn(io, describe_states(*set_, sessions), [&](const std::exception_ptr& failure, auto said) {
+      EXPECT_FALSE(failure);
+      describe = std::move(said);
+    });
+    while (!describe && io.run_one_for(50ms) > 0) static_cast<void>(set_->tick(steady_now()));
+    std::vector<std::string> out;
+    for (const LiveSession& session : sessions) out.push_back(describe ? describe(session) : "it never ends");
+    return out;
+  }
   std::vector<std::string> names() const {
     std::vector<std::string> out;
     for (const auto& plugin : set_->plugins()) out.push_back(plugin->name());
@@ -100,6 +120,19 @@ TEST_F(PluginSetTest, StartsNothingWhenOneAddressCannotBeBound) {
               IsEmpty());
   EXPECT_THAT(sentences(set_->start()), ElementsAre(HasSubstr("this machine has no such address")));
   EXPECT_THAT(set_->plugins(), IsEmpty());
+}
+
+TEST_F(PluginSetTest, AsksPluginsWhatStatesOfSessionsMean) {
+  run(hanging("", "speaks") + "[plugin.good]\n");
+  EXPECT_THAT(states(7, {"speaks", "good", "unknown", "speaks"}), ElementsAre("state 7", "", "", "state 7"));
+  EXPECT_THAT(states(0, {"speaks"}), ElementsAre("")) << "no state was set";
+}
+
+TEST_F(PluginSetTest, GivesUpAPluginThatNeverSaysWhatAStateMeans) {
+  lane_timeout_ = 1;
+  run(hanging("describe") + "[plugin.good]\n");
+  EXPECT_THAT(states(7, {"stuck"}), ElementsAre(""));
+  EXPECT_THAT(set_->plugins()[1]->failure(), HasSubstr("`describe` has not returned for 1 s"));
 }
 
 TEST_F(PluginSetTest, AnnouncesItsListeners) {

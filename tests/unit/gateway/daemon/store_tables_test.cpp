@@ -51,7 +51,7 @@ TEST(StoreTables, ShowASessionWithoutItsKey) {
   anonymous.blob = known.blob = blob;
   known.ended_at = kNow + 200;
   const std::string body =
-      sessions_json({}, shown_sessions({anonymous, known, session(3, "", "")}, {{{"relay", "vni:7"}, 1, kNow, 0}}));
+      sessions_json({{}, shown_sessions({anonymous, known, session(3, "", "")}, {{{"relay", "vni:7"}, 1, kNow, 0}})});
   EXPECT_THAT(body, Not(HasSubstr("bobs-laptop")));
   EXPECT_THAT(body, Not(HasSubstr("blob")));
   EXPECT_THAT(column(body, "sessions", "id"),
@@ -69,7 +69,7 @@ TEST(StoreTables, ShowASessionWithoutItsKey) {
 TEST(StoreTables, ShowTheNewestSessionsWhenThereAreMany) {
   std::vector<db::SessionRecord> records;
   for (std::uint64_t id = 1; id <= 9; ++id) records.push_back(session(id, "", ""));
-  const std::string body = sessions_json({.most = 3}, shown_sessions(std::move(records), {}));
+  const std::string body = sessions_json({{.most = 3}, shown_sessions(std::move(records), {})});
   EXPECT_THAT(column(body, "sessions", "id"), ElementsAre("9", "8", "7"));
   EXPECT_EQ(json::parse(body)["count"], 9);
   EXPECT_EQ(json::parse(body)["source"], "gateway");

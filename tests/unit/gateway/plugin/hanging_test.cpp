@@ -118,6 +118,7 @@ TEST_P(HangingTest, CallOfARunningInstanceIsGivenUp) {
   if (at == "listeners_changed") call = instance->change({{}, {}, Instance::Listeners()});
   if (at == "wake") instance->wake(GH_WAKE_POLICY);
   if (at == "drain") instance->drain(now_);
+  if (at == "describe") call = instance->describe(std::make_shared<std::vector<SessionState>>(1));
   EXPECT_GE(seconds_until_failed(*instance), 5);
   const std::string function = at == "check" ? "configure" : at;
   EXPECT_EQ(instance->failure(), "the plugin one hangs: `" + function + "` has not returned for 5 s");
@@ -137,8 +138,19 @@ TEST_P(HangingTest, CallOfARunningInstanceIsGivenUp) {
   EXPECT_EQ(events_->count("destroyed 0"), 0);
 }
 INSTANTIATE_TEST_SUITE_P(Functions, HangingTest,
-                         testing::Values("check", "reconfigure", "listeners_changed", "wake", "drain", "pending"),
+                         testing::Values("check", "reconfigure", "listeners_changed", "wake", "drain", "pending",
+                                         "describe"),
                          [](const auto& test) { return std::string(test.param); });
+
+TEST_F(HangingTest, NoLaneIsBlamedThatNobodyCouldAsk) {
+  const auto instance = make("pending");  // in the way of wake()
+  run(*instance);
+  ASSERT_TRUE(events_->wait_for("lane runs 0"));
+  EXPECT_GE(seconds_until_failed(*instance), 5);
+  for (int seconds = 0; seconds < 10; ++seconds) instance->tick(now_ += 1s);
+  EXPECT_THAT(instance->take_hung(),
+              testing::ElementsAre(testing::Field(&Hung::what, HasSubstr("`pending` has not returned"))));
+}
 
 TEST_F(HangingTest, StopThatHangsCostsTheLanes) {
   const auto instance = make("stop");

@@ -1,0 +1,18 @@
+// What the states of sessions mean, asked of their plugins.
+#pragma once
+
+#include "gateway/daemon/plugin_set.hpp"
+#include "gateway/daemon/store_tables.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <vector>
+
+namespace gatehouse {
+
+/// Asks each plugin about the states of its sessions (gh.sessions.describe/1), each pair of words once. Control thread,
+/// which goes on meanwhile: a plugin that does not answer within lane_timeout_seconds has failed and says nothing.
+[[nodiscard]] boost::asio::awaitable<DescribeState> describe_states(const PluginSet& plugins,
+                                                                    const std::vector<LiveSession>& sessions);
+
+}  // namespace gatehouse
