@@ -44,7 +44,10 @@ void Client::on_ready(std::uint32_t events) {
   }
   if (ended_ || (events & ~std::uint32_t{EPOLLOUT}) == 0) return;
   if (is_half_closed()) return end("the client is gone");  // nothing more is wanted: an error or a hang-up
-  if (sender_.is_waiting()) return stream_.unwatch();      // so is this; what was read before goes first
+  if (sender_.is_waiting()) {                              // what was read before goes first
+    if ((events & EPOLLERR) != 0) return end("the client has reset its stream");
+    return stream_.unwatch();
+  }
   read();
 }
 
@@ -69,6 +72,7 @@ void Client::end(std::string_view why) {
   if (std::exchange(ended_, true)) return;
   lane_.host().log().info("stream closed", {{"client", name_}, {"why", why}});
   lane_.counters.drop(Drop::stream_ended, replies_.clear());
+  lane_.counters.drop(Drop::forward_closed, replies_.take_swept());
   count_lost(kept_);
   while (!forwards_.empty()) close_forward(lane_.forwards[forwards_.oldest()]);
   sender_.stop();

@@ -100,6 +100,8 @@ void Client::answer_blocked(const Frame& frame) {
 
 void Client::flush() {
   if (ended_ || blocked_) return;  // the poller tells when the stream takes more
+  replies_.sweep();
+  lane_.counters.drop(Drop::forward_closed, replies_.take_swept());
   if (replies_.empty()) return watch_stream();
   const std::size_t size = replies_.unsent().size();
   const auto written = stream_.write(replies_.unsent());

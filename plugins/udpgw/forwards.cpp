@@ -149,7 +149,7 @@ Forward* Client::open_forward(const Frame& frame) {
 
 void Client::close_forward(Forward& forward) {
   sender_.forget(forward);
-  if (replies_.bytes_of(forward.share) != 0) lane_.counters.drop(Drop::forward_closed, replies_.drop(forward.conid));
+  replies_.drop(forward.conid, forward.share);
   lane_.dns.forget(forward);
   forwards_.remove(forward.slot, [this](std::uint32_t slot) -> LruLink& { return link(slot); });
   lane_.loop().poller().forget(forward);

@@ -10,7 +10,7 @@ namespace {
 constexpr std::size_t kPooledBlocks = 1024;
 constexpr std::size_t kPooledBytes = 4 * 1024 * 1024;  // touched, of all blocks in the pool
 constexpr std::size_t kWarmBytes = 256 * 1024;         // of each
-constexpr std::size_t kMoveFrom = 8;  // the queue's bytes move to the front for at least 1/8 of the block
+constexpr std::size_t kMoveFrom = 8;  // bytes are moved within the block only to win at least 1/8 of it
 
 }  // namespace
 
@@ -63,6 +63,10 @@ MutableBytes ReplyQueue::room() noexcept {
   }
   const MutableBytes bytes = block_->bytes();
   if (bytes.size() - tail_ < kLargestReply) {
+    if (dropped_bytes_ >= bytes.size() / kMoveFrom) {
+      sweep();
+      return room();
+    }
     if (first_ < bytes.size() / kMoveFrom) return {};
     block_->touched = bytes.size();
     std::memmove(bytes.data(), &bytes[first_], tail_ - first_);
@@ -79,19 +83,32 @@ void ReplyQueue::reset() noexcept {
   block_->touched = std::max(block_->touched, tail_);
   pool_.give(std::move(block_));
   first_ = head_ = tail_ = 0;
+  dropped_.clear();
+  dropped_bytes_ = 0;
   ++epoch_;
 }
 
-std::size_t ReplyQueue::drop(std::uint16_t conid) noexcept {
-  if (empty()) return 0;
+void ReplyQueue::drop(std::uint16_t conid, const QueueShare& share) noexcept {
+  std::size_t bytes = bytes_of(share);
+  if (head_ != first_ && conid_of(first_) == conid) bytes -= std::min(bytes, frame_size(first_));  // it goes on
+  if (bytes == 0) return;
+  try {
+    dropped_[conid] = pushed_;
+    dropped_bytes_ += bytes;
+    if (dropped_.size() >= kMostDropped) sweep();
+  } catch (const std::bad_alloc&) {  // then they are sent: a late reply, as any network has them
+  }
+}
+
+void ReplyQueue::sweep() noexcept {
+  if (dropped_.empty()) return;
   const MutableBytes bytes = block_->bytes();
-  std::size_t dropped = 0;
   std::size_t from = head_ == first_ ? first_ : first_ + frame_size(first_);
   std::size_t to = from;
   for (std::size_t size; from < tail_; from += size) {
     size = frame_size(from);
-    if (conid_of(from) == conid) {
-      ++dropped;
+    if (is_dropped(from)) {
+      ++swept_;
       continue;
     }
     if (to != from) std::memmove(&bytes[to], &bytes[from], size);
@@ -99,11 +116,13 @@ std::size_t ReplyQueue::drop(std::uint16_t conid) noexcept {
   }
   block_->touched = std::max(block_->touched, tail_);
   tail_ = to;
+  dropped_.clear();
+  dropped_bytes_ = 0;
   if (head_ == tail_) reset();
-  return dropped;
 }
 
 std::size_t ReplyQueue::clear() noexcept {
+  sweep();
   std::size_t frames = 0;
   for (std::size_t at = first_; at < tail_; at += frame_size(at)) ++frames;
   reset();

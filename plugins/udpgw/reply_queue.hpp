@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace gatehouse::udpgw {
@@ -50,6 +52,8 @@ struct QueueShare {
 
 class ReplyQueue {
  public:
+  static constexpr std::size_t kMostDropped = 1024;
+
   ReplyQueue(BlockPool& pool, std::size_t capacity) noexcept : pool_(pool), capacity_(capacity) {}
   ~ReplyQueue();
   ReplyQueue(const ReplyQueue&) = delete;
@@ -67,13 +71,14 @@ class ReplyQueue {
   /// free (the dynamic threshold of Choudhury and Hahne, 1998): one that floods gets half of the queue, two a third
   /// each, and there is always place for one that does not.
   [[nodiscard]] bool admits(std::size_t size, const QueueShare& share) const noexcept {
-    return size + bytes_of(share) <= capacity_ - std::min(capacity_, size_in_use());
+    return size + bytes_of(share) <= capacity_ - std::min(capacity_, size_in_use() - dropped_bytes_);
   }
   /// Takes the `size` bytes that were written into room() as one frame.
   void push(std::size_t size, QueueShare& share) noexcept {
     share.bytes = static_cast<std::uint32_t>(bytes_of(share) + size);
     share.epoch = epoch_;
     tail_ += size;
+    pushed_ += size;
   }
 
   [[nodiscard]] bool empty() const noexcept { return head_ == tail_; }
@@ -97,8 +102,13 @@ class ReplyQueue {
     if (share.epoch == epoch_) share.bytes -= static_cast<std::uint32_t>(std::min<std::size_t>(share.bytes, by));
   }
 
-  /// Takes every frame of `conid` out that no byte has been sent of; walks the whole queue. @return their number
-  std::size_t drop(std::uint16_t conid) noexcept;
+  /// Every frame of `conid` goes that no byte has been sent of; `share` is that of its forward. They stand here until
+  /// sweep(), but count for nobody. Constant work, but for a sweep() once in kMostDropped different conids.
+  void drop(std::uint16_t conid, const QueueShare& share) noexcept;
+  /// Takes out what was dropped: before unsent() goes to a stream. Walks the queue, if there is anything.
+  void sweep() noexcept;
+  /// How many frames sweep() took out since this was asked last.
+  [[nodiscard]] std::size_t take_swept() noexcept { return std::exchange(swept_, 0); }
   /// Drops everything. @return the number of frames that were not sent whole
   std::size_t clear() noexcept;
 
@@ -110,6 +120,10 @@ class ReplyQueue {
   [[nodiscard]] std::uint16_t conid_of(std::size_t at) const noexcept {
     return load_little<std::uint16_t>(Bytes(block_->bytes()).subspan(at + 3));
   }
+  [[nodiscard]] bool is_dropped(std::size_t at) const noexcept {
+    const auto found = dropped_.find(conid_of(at));
+    return found != dropped_.end() && pushed_ - (tail_ - at) < found->second;
+  }
   void reset() noexcept;
 
   BlockPool& pool_;
@@ -119,6 +133,10 @@ class ReplyQueue {
   std::size_t head_ = 0;   // the first unsent byte
   std::size_t tail_ = 0;
   std::uint32_t epoch_ = 1;
+  std::uint64_t pushed_ = 0;                                  // bytes, ever: the place of tail_ in all of them
+  std::unordered_map<std::uint16_t, std::uint64_t> dropped_;  // conid -> its frames before that place go
+  std::size_t dropped_bytes_ = 0;                             // of these frames
+  std::size_t swept_ = 0;
 };
 
 }  // namespace gatehouse::udpgw

@@ -1,19 +1,29 @@
 #!/usr/bin/env python3
 """A client that does not read: bounded memory, every drop counted, and a flood on one forward starves no other."""
 
+import statistics
+import sys
 import threading
+import time
 
-from harness import INTERNET, GatewayTest, UdpEcho, main
+from harness import INTERNET, GatewayTest, UdpEcho, frame, main
+from harness.gateway import SLOW
+from harness.udpgw import REBIND
 
 MIB = 1 << 20
 BUFFER = 1 * MIB
 
 
-class SlowReader(GatewayTest):
+class Flooded(GatewayTest):
+    buffer = BUFFER
+
     def setUp(self):
         self.echo = UdpEcho(self.net, "internet", [INTERNET[0], "93.184.0.11"])
         self.addCleanup(self.echo.stop)
-        self.running = self.gateway(options={"client_buffer_bytes": BUFFER})
+        # Kernels keep megabytes for a stream before its client's queue here has to.
+        self.net.run("gateway", ["sysctl", "-qw", "net.ipv4.tcp_wmem=4096 16384 131072",
+                                 "net.ipv4.tcp_rmem=4096 16384 131072"])
+        self.running = self.gateway(lanes=1, options={"client_buffer_bytes": self.buffer})
         self.stream = self.client(self.running)
         self.there = (INTERNET[0], self.echo.port)
         for conid, key in ((1, b"flood..."), (2, b"quiet...")):
@@ -23,6 +33,8 @@ class SlowReader(GatewayTest):
     def drops(self):
         return self.running.metric("gatehouse_plugin_udpgw_drops_total")
 
+
+class SlowReader(Flooded):
     def test_flood_is_dropped_and_counted_and_memory_is_bounded(self):
         before = self.running.resident_bytes()
         self.echo.flood(INTERNET[0], self.loud, 40000, 1000)
@@ -65,6 +77,43 @@ class SlowReader(GatewayTest):
         for number in range(100):
             got = other.ask(1, self.there, b"o%07d" % number, timeout=1)
             self.assertEqual(got and got.payload, b"o%07d" % number)
+
+
+class Rebinding(Flooded):
+    buffer = 4 * BUFFER
+
+    def median(self, stream, count=200):
+        took = []
+        for number in range(count):
+            start = time.monotonic()
+            self.assertIsNotNone(stream.ask(1, self.there, b"m%07d" % number, timeout=2))
+            took.append(time.monotonic() - start)
+        return statistics.median(took)
+
+    def test_rebinding_beside_a_full_queue_slows_nobody_down(self):
+        """Each rebind drops what waits for that forward: not by looking at all that waits for the client."""
+        other = self.client(self.running)
+        self.median(other, 50)
+        alone = self.median(other)
+        self.echo.flood(INTERNET[0], self.loud, 200000, 8, burst=128)
+        self.assert_soon(lambda: self.drops() > 0, "the buffer is full of short frames")
+        stop = threading.Event()
+
+        def rebind():
+            frames = b"".join(frame(conid, self.there, b"rebound.", REBIND) for conid in range(3, 131))
+            while not stop.is_set():
+                self.stream.write(frames)
+                stop.wait(0.01)  # so that each has a reply in the queue when it is rebound again
+
+        attacker = threading.Thread(target=rebind)
+        attacker.start()
+        try:
+            beside = self.median(other)
+        finally:
+            stop.set()
+            attacker.join()
+        print(f"median {alone * 1e3:.2f} ms alone, {beside * 1e3:.2f} ms beside the attacker", file=sys.stderr)
+        self.assertLess(beside, max(2 * alone, alone + 0.002 * SLOW), "the median round trip of another client")
 
 
 if __name__ == "__main__":

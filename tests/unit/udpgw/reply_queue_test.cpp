@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <map>
 
 namespace gatehouse::udpgw {
@@ -97,12 +98,71 @@ TEST_F(ReplyQueueTest, DropsOnlyWholeFramesOfOneConid) {
   push(1, 70, a);
   push(2, 80, b);
   sent(5);  // of the first
-  EXPECT_EQ(queue.drop(1), 1u);
+  queue.drop(1, a);
+  queue.sweep();
+  EXPECT_EQ(queue.take_swept(), 1u);
+  EXPECT_EQ(queue.take_swept(), 0u);
   EXPECT_EQ(queue.unsent().size(), 50 + 60 + 80 + 3 * kOverheadV4 - 5);
   sent(50 + kOverheadV4 - 5);
   EXPECT_EQ(conids(), (std::vector<std::uint16_t>{2, 2}));
-  EXPECT_EQ(queue.drop(2), 2u);
+  queue.drop(2, b);
+  queue.sweep();
+  EXPECT_EQ(queue.take_swept(), 2u);
   EXPECT_TRUE(queue.empty());
+}
+
+TEST_F(ReplyQueueTest, DropsWhatCameBeforeAndNotWhatComesAfter) {
+  QueueShare before, after, other;
+  push(1, 10, before);
+  push(2, 20, other);
+  queue.drop(1, before);
+  push(1, 30, after);
+  push(2, 40, other);
+  queue.sweep();
+  EXPECT_EQ(conids(), (std::vector<std::uint16_t>{2, 1, 2}));
+  queue.drop(1, after);
+  push(1, 50, before);
+  queue.sweep();
+  EXPECT_EQ(conids(), (std::vector<std::uint16_t>{2, 2, 1}));
+  EXPECT_EQ(queue.take_swept(), 2u);
+}
+
+TEST_F(ReplyQueueTest, WhatWasDroppedTakesNobodysPlace) {
+  for (int round = 0; round < 50; ++round) {
+    QueueShare share;  // of a forward that is opened, flooded and closed while nothing is read
+    std::size_t pushed = 0;
+    while (push(1, 1000, share)) ++pushed;
+    EXPECT_NEAR(static_cast<double>(pushed * (1000 + kOverheadV4)), kCapacity / 2.0, 2000) << round;
+    queue.drop(1, share);
+  }
+}
+
+TEST_F(ReplyQueueTest, DroppingDoesNotWalkTheQueue) {
+  std::map<std::uint16_t, QueueShare> shares;
+  QueueShare full;
+  while (push(0, 0, full)) {
+  }
+  const std::size_t frames = queue.bytes_of(full) / kOverheadV4;
+  ASSERT_GT(frames, 5000u);
+  const auto began = std::chrono::steady_clock::now();
+  constexpr int kDrops = 100'000;
+  for (int i = 0; i < kDrops; ++i) {
+    const auto conid = static_cast<std::uint16_t>(1 + i % 2000);
+    QueueShare share;
+    ASSERT_TRUE(push(conid, 0, share));
+    queue.drop(conid, share);
+  }
+  const auto each = (std::chrono::steady_clock::now() - began) / kDrops;
+  EXPECT_LT(each, std::chrono::microseconds(5)) << "a walk over " << frames << " frames takes longer";
+}
+
+TEST_F(ReplyQueueTest, FinishesTheFrameThatIsUnderWayThoughItsForwardIsGone) {
+  QueueShare share;
+  push(1, 100, share);
+  sent(50);
+  queue.drop(1, share);
+  queue.sweep();
+  EXPECT_EQ(queue.unsent().size(), 100 + kOverheadV4 - 50);
 }
 
 TEST_F(ReplyQueueTest, KeepsTheBytesWhenItMovesThemToTheFront) {
