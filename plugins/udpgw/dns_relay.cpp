@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace gatehouse::udpgw {
 namespace {
@@ -15,7 +16,8 @@ using namespace std::chrono_literals;
 constexpr Nanoseconds kFailureHolds = 10s;
 constexpr std::size_t kMostQueries = 4096;  // unanswered ones of a lane; beyond, they are passed on and not watched
 constexpr std::size_t kMostOfForward = 16;
-constexpr std::size_t kDnsId = 2;  // bytes
+constexpr std::size_t kDnsId = 2;         // bytes
+constexpr unsigned kMostUnanswered = 16;  // in a row; single ones may be the question's fault, not the resolver's
 
 }  // namespace
 
@@ -59,17 +61,17 @@ std::uint16_t DnsRelay::add(const Endpoint& endpoint) {
   return index;
 }
 
-std::optional<std::uint16_t> DnsRelay::choose() {
+std::optional<std::uint16_t> DnsRelay::choose(std::optional<std::uint16_t> but) {
   if (settings_->system_resolvers) {
     static_cast<void>(resolv_conf_.nameservers(context_.loop.now()));
     if (resolv_conf_.version() != resolv_conf_version_) use_settings();
   }
   if (in_order_.empty()) return {};
-  const auto healthy =
-      std::find_if(in_order_.begin(), in_order_.end(), [this](std::uint16_t index) { return !has_failed(index); });
+  const auto healthy = std::find_if(in_order_.begin(), in_order_.end(),
+                                    [&](std::uint16_t index) { return index != but && !has_failed(index); });
   if (healthy != in_order_.end()) return *healthy;
-  return *std::min_element(in_order_.begin(), in_order_.end(), [this](std::uint16_t a, std::uint16_t b) {
-    return resolvers_[a].failed_at < resolvers_[b].failed_at;
+  return *std::min_element(in_order_.begin(), in_order_.end(), [&](std::uint16_t a, std::uint16_t b) {
+    return std::pair(a == but, resolvers_[a].failed_at) < std::pair(b == but, resolvers_[b].failed_at);
   });
 }
 
@@ -99,6 +101,10 @@ void DnsRelay::asked(Forward& forward, Bytes query) {
 }
 
 void DnsRelay::answered(Forward& forward, Bytes reply) {
+  Resolver& resolver = resolvers_[forward.resolver];
+  resolver.heard_at = context_.loop.now();
+  resolver.failed_at = SteadyTime::min();
+  resolver.unanswered = 0;
   if (reply.size() < kDnsId) return;
   const auto id = load_big<std::uint16_t>(reply);
   // A client that repeats a query has several of one id, and a resolver may answer them once.
@@ -107,8 +113,7 @@ void DnsRelay::answered(Forward& forward, Bytes reply) {
     const std::uint32_t older = query.next;
     if (query.id == id) {
       const auto round_trip = context_.loop.now() - query.sent_at;
-      resolvers_[forward.resolver].round_trip.record(static_cast<std::uint64_t>(round_trip / 1us));
-      resolvers_[forward.resolver].failed_at = SteadyTime::min();
+      resolver.round_trip.record(static_cast<std::uint64_t>(round_trip / 1us));
       erase(forward, slot);
     }
     slot = older;
@@ -119,8 +124,9 @@ void DnsRelay::timed_out(Query& query) {
   Forward& forward = query.forward;
   Resolver& resolver = resolvers_[forward.resolver];
   resolver.failures.add();
-  resolver.failed_at = context_.loop.now();
-  const auto next = choose();
+  if (resolver.heard_at < query.sent_at || ++resolver.unanswered >= kMostUnanswered)
+    resolver.failed_at = context_.loop.now();
+  const auto next = choose(forward.resolver);
   if (!query.asked_twice && query.size != 0 && next && *next != forward.resolver) return fail_over(forward, *next);
   for (std::uint32_t slot = forward.query; slot != kNoSlot; slot = queries_[slot].next)
     if (&queries_[slot] == &query) return erase(forward, slot);

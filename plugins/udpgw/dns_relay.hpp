@@ -20,7 +20,8 @@ class DnsRelay {
   void configure(std::shared_ptr<const UdpgwSettings> settings);
 
   /// The resolver in turn: the first that has not failed in the last 10 s; else the one whose failure is oldest.
-  [[nodiscard]] std::optional<std::uint16_t> choose();
+  /// @param but  not that one, where there is another
+  [[nodiscard]] std::optional<std::uint16_t> choose(std::optional<std::uint16_t> but = {});
   [[nodiscard]] const Endpoint& endpoint(std::uint16_t resolver) const noexcept {
     return resolvers_[resolver].endpoint;
   }
@@ -41,6 +42,8 @@ class DnsRelay {
     Endpoint endpoint;
     bool in_use = false;
     SteadyTime failed_at = SteadyTime::min();
+    SteadyTime heard_at = SteadyTime::min();  // when anything came from it last
+    unsigned unanswered = 0;                  // questions in a row
     Counter queries, failures;
     Histogram round_trip;
   };

@@ -2,6 +2,7 @@
 """Traffic rules on rates: upstream is delayed and loses nothing, downstream beyond the rate is dropped and counted."""
 
 import socket
+import struct
 import threading
 import time
 
@@ -54,6 +55,18 @@ class Rates(GatewayTest):
                 stream.sendall(frame(1, self.there, b"%08d" % number + bytes(SIZE - 8)))
         self.assertLess(self.running.busy(0.5), 0.3, "the lane waits")
         self.assert_soon(lambda: self.echo.received - before == 110, "every datagram", 10)
+
+    def test_reset_stream_ends_although_a_rate_holds_its_frames(self):
+        self.rule(rate_up=SIZE, burst_up=2 * SIZE)
+        stream = self.client(self.running)
+        for number in range(60):
+            stream.send(1, self.there, b"%08d" % number + bytes(SIZE - 8))
+        streams = lambda: self.running.metric("gatehouse_plugin_udpgw_streams")
+        self.assert_soon(lambda: self.echo.received >= 1, "the first datagrams")
+        self.assertEqual(streams(), 1)
+        stream.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        stream.close()
+        self.assert_soon(lambda: streams() == 0, "its place is free", 2)
 
     def test_bursts_do_not_starve_beside_small_datagrams_of_the_same_identity(self):
         other = UdpEcho(self.net, "internet", INTERNET, port=4001)

@@ -13,7 +13,8 @@ TIMEOUT = 0.4
 
 class Failover(GatewayTest):
     def setUp(self):
-        self.dns = DnsServer(self.net, "internet", [ALIVE], {"a.test": ["198.51.100.7"]})
+        self.dns = DnsServer(self.net, "internet", [ALIVE], {"a.test": ["198.51.100.7"]},
+                             unanswered={"silent.test": DEAD})
         self.addCleanup(self.dns.stop)
 
     def timed(self, stream, conid):
@@ -24,8 +25,9 @@ class Failover(GatewayTest):
         self.assertEqual((answer(got.payload).id, answer(got.payload).addresses), (conid, ["198.51.100.7"]))
         return time.monotonic() - start
 
-    def run_against(self):
-        return self.gateway(options={"dns_resolvers": [DEAD, ALIVE], "resolver_timeout_ms": int(TIMEOUT * 1000)})
+    def run_against(self, *resolvers):
+        return self.gateway(options={"dns_resolvers": resolvers or [DEAD, ALIVE],
+                                     "resolver_timeout_ms": int(TIMEOUT * 1000)})
 
     def test_silent_resolver_is_waited_for_once(self):
         silent = SilentServer(self.net, "internet", DEAD)
@@ -38,6 +40,20 @@ class Failover(GatewayTest):
         for conid in range(2, 12):
             self.assertLess(self.timed(stream, conid), TIMEOUT * 0.7, "the one that failed is last in turn")
         self.assertEqual(silent.received(), [])
+
+    def test_question_without_an_answer_fails_no_resolver_that_answers_others(self):
+        silent = SilentServer(self.net, "internet", DEAD)
+        self.addCleanup(silent.stop)
+        gateway = self.run_against(ALIVE, DEAD)
+        asking, others = self.client(gateway), self.client(gateway)
+        for number in range(3):
+            asking.send(1, STATED, query("silent.test", id=7000 + number), DNS)
+        end = time.monotonic() + 4 * TIMEOUT
+        conid = 2
+        while time.monotonic() < end:
+            self.assertLess(self.timed(others, conid), TIMEOUT * 0.7, "the first resolver stays the first")
+            conid += 1
+        self.assertGreaterEqual(self.dns.queries("silent.test"), 3)
 
     def test_closed_port_does_not_cost_an_answer(self):
         stream = self.client(self.run_against())

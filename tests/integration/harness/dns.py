@@ -51,15 +51,19 @@ def _skip_name(message, at):
 
 
 class DnsServer:
-    """dnsmasq on the given addresses, port 53. `records`: name -> list of addresses; a name covers its subdomains."""
+    """dnsmasq on the given addresses, port 53. `records`: name -> list of addresses; a name covers its subdomains.
 
-    def __init__(self, net, namespace, addresses, records, port=53):
+    Questions about `unanswered` are passed to that address, where nobody answers.
+    """
+
+    def __init__(self, net, namespace, addresses, records, port=53, unanswered=()):
         self._log = []
         argv = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
                 "--bind-interfaces", f"--port={port}", f"--listen-address={','.join(addresses)}", "--log-queries",
                 "--log-facility=-", "--user=root", "--group=root", f"--pid-file=/run/dnsmasq.{addresses[0]}.pid",
                 "--max-port=60999", "--cache-size=0"]
         argv += [f"--address=/{name}/{one}" for name, all in records.items() for one in all]
+        argv += [f"--server=/{name}/{server}" for name, server in dict(unanswered).items()]
         self._process = net.popen(namespace, argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                   stderr=subprocess.PIPE, text=True)
         self._started = threading.Event()
