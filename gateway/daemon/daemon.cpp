@@ -36,6 +36,7 @@ constexpr Nanoseconds kLeastClose = std::chrono::seconds(2);  // for the store, 
 constexpr std::chrono::seconds kStoreWatch{1};
 constexpr unsigned kBadRequest = 400;     // HTTP: a question that makes no sense
 constexpr unsigned kUnprocessable = 422;  // HTTP: the new configuration is broken
+constexpr unsigned kFailed = 500;         // HTTP
 constexpr unsigned kConflict = 409;       // HTTP: not while draining
 
 LogFormat format_of(const Config& config) { return config.log_format == "json" ? LogFormat::json : LogFormat::text; }
@@ -67,6 +68,7 @@ class Daemon::Core {
   void show_sessions(ShownSessions sessions, ControlRespond respond);
   void add_verbs();
   void say_what_runs();
+  void watch_signals();
   void await_signal();
   void on_signal(int signal);
   void on_hup();
@@ -106,6 +108,7 @@ class Daemon::Core {
   std::optional<ControlServer> control_;
   std::optional<MetricsServer> metrics_;
   std::optional<Endpoint> metrics_endpoint_;
+  bool starting_ = true;
   bool draining_ = false;
   bool stopping_ = false;
   bool reloading_ = false;
@@ -155,7 +158,7 @@ void Daemon::Core::open_services() {
     if (metrics_endpoint_) listeners.push_back({*metrics_endpoint_, static_cast<std::uint32_t>(GH_TRANSPORT_TCP)});
     policy_->set_listeners(std::move(listeners));
   };
-  plugins_.emplace(services_, std::move(plugin_events));
+  plugins_.emplace(services_, std::move(plugin_events), &io_);
 }
 
 /// What is remembered, before any plugin can ask for it.
@@ -219,6 +222,7 @@ std::vector<ConfigProblem> Daemon::Core::start() {
   std::vector<ConfigProblem> problems;
   try {
     open_services();
+    watch_signals();
     problems = plugins_->load(config_);
     if (problems.empty()) {
       open_endpoints();
@@ -232,8 +236,16 @@ std::vector<ConfigProblem> Daemon::Core::start() {
     metrics_.reset();
     plugins_.reset();
     static_cast<void>(close_store());
+    if (stopping_) problems.clear();  // a signal has ended it
   }
+  starting_ = false;
   return problems;
+}
+
+void Daemon::Core::watch_signals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  for (const int signal : {SIGHUP, SIGTERM, SIGINT}) signals_.add(signal);
+  await_signal();
 }
 
 void Daemon::Core::say_what_runs() {
@@ -255,11 +267,10 @@ void Daemon::Core::say_what_runs() {
 }
 
 int Daemon::Core::run() {
-  std::signal(SIGPIPE, SIG_IGN);
-  for (const int signal : {SIGHUP, SIGTERM, SIGINT}) signals_.add(signal);
-  await_signal();
+  if (!plugins_) return exit_code_;
   say_what_runs();
   notify_supervisor("READY=1");
+  if (std::exchange(reload_again_, false)) on_hup();
   watch_store();
   tick();
   io_.run();
@@ -278,6 +289,7 @@ int Daemon::Core::run() {
 }
 
 void Daemon::Core::tick() {
+  if (starting_) return;  // start() looks after them
   const SteadyTime due = plugins_->tick(steady_now());
   if (stopping_ && plugins_->stopped() && !reloading_) {
     io_.stop();
@@ -300,6 +312,11 @@ void Daemon::Core::await_signal() {
 
 void Daemon::Core::on_signal(int signal) {
   if (signal == SIGHUP) return on_hup();
+  if (starting_) {
+    log(GH_LOG_INFO, "stopping before everything has started");
+    stopping_ = true;
+    return plugins_->give_up();
+  }
   const bool at_once = signal == SIGINT || stopping_;
   log(GH_LOG_INFO, at_once ? "stopping" : "draining, then stopping");
   notify_supervisor("STOPPING=1");
@@ -314,7 +331,7 @@ void Daemon::Core::on_signal(int signal) {
 }
 
 void Daemon::Core::on_hup() {
-  if (reloading_) {  // the file may have changed since
+  if (reloading_ || starting_) {  // the file may have changed since
     reload_again_ = true;
     return;
   }
@@ -401,7 +418,11 @@ void Daemon::Core::show_sessions(ShownSessions sessions, ControlRespond respond)
   auto shown = std::make_shared<ShownSessions>(std::move(sessions));
   asio::co_spawn(io_, describe_states(*plugins_, shown->listed()),
                  [shown, respond = std::move(respond)](std::exception_ptr failure, const DescribeState& describe) {
-                   respond({200, sessions_json(*shown, failure ? DescribeState() : describe)});
+                   try {
+                     respond({200, sessions_json(*shown, failure ? DescribeState() : describe)});
+                   } catch (const std::exception& error) {
+                     respond(control_error(kFailed, error.what()));
+                   }
                  });
 }
 
@@ -435,6 +456,7 @@ void Daemon::Core::add_verbs() {
   });
   control_->on_slow("reload", Access::write, [this](const std::string&, const ControlRespond& respond) {
     if (draining_ || stopping_) return respond(control_error(kConflict, "the gateway is draining"));
+    if (starting_) return respond(control_error(kConflict, "the gateway is starting; ask again in a moment"));
     if (reloading_) return respond(control_error(kConflict, "another reload is under way; ask again when it is over"));
     begin_reload([respond](const std::vector<ConfigProblem>& problems) {
       if (problems.empty()) return respond({200, R"({"reloaded":true})"});
@@ -442,6 +464,7 @@ void Daemon::Core::add_verbs() {
     });
   });
   control_->on("drain", Access::write, [this](const std::string&) {
+    if (starting_) return control_error(kConflict, "the gateway is starting; ask again in a moment");
     log(GH_LOG_INFO, "draining; the process stays until it is stopped");
     drain(kLongestDrain);
     return ControlReply{200, R"({"draining":true})"};

@@ -12,7 +12,7 @@ namespace gatehouse {
 /// The thread that makes it is the control thread: everything happens there but what lanes, the log and the policy
 /// publisher do on theirs.
 ///
-/// Signals while run() is on its way: HUP reads the configuration again, all or nothing; TERM drains and then stops,
+/// Signals, from start() on: HUP reads the configuration again, all or nothing; TERM drains and then stops,
 /// after ten seconds at the latest; INT, or a second TERM, stops. Then what the store has not written yet is written.
 class Daemon {
  public:

@@ -32,15 +32,6 @@ void append_listeners(std::vector<policy::OwnListener>& out, const PluginSetting
   }
 }
 
-/// Runs it to its end before anything else goes on.
-void run_now(asio::awaitable<void> work) {
-  asio::io_context io(1);
-  std::exception_ptr failure;
-  asio::co_spawn(io, std::move(work), [&failure](std::exception_ptr thrown) { failure = thrown; });
-  io.run();
-  if (failure) std::rethrow_exception(failure);
-}
-
 }  // namespace
 
 /// All that a reload will change, worked out before anything is changed.
@@ -57,9 +48,23 @@ struct PluginSet::Changes {
   std::vector<ConfigProblem> problems;
 };
 
-PluginSet::PluginSet(HostServices services, Events events)
-    : services_(std::move(services)), events_(std::move(events)) {}
+PluginSet::PluginSet(HostServices services, Events events, asio::io_context* io)
+    : services_(std::move(services)), events_(std::move(events)), io_(io) {}
 PluginSet::~PluginSet() = default;
+
+/// Returns when that has come to its end.
+void PluginSet::run_now(asio::awaitable<void> work) {
+  asio::io_context alone(1);
+  asio::io_context& io = io_ != nullptr ? *io_ : alone;
+  bool done = false;
+  std::exception_ptr failure;
+  asio::co_spawn(io, std::move(work), [&](std::exception_ptr thrown) {
+    failure = thrown;
+    done = true;
+  });
+  while (!done) io.run_one();
+  if (failure) std::rethrow_exception(failure);
+}
 
 ConfiguredPlugin* PluginSet::find(const std::string& name) const noexcept {
   const auto found =

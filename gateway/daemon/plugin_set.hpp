@@ -6,6 +6,7 @@
 #include "policy/surroundings.hpp"
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
 
 #include <functional>
 #include <memory>
@@ -25,15 +26,16 @@ class PluginSet {
     std::function<void(const std::vector<policy::OwnListener>&)> listeners;
   };
 
-  PluginSet(HostServices services, Events events);
+  /// @param io  of the control thread; it goes on while load() and start() wait. Null: nothing does
+  PluginSet(HostServices services, Events events, boost::asio::io_context* io = nullptr);
   /// Waits for what has not ended, as Instance does.
   ~PluginSet();
 
   /// Loads each enabled plugin and lets it judge its options; nothing listens and no lane runs. What `gatehouse check`
-  /// does too. Returns every problem that it finds. Blocks.
+  /// does too. Returns every problem that it finds. Waits for plugins, see the constructor.
   [[nodiscard]] std::vector<ConfigProblem> load(const Config& config);
   /// Binds every listener and starts every plugin that was loaded; no lane runs before all have started. With a
-  /// problem, nothing is left running. Blocks.
+  /// problem, nothing is left running. Waits for plugins.
   [[nodiscard]] std::vector<ConfigProblem> start();
   /// Makes the running plugins those of `next`: options, listeners, plugins that come or go. With a problem, all is as
   /// before, unless it is that drain() or stop() came in between. tick() goes on meanwhile; one reload at a time.
@@ -45,6 +47,8 @@ class PluginSet {
   /// What the TLS of a listener (BoundListener::id) shows and accepts from now on; lanes are told when that is new.
   void publish_certificate(std::uint32_t listener, ListenerPem pem);
   void remove_certificate(std::uint32_t listener);
+  /// Ends load() or start(), which wait, with a problem.
+  void give_up() noexcept { ending_ = true; }
   void drain(SteadyTime deadline);
   void stop(SteadyTime now);
   [[nodiscard]] bool stopped() const;
@@ -74,8 +78,11 @@ class PluginSet {
   [[nodiscard]] ConfiguredPlugin* find(const std::string& name) const noexcept;
   void announce(const Changes* coming);
 
+  void run_now(boost::asio::awaitable<void> work);
+
   HostServices services_;
   Events events_;
+  boost::asio::io_context* io_;
   std::vector<std::unique_ptr<ConfiguredPlugin>> plugins_;
   std::vector<std::unique_ptr<ConfiguredPlugin>> leaving_;  // no longer configured, still serving their clients
   std::optional<std::vector<policy::OwnListener>> announced_;

@@ -21,6 +21,7 @@ namespace asio = boost::asio;
 using Words = std::array<std::uint64_t, 2>;
 
 constexpr std::chrono::milliseconds kLookPause{2};
+constexpr Nanoseconds kPatience = std::chrono::seconds(2);  // of the person who asks
 
 struct Question {
   std::shared_ptr<std::vector<SessionState>> states;
@@ -54,13 +55,14 @@ std::map<std::string, Question> ask(const PluginSet& plugins, const std::vector<
 asio::awaitable<DescribeState> describe_states(const PluginSet& plugins, const std::vector<LiveSession>& sessions) {
   const std::map<std::string, Question> questions = ask(plugins, sessions);
   std::map<std::pair<std::string, Words>, std::string> meanings;
+  const SteadyTime deadline = steady_now() + kPatience;
   asio::steady_timer pause(co_await asio::this_coro::executor);
   for (const auto& [plugin, question] : questions) {
-    while (!question.call->is_over()) {
+    while (!question.call->is_over() && steady_now() < deadline) {
       pause.expires_after(kLookPause);
       co_await pause.async_wait(asio::use_awaitable);
     }
-    if (question.call->refusal()) continue;  // one that hangs may still write there
+    if (!question.call->is_over() || question.call->refusal()) continue;  // it may still write there
     for (const SessionState& state : *question.states) meanings[{plugin, state.words}] = state.meaning;
   }
   co_return [meanings = std::move(meanings)](const LiveSession& session) {

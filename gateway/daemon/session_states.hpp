@@ -11,7 +11,8 @@
 namespace gatehouse {
 
 /// Asks each plugin about the states of its sessions (gh.sessions.describe/1), each pair of words once. Control thread,
-/// which goes on meanwhile: a plugin that does not answer within lane_timeout_seconds has failed and says nothing.
+/// which goes on meanwhile. A plugin that does not answer within 2 s says nothing; after lane_timeout_seconds it has
+/// failed.
 [[nodiscard]] boost::asio::awaitable<DescribeState> describe_states(const PluginSet& plugins,
                                                                     const std::vector<LiveSession>& sessions);
 

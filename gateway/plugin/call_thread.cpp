@@ -103,6 +103,13 @@ bool CallThread::is_idle() const {
   return state_->current == nullptr && state_->waiting.empty();
 }
 
+bool CallThread::cancel_waiting() {
+  const std::scoped_lock lock(state_->mutex);
+  for (const auto& call : state_->waiting) call->end("the plugin " + plugin_ + " has ended");
+  state_->waiting.clear();
+  return state_->current != nullptr;
+}
+
 std::string CallThread::running() const {
   const std::scoped_lock lock(state_->mutex);
   return state_->current ? state_->current->what_ : "";

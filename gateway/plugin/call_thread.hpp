@@ -68,6 +68,8 @@ class CallThread {
   /// wait are over, refused with the sentence that hung() has from then on.
   [[nodiscard]] bool finds_hung(SteadyTime now);
   [[nodiscard]] const Answer& hung() const noexcept { return hung_; }
+  /// What waits is over, refused. @return does a call run?
+  bool cancel_waiting();
   /// The function that runs, or "".
   [[nodiscard]] std::string running() const;
   [[nodiscard]] ThreadStack& stack() noexcept;

@@ -51,6 +51,11 @@ ConfiguredPlugin::ConfiguredPlugin(LoadedPlugin loaded, PluginSettings settings,
 ConfiguredPlugin::~ConfiguredPlugin() {
   for (const auto& listener : settings_.listeners) listener->retire();
   for (const auto& [at, listener] : retiring_) listener->retire();
+  life_ = {};
+  next_ = {};
+  leaving_.clear();
+  services_.fds->drop(name());
+  services_.place_claims->forget(name());
 }
 
 void ConfiguredPlugin::make_next() {
@@ -160,6 +165,7 @@ void ConfiguredPlugin::retry(SteadyTime now) {
     state_ = State::stopped;
   } else if (failures_.size() >= kMostFailures) {
     state_ = State::quarantined;
+    services_.fds->drop(name());
     services_.journal->write(GH_LOG_ERROR, "gateway", "plugin quarantined; reload the gateway to try it again",
                              {{"plugin", name()}, {"why", failure_}});
   } else {

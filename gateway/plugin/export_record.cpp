@@ -15,7 +15,8 @@ constexpr const char* kNotOffered = "it does not offer " GH_SESSIONS_EXPORT_ID;
 
 const gh_sessions_export* offered(const gh_plugin_ops& ops, gh_instance* instance) {
   const auto* const table = static_cast<const gh_sessions_export*>(ops.get(instance, GH_SESSIONS_EXPORT_ID));
-  return table != nullptr && table->struct_size >= GH_SIZE_1_0(gh_sessions_export) ? table : nullptr;
+  if (table == nullptr || table->struct_size < GH_SIZE_1_0(gh_sessions_export)) return nullptr;
+  return table->take != nullptr && table->put != nullptr ? table : nullptr;
 }
 
 std::vector<std::uint8_t> copy_of(gh_bytes bytes) { return {bytes.data, bytes.data + bytes.size}; }

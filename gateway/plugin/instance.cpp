@@ -207,7 +207,7 @@ void Instance::drain(SteadyTime deadline) {
 }
 
 Instance::Call Instance::describe(std::shared_ptr<std::vector<SessionState>> states) {
-  if (!life_ || stopped_at_ || life_->plugin.offer(GH_SESSIONS_DESCRIBE_ID) == nullptr) return nullptr;
+  if (!life_ || stopped_at_ || life_->plugin.describer == nullptr) return nullptr;
   return aside("describe", [life = life_.get(), states = std::move(states)] {
     for (SessionState& state : *states) state.meaning = life->plugin.describe(state.words);
   });
@@ -257,6 +257,10 @@ void Instance::tick(SteadyTime now) {
 void Instance::look_at_calls(SteadyTime now) {
   for (CallThread* const thread : {control_.get(), aside_.get()}) {
     if (!thread->finds_hung(now)) continue;
+    if (thread == aside_.get()) {  // what waited behind that call is gone; should it return, it can be asked again
+      life_->reasons.store(0);
+      life_->pending_asked.store(false);
+    }
     fail(*thread->hung());
     note_hung({{*thread->hung(), &thread->stack()}});
   }
@@ -264,7 +268,7 @@ void Instance::look_at_calls(SteadyTime now) {
 
 void Instance::look_at_lanes(SteadyTime now) {
   const Nanoseconds timeout = spec_.timeout->load(std::memory_order_relaxed);
-  const bool was_asked = (life_->reasons.load(std::memory_order_relaxed) & GH_WAKE_ALIVE) == 0;
+  const bool was_asked = (life_->reasons.load(std::memory_order_relaxed) & GH_WAKE_ALIVE) == 0 && !aside_->hung();
   bool stands = false;
   Silent found;
   for (const auto& lane : life_->lanes) {
@@ -360,7 +364,7 @@ void Instance::abandon() {
     if (!lane->is_hung) found.emplace_back(lane->text() + " did not return when it was stopped", &lane->stack);
   }
   for (CallThread* const thread : {control_.get(), aside_.get()}) {
-    if (thread->is_idle()) continue;
+    if (!thread->cancel_waiting()) continue;
     ++abandoned_calls_;
     if (!thread->hung()) found.emplace_back("`" + thread->running() + "` did not return", &thread->stack());
   }

@@ -104,6 +104,13 @@ void check_address(const ListenAddress& address, const gh_listener_role& role, c
                                     : "datagrams, not streams: write the address as `udp:ADDRESS:PORT`")});
 }
 
+/// Null where the plugin does not offer it, or less than 1.0 has.
+template <class Table>
+const Table* offer_of(const gh_manifest& manifest, const char* id, std::size_t least) {
+  const auto* const table = static_cast<const Table*>(manifest.ops->get(nullptr, id));
+  return table != nullptr && table->struct_size >= least ? table : nullptr;
+}
+
 }  // namespace
 
 const gh_listener_role& LoadedPlugin::role(std::size_t index) const noexcept { return role_of(*manifest, index); }
@@ -115,14 +122,11 @@ const gh_listener_role* LoadedPlugin::find_role(std::string_view role) const noe
   return nullptr;
 }
 
-const void* LoadedPlugin::offer(const char* id) const noexcept { return manifest->ops->get(nullptr, id); }
-
 std::string LoadedPlugin::describe(const std::array<std::uint64_t, 2>& state) const {
-  const auto* const table = static_cast<const gh_sessions_describe*>(offer(GH_SESSIONS_DESCRIBE_ID));
-  if (table == nullptr || table->struct_size < GH_SIZE_1_0(gh_sessions_describe)) return {};
+  if (describer == nullptr) return {};
   std::array<char, 256> text;
   gh_message out{text.data(), text.size(), 0};
-  table->describe(state.data(), &out);
+  describer->describe(state.data(), &out);
   return {text.data(), std::min(out.size, text.size())};
 }
 
@@ -180,6 +184,11 @@ LoadedPlugin load_plugin(const fs::path& file, const fs::path& copies, const std
   require_contents(manifest, name);
   pin_code(loaded.file.copy);
   loaded.manifest = &manifest;
+  loaded.probe = offer_of<gh_probe>(manifest, GH_PROBE_ID, GH_SIZE_1_0(gh_probe));
+  if (loaded.probe != nullptr && loaded.probe->run == nullptr) loaded.probe = nullptr;
+  loaded.describer =
+      offer_of<gh_sessions_describe>(manifest, GH_SESSIONS_DESCRIBE_ID, GH_SIZE_1_0(gh_sessions_describe));
+  if (loaded.describer != nullptr && loaded.describer->describe == nullptr) loaded.describer = nullptr;
   return loaded;
 }
 

@@ -18,13 +18,14 @@ namespace gatehouse {
 struct LoadedPlugin {
   TrustedFile file;
   const gh_manifest* manifest = nullptr;
+  /// What it offers without an instance; null where it does not, or what it offers cannot be called.
+  const gh_probe* probe = nullptr;
+  const gh_sessions_describe* describer = nullptr;
 
   /// One of the manifest's role_count roles.
   [[nodiscard]] const gh_listener_role& role(std::size_t index) const noexcept;
   /// Does the manifest name `role`? Null when it does not.
   [[nodiscard]] const gh_listener_role* find_role(std::string_view role) const noexcept;
-  /// What the plugin offers without an instance ("gh.probe/1"), or null.
-  [[nodiscard]] const void* offer(const char* id) const noexcept;
   /// What the two words of a session of this plugin mean (gh.sessions.describe/1); "" where the plugin does not say.
   /// Calls it: not on the control thread.
   [[nodiscard]] std::string describe(const std::array<std::uint64_t, 2>& state) const;

@@ -28,7 +28,7 @@ class SessionMeters {
     policy::Meters* common;
     std::size_t clients;
   };
-  std::mutex mutex_;
+  std::mutex mutex_;           // guards places_
   std::vector<Place> places_;  // one, but for clients that come from several addresses
 };
 

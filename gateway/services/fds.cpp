@@ -8,6 +8,11 @@
 
 namespace gatehouse {
 
+void FdTable::drop(std::string_view plugin) noexcept {
+  const std::scoped_lock lock(mutex_);
+  std::erase_if(kept_, [plugin](const auto& one) { return one.first.plugin == plugin; });
+}
+
 PluginFds::PluginFds(std::shared_ptr<FdTable> all, std::string plugin)
     : all_(std::move(all)), plugin_(std::move(plugin)) {
   {
@@ -50,7 +55,7 @@ gh_status PluginFds::take(gh_bytes name, std::int32_t* out, std::size_t capacity
 void PluginFds::close_untaken() noexcept {
   const std::scoped_lock lock(all_->mutex_);
   std::erase_if(all_->kept_,
-                [this](const auto& one) { return one.first.first == plugin_ && one.second.keeper != number_; });
+                [this](const auto& one) { return one.first.plugin == plugin_ && one.second.keeper != number_; });
 }
 
 }  // namespace gatehouse

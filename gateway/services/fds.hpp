@@ -4,26 +4,35 @@
 #include <gatehouse/abi.h>
 #include <gatehouse/base/unique_fd.hpp>
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <utility>
+#include <string_view>
 #include <vector>
 
 namespace gatehouse {
 
 /// All plugins' kept descriptors. Thread-safe.
 class FdTable {
+ public:
+  /// Closes what `plugin` has kept: nobody will come for it.
+  void drop(std::string_view plugin) noexcept;
+
  private:
   friend class PluginFds;
+  struct Key {
+    std::string plugin, name;
+    friend auto operator<=>(const Key&, const Key&) = default;
+  };
   struct Kept {
     std::vector<UniqueFd> fds;
     std::uint64_t keeper = 0;  // the number of the instance's face
   };
-  std::mutex mutex_;                                          // guards what follows
-  std::map<std::pair<std::string, std::string>, Kept> kept_;  // by plugin and name
+  std::mutex mutex_;  // guards what follows
+  std::map<Key, Kept> kept_;
   std::uint64_t faces_ = 0;
 };
 

@@ -1,5 +1,6 @@
 #include "gateway/services/policy.hpp"
 
+#include "gateway/base/guarded.hpp"
 #include "gateway/base/lane.hpp"
 #include "gateway/policy/judged_client.hpp"
 
@@ -147,12 +148,17 @@ gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh
     lane.refuse(not_admitted(*client->refused_by(), snapshot.generation()), verdict);
     return nullptr;
   }
+  if (abandoned_) {
+    lane.refuse({policy::Action::deny, Reason::none, Table::none, 0, snapshot.generation()}, verdict);
+    return nullptr;
+  }
   if (const Limit* const limit = client->begin_session(snapshot.limits(client->group()))) {
     lane.refuse(
         {policy::Action::deny, Reason::concurrent_sessions, Table::traffic_rules, limit->row, snapshot.generation()},
         verdict);
     return nullptr;
   }
+  if (abandoned_) client->end_session();  // that came in between
   if (spec_.sessions && facts.session != 0) account(snapshot, *client, facts);
   auto* const handle = reinterpret_cast<gh_client*>(client.get());
   lane.clients_.emplace(handle, std::move(client));
@@ -177,12 +183,10 @@ gh_client* PluginPolicy::client_open(void* context, gh_lane* lane, const gh_clie
   if (facts->struct_size < GH_SIZE_1_0(gh_client_facts) || verdict->struct_size < GH_SIZE_1_0(gh_verdict))
     return nullptr;
   write({policy::Action::allow, Reason::none, Table::none, 0, generation}, verdict);
-  try {
-    return self.open(mine, *facts, verdict);
-  } catch (...) {  // out of memory
-    mine.refuse({policy::Action::deny, Reason::none, Table::none, 0, generation}, verdict);
-    return nullptr;
-  }
+  const auto open = [&]() -> std::optional<gh_client*> { return self.open(mine, *facts, verdict); };
+  const std::optional<gh_client*> opened = guarded(open, {});
+  if (!opened) mine.refuse({policy::Action::deny, Reason::none, Table::none, 0, generation}, verdict);
+  return opened.value_or(nullptr);
 }
 
 void PluginPolicy::client_close(void*, gh_lane* lane, gh_client* client) noexcept {
@@ -272,7 +276,7 @@ gh_status PluginPolicy::claim(void* context, const gh_prefix* prefixes, std::siz
   PluginPolicy& self = *static_cast<PluginPolicy*>(context);
   if (!self.spec_.claims) return GH_E_UNSUPPORTED;
   if (count > PlaceClaims::kMost) return GH_E_INVALID;
-  try {
+  return guarded([&]() -> gh_status {
     std::vector<Prefix> claims;
     for (const gh_prefix& prefix : std::span(prefixes, count)) {
       const auto read = prefix_of(prefix);
@@ -281,9 +285,13 @@ gh_status PluginPolicy::claim(void* context, const gh_prefix* prefixes, std::siz
     }
     self.spec_.claims->set(&self, self.spec_.plugin, claims);
     return GH_OK;
-  } catch (...) {  // out of memory
-    return GH_E_FAILED;
-  }
+  });
+}
+
+void PluginPolicy::abandoned() noexcept {
+  abandoned_ = true;
+  board_->end_sessions_of(this);
+  if (spec_.claims) spec_.claims->orphan(this);
 }
 
 void PluginPolicy::let_go() noexcept {

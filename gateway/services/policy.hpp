@@ -12,6 +12,7 @@
 
 #include <gatehouse/abi.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -65,9 +66,10 @@ class PluginPolicy {
 
   /// Lives as long as *this.
   [[nodiscard]] const gh_policy* table() const noexcept { return &table_; }
-  /// Some of the instance's lanes will never return: its clients are nobody's concurrent sessions any more. Their flows
-  /// go on counting until the process ends.
-  void abandoned() noexcept { board_->end_sessions_of(this); }
+  /// Some of the instance's lanes will never return: its clients are nobody's concurrent sessions any more, and there
+  /// will be no others. Their flows go on counting until the process ends; its claims hold until the next instance of
+  /// its plugin claims, so that nobody reaches what they protect.
+  void abandoned() noexcept;
   /// The instance claims nothing any more.
   void let_go() noexcept;
   /// What a new lane needs.
@@ -97,6 +99,7 @@ class PluginPolicy {
   std::shared_ptr<SnapshotBoard> board_;
   std::shared_ptr<KeyMeters> keys_;
   Spec spec_;
+  std::atomic<bool> abandoned_{false};
   gh_policy table_;
 };
 

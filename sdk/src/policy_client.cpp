@@ -3,6 +3,7 @@
 #include <gatehouse/net/dns_message.hpp>
 
 #include <utility>
+#include <vector>
 
 namespace gatehouse {
 namespace {
@@ -113,6 +114,15 @@ Judged<void> PolicyClient::open_flow(const FlowFacts& flow, SteadyTime now, Try 
   const gh_flow asked = border_flow(flow, which == Try::first ? GH_FLOW_FIRST_TRY : 0);
   gh_verdict why = empty_verdict();
   if (policy_->flow_open(policy_->context, lane_, client_, &asked, to_ns(now), &why) != GH_OK) return from_border(why);
+  return boost::system::in_place_value;
+}
+
+Result<void> claim_prefixes(const Host& host, std::span<const Prefix> prefixes) {
+  std::vector<gh_prefix> given;
+  for (const Prefix& prefix : prefixes) given.push_back(to_border(prefix));
+  const gh_policy& policy = host.policy();
+  const gh_status status = policy.claim(policy.context, given.data(), given.size());
+  if (status < 0) return to_error(status);
   return boost::system::in_place_value;
 }
 

@@ -2,6 +2,7 @@
 
 #include <gatehouse/plugin/host.hpp>
 
+#include <fcntl.h>
 #include <sys/random.h>
 
 #include <cstring>
@@ -123,7 +124,18 @@ struct FakeHost::Services {
     *wait_ns = grant.wait;
     return grant.bytes;
   }
-  static gh_status claim(void*, const gh_prefix*, std::size_t) { return GH_OK; }
+  static gh_status claim(void* context, const gh_prefix* prefixes, std::size_t count) {
+    std::vector<Prefix> claims;
+    for (const gh_prefix& prefix : std::span(prefixes, count)) {
+      gh_endpoint address{};
+      std::memcpy(address.bytes, prefix.bytes, sizeof address.bytes);
+      address.family = prefix.family;
+      claims.emplace_back(from_border(address).address, prefix.length);
+    }
+    const std::scoped_lock lock(self(context).mutex_);
+    self(context).claims_ = std::move(claims);
+    return GH_OK;
+  }
 
   static gh_status resolve(void* context, gh_lane*, std::uint32_t kind, gh_bytes value, char* out, std::size_t capacity,
                            std::size_t* size, const gh_completion* later) {
@@ -140,8 +152,26 @@ struct FakeHost::Services {
     return GH_OK;
   }
 
-  static gh_status fds_keep(void*, gh_bytes, const std::int32_t*, std::size_t) { return GH_OK; }
-  static gh_status fds_take(void*, gh_bytes, std::int32_t*, std::size_t, std::size_t*) { return GH_E_NOT_FOUND; }
+  static gh_status fds_keep(void* context, gh_bytes name, const std::int32_t* fds, std::size_t count) {
+    std::vector<UniqueFd> dups;
+    for (const std::int32_t fd : std::span(fds, count)) {
+      dups.emplace_back(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+      if (!dups.back()) return GH_E_IO;
+    }
+    const std::scoped_lock lock(self(context).mutex_);
+    self(context).fds_[std::string(from_border(name))] = std::move(dups);
+    return GH_OK;
+  }
+  static gh_status fds_take(void* context, gh_bytes name, std::int32_t* out, std::size_t capacity, std::size_t* count) {
+    const std::scoped_lock lock(self(context).mutex_);
+    const auto found = self(context).fds_.find(std::string(from_border(name)));
+    if (found == self(context).fds_.end()) return GH_E_NOT_FOUND;
+    *count = found->second.size();
+    if (*count > capacity) return GH_E_LIMIT;
+    for (UniqueFd& fd : found->second) *out++ = fd.release();
+    self(context).fds_.erase(found);
+    return GH_OK;
+  }
 
   gh_log log;
   gh_clock clock;

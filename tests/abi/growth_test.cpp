@@ -61,6 +61,9 @@ TEST_F(Growth, RunsAPluginOfTheFirstVersionWithEveryInterface) {
   EXPECT_EQ(loaded.role(1).name, std::string("listen_api")) << "its roles stand as close as they did then";
   EXPECT_NE(loaded.find_role("listen_api"), nullptr);
   EXPECT_EQ(loaded.describe({0, 5}), "five");
+  ASSERT_NE(loaded.probe, nullptr) << "it offers what 1.0 has of gh.probe/1";
+  EXPECT_LT(loaded.probe->struct_size, sizeof(gh_probe));
+  EXPECT_EQ(loaded.probe->run(nullptr, 0, nullptr, nullptr, nullptr), GH_E_UNSUPPORTED);
 
   PluginConfig config;
   config.name = "old";

@@ -5,6 +5,7 @@ The plugin is tests/unit/gateway/plugin/fixtures/hangs.c, which hangs where its 
 """
 
 import signal
+import subprocess
 import time
 
 from harness import BUILD, INTERNET, GatewayTest, UdpEcho, main
@@ -86,6 +87,20 @@ class Hang(GatewayTest):
         done = self.net.run("gateway", [str(PROGRAM), "run", "--config", str(gateway.config)], check=False)
         self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
         self.assertIn("the plugin stuck hangs: `start` has not returned for 1 s", done.stdout + done.stderr)
+
+    def test_status_and_signals_are_served_while_a_start_hangs(self):
+        gateway = self.hanging("start", 600, start=False)
+        process = self.net.popen("gateway", [str(PROGRAM), "run", "--config", str(gateway.config)],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.assert_soon(lambda: "is starting" in gateway.cli("status").stdout, "an answer, though the plugin hangs")
+        self.assertEqual(self.stuck(gateway)["state"], "starting")
+        self.assertIn("is starting", gateway.cli("reload").stderr)
+        before = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(20 * SLOW), 0)
+        self.assertLess(time.monotonic() - before, 16 * SLOW)
 
     def test_check_that_hangs_is_exit_2_with_a_sentence(self):
         gateway = self.hanging("check", 1, start=False)

@@ -69,7 +69,6 @@ Json describe(const std::string& name, const LoadedPlugin& plugin) {
   const gh_manifest& manifest = *plugin.manifest;
   Json needed = Json::array();
   for (const char* const* id = manifest.requires_ids; id != nullptr && *id != nullptr; ++id) needed.push_back(*id);
-  const auto* probe = static_cast<const gh_probe*>(plugin.offer(GH_PROBE_ID));
   return {{"name", name},
           {"id", manifest.id},
           {"version", manifest.version},
@@ -80,7 +79,7 @@ Json describe(const std::string& name, const LoadedPlugin& plugin) {
           {"file", plugin.file.original.string()},
           {"sha256", plugin.file.sha256},
           {"requires", needed},
-          {"probe", probe == nullptr ? "" : text_or_empty(probe->usage)},
+          {"probe", plugin.probe == nullptr ? "" : text_or_empty(plugin.probe->usage)},
           {"listeners", describe_roles(plugin)},
           {"options", describe_options(manifest)}};
 }

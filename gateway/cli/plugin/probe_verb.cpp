@@ -14,8 +14,8 @@ int probe_verb(const Invocation& invocation, const ProbeArguments& arguments) {
   const std::string& plugin = arguments.plugin;
   const Config config = load_config_or_defaults(invocation);
   const LoadedPlugin loaded = PluginShelf(config).load(plugin);
-  const auto* probe = static_cast<const gh_probe*>(loaded.offer(GH_PROBE_ID));
-  if (probe == nullptr || probe->struct_size < sizeof(gh_probe)) {
+  const gh_probe* const probe = loaded.probe;
+  if (probe == nullptr) {
     throw Refusal("plugin " + plugin + " offers no probe; ask its author for one");
   }
   std::vector<gh_bytes> views;

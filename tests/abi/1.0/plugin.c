@@ -249,8 +249,16 @@ static void stop(gh_instance* self) {
 static void describe(const uint64_t state[2], gh_message* out) { say(out, state[1] == 5 ? "five" : "another"); }
 static const gh_sessions_describe describer = {sizeof describer, 0, describe};
 
+static gh_status run_probe(const gh_bytes* arguments, size_t count, void (*print)(void* context, gh_bytes json),
+                           void* context, gh_message* why) {
+  (void)arguments, (void)count, (void)print, (void)context, (void)why;
+  return GH_E_UNSUPPORTED;
+}
+static const gh_probe probe = {sizeof probe, 0, "", run_probe};
+
 static const void* get(gh_instance* self, const char* id) {
   (void)self;
+  if (strcmp(id, GH_PROBE_ID) == 0) return &probe;
   return strcmp(id, GH_SESSIONS_DESCRIBE_ID) == 0 ? &describer : NULL;
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <gatehouse/abi.h>
-#include <gatehouse/base/address.hpp>
+#include <gatehouse/base/prefix.hpp>
 
 #include <cstring>
 #include <string_view>
@@ -32,6 +32,14 @@ namespace gatehouse {
   if (endpoint.family == 6) out.address = IpAddress::v6(bytes);
   out.port = endpoint.port;
   out.scope = endpoint.scope;
+  return out;
+}
+
+[[nodiscard]] inline gh_prefix to_border(const Prefix& prefix) noexcept {
+  gh_prefix out{};
+  std::memcpy(out.bytes, prefix.address().storage().data(), sizeof out.bytes);
+  out.family = static_cast<std::uint8_t>(prefix.address().family());
+  out.length = static_cast<std::uint8_t>(prefix.length());
   return out;
 }
 

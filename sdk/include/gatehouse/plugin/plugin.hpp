@@ -55,23 +55,23 @@ class Plugin {
 /// Runs `call`, turns what it throws into a status, and leaves the message in `why` (which may be null).
 template <class Call>
 gh_status guarded(gh_message* why, Call&& call) noexcept {
-  const auto say = [why](std::string_view text) {
+  const auto leave = [why](std::string_view text) {
     if (why != nullptr) why->size = text.copy(why->text, why->capacity);
   };
   try {
     call();
     return GH_OK;
   } catch (const NeedsRestart& needs) {
-    say(needs.what());
+    leave(needs.what());
     return GH_E_UNSUPPORTED;
   } catch (const std::invalid_argument& error) {
-    say(error.what());
+    leave(error.what());
     return GH_E_INVALID;
   } catch (const std::exception& error) {
-    say(error.what());
+    leave(error.what());
     return GH_E_FAILED;
   } catch (...) {
-    say("an exception of unknown type");
+    leave("an exception of unknown type");
     return GH_E_FAILED;
   }
 }

@@ -1,12 +1,14 @@
 // One client as the policy engine sees it, for the lane that serves it. Not thread-safe: one lane's.
 #pragma once
 
+#include <gatehouse/base/prefix.hpp>
 #include <gatehouse/base/reason.hpp>
 #include <gatehouse/plugin/lane_context.hpp>
 
 #include <boost/system/result.hpp>
 
 #include <optional>
+#include <span>
 #include <string>
 
 namespace gatehouse {
@@ -103,6 +105,11 @@ class PolicyClient {
   gh_lane* lane_;
   gh_client* client_;
 };
+
+/// These addresses are the plugin's own from now on (its tunnel's, say), in place of those before: policy denies them
+/// to every client of another plugin, whatever permit covers them. Any thread, from start() on; the host locks.
+/// @return Errc::invalid for more than 256, or one that is everything; Errc::failed for want of memory
+[[nodiscard]] Result<void> claim_prefixes(const Host& host, std::span<const Prefix> prefixes);
 
 /// Judges one datagram of a flow: by its address, and where it is DNS (port 53, or `to_resolver`) by the name of every
 /// question in it. The one place where frontends have DNS looked into; so it is to be called for each datagram of such

@@ -99,6 +99,11 @@ class FakeHost {
   [[nodiscard]] std::vector<std::string> log_lines() const;
   /// The session of the policy client that was opened last.
   [[nodiscard]] std::uint64_t last_client_session() const noexcept { return last_client_session_; }
+  /// What was claimed last (claim_prefixes).
+  [[nodiscard]] std::vector<Prefix> claims() const {
+    const std::scoped_lock lock(mutex_);
+    return claims_;
+  }
   /// Policy clients and flows that are open now.
   [[nodiscard]] std::int64_t open_clients() const noexcept { return clients_; }
   [[nodiscard]] std::int64_t open_flows() const noexcept { return flows_; }
@@ -116,7 +121,7 @@ class FakeHost {
   };
   void publish(Policy policy);
 
-  mutable std::mutex mutex_;
+  mutable std::mutex mutex_;  // guards policies_, series_, log_, claims_ and fds_
   std::map<std::string, const void*> interfaces_;
   std::unique_ptr<Services> services_;
   std::int32_t level_ = GH_LOG_DEBUG;
@@ -124,6 +129,8 @@ class FakeHost {
   std::deque<Policy> policies_;  // by generation - 1; kept, as lanes may still be on an older one
   std::map<std::string, Series> series_;
   std::vector<std::string> log_;
+  std::vector<Prefix> claims_;
+  std::map<std::string, std::vector<UniqueFd>> fds_;  // kept, by name
   std::atomic<unsigned> delayed_identities_{0};
   std::atomic<std::int64_t> clients_{0}, flows_{0};
   std::atomic<std::uint64_t> last_client_session_{0};

@@ -157,6 +157,7 @@ TEST_F(HangingTest, StopThatHangsCostsTheLanes) {
   run(*instance);
   ASSERT_TRUE(events_->wait_for("lane runs 0"));
   instance->request_stop(now_);
+  std::this_thread::sleep_for(100ms);  // until it is in stop()
   EXPECT_FALSE(instance->ended(now_ + 999ms));
   EXPECT_TRUE(instance->ended(now_ + 1s));
   EXPECT_EQ(instance->abandoned_lanes(), 1u);

@@ -38,7 +38,7 @@ TEST_F(Loader, ReadsTheManifestOfAGoodPlugin) {
   ASSERT_NE(loaded.find_role("listen_api"), nullptr);
   EXPECT_EQ(loaded.find_role("listen_api")->kinds, GH_ROLE_STREAM);
   EXPECT_EQ(loaded.find_role("lis"), nullptr);
-  EXPECT_EQ(loaded.offer("gh.probe/1"), nullptr);
+  EXPECT_EQ(loaded.probe, nullptr);
 }
 
 TEST_F(Loader, RefusesAFileWithoutTheSymbol) {

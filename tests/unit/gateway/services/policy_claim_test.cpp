@@ -56,6 +56,20 @@ TEST_F(ClaimTable, HoldsUntilEveryInstanceOfThePluginIsGone) {
   EXPECT_EQ(claimed(), Texts{});
 }
 
+TEST_F(ClaimTable, OfAnAbandonedInstanceHoldsUntilItsSuccessorClaims) {
+  EXPECT_EQ(claim(*tunnel, {prefix("10.8.0.0/16")}), GH_OK);
+  EXPECT_EQ(claim(*relay, {prefix("10.9.0.0/16")}), GH_OK);
+  tunnel->abandoned();
+  claims->forget("relay");
+  EXPECT_EQ(claimed(), (Texts{"10.8.0.0/16 tunnel", "10.9.0.0/16 relay"}));
+  PluginPolicy successor{board, keys, {.plugin = "tunnel", .claims = claims}};
+  EXPECT_EQ(claim(successor, {prefix("10.7.0.0/16")}), GH_OK);
+  EXPECT_EQ(claimed(), (Texts{"10.7.0.0/16 tunnel", "10.9.0.0/16 relay"}));
+  relay->abandoned();
+  claims->forget("relay");
+  EXPECT_EQ(claimed(), Texts{"10.7.0.0/16 tunnel"});
+}
+
 TEST_F(ClaimTable, RefusesWhatMakesNoSense) {
   EXPECT_EQ(claim(*tunnel, {prefix("10.8.0.0/16")}), GH_OK);
   gh_prefix odd = prefix("10.0.0.0/8");

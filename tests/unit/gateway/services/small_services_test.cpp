@@ -62,6 +62,19 @@ TEST(Values, AreAtMost4096Bytes) {
             GH_E_INVALID);
 }
 
+TEST(Fds, AreClosedWhenTheirPluginIsGone) {
+  const auto all = std::make_shared<FdTable>();
+  const PluginFds face(all, "tunnel"), other(all, "relay");
+  std::array<std::int32_t, 1> fd{STDERR_FILENO};
+  for (const PluginFds* one : {&face, &other})
+    ASSERT_EQ(one->table()->keep(one->table()->context, to_border("tun"), fd.data(), 1), GH_OK);
+  all->drop("tunnel");
+  std::size_t count = 0;
+  EXPECT_EQ(face.table()->take(face.table()->context, to_border("tun"), fd.data(), 1, &count), GH_E_NOT_FOUND);
+  ASSERT_EQ(other.table()->take(other.table()->context, to_border("tun"), fd.data(), 1, &count), GH_OK);
+  close(fd[0]);
+}
+
 TEST(Fds, AreHandedToTheNextInstance) {
   const auto all = std::make_shared<FdTable>();
   std::array<std::int32_t, 2> pipe_ends{};
