@@ -35,17 +35,24 @@ std::string condense_status(const std::string& json) {
   return one_line(body);
 }
 
+/// @throws BrokenConfig
+Config valid(ConfigReading reading) {
+  if (!reading.config) throw BrokenConfig(std::move(reading.problems));
+  return std::move(*reading.config);
+}
+
 }  // namespace
 
 int run_verb(const Invocation& invocation, const NoArguments&) {
-  Daemon daemon(load_config(invocation), [invocation] { return read_config(invocation.config, invocation.overrides); });
+  const auto read = [invocation] { return read_own_config(invocation.config, invocation.overrides); };
+  Daemon daemon(valid(read()), read);
   std::vector<ConfigProblem> problems = daemon.start();
   if (!problems.empty()) throw BrokenConfig(std::move(problems));
   return daemon.run();
 }
 
 int check_verb(const Invocation& invocation, const NoArguments&) {
-  const PluginShelf shelf(load_config(invocation));
+  const PluginShelf shelf(valid(read_own_config(invocation.config, invocation.overrides)));
   HostServices services;
   services.journal = std::make_shared<Journal>(GH_LOG_WARN, LogFormat::text);
   services.policy = std::make_shared<SnapshotBoard>(policy::Snapshot::without_policy(0));

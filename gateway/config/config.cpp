@@ -1,6 +1,8 @@
 // What the keys of gatehouse.toml mean: files and overrides are merged into one tree, then read from the top.
 #include "gateway/config/config.hpp"
 
+#include <gatehouse/base/own_path.hpp>
+
 #include "gateway/config/config_tree.hpp"
 #include "gateway/config/listen_address.hpp"
 #include "gateway/config/table_reader.hpp"
@@ -215,6 +217,18 @@ fs::path StoreConfig::state_db() const { return url == kMemory ? "" : url.substr
 
 std::filesystem::path drop_in_folder(const std::filesystem::path& file) {
   return std::filesystem::path(file).replace_extension(".d");
+}
+
+ConfigReading read_own_config(const fs::path& file, const std::vector<std::string>& overrides) {
+  std::vector<ConfigProblem> problems;
+  std::vector<fs::path> documents = drop_ins(file, problems);
+  documents.insert(documents.begin(), {file, drop_in_folder(file)});
+  problems.clear();  // reading reports these
+  for (const fs::path& document : documents) {
+    if (const std::string why = why_not_own(document); !why.empty()) problems.push_back({{}, why});
+  }
+  if (problems.empty()) return read_config(file, overrides);
+  return {{}, std::move(problems)};
 }
 
 ConfigReading read_config(const std::filesystem::path& file, const std::vector<std::string>& overrides) {

@@ -96,6 +96,11 @@ struct ConfigReading {
 /// "dotted.key=TOML value" (a bare word is taken as a string). Reports every problem it finds, not only the first.
 [[nodiscard]] ConfigReading read_config(const std::filesystem::path& file, const std::vector<std::string>& overrides);
 
+/// The same for who obeys it: each file that is there must be its own (gatehouse/base/own_path.hpp), with all folders
+/// above, for whoever else may write there would run the gateway.
+[[nodiscard]] ConfigReading read_own_config(const std::filesystem::path& file,
+                                            const std::vector<std::string>& overrides);
+
 /// The folder of drop-in files beside a configuration file: /etc/gatehouse/gatehouse.d.
 [[nodiscard]] std::filesystem::path drop_in_folder(const std::filesystem::path& file);
 

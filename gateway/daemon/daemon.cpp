@@ -1,5 +1,6 @@
 #include "gateway/daemon/daemon.hpp"
 
+#include "db/file/paths.hpp"
 #include "gateway/base/block_signals.hpp"
 #include "gateway/base/log_message.hpp"
 #include "gateway/base/refusal.hpp"
@@ -127,6 +128,9 @@ void Daemon::Core::open_services() {
   raise_descriptor_limit();
   make_folder(config_.state_dir, kStateFolderMode);
   make_folder(config_.runtime_dir, fs::perms(0755));
+  const fs::path policy = db::resolved(config_.state_dir / "policy.db");  // a link may lead elsewhere
+  require_own(policy.parent_path());
+  require_own(db::lists_beside(policy));
   services_.journal = std::make_shared<Journal>(level_of(config_), format_of(config_));
   services_.flow_log = std::make_shared<FlowLog>(log_as("flow_log"));
   services_.flow_log->switch_to(open_flow_log(config_));

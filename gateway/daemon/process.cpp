@@ -1,15 +1,19 @@
 #include "gateway/daemon/process.hpp"
 
+#include <gatehouse/base/own_path.hpp>
 #include <gatehouse/base/unique_fd.hpp>
 
 #include "gateway/base/refusal.hpp"
 
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
 
 namespace gatehouse {
 
@@ -21,11 +25,25 @@ std::uint64_t raise_descriptor_limit() noexcept {
   return limit.rlim_cur;
 }
 
+void require_own(const std::filesystem::path& path) {
+  if (const std::string why = why_not_own(path); !why.empty()) throw Refusal(why);
+}
+
 void make_folder(const std::filesystem::path& folder, std::filesystem::perms mode) {
+  constexpr mode_t kParentMode = 0755;
+  require_own(folder);  // before anything is made there
   std::error_code failure;
-  const bool made = std::filesystem::create_directories(folder, failure);
-  if (!failure && made) std::filesystem::permissions(folder, mode, failure);
+  if (!std::filesystem::exists(folder, failure) && !failure) {
+    std::filesystem::path made;
+    for (const std::filesystem::path& part : folder) {
+      made /= part;
+      if (::mkdir(made.c_str(), kParentMode) == 0 || errno == EEXIST || errno == EROFS || errno == EACCES) continue;
+      throw Refusal("cannot make the folder " + made.string() + ": " + std::strerror(errno));
+    }
+    std::filesystem::permissions(folder, mode, failure);
+  }
   if (failure) throw Refusal("cannot make the folder " + folder.string() + ": " + failure.message());
+  require_own(folder);
 }
 
 void notify_supervisor(std::string_view state) noexcept {

@@ -123,7 +123,7 @@ TEST_F(AppendFileTest, StaysInTheOldFileWhereNoNewOneCanBe) {
   std::filesystem::rename(path_, folder_.path() / "old");
   std::filesystem::create_directory(path_);
   EXPECT_EQ(file.write("one\n"), 0u);
-  EXPECT_THAT(file.failure(), HasSubstr("cannot open " + path_.string() + " for writing: Is a directory"));
+  EXPECT_THAT(file.failure(), HasSubstr(path_.string() + " is no regular file"));
   std::filesystem::remove(path_);
   EXPECT_EQ(file.write("two\n"), 0u);
   EXPECT_EQ(file.failure(), "");
@@ -154,6 +154,12 @@ TEST_F(AppendFileTest, RefusesWhatIsNoRegularFile) {
   EXPECT_THROW(AppendFile("/dev/null"), Refusal);
   ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
   EXPECT_THROW(AppendFile{path_}, Refusal);
+}
+
+TEST_F(AppendFileTest, WritesToNoFileThatALinkLeadsTo) {
+  std::filesystem::create_symlink(folder_.path() / "elsewhere", path_);
+  EXPECT_THROW(AppendFile{path_}, Refusal);
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "elsewhere"));
 }
 
 class FlowLogTest : public AppendFileTest {
