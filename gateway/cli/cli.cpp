@@ -1,6 +1,7 @@
 // The only file that includes CLI11: the grammar of the command line, verb by verb.
 #include "gateway/cli/cli.hpp"
 
+#include "gateway/base/printable.hpp"
 #include "gateway/base/version.hpp"
 #include "gateway/cli/gateway_verbs.hpp"
 #include "gateway/cli/plugin/attach_verb.hpp"
@@ -37,7 +38,8 @@ struct Command {
 /// The grammar, and what one call of it asks for.
 struct CommandLine {
   CLI::App app{"Gatehouse: a gateway whose frontends are plugins, with one policy over all of them", "gatehouse"};
-  Invocation invocation{.out = std::cout, .err = std::cerr};
+  PrintableStream out{std::cout};  // whatever a verb forgets to escape
+  Invocation invocation{.out = out, .err = std::cerr};
   std::function<int()> run;  ///< the verb that was named
 
   CommandLine();

@@ -83,6 +83,13 @@ TEST(FlowLine, IsJsonWhateverTheClientAsksFor) {
   EXPECT_THAT(body["domain"].get<std::string>(), HasSubstr("abc"));
 }
 
+TEST(FlowLine, HasNoControlCharacterWhateverTheClientAsksFor) {
+  const std::string text =
+      line(kAllowed, flow_to("8.8.8.8", 53, "a\xc2\x9b\x7f\xe2\x80\xaegnp.exe"), {}, "unix:\xc2\x85");
+  EXPECT_THAT(text, HasSubstr(R"("identity":"unix:\u0085")"));
+  EXPECT_THAT(text, HasSubstr(R"("domain":"a\u009b\u007f\u202egnp.exe")"));
+}
+
 TEST(FlowLine, CutsWhatNoNameIsAsLongAs) {
   const std::string longest(300, 'x'), identity(300, 'i');
   const auto body = nlohmann::json::parse(line(kAllowed, flow_to("8.8.8.8", 53, longest), {}, identity));
