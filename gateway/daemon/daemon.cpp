@@ -331,9 +331,11 @@ void Daemon::Core::on_hup() {
 
 void Daemon::Core::begin_reload(std::function<void(std::vector<ConfigProblem>)> then) {
   reloading_ = true;
+  if (!stopping_) notify_reloading();
   asio::co_spawn(io_, reload(),
                  [this, then = std::move(then)](std::exception_ptr failure, std::vector<ConfigProblem> problems) {
                    reloading_ = false;
+                   if (!stopping_) notify_supervisor("READY=1");  // also with the old configuration
                    try {
                      if (failure) std::rethrow_exception(failure);
                    } catch (const std::exception& error) {

@@ -1,5 +1,6 @@
 #include "gateway/daemon/process.hpp"
 
+#include <gatehouse/base/clock.hpp>
 #include <gatehouse/base/own_path.hpp>
 #include <gatehouse/base/unique_fd.hpp>
 
@@ -10,8 +11,11 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -59,6 +63,14 @@ void notify_supervisor(std::string_view state) noexcept {
   // Nothing can be done when it fails: the supervisor then times out and reports that itself.
   static_cast<void>(
       ::sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), size));
+}
+
+void notify_reloading() noexcept {
+  // The clock that systemd compares with, to tell this reload from one before the signal.
+  const auto now = std::chrono::duration_cast<std::chrono::microseconds>(steady_now().time_since_epoch());
+  std::array<char, 64> state;
+  std::snprintf(state.data(), state.size(), "RELOADING=1\nMONOTONIC_USEC=%lld", static_cast<long long>(now.count()));
+  notify_supervisor(state.data());
 }
 
 }  // namespace gatehouse

@@ -24,5 +24,7 @@ void make_folder(const std::filesystem::path& folder, std::filesystem::perms mod
 
 /// Tells systemd ("READY=1") when it asked for that with NOTIFY_SOCKET; else does nothing. See sd_notify(3).
 void notify_supervisor(std::string_view state) noexcept;
+/// Tells it that a reload begins now; READY=1 ends it. For Type=notify-reload, see systemd.service(5).
+void notify_reloading() noexcept;
 
 }  // namespace gatehouse
