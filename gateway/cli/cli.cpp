@@ -100,7 +100,10 @@ void CommandLine::take_row(CLI::App& command, RowArguments& arguments) {
 void CommandLine::add_gateway_verbs() {
   take_config(add(app, "run", "Run the gateway in the foreground", run_verb).app);
   take_config(
-      add(app, "check", "Would `run` start? Checks the configuration and every enabled plugin", check_verb).app);
+      add(app, "check",
+          "Would `run` start, as this user? Checks the configuration, every enabled plugin, folders and databases",
+          check_verb)
+          .app);
   take_socket(add(app, "status", "State of the running gateway", status_verb).app);
   take_socket(add(app, "reload", "Put the changed configuration in force, all of it or nothing", reload_verb).app);
   take_socket(add(app, "drain", "Take no new clients and stop when the last is gone", drain_verb).app);
