@@ -95,6 +95,12 @@ void read_metrics(const ConfigValue* table, Config& config, std::vector<ConfigPr
     reader.refuse(*table->find("listen"), "listen",
                   "an address with a port such as \"127.0.0.1:9477\", or \"\" for none");
   }
+  reader.read("hosts", config.metrics_hosts);
+  for (const std::string& host : config.metrics_hosts) {
+    if (!host.empty() && host.find_first_of(":/ *") == host.npos) continue;
+    reader.refuse(*table->find("hosts"), "hosts", "a list of names such as \"gateway.example\", without a port");
+    break;
+  }
   reader.refuse_unknown_keys();
 }
 

@@ -80,6 +80,7 @@ struct Config {
   std::filesystem::path flow_log;  ///< a file for one line a verdict, or "" = none
   StoreConfig store;
   std::string metrics_listen = "127.0.0.1:9477";  ///< "" = none
+  std::vector<std::string> metrics_hosts;         ///< names of this machine, beside localhost and its addresses
   std::vector<std::string> control_admins = {"root"};
   std::uint32_t control_mode = 0660;
   std::map<std::string, PluginConfig> plugins;

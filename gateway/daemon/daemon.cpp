@@ -216,6 +216,7 @@ void Daemon::Core::open_endpoints() {
   if (config_.metrics_listen.empty()) return;
   metrics_.emplace(io_, MetricsServer::Sources{[this] { return metrics_text(sources()); }, [this] { return live(); },
                                                [this] { return ready(); }});
+  metrics_->set_hosts(config_.metrics_hosts);
   metrics_endpoint_ = metrics_->listen(Endpoint::parse(config_.metrics_listen).value());
 }
 
@@ -395,6 +396,7 @@ void Daemon::Core::take_over(Config next) {
   config_ = std::move(next);
   services_.journal->set_level(level_of(config_));
   store_->take_over(config_.store);
+  if (metrics_) metrics_->set_hosts(config_.metrics_hosts);
   for (const std::string& name : control_->set_admins(config_.control_admins)) {
     log(GH_LOG_WARN, "no such user; correct `admins` of [control]", {{"name", name}});
   }

@@ -310,6 +310,16 @@ TEST(NearestName, FindsTypingMistakesAndNothingFar) {
   EXPECT_EQ(nearest_name("", known), "");
 }
 
+TEST(Config, MetricsHostsAreNamesWithoutAPort) {
+  EXPECT_EQ(valid("[metrics]\nhosts = [\"gateway.example\"]\n").metrics_hosts,
+            std::vector<std::string>{"gateway.example"});
+  for (const char* const wrong : {"", "gateway.example:9477", "http://gateway.example", "*"}) {
+    const auto found = problems_of(std::string("[metrics]\nhosts = [\"") + wrong + "\"]\n");
+    ASSERT_EQ(found.size(), 1U) << wrong;
+    EXPECT_THAT(found[0], testing::HasSubstr("a list of names such as \"gateway.example\", without a port"));
+  }
+}
+
 TEST(Config, IsObeyedOnlyWhereNobodyElseMayWriteIt) {
   const ConfigFolder folder;
   const auto file = folder.write("gatehouse.toml", "");
