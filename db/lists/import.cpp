@@ -11,6 +11,8 @@
 #include "db/policy/policy_database.hpp"
 #include "db/policy/policy_editor.hpp"
 
+#include <gatehouse/base/own_path.hpp>
+
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -171,13 +173,19 @@ std::string Gathering::write(const std::filesystem::path& folder, const std::fil
 }
 
 void make_folder(const std::filesystem::path& folder, const std::filesystem::path& like) {
+  struct stat model {
+  }, found{};
+  const bool has_model = ::stat(like.c_str(), &model) == 0;
   if (::mkdir(folder.c_str(), 0750) != 0) {
-    if (errno == EEXIST) return;
+    if (errno != EEXIST || ::lstat(folder.c_str(), &found) != 0)
+      throw std::system_error(errno, std::system_category(), folder.string());
+    if (!S_ISDIR(found.st_mode))
+      throw std::runtime_error(folder.string() + " is no folder, but compiled lists go there: remove it");
+    const std::string why = why_not_own(found, folder, has_model ? model.st_uid : 0);  // whose database it is
+    if (!why.empty()) throw std::runtime_error(why);
+  } else if (has_model && ::lchown(folder.c_str(), model.st_uid, model.st_gid) != 0 && errno != EPERM) {
     throw std::system_error(errno, std::system_category(), folder.string());
   }
-  struct stat model {};
-  if (::stat(like.c_str(), &model) == 0 && ::chown(folder.c_str(), model.st_uid, model.st_gid) != 0 && errno != EPERM)
-    throw std::system_error(errno, std::system_category(), folder.string());
 }
 
 void edit_row(const std::filesystem::path& database, const ImportRequest& request, ImportReport& report) {

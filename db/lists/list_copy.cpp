@@ -21,7 +21,8 @@ std::vector<std::string> copy_lists(const std::filesystem::path& original, const
     } else if (!fs::exists(to / file)) {
       fs::create_directory(to, from);
       const fs::path unfinished = to / (std::string(kUnfinishedPrefix) + file);
-      fs::copy_file(from / file, unfinished, fs::copy_options::overwrite_existing);
+      fs::remove(unfinished);  // of a copy that did not come to its end
+      fs::copy_file(from / file, unfinished);
       fs::rename(unfinished, to / file);
     }
   }

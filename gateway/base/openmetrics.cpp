@@ -1,21 +1,25 @@
 #include "gateway/base/openmetrics.hpp"
 
+#include "gateway/base/printable.hpp"
+
 #include <array>
 #include <charconv>
 
 namespace gatehouse {
 namespace {
 
-/// As the format wants it inside quotes, and in help texts too.
+/// As the format wants it inside quotes, and in help texts too. It has an escape for one control character only.
 std::string escaped(std::string_view text) {
   std::string out;
-  for (const char c : text) {
-    if (c == '\n') {
-      out += "\\n";
-    } else {
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    for (const char c : printable(text.substr(0, end))) {
       if (c == '"' || c == '\\') out += '\\';
       out += c;
     }
+    if (end == text.npos) break;
+    out += "\\n";
+    text.remove_prefix(end + 1);
   }
   return out;
 }
@@ -38,6 +42,17 @@ std::string label_set(const MetricLabels& labels, std::string_view bound = {}) {
 std::string decimal(double value) {
   std::array<char, 64> digits;
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value, std::chars_format::fixed, 6);
+  return {digits.data(), end.ptr};
+}
+
+/// A bucket's bound in the one form that readers compare as text: 250.0, 1e+06. Source: OpenMetrics 1.0,
+/// "Considerations: Canonical Numbers"; as Go writes it.
+std::string canonical(std::uint64_t bound) {
+  constexpr std::uint64_t kExponentFrom = 1'000'000;
+  if (bound < kExponentFrom) return std::to_string(bound) + ".0";
+  std::array<char, 32> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), static_cast<double>(bound),
+                                 std::chars_format::scientific);
   return {digits.data(), end.ptr};
 }
 
@@ -99,7 +114,7 @@ void OpenMetrics::histogram(std::string_view name, std::string_view help, const 
   std::uint64_t count = 0;
   for (std::size_t i = 0; i < buckets.size(); ++i) {
     count += buckets[i];
-    const std::string bound = i < bounds.size() ? std::to_string(bounds[i]) : "+Inf";
+    const std::string bound = i < bounds.size() ? canonical(bounds[i]) : "+Inf";
     add_sample(*out, family + "_bucket", label_set(labels, bound), std::to_string(count));
   }
   add_sample(*out, family + "_count", label_set(labels), std::to_string(count));

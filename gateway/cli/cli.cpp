@@ -1,6 +1,7 @@
 // The only file that includes CLI11: the grammar of the command line, verb by verb.
 #include "gateway/cli/cli.hpp"
 
+#include "gateway/base/printable.hpp"
 #include "gateway/base/version.hpp"
 #include "gateway/cli/gateway_verbs.hpp"
 #include "gateway/cli/plugin/attach_verb.hpp"
@@ -37,7 +38,8 @@ struct Command {
 /// The grammar, and what one call of it asks for.
 struct CommandLine {
   CLI::App app{"Gatehouse: a gateway whose frontends are plugins, with one policy over all of them", "gatehouse"};
-  Invocation invocation{.out = std::cout, .err = std::cerr};
+  PrintableStream out{std::cout};  // whatever a verb forgets to escape
+  Invocation invocation{.out = out, .err = std::cerr};
   std::function<int()> run;  ///< the verb that was named
 
   CommandLine();
@@ -98,7 +100,10 @@ void CommandLine::take_row(CLI::App& command, RowArguments& arguments) {
 void CommandLine::add_gateway_verbs() {
   take_config(add(app, "run", "Run the gateway in the foreground", run_verb).app);
   take_config(
-      add(app, "check", "Would `run` start? Checks the configuration and every enabled plugin", check_verb).app);
+      add(app, "check",
+          "Would `run` start, as this user? Checks the configuration, every enabled plugin, folders and databases",
+          check_verb)
+          .app);
   take_socket(add(app, "status", "State of the running gateway", status_verb).app);
   take_socket(add(app, "reload", "Put the changed configuration in force, all of it or nothing", reload_verb).app);
   take_socket(add(app, "drain", "Take no new clients and stop when the last is gone", drain_verb).app);

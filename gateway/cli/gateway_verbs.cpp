@@ -5,6 +5,7 @@
 #include "gateway/cli/running_gateway.hpp"
 #include "gateway/daemon/daemon.hpp"
 #include "gateway/daemon/plugin_set.hpp"
+#include "gateway/daemon/preflight.hpp"
 #include "gateway/policy/snapshot_board.hpp"
 
 #include <nlohmann/json.hpp>
@@ -35,22 +36,31 @@ std::string condense_status(const std::string& json) {
   return one_line(body);
 }
 
+/// @throws BrokenConfig
+Config valid(ConfigReading reading) {
+  if (!reading.config) throw BrokenConfig(std::move(reading.problems));
+  return std::move(*reading.config);
+}
+
 }  // namespace
 
 int run_verb(const Invocation& invocation, const NoArguments&) {
-  Daemon daemon(load_config(invocation), [invocation] { return read_config(invocation.config, invocation.overrides); });
+  const auto read = [invocation] { return read_own_config(invocation.config, invocation.overrides); };
+  Daemon daemon(valid(read()), read);
   std::vector<ConfigProblem> problems = daemon.start();
   if (!problems.empty()) throw BrokenConfig(std::move(problems));
   return daemon.run();
 }
 
 int check_verb(const Invocation& invocation, const NoArguments&) {
-  const PluginShelf shelf(load_config(invocation));
+  const Config config = valid(read_own_config(invocation.config, invocation.overrides));
+  const PluginShelf shelf(config);
   HostServices services;
   services.journal = std::make_shared<Journal>(GH_LOG_WARN, LogFormat::text);
   services.policy = std::make_shared<SnapshotBoard>(policy::Snapshot::without_policy(0));
   PluginSet plugins(services, {});
   std::vector<ConfigProblem> problems = plugins.load(shelf.config());
+  for (ConfigProblem& problem : preflight(config)) problems.push_back(std::move(problem));
   if (!problems.empty()) throw BrokenConfig(std::move(problems));
 
   auto list = nlohmann::ordered_json::array();

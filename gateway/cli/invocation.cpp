@@ -1,5 +1,6 @@
 #include "gateway/cli/invocation.hpp"
 
+#include "gateway/base/printable.hpp"
 #include "gateway/cli/render.hpp"
 
 #include <nlohmann/json.hpp>
@@ -35,7 +36,14 @@ std::filesystem::path policy_db(const Invocation& invocation) {
 }
 
 void complain(const Invocation& invocation, const std::string& sentence) {
-  invocation.err << "gatehouse: " << sentence << '\n';
+  std::string shown = "gatehouse: ";
+  for (std::size_t at = 0; at <= sentence.size();) {  // a few have more than one line
+    const std::size_t end = std::min(sentence.find('\n', at), sentence.size());
+    append_printable(shown, std::string_view(sentence).substr(at, end - at));
+    shown += '\n';
+    at = end + 1;
+  }
+  invocation.err << shown;
 }
 
 void complain(const Invocation& invocation, const std::vector<ConfigProblem>& problems) {

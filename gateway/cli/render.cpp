@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <cstdio>
 #include <ostream>
 
 namespace gatehouse {
@@ -72,21 +71,6 @@ std::size_t columns(const std::string& text) {  // UTF-8: bytes that begin a cha
 
 }  // namespace
 
-std::string printable(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f) {
-      out += c;
-    } else {
-      char code[5];
-      std::snprintf(code, sizeof code, "\\x%02x", byte);
-      out += code;
-    }
-  }
-  return out;
-}
-
 std::string text_table(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
@@ -115,10 +99,12 @@ std::string render(const std::string& json) {
   return text_table(pairs) + tables;
 }
 
-std::string one_line(const Json& body) { return body.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string one_line(const Json& body) {
+  return printable_json(body.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
 
 void print_json(std::ostream& out, const Json& body) {
-  out << body.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+  out << printable_json(body.dump(2, ' ', false, Json::error_handler_t::replace)) << '\n';
 }
 
 void print_body(const Invocation& invocation, const std::string& json) {

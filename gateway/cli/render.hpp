@@ -3,6 +3,7 @@
 // the terminal. Pure functions but for print_*; main thread.
 #pragma once
 
+#include "gateway/base/printable.hpp"
 #include "gateway/cli/invocation.hpp"
 
 #include <nlohmann/json_fwd.hpp>
@@ -12,9 +13,6 @@
 #include <vector>
 
 namespace gatehouse {
-
-/// Control characters as \xNN: a name in the policy must not be able to drive the terminal.
-[[nodiscard]] std::string printable(const std::string& text);
 
 /// Columns as wide as their widest cell, two spaces apart, no spaces at a line's end.
 [[nodiscard]] std::string text_table(const std::vector<std::vector<std::string>>& rows);

@@ -1,6 +1,8 @@
 // What the keys of gatehouse.toml mean: files and overrides are merged into one tree, then read from the top.
 #include "gateway/config/config.hpp"
 
+#include <gatehouse/base/own_path.hpp>
+
 #include "gateway/config/config_tree.hpp"
 #include "gateway/config/listen_address.hpp"
 #include "gateway/config/table_reader.hpp"
@@ -92,6 +94,12 @@ void read_metrics(const ConfigValue* table, Config& config, std::vector<ConfigPr
   if (!config.metrics_listen.empty() && !Endpoint::parse(config.metrics_listen)) {
     reader.refuse(*table->find("listen"), "listen",
                   "an address with a port such as \"127.0.0.1:9477\", or \"\" for none");
+  }
+  reader.read("hosts", config.metrics_hosts);
+  for (const std::string& host : config.metrics_hosts) {
+    if (!host.empty() && host.find_first_of(":/ *") == host.npos) continue;
+    reader.refuse(*table->find("hosts"), "hosts", "a list of names such as \"gateway.example\", without a port");
+    break;
   }
   reader.refuse_unknown_keys();
 }
@@ -215,6 +223,18 @@ fs::path StoreConfig::state_db() const { return url == kMemory ? "" : url.substr
 
 std::filesystem::path drop_in_folder(const std::filesystem::path& file) {
   return std::filesystem::path(file).replace_extension(".d");
+}
+
+ConfigReading read_own_config(const fs::path& file, const std::vector<std::string>& overrides) {
+  std::vector<ConfigProblem> problems;
+  std::vector<fs::path> documents = drop_ins(file, problems);
+  documents.insert(documents.begin(), {file, drop_in_folder(file)});
+  problems.clear();  // reading reports these
+  for (const fs::path& document : documents) {
+    if (const std::string why = why_not_own(document); !why.empty()) problems.push_back({{}, why});
+  }
+  if (problems.empty()) return read_config(file, overrides);
+  return {{}, std::move(problems)};
 }
 
 ConfigReading read_config(const std::filesystem::path& file, const std::vector<std::string>& overrides) {

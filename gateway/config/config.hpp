@@ -80,6 +80,7 @@ struct Config {
   std::filesystem::path flow_log;  ///< a file for one line a verdict, or "" = none
   StoreConfig store;
   std::string metrics_listen = "127.0.0.1:9477";  ///< "" = none
+  std::vector<std::string> metrics_hosts;         ///< names of this machine, beside localhost and its addresses
   std::vector<std::string> control_admins = {"root"};
   std::uint32_t control_mode = 0660;
   std::map<std::string, PluginConfig> plugins;
@@ -95,6 +96,11 @@ struct ConfigReading {
 /// Reads `file` and then `<stem>.d/*.toml` beside it, sorted, later wins per key; then `overrides`, each
 /// "dotted.key=TOML value" (a bare word is taken as a string). Reports every problem it finds, not only the first.
 [[nodiscard]] ConfigReading read_config(const std::filesystem::path& file, const std::vector<std::string>& overrides);
+
+/// The same for who obeys it: each file that is there must be its own (gatehouse/base/own_path.hpp), with all folders
+/// above, for whoever else may write there would run the gateway.
+[[nodiscard]] ConfigReading read_own_config(const std::filesystem::path& file,
+                                            const std::vector<std::string>& overrides);
 
 /// The folder of drop-in files beside a configuration file: /etc/gatehouse/gatehouse.d.
 [[nodiscard]] std::filesystem::path drop_in_folder(const std::filesystem::path& file);

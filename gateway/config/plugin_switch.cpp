@@ -44,7 +44,8 @@ std::map<std::string, bool> read_switches(const std::filesystem::path& file) {
 void write_atomically(const std::filesystem::path& file, const std::string& text) {
   std::filesystem::create_directories(file.parent_path());
   const std::filesystem::path draft = file.string() + ".new";
-  const UniqueFd fd(::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  std::filesystem::remove(draft);  // of a writing that did not come to its end
+  const UniqueFd fd(::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
   if (!fd) fail(draft, "cannot be written (" + last_system_error().message() + ")");
   const bool written = ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
                        ::fsync(fd.get()) == 0 && ::rename(draft.c_str(), file.c_str()) == 0;

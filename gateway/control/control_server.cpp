@@ -1,5 +1,6 @@
 #include "gateway/control/control_server.hpp"
 
+#include "gateway/base/printable.hpp"
 #include "gateway/control/listening_socket.hpp"
 
 #include <nlohmann/json.hpp>
@@ -26,7 +27,7 @@ std::optional<uid_t> find_user(const std::string& name) {
 
 ControlReply control_error(unsigned status, const std::string& sentence) {
   const nlohmann::json body = {{"error", sentence}};
-  return {status, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)};
+  return {status, printable_json(body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace))};
 }
 
 ControlServer::ControlServer(boost::asio::io_context& io, HttpBounds bounds)

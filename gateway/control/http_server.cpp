@@ -1,5 +1,5 @@
-// The only file that includes Beast's server side. A connection is read, answered and read again; whatever breaks the
-// rules gets one reply with the reason and is closed.
+// The only file that includes Beast's server side. A connection is read (header, then body), answered and read again;
+// whatever breaks the rules gets one reply with the reason and is closed.
 #include "gateway/control/http_server.hpp"
 
 #include <gatehouse/base/error.hpp>
@@ -17,6 +17,7 @@
 
 #include <sys/socket.h>
 
+#include <list>
 #include <unordered_set>
 
 namespace gatehouse {
@@ -72,6 +73,7 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
   };
 
   void accept(const std::shared_ptr<Listening>& from);
+  bool has_room();
   void answer(const HttpRequest& request, const HttpRespond& respond) const;
 
   asio::io_context& io_;
@@ -80,6 +82,7 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
   bool closed_ = false;
   std::vector<std::shared_ptr<Listening>> listening_;
   std::unordered_set<Connection*> connections_;
+  std::list<Connection*> waiting_;  // for their peers, the longest first
 };
 
 /// One client. It lives by the operation that is under way.
@@ -89,21 +92,51 @@ class HttpServer::Core::Connection : public std::enable_shared_from_this<Connect
       : core_(std::move(core)), stream_(std::move(socket)), peer_(peer_of(stream_.socket().native_handle())) {
     core_->connections_.insert(this);
   }
-  ~Connection() { core_->connections_.erase(this); }
+  ~Connection() {
+    stop_waiting();
+    core_->connections_.erase(this);
+  }
 
   void read() {
+    wait();
     parser_.emplace();
     parser_->header_limit(static_cast<std::uint32_t>(core_->bounds_.header_bytes));
     parser_->body_limit(core_->bounds_.body_bytes);
+    stream_.expires_after(core_->bounds_.header_time);
+    http::async_read_header(stream_, buffer_, *parser_, [self = shared_from_this()](const Error& error, std::size_t) {
+      if (error || self->parser_->is_done()) return self->on_read(error);
+      self->read_body();
+    });
+  }
+  void close() { stream_.close(); }
+  /// Closes it, and counts it no more.
+  void give_way() {
+    stop_waiting();
+    core_->connections_.erase(this);
+    gone_ = true;
+    stream_.close();
+  }
+
+ private:
+  void read_body() {
+    if (core_->closed_ || gone_) return;
     stream_.expires_after(core_->bounds_.time);
     http::async_read(stream_, buffer_, *parser_,
                      [self = shared_from_this()](const Error& error, std::size_t) { self->on_read(error); });
   }
-  void close() { stream_.close(); }
 
- private:
+  void wait() {
+    stop_waiting();
+    place_ = core_->waiting_.insert(core_->waiting_.end(), this);
+  }
+  void stop_waiting() {
+    if (place_) core_->waiting_.erase(*place_);
+    place_.reset();
+  }
+
   void on_read(const Error& error) {
-    if (core_->closed_) return;
+    stop_waiting();
+    if (core_->closed_ || gone_) return;
     if (error) {
       if (const auto refusal = refusal_of(error)) write(*refusal, false, false);
       return;
@@ -115,6 +148,11 @@ class HttpServer::Core::Connection : public std::enable_shared_from_this<Connect
     const std::string_view target(message.target().data(), message.target().size());
     request.path = target.substr(0, target.find('?'));
     request.peer = peer_;
+    if (message.count(http::field::host) > 1) {
+      return write({400, "text/plain; charset=utf-8", "a request names one host\n"}, false, head);
+    }
+    const auto host = message[http::field::host];
+    request.host.assign(host.data(), host.size());
     const bool keep = message.keep_alive();
     request.body = std::move(parser_->get().body());
     stream_.expires_never();  // its answer may take as long as a plugin
@@ -124,6 +162,7 @@ class HttpServer::Core::Connection : public std::enable_shared_from_this<Connect
   }
 
   void write(const HttpReply& reply, bool keep, bool head) {
+    wait();
     response_ = {};
     response_.result(reply.status);
     response_.set(http::field::content_type, reply.content_type);
@@ -133,7 +172,8 @@ class HttpServer::Core::Connection : public std::enable_shared_from_this<Connect
     if (!head) response_.body() = reply.body;
     stream_.expires_after(core_->bounds_.time);
     http::async_write(stream_, response_, [self = shared_from_this(), keep](const Error& error, std::size_t) {
-      if (error || self->core_->closed_) return;
+      self->stop_waiting();
+      if (error || self->core_->closed_ || self->gone_) return;
       if (keep) return self->read();
       Error ignored;
       self->stream_.socket().shutdown(Protocol::socket::shutdown_send, ignored);
@@ -143,6 +183,8 @@ class HttpServer::Core::Connection : public std::enable_shared_from_this<Connect
   std::shared_ptr<Core> core_;
   beast::basic_stream<Protocol> stream_;
   std::optional<PeerCredentials> peer_;
+  std::optional<std::list<Connection*>::iterator> place_;  // in waiting_
+  bool gone_ = false;
   beast::flat_buffer buffer_{core_->bounds_.header_bytes + core_->bounds_.body_bytes};
   std::optional<http::request_parser<http::string_body>> parser_;
   http::response<http::string_body> response_;
@@ -159,11 +201,20 @@ void HttpServer::Core::serve(UniqueFd listening) {
   accept(one);
 }
 
+/// Makes it where it can. Who is closed goes when its operation ends, so that it no longer counts at once.
+bool HttpServer::Core::has_room() {
+  if (connections_.size() < bounds_.connections) return true;
+  if (waiting_.empty()) return false;
+  Connection* const longest = waiting_.front();
+  longest->give_way();
+  return true;
+}
+
 void HttpServer::Core::accept(const std::shared_ptr<Listening>& from) {
   from->acceptor.async_accept([self = shared_from_this(), from](const Error& error, Protocol::socket socket) {
     if (self->closed_) return;
     if (!error) {
-      if (self->connections_.size() < self->bounds_.connections) {
+      if (self->has_room()) {
         std::make_shared<Connection>(self, std::move(socket))->read();
       }
       return self->accept(from);

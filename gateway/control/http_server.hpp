@@ -30,6 +30,7 @@ struct PeerCredentials {
 struct HttpRequest {
   std::string method;  ///< "GET", also for HEAD
   std::string path;    ///< "/metrics", without the query
+  std::string host;    ///< as the client names this server, with its port; "" when it does not
   std::string body;
   std::optional<PeerCredentials> peer;  ///< none over TCP
 };
@@ -47,10 +48,13 @@ using HttpRespond = std::function<void(HttpReply)>;
 using HttpHandler = std::function<void(const HttpRequest&, HttpRespond)>;
 
 struct HttpBounds {
-  std::size_t connections = 64;  ///< one more is closed at once
+  /// For one more the connection gives way that has waited longest for its peer, to send a request or to take a
+  /// reply; where all of them wait for the handler, the new one is closed at once.
+  std::size_t connections = 64;
   std::size_t header_bytes = 8 * 1024;
   std::size_t body_bytes = 1024 * 1024;
-  std::chrono::milliseconds time{10'000};  ///< for a whole request to come, and again for its reply to go
+  std::chrono::milliseconds header_time{2'000};  ///< for a header to come, also after an earlier reply
+  std::chrono::milliseconds time{10'000};        ///< for a body to come, and again for the reply to go
 };
 
 /// From the io_context's thread only, or while nothing runs it.

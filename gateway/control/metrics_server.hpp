@@ -7,6 +7,8 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace gatehouse {
@@ -27,13 +29,19 @@ class MetricsServer {
   };
   MetricsServer(boost::asio::io_context& io, Sources sources, HttpBounds bounds = {});
 
+  /// The names, beside `localhost` and addresses, by which clients may call this server. Others are refused: a page in
+  /// somebody's browser may name any host and have its own name lead here (DNS rebinding).
+  void set_hosts(std::vector<std::string> hosts) { hosts_ = std::move(hosts); }
   /// Returns the bound address, with the real port. @throws std::runtime_error  a sentence
   Endpoint listen(const Endpoint& endpoint);
 
  private:
   HttpReply answer(const HttpRequest& request) const;
 
+  [[nodiscard]] bool is_called(std::string_view host) const;
+
   Sources sources_;
+  std::vector<std::string> hosts_;
   HttpServer server_;
 };
 

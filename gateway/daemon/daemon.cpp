@@ -1,5 +1,6 @@
 #include "gateway/daemon/daemon.hpp"
 
+#include "db/file/paths.hpp"
 #include "gateway/base/block_signals.hpp"
 #include "gateway/base/log_message.hpp"
 #include "gateway/base/refusal.hpp"
@@ -130,6 +131,9 @@ void Daemon::Core::open_services() {
   raise_descriptor_limit();
   make_folder(config_.state_dir, kStateFolderMode);
   make_folder(config_.runtime_dir, fs::perms(0755));
+  const fs::path policy = db::resolved(config_.state_dir / "policy.db");  // a link may lead elsewhere
+  require_own(policy.parent_path());
+  require_own(db::lists_beside(policy));
   services_.journal = std::make_shared<Journal>(level_of(config_), format_of(config_));
   services_.flow_log = std::make_shared<FlowLog>(log_as("flow_log"));
   services_.flow_log->switch_to(open_flow_log(config_));
@@ -215,6 +219,7 @@ void Daemon::Core::open_endpoints() {
   if (config_.metrics_listen.empty()) return;
   metrics_.emplace(io_, MetricsServer::Sources{[this] { return metrics_text(sources()); }, [this] { return live(); },
                                                [this] { return ready(); }});
+  metrics_->set_hosts(config_.metrics_hosts);
   metrics_endpoint_ = metrics_->listen(Endpoint::parse(config_.metrics_listen).value());
 }
 
@@ -344,9 +349,11 @@ void Daemon::Core::on_hup() {
 
 void Daemon::Core::begin_reload(std::function<void(std::vector<ConfigProblem>)> then) {
   reloading_ = true;
+  if (!stopping_) notify_reloading();
   asio::co_spawn(io_, reload(),
                  [this, then = std::move(then)](std::exception_ptr failure, std::vector<ConfigProblem> problems) {
                    reloading_ = false;
+                   if (!stopping_) notify_supervisor("READY=1");  // also with the old configuration
                    try {
                      if (failure) std::rethrow_exception(failure);
                    } catch (const std::exception& error) {
@@ -406,6 +413,7 @@ void Daemon::Core::take_over(Config next) {
   config_ = std::move(next);
   services_.journal->set_level(level_of(config_));
   store_->take_over(config_.store);
+  if (metrics_) metrics_->set_hosts(config_.metrics_hosts);
   for (const std::string& name : control_->set_admins(config_.control_admins)) {
     log(GH_LOG_WARN, "no such user; correct `admins` of [control]", {{"name", name}});
   }

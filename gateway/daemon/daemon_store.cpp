@@ -1,5 +1,6 @@
 #include "gateway/daemon/daemon_store.hpp"
 
+#include "db/file/paths.hpp"
 #include "db/store/state_reader.hpp"
 #include "gateway/base/utc_time.hpp"
 #include "gateway/daemon/process.hpp"
@@ -24,6 +25,8 @@ std::unique_ptr<db::Store> open_store(const StoreConfig& config, const StoreEven
   const std::filesystem::path file = config.state_db();
   if (file.empty()) return db::open_memory_store();
   make_folder(file.parent_path(), kStateFolderMode);
+  require_own(db::resolved(file).parent_path());
+  require_own(db::secrets_beside(file).parent_path());
   return db::open_sqlite_store(file, config.retention, [log = events.log](const std::string& sentence) {
     if (log) log(LogMessage::warning(sentence));
   });

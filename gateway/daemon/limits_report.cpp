@@ -1,5 +1,6 @@
 #include "gateway/daemon/limits_report.hpp"
 
+#include "gateway/base/printable.hpp"
 #include "gateway/base/utc_time.hpp"
 
 #include <gatehouse/base/clock.hpp>
@@ -114,7 +115,7 @@ ControlReply limits_reply(const HostServices& services, std::int64_t revision, c
                   {"claims", claims_json(snapshot->parts().own.claims())},
                   {"remembered", read.has_value()},
                   {"limits", read ? limits_json(rows, limits, *read, now.periods) : Json::array()}};
-  return {200, body.dump(-1, ' ', false, Json::error_handler_t::replace)};
+  return {200, printable_json(body.dump(-1, ' ', false, Json::error_handler_t::replace))};
 }
 
 }  // namespace gatehouse

@@ -1,15 +1,23 @@
 #include "gateway/daemon/process.hpp"
 
+#include <gatehouse/base/clock.hpp>
+#include <gatehouse/base/own_path.hpp>
 #include <gatehouse/base/unique_fd.hpp>
 
 #include "gateway/base/refusal.hpp"
 
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
+#include <array>
+#include <cerrno>
+#include <chrono>
 #include <cstddef>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 namespace gatehouse {
 
@@ -21,11 +29,25 @@ std::uint64_t raise_descriptor_limit() noexcept {
   return limit.rlim_cur;
 }
 
+void require_own(const std::filesystem::path& path) {
+  if (const std::string why = why_not_own(path); !why.empty()) throw Refusal(why);
+}
+
 void make_folder(const std::filesystem::path& folder, std::filesystem::perms mode) {
+  constexpr mode_t kParentMode = 0755;
+  require_own(folder);  // before anything is made there
   std::error_code failure;
-  const bool made = std::filesystem::create_directories(folder, failure);
-  if (!failure && made) std::filesystem::permissions(folder, mode, failure);
+  if (!std::filesystem::exists(folder, failure) && !failure) {
+    std::filesystem::path made;
+    for (const std::filesystem::path& part : folder) {
+      made /= part;
+      if (::mkdir(made.c_str(), kParentMode) == 0 || errno == EEXIST || errno == EROFS || errno == EACCES) continue;
+      throw Refusal("cannot make the folder " + made.string() + ": " + std::strerror(errno));
+    }
+    std::filesystem::permissions(folder, mode, failure);
+  }
   if (failure) throw Refusal("cannot make the folder " + folder.string() + ": " + failure.message());
+  require_own(folder);
 }
 
 void notify_supervisor(std::string_view state) noexcept {
@@ -41,6 +63,14 @@ void notify_supervisor(std::string_view state) noexcept {
   // Nothing can be done when it fails: the supervisor then times out and reports that itself.
   static_cast<void>(
       ::sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), size));
+}
+
+void notify_reloading() noexcept {
+  // The clock that systemd compares with, to tell this reload from one before the signal.
+  const auto now = std::chrono::duration_cast<std::chrono::microseconds>(steady_now().time_since_epoch());
+  std::array<char, 64> state;
+  std::snprintf(state.data(), state.size(), "RELOADING=1\nMONOTONIC_USEC=%lld", static_cast<long long>(now.count()));
+  notify_supervisor(state.data());
 }
 
 }  // namespace gatehouse

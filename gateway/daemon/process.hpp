@@ -15,10 +15,16 @@ std::uint64_t raise_descriptor_limit() noexcept;
 inline constexpr std::filesystem::perms kStateFolderMode =
     std::filesystem::perms::owner_all | std::filesystem::perms::group_read | std::filesystem::perms::group_exec;
 
-/// Makes `folder` with that mode, and its parents, unless it is there. @throws Refusal
+/// Refuses what somebody else may change: gatehouse/base/own_path.hpp. @throws Refusal
+void require_own(const std::filesystem::path& path);
+
+/// Makes `folder` with that mode, and its parents (0755), unless it is there. Whoever made them, nobody else may write
+/// to any of them: require_own(). @throws Refusal
 void make_folder(const std::filesystem::path& folder, std::filesystem::perms mode);
 
 /// Tells systemd ("READY=1") when it asked for that with NOTIFY_SOCKET; else does nothing. See sd_notify(3).
 void notify_supervisor(std::string_view state) noexcept;
+/// Tells it that a reload begins now; READY=1 ends it. For Type=notify-reload, see systemd.service(5).
+void notify_reloading() noexcept;
 
 }  // namespace gatehouse

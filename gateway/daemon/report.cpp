@@ -1,6 +1,7 @@
 #include "gateway/daemon/report.hpp"
 
 #include "gateway/base/openmetrics.hpp"
+#include "gateway/base/printable.hpp"
 #include "gateway/base/utc_time.hpp"
 
 #include <nlohmann/json.hpp>
@@ -15,7 +16,7 @@ using Json = nlohmann::ordered_json;
 
 std::string timestamp(std::chrono::system_clock::time_point time) { return rfc3339(unix_seconds(time)); }
 
-std::string text(const Json& body) { return body.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string text(const Json& body) { return printable_json(body.dump(-1, ' ', false, Json::error_handler_t::replace)); }
 
 Json lanes_json(const ConfiguredPlugin& plugin) {
   Json out = Json::array();

@@ -1,5 +1,6 @@
 #include "gateway/daemon/store_tables.hpp"
 
+#include "gateway/base/printable.hpp"
 #include "gateway/base/utc_time.hpp"
 #include "policy/month.hpp"
 
@@ -19,7 +20,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::int64_t kDay = 86'400;
 
-std::string text(const Json& body) { return body.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string text(const Json& body) { return printable_json(body.dump(-1, ' ', false, Json::error_handler_t::replace)); }
 
 void add_totals(Json& row, const db::TrafficTotals& totals) {
   row["bytes_up"] = totals.bytes_up;

@@ -1,5 +1,7 @@
 #include "gateway/flow_log/append_file.hpp"
 
+#include <gatehouse/base/own_path.hpp>
+
 #include "gateway/base/refusal.hpp"
 
 #include <fcntl.h>
@@ -17,11 +19,8 @@ namespace {
 std::string words(int error) { return std::generic_category().message(error); }
 
 UniqueFd open_file(const std::filesystem::path& path) {
-  constexpr int kFlags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK;  // a FIFO must not hold us up
-  UniqueFd fd(::open(path.c_str(), kFlags, 0640));
-  if (!fd) throw Refusal("cannot open " + path.string() + " for writing: " + words(errno));
-  struct stat about {};
-  if (::fstat(fd.get(), &about) != 0 || !S_ISREG(about.st_mode)) throw Refusal(path.string() + " is no regular file");
+  UniqueFd fd = open_or_make(path, O_WRONLY | O_APPEND, 0640);
+  if (!fd) throw Refusal("cannot open the flow log for writing: " + why_not_opened(path, errno));
   return fd;
 }
 

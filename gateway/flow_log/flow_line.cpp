@@ -1,5 +1,7 @@
 #include "gateway/flow_log/flow_line.hpp"
 
+#include "gateway/base/printable.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <time.h>
@@ -35,7 +37,7 @@ void append_text(std::string& out, std::string_view text) {
     out += text;
     out += '"';
   } else {
-    out += nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    out += printable_json(nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   }
 }
 

@@ -107,6 +107,17 @@ std::uint32_t auth_bits(const std::string& auth) noexcept {
 
 }  // namespace
 
+void require_bindable(const ListenAddress& address, const std::string& plugin, const std::string& role) {
+  if (address.kind == ListenAddress::Kind::unix_stream) {
+    if (!address.group.empty()) static_cast<void>(group_id(address.group, address));
+    if (::faccessat(AT_FDCWD, address.path.parent_path().c_str(), W_OK | X_OK, AT_EACCESS) != 0)
+      refuse(address, plugin, role);
+    return;
+  }
+  const UniqueFd fd = open_inet(address.endpoint, address.kind == ListenAddress::Kind::udp ? SOCK_DGRAM : SOCK_STREAM);
+  if (!fd || (!bind_to(fd, address.endpoint) && errno != EADDRINUSE)) refuse(address, plugin, role);
+}
+
 BoundListener::BoundListener(std::uint32_t id, const std::string& plugin, std::string role, ListenAddress address,
                              unsigned lanes)
     : id_(id), role_(std::move(role)), address_(std::move(address)) {

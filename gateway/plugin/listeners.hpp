@@ -13,6 +13,9 @@
 
 namespace gatehouse {
 
+/// Could the effective user listen on `address`, were nobody there already? Listens on nothing. @throws Refusal
+void require_bindable(const ListenAddress& address, const std::string& plugin, const std::string& role);
+
 /// One configured address with its sockets: TCP and Unix have one, UDP one of a SO_REUSEPORT group for each lane.
 /// All are non-blocking and close-on-exec; IPv6 ones take IPv6 only. Control thread only.
 class BoundListener {

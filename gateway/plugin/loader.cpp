@@ -1,13 +1,21 @@
 #include "gateway/plugin/loader.hpp"
 
+#include <gatehouse/base/unique_fd.hpp>
+
 #include "gateway/base/refusal.hpp"
+#include "gateway/plugin/elf_check.hpp"
 
 #include <boost/dll/shared_library.hpp>
 
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <set>
 
 namespace gatehouse {
@@ -21,6 +29,19 @@ void pin_code(const fs::path& copy) {
   if (dlopen(copy.c_str(), RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE) == nullptr) {
     throw Refusal("cannot keep " + copy.string() + " loaded: " + dlerror());
   }
+}
+
+/// Before dlopen, which maps whatever the file says that it has. The copy is ours alone: it stays as long as it is.
+void require_whole(const fs::path& copy, const std::string& name) {
+  const UniqueFd fd(open(copy.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat about {};
+  if (!fd || fstat(fd.get(), &about) != 0) throw Refusal("cannot read " + copy.string() + ": " + std::strerror(errno));
+  const auto size = static_cast<std::size_t>(about.st_size);
+  void* const mapped = size == 0 ? MAP_FAILED : mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+  if (size != 0 && mapped == MAP_FAILED) throw Refusal("cannot read " + copy.string() + ": " + std::strerror(errno));
+  const std::string why = why_not_loadable(size == 0 ? Bytes() : Bytes(static_cast<const std::byte*>(mapped), size));
+  if (size != 0) munmap(mapped, size);
+  if (!why.empty()) throw Refusal(name + why);
 }
 
 /// What dlopen said; Boost.DLL's own code only says that it failed.
@@ -172,6 +193,7 @@ fs::path plugin_copies(const Config& config) {
 LoadedPlugin load_plugin(const fs::path& file, const fs::path& copies, const std::vector<std::string_view>& offered) {
   LoadedPlugin loaded{trust_plugin_file(file, copies), nullptr};
   const std::string name = loaded.file.original.string();
+  require_whole(loaded.file.copy, name);
   std::error_code failure;
   const dll::shared_library library(loaded.file.copy, failure, dll::load_mode::rtld_now | dll::load_mode::rtld_local);
   if (failure) throw Refusal("cannot load " + name + ": " + load_failure());

@@ -42,8 +42,8 @@ struct LoadedPlugin {
 /// /run with noexec), state_dir/plugins.
 [[nodiscard]] std::filesystem::path plugin_copies(const Config& config);
 
-/// Checks `file` (trust.hpp), loads the copy and goes through the handshake: symbol, magic, manifest size, ABI major,
-/// ABI minor, and that each interface it requires is one of `offered`.
+/// Checks `file` (trust.hpp, elf_check.hpp), loads the copy and goes through the handshake: symbol, magic, manifest
+/// size, ABI major, ABI minor, and that each interface it requires is one of `offered`.
 /// @throws Refusal, with its own sentence for each step
 [[nodiscard]] LoadedPlugin load_plugin(const std::filesystem::path& file, const std::filesystem::path& copies,
                                        const std::vector<std::string_view>& offered);

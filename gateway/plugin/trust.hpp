@@ -14,9 +14,10 @@ struct TrustedFile {
   std::string sha256;              ///< of the content, in hex
 };
 
-/// Reads `file`, which must be a regular file that root or the effective user owns; neither it nor its folder may
-/// be writable for others, or for a group that is not the owner's own. Copies it below `copies` (made with mode
-/// 0700). Control thread; reads and writes the whole file.
+/// Reads `file`, which must be a regular file that root or the effective user owns; neither it, nor its folder, nor
+/// any folder above may be changed by others (gatehouse/base/own_path.hpp). Copies it below `copies` (made with mode
+/// 0700, as private as the file's own folder), into a folder that is made afresh. Control thread; reads and writes the
+/// whole file.
 /// @throws Refusal
 [[nodiscard]] TrustedFile trust_plugin_file(const std::filesystem::path& file, const std::filesystem::path& copies);
 

@@ -1,6 +1,7 @@
 #include "gateway/services/log.hpp"
 
 #include "gateway/base/guarded.hpp"
+#include "gateway/base/printable.hpp"
 #include "gateway/base/start_thread.hpp"
 
 #include <gatehouse/plugin/border.hpp>
@@ -10,6 +11,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <array>
 
 namespace gatehouse {
@@ -27,28 +29,20 @@ spdlog::level::level_enum to_spdlog(std::int32_t level) noexcept {
   }
 }
 
-bool is_plain(std::string_view text) noexcept {
-  for (const char c : text) {
-    if (c <= ' ' || c == '"' || c == '\\' || c == '=' || c == 0x7f) return false;
-  }
-  return !text.empty();
+bool is_plain(std::string_view text) {
+  return !text.empty() && text.find_first_of(" \"\\=") == text.npos && printable(text) == text;
 }
 
 /// Appends `text` so that it stays on its line and, in quotes, within them.
 void append_escaped(std::string& out, std::string_view text) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < ' ' || byte == 0x7f) {
-      out += "\\x";
-      out += kDigits[byte >> 4];
-      out += kDigits[byte & 15];
-    } else {
-      out += c;
-    }
+  while (!text.empty()) {
+    const std::size_t plain = std::min(text.find_first_of("\"\\"), text.size());
+    append_printable(out, text.substr(0, plain));
+    text.remove_prefix(plain);
+    if (text.empty()) return;
+    out += '\\';
+    out += text[0];
+    text.remove_prefix(1);
   }
 }
 
@@ -71,7 +65,7 @@ std::string text_body(std::string_view component, std::string_view event, const 
 
 /// In quotes. One string at a time: a tree of values does not survive that memory runs out while it grows.
 std::string json_string(std::string_view text) {
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return printable_json(nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 /// `"component":"...","event":"...",...}`: time and level are put before it.

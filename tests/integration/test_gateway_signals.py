@@ -2,6 +2,7 @@
 """HUP reloads all or nothing, TERM drains and then stops, INT stops."""
 
 import signal
+import socket
 import time
 
 from harness import INTERNET, DnsServer, GatewayTest, UdpEcho, answer, main, query
@@ -77,6 +78,30 @@ class Signals(GatewayTest):
         self.assertIsNotNone(stream.ask(1, self.there, b"still"))
         self.assertTrue(self.takes_new(gateway))
         self.assertNotEqual(gateway.cli("reload").returncode, 0)
+
+    def test_hup_tells_the_supervisor(self):
+        """As Type=notify-reload of systemd waits for it, with a real datagram socket."""
+        gateway = self.gateway(start=False)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+            supervisor.bind(str(gateway.base / "notify"))
+            supervisor.settimeout(10 * SLOW)
+            gateway.environment["NOTIFY_SOCKET"] = str(gateway.base / "notify")
+            gateway.start()
+            self.assertEqual(supervisor.recv(4096), b"READY=1")
+            whole = gateway.config.read_text()
+            for text in (whole, "[gateway\n", whole):
+                gateway.config.write_text(text)
+                before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+                gateway.process.send_signal(signal.SIGHUP)
+                state = dict(line.split("=") for line in supervisor.recv(4096).decode().split("\n"))
+                after = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+                self.assertEqual(state["RELOADING"], "1")
+                self.assertTrue(before <= int(state["MONOTONIC_USEC"]) <= after, (before, state, after))
+                self.assertEqual(supervisor.recv(4096), b"READY=1", "also when the old configuration stays")
+                self.assertEqual(gateway.http("/readyz")[0], 200)
+            gateway.process.send_signal(signal.SIGINT)
+            self.assertEqual(supervisor.recv(4096), b"STOPPING=1")
+            self.assertEqual(gateway.wait(), 0)
 
     def test_hup_with_a_changed_listener(self):
         gateway = self.gateway()

@@ -121,7 +121,7 @@ class BadDisk(Store):
 
     def on_small_disk(self, on_failure):
         gateway = self.stopped()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", gateway.state], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=0750", "tmpfs", gateway.state], check=True)
         gateway.drop_in(f'[store]\non_store_failure = "{on_failure}"\n')
         return gateway.start()
 

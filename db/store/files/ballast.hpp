@@ -20,6 +20,8 @@ class Ballast {
   void restore(std::uint64_t free = kBytes) noexcept;
 
  private:
+  [[nodiscard]] std::int64_t size() const noexcept;
+
   std::filesystem::path path_;
 };
 

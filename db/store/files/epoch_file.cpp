@@ -2,6 +2,7 @@
 
 #include <gatehouse/base/endian.hpp>
 #include <gatehouse/base/file_stamp.hpp>
+#include <gatehouse/base/own_path.hpp>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -64,7 +65,7 @@ bool sync_folder_of(const std::filesystem::path& path) noexcept {
 }  // namespace
 
 EpochFile::Reading EpochFile::read(const std::filesystem::path& path) {
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd file = open_own(path, O_RDONLY);
   if (!file) return {errno == ENOENT ? Found::nothing : errno == EACCES ? Found::closed : Found::broken, {}};
   for (int attempt = 0; attempt < 3; ++attempt) {  // a write that goes on meanwhile may be seen in part
     Content content{};
@@ -82,7 +83,7 @@ bool EpochFile::write(const EpochMark& mark) noexcept {
 
 bool EpochFile::save(const EpochMark& mark) noexcept {
   const bool made = !is_there();
-  if (made) file_.reset(::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0640));
+  if (made) file_ = open_or_make(path_, O_WRONLY, 0640);
   is_behind_ = !write(mark) || ::fsync(file_.get()) != 0 || (made && !sync_folder_of(path_));
   return !is_behind_;
 }

@@ -4,6 +4,7 @@
 #include "db/store/files/utc_now.hpp"
 
 #include <gatehouse/base/file_stamp.hpp>
+#include <gatehouse/base/own_path.hpp>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -41,13 +42,13 @@ std::string holder(const std::filesystem::path& path) {
 
 /// Read-only where nothing else can be had: that suffices for a lock.
 UniqueFd open_lock(const std::filesystem::path& path) {
-  UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
+  UniqueFd file = open_or_make(path, O_RDWR, 0640);
   if (!file && (errno == EROFS || errno == EACCES)) {
     const int first = errno;
-    file.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    file = open_own(path, O_RDONLY);
     if (!file) throw store_error(path, first);
   }
-  if (!file) throw store_error(path, errno);
+  if (!file) throw StoreError(store_error(path, errno).kind(), why_not_opened(path, errno));
   return file;
 }
 

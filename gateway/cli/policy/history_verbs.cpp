@@ -67,10 +67,10 @@ std::string in_words(const db::RowChange& change) {
   if (change.old_row && change.new_row) {
     for (const auto& [name, value] : *change.new_row)
       if (const db::Cell was = db::column(*change.old_row, name); was != value)
-        add(name + ' ' + cut(shown(name, was)) + " -> " + cut(shown(name, value)));
+        add(printable(name) + ' ' + cut(shown(name, was)) + " -> " + cut(shown(name, value)));
   } else if (const auto& image = change.new_row ? change.new_row : change.old_row) {
     for (const auto& [name, value] : *image)
-      if (!is_plain(name, value)) add(name + ' ' + cut(shown(name, value)));
+      if (!is_plain(name, value)) add(printable(name) + ' ' + cut(shown(name, value)));
   }
   return std::string(verb_of(change)) + out;
 }
@@ -84,8 +84,8 @@ void print_change(std::ostream& out, const db::RowChange& change) {
     if (!both && is_plain(name, value)) continue;
     const db::Cell was = change.old_row ? db::column(*change.old_row, name) : db::Cell{};
     if (both && was == value) continue;
-    lines.push_back(
-        {"  " + name, change.old_row ? shown(name, was) : "-", "->", change.new_row ? shown(name, value) : "-"});
+    lines.push_back({"  " + printable(name), change.old_row ? shown(name, was) : "-", "->",
+                     change.new_row ? shown(name, value) : "-"});
   }
   if (!lines.empty()) out << text_table(lines);
 }

@@ -91,7 +91,7 @@ Json to_json(const std::string& name, const ImportReport& report) {
 
 void print_findings(std::ostream& out, const std::vector<ImportReport::Finding>& all, std::uint64_t count) {
   for (std::size_t i = 0; i < std::min(all.size(), kShownRejects); ++i)
-    out << "  line " << all[i].line << ": " << all[i].why << '\n';
+    out << "  line " << all[i].line << ": " << printable(all[i].why) << '\n';
   if (count > std::min(all.size(), kShownRejects))
     out << "  and " << count - std::min(all.size(), kShownRejects) << " more (--json shows the first "
         << ImportReport::kMostFindings << ")\n";

@@ -149,7 +149,7 @@ class Gateway:
         """(status, body) of the metrics listener, or (0, why)."""
         try:
             with self.net.connect(self.namespace, *METRICS, timeout=5) as connection:
-                connection.sendall(f"GET {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n".encode())
+                connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {METRICS[0]}\r\nConnection: close\r\n\r\n".encode())
                 reply = b""
                 while chunk := connection.recv(65536):
                     reply += chunk

@@ -49,6 +49,23 @@ class StoreFiles : public testing::Test {
   const std::filesystem::path path = folder.path() / "state.db", secrets = folder.path() / "secrets.db";
 };
 
+TEST_F(StoreFiles, NeverWritesToWhatAPlantedLinkLeadsTo) {
+  const std::filesystem::path target = folder.path() / "target";
+  for (const char* const name : {"state.lock", "secrets.lock", "state.epoch", "state.ballast"}) {
+    std::ofstream(target) << "untouched";
+    std::filesystem::remove(folder.path() / name);
+    std::filesystem::create_symlink(target, folder.path() / name);
+    static_cast<void>(refusal(path));
+    std::string now;
+    std::ifstream(target) >> now;
+    EXPECT_EQ(now, "untouched") << name;
+    std::filesystem::remove(folder.path() / name);
+  }
+  std::filesystem::remove(folder.path() / "state.lock");
+  std::filesystem::create_symlink(target, folder.path() / "state.lock");
+  EXPECT_THAT(refusal(path), HasSubstr("state.lock is a symbolic link, where the gateway keeps a file of its own"));
+}
+
 TEST_F(StoreFiles, CanBeReadByThoseWhoMayOnly) {
   const mode_t before = ::umask(0);
   const auto store = open_sqlite_store(path, {});

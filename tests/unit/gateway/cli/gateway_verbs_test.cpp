@@ -7,6 +7,11 @@
 
 #include <gmock/gmock.h>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
 #include <optional>
 
 namespace gatehouse {
@@ -39,6 +44,85 @@ TEST_F(GatewayVerbs, CheckIsFineWithAGoodPlugin) {
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("state   ok\n"));
   EXPECT_THAT(outcome.out, HasSubstr("NAME  VERSION  FILE\ngood  1.2.3    "));
+}
+
+/// Another user, for as long as it lives; root only.
+class AnotherUser {
+ public:
+  explicit AnotherUser(uid_t uid) : is_other_(::geteuid() == 0 && ::seteuid(uid) == 0) {}
+  ~AnotherUser() {
+    if (is_other_ && ::seteuid(0) != 0) std::abort();
+  }
+  explicit operator bool() const { return is_other_; }
+
+ private:
+  bool is_other_;
+};
+
+constexpr uid_t kSomebody = 4242;
+
+class GatewayVerbsOfAUser : public GatewayVerbs {
+ protected:
+  /// The folders of a gateway that has been set up, which belong to that user but for what root has made since.
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can be another user";
+    file_ = config();
+    ASSERT_EQ(call({"policy", "init", "--config", file_}).code, 0);
+    for (const auto& path : {folder_.path(), state_, policy_})
+      ASSERT_EQ(::chown(path.c_str(), kSomebody, kSomebody), 0);
+    ASSERT_EQ(::chown(file_.c_str(), kSomebody, kSomebody), 0);
+  }
+  Outcome check() const {
+    const AnotherUser user(kSomebody);
+    return call({"check", "--config", file_});
+  }
+  std::string file_;
+  std::filesystem::path state_ = folder_.path() / "state", policy_ = state_ / "policy.db";
+};
+
+TEST_F(GatewayVerbsOfAUser, CheckIsFineWhereAllBelongsToHim) {
+  const Outcome outcome = check();
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+}
+
+TEST_F(GatewayVerbsOfAUser, CheckSaysThatAPolicyWhichHeCannotOpenDeniesEverything) {
+  ASSERT_EQ(::chown(policy_.c_str(), 0, 0), 0);
+  ASSERT_EQ(::chmod(policy_.c_str(), 0600), 0);
+  const Outcome outcome = check();
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("policy.db: "));
+  EXPECT_THAT(outcome.err, HasSubstr("; the gateway would deny everything"));
+}
+
+TEST_F(GatewayVerbsOfAUser, CheckSaysWhichFoldersHeCannotWriteTo) {
+  ASSERT_EQ(::chown(state_.c_str(), 0, 0), 0);
+  const Outcome outcome = check();
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr(state_.string() + " cannot be written to by this user, with the number 4242"));
+}
+
+TEST_F(GatewayVerbsOfAUser, CheckSaysWhichDatabasesAndPortsHeCannotUse) {
+  std::ofstream(state_ / "state.db");
+  const std::string more = "[plugin.good]\nlisten = [{address = \"192.0.2.1:1\", auth = \"none\"}]\n";
+  config(more);
+  const Outcome outcome = check();
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("state.db cannot be read and written by this user"));
+  EXPECT_THAT(outcome.err, HasSubstr("192.0.2.1:1: this machine has no such address"));
+}
+
+TEST_F(GatewayVerbs, CheckSaysThatAPolicyOfAnotherKindIsNotInForce) {
+  const std::string file = config();
+  ASSERT_EQ(call({"policy", "init", "--config", file}).code, 0);
+  std::ofstream(folder_.path() / "state" / "policy.db") << "this is no database, and far too long to be an empty one";
+  const Outcome outcome = call({"check", "--config", file});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("; the gateway would deny everything"));
+}
+
+TEST_F(GatewayVerbs, CheckMakesNothing) {
+  EXPECT_EQ(call({"check", "--config", config()}).code, 0);
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "state"));
 }
 
 TEST_F(GatewayVerbs, CheckRefusesAnotherAbi) {

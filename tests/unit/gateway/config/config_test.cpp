@@ -310,5 +310,34 @@ TEST(NearestName, FindsTypingMistakesAndNothingFar) {
   EXPECT_EQ(nearest_name("", known), "");
 }
 
+TEST(Config, MetricsHostsAreNamesWithoutAPort) {
+  EXPECT_EQ(valid("[metrics]\nhosts = [\"gateway.example\"]\n").metrics_hosts,
+            std::vector<std::string>{"gateway.example"});
+  for (const char* const wrong : {"", "gateway.example:9477", "http://gateway.example", "*"}) {
+    const auto found = problems_of(std::string("[metrics]\nhosts = [\"") + wrong + "\"]\n");
+    ASSERT_EQ(found.size(), 1U) << wrong;
+    EXPECT_THAT(found[0], testing::HasSubstr("a list of names such as \"gateway.example\", without a port"));
+  }
+}
+
+TEST(Config, IsObeyedOnlyWhereNobodyElseMayWriteIt) {
+  const ConfigFolder folder;
+  const auto file = folder.write("gatehouse.toml", "");
+  std::filesystem::create_directory(folder.path() / "gatehouse.d");
+  const auto drop_in = folder.write("gatehouse.d/1.toml", "");
+  EXPECT_TRUE(read_own_config(file, {}).config);
+  for (const auto& shared :
+       {std::filesystem::path(file), folder.path() / "gatehouse.d", std::filesystem::path(drop_in), folder.path()}) {
+    const auto before = std::filesystem::status(shared).permissions();
+    std::filesystem::permissions(shared, std::filesystem::perms::others_write, std::filesystem::perm_options::add);
+    const ConfigReading reading = read_own_config(file, {});
+    EXPECT_FALSE(reading.config);
+    ASSERT_FALSE(reading.problems.empty());
+    EXPECT_EQ(reading.problems.front().to_string(),
+              shared.string() + " may be written by everybody: run `chmod o-w " + shared.string() + "`");
+    std::filesystem::permissions(shared, before);
+  }
+}
+
 }  // namespace
 }  // namespace gatehouse

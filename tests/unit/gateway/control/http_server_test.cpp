@@ -26,14 +26,16 @@ class HttpServerTest : public testing::Test {
     bounds.connections = 4;
     bounds.header_bytes = 1024;
     bounds.body_bytes = 2048;
-    bounds.time = 300ms;
+    bounds.header_time = 1s;
+    bounds.time = 1s;
     server_.emplace(
         thread_.io(),
         [this](const HttpRequest& request, const HttpRespond& respond) {
+          if (request.path == "/never") return never_.push_back(respond);
           if (request.path == "/throw") throw std::runtime_error("it broke");
           const HttpReply reply{200, "text/plain", request.method + ' ' + request.path + ' ' + request.body};
           if (request.path != "/later") return respond(reply);
-          later_.expires_after(500ms);
+          later_.expires_after(1500ms);
           later_.async_wait([respond, reply](const boost::system::error_code&) { respond(reply); });
         },
         bounds);
@@ -55,6 +57,7 @@ class HttpServerTest : public testing::Test {
 
   ServerThread thread_;
   boost::asio::steady_timer later_{thread_.io()};
+  std::vector<HttpRespond> never_;
   std::optional<HttpServer> server_;
   Endpoint at_;
 };
@@ -113,14 +116,55 @@ TEST_F(HttpServerTest, SlowRequestIsCutOff) {
   expect_alive();
 }
 
-TEST_F(HttpServerTest, OneConnectionTooManyIsClosedAndTheOthersServed) {
+TEST_F(HttpServerTest, SlowBodyIsCutOff) {
+  const UniqueFd fd = connect_to(at_);
+  send_all(fd, "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nab");
+  EXPECT_EQ(read_to_end(fd), "");
+  expect_alive();
+}
+
+TEST_F(HttpServerTest, OldestIncompleteConnectionMakesRoom) {
   std::vector<UniqueFd> held;
-  for (int i = 0; i < 4; ++i) held.push_back(connect_to(at_));
-  const UniqueFd extra = connect_to(at_);
-  send_all(extra, "GET /x HTTP/1.0\r\n\r\n");
-  EXPECT_EQ(read_to_end(extra), "");
-  send_all(held[0], "GET /held HTTP/1.0\r\n\r\n");
-  EXPECT_THAT(read_to_end(held[0]), testing::EndsWith("GET /held "));
+  for (int i = 0; i < 4; ++i) {
+    held.push_back(connect_to(at_));
+    send_all(held.back(), "GET /held HTTP/1.0\r\n");
+    thread_.run([] {});
+  }
+  expect_alive();
+  EXPECT_EQ(read_to_end(held[0]), "") << "it was the oldest";
+  send_all(held[3], "\r\n");
+  EXPECT_THAT(read_to_end(held[3]), testing::EndsWith("GET /held "));
+}
+
+TEST_F(HttpServerTest, AnswersWhileEveryPlaceIsHeldByHalfSentRequests) {
+  for (int i = 0; i < 50; ++i) {
+    std::vector<UniqueFd> held;
+    for (int k = 0; k < 8; ++k) {
+      held.push_back(connect_to(at_));
+      send_all(held.back(), k % 2 == 0 ? "GET / HTTP/1.1\r\n" : "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nab");
+    }
+    expect_alive();
+  }
+}
+
+TEST_F(HttpServerTest, OneConnectionTooManyIsClosedWhereAllOthersAreBeingAnswered) {
+  std::vector<UniqueFd> held;
+  for (int i = 0; i < 4; ++i) {
+    held.push_back(connect_to(at_));
+    send_all(held.back(), "GET /never HTTP/1.0\r\n\r\n");
+  }
+  const auto end = std::chrono::steady_clock::now() + 5s;
+  for (std::size_t asked = 0; std::chrono::steady_clock::now() < end && asked < 4;)
+    thread_.run([&] { asked = never_.size(); });
+  EXPECT_EQ(exchange("GET /x HTTP/1.0\r\n\r\n"), "");
+  thread_.run([this] {
+    for (const HttpRespond& respond : std::exchange(never_, {})) respond({200, "text/plain", "at last"});
+  });
+  for (const UniqueFd& one : held) EXPECT_THAT(read_to_end(one), testing::EndsWith("at last"));
+}
+
+TEST_F(HttpServerTest, TwoHostsAreRefused) {
+  EXPECT_THAT(exchange("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
 }
 
 TEST_F(HttpServerTest, EndsWithOpenConnections) {
@@ -179,6 +223,22 @@ TEST_F(MetricsServerTest, ReadinessFollowsItsSource) {
   EXPECT_THAT(got, StartsWith("HTTP/1.1 503 "));
   EXPECT_THAT(got, testing::EndsWith("\r\n\r\nnot well\nno policy could be read\n"));
   EXPECT_THAT(get("/livez"), testing::EndsWith("ok\n"));
+}
+
+TEST_F(MetricsServerTest, AnswersOnlyToItsOwnNames) {
+  thread_.run([this] { server_->set_hosts({"gateway.example"}); });
+  const auto asked_as = [this](const std::string& host) {
+    const UniqueFd fd = connect_to(at_);
+    send_all(fd, "GET /livez HTTP/1.0\r\nHost: " + host + "\r\n\r\n");
+    return read_to_end(fd).substr(0, 12);
+  };
+  for (const char* const own : {"127.0.0.1", "127.0.0.1:9477", "[::1]:9477", "[2001:db8::1]", "localhost",
+                                "LocalHost:1", "gateway.example", "Gateway.Example.:9477", "192.0.2.1:80"})
+    EXPECT_EQ(asked_as(own), "HTTP/1.1 200") << own;
+  for (const char* const other :
+       {"attacker.example", "attacker.example:9477", "127.0.0.1.attacker.example", "localhost.attacker.example",
+        "gateway.example.attacker.example", "1", "[", "]:", ":"})
+    EXPECT_EQ(asked_as(other), "HTTP/1.1 421") << other;
 }
 
 TEST_F(MetricsServerTest, RefusesTheRest) {

@@ -171,6 +171,23 @@ TEST_F(DaemonTest, StartsNothingWhenSomethingIsWrong) {
   EXPECT_FALSE(std::filesystem::exists(runtime_ / "control.sock"));
 }
 
+TEST_F(DaemonTest, StartsInNoFolderThatOthersMayWriteTo) {
+  write("");
+  const auto refusal = [this] {
+    Daemon daemon(read_config(file_, {}).config.value(), [] { return ConfigReading(); });
+    const auto problems = daemon.start();
+    return problems.empty() ? std::string() : problems.front().sentence;
+  };
+  const std::filesystem::path state = folder_.path() / "state";
+  for (const auto& folder : {state, runtime_, state / "lists"}) {
+    std::filesystem::create_directories(folder);
+    std::filesystem::permissions(folder, std::filesystem::perms::all);
+    EXPECT_THAT(refusal(), HasSubstr(folder.filename().string() + " may be written by everybody"));
+    std::filesystem::permissions(folder, std::filesystem::perms::owner_all);
+  }
+  EXPECT_EQ(refusal(), "");
+}
+
 TEST_F(DaemonTest, RaisesTheLimitOfOpenFiles) {
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);

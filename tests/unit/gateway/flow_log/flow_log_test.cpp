@@ -83,6 +83,13 @@ TEST(FlowLine, IsJsonWhateverTheClientAsksFor) {
   EXPECT_THAT(body["domain"].get<std::string>(), HasSubstr("abc"));
 }
 
+TEST(FlowLine, HasNoControlCharacterWhateverTheClientAsksFor) {
+  const std::string text =
+      line(kAllowed, flow_to("8.8.8.8", 53, "a\xc2\x9b\x7f\xe2\x80\xaegnp.exe"), {}, "unix:\xc2\x85");
+  EXPECT_THAT(text, HasSubstr(R"("identity":"unix:\u0085")"));
+  EXPECT_THAT(text, HasSubstr(R"("domain":"a\u009b\u007f\u202egnp.exe")"));
+}
+
 TEST(FlowLine, CutsWhatNoNameIsAsLongAs) {
   const std::string longest(300, 'x'), identity(300, 'i');
   const auto body = nlohmann::json::parse(line(kAllowed, flow_to("8.8.8.8", 53, longest), {}, identity));
@@ -123,7 +130,7 @@ TEST_F(AppendFileTest, StaysInTheOldFileWhereNoNewOneCanBe) {
   std::filesystem::rename(path_, folder_.path() / "old");
   std::filesystem::create_directory(path_);
   EXPECT_EQ(file.write("one\n"), 0u);
-  EXPECT_THAT(file.failure(), HasSubstr("cannot open " + path_.string() + " for writing: Is a directory"));
+  EXPECT_THAT(file.failure(), HasSubstr(path_.string() + " is no regular file"));
   std::filesystem::remove(path_);
   EXPECT_EQ(file.write("two\n"), 0u);
   EXPECT_EQ(file.failure(), "");
@@ -154,6 +161,12 @@ TEST_F(AppendFileTest, RefusesWhatIsNoRegularFile) {
   EXPECT_THROW(AppendFile("/dev/null"), Refusal);
   ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
   EXPECT_THROW(AppendFile{path_}, Refusal);
+}
+
+TEST_F(AppendFileTest, WritesToNoFileThatALinkLeadsTo) {
+  std::filesystem::create_symlink(folder_.path() / "elsewhere", path_);
+  EXPECT_THROW(AppendFile{path_}, Refusal);
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "elsewhere"));
 }
 
 class FlowLogTest : public AppendFileTest {

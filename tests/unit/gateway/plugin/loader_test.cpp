@@ -49,7 +49,7 @@ TEST_F(Loader, RefusesAFileWithoutTheSymbol) {
 TEST_F(Loader, RefusesWhatIsNoSharedLibrary) {
   const fs::path file = folder_.path() / "text.so";
   std::ofstream(file) << "not a library, but longer than an ELF header, so that it is read as far as its magic";
-  EXPECT_THAT(refusal(file), HasSubstr("invalid ELF header"));
+  EXPECT_THAT(refusal(file), HasSubstr("text.so is no shared object (ELF), so it is no plugin"));
 }
 
 TEST_F(Loader, RefusesAnotherMagic) {

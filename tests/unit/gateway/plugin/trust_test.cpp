@@ -63,6 +63,35 @@ TEST_F(Trust, FollowsASymbolicLinkToTheFileThatIsJudged) {
   EXPECT_EQ(trust_plugin_file(link, copies_).original, file_);
 }
 
+TEST_F(Trust, LoadsNothingThatSomebodyElseHasOpen) {
+  const fs::path copy = trust_plugin_file(file_, copies_).copy;
+  fs::permissions(copy, fs::perms::owner_all);
+  std::fstream planted(copy);  // as one who has made the file beforehand and kept it open
+  fs::create_symlink(home_ / "target", copies_ / "new-link");
+  const fs::path fresh = trust_plugin_file(file_, copies_).copy;
+  planted << "spoiled" << std::flush;
+  std::string content;
+  std::ifstream(fresh) >> content;
+  EXPECT_EQ(content, "abc");
+  EXPECT_EQ(fs::status(fresh).permissions(), fs::perms::owner_read | fs::perms::owner_exec);
+}
+
+TEST_F(Trust, RefusesAFolderOfCopiesThatSomebodyElseHasMade) {
+  fs::create_directories(copies_);
+  chmod(copies_.c_str(), 0777);
+  EXPECT_THAT(refusal(), HasSubstr(copies_.filename().string() + " may be written by everybody"));
+  chmod(copies_.c_str(), 0700);
+  if (geteuid() != 0 || chown(copies_.c_str(), 1, 0) != 0) GTEST_SKIP() << "only root can give a folder away";
+  EXPECT_THAT(refusal(), HasSubstr(" belongs to "));
+}
+
+TEST_F(Trust, RefusesAFileBelowAFolderWhereOthersMayRename) {
+  chmod(folder_.path().c_str(), 0777);
+  EXPECT_THAT(refusal(), HasSubstr(folder_.path().string() + " may be written by everybody"));
+  chmod(folder_.path().c_str(), 01777);
+  EXPECT_EQ(refusal(), "") << "not with the sticky bit";
+}
+
 TEST_F(Trust, RefusesAFileThatEverybodyMayWrite) {
   chmod(file_.c_str(), 0646);
   EXPECT_EQ(refusal(), file_.string() + " may be written by everybody: run `chmod o-w " + file_.string() + "`");

@@ -44,6 +44,17 @@ TEST(Journal, KeepsALineOneLine) {
   EXPECT_THAT(text, EndsWith("name=\"a\\x0aforged \\\"line\\\"\\x1b\"\n"));
 }
 
+TEST(Journal, WritesNoControlCharacter) {
+  for (const auto format : {LogFormat::text, LogFormat::json}) {
+    const std::string text = written(GH_LOG_INFO, format, [](const auto& journal) {
+      journal->write(GH_LOG_INFO, "udpgw", "odd \xc2\x9b", {{"a\xe2\x80\xae", "\xc2\x85 \xc3\xbc \xe2\x81\xa6"}});
+    });
+    EXPECT_THAT(text, HasSubstr("odd \\u009b"));
+    EXPECT_THAT(text, HasSubstr("a\\u202e"));
+    EXPECT_THAT(text, HasSubstr("\\u0085 \xc3\xbc \\u2066"));
+  }
+}
+
 TEST(Journal, WritesJsonWithItsTime) {
   const std::string text = written(GH_LOG_INFO, LogFormat::json, [](const auto& journal) {
     journal->write(GH_LOG_INFO, "gateway", "ready", {{"name", "a\"\n\xff"}});

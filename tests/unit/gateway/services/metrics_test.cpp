@@ -1,6 +1,7 @@
 #include "gateway/services/metrics.hpp"
 
 #include "gateway/base/openmetrics.hpp"
+#include "tests/unit/gateway/base/openmetrics_parser.hpp"
 
 #include <gatehouse/plugin/border.hpp>
 
@@ -35,7 +36,9 @@ class Metrics : public testing::Test {
   std::string text() {
     OpenMetrics out;
     metrics_.write_to(out);
-    return out.text();
+    const std::string text = out.text();
+    EXPECT_NO_THROW(OpenMetricsParser{text}) << text;
+    return text;
   }
 
   PluginMetrics metrics_{"my-plugin", 2};
@@ -78,8 +81,8 @@ TEST_F(Metrics, MakeHistogramBucketsCumulative) {
   cell[1] = 2;
   cell[2] = 3;
   cell[3] = 777;  // the sum
-  EXPECT_THAT(text(), HasSubstr("gatehouse_plugin_my_plugin_wait_us_bucket{le=\"10\"} 1\n"
-                                "gatehouse_plugin_my_plugin_wait_us_bucket{le=\"100\"} 3\n"
+  EXPECT_THAT(text(), HasSubstr("gatehouse_plugin_my_plugin_wait_us_bucket{le=\"10.0\"} 1\n"
+                                "gatehouse_plugin_my_plugin_wait_us_bucket{le=\"100.0\"} 3\n"
                                 "gatehouse_plugin_my_plugin_wait_us_bucket{le=\"+Inf\"} 6\n"
                                 "gatehouse_plugin_my_plugin_wait_us_count 6\n"
                                 "gatehouse_plugin_my_plugin_wait_us_sum 777\n"));

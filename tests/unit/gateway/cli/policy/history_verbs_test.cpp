@@ -52,5 +52,19 @@ TEST_F(HistoryVerbs, AgreeOnWhatWasChanged) {
   EXPECT_EQ(shell("SELECT count(*) FROM domain_rules"), "0\n");
 }
 
+// Whoever may write to policy.db may write to its trail.
+TEST_F(HistoryVerbs, ShowNoControlCharacterOfTheTrail) {
+  static_cast<void>(block("a.test"));
+  ASSERT_EQ(
+      shell("INSERT INTO changes (changed_at, who, table_name, row_id, new_row) VALUES (1, char(155), 'x' || char("
+            "8238), 1, json_object('k' || char(27) || char(155), 'v' || char(127, 8294)))"),
+      "");
+  for (const std::string& text : {history(), diff(2), history(20, true), diff(2, true)}) {
+    for (const char* const control : {"\x1b", "\x7f", "\xc2\x9b", "\xe2\x80\xae", "\xe2\x81\xa6"})
+      EXPECT_THAT(text, Not(HasSubstr(control)));
+  }
+  EXPECT_THAT(diff(2), HasSubstr("k\\x1b\\u009b"));
+}
+
 }  // namespace
 }  // namespace gatehouse

@@ -1,0 +1,171 @@
+#include "gateway/daemon/preflight.hpp"
+
+#include <gatehouse/base/error.hpp>
+#include <gatehouse/base/own_path.hpp>
+
+#include "db/file/file_kind.hpp"
+#include "db/file/open_to_read.hpp"
+#include "db/file/paths.hpp"
+#include "db/policy/policy_copy.hpp"
+#include "db/policy/policy_database.hpp"
+#include "gateway/base/refusal.hpp"
+#include "gateway/plugin/listeners.hpp"
+
+#include <fcntl.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace gatehouse {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::milliseconds kTimeout{1000};
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(path, ignored));
+}
+
+class Preflight {
+ public:
+  explicit Preflight(const Config& config) : config_(config) {}
+
+  std::vector<ConfigProblem> run() {
+    const bool has_state = look_at_folder(config_.state_dir);
+    look_at_folder(config_.runtime_dir);
+    look_at_control_socket();
+    if (has_state) look_at_policy(db::resolved(config_.state_dir / "policy.db"));
+    look_at_store();
+    if (!config_.flow_log.empty()) look_at_flow_log();
+    look_at_addresses();
+    return std::move(problems_);
+  }
+
+ private:
+  /// Once, whatever several keys lead to.
+  void add(std::string sentence) {
+    const auto is_said = [&](const ConfigProblem& problem) { return problem.sentence == sentence; };
+    if (std::none_of(problems_.begin(), problems_.end(), is_said)) problems_.push_back({{}, std::move(sentence)});
+  }
+  bool may(const fs::path& path, int mode, const char* what);
+  bool look_at_folder(const fs::path& folder);
+  void look_at_control_socket();
+  void look_at_policy(const fs::path& policy);
+  void look_at_store();
+  void look_at_database(const fs::path& database, const db::FileKind& kind);
+  void look_at_flow_log();
+  void look_at_addresses();
+
+  const Config& config_;
+  std::vector<ConfigProblem> problems_;
+};
+
+/// May the effective user do that? @param what  "be written", for the sentence
+bool Preflight::may(const fs::path& path, int mode, const char* what) {
+  if (::faccessat(AT_FDCWD, path.c_str(), mode, AT_EACCESS) == 0) return true;
+  add(path.string() + " cannot " + what + " by this user, with the number " + std::to_string(::geteuid()) + " (" +
+      last_system_error().message() + "): give it to the user that runs the gateway, or ask as that one");
+  return false;
+}
+
+/// Of one that is missing, can it be made?
+bool Preflight::look_at_folder(const fs::path& folder) {
+  if (const std::string why = why_not_own(folder); !why.empty()) return add(why), false;
+  fs::path there = fs::absolute(folder);
+  while (!is_there(there) && there.has_relative_path()) there = there.parent_path();
+  return may(there, W_OK | X_OK, "be written to");
+}
+
+void Preflight::look_at_control_socket() {
+  const fs::path socket = config_.runtime_dir / "control.sock";
+  if (socket.native().size() < sizeof(sockaddr_un::sun_path)) return;
+  add(socket.string() + " is too long for a socket: choose a shorter `runtime_dir` of [gateway]");
+}
+
+void Preflight::look_at_policy(const fs::path& policy) {
+  const fs::path copy = db::last_good_path(policy);
+  const std::string then =
+      is_there(copy) ? "; the gateway would go by the last good policy" : "; the gateway would deny everything";
+  for (const fs::path& folder : {policy.parent_path(), db::lists_beside(policy)})
+    if (const std::string why = why_not_own(folder); !why.empty()) return add(why);
+  if (!is_there(policy)) {
+    if (is_there(copy))
+      add(policy.string() + " is gone: put it back, or copy " + copy.string() + " to its place" + then);
+    return;
+  }
+  try {
+    std::int64_t version = 0;
+    {
+      db::Database database = db::open_to_read(policy, kTimeout);
+      version = db::schema_version(database, db::policy_kind());
+    }
+    if (version != 0 && version != db::policy_kind().newest()) {  // a start brings it up to date
+      if (!may(policy, R_OK | W_OK, "be brought up to date")) problems_.back().sentence += then;
+      return;
+    }
+    static_cast<void>(db::PolicyDatabase(policy).load());
+  } catch (const std::exception& error) {
+    add(error.what() + then);
+  }
+}
+
+void Preflight::look_at_store() {
+  const fs::path named = config_.store.state_db();
+  if (named.empty()) return;
+  try {
+    const fs::path state = db::resolved(named), secrets = db::secrets_beside(state);
+    for (const fs::path& folder : {named.parent_path(), state.parent_path(), secrets.parent_path()}) {
+      if (!look_at_folder(folder)) return;
+    }
+    look_at_database(state, db::state_kind());
+    look_at_database(secrets, db::secrets_kind());
+  } catch (const std::exception& error) {
+    add(error.what());
+  }
+}
+
+void Preflight::look_at_database(const fs::path& database, const db::FileKind& kind) {
+  const fs::path lock = db::beside(database, ".lock");
+  if (is_there(lock) && !open_own(lock, O_RDONLY)) add(why_not_opened(lock, errno));
+  if (!is_there(database)) return;
+  for (const char* const suffix : {"", "-wal", "-shm"}) {
+    const fs::path file = database.string() + suffix;
+    if (is_there(file) && !may(file, R_OK | W_OK, "be read and written")) return;
+  }
+  try {
+    db::Database open = db::open_to_read(database, kTimeout);
+    static_cast<void>(db::schema_version(open, kind));
+  } catch (const db::SqliteError&) {  // a start sets it aside, or waits for whoever holds it
+  }
+}
+
+void Preflight::look_at_flow_log() {
+  const fs::path& file = config_.flow_log;
+  if (!is_there(file)) return static_cast<void>(may(file.parent_path(), W_OK | X_OK, "be written to"));
+  if (!open_own(file, O_WRONLY | O_APPEND)) add("cannot open the flow log for writing: " + why_not_opened(file, errno));
+}
+
+void Preflight::look_at_addresses() {
+  for (const auto& [name, plugin] : config_.plugins) {
+    if (!plugin.enabled) continue;
+    for (const auto& [role, addresses] : plugin.listeners) {
+      for (const ListenAddress& address : addresses) {
+        try {
+          require_bindable(address, name, role);
+        } catch (const Refusal& refusal) {
+          problems_.push_back({address.place, refusal.what()});
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<ConfigProblem> preflight(const Config& config) { return Preflight(config).run(); }
+
+}  // namespace gatehouse

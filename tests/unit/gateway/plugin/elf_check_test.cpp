@@ -1,0 +1,121 @@
+#include "gateway/plugin/elf_check.hpp"
+
+#include "gateway/base/refusal.hpp"
+#include "gateway/plugin/loader.hpp"
+#include "tests/unit/gateway/plugin/test_folder.hpp"
+
+#include <gmock/gmock.h>
+
+#include <elf.h>
+#include <link.h>
+
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <set>
+
+namespace gatehouse {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+std::string content_of(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::string why(const std::string& content, std::size_t size) {
+  return why_not_loadable(std::as_bytes(std::span(content).first(size)));
+}
+
+/// Every 4 KiB, and three bytes on both sides of where each header, segment and section begins and ends.
+std::set<std::size_t> cuts(const std::string& content) {
+  constexpr std::size_t kStep = 4096, kAround = 3;
+  std::set<std::size_t> out;
+  for (std::size_t at = 0; at < content.size(); at += kStep) out.insert(at);
+  const auto add = [&](std::uint64_t at) {
+    for (std::uint64_t i = at < kAround ? 0 : at - kAround; i <= at + kAround; ++i)
+      if (i < content.size()) out.insert(i);
+  };
+  ElfW(Ehdr) header;
+  std::memcpy(&header, content.data(), sizeof header);
+  add(sizeof header);
+  for (std::uint64_t i = 0; i < header.e_phnum; ++i) {
+    ElfW(Phdr) segment;
+    std::memcpy(&segment, content.data() + header.e_phoff + i * sizeof segment, sizeof segment);
+    add(header.e_phoff + (i + 1) * sizeof segment);
+    add(segment.p_offset);
+    add(segment.p_offset + segment.p_filesz);
+  }
+  for (std::uint64_t i = 0; i < header.e_shnum; ++i) {
+    ElfW(Shdr) section;
+    std::memcpy(&section, content.data() + header.e_shoff + i * sizeof section, sizeof section);
+    add(header.e_shoff + i * sizeof section);
+    add(section.sh_offset);
+    if (section.sh_type != SHT_NOBITS) add(section.sh_offset + section.sh_size);
+  }
+  return out;
+}
+
+TEST(ElfCheck, AcceptsRealPlugins) {
+  EXPECT_EQ(why(content_of(test_plugin("good")), content_of(test_plugin("good")).size()), "");
+  for (const char* const name : {"udpgw.so", "echo.so"}) {
+    const fs::path file = binary_folder() / "plugins" / name;
+    if (!fs::exists(file)) continue;
+    const std::string content = content_of(file);
+    EXPECT_EQ(why(content, content.size()), "") << name;
+    for (const std::size_t size : cuts(content)) EXPECT_NE(why(content, size), "") << name << " cut at " << size;
+  }
+}
+
+TEST(ElfCheck, LoadsNoPluginThatWasCutAnywhere) {
+  const TestFolder folder;
+  const fs::path file = folder.path() / "cut.so";
+  const std::string content = content_of(test_plugin("good"));
+  for (const std::size_t size : cuts(content)) {
+    fs::remove(file);
+    std::ofstream(file, std::ios::binary).write(content.data(), static_cast<std::streamsize>(size));
+    EXPECT_THROW(static_cast<void>(load_plugin(file, folder.path() / "copies", {GH_LOG_ID})), Refusal) << size;
+  }
+}
+
+TEST(ElfCheck, SaysWhatIsWrong) {
+  const std::string content = content_of(test_plugin("good"));
+  EXPECT_THAT(why("", 0), StartsWith(" is no shared object (ELF)"));
+  EXPECT_THAT(why("#!/bin/sh\n", 10), StartsWith(" is no shared object (ELF)"));
+  EXPECT_EQ(why(content, 40), " is cut short: its header lies beyond its end; install the file again");
+  EXPECT_THAT(why(content, content.size() - 1), HasSubstr("its table of sections lies beyond its end"));
+  std::string other = content;
+  other[EI_CLASS] = ELFCLASS32;
+  EXPECT_THAT(why(other, other.size()), HasSubstr("another kind of processor"));
+  other = content;
+  other[offsetof(ElfW(Ehdr), e_type)] = ET_EXEC;
+  EXPECT_THAT(why(other, other.size()), HasSubstr("another kind of ELF file"));
+}
+
+// No value of any byte of the headers or of the dynamic section makes the check itself read elsewhere.
+TEST(ElfCheck, SurvivesEveryByteOfItsHeadersChanged) {
+  const std::string content = content_of(test_plugin("good"));
+  ElfW(Ehdr) header;
+  std::memcpy(&header, content.data(), sizeof header);
+  const std::size_t end = header.e_phoff + header.e_phnum * sizeof(ElfW(Phdr));
+  std::string dynamic;
+  for (std::uint64_t i = 0; i < header.e_phnum; ++i) {
+    ElfW(Phdr) segment;
+    std::memcpy(&segment, content.data() + header.e_phoff + i * sizeof segment, sizeof segment);
+    if (segment.p_type != PT_DYNAMIC && i != 0) continue;
+    const std::size_t from = i == 0 ? 0 : segment.p_offset, to = i == 0 ? end : segment.p_offset + segment.p_filesz;
+    for (std::size_t at = from; at < to; ++at) {
+      for (const int value : {0x00, 0x01, 0x7f, 0x80, 0xff}) {
+        std::string changed = content;
+        changed[at] = static_cast<char>(value);
+        static_cast<void>(why(changed, changed.size()));
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace gatehouse

@@ -1,0 +1,143 @@
+#include <gatehouse/base/own_path.hpp>
+
+#include <gmock/gmock.h>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+namespace gatehouse {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::AllOf;
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr uid_t kSomebody = 4242;
+
+class OwnPath : public testing::Test {
+ protected:
+  OwnPath() {
+    std::string name = (fs::temp_directory_path() / "gatehouse-own-XXXXXX").string();
+    home_ = fs::canonical(::mkdtemp(name.data()));
+  }
+  ~OwnPath() override { fs::remove_all(home_); }
+
+  fs::path folder(const char* name, mode_t mode = 0755) const {
+    const fs::path path = home_ / name;
+    fs::create_directories(path);
+    EXPECT_EQ(::chmod(path.c_str(), mode), 0);
+    return path;
+  }
+  static fs::path file(const fs::path& path, const char* text = "mine") {
+    std::ofstream(path) << text;
+    return path;
+  }
+  static std::string content(const fs::path& path) {
+    std::ostringstream out;
+    out << std::ifstream(path).rdbuf();
+    return out.str();
+  }
+
+  fs::path home_;
+};
+
+TEST_F(OwnPath, IsWhatNobodyElseMayChange) {
+  const fs::path inner = folder("a/b");
+  EXPECT_EQ(why_not_own(inner), "");
+  EXPECT_EQ(why_not_own(file(inner / "x")), "");
+  EXPECT_EQ(why_not_own(inner / "not" / "yet"), "") << "what is not there is nobody's";
+}
+
+TEST_F(OwnPath, IsRefusedWhereAParentMayBeWrittenByOthers) {
+  const fs::path inner = folder("a/b");
+  folder("a", 0757);
+  EXPECT_EQ(why_not_own(inner),
+            (home_ / "a").string() + " may be written by everybody: run `chmod o-w " + (home_ / "a").string() + "`");
+}
+
+TEST_F(OwnPath, IsFineBelowAStickyFolderButNotAsOne) {
+  const fs::path inner = folder("a/b");
+  const fs::path sticky = folder("a", 01777);
+  EXPECT_EQ(why_not_own(inner), "");
+  EXPECT_THAT(why_not_own(sticky), HasSubstr("may be written by everybody"));
+}
+
+TEST_F(OwnPath, IsRefusedWhereAnotherUserOwnsAPart) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a folder away";
+  const fs::path inner = folder("a/b");
+  ASSERT_EQ(::chown((home_ / "a").c_str(), kSomebody, 0), 0);
+  EXPECT_THAT(why_not_own(inner), AllOf(StartsWith((home_ / "a").string() + " belongs to 4242"),
+                                        EndsWith("who runs the gateway: change its owner")));
+}
+
+TEST_F(OwnPath, IsRefusedThroughAnotherUsersLink) {
+  const fs::path inner = folder("a"), link = home_ / "link";
+  fs::create_directory_symlink("a", link);
+  EXPECT_EQ(why_not_own(link), "");
+  EXPECT_EQ(why_not_own(link / "x"), "");
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a link away";
+  ASSERT_EQ(::lchown(link.c_str(), kSomebody, 0), 0);
+  EXPECT_THAT(why_not_own(link / "x"), StartsWith(link.string() + " belongs to 4242"));
+}
+
+TEST_F(OwnPath, LooksAtTheFoldersThatALinkLeadsThrough) {
+  folder("open/inner");
+  folder("open", 0757);
+  fs::create_directory_symlink(home_ / "open" / "inner", home_ / "link");
+  EXPECT_THAT(why_not_own(home_ / "link"), StartsWith((home_ / "open").string() + " may be written by everybody"));
+}
+
+TEST_F(OwnPath, EndsAtALinkThatLeadsToItself) {
+  fs::create_symlink("loop", home_ / "loop");
+  EXPECT_EQ(why_not_own(home_ / "loop"), "cannot follow the symbolic link " + (home_ / "loop").string());
+}
+
+TEST_F(OwnPath, KnowsAGroupThatIsNotTheOwnersAlone) {
+  const fs::path shared = folder("a", 0775);
+  if (::chown(shared.c_str(), ::geteuid(), ::getegid() + 1) != 0) GTEST_SKIP() << "only root can choose the group";
+  EXPECT_THAT(why_not_own(shared), HasSubstr("may be written by a group that is not its owner's own: run `chmod g-w "));
+}
+
+TEST_F(OwnPath, MakesAFileThatIsNotThere) {
+  const UniqueFd made = open_or_make(home_ / "x", O_WRONLY, 0640);
+  ASSERT_TRUE(made);
+  const UniqueFd again = open_or_make(home_ / "x", O_RDWR, 0640);
+  EXPECT_TRUE(again) << "and opens one that is";
+}
+
+TEST_F(OwnPath, OpensNothingThatLeadsToAnotherFile) {
+  const fs::path target = file(home_ / "target"), planted = home_ / "planted";
+  fs::create_symlink(target, planted);
+  EXPECT_FALSE(open_or_make(planted, O_RDWR, 0640));
+  EXPECT_EQ(why_not_opened(planted, errno),
+            planted.string() + " is a symbolic link, where the gateway keeps a file of its own: remove it");
+  fs::remove(planted);
+  fs::create_symlink(home_ / "nothing", planted);
+  EXPECT_FALSE(open_or_make(planted, O_RDWR, 0640));
+  EXPECT_FALSE(fs::exists(home_ / "nothing"));
+  fs::remove(planted);
+  fs::create_hard_link(target, planted);
+  EXPECT_FALSE(open_or_make(planted, O_RDWR, 0640));
+  EXPECT_THAT(why_not_opened(planted, errno), HasSubstr("a file with a second name"));
+  EXPECT_EQ(content(target), "mine");
+}
+
+TEST_F(OwnPath, OpensNoFifoAndDoesNotWaitForIt) {
+  const fs::path fifo = home_ / "fifo";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  for (const int flags : {O_RDONLY, O_WRONLY, O_RDWR}) {
+    EXPECT_FALSE(open_or_make(fifo, flags, 0640));
+    EXPECT_THAT(why_not_opened(fifo, errno), HasSubstr("is no regular file"));
+  }
+}
+
+}  // namespace
+}  // namespace gatehouse
