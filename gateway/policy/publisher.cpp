@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 namespace gatehouse {
 namespace {
@@ -87,6 +88,17 @@ void PolicyPublisher::set_listeners(std::vector<policy::OwnListener> listeners) 
   });
 }
 
+void PolicyPublisher::set_nat64_prefixes(std::vector<Prefix> prefixes) {
+  if (surroundings().nat64 == prefixes) return;
+  locked([&] {
+    {
+      const std::scoped_lock lock(published_);
+      surroundings_.nat64 = std::move(prefixes);
+    }
+    compile_and_publish();
+  });
+}
+
 template <class Work>
 void PolicyPublisher::locked(Work work) {
   std::uint64_t before = 0, after = 0;
@@ -135,7 +147,8 @@ void PolicyPublisher::try_to_look() noexcept try {
 }
 
 void PolicyPublisher::look() {
-  if (addresses_.drain() && read_addresses()) changed_ = true;
+  if (addresses_.drain()) unread_ = true;
+  if (unread_ && read_addresses()) changed_ = true;
   if (read_claims()) changed_ = true;
   bool is_news = source_.poll();
   take_model();
@@ -228,17 +241,20 @@ bool PolicyPublisher::read_claims() {
 }
 
 bool PolicyPublisher::read_addresses() {
-  AddressSet now;
+  OwnAddresses now;
   try {
     now = read_own_addresses();
   } catch (const std::system_error& error) {
-    messages_.push_back(LogMessage::warning(std::string(error.what()) + "; what was known of them stays in force"));
+    if (!std::exchange(unreadable_, true))
+      messages_.push_back(LogMessage::warning(std::string(error.what()) +
+                                              "; what was known of them stays in force, and it is tried again"));
     return false;
   }
+  unread_ = unreadable_ = false;
   const std::scoped_lock lock(published_);
-  if (surroundings_.own_addresses == now.own && surroundings_.broadcast_addresses == now.broadcast) return false;
-  surroundings_.own_addresses = std::move(now.own);
-  surroundings_.broadcast_addresses = std::move(now.broadcast);
+  if (surroundings_.own == now.own && surroundings_.broadcast == now.broadcast) return false;
+  surroundings_.own = std::move(now.own);
+  surroundings_.broadcast = std::move(now.broadcast);
   return true;
 }
 

@@ -102,7 +102,8 @@ int policy_problems_verb(const Invocation& invocation, const NoArguments&) {
   std::ostream& out = invocation.out;
   const std::filesystem::path database = policy_db(invocation);
   const policy::Model model = db::PolicyDatabase(database).load();
-  const policy::Compiled compiled = policy::compile(model, {}, 1, unix_now(), lists_about(database, model, ""));
+  const policy::Surroundings around{.nat64 = load_config_or_defaults(invocation).nat64_prefixes};
+  const policy::Compiled compiled = policy::compile(model, around, 1, unix_now(), lists_about(database, model, ""));
   if (invocation.json) {
     Json body{{"degraded", compiled.degraded}, {"problems", Json::array()}};
     for (const policy::Problem& problem : compiled.problems) body["problems"].push_back(to_json(problem));
