@@ -57,6 +57,7 @@ PolicyPublisher::PolicyPublisher(std::filesystem::path database, PolicyEvents ev
 }
 
 PolicyPublisher::~PolicyPublisher() {
+  source_.stop();
   ::eventfd_write(stop_.get(), 1);
   thread_.join();
   locked([this] { source_.close(); });

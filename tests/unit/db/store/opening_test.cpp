@@ -120,6 +120,18 @@ TEST_F(StoreFiles, OfANewerVersionAreRefused) {
   EXPECT_EQ(run_sqlite_shell(path, "PRAGMA user_version; SELECT clean FROM epoch"), "3\n1\n");
 }
 
+TEST_F(StoreFiles, OfAVersionThatNobodyGaveThemAreRefused) {
+  make();
+  for (const auto& file : {path, secrets}) {
+    for (const char* version : {"-1", "-2147483648", "0"}) {
+      EXPECT_EQ(run_sqlite_shell(file, std::string("PRAGMA user_version = ") + version), "");
+      EXPECT_THAT(refusal(path), AllOf(HasSubstr(file.string() + " has schema version " + version),
+                                       HasSubstr("which no Gatehouse has given it"), HasSubstr("restore a copy")));
+    }
+    EXPECT_EQ(run_sqlite_shell(file, file == path ? "PRAGMA user_version = 2" : "PRAGMA user_version = 1"), "");
+  }
+}
+
 TEST_F(StoreFiles, OfAnOlderVersionAreUpdatedWithACopyKept) {
   make();
   std::vector<std::string_view> migrations(state_migrations().begin(), state_migrations().end());
