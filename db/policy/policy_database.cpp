@@ -254,6 +254,7 @@ void PolicyDatabase::open() {
   data_version_->reset();
   const FileStamp now = FileStamp::of(path_);  // the mode may have been written
   file_ = now.is_file(file) ? now : file;
+  static_cast<void>(read_head(*database_, head_));
   log_file_ = FileStamp::of(log_of(path_));
 }
 
@@ -272,7 +273,9 @@ bool PolicyDatabase::is_another() {
   const FileStamp log = FileStamp::of(log_of(path_));
   const bool log_was_cut = log_file_.exists() && (!log.is_file(log_file_) || log.size < log_file_.size);
   log_file_ = log;
-  return readable_stamp() != file_ || log_was_cut;
+  if (readable_stamp() != file_ || log_was_cut) return true;
+  FileHead head{};
+  return read_head(*database_, head) && head != head_;
 }
 
 bool PolicyDatabase::changed() {

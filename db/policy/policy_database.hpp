@@ -1,6 +1,7 @@
 // policy.db: making it, bringing it up to date, reading it and noticing edits. One thread an object.
 #pragma once
 
+#include "db/file/file_head.hpp"
 #include "db/file/file_kind.hpp"
 #include "db/sqlite.hpp"
 #include "policy/model.hpp"
@@ -90,6 +91,7 @@ class PolicyDatabase {
   std::filesystem::path path_;
   const std::atomic<bool>* stop_;
   FileStamp file_, log_file_;
+  FileHead head_{};                        // of file_
   std::optional<Database> database_;       // none after give_up() or a failed opening: tried again
   std::optional<Statement> data_version_;  // of database_, so it goes first
   std::int64_t seen_version_ = 0;

@@ -246,6 +246,22 @@ TEST_F(PolicyFile, IsGivenUpWhenSomebodyWantsToStop) {
   EXPECT_THROW(static_cast<void>(database.load()), std::runtime_error);
 }
 
+TEST_F(PolicyFile, NoticesThatItIsWrittenOverWithinOneTickOfTheClock) {
+  PolicyDatabase database(path);
+  static_cast<void>(shell("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)"));
+  static_cast<void>(database.changed());
+  const auto other = folder.path() / "new.db";
+  prepare_policy(other);
+  ASSERT_EQ(run_sqlite_shell(other, "INSERT INTO domain_rules(domain) VALUES('new.test'); VACUUM; VACUUM"), "");
+  ASSERT_EQ(std::filesystem::file_size(other), std::filesystem::file_size(path));
+  const auto time = std::filesystem::last_write_time(path);
+  EXPECT_FALSE(database.changed());
+  std::fstream(path, std::ios::in | std::ios::out | std::ios::binary) << std::ifstream(other, std::ios::binary).rdbuf();
+  std::filesystem::last_write_time(path, time);
+  EXPECT_TRUE(database.changed());
+  EXPECT_EQ(database.load().domain_rules.at(0).domain, "new.test");
+}
+
 TEST_F(PolicyFile, NeverWritesRows) {
   PolicyDatabase database(path);
   Database direct(path, OpenMode::read_write, std::chrono::milliseconds(0));
