@@ -44,6 +44,7 @@ PolicyPublisher::PolicyPublisher(std::filesystem::path database, PolicyEvents ev
       parts_(with_defaults(std::move(parts))),
       source_(database, [this](const LogMessage& message) { messages_.push_back(message); }),
       shelf_(database.parent_path() / "lists", draw_hash_seed(), parts_.open_list),
+      trust_(unix_now()),
       stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!stop_) throw std::system_error(errno, std::system_category(), "eventfd");
   locked([this] {
@@ -125,7 +126,8 @@ void PolicyPublisher::run() {
   for (;;) {
     ::poll(fds.data(), fds.size(), static_cast<int>(kPoll.count()));
     if (fds[0].revents != 0) return;
-    board_->calendar().refresh();
+    const std::int64_t time = trust_.believed(unix_now(), db::clock_is_synchronised());
+    board_->calendar().refresh(std::chrono::system_clock::time_point(std::chrono::seconds(time)));
     locked([this] { try_to_look(); });
     board_->free_unused();
   }

@@ -1,6 +1,7 @@
 // Keeps the published policy equal to policy.db: a thread that notices edits, compiles and publishes.
 #pragma once
 
+#include "db/file/clock_trust.hpp"
 #include "gateway/base/log_message.hpp"
 #include "gateway/policy/lane_records.hpp"
 #include "gateway/policy/list_shelf.hpp"
@@ -126,6 +127,7 @@ class PolicyPublisher {
 
   std::shared_ptr<SnapshotBoard> board_;
   OwnAddressWatch addresses_;
+  db::ClockTrust trust_;  // of the thread: quotas begin anew by it
   UniqueFd stop_;
   std::thread thread_;
 };
