@@ -8,6 +8,7 @@ Compiled compile(const Model& model, const Surroundings& surroundings, std::uint
                  const Lists& lists) {
   Draft draft(lists.seed, now);
   draft.parts.own = OwnPlaces(surroundings);
+  draft.parts.nat64 = Nat64Prefixes(surroundings.nat64);
   compile_groups(model, draft);
   compile_group_members(model, draft);
   compile_credentials(model, draft);

@@ -161,11 +161,11 @@ std::string_view order_text() noexcept {
   return R"(Lower priority numbers are judged earlier, ties by id. A monitor row never ends a step.
    admission       who may use the frontend at all: the group's and the global rows in one order, first match decides,
                    none admits; before any flow is judged
-0. canonicalise    IPv4 inside IPv6 (::ffff:0:0/96, ::/96, 64:ff9b::/96, 6to4) is judged as IPv4; Teredo and
-                   64:ff9b:1::/48 are denied; names are lower-case, A-labels, without a final dot
-1. hard denies     own addresses and loopback (unless the plugin has allow_local_destinations), the gateway's own
-                   listeners, prefixes that another plugin claims, unspecified, link-local, cloud metadata, multicast,
-                   broadcast, reserved
+0. canonicalise    IPv4 inside IPv6 (nat64_prefixes, ::ffff:0:0/96, ::/96, 64:ff9b::/96, 6to4) is judged as IPv4; Teredo
+                   and 64:ff9b:1::/48 are denied; names are lower-case, A-labels, without a final dot
+1. hard denies     whatever the kernel delivers to this host (unless the plugin has allow_local_destinations), the
+                   gateway's own listeners, prefixes that another plugin claims, unspecified, link-local, cloud
+                   metadata, multicast, broadcast, reserved
 2. bogons          private, shared, documentation, benchmark and reserved ranges are denied, unless an allow permit
                    that matches, and whose CIDR lies wholly inside one such range, covers the address
 3. names           longest match over the group's and the global rows and lists; at equal length the group's beats the

@@ -50,7 +50,7 @@ class OrderWalk {
   [[nodiscard]] bool peer() const noexcept { return (flow_.flags & kFlowPeer) != 0; }
 
   bool canonicalise() {
-    const Canonical canonical = canonical_address(flow_.destination);
+    const Canonical canonical = canonical_address(flow_.destination, parts_.nat64);
     witness_.judged_as(canonical);
     if (canonical.refused) return deny(Step::canonicalise, Finding::form_refused, Reason::unwrapped, canonical.form);
     if (canonical.address.family() == Family::none)
@@ -73,7 +73,7 @@ class OrderWalk {
     if (const Claimant other = other_claimant(); other != Claimant::nobody)
       return deny(kStep, Finding::claimed, Reason::hard_deny, nullptr, parts_.own.name_of(other));
     if (facts.broadcast) return deny(kStep, Finding::broadcast, Reason::hard_deny);
-    local_ = loopback || facts.own || (wrapped_ && parts_.own.is_own(flow_.destination));
+    local_ = loopback || facts.own || (wrapped_ && written_facts().own);
     if (!local_) return pass(kStep, Finding::nothing_hard);
     if (parts_.own.is_listener(address_, flow_.port, flow_.transport))
       return deny(kStep, Finding::own_listener, Reason::hard_deny);
@@ -82,12 +82,17 @@ class OrderWalk {
     return pass(kStep, Finding::own_address_lifted);
   }
 
+  /// Of the destination in the form in which it was written.
+  [[nodiscard]] const RangeFacts& written_facts() const noexcept {
+    return parts_.facts[parts_.ranges.find(AddressBits(flow_.destination))];
+  }
+
   /// Another plugin than the client's, which claims the destination, also in the form in which it was written.
   [[nodiscard]] Claimant other_claimant() const noexcept {
     const Claimant by = parts_.facts[place_].claimed_by;
     if (by != Claimant::nobody && by != claimant_) return by;
     if (!wrapped_) return Claimant::nobody;
-    const Claimant written = parts_.own.claimant_of(flow_.destination);
+    const Claimant written = written_facts().claimed_by;
     return written != claimant_ ? written : Claimant::nobody;
   }
 

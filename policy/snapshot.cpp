@@ -32,7 +32,9 @@ std::shared_ptr<const Snapshot> Snapshot::without_policy(std::uint64_t generatio
 
 GroupIndex Snapshot::group_of(const ClientFacts& client) const noexcept {
   const auto everyone = static_cast<GroupIndex>(parts_.groups.size() - 1);
-  return parts_.members.find(client).value_or(everyone);
+  ClientFacts canonical_client = client;
+  canonical_client.source = canonical(client.source);
+  return parts_.members.find(canonical_client).value_or(everyone);
 }
 
 std::optional<std::int64_t> Snapshot::refuses(GroupIndex index, const ClientFacts& client) const noexcept {

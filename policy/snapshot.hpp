@@ -9,6 +9,7 @@
 #include "policy/match/domain_table.hpp"
 #include "policy/match/group_members.hpp"
 #include "policy/match/list_rule.hpp"
+#include "policy/match/nat64_prefixes.hpp"
 #include "policy/match/own_places.hpp"
 #include "policy/match/permit_index.hpp"
 #include "policy/match/special_ranges.hpp"
@@ -58,6 +59,7 @@ struct SnapshotParts {
   std::vector<RangeFacts> facts;  ///< by range
   bool has_side_rows = false;     ///< that a flow may meet and that decide nothing, see SideHits
   OwnPlaces own;
+  Nat64Prefixes nat64;
   CredentialTable credentials;
   Action default_action = Action::deny;
   std::optional<std::int64_t> default_row;  ///< of settings
@@ -83,6 +85,11 @@ class Snapshot {
 
   [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
   [[nodiscard]] bool has_policy() const noexcept { return parts_.has_policy; }
+
+  /// The address that policy takes `address` for: the IPv4 address inside, where there is one.
+  [[nodiscard]] IpAddress canonical(const IpAddress& address) const noexcept {
+    return canonical_address(address, parts_.nat64).address;
+  }
 
   /// The client's group: the first by (priority, id) that one of whose members matches, else `everyone`.
   /// Cost: as GroupMembers::find(); once a client and generation, not per packet.

@@ -26,10 +26,11 @@ struct ClaimedPrefix {
 };
 
 struct Surroundings {
-  std::vector<IpAddress> own_addresses;        ///< of every interface
-  std::vector<IpAddress> broadcast_addresses;  ///< of every interface's IPv4 networks
-  std::vector<OwnListener> listeners;
-  std::vector<ClaimedPrefix> claims;
+  std::vector<Prefix> own = {};        ///< what the kernel delivers to this host
+  std::vector<Prefix> broadcast = {};  ///< what it sends to every host of a network
+  std::vector<Prefix> nat64 = {};      ///< where this network's translators embed IPv4 addresses: see is_nat64_prefix()
+  std::vector<OwnListener> listeners = {};
+  std::vector<ClaimedPrefix> claims = {};
   bool operator==(const Surroundings&) const = default;
 };
 

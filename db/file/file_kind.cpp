@@ -30,10 +30,13 @@ std::int64_t schema_version(Database& database, const FileKind& kind) {
   const std::string name = database.path().string();
   const std::int64_t application_id = database.number("PRAGMA application_id");
   const std::int64_t version = database.number("PRAGMA user_version");
-  if (application_id != kind.application_id &&
-      (version != 0 || database.number("SELECT count(*) FROM sqlite_schema") != 0))
+  const bool is_empty = database.number("SELECT count(*) FROM sqlite_schema") == 0;
+  if (application_id != kind.application_id && (application_id != 0 || version != 0 || !is_empty))
     throw std::runtime_error(name + " is not a " + kind.noun + " database of Gatehouse: give another " + kind.chosen +
                              ", or move that file away");
+  if (version < 0 || (version == 0 && !is_empty))
+    throw std::runtime_error(name + " has schema version " + std::to_string(version) +
+                             ", which no Gatehouse has given it: restore a copy, or move that file away");
   if (version > kind.newest())
     throw std::runtime_error(name + " has schema version " + std::to_string(version) + " and this Gatehouse knows " +
                              std::to_string(kind.newest()) + ": update Gatehouse, or restore an older copy");

@@ -2,6 +2,7 @@
 
 #include "db/file/disk.hpp"
 #include "db/file/paths.hpp"
+#include "db/file/work_limit.hpp"
 #include "db/migrations.hpp"
 #include "db/policy/policy_copy.hpp"
 #include "policy/limits.hpp"
@@ -35,62 +36,118 @@ policy::Life life(const Statement& row, int column) {
   return {row.integer(column) != 0, row.optional_integer(column + 1)};
 }
 
-/// Calls `take(statement)` for each row of `sql`.
-template <class Take>
-void for_each(Database& database, std::string_view sql, Take take) {
-  Statement statement = database.prepare(sql);
-  while (statement.step()) take(statement);
+/// Reads tables, and counts what their rows come to.
+class Reader {
+ public:
+  explicit Reader(Database& database) : database_(database) {}
+
+  /// Calls `take(row)` for each row of `table`, by id, which is column 0.
+  template <class Take>
+  void for_each(std::string_view table, const std::string& columns, Take take) {
+    Statement row = database_.prepare("SELECT id, " + columns + " FROM " + std::string(table) + " ORDER BY id");
+    std::int64_t last = 0;
+    while (step(row, table, last)) {
+      last = row.integer(0);
+      count(row);
+      take(row);
+    }
+  }
+
+ private:
+  static constexpr std::size_t kRow = 64;  // bytes of a row besides its text
+
+  bool step(Statement& row, std::string_view table, std::int64_t last) const {
+    try {
+      return row.step();
+    } catch (const SqliteError& error) {
+      if (!is_too_big(error)) throw;
+      throw std::runtime_error(database_.path().string() + ": a value of the first row after " + std::to_string(last) +
+                               " of " + std::string(table) + " has more than " +
+                               std::to_string(PolicyDatabase::kLongestValue) + " bytes: shorten it, or delete the row");
+    }
+  }
+
+  void count(const Statement& row) {
+    bytes_ += kRow;
+    for (int i = 0; i < row.columns(); ++i) bytes_ += row.is_integer(i) ? 0 : row.text(i).size();
+    if (bytes_ > PolicyDatabase::kMostBytes)
+      throw std::runtime_error(database_.path().string() + " has more than " +
+                               std::to_string(PolicyDatabase::kMostBytes >> 20U) +
+                               " MiB of rows: delete some, or import names as a list (`gatehouse policy import`)");
+  }
+
+  Database& database_;
+  std::size_t bytes_ = 0;
+};
+
+/// SQLite runs what stands in place of a table each time that it is read.
+void must_be_tables(Database& database) {
+  constexpr std::string_view kStandIns =
+      "SELECT name FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE AND (type <> 'table' OR rootpage = 0)";
+  Statement stand_in = database.prepare(kStandIns);
+  const auto check = [&](std::string_view table) {
+    stand_in.bind(1, table);
+    if (stand_in.step())
+      throw std::runtime_error(database.path().string() + ": `" + std::string(table) +
+                               "` is a view or a virtual table there, and has to be a table: restore a copy");
+    stand_in.reset();
+  };
+  check("meta");
+  for (const std::string_view table : kTables) check(table);
 }
 
-void load_groups(Database& database, policy::Model& model) {
-  for_each(database, "SELECT id, name, priority, enabled FROM groups ORDER BY id", [&](const Statement& row) {
+/// A policy database of this version, with tables to read.
+void must_be_policy(Database& database) {
+  const std::int64_t newest = policy_kind().newest(), version = schema_version(database, policy_kind());
+  if (version == 0) throw std::runtime_error(empty_sentence(database.path()));
+  if (version != newest)
+    throw std::runtime_error(database.path().string() + " has schema version " + std::to_string(version) + ", not " +
+                             std::to_string(newest) + ": run `gatehouse policy init`");
+  must_be_tables(database);
+}
+
+void load_groups(Reader& from, policy::Model& model) {
+  from.for_each("groups", "name, priority, enabled", [&](const Statement& row) {
     model.groups.push_back({row.integer(0), row.text(1), row.integer(2), row.integer(3) != 0});
   });
-  for_each(database, "SELECT id, group_id, kind, pattern, enabled, expires_at FROM group_members ORDER BY id",
-           [&](const Statement& row) {
-             model.group_members.push_back({row.integer(0), row.integer(1), row.text(2), row.text(3), life(row, 4)});
-           });
-  for_each(database, "SELECT id, kind, value, identity, plugin, enabled, expires_at FROM credentials ORDER BY id",
-           [&](const Statement& row) {
-             model.credentials.push_back(
-                 {row.integer(0), row.text(1), row.text(2), row.text(3), row.optional_text(4), life(row, 5)});
-           });
+  from.for_each("group_members", "group_id, kind, pattern, enabled, expires_at", [&](const Statement& row) {
+    model.group_members.push_back({row.integer(0), row.integer(1), row.text(2), row.text(3), life(row, 4)});
+  });
+  from.for_each("credentials", "kind, value, identity, plugin, enabled, expires_at", [&](const Statement& row) {
+    model.credentials.push_back(
+        {row.integer(0), row.text(1), row.text(2), row.text(3), row.optional_text(4), life(row, 5)});
+  });
 }
 
-void load_rules(Database& database, policy::Model& model) {
-  for_each(database,
-           "SELECT id, group_id, plugin, listener, action, priority, enabled, expires_at FROM admissions ORDER BY id",
-           [&](const Statement& row) {
-             model.admissions.push_back({row.integer(0), row.optional_integer(1), row.text(2), row.text(3), row.text(4),
-                                         row.integer(5), life(row, 6)});
-           });
-  for_each(database, "SELECT id, group_id, domain, match, action, enabled, expires_at FROM domain_rules ORDER BY id",
-           [&](const Statement& row) {
-             model.domain_rules.push_back(
-                 {row.integer(0), row.optional_integer(1), row.text(2), row.text(3), row.text(4), life(row, 5)});
-           });
-  for_each(database,
-           "SELECT id, name, group_id, match, action, file, enabled, expires_at FROM domain_lists ORDER BY id",
-           [&](const Statement& row) {
-             model.domain_lists.push_back({row.integer(0), row.text(1), row.optional_integer(2), row.text(3),
-                                           row.text(4), row.text(5), life(row, 6)});
-           });
-  for_each(database,
-           "SELECT id, group_id, transport, ports, destination, action, priority, enabled, expires_at "
-           "FROM port_permits ORDER BY id",
-           [&](const Statement& row) {
-             model.port_permits.push_back({row.integer(0), row.optional_integer(1), row.text(2), row.optional_text(3),
-                                           row.optional_text(4), row.text(5), row.integer(6), life(row, 7)});
-           });
-  for_each(database, "SELECT id, name, value FROM settings ORDER BY id", [&](const Statement& row) {
+void load_rules(Reader& from, policy::Model& model) {
+  from.for_each("admissions", "group_id, plugin, listener, action, priority, enabled, expires_at",
+                [&](const Statement& row) {
+                  model.admissions.push_back({row.integer(0), row.optional_integer(1), row.text(2), row.text(3),
+                                              row.text(4), row.integer(5), life(row, 6)});
+                });
+  from.for_each("domain_rules", "group_id, domain, match, action, enabled, expires_at", [&](const Statement& row) {
+    model.domain_rules.push_back(
+        {row.integer(0), row.optional_integer(1), row.text(2), row.text(3), row.text(4), life(row, 5)});
+  });
+  from.for_each("domain_lists", "name, group_id, match, action, file, enabled, expires_at", [&](const Statement& row) {
+    model.domain_lists.push_back(
+        {row.integer(0), row.text(1), row.optional_integer(2), row.text(3), row.text(4), row.text(5), life(row, 6)});
+  });
+  from.for_each(
+      "port_permits", "group_id, transport, ports, destination, action, priority, enabled, expires_at",
+      [&](const Statement& row) {
+        model.port_permits.push_back({row.integer(0), row.optional_integer(1), row.text(2), row.optional_text(3),
+                                      row.optional_text(4), row.text(5), row.integer(6), life(row, 7)});
+      });
+  from.for_each("settings", "name, value", [&](const Statement& row) {
     model.settings.push_back({row.integer(0), row.text(1), row.text(2)});
   });
 }
 
-void load_traffic_rules(Database& database, policy::Model& model) {
-  std::string sql = "SELECT id, group_id, scope, quota_period, enabled, expires_at";
-  for (const policy::TrafficColumn& column : policy::kTrafficColumns) sql += ", " + std::string(column.name);
-  for_each(database, sql + " FROM traffic_rules ORDER BY id", [&](const Statement& row) {
+void load_traffic_rules(Reader& from, policy::Model& model) {
+  std::string columns = "group_id, scope, quota_period, enabled, expires_at";
+  for (const policy::TrafficColumn& column : policy::kTrafficColumns) columns += ", " + std::string(column.name);
+  from.for_each("traffic_rules", columns, [&](const Statement& row) {
     policy::TrafficRule rule;
     rule.id = row.integer(0);
     rule.group_id = row.integer(1);
@@ -106,10 +163,12 @@ void load_traffic_rules(Database& database, policy::Model& model) {
 /// @param is_new  the file was made for it, so that it may be empty
 PolicySchema bring_up(const std::filesystem::path& path, bool is_new, const FileKind& kind) {
   Database database(path, OpenMode::read_write, kWriterTimeout);
+  limit_values(database, PolicyDatabase::kLongestValue);
   PolicySchema done;
   done.to = kind.newest();
   done.from = schema_version(database, kind);
   if (done.from == done.to) return done;
+  must_be_tables(database);
   if (is_new || done.from > 0) database.run("PRAGMA journal_mode = WAL");
   if (done.from > 0) done.backup = keep_version(path, done.from);
   Transaction transaction(database, Transaction::Kind::immediate);
@@ -143,7 +202,10 @@ const std::filesystem::path& checked_policy(const std::filesystem::path& path) {
   return path;
 }
 
-PolicyDatabase::PolicyDatabase(const std::filesystem::path& path) : path_(path) { open(); }
+PolicyDatabase::PolicyDatabase(const std::filesystem::path& path, const std::atomic<bool>* stop)
+    : path_(path), stop_(stop) {
+  open();
+}
 
 PolicyDatabase::~PolicyDatabase() {
   if (database_) database_->checkpoint_on_close(true);
@@ -160,17 +222,27 @@ FileStamp PolicyDatabase::readable_stamp() const {
   return found;
 }
 
+/// Does the work, and says plainly when it took too long.
+template <class Work>
+auto PolicyDatabase::bounded(Database& database, Work work) const {
+  const WorkLimit limit(database, kPatience, stop_);
+  try {
+    return work();
+  } catch (const SqliteError&) {
+    if (!limit.is_over()) throw;
+    throw std::runtime_error(path_.string() + " takes more than " + std::to_string(kPatience.count()) +
+                             " s to read: see what it holds, or put a copy of an older one in its place");
+  }
+}
+
 void PolicyDatabase::open() {
   give_up();
   const FileStamp file = readable_stamp();
   remove_orphans(file);
   Database database(path_, OpenMode::read_write, kReaderTimeout);
   database.checkpoint_on_close(false);
-  const std::int64_t newest = policy_kind().newest(), version = schema_version(database, policy_kind());
-  if (version == 0) throw std::runtime_error(empty_sentence(path_));
-  if (version != newest)
-    throw std::runtime_error(path_.string() + " has schema version " + std::to_string(version) + ", not " +
-                             std::to_string(newest) + ": run `gatehouse policy init`");
+  limit_values(database, kLongestValue);
+  bounded(database, [&] { must_be_policy(database); });
   try {  // a file that was put in place may have another mode, in which readers and writers shut each other out
     database.run("PRAGMA journal_mode = WAL");
   } catch (const SqliteError&) {  // somebody is in it, or it cannot be written: it can be read all the same
@@ -182,6 +254,7 @@ void PolicyDatabase::open() {
   data_version_->reset();
   const FileStamp now = FileStamp::of(path_);  // the mode may have been written
   file_ = now.is_file(file) ? now : file;
+  static_cast<void>(read_head(*database_, head_));
   log_file_ = FileStamp::of(log_of(path_));
 }
 
@@ -200,7 +273,9 @@ bool PolicyDatabase::is_another() {
   const FileStamp log = FileStamp::of(log_of(path_));
   const bool log_was_cut = log_file_.exists() && (!log.is_file(log_file_) || log.size < log_file_.size);
   log_file_ = log;
-  return readable_stamp() != file_ || log_was_cut;
+  if (readable_stamp() != file_ || log_was_cut) return true;
+  FileHead head{};
+  return read_head(*database_, head) && head != head_;
 }
 
 bool PolicyDatabase::changed() {
@@ -213,30 +288,37 @@ bool PolicyDatabase::changed() {
 policy::Model load_policy(Database& database) {
   policy::Model model;
   model.revision = database.number("SELECT revision FROM meta");
-  load_groups(database, model);
-  load_rules(database, model);
-  load_traffic_rules(database, model);
+  Reader reader(database);
+  load_groups(reader, model);
+  load_rules(reader, model);
+  load_traffic_rules(reader, model);
   return model;
 }
 
 policy::Model PolicyDatabase::load() {
   if (!database_) open();
-  Transaction transaction(*database_, Transaction::Kind::read);
-  policy::Model model = load_policy(*database_);
-  transaction.commit();
-  return model;
+  return bounded(*database_, [this] {
+    Transaction transaction(*database_, Transaction::Kind::read);
+    must_be_policy(*database_);  // anybody may have changed the schema since it was opened
+    policy::Model model = load_policy(*database_);
+    transaction.commit();
+    return model;
+  });
 }
 
 TableRows PolicyDatabase::read_table(std::string_view name) {
   if (!database_) open();
-  Statement statement = database_->prepare("SELECT * FROM " + std::string(name) + " ORDER BY id");
-  TableRows table;
-  for (int i = 0; i < statement.columns(); ++i) table.columns.push_back(statement.column_name(i));
-  while (statement.step()) {
-    auto& row = table.rows.emplace_back();
-    for (int i = 0; i < statement.columns(); ++i) row.push_back(statement.cell(i));
-  }
-  return table;
+  return bounded(*database_, [&] {
+    must_be_policy(*database_);
+    Statement statement = database_->prepare("SELECT * FROM " + std::string(name) + " ORDER BY id");
+    TableRows table;
+    for (int i = 0; i < statement.columns(); ++i) table.columns.push_back(statement.column_name(i));
+    while (statement.step()) {
+      auto& row = table.rows.emplace_back();
+      for (int i = 0; i < statement.columns(); ++i) row.push_back(statement.cell(i));
+    }
+    return table;
+  });
 }
 
 std::span<const std::string_view> policy_tables() noexcept { return kTables; }

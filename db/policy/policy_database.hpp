@@ -1,12 +1,16 @@
 // policy.db: making it, bringing it up to date, reading it and noticing edits. One thread an object.
 #pragma once
 
+#include "db/file/file_head.hpp"
 #include "db/file/file_kind.hpp"
 #include "db/sqlite.hpp"
 #include "policy/model.hpp"
 
 #include <gatehouse/base/file_stamp.hpp>
 
+#include <atomic>
+#include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <optional>
 #include <span>
@@ -32,7 +36,8 @@ struct PolicySchema {
 PolicySchema prepare_policy(const std::filesystem::path& path);
 PolicySchema prepare_policy(const std::filesystem::path& path, std::span<const std::string_view> migrations);
 
-/// Every table in force. Inside a transaction of the caller's. @throws SqliteError
+/// Every table in force. Inside a transaction of the caller's.
+/// @throws SqliteError; std::runtime_error, a sentence: a value is too long, or the rows are too many, to be a policy
 [[nodiscard]] policy::Model load_policy(Database& database);
 
 /// Any table, for `policy show`.
@@ -47,8 +52,14 @@ const std::filesystem::path& checked_policy(const std::filesystem::path& path);
 /// Reads policy.db and never writes it: the connection is read-write, as WAL readers want, with query_only on.
 class PolicyDatabase {
  public:
+  /// Whoever wrote the file, opening and reading it end within kPatience, and hold kMostBytes of rows at most.
+  static constexpr std::chrono::seconds kPatience{10};
+  static constexpr std::size_t kMostBytes = 512U << 20U;
+  static constexpr std::size_t kLongestValue = 1U << 20U;
+
+  /// @param stop  set by another thread: whatever is read is given up; may be null; lives as long as this
   /// @throws SqliteError; std::runtime_error when it is not a policy database of this version
-  explicit PolicyDatabase(const std::filesystem::path& path);
+  explicit PolicyDatabase(const std::filesystem::path& path, const std::atomic<bool>* stop = nullptr);
   ~PolicyDatabase();
   PolicyDatabase(PolicyDatabase&&) = default;
   PolicyDatabase& operator=(PolicyDatabase&&) = default;
@@ -62,7 +73,7 @@ class PolicyDatabase {
   /// After an error: closes the file without touching it. The next call opens it anew.
   void give_up() noexcept;
 
-  /// Every table in force, in one read transaction. @throws SqliteError
+  /// Every table in force, in one read transaction. @throws as load_policy(); std::runtime_error: it took too long
   [[nodiscard]] policy::Model load();
 
   /// One table in the order of its ids. `name` is one of policy_tables(). @throws SqliteError
@@ -74,8 +85,13 @@ class PolicyDatabase {
   void open();
   void remove_orphans(const FileStamp& now);
 
+  template <class Work>
+  auto bounded(Database& database, Work work) const;
+
   std::filesystem::path path_;
+  const std::atomic<bool>* stop_;
   FileStamp file_, log_file_;
+  FileHead head_{};                        // of file_
   std::optional<Database> database_;       // none after give_up() or a failed opening: tried again
   std::optional<Statement> data_version_;  // of database_, so it goes first
   std::int64_t seen_version_ = 0;

@@ -155,6 +155,7 @@ void SqliteStore::open_files() {
     if (!starting && found.is_loss()) phase_ = Phase::owing;  // whatever becomes of this opening
     recovery_.begin(*files_, found, starting ? Recovery::Truth::files : Recovery::Truth::memory);
     if (starting) recovery_.tell(*files_, found, opening_);
+    if (!trust_) trust_.emplace(read_seen_at(files_->state.database()));
   } catch (...) {
     files_.reset();
     throw;
@@ -166,7 +167,7 @@ template <class Change>
 void SqliteStore::commit(const Traces& traces, Change change) {
   Transaction transaction(files_->state.database(), Transaction::Kind::immediate);
   change();
-  files_->rows.put_commit(recovery_.next_commit(), traces.last_session_id, traces.secrets_n);
+  files_->rows.put_commit(recovery_.next_commit(), traces.last_session_id, traces.secrets_n, believed(unix_now()));
   transaction.commit();
   recovery_.committed();
   last_write_ = Clock::now();
@@ -281,14 +282,27 @@ std::chrono::milliseconds SqliteStore::upkeep(std::int64_t now) {
       const bool whole = recovery_.checkpoint(*files_, kind);
       return whole ? milliseconds(0) : milliseconds(kBlocked);
     }
-    if (retention_.is_due(state, now)) {
-      commit({}, [&] { retention_.do_some(state, now); });
+    const std::int64_t time = believed(now);  // what a clock that is wrong deletes nobody brings back
+    if (retention_.is_due(state, time)) {
+      commit({}, [&] { retention_.do_some(state, time); });
       return milliseconds(0);
     }
     if (reserve_ == Reserve::keep) ballast_.restore();
     recovery_.mend_mark();
     return log > 0 ? milliseconds(kIdle) : milliseconds(kNothingToDo);
   });
+}
+
+/// The time to go by, and a remark when that is another one than the clock's.
+std::int64_t SqliteStore::believed(std::int64_t now) {
+  const bool doubted = trust_->doubts();
+  const std::int64_t time = trust_->believed(now, clock_is_synchronised());
+  if (trust_->doubts() && !doubted)
+    opening_.remarks.push_back("the clock is " + std::to_string((now - time) / 3600) +
+                               " hours ahead of the last time that " + path_.string() +
+                               " has seen: nothing is deleted until the kernel says that it is synchronised, or it has "
+                               "stood for a day");
+  return time;
 }
 
 void SqliteStore::close() {
@@ -308,7 +322,7 @@ StoredState SqliteStore::load(std::int64_t now) {
   return patiently([&] {
     ensure_open();
     StoredState state;
-    commit({}, [&] { state = load_state(files_->state.database(), now); });
+    commit({}, [&] { state = load_state(files_->state.database(), now, believed(now)); });
     state.values = load_values();
     state.lacks_values = recovery_.lacks_values();
     phase_ = Phase::serving;

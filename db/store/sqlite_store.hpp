@@ -9,6 +9,7 @@
 // written (fsync reports an error once), so the next one first moves the whole log into the file, anew. One thread's.
 #pragma once
 
+#include "db/file/clock_trust.hpp"
 #include "db/store/files/ballast.hpp"
 #include "db/store/files/store_lock.hpp"
 #include "db/store/recovery.hpp"
@@ -75,6 +76,7 @@ class SqliteStore final : public Store {
   void commit_batch(const StoreBatch& batch);
   [[nodiscard]] bool put_secrets(const StoreBatch& batch);
   [[nodiscard]] std::vector<ValueRecord> load_values();
+  [[nodiscard]] std::int64_t believed(std::int64_t now);
 
   const Said said_;
   const std::filesystem::path path_, secrets_path_;
@@ -83,6 +85,7 @@ class SqliteStore final : public Store {
   Ballast ballast_;
   RetentionWork retention_;
   StoreOpening opening_;
+  std::optional<ClockTrust> trust_;  // once the files were open
 
   std::optional<StoreFiles> files_;  // none while they are shut
   Phase phase_ = Phase::starting;

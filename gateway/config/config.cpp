@@ -6,6 +6,7 @@
 #include "gateway/config/config_tree.hpp"
 #include "gateway/config/listen_address.hpp"
 #include "gateway/config/table_reader.hpp"
+#include "policy/match/nat64_prefixes.hpp"
 
 #include <algorithm>
 
@@ -37,6 +38,23 @@ std::vector<std::filesystem::path> drop_ins(const std::filesystem::path& file, s
   return out;
 }
 
+void read_nat64_prefixes(TableReader& reader, Config& config) {
+  const std::string key = "nat64_prefixes";
+  const ConfigValue* const value = reader.take(key);
+  if (value == nullptr) return;
+  const std::string wanted =
+      "an array of IPv6 prefixes of 32, 40, 48, 56, 64 or 96 bits that a translator (RFC 6052) embeds IPv4 addresses "
+      "in, such as [\"2001:db8:64::/96\"]";
+  if (value->kind != ConfigValue::Kind::array) return reader.refuse(*value, key, wanted);
+  for (const ConfigValue& item : value->children) {
+    const auto prefix = Prefix::parse(item.text);
+    if (item.kind != ConfigValue::Kind::string || !prefix || !policy::is_nat64_prefix(*prefix))
+      reader.refuse(item, key, wanted);
+    else
+      config.nat64_prefixes.push_back(*prefix);
+  }
+}
+
 void read_gateway(const ConfigValue* table, Config& config, std::vector<ConfigProblem>& problems) {
   TableReader reader(table, "gateway", problems);
   reader.read("state_dir", config.state_dir);
@@ -45,6 +63,7 @@ void read_gateway(const ConfigValue* table, Config& config, std::vector<ConfigPr
   std::int64_t lane_timeout = config.lane_timeout.count();
   reader.read("lane_timeout_seconds", lane_timeout, 1, kLongestLaneTimeout);
   config.lane_timeout = std::chrono::seconds(lane_timeout);
+  read_nat64_prefixes(reader, config);
   reader.refuse_unknown_keys();
 }
 

@@ -5,6 +5,7 @@
 #include "gateway/store/store_status.hpp"
 
 #include <gatehouse/base/address.hpp>
+#include <gatehouse/base/prefix.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -75,6 +76,7 @@ struct Config {
   std::filesystem::path runtime_dir = "/run/gatehouse";
   std::vector<std::filesystem::path> plugin_dirs = {"/usr/lib/gatehouse/plugins"};
   std::chrono::seconds lane_timeout{10};  ///< how long a lane or a call of a plugin may be silent
+  std::vector<Prefix> nat64_prefixes;     ///< for each of which policy::is_nat64_prefix() holds
   std::string log_level = "info";
   std::string log_format = "text";
   std::filesystem::path flow_log;  ///< a file for one line a verdict, or "" = none

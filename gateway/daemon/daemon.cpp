@@ -152,6 +152,7 @@ void Daemon::Core::open_services() {
     journal->write(GH_LOG_DEBUG, "policy", sentence);
   };
   policy_.emplace(config_.state_dir / "policy.db", std::move(events));
+  policy_->set_nat64_prefixes(config_.nat64_prefixes);
   services_.policy = policy_->board();
   services_.policy_records = policy_->records();
   services_.place_claims = policy_->claims();
@@ -411,6 +412,7 @@ asio::awaitable<std::vector<ConfigProblem>> Daemon::Core::reload() {
 
 void Daemon::Core::take_over(Config next) {
   config_ = std::move(next);
+  policy_->set_nat64_prefixes(config_.nat64_prefixes);
   services_.journal->set_level(level_of(config_));
   store_->take_over(config_.store);
   if (metrics_) metrics_->set_hosts(config_.metrics_hosts);

@@ -10,6 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -66,16 +67,23 @@ DaemonStore::DaemonStore(const StoreConfig& config, StoreEvents events) : config
 DaemonStore::~DaemonStore() = default;
 
 void DaemonStore::restore_quotas(KeyMeters& meters) const {
-  const policy::Periods now = Calendar().periods();
-  const std::int64_t month = policy::first_day_of_month(now.day);
+  const std::int64_t today = Calendar().periods().day;
+  std::map<std::string, std::int64_t> last_days;  // of each payer, but for those that a wrong clock has yet to come to
+  for (const db::UsageRecord& record : writer_->remembered_usage()) {
+    if (record.key.identity.empty() || record.key.day > today) continue;
+    std::int64_t& last = last_days[record.key.identity];
+    last = std::max(last, record.key.day);
+  }
   std::map<std::string, policy::QuotaMeter::Earlier> payers;
   for (const db::UsageRecord& record : writer_->remembered_usage()) {
-    if (record.key.identity.empty() || record.key.day < month) continue;
+    const auto last = last_days.find(record.key.identity);
+    if (last == last_days.end() || record.key.day > last->second) continue;
+    if (record.key.day < policy::first_day_of_month(last->second)) continue;
     policy::QuotaMeter::Earlier& earlier = payers[record.key.identity];
     const std::uint64_t bytes = record.totals.bytes_up + record.totals.bytes_down;
-    earlier.periods = now;
+    earlier.periods = Calendar(std::chrono::sys_days(std::chrono::days(last->second))).periods();
     earlier.in_month += bytes;
-    if (record.key.day == now.day) earlier.in_day += bytes;
+    if (record.key.day == last->second) earlier.in_day += bytes;
   }
   for (const auto& [payer, earlier] : payers) meters.remember(payer, earlier);
 }

@@ -105,8 +105,9 @@ ControlReply limits_reply(const HostServices& services, std::int64_t revision, c
   const policy::MeterLimits limits(rows.identity);
   const policy::Moment now{to_ns(steady_now()), services.policy->calendar().periods()};
 
-  const std::string key = KeyMeters::key_text(client.identity, client.source);
-  const auto read = services.key_meters->read(client.identity, client.source, limits, now);
+  const IpAddress source = snapshot->canonical(client.source);
+  const std::string key = KeyMeters::key_text(client.identity, source);
+  const auto read = services.key_meters->read(client.identity, source, limits, now);
   const Json body{{"generation", snapshot->generation()},
                   {"revision", revision},
                   {"readable", snapshot->has_policy()},

@@ -3,6 +3,7 @@
 #include "gateway/base/openmetrics.hpp"
 #include "gateway/base/printable.hpp"
 #include "gateway/base/utc_time.hpp"
+#include "gateway/policy/unbound_limits.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -59,7 +60,12 @@ Json plugin_json(const ConfiguredPlugin& plugin, const SessionTable& sessions) {
           {"hung", hung_json(plugin)}};
 }
 
-Json policy_json(const PolicyStatus& policy) {
+Json policy_json(const ReportSources& from) {
+  PolicyStatus policy = from.policy.status();
+  const auto snapshot = from.services.policy->current();
+  for (const auto& plugin : from.plugins.plugins())
+    for (const std::string& sentence : unbound_limits(*snapshot, plugin->settings().config))
+      policy.notes.push_back("policy: " + sentence);
   Json problems = Json::array();
   for (const policy::Problem& problem : policy.problems) {
     problems.push_back({{"table", problem.table}, {"row", problem.row}, {"problem", problem.sentence}});
@@ -132,7 +138,7 @@ std::string status_json(const ReportSources& from) {
                {"reasons", state.reasons},
                {"started_at", timestamp(from.started_at)},
                {"plugins", std::move(plugins)},
-               {"policy", policy_json(from.policy.status())},
+               {"policy", policy_json(from)},
                {"store", store_json(from.store.facts())},
                {"log", {{"lines_dropped", from.services.journal->dropped()}}},
                {"flow_log", flow_log_json(from.services.flow_log->status())}});

@@ -1,7 +1,8 @@
-// The addresses of this machine, live: policy keeps clients away from them. One thread an object; no thread of its own.
+// What the kernel delivers to this host, live: policy keeps clients away from it. One thread an object; no thread of
+// its own.
 #pragma once
 
-#include <gatehouse/base/address.hpp>
+#include <gatehouse/base/prefix.hpp>
 #include <gatehouse/base/unique_fd.hpp>
 
 #include <vector>
@@ -9,23 +10,26 @@
 namespace gatehouse {
 
 /// Sorted and without repetition.
-struct AddressSet {
-  std::vector<IpAddress> own;        ///< of every interface
-  std::vector<IpAddress> broadcast;  ///< of every IPv4 network that an interface is in
-  bool operator==(const AddressSet&) const = default;
+struct OwnAddresses {
+  std::vector<Prefix> own;        ///< local and anycast routes, and the addresses of every interface
+  std::vector<Prefix> broadcast;  ///< broadcast routes, and the last address of every interface's IPv4 networks
+  bool operator==(const OwnAddresses&) const = default;
 };
 
-/// Reads them now. A few system calls. @throws std::system_error
-[[nodiscard]] AddressSet read_own_addresses();
+/// Reads them now, from the routes of all tables and both families (rtnetlink), and from the interfaces. A route of
+/// everything (0.0.0.0/0, ::/0) counts in the tables `local`, `main` and `default` only: in another one it serves a
+/// transparent proxy, which only marked packets reach.
+/// Cost: a few system calls, in which the kernel walks its routes. @throws std::system_error
+[[nodiscard]] OwnAddresses read_own_addresses();
 
-/// Notices when they may have changed (rtnetlink, RTNLGRP_IPV4_IFADDR and RTNLGRP_IPV6_IFADDR).
-class AddressWatch {
+/// Notices when they may have changed: by addresses, links, and such routes as count; no other route wakes anybody.
+class OwnAddressWatch {
  public:
   /// @throws std::system_error
-  AddressWatch();
+  OwnAddressWatch();
   /// Readable when there is something for drain().
   [[nodiscard]] int fd() const noexcept { return socket_.get(); }
-  /// Takes all that is waiting. @return true when the addresses are to be read again
+  /// Takes all that is waiting. @return true when they are to be read again
   [[nodiscard]] bool drain() noexcept;
 
  private:

@@ -1,5 +1,6 @@
 #include "gateway/policy/policy_source.hpp"
 
+#include "db/file/paths.hpp"
 #include "db/policy/policy_copy.hpp"
 #include "gateway/base/utc_time.hpp"
 
@@ -9,6 +10,11 @@
 #include <utility>
 
 namespace gatehouse {
+namespace {
+
+constexpr std::chrono::milliseconds kSlow{200};  // a reading that failed after so long is not made again at once
+
+}  // namespace
 
 PolicySource::PolicySource(std::filesystem::path database, LogSink log)
     : path_(std::move(database)), copy_path_(db::last_good_path(path_)), log_(std::move(log)) {}
@@ -69,6 +75,8 @@ void PolicySource::read_copy() {
 
 /// @return has anything changed that others see?
 bool PolicySource::poll() {
+  if (is_costly()) return std::exchange(changed_, false);
+  const Clock::time_point begin = Clock::now();
   try {
     read();
   } catch (const db::SqliteError& error) {
@@ -80,14 +88,30 @@ bool PolicySource::poll() {
   } catch (const std::exception& error) {
     unread_ = true;
     fail(reason(error));
+    note_cost(begin);
   }
   keep_copy();
   return std::exchange(changed_, false);
 }
 
+/// Would reading take long once more, and fail once more?
+bool PolicySource::is_costly() {
+  if (!costly_) return false;
+  const bool is_same = FileStamp::of(path_) == costly_->file && FileStamp::of(db::log_of(path_)) == costly_->log;
+  if (is_same && Clock::now() < costly_->again) return true;
+  costly_.reset();
+  return false;
+}
+
+void PolicySource::note_cost(Clock::time_point begin) {
+  const Clock::time_point now = Clock::now();
+  if (now - begin < kSlow) return;
+  costly_ = {FileStamp::of(path_), FileStamp::of(db::log_of(path_)), now + (now - begin) * kRest};
+}
+
 void PolicySource::read() {
   if (!database_) {
-    database_.emplace(path_);
+    database_.emplace(path_, &stopping_);
   } else if (!database_->changed() && !unread_ && failure_.empty()) {
     busy_since_.reset();
     return;

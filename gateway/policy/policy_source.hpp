@@ -6,6 +6,9 @@
 #include "gateway/base/log_message.hpp"
 #include "policy/model.hpp"
 
+#include <gatehouse/base/file_stamp.hpp>
+
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -23,6 +26,8 @@ class PolicySource {
   static constexpr std::chrono::seconds kQuiet{2};     ///< without an edit, before a copy is made
   static constexpr std::chrono::seconds kLongest{30};  ///< from an edit to its copy; also between two attempts
   static constexpr std::chrono::seconds kPatience{5};  ///< with a writer that lets nobody read
+  /// So many times as long as a failed reading took, a file that has not changed is left alone.
+  static constexpr int kRest = 9;
 
   /// The copy is `policy.last-good.db` beside `database`. One that the present rows do not continue is kept once more,
   /// as `policy.last-good.1.db`: a file put in place by mistake does not overwrite the copy of what it replaced.
@@ -38,6 +43,8 @@ class PolicySource {
   [[nodiscard]] bool poll();
   /// At the end: makes the copy that is due.
   void close();
+  /// From any thread: a poll() that reads gives up, and so does every later one.
+  void stop() noexcept { stopping_.store(true, std::memory_order_relaxed); }
 
   /// Null until something could be read.
   [[nodiscard]] const std::shared_ptr<const policy::Model>& model() const noexcept { return model_; }
@@ -62,14 +69,24 @@ class PolicySource {
   void report_copied(bool set_aside);
   void report_copy_failed(const std::string& why);
 
+  /// The files as they were when reading them had failed after a long time.
+  struct Costly {
+    FileStamp file, log;
+    Clock::time_point again{};  ///< when to try once more, though they are the same
+  };
+  [[nodiscard]] bool is_costly();
+  void note_cost(Clock::time_point begin);
+
   const std::filesystem::path path_, copy_path_;
   const LogSink log_;
+  std::atomic<bool> stopping_{false};  // read by database_
   std::optional<db::PolicyDatabase> database_;
   std::shared_ptr<const policy::Model> model_;
   std::string failure_, in_force_;  // in_force_: how the model is described while policy.db fails
   bool unread_ = true;              // rows may have changed and are not read yet
   bool changed_ = true;
   std::optional<Clock::time_point> busy_since_;
+  std::optional<Costly> costly_;
 
   std::optional<Clock::time_point> uncopied_since_;  // none: the copy is up to date
   Clock::time_point edited_at_{}, tried_at_{};

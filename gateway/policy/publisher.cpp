@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 namespace gatehouse {
 namespace {
@@ -43,6 +44,7 @@ PolicyPublisher::PolicyPublisher(std::filesystem::path database, PolicyEvents ev
       parts_(with_defaults(std::move(parts))),
       source_(database, [this](const LogMessage& message) { messages_.push_back(message); }),
       shelf_(database.parent_path() / "lists", draw_hash_seed(), parts_.open_list),
+      trust_(unix_now()),
       stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!stop_) throw std::system_error(errno, std::system_category(), "eventfd");
   locked([this] {
@@ -56,6 +58,7 @@ PolicyPublisher::PolicyPublisher(std::filesystem::path database, PolicyEvents ev
 }
 
 PolicyPublisher::~PolicyPublisher() {
+  source_.stop();
   ::eventfd_write(stop_.get(), 1);
   thread_.join();
   locked([this] { source_.close(); });
@@ -87,6 +90,17 @@ void PolicyPublisher::set_listeners(std::vector<policy::OwnListener> listeners) 
   });
 }
 
+void PolicyPublisher::set_nat64_prefixes(std::vector<Prefix> prefixes) {
+  if (surroundings().nat64 == prefixes) return;
+  locked([&] {
+    {
+      const std::scoped_lock lock(published_);
+      surroundings_.nat64 = std::move(prefixes);
+    }
+    compile_and_publish();
+  });
+}
+
 template <class Work>
 void PolicyPublisher::locked(Work work) {
   std::uint64_t before = 0, after = 0;
@@ -112,7 +126,8 @@ void PolicyPublisher::run() {
   for (;;) {
     ::poll(fds.data(), fds.size(), static_cast<int>(kPoll.count()));
     if (fds[0].revents != 0) return;
-    board_->calendar().refresh();
+    const std::int64_t time = trust_.believed(unix_now(), db::clock_is_synchronised());
+    board_->calendar().refresh(std::chrono::system_clock::time_point(std::chrono::seconds(time)));
     locked([this] { try_to_look(); });
     board_->free_unused();
   }
@@ -135,7 +150,8 @@ void PolicyPublisher::try_to_look() noexcept try {
 }
 
 void PolicyPublisher::look() {
-  if (addresses_.drain() && read_addresses()) changed_ = true;
+  if (addresses_.drain()) unread_ = true;
+  if (unread_ && read_addresses()) changed_ = true;
   if (read_claims()) changed_ = true;
   bool is_news = source_.poll();
   take_model();
@@ -228,17 +244,20 @@ bool PolicyPublisher::read_claims() {
 }
 
 bool PolicyPublisher::read_addresses() {
-  AddressSet now;
+  OwnAddresses now;
   try {
     now = read_own_addresses();
   } catch (const std::system_error& error) {
-    messages_.push_back(LogMessage::warning(std::string(error.what()) + "; what was known of them stays in force"));
+    if (!std::exchange(unreadable_, true))
+      messages_.push_back(LogMessage::warning(std::string(error.what()) +
+                                              "; what was known of them stays in force, and it is tried again"));
     return false;
   }
+  unread_ = unreadable_ = false;
   const std::scoped_lock lock(published_);
-  if (surroundings_.own_addresses == now.own && surroundings_.broadcast_addresses == now.broadcast) return false;
-  surroundings_.own_addresses = std::move(now.own);
-  surroundings_.broadcast_addresses = std::move(now.broadcast);
+  if (surroundings_.own == now.own && surroundings_.broadcast == now.broadcast) return false;
+  surroundings_.own = std::move(now.own);
+  surroundings_.broadcast = std::move(now.broadcast);
   return true;
 }
 

@@ -1,6 +1,7 @@
 // Keeps the published policy equal to policy.db: a thread that notices edits, compiles and publishes.
 #pragma once
 
+#include "db/file/clock_trust.hpp"
 #include "gateway/base/log_message.hpp"
 #include "gateway/policy/lane_records.hpp"
 #include "gateway/policy/list_shelf.hpp"
@@ -26,7 +27,8 @@
 
 namespace gatehouse {
 
-/// Called on the publisher's thread, or on the one that calls set_listeners(), with no lock held. They must not throw.
+/// Called on the publisher's thread, or on the one that calls set_listeners() or
+/// set_nat64_prefixes(), with no lock held. They must not throw.
 struct PolicyEvents {
   std::function<void(std::uint64_t generation)> published;  ///< a newer generation: wake the lanes
   LogSink log;
@@ -79,6 +81,8 @@ class PolicyPublisher {
 
   /// The gateway's own listeners: in force when this returns. To be called before lanes run.
   void set_listeners(std::vector<policy::OwnListener> listeners);
+  /// Where this network's translators embed IPv4 addresses: in force when this returns.
+  void set_nat64_prefixes(std::vector<Prefix> prefixes);
 
  private:
   template <class Work>
@@ -104,9 +108,11 @@ class PolicyPublisher {
   PolicySource source_;
   ListShelf shelf_;
   MonitorLog monitors_;
-  bool changed_ = true;     // what is published is out of date
-  bool held_back_ = false;  // there is a first policy, but its lists are not compiled yet
-  std::string trouble_;     // why the last look failed; "" = it did not
+  bool changed_ = true;      // what is published is out of date
+  bool unread_ = true;       // own addresses may have changed and are not read yet
+  bool unreadable_ = false;  // the last reading of them failed, and that was said
+  bool held_back_ = false;   // there is a first policy, but its lists are not compiled yet
+  std::string trouble_;      // why the last look failed; "" = it did not
   std::int64_t compiled_at_ = 0;
   std::optional<std::int64_t> next_expiry_;
   std::uint64_t generation_ = 0;
@@ -120,7 +126,8 @@ class PolicyPublisher {
   PolicyStatus status_;
 
   std::shared_ptr<SnapshotBoard> board_;
-  AddressWatch addresses_;
+  OwnAddressWatch addresses_;
+  db::ClockTrust trust_;  // of the thread: quotas begin anew by it
   UniqueFd stop_;
   std::thread thread_;
 };

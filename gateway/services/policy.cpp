@@ -133,6 +133,7 @@ JudgedClient& PluginPolicy::client_of(gh_lane* lane, gh_client* client) noexcept
 std::uint64_t PluginPolicy::refresh(void*, gh_lane* lane) noexcept { return lane_of(lane).view_.refresh(); }
 
 gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh_verdict* verdict) {
+  const policy::Snapshot& snapshot = lane.view_.snapshot();
   JudgedClient::Facts known{
       spec_.plugin, spec_.allow_local, {}, std::string(from_border(facts.identity)), address_of(facts.source), this};
   if (spec_.listener_names && facts.listener != UINT32_MAX)
@@ -140,9 +141,8 @@ gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh
   auto session =
       facts.session != 0 && spec_.sessions ? spec_.sessions->meters_of(spec_.plugin, facts.session) : nullptr;
   if (!session) session = std::make_shared<SessionMeters>();
-  auto shared = keys_->open(known.identity, known.source);
+  auto shared = keys_->open(known.identity, snapshot.canonical(known.source));
   auto client = std::make_unique<JudgedClient>(*board_, std::move(known), std::move(session), std::move(shared));
-  const policy::Snapshot& snapshot = lane.view_.snapshot();
   client->resolve(snapshot);
   if (client->refused_by()) {
     lane.refuse(not_admitted(*client->refused_by(), snapshot.generation()), verdict);
@@ -171,7 +171,7 @@ void PluginPolicy::account(const policy::Snapshot& snapshot, const JudgedClient&
   const std::string_view identity = from_border(facts.identity);
   const bool has_quota = snapshot.limits(client.group()).identity.quota_bytes.or_none() != 0;
   const std::string payer =
-      identity.empty() && !has_quota ? "" : KeyMeters::key_text(identity, address_of(facts.source));
+      identity.empty() && !has_quota ? "" : KeyMeters::key_text(identity, snapshot.canonical(address_of(facts.source)));
   spec_.sessions->account(facts.session, snapshot.group(client.group()).name, payer);
 }
 
@@ -234,11 +234,12 @@ gh_status PluginPolicy::flow_open(void* context, gh_lane* lane, gh_client* clien
   if (flow->struct_size < GH_SIZE_1_0(gh_flow) || out->struct_size < GH_SIZE_1_0(gh_verdict)) return GH_E_INVALID;
   PluginPolicy& self = *static_cast<PluginPolicy*>(context);
   JudgedClient& of = client_of(lane, client);
-  const std::uint64_t destination = of.counts_destinations() ? self.keys_->hash_of(address_of(flow->destination)) : 0;
-  const policy::FlowOpening opening = of.open_flow(destination, {now_ns, self.board_->calendar().periods()});
-  if (opening.refusal == policy::FlowRefusal::none) return GH_OK;
   const PolicyLane& mine = lane_of(lane);
   const policy::Snapshot& snapshot = mine.view_.snapshot();
+  const std::uint64_t destination =
+      of.counts_destinations() ? self.keys_->hash_of(snapshot.canonical(address_of(flow->destination))) : 0;
+  const policy::FlowOpening opening = of.open_flow(destination, {now_ns, self.board_->calendar().periods()});
+  if (opening.refusal == policy::FlowRefusal::none) return GH_OK;
   const policy::Limits& limits = snapshot.limits(of.group());
   const policy::ScopeLimits& scope = opening.link == 0 ? limits.session : limits.identity;
   const Refusal refusal = column_of(opening.refusal);

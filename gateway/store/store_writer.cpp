@@ -1,5 +1,6 @@
 #include "gateway/store/store_writer.hpp"
 
+#include "db/file/clock_trust.hpp"
 #include "gateway/base/start_thread.hpp"
 #include "gateway/store/pending_rows.hpp"
 #include "gateway/store/usage_ledger.hpp"
@@ -26,6 +27,13 @@ constexpr int kShare = 5;                                       // of the time, 
 constexpr std::size_t kUsageRows = StoreWriter::kMostRows / 4;  // that a full commit has room for
 constexpr std::int64_t kSecondsOfDay = 86'400;
 constexpr std::int64_t kDaysKept = 31;  // a month's quota needs them
+
+/// That anybody used, since 1970; 0 = none.
+std::int64_t last_day_of(const std::vector<db::UsageRecord>& usage) noexcept {
+  std::int64_t out = 0;
+  for (const db::UsageRecord& record : usage) out = std::max(out, record.key.day);
+  return out;
+}
 
 /// It is over and carried nothing, and nobody can come back to it: a refused client, or somebody who tried the port.
 bool has_left_nothing(const db::SessionRecord& session) noexcept {
@@ -84,6 +92,7 @@ class StoreWriter::Loop {
   void obey(const Orders& orders);
   void turn(bool at_once);
   void round();
+  [[nodiscard]] std::int64_t today();
   void mark();
   void collect();
   void take(ChangeLink& link);
@@ -103,6 +112,7 @@ class StoreWriter::Loop {
   std::unique_ptr<db::Store> store_;
   PendingRows pending_;
   UsageLedger usage_;
+  db::ClockTrust trust_{0};
   Clock::time_point next_round_{}, next_upkeep_{}, retry_at_{};
   Clock::duration last_commit_{};
   seconds back_off_{0};
@@ -139,6 +149,8 @@ void StoreWriter::Loop::load() {
   sessions->end_loading(state.last_session_id, opening_.unsure_until == 0);
   sessions->leases().set_unsure_until(opening_.unsure_until);
   usage_.load(state.usage);
+  if (const std::int64_t last = last_day_of(state.usage); last != 0)
+    trust_ = db::ClockTrust(std::min(clock(), (last + 1) * kSecondsOfDay - 1));
   remembered_usage = std::move(state.usage);
   if (strange == 0) return;
   health.warn(std::to_string(strange) + " sessions in the store have numbers that this gateway did not give: left out");
@@ -205,9 +217,14 @@ void StoreWriter::Loop::round() {
   sessions->expire(now);
   sessions->list_moved(now);
   sessions->leases().expire(now);
-  usage_.forget_before(now / kSecondsOfDay - kDaysKept);
+  usage_.forget_before(today() - kDaysKept);
   next_round_ = Clock::now() + round_;
   mark();
+}
+
+/// Where usage belongs: a clock that is wrong for a while must not spread it over days that are yet to come.
+std::int64_t StoreWriter::Loop::today() {
+  return trust_.believed(clock(), db::clock_is_synchronised()) / kSecondsOfDay;
 }
 
 /// Everything known by now is to be written, also changes that could have waited.
@@ -227,7 +244,7 @@ void StoreWriter::Loop::take(ChangeLink& link) {
       SessionTable::Change change = sessions->take_change(link);
       const db::SessionRecord& session = change.record;
       if (change.is_first && change.waiting.empty() && has_left_nothing(session)) return;
-      usage_.add({clock() / kSecondsOfDay, session.plugin, change.payer, session.group_name}, change.since);
+      usage_.add({today(), session.plugin, change.payer, session.group_name}, change.since);
       pending_.put(std::move(change.record), change.waiting);
       return;
     }

@@ -7,9 +7,10 @@ namespace gatehouse::policy {
 namespace {
 
 /// Is every address of `prefix` unwrapped before rows are looked at, so that the row could never match?
-bool is_wrapped(const Prefix& prefix) {
+bool is_wrapped(const Prefix& prefix, const Nat64Prefixes& nat64) {
   static const std::array kForms{Prefix::parse("::/96").value(), Prefix::parse("64:ff9b::/96").value(),
                                  Prefix::parse("2002::/16").value()};
+  if (nat64.hold(PrefixBits(prefix))) return true;
   const auto holds = [&](const Prefix& form) { return form.contains(prefix); };
   return std::any_of(kForms.begin(), kForms.end(), holds) && !prefix.address().is_unspecified() &&
          !prefix.address().is_loopback();
@@ -29,7 +30,7 @@ std::optional<Prefix> without_host_bits(std::string_view text) {
 
 std::optional<Prefix> read_cidr(std::string_view text, const RowAt& row, Draft& draft) {
   const auto prefix = Prefix::parse(text);
-  if (prefix && !is_wrapped(*prefix)) return *prefix;
+  if (prefix && !is_wrapped(*prefix, draft.parts.nat64)) return *prefix;
   if (prefix) {
     draft.problem(row, Fault::cidr_wrapped, {text});
   } else if (const auto meant = without_host_bits(text)) {

@@ -1,6 +1,19 @@
 #include "policy/compile/faults.hpp"
 
 namespace gatehouse::policy {
+namespace {
+
+constexpr std::size_t kLongestWord = 253;       // bytes: a domain name is quoted whole
+constexpr std::size_t kLongestSentence = 1024;  // of somebody else
+
+/// The beginning of a text, up to a whole character of UTF-8.
+std::string cut(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return std::string(text);
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0U) == 0x80U) --most;
+  return std::string(text.substr(0, most)) + "...";
+}
+
+}  // namespace
 
 std::string_view sentence_of(Fault fault) noexcept {
   switch (fault) {
@@ -61,12 +74,13 @@ std::string_view sentence_of(Fault fault) noexcept {
 }
 
 std::string sentence_of(Fault fault, std::initializer_list<std::string_view> words) {
+  const std::size_t most = fault == Fault::list_unreadable ? kLongestSentence : kLongestWord;
   std::string_view rest = sentence_of(fault);
   std::string out;
   for (const std::string_view word : words) {
     const std::size_t place = rest.find("{}");
     if (place == rest.npos) break;
-    out.append(rest.substr(0, place)).append(word);
+    out.append(rest.substr(0, place)).append(cut(word, most));
     rest.remove_prefix(place + 2);
   }
   return out.append(rest);

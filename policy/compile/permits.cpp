@@ -70,6 +70,14 @@ std::vector<Ranked> read_permits(const Model& model, Draft& draft) {
   return out;
 }
 
+/// Sets one fact of every range inside the prefixes.
+void mark(const std::vector<Prefix>& prefixes, bool RangeFacts::*fact, SnapshotParts& parts) {
+  for (const Prefix& prefix : prefixes) {
+    const auto [first, end] = parts.ranges.inside(PrefixBits(prefix));
+    for (std::uint32_t range = first; range < end; ++range) parts.facts[range].*fact = true;
+  }
+}
+
 /// Cuts the addresses wherever a row, a special range or a place of the gateway begins or ends.
 void cut_ranges(const std::vector<Ranked>& permits, const Surroundings& surroundings, SnapshotParts& parts) {
   std::vector<PrefixBits> borders;
@@ -77,16 +85,15 @@ void cut_ranges(const std::vector<Ranked>& permits, const Surroundings& surround
   for (const Ranked& row : permits)
     if (row.permit.reach == Permit::Reach::prefix) borders.push_back(row.permit.destination);
   for (const ClaimedPrefix& claim : surroundings.claims) borders.emplace_back(claim.prefix);
-  for (const auto* addresses : {&surroundings.own_addresses, &surroundings.broadcast_addresses})
-    for (const IpAddress& address : *addresses)
-      borders.emplace_back(AddressBits(address.unmapped()), address.unmapped().bits());
+  for (const auto* prefixes : {&surroundings.own, &surroundings.broadcast})
+    for (const Prefix& prefix : *prefixes) borders.emplace_back(prefix);
   parts.ranges = AddressRanges(borders);
   for (std::uint32_t range = 0; range < parts.ranges.size(); ++range) {
     const AddressBits lowest = parts.ranges.lowest(range);
-    const IpAddress address = lowest.to_address();
-    parts.facts.push_back({special_range(lowest), parts.own.claimant_of(address), parts.own.is_broadcast(address),
-                           parts.own.is_own(address)});
+    parts.facts.push_back({special_range(lowest), parts.own.claimant_of(lowest.to_address())});
   }
+  mark(surroundings.own, &RangeFacts::own, parts);
+  mark(surroundings.broadcast, &RangeFacts::broadcast, parts);
 }
 
 }  // namespace

@@ -6,8 +6,6 @@ namespace gatehouse::policy {
 
 OwnPlaces::OwnPlaces(const Surroundings& surroundings)
     : claims_(surroundings.claims), listeners_(surroundings.listeners) {
-  for (const IpAddress& address : surroundings.own_addresses) own_.insert(address.unmapped());
-  for (const IpAddress& address : surroundings.broadcast_addresses) broadcast_.insert(address.unmapped());
   for (const ClaimedPrefix& claim : claims_)
     if (claimant(claim.plugin) == Claimant::nobody) claimants_.push_back(claim.plugin);
   for (OwnListener& listener : listeners_) listener.endpoint.address = listener.endpoint.address.unmapped();

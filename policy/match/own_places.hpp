@@ -1,10 +1,9 @@
-// Surroundings, compiled: is this destination the gateway itself? Built once, then immutable and thread-safe.
+// Who claims or listens at a destination? The places of the surroundings, compiled. Built once, then immutable and
+// thread-safe.
 #pragma once
 
 #include "policy/match/address_bits.hpp"
 #include "policy/surroundings.hpp"
-
-#include <boost/unordered/unordered_flat_set.hpp>
 
 #include <string>
 #include <string_view>
@@ -21,8 +20,6 @@ class OwnPlaces {
   OwnPlaces() = default;
   explicit OwnPlaces(const Surroundings& surroundings);
 
-  [[nodiscard]] bool is_own(const IpAddress& address) const noexcept { return own_.contains(address); }
-  [[nodiscard]] bool is_broadcast(const IpAddress& address) const noexcept { return broadcast_.contains(address); }
   /// Which plugin claims this address. A walk over all claims: not per packet.
   [[nodiscard]] Claimant claimant_of(const IpAddress& address) const noexcept;
   /// That plugin; nobody if it claims nothing.
@@ -34,8 +31,6 @@ class OwnPlaces {
   [[nodiscard]] bool is_listener(const IpAddress& address, std::uint16_t port, std::uint32_t transport) const noexcept;
 
  private:
-  boost::unordered_flat_set<IpAddress> own_;
-  boost::unordered_flat_set<IpAddress> broadcast_;
   std::vector<ClaimedPrefix> claims_;
   std::vector<std::string> claimants_;  // the first is Claimant{1}
   std::vector<OwnListener> listeners_;

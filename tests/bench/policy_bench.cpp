@@ -28,7 +28,7 @@ Model starter_like() {
 Surroundings around() {
   Surroundings out;
   for (const char* own : {"127.0.0.1", "::1", "192.168.1.5", "fe80::1", "2a00::5"})
-    out.own_addresses.push_back(IpAddress::parse(own).value());
+    out.own.push_back(Prefix::parse(own).value());
   return out;
 }
 

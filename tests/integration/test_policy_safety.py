@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import sqlite3
 import time
@@ -70,6 +71,11 @@ class PolicySafety(GatewayTest):
             "truncated to nothing": lambda: os.truncate(self.file(), 0),
             "written over": lambda: self.file().write_bytes(b"x" * self.file().stat().st_size),
             "replaced by another program's": lambda: self.replace_by_foreign(),
+            "given a version that nobody knows": lambda: self.running.policy.sql("PRAGMA user_version = -7;"),
+            "given a value of megabytes": lambda: self.running.policy.sql(
+                "INSERT INTO domain_rules (domain) VALUES (printf('%.*c', 3000000, 'x'));"),
+            "given rows that never end": lambda: self.running.policy.sql(self.endless_rows()),
+            "replaced by one whose rows never end": lambda: self.replace_by_endless_rows(),
         }
         for what, do in harm.items():
             with self.subTest(what):
@@ -84,6 +90,18 @@ class PolicySafety(GatewayTest):
         other = self.file(".other")
         with sqlite3.connect(other) as database:
             database.execute("CREATE TABLE notes (text)")
+        os.rename(other, self.file())
+
+    def endless_rows(self):
+        """A view in place of a table."""
+        return ("DROP TABLE domain_rules; CREATE VIEW domain_rules AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT "
+                "i + 1 FROM n) SELECT i AS id, NULL AS group_id, 'x' AS domain, 'suffix' AS match, 'block' AS action, "
+                "1 AS enabled, NULL AS expires_at FROM n;")
+
+    def replace_by_endless_rows(self):
+        other = self.file(".other")
+        shutil.copy(self.file(".saved"), other)
+        self.running.policy.__class__(other).sql(self.endless_rows())
         os.rename(other, self.file())
 
     def test_half_a_file_is_no_policy(self):

@@ -140,6 +140,7 @@ void DatabaseFile::open(const FileKind& kind, StoreOpening& told) {
         auto& file = *static_cast<DatabaseFile*>(self);
         file.log_pages_ = static_cast<std::uint64_t>(pages);
         file.least_log_size_ = kLogHeader + pages * (kLogFrameHeader + static_cast<std::int64_t>(file.page_size_));
+        file.stamp_restarted_log();
         return SQLITE_OK;
       },
       this);
@@ -175,14 +176,38 @@ void DatabaseFile::check(StoreOpening& told) {
 }
 
 void DatabaseFile::stamp() noexcept {
-  file_ = FileStamp::of(path_);
+  stamp_file();
   log_ = FileStamp::of(log_path_);
+  static_cast<void>(read_head(*database_, log_head_));
+  log_may_restart_ = log_.size == 0;
+}
+
+void DatabaseFile::stamp_file() noexcept {
+  file_ = FileStamp::of(path_);
+  static_cast<void>(read_head(*database_, file_head_));
+}
+
+/// After a commit. One that follows a complete checkpoint writes the log from its beginning, unless somebody still
+/// reads it: then a later one does.
+void DatabaseFile::stamp_restarted_log() noexcept {
+  LogHead now{};
+  if (!log_may_restart_ || !read_head(*database_, now)) return;
+  log_may_restart_ = now == log_head_;
+  log_head_ = now;
+}
+
+/// What cannot be read now is for the next commit to find.
+bool DatabaseFile::has_its_heads() const noexcept {
+  FileHead file{};
+  if (read_head(*database_, file) && file != file_head_) return false;
+  LogHead log{};
+  return log_may_restart_ || !read_head(*database_, log) || log == log_head_;
 }
 
 bool DatabaseFile::is_current() const noexcept {
   if (FileStamp::of(path_) != file_) return false;
   const FileStamp log = FileStamp::of(log_path_);
-  return log.is_file(log_) && log.size >= least_log_size_;
+  return log.is_file(log_) && log.size >= least_log_size_ && has_its_heads();
 }
 
 bool DatabaseFile::part() noexcept {
@@ -206,9 +231,13 @@ bool DatabaseFile::checkpoint(Database::Checkpoint kind) {
   database_->busy_timeout(kBusyTimeout);
   if (done) {
     log_pages_ = 0;
-    if (kind == Database::Checkpoint::truncate) least_log_size_ = 0;
+    log_may_restart_ = true;
+    if (kind == Database::Checkpoint::truncate) {
+      least_log_size_ = 0;
+      static_cast<void>(read_head(*database_, log_head_));
+    }
   }
-  file_ = FileStamp::of(path_);
+  stamp_file();
   return done;
 }
 

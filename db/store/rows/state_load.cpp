@@ -83,12 +83,12 @@ void load_leases(Database& state, std::int64_t now, StoredState& out) {
 
 }  // namespace
 
-StoredState load_state(Database& state, std::int64_t now) {
+StoredState load_state(Database& state, std::int64_t now, std::int64_t believed) {
   StoredState out;
   load_sessions(state, out.sessions);
   load_leases(state, now, out);
   Statement row = state.prepare("SELECT " + std::string(kUsageColumns) + " FROM usage WHERE day >= ?1");
-  row.bind(1, first_of_month(now));
+  row.bind(1, first_of_month(std::min(now, believed)));
   while (row.step()) out.usage.push_back(usage_of(row));
   out.last_session_id = read_epoch(state).last_session_id;
   return out;

@@ -135,6 +135,8 @@ Epoch read_epoch(Database& database) {
   return out;
 }
 
+std::int64_t read_seen_at(Database& database) { return database.number("SELECT seen_at FROM epoch"); }
+
 StateRows::StateRows(Database& database)
     : put_live_session_(database.prepare(kPutSession)),
       put_session_(database.prepare(std::string(kPutSession) + ", ended_at = ?10")),
@@ -147,7 +149,8 @@ StateRows::StateRows(Database& database)
           "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) "
           "ON CONFLICT DO UPDATE SET bytes_up = ?5, bytes_down = ?6, packets_up = ?7, packets_down = ?8")),
       put_commit_(database.prepare(
-          "UPDATE epoch SET n = ?1, last_session_id = max(last_session_id, ?2), secrets_n = max(secrets_n, ?3)")) {}
+          "UPDATE epoch SET n = ?1, last_session_id = max(last_session_id, ?2), secrets_n = max(secrets_n, ?3), "
+          "seen_at = ?4")) {}
 
 void StateRows::put(const SessionRecord& session, bool was_ended) {
   Statement& row = session.ended_at || was_ended ? put_session_ : put_live_session_;
@@ -193,10 +196,12 @@ void StateRows::put(const UsageRecord& usage) {
   put_usage_.run();
 }
 
-void StateRows::put_commit(std::uint64_t n, std::uint64_t last_session_id, std::uint64_t secrets_n) {
+void StateRows::put_commit(std::uint64_t n, std::uint64_t last_session_id, std::uint64_t secrets_n,
+                           std::int64_t seen_at) {
   put_commit_.bind(1, signed_of(n));
   put_commit_.bind(2, signed_of(last_session_id));
   put_commit_.bind(3, signed_of(secrets_n));
+  put_commit_.bind(4, seen_at);
   put_commit_.run();
 }
 

@@ -45,6 +45,8 @@ struct Epoch {
   std::uint64_t secrets_n = 0;  ///< the last commit that wrote to secrets.db too
 };
 [[nodiscard]] Epoch read_epoch(Database& database);
+/// The last time that was believed, in Unix seconds; 0 = none. Of a file of the newest version.
+[[nodiscard]] std::int64_t read_seen_at(Database& database);
 
 /// What writes to state.db. Each call is one row, whole. @throws SqliteError
 class StateRows {
@@ -57,7 +59,8 @@ class StateRows {
   void remove(const LeaseKey& lease);
   void put(const UsageRecord& usage);
   /// Each commit ends with it. `last_session_id` and `secrets_n` never fall.
-  void put_commit(std::uint64_t n, std::uint64_t last_session_id, std::uint64_t secrets_n);
+  /// @param seen_at  the time, as far as it is believed (db/file/clock_trust.hpp)
+  void put_commit(std::uint64_t n, std::uint64_t last_session_id, std::uint64_t secrets_n, std::int64_t seen_at);
 
  private:
   Statement put_live_session_, put_session_, put_lease_, remove_lease_, put_usage_, put_commit_;

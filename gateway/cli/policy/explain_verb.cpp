@@ -198,8 +198,12 @@ Sources find_sources(const Invocation& invocation, const Config& config, const E
 }
 
 policy::Surroundings find_surroundings(const Config& config, std::vector<policy::ClaimedPrefix> claims) {
-  AddressSet here = read_own_addresses();
-  return {std::move(here.own), std::move(here.broadcast), configured_listeners(config), std::move(claims)};
+  OwnAddresses here = read_own_addresses();
+  return {.own = std::move(here.own),
+          .broadcast = std::move(here.broadcast),
+          .nat64 = config.nat64_prefixes,
+          .listeners = configured_listeners(config),
+          .claims = std::move(claims)};
 }
 
 bool allows_local(const Config& config, const std::string& plugin) {

@@ -6,6 +6,7 @@
 #include "gateway/cli/policy/cell_json.hpp"
 #include "gateway/cli/policy/list_lookup.hpp"
 #include "gateway/cli/render.hpp"
+#include "gateway/policy/unbound_limits.hpp"
 #include "policy/compile.hpp"
 #include "policy/explain.hpp"
 
@@ -102,9 +103,14 @@ int policy_problems_verb(const Invocation& invocation, const NoArguments&) {
   std::ostream& out = invocation.out;
   const std::filesystem::path database = policy_db(invocation);
   const policy::Model model = db::PolicyDatabase(database).load();
-  const policy::Compiled compiled = policy::compile(model, {}, 1, unix_now(), lists_about(database, model, ""));
+  const Config config = load_config_or_defaults(invocation);
+  const policy::Surroundings around{.nat64 = config.nat64_prefixes};
+  const policy::Compiled compiled = policy::compile(model, around, 1, unix_now(), lists_about(database, model, ""));
+  std::vector<std::string> notes;
+  for (const auto& [name, plugin] : config.plugins)
+    for (std::string& sentence : unbound_limits(*compiled.snapshot, plugin)) notes.push_back(std::move(sentence));
   if (invocation.json) {
-    Json body{{"degraded", compiled.degraded}, {"problems", Json::array()}};
+    Json body{{"degraded", compiled.degraded}, {"problems", Json::array()}, {"notes", notes}};
     for (const policy::Problem& problem : compiled.problems) body["problems"].push_back(to_json(problem));
     print_json(out, body);
   } else {
@@ -112,6 +118,7 @@ int policy_problems_verb(const Invocation& invocation, const NoArguments&) {
       out << problem.table << ' ' << problem.row << ": " << printable(problem.sentence)
           << (problem.is_deny ? " (what it denies is not denied)" : "") << '\n';
     if (compiled.problems.empty()) out << "every row is in force\n";
+    for (const std::string& note : notes) out << "look at: " << printable(note) << '\n';
   }
   return compiled.problems.empty() ? kExitYes : kExitNo;
 }

@@ -95,6 +95,9 @@ std::vector<IpAddress> embeddings(std::uint32_t v4) {
   form(0, 0xffff'0000'0000 | v4);
   if (v4 > 1) form(0, v4);
   form(0x0064'ff9b'0000'0000, v4);
+  form(0x2001'0db8'0064'0000, v4);  // the random surroundings' own NAT64 prefixes, of 96, 64 and 32 bits
+  form(0x0064'ff9b'0001'0001, std::uint64_t{v4} << 24);
+  form(0x2a00'0064'0000'0000 | v4, 0);
   form(0x2002'0000'0000'0000 | std::uint64_t{v4} << 16 | 0x77, 0x1234);
   return out;
 }

@@ -26,7 +26,19 @@ inline const std::vector<const char*>& bogons() {
   return kBogons;
 }
 
-inline std::optional<IpAddress> unwrapped(const IpAddress& a) {  // none: refused
+/// The IPv4 address behind a NAT64 prefix, byte by byte as RFC 6052, 2.2 draws it.
+inline IpAddress behind(const Prefix& nat64, const IpAddress& a) {
+  std::array<std::byte, 4> out{};
+  for (std::size_t i = 0, at = nat64.length() / 8; i < out.size(); ++i, ++at) {
+    if (at == 8) ++at;
+    out[i] = a.storage()[at];
+  }
+  return IpAddress::v4(Bytes(out));
+}
+
+inline std::optional<IpAddress> unwrapped(const IpAddress& a, const Surroundings& around) {  // none: refused
+  for (const Prefix& nat64 : around.nat64)
+    if (nat64.contains(a)) return behind(nat64, a);
   const auto& b = a.storage();
   const auto at = [&](std::size_t i) { return IpAddress::v4(Bytes(b).subspan(i, 4)); };
   if (!a.is_v6()) return a;
@@ -73,8 +85,8 @@ struct Evaluator {
     return 0;
   }
 
-  static bool is(const GroupMember& m, const ClientFacts& c) {
-    if (m.kind == "source") return Prefix::parse(m.pattern)->contains(c.source);
+  bool is(const GroupMember& m, const ClientFacts& c) const {
+    if (m.kind == "source") return Prefix::parse(m.pattern)->contains(unwrapped(c.source, around).value_or(c.source));
     const auto text = m.kind == "identity" ? c.identity : m.kind == "listener" ? c.listener : c.plugin;
     if (m.pattern.back() == '*')
       return !text.empty() && text.starts_with(std::string_view(m.pattern).substr(0, m.pattern.size() - 1));
@@ -85,8 +97,8 @@ struct Evaluator {
     for (const char* p : {"0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8", "255.255.255.255/32", "169.254.169.254/32",
                           "169.254.170.2/32", "fd00:ec2::254/128", "168.63.129.16/32", "100.100.100.200/32"})
       if (in(a, p)) return true;
-    for (const IpAddress& broadcast : around.broadcast_addresses)
-      if (a == broadcast) return true;
+    for (const Prefix& broadcast : around.broadcast)
+      if (broadcast.contains(a)) return true;
     return !peer && (in(a, "169.254.0.0/16") || in(a, "fe80::/10") || in(a, "240.0.0.0/4"));
   }
 
@@ -100,7 +112,7 @@ struct Evaluator {
   Verdict judge(std::int64_t group, std::string_view plugin, bool allow_local, const Flow& f) const {
     const auto deny = [](Reason r) { return Verdict{Action::deny, r}; };
     const bool resolver = f.flags & kFlowResolver, peer = f.flags & kFlowPeer;
-    const auto inner = unwrapped(f.destination);
+    const auto inner = unwrapped(f.destination, around);
     if (!inner) return deny(Reason::unwrapped);
     const IpAddress a = *inner;
     bool local = false, bogon = false;
@@ -110,7 +122,7 @@ struct Evaluator {
         if (claim.plugin != plugin && (claim.prefix.contains(a) || claim.prefix.contains(f.destination)))
           return deny(Reason::hard_deny);
       if (!peer) {
-        for (const IpAddress& own : around.own_addresses) local = local || own == a || own == f.destination;
+        for (const Prefix& own : around.own) local = local || own.contains(a) || own.contains(f.destination);
         local = local || a.is_loopback();
         for (const OwnListener& l : around.listeners)
           if (local && l.transport == f.transport && l.endpoint.port == f.port &&

@@ -66,8 +66,11 @@ class RandomPolicy {
 
   Surroundings surroundings() {
     Surroundings s;
-    s.own_addresses = {address("192.168.1.5"), address("8.8.4.4"), address("2002:808:808::1"), address("2a00::5")};
-    s.broadcast_addresses = {address("192.168.1.255")};
+    for (const char* own : {"192.168.1.5", "8.8.4.0/25", "2002:808:808::1", "2a00::5", "2a00:1::/64"})
+      s.own.push_back(Prefix::parse(own).value());
+    s.broadcast = {Prefix::parse("192.168.1.255").value()};
+    s.nat64 = {Prefix::parse("2001:db8:64::/96").value(), Prefix::parse("2a00:64::/32").value(),
+               Prefix::parse("64:ff9b:1:1::/64").value()};
     s.listeners = {{{address("127.0.0.1"), 7300, 0}, kTcp}, {{address("0.0.0.0"), 53, 0}, kUdp}};
     s.claims = {{Prefix::parse("10.8.0.0/16").value(), "tunnel"},
                 {Prefix::parse("10.8.1.0/24").value(), "udpgw"},
@@ -79,7 +82,8 @@ class RandomPolicy {
   ClientFacts client() {
     return {pick<const char*>({"udpgw", "echo"}), pick<const char*>({"127.0.0.1:7300", "x"}),
             pick<const char*>({"", "token:bob", "unix:bob", "token:eve"}),
-            below(4) ? address(pick<const char*>({"192.0.2.7", "10.1.1.1", "2a00::9"})) : IpAddress()};
+            below(4) ? address(pick<const char*>({"192.0.2.7", "10.1.1.1", "2a00::9", "2001:db8:64::192.0.2.7"}))
+                     : IpAddress()};
   }
 
   Flow flow() {
@@ -134,6 +138,14 @@ class RandomPolicy {
                                                              "64:ff9b::8.8.8.8",
                                                              "64:ff9b::10.1.2.3",
                                                              "64:ff9b:1::1",
+                                                             "64:ff9b:1:1:8:808:800:0",
+                                                             "64:ff9b:1:1:a:102:300:0",
+                                                             "2001:db8:64::8.8.4.4",
+                                                             "2001:db8:64::8.8.4.200",
+                                                             "2001:db8:64::169.254.169.254",
+                                                             "2a00:64:0a01:0203::",
+                                                             "2a00:64:0808:0808::",
+                                                             "2a00:1::77",
                                                              "2002:808:808::1",
                                                              "2002:a01:203::1",
                                                              "2001:0:1::1",

@@ -226,6 +226,18 @@ TEST(SkippedRow, IsToldOfInASentence) {
   }
 }
 
+TEST(SkippedRow, IsQuotedUpToAWholeCharacter) {
+  Model model;
+  std::string domain = "a ";
+  while (domain.size() < 1'000'000) domain += "\xc3\xa4";  // one character
+  model.domain_rules = {{1, {}, domain, "suffix", "block", {}}};
+  const Compiled compiled = compile(model, {}, 1, 0);
+  ASSERT_EQ(compiled.problems.size(), 1u);
+  const std::string& sentence = compiled.problems[0].sentence;
+  EXPECT_LT(sentence.size(), 400u);
+  EXPECT_NE(sentence.find("\xc3\xa4..."), sentence.npos) << sentence;
+}
+
 TEST(SkippedRow, HasACaseForEverySentence) {
   for (std::size_t i = 0; i < kFaults; ++i) {
     const auto fault = static_cast<Fault>(i);

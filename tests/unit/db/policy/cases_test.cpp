@@ -27,8 +27,8 @@ IpAddress address(const std::string& text) { return IpAddress::parse(text).value
 
 policy::Surroundings surroundings() {
   policy::Surroundings out;
-  out.own_addresses = {address("192.168.1.5"), address("9.9.9.5"), address("2a00::5")};
-  out.broadcast_addresses = {address("192.168.1.255")};
+  for (const char* own : {"192.168.1.5", "9.9.9.5", "2a00::5"}) out.own.push_back(Prefix::parse(own).value());
+  out.broadcast = {Prefix::parse("192.168.1.255").value()};
   out.listeners = {{{address("127.0.0.1"), 7300, 0}, policy::kTcp}, {{address("0.0.0.0"), 7500, 0}, policy::kUdp}};
   out.claims = {{Prefix::parse("10.8.0.0/16").value(), "tunnel"}};
   return out;

@@ -8,6 +8,8 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
+#include <chrono>
 #include <fstream>
 
 namespace gatehouse::db {
@@ -148,6 +150,116 @@ TEST_F(PolicyFile, SaysThatItIsGoneAndComesBack) {
   std::filesystem::rename(folder.path() / "away.db", path);
   EXPECT_TRUE(database.changed());
   EXPECT_FALSE(database.load().port_permits.empty());
+}
+
+/// What the opening or the reading says, and that it does not take long.
+std::string refusal_of(const std::filesystem::path& path, const std::atomic<bool>* stop = nullptr) {
+  try {
+    static_cast<void>(PolicyDatabase(path, stop).load());
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST_F(PolicyFile, OfAVersionThatNobodyGaveItIsRefused) {
+  for (const char* version : {"-1", "-2147483648", "0"}) {
+    shell(std::string("PRAGMA user_version = ") + version);
+    EXPECT_THAT(refusal_of(path),
+                AllOf(HasSubstr(std::string("has schema version ") + version + ", which no Gatehouse"),
+                      HasSubstr("restore a copy")));
+    EXPECT_THROW(prepare_policy(path), std::runtime_error) << version;
+  }
+}
+
+TEST_F(PolicyFile, OfAnotherOfGatehousesDatabasesIsRefused) {
+  for (const std::int64_t other : {kStateApplicationId, kSecretsApplicationId}) {
+    const auto empty = folder.path() / "empty.db";
+    run_sqlite_shell(empty, "PRAGMA application_id = " + std::to_string(other) + "; VACUUM");
+    EXPECT_THROW(prepare_policy(empty), std::runtime_error);
+    shell("PRAGMA application_id = " + std::to_string(other));
+    EXPECT_THAT(refusal_of(path), HasSubstr("is not a policy database of Gatehouse"));
+  }
+}
+
+TEST_F(PolicyFile, WhoseTablesAreViewsIsRefusedWithoutRunningThem) {
+  for (const char* table : {"domain_rules", "port_permits", "meta", "settings"}) {
+    const std::string name = table;
+    ASSERT_EQ(
+        shell("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET name = 'former_" + name +
+              "', tbl_name = 'former_" + name + "', sql = replace(sql, 'TABLE " + name + "', 'TABLE former_" + name +
+              "') WHERE type = 'table' AND name = '" + name +
+              "'; DELETE FROM sqlite_schema WHERE type <> 'table'; PRAGMA writable_schema = RESET;"
+              "CREATE VIEW " +
+              name +
+              " AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+              "SELECT i AS id, NULL AS group_id, 'x' AS domain, 'suffix' AS match, 'block' AS action, 1 AS enabled, "
+              "NULL AS expires_at, i AS revision FROM n"),
+        "");
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_THAT(refusal_of(path), AllOf(HasSubstr('`' + name + "` is a view"), HasSubstr("restore a copy")));
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+    std::filesystem::remove(path);
+    prepare_policy(path);
+  }
+}
+
+TEST_F(PolicyFile, WhoseTablesBecomeViewsWhileItIsOpenIsRefused) {
+  PolicyDatabase database(path);
+  EXPECT_FALSE(database.load().port_permits.empty());
+  ASSERT_EQ(
+      shell("DROP TABLE settings; CREATE VIEW settings AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 "
+            "FROM n) SELECT i AS id, 'x' AS name, 'y' AS value FROM n"),
+      "");
+  EXPECT_TRUE(database.changed());
+  EXPECT_THROW(static_cast<void>(database.load()), std::runtime_error);
+  EXPECT_EQ(shell("PRAGMA user_version = -3"), "");
+  EXPECT_TRUE(database.changed());
+  EXPECT_THROW(static_cast<void>(database.load()), std::runtime_error);
+}
+
+TEST_F(PolicyFile, WithAValueOfMegabytesIsRefusedBeforeItIsRead) {
+  ASSERT_EQ(shell("INSERT INTO domain_rules(id, domain) VALUES(7, 'a.test')"), "");
+  ASSERT_EQ(shell("INSERT INTO domain_rules(id, domain) VALUES(9, printf('%.*c', 200000000, 'x'))"), "");
+  EXPECT_THAT(refusal_of(path), AllOf(HasSubstr("a value of the first row after 7 of domain_rules"),
+                                      HasSubstr("shorten it, or delete the row")));
+}
+
+TEST_F(PolicyFile, WithMoreThanAPolicyIsRefused) {
+  // A small file: the values are made as they are read.
+  ASSERT_EQ(
+      shell("DROP TABLE domain_rules; CREATE TABLE domain_rules (id INTEGER PRIMARY KEY, group_id, match, action, "
+            "enabled, expires_at, domain AS (hex(zeroblob(500000)))); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
+            "SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO domain_rules(id) SELECT i FROM n"),
+      "");
+  EXPECT_LT(std::filesystem::file_size(path), 2U << 20U);
+  EXPECT_THAT(refusal_of(path), AllOf(HasSubstr("has more than 512 MiB of rows"), HasSubstr("policy import")));
+}
+
+TEST_F(PolicyFile, IsGivenUpWhenSomebodyWantsToStop) {
+  const std::string rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) ";
+  ASSERT_EQ(shell(rows + "INSERT INTO domain_rules(domain) SELECT 'n' || i FROM n"), "");
+  std::atomic<bool> stop{false};
+  PolicyDatabase database(path, &stop);
+  EXPECT_EQ(database.load().domain_rules.size(), 20000u);
+  stop = true;
+  EXPECT_THROW(static_cast<void>(database.load()), std::runtime_error);
+}
+
+TEST_F(PolicyFile, NoticesThatItIsWrittenOverWithinOneTickOfTheClock) {
+  PolicyDatabase database(path);
+  static_cast<void>(shell("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)"));
+  static_cast<void>(database.changed());
+  const auto other = folder.path() / "new.db";
+  prepare_policy(other);
+  ASSERT_EQ(run_sqlite_shell(other, "INSERT INTO domain_rules(domain) VALUES('new.test'); VACUUM; VACUUM"), "");
+  ASSERT_EQ(std::filesystem::file_size(other), std::filesystem::file_size(path));
+  const auto time = std::filesystem::last_write_time(path);
+  EXPECT_FALSE(database.changed());
+  std::fstream(path, std::ios::in | std::ios::out | std::ios::binary) << std::ifstream(other, std::ios::binary).rdbuf();
+  std::filesystem::last_write_time(path, time);
+  EXPECT_TRUE(database.changed());
+  EXPECT_EQ(database.load().domain_rules.at(0).domain, "new.test");
 }
 
 TEST_F(PolicyFile, NeverWritesRows) {

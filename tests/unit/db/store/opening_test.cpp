@@ -98,7 +98,7 @@ TEST_F(StoreFiles, HaveTheSettingsThatKeepThemSound) {
   make();
   EXPECT_EQ(
       run_sqlite_shell(path, "PRAGMA journal_mode; PRAGMA auto_vacuum; PRAGMA application_id; PRAGMA user_version"),
-      "wal\n2\n" + std::to_string(kStateApplicationId) + "\n2\n");
+      "wal\n2\n" + std::to_string(kStateApplicationId) + "\n3\n");
   EXPECT_EQ(
       run_sqlite_shell(path, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE '%STRICT%'"),
       "0\n");
@@ -131,10 +131,22 @@ TEST_F(StoreFiles, OfAnotherProgramAreLeftAlone) {
 
 TEST_F(StoreFiles, OfANewerVersionAreRefused) {
   make();
-  EXPECT_EQ(run_sqlite_shell(path, "PRAGMA user_version = 3"), "");
-  EXPECT_THAT(refusal(path), AllOf(HasSubstr("has schema version 3 and this Gatehouse knows 2"),
+  EXPECT_EQ(run_sqlite_shell(path, "PRAGMA user_version = 4"), "");
+  EXPECT_THAT(refusal(path), AllOf(HasSubstr("has schema version 4 and this Gatehouse knows 3"),
                                    HasSubstr("update Gatehouse, or restore an older copy")));
-  EXPECT_EQ(run_sqlite_shell(path, "PRAGMA user_version; SELECT clean FROM epoch"), "3\n1\n");
+  EXPECT_EQ(run_sqlite_shell(path, "PRAGMA user_version; SELECT clean FROM epoch"), "4\n1\n");
+}
+
+TEST_F(StoreFiles, OfAVersionThatNobodyGaveThemAreRefused) {
+  make();
+  for (const auto& file : {path, secrets}) {
+    for (const char* version : {"-1", "-2147483648", "0"}) {
+      EXPECT_EQ(run_sqlite_shell(file, std::string("PRAGMA user_version = ") + version), "");
+      EXPECT_THAT(refusal(path), AllOf(HasSubstr(file.string() + " has schema version " + version),
+                                       HasSubstr("which no Gatehouse has given it"), HasSubstr("restore a copy")));
+    }
+    EXPECT_EQ(run_sqlite_shell(file, file == path ? "PRAGMA user_version = 3" : "PRAGMA user_version = 1"), "");
+  }
 }
 
 TEST_F(StoreFiles, OfAnOlderVersionAreUpdatedWithACopyKept) {
@@ -148,17 +160,17 @@ TEST_F(StoreFiles, OfAnOlderVersionAreUpdatedWithACopyKept) {
   };
   for (const char* const leftover : {"", "of an attempt that broke off"}) {
     if (*leftover) {
-      std::ofstream(path.string() + ".v2") << leftover;
-      EXPECT_EQ(run_sqlite_shell(path, "ALTER TABLE slots DROP COLUMN lease_until; PRAGMA user_version = 2"), "");
+      std::ofstream(path.string() + ".v3") << leftover;
+      EXPECT_EQ(run_sqlite_shell(path, "ALTER TABLE slots DROP COLUMN lease_until; PRAGMA user_version = 3"), "");
     }
     StoreOpening told;
     DatabaseFile file(path, next, told);
-    EXPECT_EQ(file.from_version(), 2);
+    EXPECT_EQ(file.from_version(), 3);
     EXPECT_FALSE(file.created());
-    EXPECT_EQ(file.backup(), path.string() + ".v2");
-    EXPECT_EQ(mode("state.db.v2"), "0640");
-    EXPECT_EQ(columns(path), "4\n3\n");
-    EXPECT_EQ(columns(file.backup()), "3\n2\n");
+    EXPECT_EQ(file.backup(), path.string() + ".v3");
+    EXPECT_EQ(mode("state.db.v3"), "0640");
+    EXPECT_EQ(columns(path), "4\n4\n");
+    EXPECT_EQ(columns(file.backup()), "3\n3\n");
     EXPECT_THAT(told.moved, IsEmpty());
   }
 }

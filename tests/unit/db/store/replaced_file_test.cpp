@@ -43,6 +43,12 @@ class RunningStore : public testing::Test {
       n += entry.path().string().find(".corrupt-") != std::string::npos ? 1 : 0;
     return n;
   }
+  /// As where timestamps are coarse: the file has the time that it had.
+  void overwrite_unseen(const std::filesystem::path& path, std::size_t at, std::size_t size) const {
+    const auto time = std::filesystem::last_write_time(path);
+    overwrite(path, at, size);
+    std::filesystem::last_write_time(path, time);
+  }
   void overwrite(const std::filesystem::path& path, std::size_t at, std::size_t size) const {
     std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(static_cast<std::streamoff>(at));
@@ -134,6 +140,51 @@ TEST_F(RunningStore, SetsASecretsFileAsideThatIsBroken) {
   overwrite(secrets, 100, 4000);
   expect_recovery(1);
   EXPECT_GE(moved(), 1u);
+}
+
+TEST_F(RunningStore, NoticesAFileThatIsWrittenOverWithinOneTickOfTheClock) {
+  life.close();
+  life.open();
+  overwrite_unseen(life.path(), 0, 8192);
+  expect_recovery(1);
+  EXPECT_GE(moved(), 1u);
+}
+
+TEST_F(RunningStore, NoticesASecretsFileThatIsWrittenOverWithinOneTickOfTheClock) {
+  life.close();
+  life.open();
+  overwrite_unseen(secrets, 100, 3900);
+  expect_recovery(1);
+  EXPECT_GE(moved(), 1u);
+}
+
+TEST_F(RunningStore, NoticesALogThatIsWrittenOver) {
+  overwrite_unseen(log, 8, 24);  // counter, salts and checksum
+  EXPECT_TRUE(life.store().needs_write());
+  expect_recovery(1);
+}
+
+TEST_F(RunningStore, TakesItsOwnCommitsAndCheckpointsForNobodyElses) {
+  for (std::uint64_t i = 10; i < 40; ++i) {
+    life.write({.sessions = {session(i)}});
+    EXPECT_FALSE(life.store().needs_write()) << i;
+    if (i % 3 == 0) life.upkeep();
+    EXPECT_FALSE(life.store().needs_write()) << i;
+  }
+  Database reader(life.path(), OpenMode::read_only, std::chrono::milliseconds(0));
+  Transaction reading(reader, Transaction::Kind::read);
+  static_cast<void>(reader.number("SELECT count(*) FROM sessions"));
+  for (std::uint64_t i = 40; i < 50; ++i) {
+    life.write({.sessions = {session(i)}});
+    life.upkeep();
+    EXPECT_FALSE(life.store().needs_write()) << i << ", with a reader in the log";
+  }
+  reading.commit();
+  life.write({.sessions = {session(50)}});
+  life.upkeep();
+  life.write({.sessions = {session(51)}});
+  EXPECT_FALSE(life.store().needs_write());
+  EXPECT_EQ(life.start_overs, 0);
 }
 
 TEST_F(RunningStore, SetsAFileAsideWhoseTablesAreGone) {

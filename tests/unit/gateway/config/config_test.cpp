@@ -52,6 +52,12 @@ constexpr Wrong kWrong[] = {
      "2:22: `gateway.plugin_dirs` must be an array of absolute paths, not 3"},
     {"LaneTimeout", "[gateway]\nlane_timeout_seconds = 0\n",
      "2:24: `gateway.lane_timeout_seconds` must be a number from 1 to 3600, not 0"},
+    {"Nat64Text", "[gateway]\nnat64_prefixes = \"2001:db8::/96\"\n",
+     "2:18: `gateway.nat64_prefixes` must be an array of IPv6 prefixes of 32, 40, 48, 56, 64 or 96 bits that a "
+     "translator (RFC 6052) embeds IPv4 addresses in, such as [\"2001:db8:64::/96\"], not \"2001:db8::/96\""},
+    {"Nat64Length", "[gateway]\nnat64_prefixes = [\"2001:db8::/96\", \"2001:db8::/80\"]\n",
+     "2:36: `gateway.nat64_prefixes` must be an array of IPv6 prefixes of 32, 40, 48, 56, 64 or 96 bits that a "
+     "translator (RFC 6052) embeds IPv4 addresses in, such as [\"2001:db8:64::/96\"], not \"2001:db8::/80\""},
     {"LogLevel", "[log]\nlevel = \"loud\"\n",
      "2:9: `log.level` must be one of error, warn, info, debug, trace, not \"loud\""},
     {"FlowLog", "[log]\nflow_log = \"flows.json\"\n",
@@ -170,6 +176,7 @@ state_dir = "/s"
 runtime_dir = "/r"
 plugin_dirs = ["/p", "/q"]
 lane_timeout_seconds = 30
+nat64_prefixes = ["2001:db8:64::/96", "64:ff9b:1::/48"]
 [log]
 level = "debug"
 format = "json"
@@ -196,6 +203,8 @@ listen_api = { address = "unix:/run/api.sock", mode = "0666", group = "nogroup" 
   EXPECT_EQ(config.state_dir, "/s");
   EXPECT_THAT(config.plugin_dirs, ElementsAre("/p", "/q"));
   EXPECT_EQ(config.lane_timeout, std::chrono::seconds(30));
+  EXPECT_THAT(config.nat64_prefixes,
+              ElementsAre(Prefix::parse("2001:db8:64::/96").value(), Prefix::parse("64:ff9b:1::/48").value()));
   EXPECT_EQ(config.log_format, "json");
   EXPECT_EQ(config.flow_log, "/var/log/flows.json");
   EXPECT_EQ(config.store.state_db(), "/fast/disk/gatehouse.db");

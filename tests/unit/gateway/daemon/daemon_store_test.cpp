@@ -1,10 +1,12 @@
 // The daemon's store on real files: what a restart remembers, and what the control API says of it.
 #include "gateway/daemon/daemon_store.hpp"
 
+#include "db/file/clock_trust.hpp"
 #include "db/sqlite.hpp"
 #include "gateway/policy/calendar.hpp"
 #include "gateway/services/sessions.hpp"
 #include "policy/limits.hpp"
+#include "tests/unit/db/scratch.hpp"
 #include "tests/unit/gateway/config/config_folder.hpp"
 
 #include <nlohmann/json.hpp>
@@ -170,6 +172,30 @@ TEST_F(DaemonStoreTest, RestoresQuotas) {
     const policy::QuotaLimit quota(limit, period);
     EXPECT_EQ(meters->open("unix:bob", {})->quota.used(quota, Calendar().periods()), 600U) << period;
     EXPECT_EQ(meters->open("unix:eve", {})->quota.used(quota, Calendar().periods()), 0U) << period;
+  }
+}
+
+TEST_F(DaemonStoreTest, RestoresQuotasToTheDayThatTheyWereUsedIn) {
+  if (db::clock_is_synchronised()) GTEST_SKIP() << "the kernel vouches for the clock";
+  open();
+  carry("one", "unix:bob", 600);
+  close();
+  // As if the next start had a clock that is 400 days ahead.
+  EXPECT_EQ(run_sqlite_shell(config_.state_db(),
+                             "UPDATE usage SET day = day - 400; UPDATE sessions SET "
+                             "last_seen_at = last_seen_at - 400 * 86400, created_at = created_at - "
+                             "400 * 86400; UPDATE epoch SET seen_at = seen_at - 400 * 86400"),
+            "");
+  open();
+  const auto meters = std::make_shared<KeyMeters>();
+  store_->restore_quotas(*meters);
+  policy::Limit limit;
+  limit.value = 1000;
+  const policy::Periods corrected = Calendar(std::chrono::system_clock::now() - std::chrono::days(400)).periods();
+  for (const char* period : {"day", "month"}) {
+    const policy::QuotaLimit quota(limit, period);
+    EXPECT_EQ(meters->open("unix:bob", {})->quota.used(quota, Calendar().periods()), 0U) << period;
+    EXPECT_EQ(meters->open("unix:bob", {})->quota.used(quota, corrected), 600U) << period;
   }
 }
 

@@ -315,5 +315,21 @@ TEST(PolicyCopy, LeavesTheOlderOneWhenItFails) {
   EXPECT_FALSE(std::filesystem::exists(to.string() + ".new"));
 }
 
+TEST_F(Source, LeavesAFileAloneThatTakesLongAndFails) {
+  const auto source = start();
+  // Half a gigabyte of text out of a small file, made as it is read.
+  ASSERT_EQ(sql("DROP TABLE domain_rules; CREATE TABLE domain_rules (id INTEGER PRIMARY KEY, group_id, match, action, "
+                "enabled, expires_at, domain AS (hex(zeroblob(500000)))); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
+                "SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO domain_rules(id) SELECT i FROM n"),
+            "");
+  ASSERT_TRUE(failing(*source));
+  EXPECT_THAT(source->failure(), AllOf(HasSubstr("MiB of rows"), HasSubstr("the last good policy stays in force")));
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 3; ++i) static_cast<void>(source->poll());
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 100ms) << "not read again while nothing has changed";
+  ASSERT_EQ(sql("DELETE FROM domain_rules"), "");
+  EXPECT_TRUE(healthy(*source));
+}
+
 }  // namespace
 }  // namespace gatehouse

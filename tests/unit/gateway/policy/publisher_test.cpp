@@ -179,10 +179,23 @@ TEST_F(Publisher, KeepsClientsFromTheGatewaysOwnPlaces) {
   EXPECT_EQ(judge(*publisher, "127.0.0.1", 7300).reason, Reason::hard_deny);
   EXPECT_EQ(judge(*publisher, "127.0.0.1", 7301).reason, Reason::local);
   EXPECT_EQ(published, 2u);
-  for (const IpAddress& own : read_own_addresses().own) {
-    const Reason wanted = own.is_link_local() ? Reason::hard_deny : Reason::local;
-    EXPECT_EQ(judge(*publisher, own.to_string().c_str(), 1).reason, wanted) << own.to_string();
+  for (const Prefix& own : read_own_addresses().own) {
+    const Reason wanted = own.address().is_link_local() ? Reason::hard_deny : Reason::local;
+    EXPECT_EQ(judge(*publisher, own.address().to_string().c_str(), 1).reason, wanted) << own.to_string();
   }
+}
+
+TEST_F(Publisher, UnwrapsTheNetworksOwnNat64Prefixes) {
+  const auto publisher = start();
+  const auto reason = [&] { return judge(*publisher, "2001:4860:64::10.1.2.3", 53).reason; };
+  EXPECT_EQ(reason(), Reason::port_permit) << "a public address";
+  publisher->set_nat64_prefixes({Prefix::parse("2001:4860:64::/96").value()});
+  EXPECT_EQ(reason(), Reason::bogon) << "10.1.2.3";
+  EXPECT_EQ(published, 2u);
+  publisher->set_nat64_prefixes({Prefix::parse("2001:4860:64::/96").value()});
+  EXPECT_EQ(published, 2u) << "nothing new";
+  publisher->set_nat64_prefixes({});
+  EXPECT_EQ(reason(), Reason::port_permit);
 }
 
 TEST_F(Publisher, PutsClaimsInForceAndFreesThemAgain) {
@@ -275,11 +288,12 @@ TEST_F(Lists, LookUpEachHitInTheFile) {
 }
 
 TEST(OwnAddresses, HaveLoopbackAndNoRepetition) {
-  const AddressSet set = read_own_addresses();
-  EXPECT_THAT(set.own, Contains(IpAddress::v4(0x7f000001)));
+  const OwnAddresses set = read_own_addresses();
+  EXPECT_THAT(set.own, Contains(Prefix(IpAddress::v4(0x7f000001), 32)));
+  EXPECT_THAT(set.own, Contains(Prefix(IpAddress::v4(0x7f000000), 8))) << "as the kernel's table `local` has it";
   EXPECT_TRUE(std::is_sorted(set.own.begin(), set.own.end()));
   EXPECT_EQ(std::adjacent_find(set.own.begin(), set.own.end()), set.own.end());
-  AddressWatch watch;
+  OwnAddressWatch watch;
   EXPECT_FALSE(watch.drain());
 }
 

@@ -1,5 +1,6 @@
 // How state.db stays of bounded size: rows that nobody wants any more go, a few at a time, and their room with them.
 #include "db/store/rows/retention.hpp"
+#include "db/file/clock_trust.hpp"
 #include "db/sqlite.hpp"
 #include "db/store/state_reader.hpp"
 #include "tests/unit/db/store/life.hpp"
@@ -10,6 +11,9 @@
 
 namespace gatehouse::db {
 namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
 
 constexpr std::int64_t kDay = 86'400;
 constexpr std::int64_t kNow = 1'790'000'000;  // 2026-09-21
@@ -60,6 +64,26 @@ TEST_F(Aging, DeletesSessionsThatEndedLongAgoAFewAtATime) {
   work();
   EXPECT_GT(calls, 4);
   EXPECT_EQ(shell("SELECT count(*), min(id) FROM sessions"), "11|2001\n");
+}
+
+TEST_F(Aging, DeletesNothingForAClockThatIsFarAhead) {
+  if (clock_is_synchronised()) GTEST_SKIP() << "the kernel vouches for the clock";
+  const std::int64_t now = unix_now(), ahead = now + 400 * kDay;
+  store = open_sqlite_store(path, {.days = 30});
+  static_cast<void>(store->load(now));
+  write_ended(1, 50, now - kDay);
+  EXPECT_EQ(store->write({.usage = {usage("token:bob", 7, now / kDay)}}), Store::Written::done);
+  store->close();
+  store.reset();
+  for (int start = 1; start <= 3; ++start) {  // each with the clock ahead
+    store = open_sqlite_store(path, {.days = 30});
+    EXPECT_EQ(store->load(ahead).usage.size(), 1u) << "the day that it was used in is remembered";
+    for (int i = 0; i < 20; ++i) static_cast<void>(store->upkeep(ahead));
+    EXPECT_THAT(store->opening().remarks, Contains(HasSubstr("nothing is deleted until")));
+    store->close();
+    store.reset();
+    EXPECT_EQ(shell("SELECT count(*) FROM sessions; SELECT count(*) FROM usage"), "50\n1\n") << start;
+  }
 }
 
 TEST_F(Aging, KeepsTheUsageThatQuotasNeed) {
