@@ -71,14 +71,14 @@ Recovery::Recovery(std::filesystem::path state_db)
   if (at_start_.found == EpochFile::Found::sound) known_ = at_start_.mark;
 }
 
-void Recovery::part_log_from_older_copy(StoreOpening& told) const {
+void Recovery::part_log_from_older_copy(StoreOpening& opening) const {
   if (!known_ || !is_older_than_log(path_, *known_)) return;
-  set_log_aside(path_, told.moved);
-  told.remarks.push_back(path_.string() +
-                         " is an older copy, put beside the log of a newer one: the log was set aside");
+  set_log_aside(path_, opening.moved);
+  opening.remarks.push_back(path_.string() +
+                            " is an older copy, put beside the log of a newer one: the log was set aside");
 }
 
-Recovery::Finding Recovery::look(StoreFiles& files, const StoreOpening& told, std::int64_t now) const {
+Recovery::Finding Recovery::look(StoreFiles& files, const StoreOpening& opening, std::int64_t now) const {
   Database& state = files.state.database();
   Finding out;
   out.epoch = read_epoch(state);
@@ -89,7 +89,7 @@ Recovery::Finding Recovery::look(StoreFiles& files, const StoreOpening& told, st
     out.lacks_commits = known_->store_id != out.epoch.store_id || out.epoch.n < known_->n;
   } else {  // not even state.epoch is there
     out.lacks_commits = files.state.created() &&
-                        std::any_of(told.moved.begin(), told.moved.end(),
+                        std::any_of(opening.moved.begin(), opening.moved.end(),
                                     [this](const auto& moved) { return moved.string().starts_with(path_.string()); });
   }
   out.mark.store_id = out.epoch.store_id;
@@ -133,23 +133,23 @@ void Recovery::begin(StoreFiles& files, const Finding& found, Truth truth) {
   log_is_doubted_ = false;
 }
 
-void Recovery::tell(StoreFiles& files, const Finding& found, StoreOpening& told) {
-  told.created = told.created || files.state.created();
-  told.clean = told.clean && found.epoch.clean && !found.lacks_commits;
-  told.unsure_until = unsure_until_ = found.unsure_until;
-  if (told.from_version == 0) told.from_version = files.state.from_version();
-  if (!files.state.backup().empty()) told.backup = files.state.backup();
+void Recovery::tell(StoreFiles& files, const Finding& found, StoreOpening& opening) {
+  opening.created = opening.created || files.state.created();
+  opening.clean = opening.clean && found.epoch.clean && !found.lacks_commits;
+  opening.unsure_until = unsure_until_ = found.unsure_until;
+  if (opening.from_version == 0) opening.from_version = files.state.from_version();
+  if (!files.state.backup().empty()) opening.backup = files.state.backup();
   lacks_values_ = lacks_values_ || found.is_loss();
   if (found.lacks_secrets)
-    told.remarks.push_back(files.secrets.path().string() + " lacks commits that it had: values of plugins are older " +
-                           "than they were, or gone");
+    opening.remarks.push_back(files.secrets.path().string() +
+                              " lacks commits that it had: values of plugins are older " + "than they were, or gone");
 }
 
-void Recovery::tell_of_mark(StoreOpening& told) const {
-  if (told.created || at_start_.found == EpochFile::Found::sound) return;
-  told.remarks.push_back(beside(path_, ".epoch").string() +
-                         (at_start_.found == EpochFile::Found::nothing ? " was gone" : " was broken") +
-                         ", so that nobody can tell whether commits are missing; it is made anew");
+void Recovery::tell_of_mark(StoreOpening& opening) const {
+  if (opening.created || at_start_.found == EpochFile::Found::sound) return;
+  opening.remarks.push_back(beside(path_, ".epoch").string() +
+                            (at_start_.found == EpochFile::Found::nothing ? " was gone" : " was broken") +
+                            ", so that nobody can tell whether commits are missing; it is made anew");
 }
 
 void Recovery::expect_lease(std::int64_t until, std::int64_t now) noexcept {

@@ -35,16 +35,16 @@ class Recovery {
   // An opening, step by step: this, then the files themselves, then look() and begin().
 
   /// A log that is newer than the database beside it would be played into it. @throws FileError
-  void part_log_from_older_copy(StoreOpening& told) const;
-  /// @param told  what the opening has moved @throws SqliteError
-  [[nodiscard]] Finding look(StoreFiles& files, const StoreOpening& told, std::int64_t now) const;
+  void part_log_from_older_copy(StoreOpening& opening) const;
+  /// @param opening  what the opening has moved @throws SqliteError
+  [[nodiscard]] Finding look(StoreFiles& files, const StoreOpening& opening, std::int64_t now) const;
   /// Writes down what was found, and begins to count above everything that was ever counted. A log that is in doubt
   /// moves into the file, whole. @throws SqliteError; StoreError, also when that cannot be done now
   void begin(StoreFiles& files, const Finding& found, Truth truth);
   /// At a start.
-  void tell(StoreFiles& files, const Finding& found, StoreOpening& told);
+  void tell(StoreFiles& files, const Finding& found, StoreOpening& opening);
   /// Was state.epoch of use at the start?
-  void tell_of_mark(StoreOpening& told) const;
+  void tell_of_mark(StoreOpening& opening) const;
 
   // The count of commits, once begin() has come to its end.
 

@@ -79,7 +79,7 @@ std::invoke_result_t<Task> SqliteStore::with_files(Reserve reserve, Task task) {
 template <class Task>
 std::invoke_result_t<Task> SqliteStore::patiently(Task task) {
   const Clock::time_point end = Clock::now() + kStartPatience;
-  for (bool told = false;; told = true) {
+  for (bool has_said = false;; has_said = true) {
     std::string locked;
     try {
       return with_files(Reserve::use, task);
@@ -92,7 +92,7 @@ std::invoke_result_t<Task> SqliteStore::patiently(Task task) {
                                                    "program for " + std::to_string(kStartPatience.count()) +
                                                    " s, perhaps a sqlite3 shell inside a transaction: end that, then " +
                                                    "start the gateway again");
-    if (!told && said_) said_("waiting up to " + std::to_string(kStartPatience.count()) + " s: " + locked);
+    if (!has_said && said_) said_("waiting up to " + std::to_string(kStartPatience.count()) + " s: " + locked);
     std::this_thread::sleep_for(kStartPause);
   }
 }

@@ -10,9 +10,9 @@ namespace gatehouse::db {
 
 struct StoreFiles {
   /// @throws as DatabaseFile
-  StoreFiles(const std::filesystem::path& state_db, const std::filesystem::path& secrets_db, StoreOpening& told)
-      : state(state_db, state_kind(), told),
-        secrets(secrets_db, secrets_kind(), told),
+  StoreFiles(const std::filesystem::path& state_db, const std::filesystem::path& secrets_db, StoreOpening& opening)
+      : state(state_db, state_kind(), opening),
+        secrets(secrets_db, secrets_kind(), opening),
         rows(state.database()),
         values(state.database()),
         secret_values(secrets.database()) {}

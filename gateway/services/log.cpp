@@ -155,7 +155,7 @@ void Journal::flush() {
 void Journal::run() {
   Writer writer(format_);
   std::vector<Line> batch;
-  std::uint64_t told = 0;
+  std::uint64_t reported = 0;
   std::unique_lock lock(mutex_);
   for (;;) {
     changed_.wait(lock, [this] { return !lines_.empty() || closed_; });
@@ -165,12 +165,12 @@ void Journal::run() {
     lock.unlock();
     for (const Line& line : batch) writer.put(line);
     batch.clear();
-    if (const std::uint64_t now = dropped(); now != told) {
-      const std::string count = std::to_string(now - told);
+    if (const std::uint64_t now = dropped(); now != reported) {
+      const std::string count = std::to_string(now - reported);
       const LogField field{"lines", count};
       const auto body = format_ == LogFormat::json ? json_body : text_body;
       writer.put({std::chrono::system_clock::now(), GH_LOG_WARN, body("log", "lines were dropped", &field, 1)});
-      told = now;
+      reported = now;
     }
     lock.lock();
     writing_ = false;

@@ -82,29 +82,29 @@ int code_of_finding(const std::string& finding) {
 
 /// Takes from others what `mode` does not give them. By its name: closing a descriptor of a database's file would drop
 /// SQLite's locks on it.
-void narrow(const std::filesystem::path& path, std::filesystem::perms mode, StoreOpening& told) {
+void narrow(const std::filesystem::path& path, std::filesystem::perms mode, StoreOpening& opening) {
   struct stat found {};
   if (::stat(path.c_str(), &found) != 0) return;
   const mode_t wanted = found.st_mode & static_cast<mode_t>(mode);
   if (wanted != (found.st_mode & 07777U) && ::chmod(path.c_str(), wanted) != 0)
-    told.remarks.push_back(path.string() + " is open to more users than it should be and belongs to another one: " +
-                           "give it to the gateway's user");
+    opening.remarks.push_back(path.string() + " is open to more users than it should be and belongs to another one: " +
+                              "give it to the gateway's user");
 }
 
 }  // namespace
 
-DatabaseFile::DatabaseFile(std::filesystem::path path, const FileKind& kind, StoreOpening& told)
+DatabaseFile::DatabaseFile(std::filesystem::path path, const FileKind& kind, StoreOpening& opening)
     : path_(std::move(path)), log_path_(log_of(path_)) {
   for (bool again = false;; again = true) {
-    rescue_log(told);
-    for (const char* const suffix : {"", "-wal", "-shm"}) narrow(path_.string() + suffix, kind.mode, told);
+    rescue_log(opening);
+    for (const char* const suffix : {"", "-wal", "-shm"}) narrow(path_.string() + suffix, kind.mode, opening);
     try {
-      open(kind, told);
+      open(kind, opening);
       return;
     } catch (const SqliteError& error) {
       database_.reset();
       if (!error.is_corrupt() || again) throw;
-      set_aside(path_, told.moved);
+      set_aside(path_, opening.moved);
     }
   }
 }
@@ -114,11 +114,11 @@ DatabaseFile::~DatabaseFile() {
 }
 
 /// SQLite deletes the log of a file that is missing or empty; there may be commits in it.
-void DatabaseFile::rescue_log(StoreOpening& told) const {
-  if (FileStamp::of(path_).size == 0) set_log_aside(path_, told.moved);
+void DatabaseFile::rescue_log(StoreOpening& opening) const {
+  if (FileStamp::of(path_).size == 0) set_log_aside(path_, opening.moved);
 }
 
-void DatabaseFile::open(const FileKind& kind, StoreOpening& told) {
+void DatabaseFile::open(const FileKind& kind, StoreOpening& opening) {
   if (make_file(path_, kind.mode)) sync_folder(path_.parent_path());
   database_.emplace(path_, OpenMode::read_write, kBusyTimeout);
   database_->checkpoint_on_close(false);  // by then the log's name may belong to another file
@@ -131,7 +131,7 @@ void DatabaseFile::open(const FileKind& kind, StoreOpening& told) {
                      path_.string() +
                          ": its file system has no shared memory, which a write-ahead log needs; keep "
                          "[gateway] state_dir on a local disk");
-  if (from_version_ > 0) check(told);
+  if (from_version_ > 0) check(opening);
   bring_up(kind);
   page_size_ = static_cast<std::uint64_t>(database_->number("PRAGMA page_size"));
   sqlite3_wal_hook(
@@ -155,7 +155,7 @@ void DatabaseFile::bring_up(const FileKind& kind) {
   transaction.commit();
 }
 
-void DatabaseFile::check(StoreOpening& told) {
+void DatabaseFile::check(StoreOpening& opening) {
   std::string found;
   bool cut_short = false;
   {
@@ -168,8 +168,8 @@ void DatabaseFile::check(StoreOpening& told) {
     cut_short = watchdog.stop();
   }
   if (cut_short) {  // and then the answer means nothing
-    told.remarks.push_back(path_.string() + " is so large that its check was cut short after " +
-                           std::to_string(kCheckTime.count() / 1000) + " s: `gatehouse db verify` makes all of it");
+    opening.remarks.push_back(path_.string() + " is so large that its check was cut short after " +
+                              std::to_string(kCheckTime.count() / 1000) + " s: `gatehouse db verify` makes all of it");
   } else if (found != "ok") {
     throw SqliteError(path_.string() + ": " + found, code_of_finding(found), path_);
   }

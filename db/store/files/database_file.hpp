@@ -19,9 +19,9 @@ class DatabaseFile {
  public:
   /// Opens it. A file that is broken, and a log without a file, are set aside and a new file is made. Blocks: reads the
   /// whole file for its check, up to two seconds.
-  /// @param told  gets what was moved, and whatever else a person should know
+  /// @param opening  gets what was moved, and whatever else a person should know
   /// @throws SqliteError, FileError; StoreError; std::runtime_error, a sentence: a newer schema, or none of ours
-  DatabaseFile(std::filesystem::path path, const FileKind& kind, StoreOpening& told);
+  DatabaseFile(std::filesystem::path path, const FileKind& kind, StoreOpening& opening);
   ~DatabaseFile();
   DatabaseFile(const DatabaseFile&) = delete;
   DatabaseFile& operator=(const DatabaseFile&) = delete;
@@ -49,10 +49,10 @@ class DatabaseFile {
   bool checkpoint(Database::Checkpoint kind);
 
  private:
-  void rescue_log(StoreOpening& told) const;
-  void open(const FileKind& kind, StoreOpening& told);
+  void rescue_log(StoreOpening& opening) const;
+  void open(const FileKind& kind, StoreOpening& opening);
   void bring_up(const FileKind& kind);
-  void check(StoreOpening& told);
+  void check(StoreOpening& opening);
   void stamp() noexcept;
   void stamp_file() noexcept;
   void stamp_restarted_log() noexcept;
