@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -93,6 +94,7 @@ class StoreWriter::Loop {
   void turn(bool at_once);
   void round();
   [[nodiscard]] std::int64_t today();
+  [[nodiscard]] std::int64_t last_day_remembered() const noexcept;
   void mark();
   void collect();
   void take(ChangeLink& link);
@@ -112,7 +114,9 @@ class StoreWriter::Loop {
   std::unique_ptr<db::Store> store_;
   PendingRows pending_;
   UsageLedger usage_;
-  db::ClockTrust trust_{0};
+  db::ClockTrust trust_{0};  // the clock of the start, and what follows from it
+  const Clock::time_point started_ = Clock::now();
+  std::int64_t last_day_ = 0;  // that anybody had used when it was loaded; 0 = none
   Clock::time_point next_round_{}, next_upkeep_{}, retry_at_{};
   Clock::duration last_commit_{};
   seconds back_off_{0};
@@ -149,8 +153,7 @@ void StoreWriter::Loop::load() {
   sessions->end_loading(state.last_session_id, opening_.unsure_until == 0);
   sessions->leases().set_unsure_until(opening_.unsure_until);
   usage_.load(state.usage);
-  if (const std::int64_t last = last_day_of(state.usage); last != 0)
-    trust_ = db::ClockTrust(std::min(clock(), (last + 1) * kSecondsOfDay - 1));
+  last_day_ = last_day_of(state.usage);
   remembered_usage = std::move(state.usage);
   if (strange == 0) return;
   health.warn(std::to_string(strange) + " sessions in the store have numbers that this gateway did not give: left out");
@@ -217,14 +220,21 @@ void StoreWriter::Loop::round() {
   sessions->expire(now);
   sessions->list_moved(now);
   sessions->leases().expire(now);
-  usage_.forget_before(today() - kDaysKept);
+  usage_.forget_before(std::min(today(), last_day_remembered()) - kDaysKept);
   next_round_ = Clock::now() + round_;
   mark();
 }
 
-/// Where usage belongs: a clock that is wrong for a while must not spread it over days that are yet to come.
+/// Where usage belongs: a clock that leaps must not spread it over days that are yet to come.
 std::int64_t StoreWriter::Loop::today() {
   return trust_.believed(clock(), db::clock_is_synchronised()) / kSecondsOfDay;
+}
+
+/// Where the last day that was loaded is by now: a clock that was ahead at the start must not make anybody forget rows
+/// that are written again, whole, when it is corrected.
+std::int64_t StoreWriter::Loop::last_day_remembered() const noexcept {
+  const auto days = std::chrono::duration_cast<std::chrono::hours>(Clock::now() - started_).count() / 24;
+  return last_day_ == 0 ? std::numeric_limits<std::int64_t>::max() : last_day_ + days;
 }
 
 /// Everything known by now is to be written, also changes that could have waited.
