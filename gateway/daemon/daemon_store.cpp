@@ -55,6 +55,9 @@ struct Question {
   }
 };
 
+/// Bytes of IPv4 and UDP headers, which quotas count and the store does not: it knows of no families.
+constexpr std::uint64_t kHeaders = 28;
+
 }  // namespace
 
 DaemonStore::DaemonStore(const StoreConfig& config, StoreEvents events) : config_(config) {
@@ -80,7 +83,9 @@ void DaemonStore::restore_quotas(KeyMeters& meters) const {
     if (last == last_days.end() || record.key.day > last->second) continue;
     if (record.key.day < policy::first_day_of_month(last->second)) continue;
     policy::QuotaMeter::Earlier& earlier = payers[record.key.identity];
-    const std::uint64_t bytes = record.totals.bytes_up + record.totals.bytes_down;
+    const db::TrafficTotals& totals = record.totals;
+    const std::uint64_t bytes =
+        totals.bytes_up + totals.bytes_down + kHeaders * (totals.packets_up + totals.packets_down);
     earlier.periods = Calendar(std::chrono::sys_days(std::chrono::days(last->second))).periods();
     earlier.in_month += bytes;
     if (record.key.day == last->second) earlier.in_day += bytes;

@@ -175,6 +175,27 @@ TEST_F(DaemonStoreTest, RestoresQuotas) {
   }
 }
 
+TEST_F(DaemonStoreTest, RestoresQuotasWithTheHeadersOfEachPacket) {
+  open();
+  SessionTable::Opening what;
+  what.plugin = "udpgw";
+  what.key = "one";
+  what.identity = "unix:bob";
+  what.now = now_;
+  const auto opened = store_->sessions()->open(what, 0);
+  store_->sessions()->account(opened.id, "everyone", "unix:bob");
+  std::atomic_ref(opened.cells->packets_up).store(100, std::memory_order_relaxed);  // empty datagrams
+  std::atomic_ref(opened.cells->packets_down).store(10, std::memory_order_relaxed);
+  close();
+  open();
+  const auto meters = std::make_shared<KeyMeters>();
+  store_->restore_quotas(*meters);
+  policy::Limit limit;
+  limit.value = 1'000'000;
+  const policy::QuotaLimit quota(limit, "day");
+  EXPECT_EQ(meters->open("unix:bob", {})->quota.used(quota, Calendar().periods()), 110U * 28);
+}
+
 TEST_F(DaemonStoreTest, RestoresQuotasToTheDayThatTheyWereUsedIn) {
   if (db::clock_is_synchronised()) GTEST_SKIP() << "the kernel vouches for the clock";
   open();
