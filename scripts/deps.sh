@@ -17,7 +17,8 @@ boost_installed() { local name; for name in $(boost_names); do installed "$name"
 boost_offered() {
   local name
   for name in $(boost_names); do
-    if apt-cache show "$name" >/dev/null 2>&1; then echo "$name"; return 0; fi
+    # Of a name that other packages only mention, apt-cache shows nothing, and is content.
+    if apt-cache show "$name" 2>/dev/null | grep "^Package: $name\$" >/dev/null; then echo "$name"; return 0; fi
   done
   echo "scripts/deps.sh: this system's packages have no Boost 1.81 or newer; Debian 12 and Ubuntu 24.04 do." >&2
   return 1

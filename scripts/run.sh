@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 scripts/deps.sh
 cmake --preset release >/dev/null
-cmake --build --preset release
+cmake --build --preset release --target product  # no tests
 
 run=$PWD/build/run
 plugins=$PWD/build/release/plugins
