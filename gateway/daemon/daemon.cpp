@@ -237,6 +237,7 @@ std::vector<ConfigProblem> Daemon::Core::start() {
   } catch (const std::exception& error) {
     problems.push_back({{}, error.what()});
   }
+  if (problems.empty() && stopping_) problems.push_back({{}, "stopped while it started"});
   if (!problems.empty()) {
     control_.reset();
     metrics_.reset();

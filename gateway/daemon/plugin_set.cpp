@@ -288,6 +288,11 @@ void PluginSet::let_go(Changes& changes) {
 
 asio::awaitable<std::vector<ConfigProblem>> PluginSet::reload(const Config& next) {
   Changes changes;
+  const struct Mark {
+    explicit Mark(bool& of) : is_on(of) { is_on = true; }
+    ~Mark() { is_on = false; }
+    bool& is_on;
+  } mark(reloading_);
   for (const auto& [name, plugin] : next.plugins) {
     if (plugin.enabled) plan(next, plugin, changes);
   }
@@ -310,9 +315,23 @@ SteadyTime PluginSet::tick(SteadyTime now) {
     if (!plugin->stopped()) continue;
     abandoned_lanes_ += plugin->abandoned_lanes();
     abandoned_calls_ += plugin->abandoned_calls();
+    gone_.insert(plugin->name());
   }
   if (std::erase_if(leaving_, [](const auto& plugin) { return plugin->stopped(); }) > 0) announce(nullptr);
+  forget_gone();
   return next;
+}
+
+/// What plugins that have left kept with the host, unless another of the same name has come or is about to.
+void PluginSet::forget_gone() {
+  if (reloading_) return;
+  for (const std::string& name : gone_) {
+    const auto has_name = [&name](const auto& plugin) { return plugin->name() == name; };
+    if (find(name) != nullptr || std::any_of(leaving_.begin(), leaving_.end(), has_name)) continue;
+    services_.fds->drop(name);
+    services_.place_claims->forget(name);
+  }
+  gone_.clear();
 }
 
 void PluginSet::wake(std::uint32_t reasons) {

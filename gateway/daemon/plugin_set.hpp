@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -76,6 +77,7 @@ class PluginSet {
   void commit(Changes& changes, const Config& next);
   void let_go(Changes& changes);
   [[nodiscard]] ConfiguredPlugin* find(const std::string& name) const noexcept;
+  void forget_gone();
   void announce(const Changes* coming);
 
   void run_now(boost::asio::awaitable<void> work);
@@ -85,6 +87,8 @@ class PluginSet {
   boost::asio::io_context* io_;
   std::vector<std::unique_ptr<ConfiguredPlugin>> plugins_;
   std::vector<std::unique_ptr<ConfiguredPlugin>> leaving_;  // no longer configured, still serving their clients
+  std::set<std::string> gone_;  // names of plugins that have left, until it is known that nobody follows
+  bool reloading_ = false;
   std::optional<std::vector<policy::OwnListener>> announced_;
   bool ending_ = false;                                 // drain() or stop() was called
   unsigned abandoned_lanes_ = 0, abandoned_calls_ = 0;  // of plugins that have left

@@ -51,11 +51,6 @@ ConfiguredPlugin::ConfiguredPlugin(LoadedPlugin loaded, PluginSettings settings,
 ConfiguredPlugin::~ConfiguredPlugin() {
   for (const auto& listener : settings_.listeners) listener->retire();
   for (const auto& [at, listener] : retiring_) listener->retire();
-  life_ = {};
-  next_ = {};
-  leaving_.clear();
-  services_.fds->drop(name());
-  services_.place_claims->forget(name());
 }
 
 void ConfiguredPlugin::make_next() {

@@ -127,7 +127,8 @@ void DnsRelay::timed_out(Query& query) {
   if (resolver.heard_at < query.sent_at || ++resolver.unanswered >= kMostUnanswered)
     resolver.failed_at = context_.loop.now();
   const auto next = choose(forward.resolver);
-  if (!query.asked_twice && query.size != 0 && next && *next != forward.resolver) return fail_over(forward, *next);
+  const bool is_better = next && *next != forward.resolver && (!has_failed(*next) || has_failed(forward.resolver));
+  if (!query.asked_twice && query.size != 0 && is_better) return fail_over(forward, *next);
   for (std::uint32_t slot = forward.query; slot != kNoSlot; slot = queries_[slot].next)
     if (&queries_[slot] == &query) return erase(forward, slot);
 }

@@ -90,8 +90,8 @@ void ReplyQueue::reset() noexcept {
 
 void ReplyQueue::drop(std::uint16_t conid, const QueueShare& share) noexcept {
   std::size_t bytes = bytes_of(share);
-  if (head_ != first_ && conid_of(first_) == conid) bytes -= std::min(bytes, frame_size(first_));  // it goes on
   if (bytes == 0) return;
+  if (head_ != first_ && conid_of(first_) == conid) bytes -= std::min(bytes, frame_size(first_));  // it goes on
   try {
     dropped_[conid] = pushed_;
     dropped_bytes_ += bytes;

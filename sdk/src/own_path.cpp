@@ -66,7 +66,8 @@ bool is_trusted(uid_t uid) { return uid == 0 || uid == geteuid(); }
 
 std::string why_not_owned(uid_t owner, const std::string& name) {
   return name + " belongs to " + user_name(owner) + ", neither to root nor to " + user_name(geteuid()) +
-         ", who runs the gateway: change its owner";
+         ", who runs the gateway: " +
+         (geteuid() == 0 ? "run this as " + user_name(owner) + ", or give it to root" : "change its owner");
 }
 
 std::string why_writable(const struct stat& about, const fs::path& path) {

@@ -156,6 +156,17 @@ TEST_F(ReplyQueueTest, DroppingDoesNotWalkTheQueue) {
   EXPECT_LT(each, std::chrono::microseconds(5)) << "a walk over " << frames << " frames takes longer";
 }
 
+TEST_F(ReplyQueueTest, DropsWhatFollowsAFrameUnderWayOfTheSameConid) {
+  QueueShare before, after;
+  push(1, 100, before);
+  sent(50);
+  queue.drop(1, before);
+  push(1, 10, after);
+  queue.drop(1, after);
+  queue.sweep();
+  EXPECT_EQ(queue.unsent().size(), 100 + kOverheadV4 - 50);
+}
+
 TEST_F(ReplyQueueTest, FinishesTheFrameThatIsUnderWayThoughItsForwardIsGone) {
   QueueShare share;
   push(1, 100, share);

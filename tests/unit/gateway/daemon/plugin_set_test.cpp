@@ -1,14 +1,22 @@
 #include "gateway/daemon/plugin_set.hpp"
 
 #include "gateway/daemon/session_states.hpp"
+#include "gateway/services/fds.hpp"
 
 #include "tests/unit/gateway/plugin/test_folder.hpp"
+
+#include <gatehouse/plugin/border.hpp>
 
 #include <gmock/gmock.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <array>
 #include <fstream>
 #include <functional>
 #include <thread>
@@ -133,6 +141,30 @@ TEST_F(PluginSetTest, GivesUpAPluginThatNeverSaysWhatAStateMeans) {
   run(hanging("describe") + "[plugin.good]\n");
   EXPECT_THAT(states(7, {"stuck"}), ElementsAre(""));
   EXPECT_THAT(set_->plugins()[1]->failure(), HasSubstr("`describe` has not returned for 1 s"));
+}
+
+TEST_F(PluginSetTest, ClosesWhatAPluginHasKeptOnceItIsGoneForGood) {
+  const std::string other = "[plugin.other]\npath = \"" + test_plugin("good").string() + "\"\n";
+  run("[plugin.good]\n" + other);
+  const PluginFds face(services_.fds, "good");
+  std::array<std::int32_t, 2> ends{};
+  ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
+  ASSERT_EQ(face.table()->keep(face.table()->context, to_border("tun"), &ends[1], 1), GH_OK);
+  close(ends[1]);
+  const auto is_closed = [&](std::chrono::milliseconds within) {
+    pollfd reader{ends[0], POLLIN, 0};
+    for (const SteadyTime end = steady_now() + within; steady_now() < end && reader.revents == 0;) {
+      static_cast<void>(set_->tick(steady_now()));
+      poll(&reader, 1, 5);
+    }
+    return reader.revents != 0;
+  };
+  EXPECT_THAT(reload(other), IsEmpty());
+  EXPECT_THAT(reload("[plugin.good]\n" + other), IsEmpty());
+  EXPECT_FALSE(is_closed(300ms)) << "it has come back";
+  EXPECT_THAT(reload(other), IsEmpty());
+  EXPECT_TRUE(is_closed(5s));
+  close(ends[0]);
 }
 
 TEST_F(PluginSetTest, AnnouncesItsListeners) {

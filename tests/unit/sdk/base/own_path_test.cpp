@@ -75,7 +75,7 @@ TEST_F(OwnPath, IsRefusedWhereAnotherUserOwnsAPart) {
   const fs::path inner = folder("a/b");
   ASSERT_EQ(::chown((home_ / "a").c_str(), kSomebody, 0), 0);
   EXPECT_THAT(why_not_own(inner), AllOf(StartsWith((home_ / "a").string() + " belongs to 4242"),
-                                        EndsWith("who runs the gateway: change its owner")));
+                                        EndsWith("who runs the gateway: run this as 4242, or give it to root")));
 }
 
 TEST_F(OwnPath, IsRefusedThroughAnotherUsersLink) {
