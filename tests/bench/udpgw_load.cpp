@@ -28,6 +28,8 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <unordered_map>
+#include <vector>
 
 #include "tests/bench/client_stream.hpp"
 #include "tests/bench/far_end.hpp"
@@ -284,20 +286,29 @@ class Load {
     const std::uint64_t start = now_ns();
     std::uint64_t answered = 0, asked = 0, lost = 0, progress = start;
     const std::uint64_t goal = static_cast<std::uint64_t>(all) * options_.visits;
+    // A forward has one datagram under way: a reply is known by its forward's newest number, and a server that waits
+    // for its processor may be several behind.
+    std::unordered_map<const ClientStream*, std::vector<bool>> under_way;
+    for (auto& stream : streams_) under_way[stream.get()].resize(options_.forwards);
     while (answered + lost < goal && closed_ == 0) {
       while (asked < goal && asked - answered - lost < options_.in_flight) {
         ClientStream& stream = *streams_[asked % options_.streams];
-        stream.put((asked / options_.streams) % options_.forwards, now_ns());
+        const std::size_t forward = (asked / options_.streams) % options_.forwards;
+        if (under_way[&stream][forward]) break;
+        under_way[&stream][forward] = true;
+        stream.put(forward, now_ns());
         ++asked;
       }
       for (auto& stream : streams_) stream->flush();
-      turn(10, true, [&](ClientStream&, std::size_t) {
+      turn(10, true, [&](const ClientStream& stream, std::size_t forward) {
+        under_way[&stream][forward] = false;
         ++answered;
         progress = now_ns();
       });
       if (now_ns() - progress > kSecond) {
         lost = asked - answered;
         progress = now_ns();
+        for (auto& [stream, forwards] : under_way) std::fill(forwards.begin(), forwards.end(), false);
       }
     }
     const double seconds = static_cast<double>(now_ns() - start) / 1e9;
