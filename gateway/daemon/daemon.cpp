@@ -193,6 +193,7 @@ void Daemon::Core::give_up_store() {
   notify_supervisor("STOPPING=1");
   exit_code_ = EXIT_FAILURE;
   stopping_ = true;
+  if (starting_) return plugins_->give_up();
   drain(kStopDrain);
 }
 
