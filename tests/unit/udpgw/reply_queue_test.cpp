@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 
@@ -138,22 +139,26 @@ TEST_F(ReplyQueueTest, WhatWasDroppedTakesNobodysPlace) {
 }
 
 TEST_F(ReplyQueueTest, DroppingDoesNotWalkTheQueue) {
-  std::map<std::uint16_t, QueueShare> shares;
+  const auto time_of_drops = [this] {  // the least of three, since others want the processor, too
+    auto least = std::chrono::steady_clock::duration::max();
+    for (int round = 0; round < 3; ++round) {
+      const auto began = std::chrono::steady_clock::now();
+      for (int i = 0; i < 10'000; ++i) {
+        const auto conid = static_cast<std::uint16_t>(1 + i % 2000);
+        QueueShare share;
+        EXPECT_TRUE(push(conid, 0, share));
+        queue.drop(conid, share);
+      }
+      least = std::min(least, std::chrono::steady_clock::now() - began);
+    }
+    return least;
+  };
+  const auto empty = time_of_drops();
   QueueShare full;
   while (push(0, 0, full)) {
   }
-  const std::size_t frames = queue.bytes_of(full) / kOverheadV4;
-  ASSERT_GT(frames, 5000u);
-  const auto began = std::chrono::steady_clock::now();
-  constexpr int kDrops = 100'000;
-  for (int i = 0; i < kDrops; ++i) {
-    const auto conid = static_cast<std::uint16_t>(1 + i % 2000);
-    QueueShare share;
-    ASSERT_TRUE(push(conid, 0, share));
-    queue.drop(conid, share);
-  }
-  const auto each = (std::chrono::steady_clock::now() - began) / kDrops;
-  EXPECT_LT(each, std::chrono::microseconds(5)) << "a walk over " << frames << " frames takes longer";
+  EXPECT_GT(queue.bytes_of(full) / kOverheadV4, 5000u) << "frames that a walk would look at each time";
+  EXPECT_LT(time_of_drops(), 5 * empty);
 }
 
 TEST_F(ReplyQueueTest, DropsWhatFollowsAFrameUnderWayOfTheSameConid) {
