@@ -158,6 +158,13 @@ bool is_plugin_name(const std::string& name) {
   });
 }
 
+void read_memory(TableReader& reader, PluginConfig& plugin) {
+  constexpr std::int64_t kLeast = 1024 * 1024, kMost = std::int64_t{1} << 40;
+  auto bytes = static_cast<std::int64_t>(plugin.memory_bytes);
+  reader.read("memory_bytes", bytes, kLeast, kMost);
+  plugin.memory_bytes = static_cast<std::uint64_t>(bytes);
+}
+
 void read_plugin(const ConfigValue& table, Config& config, std::vector<ConfigProblem>& problems) {
   if (!is_plugin_name(table.key)) {
     problems.push_back({table.key_place, "plugin name `" + table.key + "` must be made of a-z, 0-9 and -, at most " +
@@ -178,6 +185,7 @@ void read_plugin(const ConfigValue& table, Config& config, std::vector<ConfigPro
   read_lanes(reader, plugin);
   reader.read("pin_lanes", plugin.pin_lanes);
   reader.read("allow_local_destinations", plugin.allow_local_destinations);
+  read_memory(reader, plugin);
   reader.table("options");
   reader.take("listen");
   for (const ConfigValue& member : table.children) {

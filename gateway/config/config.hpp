@@ -55,6 +55,7 @@ struct PluginConfig {
   unsigned lanes = 0;          ///< 0 = auto: one a core
   bool pin_lanes = false;      ///< lane i runs on processor i
   bool allow_local_destinations = false;
+  std::uint64_t memory_bytes = 256 * 1024 * 1024;               ///< what may wait for all of its clients together
   std::map<std::string, std::vector<ListenAddress>> listeners;  ///< by role: `listen` and every listen_*
   ConfigPlace place;
 };

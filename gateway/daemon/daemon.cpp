@@ -7,6 +7,7 @@
 #include "gateway/control/control_server.hpp"
 #include "gateway/control/metrics_server.hpp"
 #include "gateway/daemon/daemon_store.hpp"
+#include "gateway/daemon/descriptors.hpp"
 #include "gateway/daemon/limits_report.hpp"
 #include "gateway/daemon/process.hpp"
 #include "gateway/daemon/report.hpp"
@@ -212,15 +213,19 @@ bool Daemon::Core::close_store() {
 
 /// Control socket and metrics. They answer once run() is on its way. @throws std::exception
 void Daemon::Core::open_endpoints() {
-  control_.emplace(io_);
+  HttpBounds bounds;
+  bounds.connections = http_connections(descriptor_limit());
+  control_.emplace(io_, bounds);
   add_verbs();
   for (const std::string& name : control_->set_admins(config_.control_admins)) {
     log(GH_LOG_WARN, "no such user; correct `admins` of [control]", {{"name", name}});
   }
   control_->listen(config_.runtime_dir / "control.sock", config_.control_mode);
   if (config_.metrics_listen.empty()) return;
-  metrics_.emplace(io_, MetricsServer::Sources{[this] { return metrics_text(sources()); }, [this] { return live(); },
-                                               [this] { return ready(); }});
+  metrics_.emplace(io_,
+                   MetricsServer::Sources{[this] { return metrics_text(sources()); }, [this] { return live(); },
+                                          [this] { return ready(); }},
+                   bounds);
   metrics_->set_hosts(config_.metrics_hosts);
   metrics_endpoint_ = metrics_->listen(Endpoint::parse(config_.metrics_listen).value());
 }

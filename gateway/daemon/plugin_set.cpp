@@ -1,6 +1,7 @@
 #include "gateway/daemon/plugin_set.hpp"
 
 #include "gateway/base/refusal.hpp"
+#include "gateway/daemon/descriptors.hpp"
 #include "gateway/daemon/option_changes.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -130,6 +131,7 @@ std::vector<ConfigProblem> PluginSet::start() {
   }
   if (problems.empty()) {
     announce(nullptr);
+    share_descriptors(nullptr);
     std::vector<Asked> starts;
     for (const auto& plugin : plugins_) {
       const ConfigPlace& place = plugin->settings().config.place;
@@ -167,6 +169,24 @@ void PluginSet::announce(const Changes* coming) {
   if (all == announced_) return;
   announced_ = all;
   events_.listeners(all);
+}
+
+/// Among all plugins that have clients now, or are about to.
+void PluginSet::share_descriptors(const Changes* coming) {
+  std::vector<PluginShape> shapes;
+  std::vector<ConfiguredPlugin*> plugins;
+  const auto add = [&](const std::vector<std::unique_ptr<ConfiguredPlugin>>& those) {
+    for (const auto& plugin : those) {
+      const PluginSettings& settings = plugin->settings();
+      shapes.push_back({lane_count(settings.config), settings.listeners.size()});
+      plugins.push_back(plugin.get());
+    }
+  };
+  add(plugins_);
+  add(leaving_);
+  if (coming != nullptr) add(coming->added);
+  const std::uint64_t share = client_descriptors(descriptor_limit(), shapes);
+  for (ConfiguredPlugin* const plugin : plugins) plugin->budget().set_descriptors(share);
 }
 
 void PluginSet::plan(const Config& next, const PluginConfig& plugin, Changes& changes) const {
@@ -299,11 +319,13 @@ asio::awaitable<std::vector<ConfigProblem>> PluginSet::reload(const Config& next
   co_await wait_for(changes.checks, changes.problems);
   if (changes.problems.empty()) {
     announce(&changes);
+    share_descriptors(&changes);
     co_await carry_out(changes);
     if (changes.problems.empty()) commit(changes, next);
   }
   let_go(changes);
   announce(nullptr);
+  share_descriptors(nullptr);
   co_return std::move(changes.problems);
 }
 
@@ -317,7 +339,10 @@ SteadyTime PluginSet::tick(SteadyTime now) {
     abandoned_calls_ += plugin->abandoned_calls();
     gone_.insert(plugin->name());
   }
-  if (std::erase_if(leaving_, [](const auto& plugin) { return plugin->stopped(); }) > 0) announce(nullptr);
+  if (std::erase_if(leaving_, [](const auto& plugin) { return plugin->stopped(); }) > 0) {
+    announce(nullptr);
+    share_descriptors(nullptr);
+  }
   forget_gone();
   return next;
 }

@@ -79,6 +79,7 @@ class PluginSet {
   [[nodiscard]] ConfiguredPlugin* find(const std::string& name) const noexcept;
   void forget_gone();
   void announce(const Changes* coming);
+  void share_descriptors(const Changes* coming);
 
   void run_now(boost::asio::awaitable<void> work);
 

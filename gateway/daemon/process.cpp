@@ -6,7 +6,6 @@
 
 #include "gateway/base/refusal.hpp"
 
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -20,14 +19,6 @@
 #include <cstring>
 
 namespace gatehouse {
-
-std::uint64_t raise_descriptor_limit() noexcept {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
-  const rlimit raised{limit.rlim_max, limit.rlim_max};
-  if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) return raised.rlim_cur;
-  return limit.rlim_cur;
-}
 
 void require_own(const std::filesystem::path& path) {
   if (const std::string why = why_not_own(path); !why.empty()) throw Refusal(why);

@@ -1,4 +1,4 @@
-// What the daemon asks of the system for itself: descriptors, folders, the service supervisor. Control thread.
+// What the daemon asks of the system for itself: folders, the service supervisor. Control thread.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +7,6 @@
 #include <string_view>
 
 namespace gatehouse {
-
-/// Raises the soft limit of open files to the hard one. Returns what it is now.
-std::uint64_t raise_descriptor_limit() noexcept;
 
 /// Of folders with databases: others may not look into them.
 inline constexpr std::filesystem::perms kStateFolderMode =

@@ -108,6 +108,8 @@ GatewayState gateway_state(const ReportSources& from) {
   bool failed = false;
   for (const auto& plugin : from.plugins.plugins()) {
     using State = ConfiguredPlugin::State;
+    for (const std::string& reason : plugin->budget().reasons(steady_now()))
+      out.reasons.push_back("the plugin " + plugin->name() + " runs short: " + reason);
     failed = failed || plugin->state() == State::quarantined;
     if (plugin->state() == State::running || (from.draining && plugin->failure().empty())) continue;
     out.reasons.push_back("the plugin " + plugin->name() + " is " + std::string(plugin->state_name()) +

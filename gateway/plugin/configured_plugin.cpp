@@ -46,7 +46,9 @@ ConfiguredPlugin::ConfiguredPlugin(LoadedPlugin loaded, PluginSettings settings,
     : loaded_(std::move(loaded)),
       settings_(std::move(settings)),
       services_(std::move(services)),
-      on_event_(std::move(on_event)) {}
+      on_event_(std::move(on_event)) {
+  budget_->set_memory(settings_.config.memory_bytes);
+}
 
 ConfiguredPlugin::~ConfiguredPlugin() {
   for (const auto& listener : settings_.listeners) listener->retire();
@@ -59,7 +61,7 @@ void ConfiguredPlugin::make_next() {
   auto metrics = std::make_shared<PluginMetrics>(name(), lanes);
   next_.instance = std::make_unique<Instance>(
       loaded_, InstanceSpec{name(), lanes, settings_.config.pin_lanes, services_.plugin_timeout},
-      std::make_unique<HostOffer>(services_, settings_.config, metrics), on_event_);
+      std::make_unique<HostOffer>(services_, settings_.config, metrics, budget_), on_event_);
   next_.metrics = std::move(metrics);
 }
 
@@ -350,6 +352,7 @@ ConfiguredPlugin::Call ConfiguredPlugin::apply(const PluginSettings& next) {
 
 PluginSettings ConfiguredPlugin::take_over(PluginSettings next) {
   PluginSettings before = std::exchange(settings_, std::move(next));
+  budget_->set_memory(settings_.config.memory_bytes);
   if (state_ == State::starting) {  // with the former ones: begin anew
     retire(std::move(next_), steady_now());
     state_ = State::waiting;
@@ -402,6 +405,9 @@ void ConfiguredPlugin::write_metrics(OpenMetrics& out) const {
                         {{"plugin", name()}, {"lane", std::to_string(lane.index)}},
                         std::chrono::duration<double>(lane.cpu_time).count());
   }
+  for (std::size_t i = 0; i < PluginBudget::kResources.size(); ++i)
+    out.counter("gatehouse_plugin_shortages", "Times that clients were refused or cut for want of something.",
+                {{"plugin", name()}, {"resource", PluginBudget::kResources[i]}}, budget_->shortages(i));
   if (life_.metrics) life_.metrics->write_to(out);
 }
 

@@ -98,6 +98,8 @@ class ConfiguredPlugin {
   [[nodiscard]] Call describe(std::shared_ptr<std::vector<SessionState>> states) {
     return life_.instance ? life_.instance->describe(std::move(states)) : nullptr;
   }
+  /// What all of its clients may use together, and whether that ran short.
+  [[nodiscard]] PluginBudget& budget() const noexcept { return *budget_; }
   /// Adds the instance's series and lanes.
   void write_metrics(OpenMetrics& out) const;
 
@@ -128,6 +130,7 @@ class ConfiguredPlugin {
   PluginSettings settings_;
   HostServices services_;
   std::function<void()> on_event_;
+  std::shared_ptr<PluginBudget> budget_ = std::make_shared<PluginBudget>();  // of every instance
 
   State state_ = State::stopped;
   Made life_;  // that serves, or did until now

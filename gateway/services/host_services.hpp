@@ -5,6 +5,7 @@
 
 #include "gateway/base/offer.hpp"
 #include "gateway/config/config.hpp"
+#include "gateway/services/budgets.hpp"
 #include "gateway/services/certificates.hpp"
 #include "gateway/services/fds.hpp"
 #include "gateway/services/identity.hpp"
@@ -48,7 +49,8 @@ struct HostServices {
 /// One instance's face of the services.
 class HostOffer final : public Offer {
  public:
-  HostOffer(const HostServices& services, const PluginConfig& plugin, std::shared_ptr<PluginMetrics> metrics);
+  HostOffer(const HostServices& services, const PluginConfig& plugin, std::shared_ptr<PluginMetrics> metrics,
+            std::shared_ptr<const PluginBudget> budget);
 
   [[nodiscard]] const void* find(std::string_view id) const noexcept override;
   void open_lane(HostLane& lane) override;
@@ -60,6 +62,7 @@ class HostOffer final : public Offer {
  private:
   PluginLog log_;
   std::shared_ptr<PluginMetrics> metrics_;
+  std::shared_ptr<const PluginBudget> budget_;
   PluginSessions sessions_;
   PluginValues values_;
   PluginFds fds_;

@@ -68,7 +68,8 @@ Host::Host(const gh_host* host, std::string_view name)
       identity_(need<gh_identity>(host, GH_IDENTITY_ID)),
       sessions_(need<gh_sessions>(host, GH_SESSIONS_ID)),
       values_(need<gh_values>(host, GH_VALUES_ID)),
-      fds_(need<gh_fds>(host, GH_FDS_ID)) {}
+      fds_(need<gh_fds>(host, GH_FDS_ID)),
+      budget_(need<gh_budget>(host, GH_BUDGET_ID)) {}
 
 void Host::random(MutableBytes out) const {
   if (random_->fill(random_->context, reinterpret_cast<std::uint8_t*>(out.data()), out.size()) != GH_OK)

@@ -12,6 +12,10 @@
 namespace gatehouse {
 namespace {
 
+/// What the kernel may hold of one stream and not send yet. What is on its way is not counted, so that no round trip
+/// is too long for it; without this a peer that does not read makes it hold net.ipv4.tcp_wmem, 4 MiB.
+constexpr int kMostUnsent = 128 * 1024;
+
 Error read_or_write_error() noexcept {
   if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return Errc::would_block;
   return last_system_error();
@@ -32,6 +36,7 @@ StreamPeer peer_of(int fd) noexcept {
   } else {
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kMostUnsent, sizeof kMostUnsent);
   }
   return peer;
 }

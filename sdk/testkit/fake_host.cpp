@@ -173,6 +173,10 @@ struct FakeHost::Services {
     return GH_OK;
   }
 
+  static void ran_short(void* context, std::uint32_t resource) {
+    if (resource < self(context).shortages_.size()) ++self(context).shortages_[resource];
+  }
+
   gh_log log;
   gh_clock clock;
   gh_random random;
@@ -180,6 +184,7 @@ struct FakeHost::Services {
   gh_policy policy_table;
   gh_identity identity;
   gh_fds fds;
+  gh_budget budget;
 };
 
 FakeHost::Services::Services(FakeHost& host)
@@ -202,7 +207,8 @@ FakeHost::Services::Services(FakeHost& host)
                    charge,
                    claim},
       identity{sizeof identity, 0, &host, resolve},
-      fds{sizeof fds, 0, &host, fds_keep, fds_take} {}
+      fds{sizeof fds, 0, &host, fds_keep, fds_take},
+      budget{sizeof budget, 0, &host, &host.memory_bytes_, &host.descriptors_, ran_short} {}
 
 FakeHost::Instance::Instance(FakeHost& host, std::string plugin)
     : host_(host),
@@ -218,7 +224,8 @@ FakeHost::FakeHost()
                  {GH_METRICS_ID, &services_->metrics},
                  {GH_POLICY_ID, &services_->policy_table},
                  {GH_IDENTITY_ID, &services_->identity},
-                 {GH_FDS_ID, &services_->fds}};
+                 {GH_FDS_ID, &services_->fds},
+                 {GH_BUDGET_ID, &services_->budget}};
   test_.emplace(*this, "test");
   Policy first;
   first.limits.struct_size = sizeof first.limits;

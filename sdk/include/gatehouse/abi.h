@@ -544,6 +544,24 @@ typedef struct gh_fds {
   gh_status (*take)(void* context, gh_bytes name, int32_t* out, size_t capacity, size_t* count);
 } gh_fds;
 
+/* What a plugin's clients may use of what the whole process has, all of them together. */
+enum { GH_RESOURCE_MEMORY = 0, GH_RESOURCE_DESCRIPTORS = 1, GH_RESOURCE_PORTS = 2 };
+
+#define GH_BUDGET_ID "gh.budget/1"
+typedef struct gh_budget {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void* context;
+  /* [any] Read them with relaxed atomic loads, now and then: both may change at any time. An even share of them for
+   * each lane needs no lock. */
+  const uint64_t* memory_bytes; /* what may wait for clients: the option `memory_bytes` */
+  const uint64_t* descriptors;  /* what clients may have open; what the host gives to the plugin is not counted */
+  /* [any] A client was refused or cut, or lost what waited for it, for want of that resource (GH_RESOURCE_*): people
+   * are told, by `gatehouse status` too, until some seconds after the last call. Neither locks, allocates nor
+   * blocks. */
+  void (*ran_short)(void* context, uint32_t resource);
+} gh_budget;
+
 /* ---------------------------------------------------------------------------------------- the host */
 
 typedef struct gh_host {

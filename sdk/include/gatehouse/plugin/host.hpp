@@ -120,6 +120,7 @@ class Host {
   [[nodiscard]] const gh_sessions& sessions() const noexcept { return *sessions_; }
   [[nodiscard]] const gh_values& values() const noexcept { return *values_; }
   [[nodiscard]] const gh_fds& fds() const noexcept { return *fds_; }
+  [[nodiscard]] const gh_budget& budget() const noexcept { return *budget_; }
   /// The table of an interface that not every host has, or null. Valid until destroy().
   template <class Table>
   [[nodiscard]] const Table* find(const char* id) const noexcept {
@@ -159,11 +160,12 @@ class Host {
   const gh_sessions* sessions_;
   const gh_values* values_;
   const gh_fds* fds_;
+  const gh_budget* budget_;
 };
 
 /// Every interface that Host uses, for a manifest's requires_ids.
 inline constexpr const char* kHostInterfaces[] = {GH_LOG_ID,    GH_METRICS_ID,  GH_CLOCK_ID,    GH_RANDOM_ID,
                                                   GH_POLICY_ID, GH_IDENTITY_ID, GH_SESSIONS_ID, GH_VALUES_ID,
-                                                  GH_FDS_ID,    nullptr};
+                                                  GH_FDS_ID,    GH_BUDGET_ID,   nullptr};
 
 }  // namespace gatehouse

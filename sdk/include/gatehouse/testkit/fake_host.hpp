@@ -8,6 +8,7 @@
 #include <gatehouse/plugin/policy_client.hpp>
 #include <gatehouse/testkit/fake_store.hpp>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <deque>
@@ -93,6 +94,11 @@ class FakeHost {
   void set_traffic(FakeTraffic traffic);
   /// The next `count` look-ups of identities with a completion are GH_PENDING, and completed at once.
   void delay_identities(unsigned count) noexcept { delayed_identities_ = count; }
+  /// What all clients may have waiting, and have open; 256 MiB and 16,384 at first. Lanes see it soon.
+  void set_memory(std::uint64_t bytes) noexcept { std::atomic_ref(memory_bytes_).store(bytes); }
+  void set_descriptors(std::uint64_t count) noexcept { std::atomic_ref(descriptors_).store(count); }
+  /// How often a plugin said that it ran short of it (GH_RESOURCE_*).
+  [[nodiscard]] std::uint64_t shortages(std::uint32_t resource) const noexcept { return shortages_[resource]; }
   /// Sum over the lanes of one series, such as `drops{cause="rate"}`; 0 when there is none.
   [[nodiscard]] std::uint64_t metric(const std::string& series) const;
   /// Lines of the log: "event key=value ...".
@@ -131,6 +137,9 @@ class FakeHost {
   std::vector<std::string> log_;
   std::vector<Prefix> claims_;
   std::map<std::string, std::vector<UniqueFd>> fds_;  // kept, by name
+  std::uint64_t memory_bytes_ = 256 * 1024 * 1024;    // plugins read them as plain words, atomically
+  std::uint64_t descriptors_ = 16384;
+  std::array<std::atomic<std::uint64_t>, 3> shortages_{};
   std::atomic<unsigned> delayed_identities_{0};
   std::atomic<std::int64_t> clients_{0}, flows_{0};
   std::atomic<std::uint64_t> last_client_session_{0};

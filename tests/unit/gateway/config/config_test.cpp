@@ -196,6 +196,7 @@ enabled = false
 path = "/opt/relay.so"
 lanes = 4
 pin_lanes = true
+memory_bytes = 1048576
 allow_local_destinations = true
 listen = ["udp:[::]:7500", { address = "[::]:7500", auth = "none", identity = "token:x" }]
 listen_api = { address = "unix:/run/api.sock", mode = "0666", group = "nogroup" }
@@ -220,6 +221,7 @@ listen_api = { address = "unix:/run/api.sock", mode = "0666", group = "nogroup" 
   EXPECT_EQ(relay.lanes, 4U);
   EXPECT_TRUE(relay.pin_lanes);
   EXPECT_TRUE(relay.allow_local_destinations);
+  EXPECT_EQ(relay.memory_bytes, 1'048'576U);
   const auto& listen = relay.listeners.at("listen");
   ASSERT_EQ(listen.size(), 2U);
   EXPECT_EQ(listen[0].kind, ListenAddress::Kind::udp);

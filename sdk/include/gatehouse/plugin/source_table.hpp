@@ -1,0 +1,71 @@
+// A lane's clients by their source: when something runs short, the source that has most of it gives way.
+#pragma once
+
+#include <gatehouse/base/address.hpp>
+#include <gatehouse/base/clock.hpp>
+#include <gatehouse/table/rank_heap.hpp>
+
+#include <list>
+#include <memory>
+#include <string_view>
+
+namespace gatehouse {
+
+/// A client's part in the table. The client derives from it.
+class SourceClient {
+ public:
+  SteadyTime last_active{};  ///< the client's to write, whenever something comes from it or goes to it
+
+  [[nodiscard]] std::uint64_t flows() const noexcept { return by_flows_.count; }
+
+ protected:
+  SourceClient() noexcept = default;
+  SourceClient(const SourceClient&) = delete;
+  SourceClient& operator=(const SourceClient&) = delete;
+  ~SourceClient() = default;
+
+ private:
+  friend class SourceTable;
+  struct Source;
+  Source* source_ = nullptr;
+  Rank by_flows_;  // among those of its source
+  std::list<SourceClient*>::iterator place_;
+  SteadyTime placed_{};  // last_active when it got its place
+};
+
+/// A source is whom policy counts together: an identity, or without one an IPv4 address or an IPv6 /64. Clients of
+/// nobody known, and those from loopback, are one source here, though they share no limits. One per lane; not
+/// thread-safe.
+class SourceTable {
+ public:
+  SourceTable();  ///< throws std::bad_alloc
+  ~SourceTable();
+  SourceTable(const SourceTable&) = delete;
+  SourceTable& operator=(const SourceTable&) = delete;
+
+  /// @param address  family none if it is unknown. @throws std::bad_alloc. O(log n)
+  void add(SourceClient& client, const IpAddress& address, std::string_view identity);
+  /// Nothing happens if it is not in here. O(log n)
+  void remove(SourceClient& client) noexcept;
+  /// `client` has so many flows now. O(log n); never allocates.
+  void set_flows(SourceClient& client, std::uint64_t flows) noexcept;
+
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  /// Of the source with most clients the one that was idle for longest, as far as kMostLooks show; null when there is
+  /// none. Amortised O(1): who was active since it was last looked at goes to the end of the row.
+  [[nodiscard]] SourceClient* idlest() noexcept;
+  /// Of the source with most flows the client with most; null when there are no flows. O(1).
+  [[nodiscard]] SourceClient* busiest() const noexcept;
+  /// The same among those that share limits with `client`, itself included.
+  [[nodiscard]] SourceClient* busiest_beside(SourceClient& client) const noexcept;
+
+  static constexpr std::size_t kMostLooks = 64;
+
+ private:
+  using Source = SourceClient::Source;
+  struct Sources;
+  const std::unique_ptr<Sources> sources_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace gatehouse
