@@ -9,29 +9,31 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Nanoseconds kLongestIdle{INT64_MAX / 2};
-constexpr Nanoseconds kUsualIdle = 300s;  // of a forward where no traffic rule says (RFC 4787, REQ-5)
+constexpr std::size_t kFreeOfCharge = 4096;  // bytes that wait for a client and are not counted: a page
+constexpr Nanoseconds kUsualIdle = 300s;     // of a forward where no traffic rule says (RFC 4787, REQ-5)
 
 }  // namespace
 
 Client::Client(UdpgwLane& lane, std::uint64_t number, Stream stream, Session session, PolicyClient policy,
-               std::string identity)
+               std::string_view identity)
     : lane_(lane),
       number_(number),
       name_(stream.peer().to_string()),
       stream_(std::move(stream)),
       session_(std::move(session)),
       policy_(std::move(policy)),
-      identity_(std::move(identity)),
-      last_life_(lane.now()),
       sender_(lane.loop(), lane.counters, policy_, session_, lane.segmentation, [this] { resume(); }),
       replies_(lane.blocks, lane.settings().client_buffer) {
   policy_changed();
+  last_active = lane.now();
+  lane.sources.add(*this, stream_.peer().source.address, identity);
   lane_.counters.streams.add();
   lane_.counters.streams_opened.add();
 }
 
 Client::~Client() {
   end("the lane stops");
+  lane_.memory.hold(*this, 0);
   lane_.counters.streams.sub();
 }
 
@@ -65,7 +67,7 @@ void Client::look_at_clock(SteadyTime now) {
   }
   if (is_half_closed() && now - half_closed_at_ >= lane_.settings().fin_grace) return end("the client has finished");
   const Nanoseconds stream_idle = limits_.session_idle.value_or(lane_.settings().stream_idle);
-  if (stream_idle != 0ns && now - last_life_ >= stream_idle) end("idle");
+  if (stream_idle != 0ns && now - last_active >= stream_idle) end("idle");
 }
 
 void Client::end(std::string_view why) {
@@ -74,10 +76,29 @@ void Client::end(std::string_view why) {
   lane_.counters.drop(Drop::stream_ended, replies_.clear());
   lane_.counters.drop(Drop::forward_closed, replies_.take_swept());
   count_lost(kept_);
+  kept_ = {};
   while (!forwards_.empty()) close_forward(lane_.forwards[forwards_.oldest()]);
+  account();
+  lane_.sources.remove(*this);
   sender_.stop();
   stream_.close();
   lane_.destroy_at_end_of_turn(*this);
+}
+
+void Client::account() {
+  const std::size_t waiting = replies_.memory() + kept_.capacity();
+  lane_.memory.hold(*this, waiting - std::min(waiting, kFreeOfCharge));
+}
+
+void Client::give_back() {
+  lane_.budget.ran_short(Resource::memory);
+  const std::size_t before = held();
+  const std::size_t dropped =
+      replies_.halve([this](std::uint16_t conid, std::size_t frame) { replies_.reduce(share_of(conid), frame); });
+  lane_.counters.drop(Drop::memory, dropped);
+  account();
+  // What is left is input that waits for a rate, or for its other half: it cannot be thrown away without the stream.
+  if (held() > before - before / 4) end("it has most waiting, and memory_bytes of all clients are used up");
 }
 
 /// Frames of the client that are not sent on, because its stream has ended.

@@ -13,6 +13,8 @@
 #include <gatehouse/net/stream.hpp>
 #include <gatehouse/plugin/policy_client.hpp>
 #include <gatehouse/plugin/session.hpp>
+#include <gatehouse/plugin/source_table.hpp>
+#include <gatehouse/table/memory_budget.hpp>
 
 #include <string>
 #include <string_view>
@@ -22,11 +24,11 @@ namespace gatehouse::udpgw {
 
 class UdpgwLane;
 
-class Client final : public Readiness {
+class Client final : public Readiness, public SourceClient, public MemoryHolder {
  public:
   /// @param number  never used before in this lane
   Client(UdpgwLane& lane, std::uint64_t number, Stream stream, Session session, PolicyClient policy,
-         std::string identity);
+         std::string_view identity);
   ~Client();
 
   /// Starts to read. False: the stream cannot be watched; destroy the client.
@@ -47,9 +49,6 @@ class Client final : public Readiness {
   void close_forward(Forward& forward);
   /// Closes the forward that was quiet for longest. False when there is none.
   bool recycle();
-  [[nodiscard]] std::uint32_t forward_count() const noexcept { return forwards_.size(); }
-  /// Does policy count the flows of both together: of one identity, or without one, of one /32 or /64?
-  [[nodiscard]] bool shares_limits_with(const Client& other) const noexcept;
   /// Judges the flow again under the lane's present policy. False: it is not allowed any more and has been closed.
   bool judge_again(Forward& forward);
   bool move_to_resolver(Forward& forward, std::uint16_t resolver);
@@ -79,6 +78,11 @@ class Client final : public Readiness {
   void count_malformed();
   void count_lost(Bytes rest);
 
+  // client.cpp
+  /// Tells the lane's budget what waits here; called wherever that may have grown. May end this client.
+  void account();
+  void give_back() override;
+
   // forwards.cpp
   Forward* find(std::uint16_t conid) const noexcept;
   Forward* open_forward(const Frame& frame);
@@ -106,8 +110,6 @@ class Client final : public Readiness {
   Session session_;  // ends after the policy client, which knows it
   PolicyClient policy_;
   Limits limits_;
-  const std::string identity_;
-  SteadyTime last_life_;
   SteadyTime half_closed_at_ = SteadyTime::max();
 
   UpstreamSender sender_;

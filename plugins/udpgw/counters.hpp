@@ -18,6 +18,7 @@ enum class Drop : std::uint8_t {
   no_resolver,     ///< a DNS frame while no resolver is known
   send_failed,     ///< the kernel refused the datagram: no route, port 0, a firewall
   client_buffer,   ///< the client does not read fast enough
+  memory,          ///< the same, and all clients together have too much that waits
   forward_closed,  ///< a reply that waited when its forward was rebound, recycled or cut
   stream_ended,    ///< what waited in either direction when the stream ended
   count
@@ -29,8 +30,8 @@ class Counters {
     const Host& host = context.host;
     auto* const lane = context.lane;
     constexpr std::array<std::string_view, static_cast<std::size_t>(Drop::count)> kCauses = {
-        "malformed", "oversize",    "denied",      "flow_limit",    "rate",           "quota",
-        "no_socket", "no_resolver", "send_failed", "client_buffer", "forward_closed", "stream_ended"};
+        "malformed",   "oversize",    "denied",        "flow_limit", "rate",           "quota",       "no_socket",
+        "no_resolver", "send_failed", "client_buffer", "memory",     "forward_closed", "stream_ended"};
     for (std::size_t i = 0; i < kCauses.size(); ++i)
       drops_[i] =
           host.counter(lane, "drops", "Datagrams and frames that went nowhere, by cause.", {{"cause", kCauses[i]}});
@@ -56,6 +57,7 @@ class Counters {
     streams_without_session = host.counter(lane, "streams_refused", kStreamsRefused, {{"cause", "no_session"}});
     forwards = host.gauge(lane, "forwards", "Forwards that are open.");
     forwards_opened = host.counter(lane, "forwards_opened", "Forwards that were opened.");
+    streams_recycled = host.counter(lane, "streams_recycled", "Streams that made place for newer ones.");
     recycled = host.counter(lane, "forwards_recycled", "Forwards that made place for newer ones.");
     icmp_errors = host.counter(lane, "icmp_errors", "Errors that a destination or the way to it reported.");
     blocked_answers =
@@ -75,7 +77,7 @@ class Counters {
   }
 
   Counter datagrams_up, datagrams_down, bytes_up, bytes_down;
-  Counter streams, streams_opened, streams_refused, streams_without_socket, streams_without_session;
+  Counter streams, streams_opened, streams_refused, streams_without_socket, streams_without_session, streams_recycled;
   Counter forwards, forwards_opened, recycled;
   Counter icmp_errors, blocked_answers, accept_pauses;
 

@@ -68,6 +68,7 @@ void Client::receive(Forward& forward) {
     lane_.counters.icmp_errors.add();  // the socket lives on: the next datagram may get through
     if (forward.to_resolver) lane_.dns.refused(forward);
   }
+  account();
 }
 
 /// Why a reply cannot be queued; charges what can.
@@ -96,6 +97,7 @@ void Client::answer_blocked(const Frame& frame) {
   replies_.push(overhead + size, share);
   lane_.counters.blocked_answers.add();
   lane_.flush_at_end_of_turn(*this);
+  account();
 }
 
 void Client::flush() {
@@ -108,9 +110,10 @@ void Client::flush() {
   if (!written && written.error() != Errc::would_block) return end(written.error().message());
   const std::size_t taken = written ? *written : 0;
   replies_.sent(taken, [this](std::uint16_t conid, std::size_t frame) { replies_.reduce(share_of(conid), frame); });
-  if (taken != 0) last_life_ = lane_.now();
+  if (taken != 0) last_active = lane_.now();
   blocked_ = taken != size;
   watch_stream();
+  account();
 }
 
 QueueShare& Client::share_of(std::uint16_t conid) {

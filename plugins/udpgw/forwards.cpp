@@ -7,12 +7,16 @@ namespace gatehouse::udpgw {
 namespace {
 
 constexpr std::uint64_t kUsualForwards = 256;  // where no traffic rule says, as badvpn
-constexpr int kMostRecycled = 4;               // to win one socket
+constexpr int kMostAttempts = 4;               // to win one socket
 
 /// Would closing another socket help?
 bool is_exhaustion(int error) noexcept {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM || error == EAGAIN ||
          error == EADDRINUSE;
+}
+
+Resource resource_of(int error) noexcept {
+  return error == EADDRINUSE || error == EAGAIN ? Resource::ports : Resource::descriptors;
 }
 
 }  // namespace
@@ -30,7 +34,7 @@ LruLink& Client::link(std::uint32_t slot) const noexcept { return lane_.forwards
 
 void Client::touch(Forward& forward) {
   if (forward.last_used == lane_.now()) return;
-  forward.last_used = last_life_ = lane_.now();
+  forward.last_used = last_active = lane_.now();
   forwards_.touch(forward.slot, [this](std::uint32_t slot) -> LruLink& { return link(slot); });
 }
 
@@ -58,7 +62,7 @@ bool Client::admit_flow(const FlowFacts& flow, const Frame& frame) {
   const std::uint64_t most = limits_.concurrent_flows.value_or(kUsualForwards);
   const auto make_place = [&] {
     bool made = false;
-    while (most != 0 && forward_count() >= most) made = recycle();
+    while (most != 0 && forwards_.size() >= most) made = recycle();
     return made;
   };
   using Try = PolicyClient::Try;
@@ -70,7 +74,7 @@ bool Client::admit_flow(const FlowFacts& flow, const Frame& frame) {
     }
     // Only against this limit helps it to close a forward; it may be one of another client with the same limit.
     if (which == Try::first && opened.error().reason == Reason::concurrent_flows) {
-      if (!make_place() && !recycle()) lane_.recycle(*this);
+      if (!make_place() && !recycle()) lane_.recycle_beside(*this);
       continue;
     }
     lane_.counters.refuse_flow(opened.error());
@@ -87,18 +91,13 @@ std::optional<IpAddress> Client::egress_for(const Endpoint& destination) const n
 }
 
 Result<UniqueFd> Client::connect(const Endpoint& destination) {
-  if (lane_.is_short_of_sockets()) lane_.recycle();
-  for (int attempt = 0;; ++attempt) {
+  lane_.make_place_for_forward();
+  for (int attempt = 1;; ++attempt) {
     auto fd = lane_.connector.connect(destination, egress_for(destination));
-    if (fd || !is_exhaustion(fd.error().value()) || attempt == kMostRecycled || !lane_.recycle()) return fd;
+    if (fd || !is_exhaustion(fd.error().value())) return fd;
+    lane_.budget.ran_short(resource_of(fd.error().value()));
+    if (attempt == kMostAttempts || !lane_.recycle()) return fd;
   }
-}
-
-bool Client::shares_limits_with(const Client& other) const noexcept {
-  if (!identity_.empty() || !other.identity_.empty()) return identity_ == other.identity_;
-  const IpAddress mine = stream_.peer().source.address, theirs = other.stream_.peer().source.address;
-  if (mine.is_loopback() || mine.family() != theirs.family()) return false;
-  return mine.is_v4() ? mine == theirs : mine.is_v6() && mine.upper64() == theirs.upper64();
 }
 
 bool Client::watch(Forward& forward) {
@@ -139,6 +138,7 @@ Forward* Client::open_forward(const Frame& frame) {
   lane_.counters.forwards.add();
   lane_.counters.forwards_opened.add();
   touch(forward);
+  lane_.sources.set_flows(*this, forwards_.size());
   if (!watch(forward)) {  // the machine's limit on watched descriptors (fs.epoll.max_user_watches)
     lane_.counters.drop(Drop::no_socket);
     close_forward(forward);
@@ -152,6 +152,7 @@ void Client::close_forward(Forward& forward) {
   replies_.drop(forward.conid, forward.share);
   lane_.dns.forget(forward);
   forwards_.remove(forward.slot, [this](std::uint32_t slot) -> LruLink& { return link(slot); });
+  lane_.sources.set_flows(*this, forwards_.size());
   lane_.loop().poller().forget(forward);
   policy_.close_flow();
   lane_.counters.forwards.sub();

@@ -1,7 +1,5 @@
 #include "plugins/udpgw/lane.hpp"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <fstream>
 
@@ -14,14 +12,8 @@ constexpr int kReceiveBuffer = 1'200'000;     // so that 1000 datagrams of 1 KB 
 constexpr std::size_t kInput = 256 * 1024;    // bytes read from a stream at once
 constexpr Nanoseconds kTick = 250ms;          // resolution of idle times
 constexpr std::size_t kJudgedPerTurn = 4096;  // forwards, after a policy change
-
-/// What there is of descriptors, with something left for everybody else.
-std::size_t descriptors() noexcept {
-  rlimit files{};
-  getrlimit(RLIMIT_NOFILE, &files);
-  const std::size_t all = files.rlim_cur;
-  return all - std::min<std::size_t>(256, all / 4);
-}
+constexpr int kMostRecycled = 4;              // to win one socket; more than one only where the share has shrunk
+constexpr std::size_t kWarmPart = 16;         // of the memory, for blocks between two uses
 
 /// How many sockets get a local port of their own. A tenth stays free: in a full range the kernel looks at every port
 /// before it gives up, 2 ms each time where it has 16,384 hash slots (udp_lib_get_port), and 1 ms to find the last one.
@@ -31,26 +23,29 @@ std::size_t local_ports() {
   return (last - first + 1) / 10 * 9;
 }
 
-/// The sockets that one lane may have: an equal share, so that no lane can take what another one's clients need.
-std::size_t share_of_sockets(std::uint32_t lanes, const UdpgwSettings& settings) {
+/// The local ports that one lane may use: an equal share, so that no lane can take what another one's clients need.
+std::size_t share_of_ports(std::uint32_t lanes, const UdpgwSettings& settings) {
   const std::size_t addresses = settings.egress_v4.size() + settings.egress_v6.size();  // each has a range of its own
-  const std::size_t all = std::min(descriptors(), local_ports() * std::max<std::size_t>(addresses, 1));
-  return std::max<std::size_t>(all / std::max(lanes, 1u), 16);
+  const std::size_t all = local_ports() * std::max<std::size_t>(addresses, 1);
+  return std::max<std::size_t>(all / std::max(lanes, 1u), 1);
 }
 
 }  // namespace
 
 UdpgwLane::UdpgwLane(const LaneContext& context, std::shared_ptr<const UdpgwSettings> settings)
     : counters(context),
+      budget(context),
+      memory(0),
       connector(kReceiveBuffer),
       dns(context, settings),
       input(kInput),
       context_(context),
       identities_(context),
       settings_(std::move(settings)),
-      socket_share_(share_of_sockets(context.lane->count, *settings_)),
+      port_share_(share_of_ports(context.lane->count, *settings_)),
       ticker_([this] { tick(); }) {
   segmentation = settings_->udp_segment;
+  share_memory();
   context_.loop.on_turn([this] { ++turn_; }, [this] { end_turn(); });
   context_.loop.schedule(ticker_, kTick);
   if (context_.lane->index == 0) {
@@ -69,7 +64,7 @@ UdpgwLane::~UdpgwLane() {
 void UdpgwLane::configure(std::shared_ptr<const UdpgwSettings> settings) {
   settings_ = std::move(settings);
   segmentation = settings_->udp_segment;
-  socket_share_ = share_of_sockets(context_.lane->count, *settings_);
+  port_share_ = share_of_ports(context_.lane->count, *settings_);
   dns.configure(settings_);
 }
 
@@ -86,14 +81,16 @@ void UdpgwLane::listen(const std::vector<Listener>& listeners) {
         context_.loop, listener.fd, [this, listener](Stream stream) { accept(listener, std::move(stream)); },
         [this](const Error&) {
           counters.accept_pauses.add();
+          budget.ran_short(Resource::descriptors);
           recycle();
         });
   }
 }
 
 void UdpgwLane::accept(const Listener& listener, Stream stream) {
-  if (is_short_of_sockets() && !recycle()) {
+  if (!make_place_for_stream()) {
     counters.streams_without_socket.add();
+    budget.ran_short(Resource::descriptors);
     return;
   }
   const StreamPeer& peer = stream.peer();
@@ -156,20 +153,43 @@ void UdpgwLane::flush_at_end_of_turn(Client& client) {
   to_flush_.push_back(&client);
 }
 
+/// Streams get half of the descriptors at most: a flood of them leaves the forwards of those that are there alone.
+bool UdpgwLane::make_place_for_stream() {
+  const std::size_t share = budget.descriptors();
+  for (int i = 0; i < kMostRecycled && streams() >= share / 2; ++i) {
+    SourceClient* const idlest = sources.idlest();
+    if (idlest == nullptr) break;
+    counters.streams_recycled.add();
+    budget.ran_short(Resource::descriptors);
+    static_cast<Client*>(idlest)->end("it made place for a newer stream: descriptors are short");
+  }
+  for (int i = 0; i < kMostRecycled && sockets() >= share && recycle(); ++i) budget.ran_short(Resource::descriptors);
+  return streams() < share / 2 && sockets() < share;
+}
+
+void UdpgwLane::make_place_for_forward() {
+  for (int i = 0; i < kMostRecycled; ++i) {
+    const bool no_port = forwards.size() >= port_share_;
+    if (!no_port && sockets() < budget.descriptors()) return;
+    budget.ran_short(no_port ? Resource::ports : Resource::descriptors);
+    if (!recycle()) return;
+  }
+}
+
 bool UdpgwLane::recycle() {
-  return recycle_largest([](const Client&) { return true; });
+  SourceClient* const busiest = sources.busiest();
+  return busiest != nullptr && static_cast<Client*>(busiest)->recycle();
 }
 
-bool UdpgwLane::recycle(const Client& sharer) {
-  return recycle_largest([&sharer](const Client& client) { return client.shares_limits_with(sharer); });
+bool UdpgwLane::recycle_beside(Client& sharer) {
+  SourceClient* const busiest = sources.busiest_beside(sharer);
+  return busiest != nullptr && static_cast<Client*>(busiest)->recycle();
 }
 
-template <class Wanted>
-bool UdpgwLane::recycle_largest(Wanted wanted) {
-  Client* largest = nullptr;
-  for (const auto& [client, owned] : clients_)
-    if (wanted(*client) && (largest == nullptr || client->forward_count() > largest->forward_count())) largest = client;
-  return largest != nullptr && largest->recycle();
+void UdpgwLane::share_memory() {
+  const std::size_t all = budget.memory();
+  blocks.set_most_warm(all / kWarmPart);
+  memory.resize(all - blocks.most_warm());
 }
 
 void UdpgwLane::end_turn() {
@@ -192,6 +212,7 @@ void UdpgwLane::end_turn() {
 }
 
 void UdpgwLane::tick() {
+  share_memory();
   for (const auto& [client, owned] : clients_)
     if (!client->ended()) client->look_at_clock(now());
   context_.loop.schedule(ticker_, kTick);

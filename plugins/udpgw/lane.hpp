@@ -6,6 +6,7 @@
 #include "plugins/udpgw/settings.hpp"
 
 #include <gatehouse/net/stream_listener.hpp>
+#include <gatehouse/plugin/budget.hpp>
 #include <gatehouse/plugin/identities.hpp>
 #include <gatehouse/plugin/lane_plugin.hpp>
 
@@ -35,18 +36,19 @@ class UdpgwLane final : public LaneWorker {
   [[nodiscard]] std::uint32_t turn() const noexcept { return turn_; }
   void flush_at_end_of_turn(Client& client);
   void destroy_at_end_of_turn(Client& client) { ended_.push_back(&client); }
-  /// Closes a forward to win a descriptor and a port: the least recently used one of the client that has the most.
-  /// False when there is none in this lane.
+  /// Closes forwards until there is a descriptor and a port for another one. Each is the least recently used one of
+  /// the client that has most, of the source that has most.
+  void make_place_for_forward();
+  /// Closes one such forward. False when there is none in this lane.
   bool recycle();
   /// The same, only among clients that share limits with `sharer`.
-  bool recycle(const Client& sharer);
-  /// Is this lane's share of the process's descriptors and of the local ports used up?
-  [[nodiscard]] bool is_short_of_sockets() const noexcept {
-    return forwards.size() + clients_.size() + unnamed_ >= socket_share_;
-  }
+  bool recycle_beside(Client& sharer);
 
   Counters counters;
   ForwardTable forwards;
+  Budget budget;
+  MemoryBudget memory;  // of all that waits for clients
+  SourceTable sources;
   BlockPool blocks;
   UdpConnector connector;
   BatchReceiver receiver;
@@ -56,8 +58,11 @@ class UdpgwLane final : public LaneWorker {
 
  private:
   void accept(const Listener& listener, Stream stream);
-  template <class Wanted>
-  bool recycle_largest(Wanted wanted);
+  /// Descriptors in use for streams; for streams and forwards.
+  [[nodiscard]] std::size_t streams() const noexcept { return sources.size() + unnamed_; }
+  [[nodiscard]] std::size_t sockets() const noexcept { return streams() + forwards.size(); }
+  bool make_place_for_stream();
+  void share_memory();
   /// Makes the client, unless policy refuses it.
   void admit(const Listener& listener, Stream stream, const std::string& identity);
   void end_turn();
@@ -66,7 +71,7 @@ class UdpgwLane final : public LaneWorker {
   LaneContext context_;
   Identities identities_;
   std::shared_ptr<const UdpgwSettings> settings_;
-  std::size_t socket_share_;
+  std::size_t port_share_;
   std::map<std::uint32_t, std::unique_ptr<StreamListener>> listeners_;
   std::unordered_map<Client*, std::unique_ptr<Client>> clients_;
   std::vector<Client*> to_flush_, ended_;

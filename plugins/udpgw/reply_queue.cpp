@@ -8,8 +8,8 @@ namespace gatehouse::udpgw {
 namespace {
 
 constexpr std::size_t kPooledBlocks = 1024;
-constexpr std::size_t kPooledBytes = 4 * 1024 * 1024;  // touched, of all blocks in the pool
-constexpr std::size_t kWarmBytes = 256 * 1024;         // of each
+constexpr std::size_t kWarmBytes = 256 * 1024;  // of each
+constexpr std::size_t kPage = 4096;
 constexpr std::size_t kMoveFrom = 8;  // bytes are moved within the block only to win at least 1/8 of it
 
 }  // namespace
@@ -27,9 +27,10 @@ Block::~Block() {
   if (!bytes_.empty()) munmap(bytes_.data(), bytes_.size());
 }
 
-void Block::forget() noexcept {
-  madvise(bytes_.data(), bytes_.size(), MADV_DONTNEED);
-  touched = 0;
+void Block::forget(std::size_t kept) noexcept {
+  const std::size_t from = (kept + kPage - 1) / kPage * kPage;
+  if (from < touched) madvise(bytes_.data() + from, bytes_.size() - from, MADV_DONTNEED);
+  touched = std::min(from, touched);
 }
 
 std::unique_ptr<Block> BlockPool::take(std::size_t capacity) {
@@ -45,7 +46,7 @@ std::unique_ptr<Block> BlockPool::take(std::size_t capacity) {
 
 void BlockPool::give(std::unique_ptr<Block> block) noexcept {
   if (block->touched > kWarmBytes) block->forget();
-  if (blocks_.size() >= kPooledBlocks || warm_ + block->touched > kPooledBytes) return;
+  if (blocks_.size() >= kPooledBlocks || warm_ + block->touched > most_warm_) return;
   if (blocks_.capacity() == 0) blocks_.reserve(kPooledBlocks);
   warm_ += block->touched;
   blocks_.push_back(std::move(block));
@@ -119,6 +120,19 @@ void ReplyQueue::sweep() noexcept {
   dropped_.clear();
   dropped_bytes_ = 0;
   if (head_ == tail_) reset();
+}
+
+/// What stands behind `end` goes; the rest moves to the front, so that only its pages are left.
+void ReplyQueue::cut(std::size_t end) noexcept {
+  block_->touched = std::max(block_->touched, tail_);
+  tail_ = end;
+  if (head_ == tail_) return reset();
+  const MutableBytes bytes = block_->bytes();
+  std::memmove(bytes.data(), &bytes[first_], tail_ - first_);
+  head_ -= first_;
+  tail_ -= first_;
+  first_ = 0;
+  block_->forget(tail_);
 }
 
 std::size_t ReplyQueue::clear() noexcept {

@@ -23,8 +23,8 @@ class Block {
   Block& operator=(Block&&) = delete;
   ~Block();
   [[nodiscard]] MutableBytes bytes() const noexcept { return bytes_; }
-  /// Gives the touched pages back.
-  void forget() noexcept;
+  /// Gives the touched pages back, but for the first `kept` bytes.
+  void forget(std::size_t kept = 0) noexcept;
 
   std::size_t touched = 0;  ///< from the front, since the last forget()
 
@@ -38,9 +38,15 @@ class BlockPool {
   /// `capacity`: bytes that a block holds beside room for one reply.
   [[nodiscard]] std::unique_ptr<Block> take(std::size_t capacity);
   void give(std::unique_ptr<Block> block) noexcept;
+  /// Touched bytes of all blocks in here, at most; never more than kMostWarm.
+  void set_most_warm(std::size_t bytes) noexcept { most_warm_ = std::min(bytes, kMostWarm); }
+  [[nodiscard]] std::size_t most_warm() const noexcept { return most_warm_; }
+
+  static constexpr std::size_t kMostWarm = 4 * 1024 * 1024;
 
  private:
   std::vector<std::unique_ptr<Block>> blocks_;
+  std::size_t most_warm_ = kMostWarm;
   std::size_t warm_ = 0;  // touched bytes of all
 };
 
@@ -111,6 +117,28 @@ class ReplyQueue {
   [[nodiscard]] std::size_t take_swept() noexcept { return std::exchange(swept_, 0); }
   /// Drops everything. @return the number of frames that were not sent whole
   std::size_t clear() noexcept;
+  /// Drops the newer half, by bytes, and gives the memory back. Calls left(conid, frame size) for each frame that goes.
+  /// A frame that has been begun stays. Walks the queue. @return the number of frames
+  template <class Left>
+  std::size_t halve(Left&& left) noexcept {
+    sweep();
+    if (empty()) return 0;
+    std::size_t end = head_ == first_ ? first_ : first_ + frame_size(first_);
+    for (const std::size_t middle = first_ + (tail_ - first_) / 2; end < middle;) {
+      const std::size_t next = end + frame_size(end);
+      if (next > middle) break;
+      end = next;
+    }
+    std::size_t frames = 0;
+    for (std::size_t at = end; at < tail_; at += frame_size(at), ++frames) left(conid_of(at), frame_size(at));
+    cut(end);
+    return frames;
+  }
+  /// Bytes of memory behind all this.
+  [[nodiscard]] std::size_t memory() const noexcept {
+    const std::size_t touched = block_ ? std::max(block_->touched, tail_) : 0;
+    return (touched + kPage - 1) / kPage * kPage + dropped_.size() * kDroppedEntry;
+  }
 
  private:
   [[nodiscard]] std::size_t size_in_use() const noexcept { return tail_ - head_; }
@@ -125,6 +153,10 @@ class ReplyQueue {
     return found != dropped_.end() && pushed_ - (tail_ - at) < found->second;
   }
   void reset() noexcept;
+  void cut(std::size_t end) noexcept;
+
+  static constexpr std::size_t kPage = 4096;
+  static constexpr std::size_t kDroppedEntry = 64;  // bytes of dropped_
 
   BlockPool& pool_;
   std::size_t capacity_;

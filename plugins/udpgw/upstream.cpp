@@ -9,9 +9,11 @@
 namespace gatehouse::udpgw {
 namespace {
 
-constexpr unsigned kMostMalformed = 64;       // in a row; then this is no client of ours
-constexpr unsigned kMostOpens = 128;          // of one client in a turn: an open costs as much as ten datagrams
-constexpr std::size_t kKeptCapacity = 65536;  // of the buffer of an idle client
+constexpr unsigned kMostMalformed = 64;      // in a row; then this is no client of ours
+constexpr unsigned kMostOpens = 128;         // of one client in a turn: an open costs as much as ten datagrams
+constexpr std::size_t kKeptCapacity = 4096;  // of the buffer of a client that has nothing waiting
+constexpr std::size_t kLeastRead = 16 * 1024;
+constexpr std::size_t kReadPart = 16;  // of the free memory: so much of it may have to be kept
 
 using namespace std::chrono_literals;
 
@@ -20,14 +22,15 @@ using namespace std::chrono_literals;
 void Client::read() {
   const MutableBytes input(lane_.input);
   std::copy(kept_.begin(), kept_.end(), input.begin());
-  const auto got = stream_.read(input.subspan(kept_.size()));
+  const std::size_t most = std::max(kLeastRead, lane_.memory.free() / kReadPart);
+  const auto got = stream_.read(input.subspan(kept_.size(), std::min(most, input.size() - kept_.size())));
   if (!got) {
     if (got.error() == Errc::would_block) return;
     if (got.error() != Errc::closed) return end(got.error().message());
     half_closed_at_ = lane_.now();
     return watch_stream();
   }
-  last_life_ = lane_.now();
+  last_active = lane_.now();
   const Bytes in = input.first(kept_.size() + *got);
   if (first_bytes_) {
     if (looks_like_tun2proxy(in))
@@ -50,9 +53,10 @@ void Client::process(Bytes in) {
   kept_.clear();  // it stands in `in`
   const Bytes rest = in.subspan(decode_frames(in));
   if (ended_) return count_lost(rest);
-  if (rest.empty() && kept_.capacity() > kKeptCapacity) kept_ = {};
+  if (rest.size() <= kKeptCapacity && kept_.capacity() > kKeptCapacity) kept_ = {};
   kept_.assign(rest.begin(), rest.end());
-  watch_stream();
+  account();
+  if (!ended_) watch_stream();
 }
 
 /// @return how many bytes of `in` are done with

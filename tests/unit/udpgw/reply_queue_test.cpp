@@ -207,5 +207,75 @@ TEST_F(ReplyQueueTest, LargestFrameAlwaysFitsIntoAnEmptyQueue) {
   }
 }
 
+TEST_F(ReplyQueueTest, HalvingDropsTheNewerHalfAndItsMemory) {
+  QueueShare a, b;
+  for (std::uint16_t i = 0; i < 60; ++i) push(i, 1000, i % 2 == 0 ? a : b);
+  const std::size_t frame = 1000 + kOverheadV4, before = queue.memory();
+  std::map<std::uint16_t, std::size_t> gone;
+  EXPECT_EQ(queue.halve([&](std::uint16_t conid, std::size_t size) { gone[conid] += size; }), 30u);
+  ASSERT_EQ(gone.size(), 30u);
+  EXPECT_EQ(gone.begin()->first, 30) << "the oldest stay";
+  EXPECT_EQ(gone.begin()->second, frame);
+  EXPECT_EQ(conids().size(), 30u);
+  EXPECT_EQ(conids().back(), 29);
+  EXPECT_LE(queue.memory(), before / 2 + 4096);
+  EXPECT_GE(queue.memory(), 30 * frame);
+}
+
+TEST_F(ReplyQueueTest, HalvingKeepsTheFrameThatIsUnderWay) {
+  QueueShare share;
+  push(1, 10'000, share, 7);
+  push(2, 10, share);
+  sent(500);
+  EXPECT_EQ(queue.halve([](std::uint16_t, std::size_t) {}), 1u);
+  EXPECT_EQ(queue.unsent().size(), 10'000 + kOverheadV4 - 500);
+  EXPECT_EQ(queue.unsent().back(), static_cast<std::byte>(7));
+  sent(queue.unsent().size());
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(left.count(2), 0u);
+}
+
+TEST_F(ReplyQueueTest, HalvingASingleFrameDropsIt) {
+  QueueShare share;
+  push(1, 10'000, share);
+  EXPECT_EQ(queue.halve([](std::uint16_t, std::size_t) {}), 1u);
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.memory(), 0u);
+  EXPECT_EQ(queue.halve([](std::uint16_t, std::size_t) {}), 0u);
+}
+
+TEST_F(ReplyQueueTest, HalvingTakesOutWhatWasDroppedBefore) {
+  QueueShare gone, stays;
+  for (int i = 0; i < 40; ++i) push(1, 1000, gone);
+  for (int i = 0; i < 10; ++i) push(2, 1000, stays);
+  queue.drop(1, gone);
+  EXPECT_EQ(queue.halve([](std::uint16_t conid, std::size_t) { EXPECT_EQ(conid, 2); }), 5u);
+  EXPECT_EQ(queue.take_swept(), 40u);
+  EXPECT_EQ(conids(), std::vector<std::uint16_t>(5, 2));
+  EXPECT_TRUE(push(3, 1000, gone));
+  EXPECT_EQ(conids().back(), 3);
+}
+
+TEST_F(ReplyQueueTest, MemoryIsThatOfTouchedPagesAndOfWhatIsRemembered) {
+  QueueShare share;
+  EXPECT_EQ(queue.memory(), 0u);
+  push(1, 10, share);
+  EXPECT_EQ(queue.memory(), 4096u);
+  queue.touched(9000);
+  const std::size_t touched = queue.memory();
+  EXPECT_EQ(touched, 3 * 4096u);
+  queue.drop(1, share);
+  EXPECT_GT(queue.memory(), touched);
+}
+
+TEST_F(ReplyQueueTest, BlocksInThePoolKeepNoMoreMemoryThanAllowed) {
+  pool.set_most_warm(0);
+  QueueShare share;
+  push(1, 10'000, share);
+  sent(queue.unsent().size());
+  push(1, 10, share);
+  EXPECT_EQ(queue.memory(), 4096u) << "a fresh block";
+}
+
 }  // namespace
 }  // namespace gatehouse::udpgw
