@@ -15,4 +15,7 @@ INSERT INTO port_permits (transport, ports, action, priority, comment) VALUES
   ('any', '11211',   'deny', 10, 'memcached: reflector');
 INSERT INTO port_permits (comment) VALUES ('every public address; delete this row to name destinations one by one');
 
+INSERT INTO traffic_rules (scope, concurrent_sessions, comment) VALUES
+  ('identity', 256, 'streams at a time of one identity, IPv4 address or IPv6 /64; many people may share one (NAT)');
+
 DELETE FROM changes;  -- the trail begins with what people do

@@ -161,7 +161,8 @@ class LivePolicy(GatewayTest):
         self.within_a_second(lambda: self.stream.ask(3, ("10.98.0.10", 4100), b"yes", timeout=0.1), "now permitted")
 
     def test_shared_limit_that_clients_from_loopback_escape_is_named(self):
-        row = self.running.policy.insert("traffic_rules", scope="identity", concurrent_flows=8)
+        self.policy.sql("DELETE FROM traffic_rules;")
+        row = self.policy.insert("traffic_rules", scope="identity", concurrent_flows=8)
         said = f"traffic_rules {row}: concurrent_flows is shared"
         self.assert_soon(lambda: any(said in note for note in self.running.json("status")["policy"]["notes"]), "status")
         self.assertIn(f"look at: {said}", self.running.cli("policy", "problems").stdout)

@@ -95,8 +95,7 @@ class Lasting(Store):
     def test_quota_survives_a_restart(self):
         gateway = self.stopped()
         policy = gateway.init_policy()
-        policy.traffic(quota_bytes=100_000, quota_period="day")
-        policy.sql("UPDATE traffic_rules SET scope = 'identity';")
+        policy.traffic(scope="identity", quota_bytes=100_000, quota_period="day")
         gateway.start()
         self.carry(gateway, 40)  # 80 kB, there and back
         gateway.stop()

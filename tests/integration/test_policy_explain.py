@@ -17,6 +17,7 @@ class Explain(GatewayTest):
         self.there = (INTERNET[0], self.echo.port)
         self.running = self.gateway(listen=["unix:/run/udpgw.sock",
                                             {"address": f"{GATEWAY[0]}:7301", "auth": "none"}])
+        self.running.policy.sql("DELETE FROM traffic_rules;")
         self.row = self.running.policy.insert("traffic_rules", group_id=0, scope="identity", rate_up=100,
                                               burst_up=20 * COST, quota_bytes=50 * COST, concurrent_flows=8)
         self.assert_soon(self.running.policy_in_force, "the rule")

@@ -26,12 +26,11 @@ class Policy:
     def delete(self, table, id):
         self.sql(f"DELETE FROM {table} WHERE id = {id};")
 
-    def traffic(self, **columns):
-        """Sets traffic rules of everyone, per session."""
+    def traffic(self, scope="session", **columns):
+        """Sets traffic rules of everyone, per session or per identity."""
         sets = ", ".join(f"{name} = {_literal(value)}" for name, value in columns.items())
-        self.sql("INSERT INTO traffic_rules (group_id, scope) SELECT 0, 'session' WHERE NOT EXISTS "
-                 "(SELECT 1 FROM traffic_rules WHERE group_id = 0 AND scope = 'session');"
-                 f"UPDATE traffic_rules SET {sets} WHERE group_id = 0 AND scope = 'session';")
+        self.sql(f"INSERT OR IGNORE INTO traffic_rules (group_id, scope) VALUES (0, '{scope}');"
+                 f"UPDATE traffic_rules SET {sets} WHERE group_id = 0 AND scope = '{scope}';")
 
 
 def _literal(value):

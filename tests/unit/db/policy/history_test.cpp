@@ -88,7 +88,7 @@ class EachTable : public PolicyHistory, public testing::WithParamInterface<Edits
  protected:
   void SetUp() override {
     PolicyHistory::SetUp();
-    ASSERT_EQ(shell("INSERT INTO groups(id, name) VALUES(7, 'kids')"), "");
+    ASSERT_EQ(shell("DELETE FROM traffic_rules; INSERT INTO groups(id, name) VALUES(7, 'kids')"), "");
   }
   std::string named(const std::string& text) const {
     std::string out = text;
@@ -278,7 +278,7 @@ TEST_F(PolicyHistory, KeepsTheNewestHundredThousandAndIsQuick) {
 
 /// A row of each table as others will read it: their format. Columns are only ever appended.
 TEST_F(PolicyHistory, HasRowsInAFormatThatOnlyGrows) {
-  ASSERT_EQ(shell("DELETE FROM port_permits; DELETE FROM settings;"
+  ASSERT_EQ(shell("DELETE FROM port_permits; DELETE FROM settings; DELETE FROM traffic_rules;"
                   "INSERT INTO settings(id, name, value) VALUES(1, 'default_action', 'deny');"
                   "INSERT INTO groups(id, name) VALUES(7, 'kids');"
                   "INSERT INTO group_members(id, group_id, pattern) VALUES(1, 7, 'token:kid');"

@@ -68,10 +68,10 @@ TEST_F(PolicyFile, TakesShortInserts) {
   EXPECT_EQ(model.domain_rules.at(0).action, "block");
   EXPECT_EQ(model.port_permits.back().ports, "53");
   EXPECT_EQ(model.port_permits.back().transport, "any");
-  EXPECT_EQ(model.traffic_rules.at(0).group_id, 0);
-  EXPECT_EQ(model.traffic_rules.at(0).scope, "session");
-  EXPECT_EQ(model.traffic_rules.at(0).rate_up, 1000);
-  EXPECT_EQ(model.traffic_rules.at(0).rate_down, std::nullopt);
+  EXPECT_EQ(model.traffic_rules.back().group_id, 0);
+  EXPECT_EQ(model.traffic_rules.back().scope, "session");
+  EXPECT_EQ(model.traffic_rules.back().rate_up, 1000);
+  EXPECT_EQ(model.traffic_rules.back().rate_down, std::nullopt);
 }
 
 TEST_F(PolicyFile, ReadsEveryColumnOfATrafficRule) {
@@ -83,7 +83,7 @@ TEST_F(PolicyFile, ReadsEveryColumnOfATrafficRule) {
   }
   EXPECT_EQ(shell("INSERT INTO traffic_rules(quota_period, expires_at" + columns + ") VALUES('day', 99" + values + ")"),
             "");
-  const policy::TrafficRule rule = PolicyDatabase(path).load().traffic_rules.at(0);
+  const policy::TrafficRule rule = PolicyDatabase(path).load().traffic_rules.back();
   value = 1;
   for (const policy::TrafficColumn& column : policy::kTrafficColumns)
     EXPECT_EQ(rule.*column.row, value++) << column.name;

@@ -151,6 +151,7 @@ class RefusedEdit : public testing::Test {
   void SetUp() override {
     prepare_policy(path);
     ASSERT_EQ(run_sqlite_shell(path,
+                               "DELETE FROM traffic_rules;"
                                "INSERT INTO groups(id, name) VALUES(7, 'kids'), (8, 'late');"
                                "INSERT INTO domain_rules(id, group_id, domain) VALUES(1, 7, 'x.test');"
                                "INSERT INTO group_members(group_id, pattern) VALUES(7, 'token:ann');"

@@ -240,6 +240,7 @@ TEST_F(ExplainWithGateway, ShowsWhenNothingIsCountedOrInForce) {
   EXPECT_THAT(running(),
               HasSubstr(" is not in force yet\nnow: nothing is remembered of token:bob: all of its limits are "
                         "left\n"));
+  ASSERT_EQ(shell("DELETE FROM traffic_rules"), "");
   answer_.json = R"({"generation":5,"revision":0,"key":null,"remembered":false,"limits":[]})";
   EXPECT_THAT(running(), Not(HasSubstr("now:"))) << "there are no limits";
   ASSERT_EQ(shell("INSERT INTO traffic_rules(rate_up) VALUES(1000)"), "");
