@@ -31,6 +31,7 @@ TEST_F(Forwards, AnAnsweredQueryIsOver) {
   EXPECT_TRUE(eventually([&] { return of("resolver_failures", second_resolver.endpoint) == 1; }, 20s));
   settle(stream);
   EXPECT_EQ(of("resolver_failures", resolver.endpoint), before + 1);
+  EXPECT_EQ(host.metric("icmp_errors"), 0u);
 }
 
 TEST_F(Forwards, AQueryCountsForTheResolverThatIsAsked) {
@@ -125,10 +126,88 @@ TEST_F(Forwards, LeaveNothingPendingWhenTheirStreamsEnd) {
     settle(other);
     EXPECT_EQ(plugin.pending(), 2u);
   }
-  EXPECT_TRUE(eventually([&] { return plugin.pending() == 0; }));
+  EXPECT_TRUE(eventually([&] { return plugin.pending() == 0 && host.metric("streams") == 0; }));
   EXPECT_EQ(host.open_flows(), 0);
   plugin.stop();
   EXPECT_EQ(plugin.pending(), 0u);
+}
+
+TEST_F(Forwards, AQueryThatIsTooLongToBeKeptIsNotAskedAgain) {
+  ByteVector long_query = hex(kDnsQuery);
+  long_query.resize(1300);
+  ByteVector wire = frame(5, kDns, stated, hex(kDnsQuery));
+  const ByteVector second = frame(5, kDns, stated, long_query);
+  wire.insert(wire.end(), second.begin(), second.end());
+  Stream stream(plugin.address());
+  stream.send(wire);
+  EXPECT_EQ(resolver.receive(), hex(kDnsQuery));
+  EXPECT_EQ(resolver.receive(), long_query);
+  EXPECT_EQ(second_resolver.receive(), hex(kDnsQuery));
+  settle(stream);
+  EXPECT_EQ(of("resolver_queries", second_resolver.endpoint), 1u);
+}
+
+TEST_F(Forwards, AQuietOneLeavesAResolverThatHasFailedForOthers) {
+  Stream stream(plugin.address());
+  stream.send(frame(4, kDns, stated, hex(kDnsQuery)));
+  EXPECT_EQ(resolver.receive(), hex(kDnsQuery));
+  resolver.send(resolver.from, hex("12348180"));
+  EXPECT_EQ(stream.receive(), frame(4, 0, stated, hex("12348180")));
+  stream.send(frame(5, kDns, stated, hex(kDnsQuery)));  // the first is silent now
+  EXPECT_EQ(second_resolver.receive(), hex(kDnsQuery));
+  second_resolver.send(second_resolver.from, hex("12348180"));
+  EXPECT_EQ(stream.receive(), frame(5, 0, stated, hex("12348180")));
+  stream.send(frame(4, 0, stated, hex(kDnsQuery)));
+  EXPECT_EQ(second_resolver.receive(), hex(kDnsQuery));
+  EXPECT_EQ(dropped("no_socket"), 0u);
+}
+
+TEST_F(Forwards, AreClosedByAVerdictOnTheFlowAndNotByOneOnAName) {
+  std::atomic<std::uint16_t> reason{0};
+  host.set_policy(
+      [&reason](const testkit::FakeFlow& flow) { return flow.domain == "a.test" ? reason.load() : std::uint16_t{0}; });
+  plugin.policy_changed();
+  Stream stream(plugin.address());
+  ByteVector fine = hex(kDnsQuery);
+  fine[13] = std::byte{'b'};
+  const auto open = [this] { return host.open_flows(); };
+  stream.send(frame(5, kDns, stated, fine));
+  settle(stream);
+  EXPECT_EQ(open(), 2) << "the barrier's, too";
+  for (const std::uint16_t of_name : {std::uint16_t{GH_REASON_DOMAIN}, std::uint16_t{GH_REASON_DNS_MALFORMED}}) {
+    reason = of_name;
+    stream.send(frame(5, kDns, stated, hex(kDnsQuery)));
+    settle(stream);
+    EXPECT_EQ(open(), 2) << of_name;
+  }
+  reason = GH_REASON_PORT_PERMIT;
+  stream.send(frame(5, kDns, stated, hex(kDnsQuery)));
+  settle(stream);
+  EXPECT_EQ(open(), 1);
+}
+
+TEST_F(Forwards, AnswersThatAreMadeHereFindNoPlaceInAFullQueue) {
+  host.set_policy([](const testkit::FakeFlow&) { return std::uint16_t{GH_REASON_DOMAIN}; });
+  plugin.policy_changed();
+  ByteVector query = hex("1234 0100 0001 0000 0000 0000");
+  for (int label = 0; label < 4; ++label) {
+    query.push_back(std::byte{60});
+    query.insert(query.end(), 60, std::byte{'a'});
+  }
+  const ByteVector end = hex("00 0001 0001"), one = [&] {
+    query.insert(query.end(), end.begin(), end.end());
+    return frame(5, kDns, stated, query);
+  }();
+  ByteVector wire;
+  for (int i = 0; i < 1000; ++i) wire.insert(wire.end(), one.begin(), one.end());
+  Stream stream(plugin.address());  // that nobody reads
+  std::uint64_t asked = 0;
+  do {
+    stream.send(wire);
+    asked += 1000;
+    ASSERT_TRUE(eventually([&] { return host.metric("denied{reason=\"domain\"}") == asked; }, 20s));
+  } while (host.metric("blocked_answers") == asked && asked < 100'000);
+  EXPECT_LT(host.metric("blocked_answers"), asked);
 }
 
 }  // namespace

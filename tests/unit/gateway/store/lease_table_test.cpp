@@ -137,6 +137,19 @@ TEST_F(Leases, AreInDoubtUntilItIsOver) {
   EXPECT_EQ(take(8, 1001), GH_OK);
 }
 
+TEST_F(Leases, AreHeldBeyondTheDoubt) {
+  table.load({{"relay", "10.0.0.5"}, 7, 1000, 0});
+  table.load({{"relay", "10.0.0.6"}, 7, 1000, 0});
+  table.set_unsure_until(1060);
+  ASSERT_EQ(table.release(name, 7), GH_OK);
+  EXPECT_EQ(changes().size(), 1u);
+  ASSERT_EQ(take(8, 1001), GH_OK);
+  EXPECT_EQ(changes().size(), 1u);
+  table.expire(1060);
+  EXPECT_TRUE(table.is_held_by(name, 8)) << "released, and taken again";
+  EXPECT_TRUE(table.is_held_by({"relay", "10.0.0.6"}, 7));
+}
+
 TEST_F(Leases, ThatAreFreeForCertainAreBounded) {
   constexpr int kMany = 70'000;  // of which 65,536 are remembered
   for (int i = 0; i < kMany; ++i) table.load({{"relay", std::to_string(i)}, 7, 1000, 0});
