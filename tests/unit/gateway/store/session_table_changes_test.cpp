@@ -250,5 +250,26 @@ TEST_F(SessionChanges, KeepLeasesOfNoSessionThatMayBeLive) {
   EXPECT_EQ(open("new").id >> 24U, 6u);
 }
 
+TEST_F(SessionChanges, AreNotToldForEachLeaseOfASessionWithoutAKey) {
+  const auto session = open("");
+  ASSERT_EQ(table.lease("relay", "10.0.0.5", session.id, 1000, 0, 0).status, GH_OK);
+  EXPECT_EQ(changes().size(), 1u) << "its row comes before its lease's";
+  ASSERT_EQ(table.lease("relay", "10.0.0.6", session.id, 1000, 0, 0).status, GH_OK);
+  EXPECT_THAT(changes(), IsEmpty());
+}
+
+TEST_F(SessionChanges, LeaveRoomForLeasesWhereOthersAreOver) {
+  const auto session = open("home");
+  for (std::size_t i = 0; i < SessionTable::kMostLeases; ++i)
+    ASSERT_EQ(table.lease("relay", std::to_string(i), session.id, 1000, 1060, 0).status, GH_OK);
+  EXPECT_EQ(table.lease("relay", "more", session.id, 1000, 0, 0).status, GH_E_LIMIT);
+  EXPECT_EQ(table.lease("relay", "7", session.id, 1000, 0, 0).status, GH_OK) << "renewed, for good";
+  table.leases().expire(1060);
+  EXPECT_EQ(table.lease("relay", "more", session.id, 1060, 0, 0).status, GH_OK);
+  ASSERT_EQ(table.release("relay", "more", session.id), GH_OK);
+  EXPECT_EQ(table.release("relay", "more", session.id), GH_E_NOT_FOUND);
+  EXPECT_TRUE(table.leases().is_held_by({"relay", "7"}, session.id));
+}
+
 }  // namespace
 }  // namespace gatehouse
