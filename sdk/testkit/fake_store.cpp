@@ -293,6 +293,7 @@ void FakeStore::Instance::fill(gh_lane* lane, Session& record, gh_session& out) 
 }
 
 gh_status FakeStore::Instance::open(gh_lane* lane, gh_session& session) {
+  if (session.struct_size < GH_SIZE_1_0(gh_session)) return GH_E_INVALID;
   const auto index = index_of(session);
   if (!index || session.blob.size > kLargestBlob) return GH_E_INVALID;
   const std::uint64_t wanted = session.expires_unix;
@@ -335,6 +336,7 @@ gh_status FakeStore::Instance::find(void* context, gh_lane* lane, gh_session& se
   {
     const std::scoped_lock lock(self.store_.mutex_);
     if (!self.alive_) return GH_E_STATE;
+    if (session.struct_size < GH_SIZE_1_0(gh_session)) return GH_E_INVALID;
     const auto index = self.index_of(session);
     if (!index || index->empty()) return GH_E_INVALID;
     const bool delayed = later != nullptr && self.store_.delayed_finds_ > 0;
@@ -355,6 +357,7 @@ gh_status FakeStore::Instance::find(void* context, gh_lane* lane, gh_session& se
 }
 
 gh_status FakeStore::Instance::adopt(gh_lane* lane, gh_session& session) {
+  if (session.struct_size < GH_SIZE_1_0(gh_session)) return GH_E_INVALID;
   Session* const record = find(session.id);
   if (record == nullptr || record->facts.expires_unix <= store_.unix_now_()) return GH_E_NOT_FOUND;
   if (record->owner == this && record->lane != UINT32_MAX) return GH_E_STATE;
@@ -372,7 +375,7 @@ gh_status FakeStore::Instance::adopt(gh_lane* lane, gh_session& session) {
 }
 
 gh_status FakeStore::Instance::touch(const gh_session& session) {
-  if (session.blob.size > kLargestBlob) return GH_E_INVALID;
+  if (session.struct_size < GH_SIZE_1_0(gh_session) || session.blob.size > kLargestBlob) return GH_E_INVALID;
   Session* const record = find(session.id);
   if (record == nullptr) return GH_E_NOT_FOUND;
   record->facts.source = from_border(session.source);
@@ -394,7 +397,7 @@ gh_status FakeStore::Instance::end(std::uint64_t id) {
 }
 
 gh_status FakeStore::Instance::lease(const gh_lease& lease) {
-  if (!is_name(lease.resource)) return GH_E_INVALID;
+  if (lease.struct_size < GH_SIZE_1_0(gh_lease) || !is_name(lease.resource)) return GH_E_INVALID;
   if (find(lease.session) == nullptr) return GH_E_NOT_FOUND;
   const Name name{plugin_, text_of(lease.resource)};
   const auto held = store_.memory_.leases.find(name);

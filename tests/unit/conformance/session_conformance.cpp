@@ -313,5 +313,19 @@ TEST_P(SessionConformance, OfTwoLanesThatWantAResourceOneGetsIt) {
   EXPECT_EQ(kept(*plugin).leases.size(), static_cast<std::size_t>(kResources));
 }
 
+TEST_P(SessionConformance, StructsThatAreSmallerThanThoseOf1_0AreRefused) {
+  gh_session small = opened("a");
+  small.struct_size = GH_SIZE_1_0(gh_session) - 1;
+  EXPECT_EQ(touch(small), GH_E_INVALID);
+  gh_session asks = asked("a");
+  asks.struct_size = small.struct_size;
+  EXPECT_EQ(open(*plugin, asks), GH_E_INVALID);
+  const gh_sessions& sessions = plugin->sessions();
+  EXPECT_EQ(sessions.find(sessions.context, plugin->lane(0), &asks, nullptr), GH_E_INVALID);
+  EXPECT_EQ(sessions.adopt(sessions.context, plugin->lane(0), &small), GH_E_INVALID);
+  const gh_lease wanted{GH_SIZE_1_0(gh_lease) - 1, 0, to_border("10.0.0.2"), small.id, 0};
+  EXPECT_EQ(sessions.lease(sessions.context, plugin->lane(0), &wanted, nullptr), GH_E_INVALID);
+}
+
 }  // namespace
 }  // namespace gatehouse::conformance

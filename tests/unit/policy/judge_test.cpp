@@ -164,6 +164,29 @@ TEST(Judge, ReportsTheMonitorsOnTheWay) {
   EXPECT_EQ(hits("other.com", 500, kTcp), (Rows{7, 5}));
 }
 
+TEST(Judge, ReportsNoMonitorBehindTheRowThatDecides) {
+  Model model;
+  model.groups = {{0, "everyone", 100, true}};
+  model.port_permits = {{1, {}, "any", {}, {}, "monitor", 1, {}},
+                        {2, {}, "any", {}, "8.8.8.0/24", "allow", 2, {}},
+                        {3, {}, "any", {}, "9.9.9.0/24", "monitor", 3, {}},
+                        {4, {}, "any", {}, {}, "monitor", 4, {}},
+                        {5, {}, "any", {}, {}, "allow", 5, {}},
+                        {6, {}, "any", {}, "9.9.9.0/24", "monitor", 6, {}},
+                        {7, {}, "any", {}, {}, "monitor", 7, {}}};
+  const auto snapshot = compile(model, {}, 1, kNow).snapshot;
+  const auto hits = [&](const char* address) {
+    SideHits out;
+    static_cast<void>(snapshot->judge({GroupIndex{0}, false}, {RandomPolicy::address(address), 53, kUdp, 0, {}}, out));
+    std::vector<std::int64_t> rows;
+    for (std::size_t i = 0; i < out.count; ++i) rows.push_back(out.rows[i].row);
+    return rows;
+  };
+  using Rows = std::vector<std::int64_t>;
+  EXPECT_EQ(hits("8.8.8.8"), (Rows{1})) << "4, of any address, stands behind the row that names this one";
+  EXPECT_EQ(hits("9.9.9.9"), (Rows{1, 4, 3})) << "6, which names this address, stands behind a row of any";
+}
+
 TEST(Judge, TellsWhichRowLetTheNamePass) {
   Model model;
   model.groups = {{0, "everyone", 100, true}};

@@ -81,6 +81,17 @@ TEST(QuotaMeter, GivesBackOnlyInItsPeriod) {
   EXPECT_EQ(meter.used(limit, kTomorrow), 100u);
 }
 
+TEST(QuotaMeter, GivesBackNoMoreThanIsUsed) {
+  QuotaMeter meter;
+  const QuotaLimit limit = quota(1000, "day");
+  meter.resume({{kToday, 300, 300}, 0});
+  EXPECT_TRUE(takes(meter, limit, 100, kToday));
+  meter.give_back(limit, 500, kToday);
+  EXPECT_EQ(meter.used(limit, kToday), 0u) << "and does not go back to what was used before the process";
+  EXPECT_FALSE(takes(meter, limit, 1001, kToday));
+  EXPECT_TRUE(takes(meter, limit, 1000, kToday));
+}
+
 TEST(QuotaMeter, CountsNothingWithoutAQuota) {
   QuotaMeter meter;
   EXPECT_TRUE(takes(meter, {}, UINT64_MAX, kToday));

@@ -109,6 +109,42 @@ TEST_F(UdpgwPlugin, AsksTheNextResolverWhenOneIsSilent) {
   EXPECT_TRUE(resolver.idle());
 }
 
+TEST_F(UdpgwPlugin, AsksEachResolverOnce) {
+  Stream stream(plugin.address());
+  stream.send(frame(5, kDns, *Endpoint::parse("203.0.113.9:53"), hex(kDnsQuery)));
+  const auto count = [this](const char* what, const Far& of) {
+    return host.metric(std::string(what) + "{resolver=\"" + of.endpoint.to_string() + "\"}");
+  };
+  EXPECT_TRUE(eventually([&] { return count("resolver_failures", second_resolver) == 1; }, 20s));
+  stream.send(frame(1, 0, far.endpoint, hex("01")));
+  EXPECT_EQ(far.receive(), hex("01"));  // what follows from the second failure is over
+  EXPECT_EQ(count("resolver_failures", resolver), 1u);
+  EXPECT_EQ(count("resolver_queries", resolver), 1u);
+  EXPECT_EQ(count("resolver_queries", second_resolver), 1u);
+}
+
+TEST_F(UdpgwPlugin, ForgivesAResolverThatAnswersAgain) {
+  Stream stream(plugin.address());
+  const Endpoint stated = *Endpoint::parse("203.0.113.9:53");
+  stream.send(frame(4, kDns, stated, hex(kDnsQuery)));
+  EXPECT_EQ(resolver.receive(), hex(kDnsQuery));
+  const Endpoint early = resolver.from;
+  resolver.send(early, hex("12348180"));
+  EXPECT_EQ(stream.receive(), frame(4, 0, stated, hex("12348180")));
+  stream.send(frame(5, kDns, stated, hex(kDnsQuery)));
+  EXPECT_EQ(resolver.receive(), hex(kDnsQuery));
+  EXPECT_EQ(second_resolver.receive(), hex(kDnsQuery));  // the first was silent, and is last in turn now
+  second_resolver.send(second_resolver.from, hex("12348180"));
+  EXPECT_EQ(stream.receive(), frame(5, 0, stated, hex("12348180")));
+  std::string patient = options(resolver.endpoint, second_resolver.endpoint), why;
+  patient.replace(patient.find(": 100,"), 6, ": 60000,");  // nobody is asked for another from here on
+  ASSERT_EQ(plugin.reconfigure(patient, why), GH_OK) << why;
+  resolver.send(early, hex("43218180"));
+  EXPECT_EQ(stream.receive(), frame(4, 0, stated, hex("43218180")));
+  stream.send(frame(6, kDns, stated, hex(kDnsQuery)));
+  EXPECT_EQ(resolver.receive(), hex(kDnsQuery)) << "first in turn again";
+}
+
 TEST_F(UdpgwPlugin, AnswersABlockedNameInEveryDatagram) {
   host.set_policy([](const testkit::FakeFlow& flow) {
     return flow.domain == "a.test" ? std::uint16_t{GH_REASON_DOMAIN} : std::uint16_t{0};

@@ -116,6 +116,21 @@ TEST_F(KeyTable, NeverForgetsAKeyThatHasAClient) {
   EXPECT_EQ(keys->counts(Kind::identity).evictions, 1u);
 }
 
+TEST_F(KeyTable, NeverForgetsAnIdleKeyThatHasAClientAgain) {
+  mark("a");
+  mark("b");
+  const Kept a = identity("a"), b = identity("b");
+  {
+    const Kept c = identity("c");
+    EXPECT_EQ(identity("d"), nullptr) << "nobody is idle";
+  }
+  EXPECT_NE(identity("d"), nullptr);  // in the place of c
+  EXPECT_EQ(identity("a"), a);
+  EXPECT_EQ(identity("b"), b);
+  EXPECT_EQ(a->flows.open(), 1u);
+  EXPECT_EQ(keys->counts(Kind::identity).evictions, 1u);
+}
+
 TEST_F(KeyTable, KeepsIdentitiesApartFromSources) {
   mark("a");
   for (std::uint32_t i = 0; i < 100; ++i) EXPECT_NE(keys->open("", IpAddress::v4(0xc0000200 + i)), nullptr);

@@ -12,6 +12,7 @@
 
 #include <array>
 #include <future>
+#include <thread>
 
 namespace gatehouse {
 namespace {
@@ -160,6 +161,33 @@ TEST_F(Identity, IsNotCutToASmallBuffer) {
   EXPECT_EQ(table.resolve(table.context, &lane.head, GH_CREDENTIAL_UNIX, to_border("0"), out.data(), out.size(), &size,
                           nullptr),
             GH_E_LIMIT);
+}
+
+TEST(UserNamesTest, AreLookedUpAnewWhenTheyAreAMinuteOld) {
+  const auto looks = std::make_shared<std::atomic<int>>(0);
+  UserNames users([looks](uid_t) { return std::optional("bob" + std::to_string(++*looks)); });
+  const auto who = std::make_shared<Requester>();
+  Waiter waiter;
+  const SteadyTime before = steady_now();
+  ASSERT_EQ(users.find(7, who, &waiter.completion).status, GH_PENDING);
+  ASSERT_TRUE(waiter.came());
+  const SteadyTime after = steady_now();
+  const auto name_at = [&](SteadyTime now) { return users.find(7, who, nullptr, now).name.value_or(""); };
+  EXPECT_EQ(name_at(before + UserNames::kFresh - std::chrono::nanoseconds(1)), "bob1");
+  EXPECT_EQ(*looks, 1) << "nobody has been asked again";
+  EXPECT_EQ(name_at(after + UserNames::kFresh), "bob1") << "the old one is at hand";
+  for (int i = 0; i < 5000 && name_at(before) != "bob2"; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(name_at(before), "bob2");
+}
+
+TEST(UserNamesTest, LeaveNoThreadBehind) {
+  const auto alive = std::make_shared<int>(0);
+  {
+    const UserNames users([alive](uid_t) { return std::optional<std::string>(); });
+    EXPECT_GT(alive.use_count(), 1);
+  }
+  for (int i = 0; i < 5000 && alive.use_count() > 1; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(alive.use_count(), 1);
 }
 
 }  // namespace

@@ -7,7 +7,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <future>
 #include <thread>
 
 namespace gatehouse {
@@ -129,6 +131,34 @@ TEST(PluginLog, NamesThePluginAsTheComponent) {
 TEST(LogLevel, IsKnownByName) {
   EXPECT_EQ(log_level_of("warn"), GH_LOG_WARN);
   EXPECT_EQ(log_level_of("loud"), std::nullopt);
+}
+
+TEST(Journal, IsFlushedWhenTheReaderHasEverything) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
+  const int stderr_before = dup(STDERR_FILENO);
+  dup2(ends[1], STDERR_FILENO);
+  std::string text;
+  std::future_status early{};
+  {
+    Journal journal(GH_LOG_INFO, LogFormat::text);
+    const std::string long_value(1000, 'x');
+    for (int i = 0; i < 500; ++i) journal.write(GH_LOG_INFO, "a", "line", {{"value", long_value}});  // more than a pipe
+    auto flushed = std::async(std::launch::async, [&] { journal.flush(); });
+    early = flushed.wait_for(std::chrono::milliseconds(50));
+    std::array<char, 65536> block;
+    const auto lines = [&] { return std::count(text.begin(), text.end(), '\n'); };
+    while (lines() < 500) {
+      const ssize_t got = read(ends[0], block.data(), block.size());
+      if (got <= 0) break;
+      text.append(block.data(), static_cast<std::size_t>(got));
+    }
+    flushed.get();
+  }
+  dup2(stderr_before, STDERR_FILENO);
+  for (const int fd : {ends[0], ends[1], stderr_before}) close(fd);
+  EXPECT_EQ(early, std::future_status::timeout) << "the pipe was full";
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 500);
 }
 
 }  // namespace

@@ -144,7 +144,8 @@ TEST(HostOffer, HasATableForEachInterfaceThatIsOffered) {
   for (const std::string_view id : offered_interfaces()) {
     const auto* const table = static_cast<const std::uint32_t*>(offer.find(id));
     ASSERT_NE(table, nullptr) << id;
-    EXPECT_GT(*table, 0u) << id;  // its struct_size
+    EXPECT_GT(table[0], 0u) << id;  // its struct_size
+    EXPECT_EQ(table[1], 0u) << id << ": reserved";
   }
   EXPECT_EQ(offer.find("gh.teleport/1"), nullptr);
 }

@@ -44,5 +44,127 @@ TEST(UsageLedger, WritesMarkedRowsFirst) {
   EXPECT_EQ(usage.marked(), 0u);
 }
 
+db::SessionRecord session(std::uint64_t id, std::string key, bool ended) {
+  db::SessionRecord out{};
+  out.id = id;
+  out.plugin = "relay";
+  out.key = std::move(key);
+  if (ended) out.ended_at = 1000;
+  return out;
+}
+
+TEST(PendingRows, KnowsWhatShouldNotWait) {
+  PendingRows rows;
+  EXPECT_FALSE(rows.since());
+  rows.put(session(1, "", true), {});
+  EXPECT_FALSE(rows.is_urgent()) << "nobody can resume it";
+  EXPECT_TRUE(rows.since());
+  rows.put(session(1, "", true), {5});
+  EXPECT_TRUE(rows.is_urgent()) << "somebody waits";
+  rows.put(session(1, "", true), {6});
+  EXPECT_EQ(rows.remove_first(1), (std::vector<Durability::Ticket>{5, 6}));
+  EXPECT_FALSE(rows.is_urgent());
+  rows.put(session(2, "home", false), {});
+  rows.put(lease("a"), {});
+  EXPECT_TRUE(rows.is_urgent());
+  static_cast<void>(rows.remove_first(1));
+  EXPECT_TRUE(rows.is_urgent());
+  static_cast<void>(rows.remove_first(1));
+  EXPECT_FALSE(rows.is_urgent());
+  EXPECT_EQ(rows.size(), 0u);
+}
+
+TEST(PendingRows, AreWrittenInOrderEachAsItsKind) {
+  PendingRows rows;
+  rows.put(session(1, "home", false), {});
+  rows.put(lease("a"), {});
+  rows.put(db::LeaseRecord{{"relay", "b"}, 0, 0, 0}, {});
+  rows.put(db::ValueRecord{{"relay", "key"}, false, std::nullopt, false}, {});
+  const db::StoreBatch all = rows.first(10);
+  EXPECT_EQ(all.sessions.size(), 1u);
+  ASSERT_EQ(all.leases.size(), 1u);
+  EXPECT_EQ(all.leases[0].key.resource, "a");
+  ASSERT_EQ(all.released.size(), 1u);
+  EXPECT_EQ(all.released[0].resource, "b");
+  EXPECT_EQ(all.values.size(), 1u);
+  EXPECT_EQ(rows.first(3).rows(), 3u);
+  EXPECT_EQ(rows.size(), 4u) << "until they are removed";
+  EXPECT_TRUE(rows.remove_first(9).empty());
+  EXPECT_EQ(rows.size(), 0u);
+}
+
+TEST(PendingRows, GivesUpTheOldestOfThoseThatNobodyAsksFor) {
+  PendingRows rows;
+  for (std::uint64_t id = 1; id <= PendingRows::kMostEnded; ++id) rows.put(session(id, "", true), {});
+  rows.put(session(1'000'000, "home", true), {});
+  rows.put(session(1'000'001, "", false), {});
+  rows.mark();
+  EXPECT_EQ(rows.forgotten(), 0u);
+  EXPECT_EQ(rows.size(), PendingRows::kMostEnded + 2);
+  rows.put(session(1'000'002, "", true), {});
+  EXPECT_EQ(rows.forgotten(), 1u);
+  EXPECT_EQ(rows.marked(), PendingRows::kMostEnded + 1);
+  EXPECT_EQ(rows.first(1).sessions.at(0).id, 2u);
+  static_cast<void>(rows.remove_first(1));
+  rows.put(session(1'000'003, "", true), {});
+  EXPECT_EQ(rows.forgotten(), 1u) << "there was a place again";
+  rows.put(session(1'000'004, "", true), {});
+  EXPECT_EQ(rows.forgotten(), 2u);
+}
+
+TEST(UsageLedger, AddsUpEachFigure) {
+  UsageLedger usage;
+  const db::UsageKey key{1, "relay", "token:bob", "kids"};
+  usage.load({{key, {1, 2, 3, 4}}});
+  EXPECT_EQ(usage.changed(), 0u);
+  usage.add(key, {});
+  EXPECT_EQ(usage.changed(), 0u) << "nothing was carried";
+  usage.add(key, {10, 20, 30, 40});
+  db::StoreBatch batch;
+  usage.fill(batch, 9);
+  ASSERT_EQ(batch.usage.size(), 1u);
+  EXPECT_EQ(batch.usage[0].totals, (db::TrafficTotals{11, 22, 33, 44}));
+  usage.written(batch);
+  EXPECT_EQ(usage.changed(), 0u);
+  usage.change_all();
+  EXPECT_EQ(usage.changed(), 1u);
+  usage.mark();
+  usage.change_all();
+  EXPECT_EQ(usage.changed(), 1u) << "each is in one place";
+}
+
+TEST(UsageLedger, ForgetsDaysThatAreOverAndWritten) {
+  UsageLedger usage;
+  for (std::int64_t day = 1; day <= 4; ++day) usage.load({{{day, "relay", "token:bob", ""}, {1, 0, 1, 0}}});
+  usage.add({2, "relay", "token:bob", ""}, {1, 0, 1, 0});
+  usage.forget_before(4);
+  usage.change_all();
+  EXPECT_EQ(usage.changed(), 3u) << "2 is to be written, and 3 came after it";
+  db::StoreBatch batch;
+  usage.fill(batch, 9);
+  usage.written(batch);
+  usage.mark();
+  usage.forget_before(4);
+  usage.change_all();
+  EXPECT_EQ(usage.changed(), 1u);
+}
+
+TEST(UsageLedger, AccountsForTooManyWithoutAName) {
+  UsageLedger usage;
+  for (std::size_t i = 0; i < UsageLedger::kMostKeys; ++i)
+    usage.add({1, "relay", "token:" + std::to_string(i), "kids"}, {1, 0, 1, 0});
+  usage.add({1, "relay", "token:7", "kids"}, {1, 0, 1, 0});
+  EXPECT_EQ(usage.changed(), UsageLedger::kMostKeys);
+  usage.add({1, "relay", "token:late", "kids"}, {5, 0, 1, 0});
+  usage.add({1, "relay", "token:later", "kids"}, {5, 0, 1, 0});
+  usage.add({2, "relay", "token:late", "kids"}, {1, 0, 1, 0});
+  EXPECT_EQ(usage.changed(), UsageLedger::kMostKeys + 2);
+  db::StoreBatch batch;
+  usage.fill(batch, 1);
+  ASSERT_EQ(batch.usage.size(), 1u);
+  EXPECT_EQ(batch.usage[0].key.identity, "") << "the first in order";
+  EXPECT_EQ(batch.usage[0].totals.bytes_up, 10u);
+}
+
 }  // namespace
 }  // namespace gatehouse

@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 
+#include <ctime>
 #include <thread>
 
 namespace gatehouse {
@@ -339,6 +340,20 @@ TEST_F(StoreWriterTest, GroupsWhatComesTogether) {
   ASSERT_TRUE(flush());
   EXPECT_EQ(disk_->sessions(), 1000u);
   EXPECT_LT(disk_->commits(), 500);
+}
+
+TEST_F(StoreWriterTest, CostsNoTimeWhileNothingHappens) {
+  start();
+  open("home");
+  ASSERT_TRUE(flush());
+  const auto used = [] {
+    timespec time{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  };
+  const auto before = used();
+  std::this_thread::sleep_for(200ms);
+  EXPECT_LT(used() - before, 40ms);
 }
 
 }  // namespace

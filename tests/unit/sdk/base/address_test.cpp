@@ -84,5 +84,17 @@ TEST(Prefix, UnmapsMappedPrefixes) {
   EXPECT_EQ(Prefix::parse("192.0.2.7")->to_string(), "192.0.2.7/32");
 }
 
+TEST(IpAddress, KnowsLoopbackAndTheUnspecified) {
+  for (const char* text : {"127.0.0.0", "127.0.0.1", "127.255.255.255", "::1"})
+    EXPECT_TRUE(IpAddress::parse(text)->is_loopback()) << text;
+  for (const char* text : {"126.255.255.255", "128.0.0.0", "::", "::2", "::127.0.0.1", "2001:db8::1"})
+    EXPECT_FALSE(IpAddress::parse(text)->is_loopback()) << text;
+  EXPECT_TRUE(IpAddress::parse("0.0.0.0")->is_unspecified());
+  EXPECT_TRUE(IpAddress::parse("::")->is_unspecified());
+  EXPECT_FALSE(IpAddress::parse("::1")->is_unspecified());
+  EXPECT_FALSE(IpAddress().is_unspecified());
+  EXPECT_FALSE(IpAddress().is_loopback());
+}
+
 }  // namespace
 }  // namespace gatehouse

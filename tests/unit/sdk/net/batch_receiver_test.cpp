@@ -28,8 +28,11 @@ std::vector<std::byte> datagram(std::size_t number, std::size_t size) {
 class Frames {
  public:
   explicit Frames(std::size_t capacity) : memory_(capacity) {}
-  bool wants_more() const { return wants; }
-  MutableBytes room() { return MutableBytes(memory_).subspan(used_); }
+  bool wants_more() const { return wants && taken < most_taken; }
+  MutableBytes room() {
+    const MutableBytes rest = MutableBytes(memory_).subspan(used_);
+    return rest.first(std::min(rest.size(), most_room));
+  }
   std::size_t take(MutableBytes place, std::size_t payload) {
     EXPECT_EQ(place.data(), memory_.data() + used_);
     EXPECT_GE(place.size(), kHead + payload);
@@ -54,6 +57,7 @@ class Frames {
   bool wants = true;
   std::size_t every = 1;  // keeps one of so many
   std::size_t taken = 0;
+  std::size_t most_taken = SIZE_MAX, most_room = SIZE_MAX;
 
  private:
   std::vector<std::byte> memory_;
@@ -185,6 +189,18 @@ TEST_F(BatchReceiverTest, LeavesInTheSocketWhatIsNotWanted) {
   EXPECT_TRUE(got.reached_limit);
   frames.wants = true;
   receive_all();
+  expect_all();
+}
+
+TEST_F(BatchReceiverTest, TakesOneWhereThereIsRoomForOne) {
+  warm_up(100);
+  send({100, 100, 100});
+  frames.most_room = 2 * (kHead + 100) - 1;
+  frames.most_taken = frames.taken + 1;
+  EXPECT_EQ(receive().datagrams, 1u);
+  frames.most_room = 2 * (kHead + 100);
+  frames.most_taken = frames.taken + 2;
+  EXPECT_EQ(receive().datagrams, 2u);
   expect_all();
 }
 

@@ -40,8 +40,8 @@ TEST(ResolvConfText, DefaultsToThisMachine) {
 TEST(ResolvConfText, TakesZonesByNameAndNumber) {
   const std::string loopback = std::to_string(if_nametoindex("lo"));
   EXPECT_EQ(read("nameserver fe80::1%lo\nnameserver fe80::2%77\nnameserver fe80::3%no-such-if0\n"
-                 "nameserver fe80::4%\nnameserver 192.0.2.1%lo\n"),
-            (std::vector<std::string>{"[fe80::1%" + loopback + "]:53", "[fe80::2%77]:53"}));
+                 "nameserver fe80::4%\nnameserver 192.0.2.1%lo\nnameserver fe80::5%1\nnameserver fe80::6%0\n"),
+            (std::vector<std::string>{"[fe80::1%" + loopback + "]:53", "[fe80::2%77]:53", "[fe80::5%1]:53"}));
 }
 
 class ResolvConfFile : public testing::Test {

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <optional>
 #include <vector>
 
 namespace gatehouse {
@@ -96,6 +97,76 @@ TEST(SendSegments, SplitsIntoDatagrams) {
     got.resize(static_cast<std::size_t>(n));
     EXPECT_EQ(got, expected);
   }
+}
+
+/// Two listeners on one lane, and what the second was told.
+class UdpPair : public testing::Test {
+ protected:
+  void between(const char* near_address, const char* far_address) {
+    near_fd = bound(near_address, near);
+    far_fd = bound(far_address, far);
+    near_listener.emplace(poller, near_fd.get(), [](std::span<Datagram>) {});
+    far_listener.emplace(poller, far_fd.get(), [this](std::span<Datagram> datagrams) {
+      for (const Datagram& one : datagrams) {
+        seen.push_back(one);
+        payloads.emplace_back(one.payload.begin(), one.payload.end());
+      }
+    });
+  }
+  void receive(std::size_t count) {
+    for (pollfd ready{far_fd.get(), POLLIN, 0}; seen.size() < count && poll(&ready, 1, 2000) == 1;) poller.turn();
+  }
+  static Datagram datagram(std::vector<std::byte>& payload, const Endpoint& to) {
+    Datagram out{};
+    out.payload = payload;
+    out.remote = to;
+    return out;
+  }
+
+  Poller poller;
+  Endpoint near, far;
+  UniqueFd near_fd, far_fd;
+  std::optional<UdpListener> near_listener, far_listener;
+  std::vector<Datagram> seen;
+  std::vector<std::vector<std::byte>> payloads;
+};
+
+TEST_F(UdpPair, ADatagramWithoutALocalAddressLeavesToo) {
+  between("127.0.0.1", "127.0.0.1");
+  std::vector<std::byte> payload(3, std::byte{1});
+  const Datagram out[] = {datagram(payload, far)};
+  EXPECT_EQ(near_listener->send(out), 1u);
+  receive(1);
+  ASSERT_EQ(payloads.size(), 1u);
+  EXPECT_EQ(payloads[0], payload);
+  EXPECT_EQ(seen[0].remote, near);
+  EXPECT_EQ(seen[0].local.to_string(), "127.0.0.1");
+}
+
+TEST_F(UdpPair, TellsTheAddressThatWasAskedOfBothFamilies) {
+  between("::", "::");
+  std::vector<std::byte> payload(1, std::byte{1});
+  const Datagram out[] = {datagram(payload, {*IpAddress::parse("::1"), far.port, 0})};
+  EXPECT_EQ(near_listener->send(out), 1u);
+  receive(1);
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_EQ(seen[0].local.to_string(), "::1");
+  EXPECT_NE(seen[0].link, 0u);
+}
+
+TEST_F(UdpPair, SendsMoreThanABatchAndSkipsWhatCannotGo) {
+  between("127.0.0.1", "127.0.0.1");
+  std::vector<std::vector<std::byte>> sent;
+  for (int i = 0; i < 150; ++i) sent.emplace_back(4, static_cast<std::byte>(i));
+  std::vector<Datagram> out;
+  for (auto& payload : sent) out.push_back(datagram(payload, far));
+  out[0].remote = out[70].remote = {*IpAddress::parse("::1"), far.port, 0};  // not from a socket of IPv4
+  EXPECT_EQ(near_listener->send(out), 148u);
+  receive(148);
+  ASSERT_EQ(payloads.size(), 148u);
+  sent.erase(sent.begin() + 70);
+  sent.erase(sent.begin());
+  EXPECT_EQ(payloads, sent);
 }
 
 }  // namespace
