@@ -67,6 +67,8 @@ bool Database::checkpoint(Checkpoint kind) {
   return code == SQLITE_OK && moved == frames;
 }
 
+bool Database::is_in_transaction() const noexcept { return sqlite3_get_autocommit(handle_.get()) == 0; }
+
 void Database::busy_timeout(std::chrono::milliseconds timeout) noexcept {
   sqlite3_busy_timeout(handle(), static_cast<int>(timeout.count()));
 }

@@ -32,6 +32,10 @@ class SqliteError : public std::runtime_error {
   [[nodiscard]] int system_error() const noexcept { return system_error_; }
   /// Somebody else holds a lock: the same may work later.
   [[nodiscard]] bool is_busy() const noexcept { return (code_ & 0xff) == 5 || (code_ & 0xff) == 6; }
+  /// The row is refused, whatever the file is like: a constraint or trigger, a type, a size.
+  [[nodiscard]] bool is_of_row() const noexcept {
+    return (code_ & 0xff) == 19 || (code_ & 0xff) == 20 || (code_ & 0xff) == 18;
+  }
   /// The file is not what SQLite wrote there.
   [[nodiscard]] bool is_corrupt() const noexcept { return (code_ & 0xff) == 11 || (code_ & 0xff) == 26; }
 
@@ -70,6 +74,8 @@ class Database {
   /// @return false: somebody still reads what is left in the log @throws SqliteError
   bool checkpoint(Checkpoint kind);
   void busy_timeout(std::chrono::milliseconds timeout) noexcept;
+  /// Is a transaction open? A trigger may have rolled it back.
+  [[nodiscard]] bool is_in_transaction() const noexcept;
   /// No SQL that comes in can write to the schema's own tables or past the pager, and "x" is never a string.
   void harden() noexcept;
   /// Makes the statement that runs give up with SQLITE_INTERRUPT. From any thread.

@@ -31,6 +31,7 @@ class OrderWalk {
         group_(snapshot.group(client.group)),
         flow_(flow),
         witness_(witness),
+        index_(client.group),
         claimant_(client.claimant),
         allow_local_(client.allow_local) {
     verdict_.generation = snapshot.generation();
@@ -112,7 +113,7 @@ class OrderWalk {
     if (peer()) return pass(kStep, Finding::skipped_peer);
     if (local_) return pass(kStep, Finding::bogon_skipped_local);
     if (!range_) return pass(kStep, Finding::public_address);
-    if (const Permit* const permit = group_.permits->opener(place_, flow_.port, flow_.transport))
+    if (const PermitTable::Row* const permit = parts_.permits.opener(target()))
       return pass(kStep, Finding::bogon_opened, permit->row, range_);
     return deny(kStep, Finding::bogon, Reason::bogon, range_);
   }
@@ -189,15 +190,19 @@ class OrderWalk {
     constexpr Step kStep = Step::port_permits;
     if (resolver()) return pass(kStep, Finding::skipped_resolver);
     if (peer()) return pass(kStep, Finding::skipped_peer);
-    const Permit* const permit = group_.permits->first(
-        place_, !range_ && !local_, flow_.port, flow_.transport,
-        [&](const Permit& monitor) { witness_.finds(kStep, Finding::permit_monitors, monitor.row); });
+    const PermitTable::Row* const permit = parts_.permits.first(
+        target(), !range_ && !local_,
+        [&](const PermitTable::Row& monitor) { witness_.finds(kStep, Finding::permit_monitors, monitor.row); });
     if (permit) {
       const bool allows = permit->action == PermitAction::allow;
       return decide(kStep, allows ? Finding::permit_allows : Finding::permit_denies,
                     allows ? Action::allow : Action::deny, Reason::port_permit, Table::port_permits, permit->row);
     }
     return pass(kStep, Finding::no_permit);
+  }
+
+  [[nodiscard]] PermitTable::Target target() const noexcept {
+    return {index_, place_, bits_, flow_.port, flow_.transport};
   }
 
   bool default_action() {
@@ -241,6 +246,7 @@ class OrderWalk {
   AddressBits bits_;
   const SpecialRange* range_ = nullptr;
   std::uint32_t place_ = 0;  // of the address in parts_.ranges
+  const GroupIndex index_;
   const Claimant claimant_;
   const bool allow_local_;
   bool wrapped_ = false;

@@ -11,7 +11,7 @@
 #include "policy/match/list_rule.hpp"
 #include "policy/match/nat64_prefixes.hpp"
 #include "policy/match/own_places.hpp"
-#include "policy/match/permit_index.hpp"
+#include "policy/match/permit_table.hpp"
 #include "policy/match/special_ranges.hpp"
 #include "policy/verdict.hpp"
 
@@ -42,8 +42,7 @@ struct RangeFacts {
 struct GroupPolicy {
   std::int64_t id = 0;
   std::string name;
-  std::shared_ptr<const PermitIndex> permits;  ///< its own and the global ones
-  NameRules names;                             ///< its own
+  NameRules names;  ///< its own
   Limits limits;
 };
 
@@ -55,8 +54,9 @@ struct SnapshotParts {
   AdmissionTable admissions;
   HashSeed seed;                  ///< of all names
   NameRules names;                ///< that hold for all groups
-  AddressRanges ranges;           ///< cut wherever anything about addresses changes
+  AddressRanges ranges;           ///< cut wherever anything about addresses changes for all groups
   std::vector<RangeFacts> facts;  ///< by range
+  PermitTable permits;            ///< of all groups
   bool has_side_rows = false;     ///< that a flow may meet and that decide nothing, see SideHits
   OwnPlaces own;
   Nat64Prefixes nat64;

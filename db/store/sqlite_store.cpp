@@ -30,6 +30,9 @@ std::int64_t unix_now() {
   return std::chrono::duration_cast<seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
+/// A trigger has refused a row and undone all that was written before it.
+struct RolledBack {};
+
 void run(Database& database, std::string_view sql, std::int64_t bound) {
   Statement statement = database.prepare(sql);
   statement.bind(1, bound);
@@ -100,8 +103,6 @@ std::invoke_result_t<Task> SqliteStore::patiently(Task task) {
 /// @return true: the same may go well now
 bool SqliteStore::remedy(const SqliteError& error, int attempt, Reserve reserve) {
   const int code = error.code() & 0xff;
-  if (code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH || code == SQLITE_TOOBIG)
-    throw std::invalid_argument(error.what());
   const StoreError::Kind kind = store_error(error).kind();
   if (kind == StoreError::Kind::busy) return false;
   if (error.is_corrupt() || code == SQLITE_ERROR) {  // or somebody has changed the schema
@@ -181,17 +182,21 @@ void SqliteStore::commit_batch(const StoreBatch& batch) {
   for (const SessionRecord& session : batch.sessions)
     traces.last_session_id = std::max(traces.last_session_id, session.id);
   commit(traces, [&] {
+    Database& state = files_->state.database();
     StateRows& rows = files_->rows;
-    for (const SessionRecord& session : batch.sessions) rows.put(session, recovery_.may_be_ended());
-    for (const LeaseKey& lease : batch.released) rows.remove(lease);
-    for (const LeaseRecord& lease : batch.leases) rows.put(lease);
-    for (const UsageRecord& usage : batch.usage) rows.put(usage);
+    for (const SessionRecord& session : batch.sessions)
+      put_row(state, session.id, [&] { rows.put(session, recovery_.may_be_ended()); });
+    for (const LeaseKey& lease : batch.released) put_row(state, lease, [&] { rows.remove(lease); });
+    for (const LeaseRecord& lease : batch.leases) put_row(state, lease.key, [&] { rows.put(lease); });
+    for (const UsageRecord& usage : batch.usage) put_row(state, usage.key, [&] { rows.put(usage); });
     for (const ValueRecord& value : batch.values) {
-      if (value.value && !value.secret) {
-        files_->values.put(value.key, *value.value, recovery_.next_commit());
-      } else {
-        files_->values.remove(value.key);
-      }
+      put_row(state, value.key, [&] {
+        if (value.value && !value.secret) {
+          files_->values.put(value.key, *value.value, recovery_.next_commit());
+        } else {
+          files_->values.remove(value.key);
+        }
+      });
     }
   });
   for (const ValueRecord& value : batch.values) {  // secret no more
@@ -207,11 +212,13 @@ bool SqliteStore::put_secrets(const StoreBatch& batch) {
   const std::uint64_t n = recovery_.next_commit();
   Transaction transaction(files_->secrets.database(), Transaction::Kind::immediate);
   for (const ValueRecord& value : batch.values) {
-    if (!value.value) {
-      secrets.remove(value.key);
-    } else if (value.secret) {
-      secrets.put(value.key, *value.value, n);
-    }
+    put_row(files_->secrets.database(), value.key, [&] {
+      if (!value.value) {
+        secrets.remove(value.key);
+      } else if (value.secret) {
+        secrets.put(value.key, *value.value, n);
+      }
+    });
   }
   run(files_->secrets.database(), "UPDATE epoch SET n = ?1", static_cast<std::int64_t>(n));
   transaction.commit();
@@ -219,13 +226,38 @@ bool SqliteStore::put_secrets(const StoreBatch& batch) {
 }
 
 Store::Written SqliteStore::write(const StoreBatch& batch) {
-  const auto task = [&] { return try_write(batch); };
+  refused_.clear();
+  const auto task = [&] {
+    for (;;) {
+      try {
+        return try_write(batch);
+      } catch (const RolledBack&) {  // again, without that row
+      }
+    }
+  };
   try {
     return with_files(reserve_, task);
   } catch (const StoreError& error) {
     if (error.kind() != StoreError::Kind::full || !make_room(batch)) throw;
   }
   return with_files(Reserve::keep, task);
+}
+
+/// Does what writes a row, or notes that the row is refused: that is no reason to keep the others from the disk.
+template <class Key, class Put>
+void SqliteStore::put_row(Database& database, const Key& key, Put put) {
+  const auto is_this = [&](const RefusedRow& refused) {
+    const Key* const other = std::get_if<Key>(&refused.row);
+    return other != nullptr && *other == key;
+  };
+  if (std::any_of(refused_.begin(), refused_.end(), is_this)) return;
+  try {
+    put();
+  } catch (const SqliteError& error) {
+    if (!error.is_of_row()) throw;
+    refused_.push_back({key, error.what()});
+    if (!database.is_in_transaction()) throw RolledBack();
+  }
 }
 
 Store::Written SqliteStore::try_write(const StoreBatch& batch) {
@@ -287,6 +319,7 @@ std::chrono::milliseconds SqliteStore::upkeep(std::int64_t now) {
       commit({}, [&] { retention_.do_some(state, time); });
       return milliseconds(0);
     }
+    excess_ = retention_.excess(state);
     if (reserve_ == Reserve::keep) ballast_.restore();
     recovery_.mend_mark();
     return log > 0 ? milliseconds(kIdle) : milliseconds(kNothingToDo);

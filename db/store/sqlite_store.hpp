@@ -20,6 +20,8 @@
 #include <chrono>
 #include <optional>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 namespace gatehouse::db {
 
@@ -31,8 +33,11 @@ class SqliteStore final : public Store {
   [[nodiscard]] const StoreOpening& opening() const noexcept override { return opening_; }
   [[nodiscard]] StoredState load(std::int64_t now) override;
   [[nodiscard]] Written write(const StoreBatch& batch) override;
+  [[nodiscard]] std::vector<RefusedRow> take_refused() override { return std::exchange(refused_, {}); }
   std::chrono::milliseconds upkeep(std::int64_t now) override;
   [[nodiscard]] bool needs_write() const noexcept override { return !files_ || !files_->are_current(); }
+  [[nodiscard]] std::int64_t believed(std::int64_t now) override;
+  [[nodiscard]] std::string excess() const override { return excess_; }
   void set_retention(const Retention& retention) override { retention_ = RetentionWork(retention); }
   void use_reserve() noexcept override;
   void close() override;
@@ -76,7 +81,8 @@ class SqliteStore final : public Store {
   void commit_batch(const StoreBatch& batch);
   [[nodiscard]] bool put_secrets(const StoreBatch& batch);
   [[nodiscard]] std::vector<ValueRecord> load_values();
-  [[nodiscard]] std::int64_t believed(std::int64_t now);
+  template <class Key, class Put>
+  void put_row(Database& database, const Key& key, Put put);
 
   const Said said_;
   const std::filesystem::path path_, secrets_path_;
@@ -86,6 +92,8 @@ class SqliteStore final : public Store {
   RetentionWork retention_;
   StoreOpening opening_;
   std::optional<ClockTrust> trust_;  // once the files were open
+  std::vector<RefusedRow> refused_;  // of the write() that is under way, then of the last one
+  std::string excess_;
 
   std::optional<StoreFiles> files_;  // none while they are shut
   Phase phase_ = Phase::starting;

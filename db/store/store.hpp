@@ -12,6 +12,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace gatehouse::db {
@@ -95,6 +96,14 @@ struct StoreBatch {
   }
 };
 
+/// A row that the store cannot take, whatever the state of its disk: a constraint, a trigger or a size refuses it.
+struct RefusedRow {
+  std::variant<std::uint64_t, LeaseKey, UsageKey, ValueKey> row;  ///< a session by its number
+  std::string why;                                                ///< SQLite's sentence
+};
+/// "the row of sessions with id 4711".
+[[nodiscard]] std::string name_of(const RefusedRow& refused);
+
 /// Everything that is remembered at a start.
 struct StoredState {
   std::vector<SessionRecord> sessions;  ///< that have not ended
@@ -132,7 +141,7 @@ class StoreError : public std::runtime_error {
 /// Where the rows of ended sessions and of usage stop.
 struct Retention {
   std::int64_t days = 30;                  ///< ended sessions and usage of older days are deleted
-  std::uint64_t most_bytes = 1ULL << 30U;  ///< of state.db; the oldest ended sessions go first
+  std::uint64_t most_bytes = 1ULL << 30U;  ///< of state.db, all rows together; only ended sessions go for it
 };
 
 /// One thread's.
@@ -152,10 +161,11 @@ class Store {
   /// @param now  Unix seconds: leases that ended before it are left out, and sessions that end with their stream are
   ///             marked as ended. @throws StoreError
   [[nodiscard]] virtual StoredState load(std::int64_t now) = 0;
-  /// All of it in one commit, or nothing; but on a full disk what it ends and releases, which makes room, may be
-  /// written alone. @throws StoreError; std::invalid_argument for a row that no store can take: a mistake of the
-  /// caller's
+  /// All of it in one commit, or nothing; but for rows that it cannot take, see take_refused(), and on a full disk what
+  /// it ends and releases, which makes room, may be written alone. @throws StoreError
   [[nodiscard]] virtual Written write(const StoreBatch& batch) = 0;
+  /// The rows of the last write() that was done which it left out; the next call has none of them.
+  [[nodiscard]] virtual std::vector<RefusedRow> take_refused() { return {}; }
   /// A few ms of upkeep when nothing else is to be done: checkpoint, retention, ballast.
   /// @return how soon it wants to be called again; zero: at once
   /// @throws StoreError
@@ -163,6 +173,11 @@ class Store {
   /// Does something have to be written for the sake of the files themselves, which were replaced, removed, or left
   /// after an error? Then the next write(), of an empty batch if there is no other, sees to that. Some stat().
   [[nodiscard]] virtual bool needs_write() const noexcept { return false; }
+  /// The time to go by, of `now` in Unix seconds, where something follows that cannot be undone.
+  [[nodiscard]] virtual std::int64_t believed(std::int64_t now) { return now; }
+  /// A sentence while it holds more than Retention::most_bytes and nothing of that can be deleted; else "". As the last
+  /// upkeep() found it.
+  [[nodiscard]] virtual std::string excess() const { return {}; }
   /// From now on, for upkeep().
   virtual void set_retention(const Retention&) {}
   /// The end is near and the disk is full: what was kept free for deletions may be used up by the last writes.

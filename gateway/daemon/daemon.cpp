@@ -145,6 +145,7 @@ void Daemon::Core::open_services() {
   events.published = [this](std::uint64_t generation) {
     asio::post(io_, [this, generation] {
       log(GH_LOG_INFO, "policy in force", {{"generation", std::to_string(generation)}});
+      if (store_) store_->take_over(*policy_->board()->current());
       if (plugins_) plugins_->wake(GH_WAKE_POLICY);
     });
   };
@@ -154,6 +155,7 @@ void Daemon::Core::open_services() {
   };
   policy_.emplace(config_.state_dir / "policy.db", std::move(events));
   policy_->set_nat64_prefixes(config_.nat64_prefixes);
+  store_->take_over(*policy_->board()->current());
   services_.policy = policy_->board();
   services_.policy_records = policy_->records();
   services_.place_claims = policy_->claims();

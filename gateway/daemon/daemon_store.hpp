@@ -29,6 +29,10 @@ class DaemonStore {
 
   /// What may change while it is open: all but the url.
   void take_over(const StoreConfig& next);
+  /// What the policy in force says about sessions without traffic.
+  void take_over(const policy::Snapshot& policy) {
+    if (policy.has_policy()) sessions()->set_idle_ends(idle_ends_of(policy));
+  }
   /// To be called every second or so.
   void watch() {
     sessions()->expire(unix_now());

@@ -45,6 +45,11 @@ std::vector<std::string> store_reasons(const StoreFacts& facts, std::int64_t now
                   " rows wait since " + std::to_string(facts.status.lag.count()) + " s; " +
                   consequence(facts.config.on_failure));
   }
+  if (facts.status.aside != 0) {
+    out.push_back("store: " + std::to_string(facts.status.aside) +
+                  " rows are not written, and a restart would forget them; the last one " + facts.status.last_aside);
+  }
+  if (!facts.status.excess.empty()) out.push_back("store: " + facts.status.excess);
   if (!facts.opening.moved.empty()) out.push_back("store: " + sentence_of_moved(facts.opening));
   if (facts.opening.unsure_until > now) out.push_back("store: " + sentence_of_missing(facts.opening));
   for (const std::string& remark : facts.opening.remarks) out.push_back("store: " + remark);
@@ -69,6 +74,9 @@ Json store_json(const StoreFacts& facts) {
           {"served_undurable", status.served_undurable},
           {"refused", status.refused},
           {"forgotten", status.forgotten},
+          {"set_aside", status.aside},
+          {"last_set_aside", status.last_aside},
+          {"displaced", status.displaced},
           {"unsure_until", status.unsure_until == 0 ? Json(nullptr) : Json(rfc3339(status.unsure_until))},
           {"opening", opening}};
 }
@@ -90,6 +98,10 @@ void write_store_metrics(const StoreStatus& status, OpenMetrics& out) {
               status.refused);
   out.counter("gatehouse_store_forgotten", "Ended sessions that were given up, as too many waited to be written.", {},
               status.forgotten);
+  gauge("gatehouse_store_set_aside", "Rows that the store cannot take, and that do not hold up the others.",
+        status.aside);
+  out.counter("gatehouse_store_displaced", "Idle sessions that were ended for others, as the table was full.", {},
+              status.displaced);
 }
 
 std::vector<LogMessage> opening_messages(const StoreConfig& config, const db::StoreOpening& opening) {

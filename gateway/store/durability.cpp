@@ -23,7 +23,7 @@ bool Durability::refuses_new() noexcept {
 Durability::Ticket Durability::await(const std::shared_ptr<Requester>& who, const gh_completion* durable) {
   if (durable == nullptr || durable->done == nullptr) return 0;
   const std::scoped_lock lock(mutex_);
-  waiting_.emplace(++last_ticket_, Waiting{who, *durable, false, true, std::nullopt});
+  waiting_.emplace(++last_ticket_, Waiting{who, *durable, false, true, std::nullopt, false});
   return last_ticket_;
 }
 
@@ -33,7 +33,8 @@ void Durability::arm(Ticket ticket, bool is_new) noexcept {
   const auto found = waiting_.find(ticket);
   if (found == waiting_.end()) return;
   found->second.is_new = is_new;
-  if (!found->second.result && !is_failing()) {  // under the lock: release_all() comes after it, or it sees the failure
+  if (!found->second.result && !found->second.given_up &&
+      !is_failing()) {  // under the lock: release_all() comes after it, or it sees the failure
     found->second.armed = true;
     return;
   }
@@ -63,6 +64,22 @@ void Durability::complete(const std::vector<Ticket>& tickets, gh_status status) 
     waiting_.erase(found);
     lock.unlock();
     waiting.who->complete(waiting.completion, status);
+  }
+}
+
+void Durability::give_up(const std::vector<Ticket>& tickets) noexcept {
+  for (const Ticket ticket : tickets) {
+    std::unique_lock lock(mutex_);
+    const auto found = waiting_.find(ticket);
+    if (found == waiting_.end()) continue;
+    if (!found->second.armed) {  // whether it is new, is not known yet
+      found->second.given_up = true;
+      continue;
+    }
+    const Waiting waiting = std::move(found->second);
+    waiting_.erase(found);
+    lock.unlock();
+    release(waiting);
   }
 }
 

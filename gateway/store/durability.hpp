@@ -59,6 +59,8 @@ class Durability {
   [[nodiscard]] ChangeList& changes() noexcept { return changes_; }
   [[nodiscard]] WakeEvent& wake() noexcept { return wake_; }
   void complete(const std::vector<Ticket>& tickets, gh_status status) noexcept;
+  /// What they wait for will not be durable: they are answered as while the store fails.
+  void give_up(const std::vector<Ticket>& tickets) noexcept;
   /// Sets whether the store fails. When it begins to, on_failure() decides what those who wait are answered.
   void set_failing(bool failing) noexcept;
 
@@ -75,6 +77,7 @@ class Durability {
     bool armed = false;
     bool is_new = true;
     std::optional<gh_status> result;  // which came before it was armed
+    bool given_up = false;            // likewise
   };
   void release_all();
   void release(const Waiting& waiting) noexcept;

@@ -3,9 +3,20 @@
 #include <utility>
 
 namespace gatehouse {
+namespace {
+
+/// What a row is found by.
+struct KeyOf {
+  std::string operator()(std::uint64_t session) const { return 's' + std::to_string(session); }
+  std::string operator()(const db::LeaseKey& key) const { return 'l' + key.plugin + '\0' + key.resource; }
+  std::string operator()(const db::ValueKey& key) const { return 'v' + key.plugin + '\0' + key.name; }
+  std::string operator()(const db::UsageKey&) const { return {}; }  // UsageLedger has those
+};
+
+}  // namespace
 
 void PendingRows::put(db::SessionRecord session, const std::vector<Durability::Ticket>& waiting) {
-  std::string key = 's' + std::to_string(session.id);
+  std::string key = KeyOf()(session.id);
   const bool ended = session.ended_at && session.key.empty();
   if (ended) ended_.push_back(key);
   const bool urgent = !session.key.empty() || !waiting.empty();
@@ -14,12 +25,12 @@ void PendingRows::put(db::SessionRecord session, const std::vector<Durability::T
 }
 
 void PendingRows::put(db::LeaseRecord lease, const std::vector<Durability::Ticket>& waiting) {
-  std::string key = 'l' + lease.key.plugin + '\0' + lease.key.resource;
+  std::string key = KeyOf()(lease.key);
   put_row(std::move(key), std::move(lease), waiting, true, Place::last);  // after the session that holds it now
 }
 
 void PendingRows::put(db::ValueRecord value, const std::vector<Durability::Ticket>& waiting) {
-  std::string key = 'v' + value.key.plugin + '\0' + value.key.name;
+  std::string key = KeyOf()(value.key);
   put_row(std::move(key), std::move(value), waiting, true, Place::as_it_was);
 }
 
@@ -35,6 +46,10 @@ void PendingRows::put_row(std::string key, Record record, const std::vector<Dura
   Row& row = *known->second;
   row.record = std::move(record);
   row.waiting.insert(row.waiting.end(), waiting.begin(), waiting.end());
+  if (row.aside) {
+    rows_.splice(rows_.end(), aside_, known->second);
+    count(row);
+  }
   if (urgent && !std::exchange(row.urgent, true)) ++urgent_;
   if (place == Place::last) rows_.splice(rows_.end(), rows_, known->second);
 }
@@ -43,10 +58,22 @@ void PendingRows::give_up_oldest() {
   const auto found = index_.find(ended_.front());
   ended_.pop_front();
   if (found == index_.end()) return;  // written by now
-  uncount(*found->second);
-  rows_.erase(found->second);
+  if (found->second->aside) {
+    aside_.erase(found->second);
+  } else {
+    uncount(*found->second);
+    rows_.erase(found->second);
+  }
   index_.erase(found);
   ++forgotten_;
+}
+
+/// It waits again, as one that has come just now.
+void PendingRows::count(Row& row) noexcept {
+  row.aside = false;
+  row.number = ++last_number_;
+  row.since = std::chrono::steady_clock::now();
+  urgent_ += row.urgent ? 1 : 0;
 }
 
 void PendingRows::uncount(const Row& row) noexcept {
@@ -91,6 +118,22 @@ std::vector<Durability::Ticket> PendingRows::remove_first(std::size_t count) {
     rows_.pop_front();
   }
   return out;
+}
+
+std::vector<Durability::Ticket> PendingRows::set_aside(const db::RefusedRow& refused) {
+  const std::string key = std::visit(KeyOf(), refused.row);
+  const auto found = index_.find(key);
+  if (found == index_.end() || found->second->aside) return {};
+  Row& row = *found->second;
+  uncount(row);
+  row.aside = true;
+  aside_.splice(aside_.end(), rows_, found->second);
+  return std::exchange(row.waiting, {});
+}
+
+void PendingRows::retry_aside() {
+  for (Row& row : aside_) count(row);
+  rows_.splice(rows_.end(), aside_);
 }
 
 }  // namespace gatehouse

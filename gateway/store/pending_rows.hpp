@@ -16,7 +16,8 @@
 namespace gatehouse {
 
 /// One thread's, the writer's. A newer version of a row takes the place of the older one, so that it holds no more
-/// rows than there are live sessions, leases and values, and a bounded number of ended ones.
+/// rows than there are live sessions, leases and values, and a bounded number of ended ones. A row that the store
+/// cannot take is set aside: it waits no more, until there is a newer version of it or somebody wants to try again.
 class PendingRows {
  public:
   /// Ended sessions without a key that may wait; then the oldest are given up: nobody asks for them but a person.
@@ -27,6 +28,7 @@ class PendingRows {
   void put(db::LeaseRecord lease, const std::vector<Durability::Ticket>& waiting);
   void put(db::ValueRecord value, const std::vector<Durability::Ticket>& waiting);
 
+  /// Not those that are set aside.
   [[nodiscard]] std::size_t size() const noexcept { return rows_.size(); }
   /// Is there a row that should not wait for others: a lease, a value, a session that can be resumed?
   [[nodiscard]] bool is_urgent() const noexcept { return urgent_ > 0; }
@@ -44,6 +46,12 @@ class PendingRows {
   /// @return who waited for the first `count` rows
   [[nodiscard]] std::vector<Durability::Ticket> remove_first(std::size_t count);
 
+  /// @param row  one of the first that was refused @return who waited for it
+  [[nodiscard]] std::vector<Durability::Ticket> set_aside(const db::RefusedRow& row);
+  [[nodiscard]] std::size_t aside() const noexcept { return aside_.size(); }
+  /// All that are set aside wait again, after the others.
+  void retry_aside();
+
  private:
   using Record = std::variant<db::SessionRecord, db::LeaseRecord, db::ValueRecord>;
   struct Row {
@@ -53,14 +61,16 @@ class PendingRows {
     std::chrono::steady_clock::time_point since;
     std::uint64_t number = 0;  // in the order in which they came first
     bool urgent = false;
+    bool aside = false;
   };
   enum class Place { as_it_was, last };
   void put_row(std::string key, Record record, const std::vector<Durability::Ticket>& waiting, bool urgent,
                Place place);
   void give_up_oldest();
+  void count(Row& row) noexcept;
   void uncount(const Row& row) noexcept;
 
-  std::list<Row> rows_;
+  std::list<Row> rows_, aside_;
   std::unordered_map<std::string, std::list<Row>::iterator> index_;
   std::deque<std::string> ended_;  // keys of ended sessions without a key of their own
   std::size_t urgent_ = 0;         // rows

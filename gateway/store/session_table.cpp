@@ -1,14 +1,13 @@
 #include "gateway/store/session_table.hpp"
 
 #include "gateway/policy/session_meters.hpp"
+#include "gateway/store/session_slot.hpp"
 
 #include <algorithm>
 #include <unordered_map>
 
 namespace gatehouse {
 namespace {
-
-constexpr std::uint64_t kNone = 0;
 
 db::TrafficTotals totals_of(gh_session_cells& cells) noexcept {
   const auto read = [](std::uint64_t& cell) { return std::atomic_ref(cell).load(std::memory_order_relaxed); };
@@ -41,10 +40,6 @@ void set_expiry(db::SessionRecord& record, std::uint64_t wanted) noexcept {
   record.expires_at = is_time ? static_cast<std::int64_t>(wanted) : 0;
 }
 
-bool is_over(const db::SessionRecord& record, std::int64_t now) noexcept {
-  return record.expires_at != 0 && record.expires_at <= now;
-}
-
 db::TrafficTotals difference(const db::TrafficTotals& now, const db::TrafficTotals& before) noexcept {
   return {now.bytes_up - before.bytes_up, now.bytes_down - before.bytes_down, now.packets_up - before.packets_up,
           now.packets_down - before.packets_down};
@@ -58,36 +53,6 @@ SessionTable::Opened refusal(gh_status status) {
 
 }  // namespace
 
-struct SessionTable::Session : ChangeLink {
-  Session() : ChangeLink(Kind::session) {}
-
-  gh_session_cells cells{};
-  std::atomic<std::uint64_t> id{kNone};
-  std::atomic<std::uint32_t> shard{0};  // set before `id`
-  std::atomic<bool> moved{false};       // it has changed, and may wait for the next round
-  std::uint32_t slot = 0;
-  // guarded by the shard's lock
-  db::SessionRecord record;  // but for its totals
-  std::string payer;
-  const void* owner = nullptr;      // the instance that opened it last, while that lives
-  std::uint32_t lane = kNoLane;     // of the owner
-  std::vector<std::string> leases;  // each once; some may be another's by now: the table of leases knows
-  bool is_known = false;            // the writer knows of it
-  std::vector<Durability::Ticket> waiting;
-  std::shared_ptr<SessionMeters> meters;  // null until a client asks
-  // the writer's thread
-  db::TrafficTotals reported;
-  bool was_taken = false;
-
-  /// Is it still session `of`? Under the lock of the shard that it had: while it is, only that lock's holder frees it.
-  [[nodiscard]] bool is_live(std::uint64_t of) const noexcept {
-    return id.load(std::memory_order_relaxed) == of && !record.ended_at;
-  }
-  std::uint64_t next_opening() noexcept {
-    return std::atomic_ref(cells.opening).fetch_add(1, std::memory_order_relaxed) + 1;
-  }
-};
-
 bool SessionTable::Equal::operator()(const Probe& probe, const Entry& entry) const noexcept {
   if (probe.hash != entry.hash) return false;
   prefetch(*entry.session);
@@ -95,12 +60,8 @@ bool SessionTable::Equal::operator()(const Probe& probe, const Entry& entry) con
   return record.key == probe.key && record.identity == probe.identity && record.plugin == probe.plugin;
 }
 
-struct SessionTable::Chunk {
-  std::array<Session, kChunk> sessions;
-};
-
-SessionTable::SessionTable(std::shared_ptr<Durability> durability)
-    : durability_(std::move(durability)), leases_(durability_) {}
+SessionTable::SessionTable(std::shared_ptr<Durability> durability, std::size_t most)
+    : durability_(std::move(durability)), most_(std::min(most, kMostSessions)), leases_(durability_) {}
 
 SessionTable::~SessionTable() {
   for (auto& chunk : chunks_) delete chunk.load(std::memory_order_relaxed);
@@ -125,12 +86,12 @@ SessionTable::Session* SessionTable::free_slot() {
   const std::scoped_lock lock(slots_mutex_);
   const std::uint32_t used = used_slots_.load(std::memory_order_relaxed);
   const bool rested = free_.size() >= kChunk;  // cells of an ended session may still be written to for a moment
-  if (!free_.empty() && (rested || used == kMostSessions)) {
+  if (!free_.empty() && (rested || used == most_)) {
     Session* const out = in_slot(free_.front());
     free_.pop_front();
     return out;
   }
-  return used < kMostSessions ? &make_slot(used) : nullptr;
+  return used < most_ ? &make_slot(used) : nullptr;
 }
 
 SessionTable::Opened SessionTable::facts_of(Session& session, const void* owner) {
@@ -169,7 +130,7 @@ SessionTable::Opened SessionTable::find(const Opening& what) const {
   const Shard& shard = shards_[KeyHash::part(probe.hash, kShards)];
   const std::scoped_lock lock(shard.mutex);
   const auto known = shard.by_key.find(probe);
-  if (known == shard.by_key.end() || is_over(known->session->record, what.now)) return refusal(GH_E_NOT_FOUND);
+  if (known == shard.by_key.end() || known->session->is_over(what.now)) return refusal(GH_E_NOT_FOUND);
   return facts_of(*known->session, what.owner);
 }
 
@@ -178,7 +139,7 @@ SessionTable::Adopted SessionTable::adopt(std::string_view plugin, std::uint64_t
   Adopted out;
   out.opened.status = with(plugin, id, [&](Shard&, Session& session) -> gh_status {
     if (session.owner == owner && session.lane != kNoLane) return GH_E_STATE;
-    if (is_over(session.record, now)) return GH_E_NOT_FOUND;
+    if (session.is_over(now)) return GH_E_NOT_FOUND;
     out.key = session.record.key;
     out.identity = session.record.identity;
     out.source = session.record.source;
@@ -211,12 +172,12 @@ SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket 
   const std::scoped_lock lock(shard.mutex);
   if (has_key) {
     if (const auto known = shard.by_key.find(probe); known != shard.by_key.end()) {
-      if (!is_over(known->session->record, what.now)) return resume(*known->session, what, ticket);
+      if (!known->session->is_over(what.now)) return resume(*known->session, what, ticket);
       end_locked(shard, *known->session, what.now);
     }
     if (durability_->refuses_new()) return refusal(GH_E_IO);
   }
-  db::SessionRecord record = {.id = kNone,
+  db::SessionRecord record = {.id = kNoSession,
                               .plugin = std::string(what.plugin),
                               .key = std::string(what.key),
                               .identity = std::string(what.identity),
@@ -263,7 +224,7 @@ SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket 
 template <class Work>
 gh_status SessionTable::with(std::string_view plugin, std::uint64_t id, Work work) {
   Session* const session = in_slot(static_cast<std::uint32_t>(id & ((1U << kSlotBits) - 1)));
-  if (id == kNone || session == nullptr) return GH_E_NOT_FOUND;
+  if (id == kNoSession || session == nullptr) return GH_E_NOT_FOUND;
   prefetch(*session);
   if (session->id.load(std::memory_order_acquire) != id) return GH_E_NOT_FOUND;
   Shard& shard = shards_[session->shard.load(std::memory_order_relaxed)];
@@ -293,51 +254,6 @@ gh_status SessionTable::end(std::string_view plugin, std::uint64_t id, std::int6
     end_locked(shard, session, now);
     return GH_OK;
   });
-}
-
-void SessionTable::end_locked(Shard& shard, Session& session, std::int64_t now) {
-  const db::SessionRecord& record = session.record;
-  if (!record.key.empty()) shard.by_key.erase(shard.by_key.find(probe_of(record.plugin, record.identity, record.key)));
-  for (const std::string& resource : session.leases) leases_.release({record.plugin, resource}, record.id);
-  session.leases.clear();
-  session.record.last_seen_at = now;
-  session.record.ended_at = now;
-  session.next_opening();
-  durability_->add(session);
-}
-
-void SessionTable::end_all_of(const void* owner, std::int64_t now) {
-  for (std::uint32_t slot = 0; slot < high_water(); ++slot) {
-    Session& session = *in_slot(slot);
-    const std::uint64_t id = session.id.load(std::memory_order_acquire);
-    if (id == kNone) continue;
-    Shard& shard = shards_[session.shard.load(std::memory_order_relaxed)];
-    const std::scoped_lock lock(shard.mutex);
-    if (!session.is_live(id) || session.owner != owner) continue;
-    session.owner = nullptr;
-    if (session.record.key.empty()) end_locked(shard, session, now);
-  }
-}
-
-void SessionTable::free_lanes_of(const void* owner) {
-  for (std::uint32_t slot = 0; slot < high_water(); ++slot) {
-    Session& session = *in_slot(slot);
-    const std::uint64_t id = session.id.load(std::memory_order_acquire);
-    if (id == kNone) continue;
-    const std::scoped_lock lock(shards_[session.shard.load(std::memory_order_relaxed)].mutex);
-    if (session.is_live(id) && session.owner == owner) session.lane = kNoLane;
-  }
-}
-
-void SessionTable::expire(std::int64_t now) {
-  for (std::uint32_t slot = 0; slot < high_water(); ++slot) {
-    Session& session = *in_slot(slot);
-    const std::uint64_t id = session.id.load(std::memory_order_acquire);
-    if (id == kNone) continue;
-    Shard& shard = shards_[session.shard.load(std::memory_order_relaxed)];
-    const std::scoped_lock lock(shard.mutex);
-    if (session.is_live(id) && is_over(session.record, now)) end_locked(shard, session, now);
-  }
 }
 
 LeaseTable::Taken SessionTable::lease(std::string_view plugin, std::string_view resource, std::uint64_t id,
@@ -384,7 +300,7 @@ std::shared_ptr<SessionMeters> SessionTable::meters_of(std::string_view plugin, 
 
 void SessionTable::account(std::uint64_t id, std::string_view group_name, std::string_view payer) {
   Session* const session = in_slot(static_cast<std::uint32_t>(id & ((1U << kSlotBits) - 1)));
-  if (id == kNone || session == nullptr || session->id.load(std::memory_order_acquire) != id) return;
+  if (id == kNoSession || session == nullptr || session->id.load(std::memory_order_acquire) != id) return;
   const std::scoped_lock lock(shards_[session->shard.load(std::memory_order_relaxed)].mutex);
   if (!session->is_live(id)) return;
   session->record.group_name = group_name;
@@ -395,7 +311,7 @@ void SessionTable::account(std::uint64_t id, std::string_view group_name, std::s
 std::optional<SessionTable::Copy> SessionTable::copy_of(std::uint32_t slot) const {
   Session& session = *in_slot(slot);
   const std::uint64_t id = session.id.load(std::memory_order_acquire);
-  if (id == kNone) return std::nullopt;
+  if (id == kNoSession) return std::nullopt;
   const std::scoped_lock lock(shards_[session.shard.load(std::memory_order_relaxed)].mutex);
   if (!session.is_live(id)) return std::nullopt;
   Copy out{session.record, &session.cells, std::atomic_ref(session.cells.opening).load(std::memory_order_relaxed),
@@ -428,9 +344,9 @@ std::size_t SessionTable::count(std::string_view plugin) const {
 
 bool SessionTable::load(db::SessionRecord record) {
   const std::uint64_t slot = record.id & ((1U << kSlotBits) - 1);
-  if (record.id >> kSlotBits == 0 || slot >= kMostSessions || record.key.empty()) return false;
+  if (record.id >> kSlotBits == 0 || slot >= most_ || record.key.empty()) return false;
   Session& session = make_slot(static_cast<std::uint32_t>(slot));
-  if (session.id.load(std::memory_order_relaxed) != kNone) return false;
+  if (session.id.load(std::memory_order_relaxed) != kNoSession) return false;
   const Probe probe = probe_of(record.plugin, record.identity, record.key);
   const std::size_t number = KeyHash::part(probe.hash, kShards);
   auto& by_key = shards_[number].by_key;
@@ -453,7 +369,7 @@ void SessionTable::end_loading(std::uint64_t last_id, bool drop_orphans) {
     Session& session = make_slot(slot);
     const std::uint64_t id = session.id.load(std::memory_order_relaxed);
     last = std::max(last, id >> kSlotBits);
-    if (id == kNone) free_.push_back(slot);
+    if (id == kNoSession) free_.push_back(slot);
   }
   std::vector<db::LeaseRecord> orphans;
   leases_.for_each([&](const db::LeaseRecord& lease) {
@@ -483,7 +399,7 @@ SessionTable::Change SessionTable::take_change(ChangeLink& link) {
   out.since = difference(out.record.totals, session.reported);
   session.reported = out.record.totals;
   if (session.record.ended_at && !session.is_listed()) {
-    session.id.store(kNone, std::memory_order_relaxed);
+    session.id.store(kNoSession, std::memory_order_relaxed);
     session.record = {};
     session.payer.clear();
     session.meters.reset();
@@ -501,7 +417,7 @@ SessionTable::Change SessionTable::take_change(ChangeLink& link) {
 void SessionTable::list_moved(std::int64_t now) {
   for (std::uint32_t slot = 0; slot < high_water(); ++slot) {
     Session& session = *in_slot(slot);
-    if (session.id.load(std::memory_order_acquire) == kNone) continue;
+    if (session.id.load(std::memory_order_acquire) == kNoSession) continue;
     const bool carried = totals_of(session.cells) != session.reported;
     if (!carried && !session.moved.load(std::memory_order_relaxed)) continue;
     if (carried) {
@@ -515,7 +431,7 @@ void SessionTable::list_moved(std::int64_t now) {
 void SessionTable::change_all() {
   for (std::uint32_t slot = 0; slot < high_water(); ++slot) {
     Session& session = *in_slot(slot);
-    if (session.id.load(std::memory_order_acquire) != kNone) durability_->changes().add(session);
+    if (session.id.load(std::memory_order_acquire) != kNoSession) durability_->changes().add(session);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include "db/store/store.hpp"
 #include "gateway/store/durability.hpp"
+#include "gateway/store/idle_ends.hpp"
 #include "gateway/store/key_hash.hpp"
 #include "gateway/store/lease_table.hpp"
 #include "gateway/store/live_session.hpp"
@@ -35,7 +36,8 @@ class SessionTable {
   static constexpr std::size_t kMostSessions = std::size_t{1} << 20U;
   static constexpr std::size_t kMostLeases = 4096;  ///< of a session
 
-  explicit SessionTable(std::shared_ptr<Durability> durability = std::make_shared<Durability>());
+  explicit SessionTable(std::shared_ptr<Durability> durability = std::make_shared<Durability>(),
+                        std::size_t most = kMostSessions);
   ~SessionTable();
   SessionTable(const SessionTable&) = delete;
   SessionTable& operator=(const SessionTable&) = delete;
@@ -136,6 +138,17 @@ class SessionTable {
   [[nodiscard]] Change take_change(ChangeLink& link);
   /// Ends every session whose time has come.
   void expire(std::int64_t now);
+  /// From now on, for end_idle(). Any thread.
+  void set_idle_ends(IdleEnds ends);
+  /// Ends every session with a key that has been without traffic for too long; before set_idle_ends(), none. After
+  /// list_moved(), which sees traffic. @param now  believed, for what it ends nobody brings back
+  void end_idle(std::int64_t now);
+  /// Will open() soon find no place?
+  [[nodiscard]] bool is_nearly_full();
+  /// Then ends sessions with a key that have been idle for a minute or more, the longest idle first, but of an identity
+  /// or network that has many of them before others. Their places are free once they are written. Some 0.3 s for a full
+  /// table. @return how many
+  std::size_t make_room(std::int64_t now);
   /// Adds every session whose traffic moved or that was touched since it was last written.
   void list_moved(std::int64_t now);
   /// Adds every session, for a file that knows nothing.
@@ -163,6 +176,8 @@ class SessionTable {
     boost::unordered_flat_set<Entry, CarriedHash, Equal> by_key;
   };
   static constexpr std::size_t kShards = 64;
+  static constexpr std::size_t kSpare = 64;  // one in so many places is kept free
+  static constexpr std::int64_t kLeastIdle = 60;
   static constexpr std::uint32_t kSlotBits = 24;
   static constexpr std::size_t kChunk = 256;
   struct Chunk;
@@ -180,11 +195,16 @@ class SessionTable {
   /// Calls work(Session&) under its lock if there is such a session of that plugin; else GH_E_NOT_FOUND.
   template <class Work>
   gh_status with(std::string_view plugin, std::uint64_t id, Work work);
+  /// Calls work(Shard&, Session&) for each that has not ended, under its lock.
+  template <class Work>
+  void with_each(Work work);
   void end_locked(Shard& shard, Session& session, std::int64_t now);
+  void end_idle_locked(Shard& shard, Session& session, std::int64_t now);
   [[nodiscard]] static Opened facts_of(Session& session, const void* owner);
   Opened resume(Session& session, const Opening& what, Durability::Ticket ticket);
 
   const std::shared_ptr<Durability> durability_;
+  const std::size_t most_;
   LeaseTable leases_;
   const KeyHash hash_;
   mutable std::array<Shard, kShards> shards_;
@@ -193,6 +213,8 @@ class SessionTable {
   std::atomic<std::uint64_t> last_serial_{0};
   std::mutex slots_mutex_;          // guards what follows, and the making of chunks
   std::deque<std::uint32_t> free_;  // the one that is free for longest first
+  std::mutex idle_mutex_;
+  std::optional<IdleEnds> idle_ends_;  // guarded by it
 };
 
 }  // namespace gatehouse

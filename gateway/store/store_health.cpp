@@ -3,6 +3,11 @@
 #include <utility>
 
 namespace gatehouse {
+namespace {
+
+constexpr std::chrono::minutes kAsideLogEvery{1};
+
+}  // namespace
 
 StoreHealth::StoreHealth(std::shared_ptr<Durability> durability, StoreEvents events)
     : durability_(std::move(durability)), events_(std::move(events)) {}
@@ -81,10 +86,37 @@ void StoreHealth::report_state() {
   if (stops && !std::exchange(has_stopped_, true) && events_.stop) events_.stop();
 }
 
+void StoreHealth::set_aside(const db::RefusedRow& row) {
+  std::string sentence = "set aside, for the store cannot take it: " + db::name_of(row) + ": " + row.why;
+  {
+    const std::scoped_lock lock(mutex_);
+    status_.last_aside = sentence;
+    ++aside_unlogged_;
+    const Clock::time_point now = Clock::now();
+    if (aside_logged_ && now - *aside_logged_ < kAsideLogEvery) return;
+    aside_logged_ = now;
+    if (const std::uint64_t others = std::exchange(aside_unlogged_, 0) - 1; others != 0)
+      sentence += "; " + std::to_string(others) + " other times since the last such line";
+  }
+  warn(sentence);
+}
+
+void StoreHealth::set_excess(const std::string& sentence) {
+  {
+    const std::scoped_lock lock(mutex_);
+    const bool is_news = status_.excess.empty() && !sentence.empty();
+    status_.excess = sentence;
+    if (!is_news) return;
+  }
+  warn(sentence);
+}
+
 void StoreHealth::publish(const Backlog& backlog) {
   const std::scoped_lock lock(mutex_);
   status_.dirty_rows = backlog.rows;
   status_.forgotten = backlog.forgotten;
+  status_.aside = backlog.aside;
+  status_.displaced = backlog.displaced;
   oldest_ = backlog.oldest;
 }
 

@@ -1,6 +1,7 @@
 // Can the store be written? Reports the answer to those who wait for it, to the log and to `status`.
 #pragma once
 
+#include "db/store/store.hpp"
 #include "gateway/base/log_message.hpp"
 #include "gateway/store/durability.hpp"
 #include "gateway/store/store_status.hpp"
@@ -40,12 +41,16 @@ class StoreHealth {
   void failed(bool for_good, const std::string& why);
   /// The call was no write. `why`: what went wrong, or "".
   void returned(const std::string& why);
-  /// What waits to be written.
+  /// What waits to be written, or does not any more.
   struct Backlog {
-    std::uint64_t rows = 0, forgotten = 0;
+    std::uint64_t rows = 0, forgotten = 0, aside = 0, displaced = 0;
     std::optional<Clock::time_point> oldest;
   };
   void publish(const Backlog& backlog);
+  /// The store cannot take a row. Logs at most one of them a minute.
+  void set_aside(const db::RefusedRow& row);
+  /// See db::Store::excess(). Logs what is new.
+  void set_excess(const std::string& sentence);
   /// Logs a warning.
   void warn(const std::string& sentence) const;
 
@@ -70,8 +75,10 @@ class StoreHealth {
   StoreStatus status_;
   std::optional<Clock::time_point> oldest_;   // of the rows that wait
   std::optional<Clock::time_point> calling_;  // the store, since when
-  bool refused_ = false;                      // the last write
-  bool stalled_ = false;                      // the call under way has used up our patience
+  std::optional<Clock::time_point> aside_logged_;
+  std::uint64_t aside_unlogged_ = 0;  // rows, since then
+  bool refused_ = false;              // the last write
+  bool stalled_ = false;              // the call under way has used up our patience
 };
 
 }  // namespace gatehouse

@@ -29,6 +29,10 @@ struct StoreStatus {
   std::uint64_t served_undurable = 0;  ///< completions that came before the disk had it
   std::uint64_t refused = 0;           ///< new sessions and leases, under `no_new`
   std::uint64_t forgotten = 0;         ///< ended sessions without a key whose rows were given up, for too many waited
+  std::uint64_t aside = 0;             ///< rows that the store cannot take, and that do not hold up the others
+  std::string last_aside;              ///< the last of them and why, a sentence; "" if there never was one
+  std::uint64_t displaced = 0;         ///< idle sessions that were ended for others, for the table was full
+  std::string excess;                  ///< db::Store::excess()
   std::int64_t unsure_until = 0;       ///< StoreOpening::unsure_until
 };
 

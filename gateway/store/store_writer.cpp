@@ -24,6 +24,8 @@ constexpr seconds kLongestBackOff{60};
 constexpr seconds kLongestLastBackOff{1};  // when the end is near
 constexpr milliseconds kBusyRetry{100};
 constexpr seconds kUpkeepRetry{10};
+constexpr std::chrono::minutes kAsideRetry{10};  // with rows that the store could not take: somebody may have mended it
+constexpr seconds kRoomRetry{1};
 constexpr int kShare = 5;                                       // of the time, what lingering leaves to commits
 constexpr std::size_t kUsageRows = StoreWriter::kMostRows / 4;  // that a full commit has room for
 constexpr std::int64_t kSecondsOfDay = 86'400;
@@ -102,6 +104,9 @@ class StoreWriter::Loop {
   [[nodiscard]] bool has_rows_to_write() const noexcept;
   void linger();
   void write_batch();
+  std::size_t set_aside(const std::vector<db::RefusedRow>& refused);
+  void retry_aside();
+  void make_room();
   void start_over();
   void succeeded(std::size_t rows, Clock::duration took);
   void failed(bool only_busy, const std::string& why);
@@ -117,11 +122,12 @@ class StoreWriter::Loop {
   db::ClockTrust trust_{0};  // the clock of the start, and what follows from it
   const Clock::time_point started_ = Clock::now();
   std::int64_t last_day_ = 0;  // that anybody had used when it was loaded; 0 = none
-  Clock::time_point next_round_{}, next_upkeep_{}, retry_at_{};
+  Clock::time_point next_round_{}, next_upkeep_{}, retry_at_{}, next_aside_{}, next_room_{};
   Clock::duration last_commit_{};
   seconds back_off_{0};
   std::optional<Clock::time_point> failing_since_;
   std::uint64_t flush_begun_ = 0;  // whose rows, and maybe more, are marked
+  std::uint64_t displaced_ = 0;    // sessions, see make_room()
   bool needs_write_ = false;       // db::Store::needs_write()
   bool end_is_near_ = false;
 
@@ -197,7 +203,10 @@ void StoreWriter::Loop::obey(const Orders& orders) {
     store_->set_retention(*orders.retention);
     next_upkeep_ = Clock::now();
   }
-  if (orders.end_is_near && !std::exchange(end_is_near_, true)) store_->use_reserve();
+  if (orders.end_is_near && !std::exchange(end_is_near_, true)) {
+    store_->use_reserve();
+    retry_aside();
+  }
 }
 
 /// @param at_once  everything is to be written, now
@@ -205,6 +214,7 @@ void StoreWriter::Loop::turn(bool at_once) {
   const Clock::time_point now = Clock::now();
   if (at_once || now >= next_round_) round();
   collect();
+  make_room();
   if (has_rows_to_write() && (at_once || now >= retry_at_)) write_batch();
   if (!failing_since_ && Clock::now() >= next_upkeep_) upkeep();
   publish();
@@ -219,7 +229,9 @@ void StoreWriter::Loop::round() {
   const std::int64_t now = clock();
   sessions->expire(now);
   sessions->list_moved(now);
+  sessions->end_idle(store_->believed(now));
   sessions->leases().expire(now);
+  if (Clock::now() >= next_aside_) retry_aside();
   usage_.forget_before(std::min(today(), last_day_remembered()) - kDaysKept);
   next_round_ = Clock::now() + round_;
   mark();
@@ -292,6 +304,7 @@ void StoreWriter::Loop::write_batch() {
   const std::size_t rows = batch.rows();
   usage_.fill(batch, kMostRows - rows);
   const Clock::time_point begin = Clock::now();
+  const std::size_t aside_before = pending_.aside();
   bool only_busy = false;
   std::string why;
   health.begin();
@@ -301,9 +314,10 @@ void StoreWriter::Loop::write_batch() {
     if (written == db::Store::Written::start_over) {
       start_over();
     } else {
+      const std::size_t aside = set_aside(store_->take_refused());
       usage_.written(batch);
-      succeeded(batch.rows(), Clock::now() - begin);
-      durability->complete(pending_.remove_first(rows), GH_OK);
+      succeeded(batch.rows() - aside, Clock::now() - begin);
+      durability->complete(pending_.remove_first(rows - (pending_.aside() - aside_before)), GH_OK);
     }
   } catch (const db::StoreError& error) {
     only_busy = error.kind() == db::StoreError::Kind::busy;
@@ -313,6 +327,38 @@ void StoreWriter::Loop::write_batch() {
   }
   if (!why.empty()) failed(only_busy, why);
   log_findings();
+}
+
+/// The rows that the store has left out of the first ones. Those behind them are written. @return how many
+std::size_t StoreWriter::Loop::set_aside(const std::vector<db::RefusedRow>& refused) {
+  for (const db::RefusedRow& row : refused) {
+    health.set_aside(row);
+    if (const auto* const usage = std::get_if<db::UsageKey>(&row.row)) {
+      usage_.set_aside(*usage);
+    } else {
+      durability->give_up(pending_.set_aside(row));
+    }
+  }
+  return refused.size();
+}
+
+void StoreWriter::Loop::retry_aside() {
+  pending_.retry_aside();
+  usage_.retry_aside();
+  next_aside_ = Clock::now() + kAsideRetry;
+}
+
+/// A table that is full must not shut everybody out while there are sessions that nobody uses.
+void StoreWriter::Loop::make_room() {
+  const Clock::time_point now = Clock::now();
+  if (now < next_room_ || !sessions->is_nearly_full()) return;
+  next_room_ = now + kRoomRetry;
+  const std::size_t ended = sessions->make_room(store_->believed(clock()));
+  if (ended == 0) return;
+  collect();
+  if (std::exchange(displaced_, displaced_ + ended) == 0)
+    health.warn(
+        "the table of sessions is full: those that are idle longest are ended for others; `status` counts them");
 }
 
 /// The file is another one: everything that is live is written to it.
@@ -355,6 +401,7 @@ void StoreWriter::Loop::upkeep() {
     why = error.what();
   }
   health.returned(why);
+  health.set_excess(store_->excess());
   needs_write_ = store_->needs_write();
   const Clock::time_point now = Clock::now();
   if (has_rows_to_write()) pause = std::max(pause, (now - begin) * (kShare - 1));
@@ -380,7 +427,8 @@ void StoreWriter::Loop::log_findings() {
 }
 
 void StoreWriter::Loop::publish() {
-  health.publish({pending_.size() + usage_.changed(), pending_.forgotten(), pending_.since()});
+  health.publish({pending_.size() + usage_.changed(), pending_.forgotten(), pending_.aside() + usage_.aside(),
+                  displaced_, pending_.since()});
 }
 
 /// On the thread, too: it may take as long as a write.

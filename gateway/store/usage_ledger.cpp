@@ -21,7 +21,12 @@ void UsageLedger::add(const db::UsageKey& key, const db::TrafficTotals& carried)
   found->second.bytes_down += carried.bytes_down;
   found->second.packets_up += carried.packets_up;
   found->second.packets_down += carried.packets_down;
+  aside_.erase(key);
   if (!marked_.contains(key)) changed_.insert(key);
+}
+
+void UsageLedger::set_aside(const db::UsageKey& key) {
+  if (changed_.erase(key) + marked_.erase(key) != 0) aside_.insert(key);
 }
 
 void UsageLedger::fill(db::StoreBatch& batch, std::size_t most) const {
@@ -43,12 +48,15 @@ void UsageLedger::change_all() {
   for (const auto& [key, totals] : totals_) {
     if (!marked_.contains(key)) changed_.insert(key);
   }
+  aside_.clear();
 }
 
 void UsageLedger::forget_before(std::int64_t day) {
   const auto is_written = [this](const db::UsageKey& key) { return !changed_.contains(key) && !marked_.contains(key); };
-  while (!totals_.empty() && totals_.begin()->first.day < day && is_written(totals_.begin()->first))
+  while (!totals_.empty() && totals_.begin()->first.day < day && is_written(totals_.begin()->first)) {
+    aside_.erase(totals_.begin()->first);
     totals_.erase(totals_.begin());
+  }
   keys_of_day_.erase(keys_of_day_.begin(), keys_of_day_.lower_bound(day));
 }
 

@@ -28,6 +28,10 @@ class UsageLedger {
   /// Adds up to `most` changed rows to a batch, marked ones first; they stay changed until written() is called.
   void fill(db::StoreBatch& batch, std::size_t most) const;
   void written(const db::StoreBatch& batch);
+  /// The store cannot take the row: it waits no more, until more is added to it or retry_aside().
+  void set_aside(const db::UsageKey& key);
+  [[nodiscard]] std::size_t aside() const noexcept { return aside_.size(); }
+  void retry_aside() { changed_.merge(aside_); }
   /// Every row is to be written again.
   void change_all();
   /// Days before this one are over and written: they need no memory.
@@ -35,7 +39,7 @@ class UsageLedger {
 
  private:
   std::map<db::UsageKey, db::TrafficTotals> totals_;
-  std::set<db::UsageKey> changed_, marked_;  // a row is in one of them at most
+  std::set<db::UsageKey> changed_, marked_, aside_;  // a row is in one of them at most
   std::map<std::int64_t, std::size_t> keys_of_day_;
 };
 

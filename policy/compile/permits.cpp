@@ -7,11 +7,10 @@
 namespace gatehouse::policy {
 namespace {
 
-/// A permit and the fields that decide its place in the order of judgement.
+/// A permit and the field that decides its place in the order of judgement.
 struct Ranked {
   std::int64_t priority = 0;
   Permit permit;
-  std::optional<std::int64_t> group_id;
 };
 
 /// Reads where the row leads to; false, and a problem, where it cannot.
@@ -53,20 +52,26 @@ std::optional<Permit> read_permit(const PortPermit& row, const RowAt& at, Draft&
 }
 
 /// The rows in force, in the order of judgement.
-std::vector<Ranked> read_permits(const Model& model, Draft& draft) {
-  std::vector<Ranked> out;
+std::vector<Permit> read_permits(const Model& model, Draft& draft) {
+  std::vector<Ranked> read;
+  read.reserve(model.port_permits.size());
   for (const PortPermit& row : model.port_permits) {
     if (!draft.counts(row.life)) continue;
     const RowAt at{"port_permits", row.id, row.action != "allow" && row.action != "monitor"};
-    if (row.group_id && !draft.group(*row.group_id, at)) continue;
+    const auto group = row.group_id ? draft.group(*row.group_id, at) : std::nullopt;
+    if (row.group_id && !group) continue;
     auto permit = read_permit(row, at, draft);
     if (!permit) continue;
+    permit->group = group;
     draft.parts.has_side_rows = draft.parts.has_side_rows || permit->action == PermitAction::monitor;
-    out.push_back({row.priority, std::move(*permit), row.group_id});
+    read.push_back({row.priority, std::move(*permit)});
   }
-  std::sort(out.begin(), out.end(), [](const Ranked& a, const Ranked& b) {
+  std::sort(read.begin(), read.end(), [](const Ranked& a, const Ranked& b) {
     return std::tie(a.priority, a.permit.row) < std::tie(b.priority, b.permit.row);
   });
+  std::vector<Permit> out;
+  out.reserve(read.size());
+  for (Ranked& row : read) out.push_back(std::move(row.permit));
   return out;
 }
 
@@ -78,12 +83,12 @@ void mark(const std::vector<Prefix>& prefixes, bool RangeFacts::*fact, SnapshotP
   }
 }
 
-/// Cuts the addresses wherever a row, a special range or a place of the gateway begins or ends.
-void cut_ranges(const std::vector<Ranked>& permits, const Surroundings& surroundings, SnapshotParts& parts) {
+/// Cuts the addresses wherever a row without a group, a special range or a place of the gateway begins or ends.
+void cut_ranges(const std::vector<Permit>& permits, const Surroundings& surroundings, SnapshotParts& parts) {
   std::vector<PrefixBits> borders;
   for (const SpecialRange& range : special_ranges()) borders.push_back(range.prefix);
-  for (const Ranked& row : permits)
-    if (row.permit.reach == Permit::Reach::prefix) borders.push_back(row.permit.destination);
+  for (const Permit& permit : permits)
+    if (permit.reach == Permit::Reach::prefix && !permit.group) borders.push_back(permit.destination);
   for (const ClaimedPrefix& claim : surroundings.claims) borders.emplace_back(claim.prefix);
   for (const auto* prefixes : {&surroundings.own, &surroundings.broadcast})
     for (const Prefix& prefix : *prefixes) borders.emplace_back(prefix);
@@ -100,20 +105,9 @@ void cut_ranges(const std::vector<Ranked>& permits, const Surroundings& surround
 
 void compile_port_permits(const Model& model, const Surroundings& surroundings, Draft& draft) {
   SnapshotParts& parts = draft.parts;
-  const std::vector<Ranked> order = read_permits(model, draft);
-  cut_ranges(order, surroundings, parts);
-  std::shared_ptr<const PermitIndex> shared;  // by all groups without a permit of their own
-  for (GroupPolicy& of : parts.groups) {
-    std::vector<Permit> permits;
-    bool own = false;
-    for (const Ranked& row : order) {
-      if (row.group_id && *row.group_id != of.id) continue;
-      permits.push_back(row.permit);
-      own = own || row.group_id.has_value();
-    }
-    of.permits = !own && shared ? shared : std::make_shared<const PermitIndex>(std::move(permits), parts.ranges);
-    if (!own) shared = of.permits;
-  }
+  const std::vector<Permit> permits = read_permits(model, draft);
+  cut_ranges(permits, surroundings, parts);
+  parts.permits = PermitTable(permits, parts.groups.size(), parts.ranges);
 }
 
 }  // namespace gatehouse::policy

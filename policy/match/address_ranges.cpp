@@ -6,11 +6,13 @@ namespace gatehouse::policy {
 namespace {
 
 constexpr std::size_t kBlocks = 65536;  // of the first 16 bits
+constexpr std::size_t kLarge = 1024;    // ranges of a family
 
 template <class Start>
 void sort_unique(std::vector<Start>& starts) {
   std::sort(starts.begin(), starts.end());
   starts.erase(std::unique(starts.begin(), starts.end()), starts.end());
+  starts.shrink_to_fit();
 }
 
 /// index[i]: the range that block i begins in; one more at the end, for the last block's upper bound.
@@ -40,7 +42,7 @@ std::uint32_t last_not_above(const std::vector<Start>& starts, std::uint32_t fro
 
 }  // namespace
 
-AddressRanges::AddressRanges(std::span<const PrefixBits> borders) : v4_{0}, v6_{Wide{}} {
+AddressRanges::AddressRanges(std::span<const PrefixBits> borders, Search search) : v4_{0}, v6_{Wide{}} {
   for (const PrefixBits& prefix : borders) {
     if (prefix.base.family == Family::v4) {
       const std::uint64_t first = static_cast<std::uint32_t>(prefix.base.low & prefix.low_mask);
@@ -57,22 +59,33 @@ AddressRanges::AddressRanges(std::span<const PrefixBits> borders) : v4_{0}, v6_{
   }
   sort_unique(v4_);
   sort_unique(v6_);
-  v4_index_ = make_index(v4_, [](std::uint32_t start) { return (start >> 16) + ((start & 0xffff) != 0 ? 1 : 0); });
-  v6_index_ = make_index(v6_, [](const Wide& start) {
-    const bool inside = (start.high << 16 | start.low) != 0;
-    return static_cast<std::ptrdiff_t>(start.high >> 48) + (inside ? 1 : 0);
-  });
+  if (search == Search::indexed || v4_.size() > kLarge)
+    v4_index_ = make_index(v4_, [](std::uint32_t start) { return (start >> 16) + ((start & 0xffff) != 0 ? 1 : 0); });
+  if (search == Search::indexed || v6_.size() > kLarge) {
+    v6_index_ = make_index(v6_, [](const Wide& start) {
+      const bool inside = (start.high << 16 | start.low) != 0;
+      return static_cast<std::ptrdiff_t>(start.high >> 48) + (inside ? 1 : 0);
+    });
+  }
+}
+
+std::size_t AddressRanges::bytes() const noexcept {
+  const auto of = [](const auto& vector) { return vector.capacity() * sizeof(vector[0]); };
+  return of(v4_) + of(v6_) + of(v4_index_) + of(v6_index_);
 }
 
 std::uint32_t AddressRanges::find_v4(std::uint32_t address) const noexcept {
+  if (v4_index_.empty()) return last_not_above(v4_, 0, static_cast<std::uint32_t>(v4_.size() - 1), address);
   const std::uint32_t block = address >> 16;
   return last_not_above(v4_, v4_index_[block], v4_index_[block + 1], address);
 }
 
 std::uint32_t AddressRanges::find_v6(const AddressBits& address) const noexcept {
+  const auto v4 = static_cast<std::uint32_t>(v4_.size());
+  const Wide wide{address.high, address.low};
+  if (v6_index_.empty()) return v4 + last_not_above(v6_, 0, static_cast<std::uint32_t>(v6_.size() - 1), wide);
   const std::uint64_t block = address.high >> 48;
-  return static_cast<std::uint32_t>(v4_.size()) +
-         last_not_above(v6_, v6_index_[block], v6_index_[block + 1], Wide{address.high, address.low});
+  return v4 + last_not_above(v6_, v6_index_[block], v6_index_[block + 1], wide);
 }
 
 AddressBits AddressRanges::lowest(std::uint32_t range) const noexcept {

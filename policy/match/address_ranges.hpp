@@ -17,13 +17,17 @@ namespace gatehouse::policy {
 class AddressRanges {
  public:
   AddressRanges() = default;  ///< no ranges: find() must not be called
-  explicit AddressRanges(std::span<const PrefixBits> borders);
+  /// `as_large`: the index, of 512 KiB, only where there are so many ranges that it is worth its memory.
+  enum class Search { indexed, as_large };
+  explicit AddressRanges(std::span<const PrefixBits> borders, Search search = Search::indexed);
 
   /// The number of the range that `address` (of either family) lies in.
   [[nodiscard]] std::uint32_t find(const AddressBits& address) const noexcept {
     return address.family == Family::v4 ? find_v4(static_cast<std::uint32_t>(address.low)) : find_v6(address);
   }
   [[nodiscard]] std::size_t size() const noexcept { return v4_.size() + v6_.size(); }
+  /// What it holds, in bytes.
+  [[nodiscard]] std::size_t bytes() const noexcept;
   /// The lowest address of a range.
   [[nodiscard]] AddressBits lowest(std::uint32_t range) const noexcept;
   /// The ranges [first, second) that make up `prefix`, which must be one of the borders.
@@ -39,7 +43,8 @@ class AddressRanges {
 
   std::vector<std::uint32_t> v4_;  // the first address of each range
   std::vector<Wide> v6_;
-  std::vector<std::uint32_t> v4_index_, v6_index_;  // [i]: the range that i << 16 (of 32), i << 112 (of 128) lies in
+  std::vector<std::uint32_t> v4_index_,
+      v6_index_;  // [i]: the range that i << 16 (of 32), i << 112 (of 128) lies in; or empty
 };
 
 }  // namespace gatehouse::policy

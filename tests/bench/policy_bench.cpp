@@ -4,6 +4,8 @@
 
 #include <benchmark/benchmark.h>
 
+#include <malloc.h>
+
 #include <random>
 #include <string>
 #include <vector>
@@ -79,6 +81,64 @@ void verdict_with_many_permits(benchmark::State& state) {
   judge_all(state, *compile(model, around(), 1, 0).snapshot, public_flows(false));
 }
 BENCHMARK(verdict_with_many_permits);
+
+/// So many groups with ten permits each, for networks and ports of their own. Half of the verdicts are for such rows.
+Model with_groups(std::int64_t groups) {
+  Model model = starter_like();
+  for (std::int64_t group = 1; group <= groups; ++group) {
+    model.groups.push_back({group, "group" + std::to_string(group), group, true});
+    model.group_members.push_back({group, group, "identity", "token:u" + std::to_string(group), {}});
+    for (std::int64_t i = 0; i < 10; ++i) {
+      const auto network = static_cast<std::uint32_t>(0x0800'0000 + group * 1024 + i * 64);
+      model.port_permits.push_back({group * 10 + i + 100,
+                                    group,
+                                    "udp",
+                                    std::to_string(20000 + i) + "-65535",
+                                    Prefix(IpAddress::v4(network), 26).to_string(),
+                                    "allow",
+                                    50,
+                                    {}});
+    }
+  }
+  return model;
+}
+
+void verdict_of_group_with_permits(benchmark::State& state) {
+  const auto snapshot = compile(with_groups(state.range(0)), around(), 1, 0).snapshot;
+  std::vector<Flow> flows = public_flows(false);
+  for (std::size_t i = 0; i < flows.size(); i += 2)
+    flows[i].destination = IpAddress::v4(static_cast<std::uint32_t>(0x0800'0000 + 1024 + i % 640));
+  std::size_t i = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(snapshot->judge({GroupIndex{0}, false}, flows[i++ % flows.size()]));
+}
+BENCHMARK(verdict_of_group_with_permits)->ArgName("groups")->Arg(1)->Arg(500);
+
+/// Networks inside networks, each with a permit.
+void verdict_with_nested_permits(benchmark::State& state) {
+  Model model = starter_like();
+  for (int length = 8; length < 8 + state.range(0); ++length)
+    model.port_permits.push_back(
+        {100 + length, {}, "udp", std::to_string(1000 + length), "8.0.0.0/" + std::to_string(length), "deny", 50, {}});
+  std::vector<Flow> flows = public_flows(false);
+  for (Flow& flow : flows) flow.destination = IpAddress::v4(0x08000000 + (flow.port & 0xff));
+  judge_all(state, *compile(model, around(), 1, 0).snapshot, flows);
+}
+BENCHMARK(verdict_with_nested_permits)->ArgName("depth")->Arg(1)->Arg(4)->Arg(16);
+
+void compile_groups_with_permits(benchmark::State& state) {
+  const Model model = with_groups(state.range(0));
+  const std::size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+  const Compiled kept = compile(model, around(), 1, 0);
+  state.counters["bytes_a_row"] = static_cast<double>(mallinfo2().uordblks + mallinfo2().hblkhd - before) /
+                                  static_cast<double>(model.port_permits.size());
+  for (auto _ : state) benchmark::DoNotOptimize(compile(model, around(), 1, 0).snapshot);
+}
+BENCHMARK(compile_groups_with_permits)
+    ->ArgName("groups")
+    ->Arg(100)
+    ->Arg(1000)
+    ->Arg(10'000)
+    ->Unit(benchmark::kMillisecond);
 
 void verdict_with_domain(benchmark::State& state) {
   Model model = starter_like();

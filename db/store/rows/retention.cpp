@@ -39,12 +39,24 @@ std::int64_t RetentionWork::used_before(std::int64_t now) const noexcept {
   return std::min(now / kSecondsOfDay - retention_.days, first_of_month(now));
 }
 
+/// By all rows, live ones too.
+std::uint64_t RetentionWork::used_bytes(Database& state) const {
+  const std::int64_t pages = state.number("PRAGMA page_count") - state.number("PRAGMA freelist_count");
+  return static_cast<std::uint64_t>(pages * state.number("PRAGMA page_size"));
+}
+
 /// Does it hold more than it may, and is there anything that can go?
 bool RetentionWork::is_too_large(Database& state) const {
-  const std::int64_t pages = state.number("PRAGMA page_count") - state.number("PRAGMA freelist_count");
-  const std::int64_t bytes = pages * state.number("PRAGMA page_size");
-  return static_cast<std::uint64_t>(bytes) > retention_.most_bytes &&
+  return used_bytes(state) > retention_.most_bytes &&
          state.number("SELECT EXISTS (SELECT 1 FROM sessions WHERE ended_at IS NOT NULL)") != 0;
+}
+
+std::string RetentionWork::excess(Database& state) const {
+  const std::uint64_t bytes = used_bytes(state);
+  if (bytes <= retention_.most_bytes) return {};
+  return "live sessions, leases and usage alone fill " + std::to_string(bytes) + " bytes of " + state.path().string() +
+         ", more than `max_bytes` of [store] (" + std::to_string(retention_.most_bytes) +
+         "): raise it, or end sessions sooner by `session_idle_seconds` of traffic_rules";
 }
 
 /// So much that rows will not need it soon, or that the file is larger than it may be?

@@ -5,6 +5,7 @@
 #include "db/store/store.hpp"
 
 #include <cstdint>
+#include <string>
 
 namespace gatehouse::db {
 
@@ -19,10 +20,13 @@ class RetentionWork {
   [[nodiscard]] bool is_due(Database& state, std::int64_t now) const;
   /// Some of it, inside the caller's transaction: some ms. @throws SqliteError
   void do_some(Database& state, std::int64_t now) const;
+  /// See Store::excess(). @throws SqliteError
+  [[nodiscard]] std::string excess(Database& state) const;
 
  private:
   [[nodiscard]] std::int64_t ended_before(std::int64_t now) const noexcept;
   [[nodiscard]] std::int64_t used_before(std::int64_t now) const noexcept;
+  [[nodiscard]] std::uint64_t used_bytes(Database& state) const;
   [[nodiscard]] bool is_too_large(Database& state) const;
   [[nodiscard]] bool has_much_free(Database& state) const;
 

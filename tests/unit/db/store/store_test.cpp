@@ -129,12 +129,52 @@ TEST_F(SqliteStoreFile, HoldsWhatPeopleCanRead) {
   EXPECT_EQ(shell("SELECT count(*), min(slot), max(slot), count(DISTINCT owner) FROM slots"), "4096|0|4095|1\n");
 }
 
-TEST_F(SqliteStoreFile, RefusesARowThatTheSchemaRefusesAsAMistakeOfTheCaller) {
+TEST_F(SqliteStoreFile, LeavesOutARowThatTheSchemaRefusesAndNamesIt) {
   SessionRecord nameless = session(1);
   nameless.plugin.clear();
-  EXPECT_THROW(static_cast<void>(life.store().write({.sessions = {session(2), nameless}})), std::invalid_argument);
+  EXPECT_EQ(life.store().write({.sessions = {nameless}, .leases = {lease("a", 9)}}), Store::Written::done);
+  const std::vector<RefusedRow> refused = life.store().take_refused();
+  ASSERT_EQ(refused.size(), 1u);
+  EXPECT_EQ(name_of(refused[0]), "the row of sessions with id 1");
+  EXPECT_THAT(refused[0].why, testing::HasSubstr("plugin must not be empty"));
+  EXPECT_THAT(life.store().take_refused(), testing::IsEmpty());
+  EXPECT_EQ(shell("SELECT count(*) FROM leases"), "1\n");
   life.write({.sessions = {session(3)}});
-  life.expect_promises();
+  EXPECT_THAT(life.store().take_refused(), testing::IsEmpty());
+}
+
+/// Somebody's own trigger, which may also undo all that the commit has written so far.
+TEST_F(SqliteStoreFile, WritesTheRowsBehindOneThatATriggerRefuses) {
+  for (const char* const how : {"ABORT", "FAIL", "ROLLBACK"}) {
+    EXPECT_EQ(shell(std::string("DROP TRIGGER IF EXISTS no; CREATE TRIGGER no BEFORE INSERT ON usage WHEN "
+                                "NEW.identity LIKE 'token:bad%' BEGIN SELECT RAISE(") +
+                    how + ", 'not this one'); END"),
+              "");
+    StoreBatch batch{.sessions = {session(1), session(2)}, .leases = {lease("a", 1)}};
+    for (const char* const who : {"token:ann", "token:bad1", "token:bob", "token:bad2", "token:eve"})
+      batch.usage.push_back(usage(who, 10, 1));
+    batch.values = {value("plain", "1"), value("secret", "2", true)};
+    EXPECT_EQ(life.store().write(batch), Store::Written::done) << how;
+    const std::vector<RefusedRow> refused = life.store().take_refused();
+    ASSERT_EQ(refused.size(), 2u) << how;
+    EXPECT_EQ(name_of(refused[0]), "the row of usage of day 1, udpgw, token:bad1");
+    EXPECT_EQ(shell("SELECT group_concat(identity) FROM usage"), "token:ann,token:bob,token:eve\n") << how;
+    EXPECT_EQ(shell("SELECT count(*) FROM sessions; SELECT count(*) FROM leases"), "2\n1\n") << how;
+    EXPECT_EQ(shell("SELECT name FROM plugin_values"), "plain\n") << how;
+    EXPECT_EQ(shell("DELETE FROM sessions; DELETE FROM leases; DELETE FROM usage; DELETE FROM plugin_values"), "");
+  }
+}
+
+TEST_F(SqliteStoreFile, LeavesOutASecretThatItCannotTake) {
+  EXPECT_EQ(run_sqlite_shell(folder.path() / "secrets.db",
+                             "CREATE TRIGGER no BEFORE INSERT ON plugin_values WHEN NEW.name = 'bad' BEGIN SELECT "
+                             "RAISE(ABORT, 'not this one'); END"),
+            "");
+  EXPECT_EQ(life.store().write({.values = {value("good", "1", true), value("bad", "2", true), value("p", "3")}}),
+            Store::Written::done);
+  ASSERT_EQ(life.store().take_refused().size(), 1u);
+  EXPECT_EQ(run_sqlite_shell(folder.path() / "secrets.db", "SELECT name FROM plugin_values"), "good\n");
+  EXPECT_EQ(shell("SELECT name FROM plugin_values"), "p\n");
 }
 
 TEST_F(SqliteStoreFile, ClampsWhatAnIntegerOfSqliteCannotHold) {

@@ -49,6 +49,18 @@ TEST(StoreReport, SaysWhatAFailureComesTo) {
   EXPECT_THAT(store_reasons(ill, kNow), ElementsAre(HasSubstr("the gateway stops")));
 }
 
+TEST(StoreReport, NamesRowsThatAreSetAsideAndRowsThatAreTooMany) {
+  StoreFacts ill = facts();
+  ill.status.aside = 2;
+  ill.status.last_aside = "set aside, for the store cannot take it: the row of sessions with id 7: no";
+  ill.status.excess = "live sessions alone fill 9 bytes";
+  EXPECT_THAT(store_reasons(ill, kNow),
+              ElementsAre("store: 2 rows are not written, and a restart would forget them; the last one set aside, for "
+                          "the store cannot take it: the row of sessions with id 7: no",
+                          "store: live sessions alone fill 9 bytes"));
+  EXPECT_EQ(store_json(ill)["set_aside"], 2);
+}
+
 TEST(StoreReport, IsDegradedAfterAnOpeningThatLostSomething) {
   StoreFacts after = facts();
   after.opening.moved = {"/s/state.db.corrupt-1", "/s/state.db-wal.corrupt-1"};

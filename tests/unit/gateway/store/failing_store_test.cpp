@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <ctime>
 
 namespace gatehouse {
@@ -54,6 +55,62 @@ TEST_F(FailingStore, IsTriedOnceForAFlush) {
     std::this_thread::sleep_for(2ms);
   }
   EXPECT_LE(disk_->tries() - before, 2) << "and once when its pause was over";
+}
+
+TEST_F(FailingStore, SetsARowAsideThatItCannotTakeAndWritesTheOthers) {
+  start(OnStoreFailure::no_new);
+  const gh_session old = open("old");
+  ASSERT_TRUE(flush());
+  disk_->refuse_session(old.id);
+  Waiter good;
+  open("good", "unix:bob", &good);
+  EXPECT_EQ(lease("a", old.id), GH_OK);
+  EXPECT_TRUE(flush());
+  EXPECT_TRUE(good.came());
+  EXPECT_EQ(good.status, GH_OK);
+  EXPECT_TRUE(disk_->lease("relay", "a"));
+  const StoreStatus status = writer_->status();
+  EXPECT_FALSE(status.failing);
+  EXPECT_EQ(status.dirty_rows, 0u);
+  EXPECT_EQ(status.aside, 1u);
+  EXPECT_THAT(status.last_aside,
+              HasSubstr("the row of sessions with id " + std::to_string(old.id) + ": no such client"));
+  EXPECT_THAT(logged(), HasSubstr(status.last_aside));
+  disk_->refuse_session(0);
+  EXPECT_TRUE(writer_->close(Clock::now() + 5s)) << "which tries again";
+  EXPECT_TRUE(disk_->session(old.id)->last_seen_at > 0);
+  EXPECT_EQ(writer_->status().aside, 0u);
+}
+
+TEST_F(FailingStore, AnswersWhoeverWaitsForARowThatItCannotTakeAsWhileItFails) {
+  for (const auto& [on_failure, answer] :
+       {std::pair(OnStoreFailure::serve, GH_OK), {OnStoreFailure::no_new, GH_E_IO}}) {
+    start(on_failure);
+    const std::uint64_t next = open("first").id + (std::uint64_t{1} << 24U) + 1;
+    disk_->refuse_session(next);
+    Waiter waiter;
+    EXPECT_EQ(open("bad", "unix:bob", &waiter).id, next);
+    EXPECT_TRUE(flush());
+    EXPECT_TRUE(waiter.came());
+    EXPECT_EQ(waiter.status, answer);
+    crash();
+    disk_ = std::make_shared<FakeDisk>();
+  }
+}
+
+TEST_F(FailingStore, LogsOneOfManyRowsThatItCannotTake) {
+  start();
+  const gh_session session = open("a");
+  disk_->refuse_session(session.id);
+  for (int i = 0; i < 20; ++i) {
+    gh_session touched = session;
+    touched.blob = to_border(std::string_view("x"));
+    EXPECT_EQ(face().touch(face().context, &lane_.head, &touched, nullptr), GH_OK);
+    EXPECT_TRUE(flush());
+  }
+  const std::string lines = logged();
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 1);
+  EXPECT_EQ(writer_->status().aside, 1u);
 }
 
 TEST_F(FailingStore, ThatHangsIsToldOfAndStopsTheGateway) {

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace gatehouse {
 
@@ -72,6 +73,11 @@ class FakeDisk {
     const std::scoped_lock lock(mutex_);
     failure_ = kind;
   }
+  /// Rows of that session cannot be taken; 0: all can.
+  void refuse_session(std::uint64_t id) {
+    const std::scoped_lock lock(mutex_);
+    refused_ = id;
+  }
   /// Nothing returns until hang(false).
   void hang(bool wanted) {
     const std::scoped_lock lock(mutex_);
@@ -109,6 +115,7 @@ class FakeDisk {
   std::map<db::UsageKey, db::TrafficTotals> usage_;
   std::map<db::ValueKey, db::ValueRecord> values_;
   std::optional<db::StoreError::Kind> failure_;
+  std::uint64_t refused_ = 0;
   std::chrono::milliseconds takes_{0}, upkeep_every_{1000};
   db::Retention retention_;
   std::string moved_, remark_;
@@ -143,7 +150,14 @@ class FakeDiskStore final : public db::Store {
     ++disk_->tries_;
     if (disk_->failure_) throw db::StoreError(*disk_->failure_, "the disk is not well");
     if (std::exchange(disk_->lost_, false)) return Written::start_over;
-    for (const auto& row : batch.sessions) disk_->sessions_.insert_or_assign(row.id, row);
+    refused_.clear();
+    for (const auto& row : batch.sessions) {
+      if (row.id == disk_->refused_) {
+        refused_.push_back({row.id, "no such client"});
+      } else {
+        disk_->sessions_.insert_or_assign(row.id, row);
+      }
+    }
     for (const auto& row : batch.leases) disk_->leases_.insert_or_assign(row.key, row);
     for (const auto& key : batch.released) disk_->leases_.erase(key);
     for (const auto& row : batch.usage) disk_->usage_.insert_or_assign(row.key, row.totals);
@@ -156,6 +170,7 @@ class FakeDiskStore final : public db::Store {
     ++disk_->commits_;
     return Written::done;
   }
+  [[nodiscard]] std::vector<db::RefusedRow> take_refused() override { return std::exchange(refused_, {}); }
   std::chrono::milliseconds upkeep(std::int64_t) override {
     const std::unique_lock lock = answered();
     ++disk_->upkeeps_;
@@ -184,6 +199,7 @@ class FakeDiskStore final : public db::Store {
 
   const std::shared_ptr<FakeDisk> disk_;
   db::StoreOpening opening_;
+  std::vector<db::RefusedRow> refused_;
 };
 
 }  // namespace gatehouse

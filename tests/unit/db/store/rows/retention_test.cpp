@@ -66,6 +66,24 @@ TEST_F(Aging, DeletesSessionsThatEndedLongAgoAFewAtATime) {
   EXPECT_EQ(shell("SELECT count(*), min(id) FROM sessions"), "11|2001\n");
 }
 
+TEST_F(Aging, SaysThatLiveRowsAloneAreTooMany) {
+  open({.most_bytes = 1U << 20U});
+  StoreBatch batch;
+  for (std::uint64_t id = 1; id <= 500; ++id) {
+    batch.sessions.push_back(session(id));
+    batch.sessions.back().blob = std::make_shared<const ByteString>(4096, std::uint8_t{1});
+  }
+  EXPECT_EQ(store->write(batch), Store::Written::done);
+  write_ended(1001, 1100, kNow);
+  work();
+  EXPECT_EQ(shell("SELECT count(*), count(ended_at) FROM sessions"), "500|0\n");
+  EXPECT_THAT(store->excess(), HasSubstr("more than `max_bytes` of [store] (1048576)"));
+  for (SessionRecord& one : batch.sessions) one.ended_at = kNow;
+  EXPECT_EQ(store->write(batch), Store::Written::done);
+  work();
+  EXPECT_EQ(store->excess(), "");
+}
+
 TEST_F(Aging, DeletesNothingForAClockThatIsFarAhead) {
   if (clock_is_synchronised()) GTEST_SKIP() << "the kernel vouches for the clock";
   const std::int64_t now = unix_now(), ahead = now + 400 * kDay;

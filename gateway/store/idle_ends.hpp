@@ -1,0 +1,28 @@
+// When a session that can be resumed ends for want of traffic: `session_idle_seconds` of the traffic rules, by group.
+#pragma once
+
+#include "policy/snapshot.hpp"
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+
+namespace gatehouse {
+
+/// A value. In seconds; 0 = never.
+struct IdleEnds {
+  static constexpr std::int64_t kDefault = 30 * 86'400;  ///< where no row says
+
+  std::int64_t of_others = kDefault;
+  std::unordered_map<std::string, std::int64_t> of_group;  ///< by name, where it differs from that
+
+  [[nodiscard]] std::int64_t of(const std::string& group) const {
+    const auto found = of_group.find(group);
+    return found == of_group.end() ? of_others : found->second;
+  }
+};
+
+/// What the rules of a snapshot come to. Scope session counts before identity, as for plugins.
+[[nodiscard]] IdleEnds idle_ends_of(const policy::Snapshot& snapshot);
+
+}  // namespace gatehouse

@@ -1,0 +1,86 @@
+// How sessions end: by their plugin, with it, in time, for want of traffic, or to make room.
+#include "db/store/share.hpp"
+#include "gateway/store/longest_idle.hpp"
+#include "gateway/store/session_slot.hpp"
+
+#include <utility>
+
+namespace gatehouse {
+
+void SessionTable::end_locked(Shard& shard, Session& session, std::int64_t now) {
+  const db::SessionRecord& record = session.record;
+  if (!record.key.empty()) shard.by_key.erase(shard.by_key.find(probe_of(record.plugin, record.identity, record.key)));
+  for (const std::string& resource : session.leases) leases_.release({record.plugin, resource}, record.id);
+  session.leases.clear();
+  session.record.last_seen_at = now;
+  session.record.ended_at = now;
+  session.next_opening();
+  durability_->add(session);
+}
+
+void SessionTable::end_all_of(const void* owner, std::int64_t now) {
+  with_each([&](Shard& shard, Session& session) {
+    if (session.owner != owner) return;
+    session.owner = nullptr;
+    if (session.record.key.empty()) end_locked(shard, session, now);
+  });
+}
+
+void SessionTable::free_lanes_of(const void* owner) {
+  with_each([&](Shard&, Session& session) {
+    if (session.owner == owner) session.lane = kNoLane;
+  });
+}
+
+void SessionTable::expire(std::int64_t now) {
+  with_each([&](Shard& shard, Session& session) {
+    if (session.is_over(now)) end_locked(shard, session, now);
+  });
+}
+
+void SessionTable::set_idle_ends(IdleEnds ends) {
+  const std::scoped_lock lock(idle_mutex_);
+  idle_ends_ = std::move(ends);
+}
+
+void SessionTable::end_idle(std::int64_t now) {
+  const std::scoped_lock lock(idle_mutex_);
+  if (!idle_ends_) return;
+  with_each([&](Shard& shard, Session& session) {
+    const std::int64_t limit = session.record.key.empty() ? 0 : idle_ends_->of(session.record.group_name);
+    if (limit != 0 && session.record.last_seen_at + limit <= now) end_idle_locked(shard, session, now);
+  });
+}
+
+void SessionTable::end_idle_locked(Shard& shard, Session& session, std::int64_t now) {
+  const std::int64_t seen = session.record.last_seen_at;
+  end_locked(shard, session, now);
+  session.record.last_seen_at = seen;
+}
+
+bool SessionTable::is_nearly_full() {
+  const std::scoped_lock lock(slots_mutex_);
+  return most_ - used_slots_.load(std::memory_order_relaxed) + free_.size() < most_ / kSpare;
+}
+
+std::size_t SessionTable::make_room(std::int64_t now) {
+  std::vector<IdleSession> idle;
+  with_each([&](Shard&, Session& session) {
+    const db::SessionRecord& record = session.record;
+    if (record.key.empty() || record.last_seen_at + kLeastIdle > now) return;
+    idle.push_back({record.id, record.last_seen_at, hash_(db::share_of(record))});
+  });
+  idle.resize(bring_forward(idle, 2 * most_ / kSpare));
+  std::size_t ended = 0;
+  for (const IdleSession& one : idle) {
+    Session& session = *in_slot(static_cast<std::uint32_t>(one.id & ((1U << kSlotBits) - 1)));
+    Shard& shard = shards_[session.shard.load(std::memory_order_relaxed)];
+    const std::scoped_lock lock(shard.mutex);
+    if (!session.is_live(one.id) || session.record.last_seen_at != one.last_seen_at) continue;
+    end_idle_locked(shard, session, now);
+    ++ended;
+  }
+  return ended;
+}
+
+}  // namespace gatehouse

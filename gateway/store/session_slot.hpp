@@ -1,0 +1,68 @@
+// One place of the table of sessions. For its sources only.
+#pragma once
+
+#include "gateway/store/session_table.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace gatehouse {
+
+inline constexpr std::uint64_t kNoSession = 0;
+
+struct SessionTable::Session : ChangeLink {
+  Session() : ChangeLink(Kind::session) {}
+
+  gh_session_cells cells{};
+  std::atomic<std::uint64_t> id{kNoSession};
+  std::atomic<std::uint32_t> shard{0};  // set before `id`
+  std::atomic<bool> moved{false};       // it has changed, and may wait for the next round
+  std::uint32_t slot = 0;
+  // guarded by the shard's lock
+  db::SessionRecord record;  // but for its totals
+  std::string payer;
+  const void* owner = nullptr;      // the instance that opened it last, while that lives
+  std::uint32_t lane = kNoLane;     // of the owner
+  std::vector<std::string> leases;  // each once; some may be another's by now: the table of leases knows
+  bool is_known = false;            // the writer knows of it
+  std::vector<Durability::Ticket> waiting;
+  std::shared_ptr<SessionMeters> meters;  // null until a client asks
+  // the writer's thread
+  db::TrafficTotals reported;
+  bool was_taken = false;
+
+  /// Is it still session `of`? Under the lock of the shard that it had: while it is, only that lock's holder frees it.
+  [[nodiscard]] bool is_live(std::uint64_t of) const noexcept {
+    return id.load(std::memory_order_relaxed) == of && !record.ended_at;
+  }
+  /// Has its time come?
+  [[nodiscard]] bool is_over(std::int64_t now) const noexcept {
+    return record.expires_at != 0 && record.expires_at <= now;
+  }
+  std::uint64_t next_opening() noexcept {
+    return std::atomic_ref(cells.opening).fetch_add(1, std::memory_order_relaxed) + 1;
+  }
+};
+
+struct SessionTable::Chunk {
+  std::array<Session, kChunk> sessions;
+};
+
+template <class Work>
+void SessionTable::with_each(Work work) {
+  for (std::uint32_t slot = 0; slot < high_water(); ++slot) {
+    Session& session = *in_slot(slot);
+    const std::uint64_t id = session.id.load(std::memory_order_acquire);
+    if (id == kNoSession) continue;
+    Shard& shard = shards_[session.shard.load(std::memory_order_relaxed)];
+    const std::scoped_lock lock(shard.mutex);
+    if (session.is_live(id)) work(shard, session);
+  }
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,153 @@
+// A session that can be resumed has an end: after a time without traffic, or when the table is full.
+#include "gateway/store/longest_idle.hpp"
+#include "gateway/store/session_table.hpp"
+#include "policy/compile.hpp"
+
+#include <gmock/gmock.h>
+
+#include <set>
+#include <string>
+
+namespace gatehouse {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class IdleSessions : public testing::Test {
+ protected:
+  explicit IdleSessions(std::size_t most = SessionTable::kMostSessions) : table(durability, most) {}
+
+  SessionTable::Opened open(std::int64_t now, const std::string& key, const std::string& identity = "unix:bob",
+                            const std::string& source = "192.0.2.1:1") {
+    SessionTable::Opening what{.plugin = "relay", .key = key, .identity = identity, .now = now};
+    what.source = Endpoint::parse(source).value();
+    return table.open(what, 0);
+  }
+  gh_status touch(std::uint64_t id, std::int64_t now) {
+    SessionTable::Touch what;
+    what.now = now;
+    return table.touch("relay", id, what, 0);
+  }
+  static IdleEnds after(std::int64_t seconds) { return {seconds, {}}; }
+  /// As the writer does it. @return the keys of the sessions that have ended since the last call
+  std::set<std::string> take_ended() {
+    std::set<std::string> out;
+    durability->changes().take([&](ChangeLink& link) {
+      const SessionTable::Change change = table.take_change(link);
+      if (change.record.ended_at) out.insert(change.record.key);
+    });
+    return out;
+  }
+
+  std::shared_ptr<Durability> durability = std::make_shared<Durability>();
+  SessionTable table;
+};
+
+TEST_F(IdleSessions, EndAfterTheTimeOfTheirGroup) {
+  const auto kid = open(1000, "kid");
+  open(1000, "other");
+  open(1000, "eternal");
+  table.account(kid.id, "kids", "unix:bob");
+  table.account(open(1000, "eternal").id, "servers", "unix:bob");
+  table.set_idle_ends({.of_others = 100, .of_group = {{"kids", 10}, {"servers", 0}}});
+  table.end_idle(1009);
+  EXPECT_THAT(take_ended(), IsEmpty());
+  table.end_idle(1010);
+  EXPECT_THAT(take_ended(), ElementsAre("kid"));
+  EXPECT_EQ(touch(kid.id, 1011), GH_E_NOT_FOUND);
+  table.end_idle(1'000'000'000);
+  EXPECT_THAT(take_ended(), ElementsAre("other"));
+}
+
+TEST_F(IdleSessions, TellTheirPluginByTheOpening) {
+  const auto session = open(1000, "a");
+  table.set_idle_ends(after(10));
+  table.end_idle(2000);
+  EXPECT_NE(session.cells->opening, session.opening);
+}
+
+TEST_F(IdleSessions, GoOnWhileTheyHaveTrafficOrAreTouched) {
+  const auto busy = open(1000, "busy"), touched = open(1000, "touched");
+  open(1000, "idle");
+  static_cast<void>(take_ended());
+  table.set_idle_ends(after(100));
+  busy.cells->bytes_down += 1;
+  table.list_moved(1090);
+  EXPECT_EQ(touch(touched.id, 1090), GH_OK);
+  table.end_idle(1110);
+  EXPECT_THAT(take_ended(), ElementsAre("idle"));
+}
+
+TEST_F(IdleSessions, AreLeftAloneUntilThePolicyIsKnownAndWithoutAKey) {
+  open(1000, "a");
+  open(1000, "");
+  table.end_idle(2'000'000'000);
+  EXPECT_THAT(take_ended(), IsEmpty());
+  table.set_idle_ends({});
+  table.end_idle(1000 + 30 * 86'400 - 1);
+  EXPECT_THAT(take_ended(), IsEmpty());
+  table.end_idle(1000 + 30 * 86'400);
+  EXPECT_THAT(take_ended(), ElementsAre("a")) << "30 days where no row says";
+}
+
+TEST(IdleEnds, FollowTheTrafficRules) {
+  policy::Model model;
+  model.groups = {{0, "everyone", 1000, true}, {1, "kids", 1, true}, {2, "servers", 2, true}, {3, "same", 3, true}};
+  policy::TrafficRule rule;
+  rule.group_id = 1;
+  rule.scope = "session";
+  rule.session_idle_seconds = 600;
+  model.traffic_rules.push_back(rule);
+  EXPECT_EQ(idle_ends_of(*policy::compile(model, {}, 1, 0).snapshot).of("everyone"), IdleEnds::kDefault);
+  rule.group_id = 0;
+  rule.session_idle_seconds = 3600;
+  model.traffic_rules.push_back(rule);
+  rule.group_id = 2;
+  rule.scope = "identity";
+  rule.session_idle_seconds = 0;
+  model.traffic_rules.push_back(rule);
+  const IdleEnds ends = idle_ends_of(*policy::compile(model, {}, 1, 0).snapshot);
+  EXPECT_EQ(ends.of("kids"), 600);
+  EXPECT_EQ(ends.of("servers"), 3600) << "everyone has a row of scope session, which counts first";
+  EXPECT_EQ(ends.of("same"), 3600);
+  EXPECT_EQ(ends.of("gone"), 3600);
+  EXPECT_EQ(ends.of_group.size(), 1u);
+}
+
+class FullTable : public IdleSessions {
+ protected:
+  static constexpr std::size_t kMost = 1024;
+  FullTable() : IdleSessions(kMost) {}
+};
+
+TEST_F(FullTable, EndsThoseThatAreIdleLongest) {
+  for (std::size_t i = 0; i < kMost; ++i)
+    open(static_cast<std::int64_t>(1000 + i), "k" + std::to_string(i), "unix:u" + std::to_string(i));
+  EXPECT_EQ(open(5000, "late").status, GH_E_LIMIT);
+  EXPECT_TRUE(table.is_nearly_full());
+  EXPECT_EQ(table.make_room(5000), 32u);
+  const std::set<std::string> ended = take_ended();
+  EXPECT_EQ(ended.size(), 32u);
+  for (int i = 0; i < 32; ++i) EXPECT_TRUE(ended.contains("k" + std::to_string(i))) << i;
+  EXPECT_FALSE(table.is_nearly_full());
+  EXPECT_EQ(open(5000, "late").status, GH_OK);
+}
+
+TEST_F(FullTable, KeepsThoseThatAreInUseAndThoseWithoutAKey) {
+  for (std::size_t i = 0; i < kMost; ++i) open(i % 2 == 0 ? 1000 : 4950, i % 2 == 0 ? "" : "k" + std::to_string(i));
+  EXPECT_EQ(table.make_room(5000), 0u);
+  EXPECT_EQ(open(5000, "late").status, GH_E_LIMIT);
+}
+
+TEST_F(FullTable, IsClearedOfWhoeverFilledIt) {
+  for (std::size_t i = 0; i < 100; ++i) open(1000, "old" + std::to_string(i), "unix:u" + std::to_string(i));
+  for (std::size_t i = 100; i < kMost; ++i)
+    open(2000, std::string(30, 'x') + std::to_string(i), "",
+         "[2001:db8:0:1::" + std::to_string(i) + "]:1");  // of one /64
+  EXPECT_EQ(table.make_room(5000), 32u);
+  for (const std::string& key : take_ended()) EXPECT_EQ(key.substr(0, 3), "xxx");
+}
+
+}  // namespace
+}  // namespace gatehouse

@@ -1,0 +1,96 @@
+// What permits cost in memory: in proportion to the rows, whatever groups, networks and networks inside them there are.
+#include "policy/compile.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace gatehouse::policy {
+namespace {
+
+constexpr std::size_t kMostOfRow = 600;  // bytes, with a port range and a prefix
+
+/// So many groups with ten permits each, for networks of their own and one that all name.
+Model with_groups(std::int64_t groups) {
+  Model model;
+  model.groups = {{0, "everyone", 1'000'000, true}};
+  for (std::int64_t group = 1; group <= groups; ++group) {
+    model.groups.push_back({group, "g" + std::to_string(group), group, true});
+    for (std::int64_t i = 0; i < 10; ++i) {
+      const auto network = static_cast<std::uint32_t>(0x0800'0000 + group * 1024 + i * 64);
+      const std::string destination = i == 0 ? "8.0.0.0/8" : Prefix(IpAddress::v4(network), 26).to_string();
+      model.port_permits.push_back({group * 10 + i, group, "udp", "1000-2000", destination, "allow", 50, {}});
+    }
+  }
+  return model;
+}
+
+void add_networks_for_all(Model& model, std::uint32_t count) {
+  for (std::uint32_t i = 0; i < count; ++i)
+    model.port_permits.push_back(
+        {1'000'000 + i, {}, "udp", "53", Prefix(IpAddress::v4(0x0800'0000 + i * 256), 24).to_string(), "deny", 10, {}});
+}
+
+std::size_t bytes_of(const Model& model) {
+  const auto snapshot = compile(model, {}, 1, 0).snapshot;
+  return snapshot->parts().permits.bytes() + snapshot->parts().ranges.bytes() +
+         snapshot->parts().facts.size() * sizeof(RangeFacts);
+}
+
+TEST(PermitTable, GrowsWithItsRowsAndNotWithGroupsTimesRanges) {
+  const std::size_t nothing = bytes_of(with_groups(0)), few = bytes_of(with_groups(100)),
+                    many = bytes_of(with_groups(1000));
+  EXPECT_LT(many - nothing, 10'000 * kMostOfRow);
+  EXPECT_LT(many - nothing, 12 * (few - nothing)) << "ten times the rows";
+  Model both = with_groups(1000);
+  add_networks_for_all(both, 5000);
+  EXPECT_LT(bytes_of(both) - many, 5000 * kMostOfRow) << "no group has them a second time";
+}
+
+TEST(PermitTable, GrowsWithItsRowsWhereNetworksLieInsideOthers) {
+  Model model = with_groups(0);
+  std::int64_t id = 1;
+  for (int length = 1; length <= 24; ++length)
+    for (int port = 1; port <= 40; ++port)
+      model.port_permits.push_back({id++,
+                                    {},
+                                    "udp",
+                                    std::to_string(port * 10),
+                                    "8.0.0.0/" + std::to_string(length < 5 ? 5 : length),
+                                    "deny",
+                                    10,
+                                    {}});
+  const std::size_t without = bytes_of(model);
+  add_networks_for_all(model, 5000);
+  EXPECT_LT(bytes_of(model) - without, 5000 * 8 * kMostOfRow) << "each has some rows around it, at most 32";
+}
+
+TEST(PermitTable, FindsTheFirstRowThroughManyNetworksAroundIt) {
+  Model model = with_groups(1);
+  for (int length = 5; length <= 32; ++length) {
+    for (int i = 0; i < 9; ++i)  // more than are merged into one
+      model.port_permits.push_back({length * 100 + i,
+                                    {},
+                                    "tcp",
+                                    std::to_string(length * 100 + i),
+                                    "8.0.0.0/" + std::to_string(length),
+                                    length % 2 == 0 ? "deny" : "allow",
+                                    10,
+                                    {}});
+  }
+  const auto snapshot = compile(model, {}, 1, 0).snapshot;
+  for (int length = 5; length <= 32; ++length) {
+    Flow flow;
+    flow.destination = IpAddress::v4(0x0800'0000);
+    flow.transport = kTcp;
+    flow.port = static_cast<std::uint16_t>(length * 100 + length % 9);
+    const Verdict inside = snapshot->judge({GroupIndex{0}, false}, flow);
+    EXPECT_EQ(inside.row, flow.port);
+    EXPECT_EQ(inside.action, length % 2 == 0 ? Action::deny : Action::allow);
+    flow.destination = IpAddress::v4(length == 5 ? 0x1000'0000U : 0x0800'0000U + (1U << (32 - length)));
+    EXPECT_NE(snapshot->judge({GroupIndex{0}, false}, flow).row, flow.port) << "just outside of /" << length;
+  }
+}
+
+}  // namespace
+}  // namespace gatehouse::policy
