@@ -19,7 +19,7 @@ struct PluginShape {
 };
 
 /// What the clients of each of these plugins may have open: equal parts of what `limit` leaves when the gateway has its
-/// own. There is something left from a limit of 64 on, with two lanes.
+/// own. There is something left from a limit of 64 on for a plugin with two lanes and one listener.
 [[nodiscard]] std::uint64_t client_descriptors(std::uint64_t limit, const std::vector<PluginShape>& plugins) noexcept;
 
 /// How many connections the control socket may have, and how many the metrics endpoint: so few that the gateway has

@@ -86,19 +86,28 @@ void Client::end(std::string_view why) {
 }
 
 void Client::account() {
+  replies_.release();
   const std::size_t waiting = replies_.memory() + kept_.capacity();
   lane_.memory.hold(*this, waiting - std::min(waiting, kFreeOfCharge));
 }
 
+/// What costs nobody anything comes first: what the stream takes, pages that are held and not used.
 void Client::give_back() {
+  const std::size_t before = held(), enough = before - before / 4;
+  if (!blocked_) flush();
+  if (ended_) return;
+  replies_.trim();
+  kept_.shrink_to_fit();
+  account();
+  if (held() <= enough) return;
   lane_.budget.ran_short(Resource::memory);
-  const std::size_t before = held();
   const std::size_t dropped =
       replies_.halve([this](std::uint16_t conid, std::size_t frame) { replies_.reduce(share_of(conid), frame); });
   lane_.counters.drop(Drop::memory, dropped);
   account();
-  // What is left is input that waits for a rate, or for its other half: it cannot be thrown away without the stream.
-  if (held() > before - before / 4) end("it has most waiting, and memory_bytes of all clients are used up");
+  // What is left cannot be thrown away without the stream: a frame that has been begun, or input that waits for a rate
+  // or for its other half.
+  if (held() > enough) end("it has most waiting, and memory_bytes of all clients are used up");
 }
 
 /// Frames of the client that are not sent on, because its stream has ended.

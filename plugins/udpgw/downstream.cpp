@@ -104,7 +104,10 @@ void Client::flush() {
   if (ended_ || blocked_) return;  // the poller tells when the stream takes more
   replies_.sweep();
   lane_.counters.drop(Drop::forward_closed, replies_.take_swept());
-  if (replies_.empty()) return watch_stream();
+  if (replies_.empty()) {
+    watch_stream();
+    return account();
+  }
   const std::size_t size = replies_.unsent().size();
   const auto written = stream_.write(replies_.unsent());
   if (!written && written.error() != Errc::would_block) return end(written.error().message());

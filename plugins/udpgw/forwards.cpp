@@ -15,8 +15,11 @@ bool is_exhaustion(int error) noexcept {
          error == EADDRINUSE;
 }
 
-Resource resource_of(int error) noexcept {
-  return error == EADDRINUSE || error == EAGAIN ? Resource::ports : Resource::descriptors;
+/// The kernel's own memory is none of what a budget is for.
+std::optional<Resource> resource_of(int error) noexcept {
+  if (error == EADDRINUSE || error == EAGAIN) return Resource::ports;
+  if (error == EMFILE || error == ENFILE) return Resource::descriptors;
+  return {};
 }
 
 }  // namespace
@@ -95,7 +98,7 @@ Result<UniqueFd> Client::connect(const Endpoint& destination) {
   for (int attempt = 1;; ++attempt) {
     auto fd = lane_.connector.connect(destination, egress_for(destination));
     if (fd || !is_exhaustion(fd.error().value())) return fd;
-    lane_.budget.ran_short(resource_of(fd.error().value()));
+    if (const auto resource = resource_of(fd.error().value())) lane_.budget.ran_short(*resource);
     if (attempt == kMostAttempts || !lane_.recycle()) return fd;
   }
 }

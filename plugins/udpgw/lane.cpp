@@ -1,6 +1,7 @@
 #include "plugins/udpgw/lane.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 
 namespace gatehouse::udpgw {
@@ -14,6 +15,8 @@ constexpr Nanoseconds kTick = 250ms;          // resolution of idle times
 constexpr std::size_t kJudgedPerTurn = 4096;  // forwards, after a policy change
 constexpr int kMostRecycled = 4;              // to win one socket; more than one only where the share has shrunk
 constexpr std::size_t kWarmPart = 16;         // of the memory, for blocks between two uses
+constexpr std::size_t kLeastMemory = 65536;   // of a lane, however many there are: a frame
+constexpr std::size_t kUnnamedPart = 16;      // of the descriptors, for streams that wait for an identity
 
 /// How many sockets get a local port of their own. A tenth stays free: in a full range the kernel looks at every port
 /// before it gives up, 2 ms each time where it has 16,384 hash slots (udp_lib_get_port), and 1 ms to find the last one.
@@ -79,9 +82,9 @@ void UdpgwLane::listen(const std::vector<Listener>& listeners) {
     if (slot) continue;
     slot = std::make_unique<StreamListener>(
         context_.loop, listener.fd, [this, listener](Stream stream) { accept(listener, std::move(stream)); },
-        [this](const Error&) {
+        [this](const Error& why) {
           counters.accept_pauses.add();
-          budget.ran_short(Resource::descriptors);
+          if (why.value() == EMFILE || why.value() == ENFILE) budget.ran_short(Resource::descriptors);
           recycle();
         });
   }
@@ -95,6 +98,10 @@ void UdpgwLane::accept(const Listener& listener, Stream stream) {
   }
   const StreamPeer& peer = stream.peer();
   if (!listener.identity.empty() || !peer.uid) return admit(listener, std::move(stream), listener.identity);
+  if (unnamed_ > budget.descriptors() / kUnnamedPart) {  // they cannot give way, so they are to push nobody out
+    counters.streams_without_socket.add();
+    return budget.ran_short(Resource::descriptors);
+  }
   const std::string uid = std::to_string(*peer.uid);
   const auto waiting = std::make_shared<Stream>(std::move(stream));
   ++unnamed_;
@@ -156,6 +163,7 @@ void UdpgwLane::flush_at_end_of_turn(Client& client) {
 /// Streams get half of the descriptors at most: a flood of them leaves the forwards of those that are there alone.
 bool UdpgwLane::make_place_for_stream() {
   const std::size_t share = budget.descriptors();
+  if (share / 2 <= unnamed_) return false;  // nobody else's stream would help
   for (int i = 0; i < kMostRecycled && streams() >= share / 2; ++i) {
     SourceClient* const idlest = sources.idlest();
     if (idlest == nullptr) break;
@@ -187,7 +195,7 @@ bool UdpgwLane::recycle_beside(Client& sharer) {
 }
 
 void UdpgwLane::share_memory() {
-  const std::size_t all = budget.memory();
+  const std::size_t all = std::max(budget.memory(), kLeastMemory);
   blocks.set_most_warm(all / kWarmPart);
   memory.resize(all - blocks.most_warm());
 }
@@ -213,6 +221,7 @@ void UdpgwLane::end_turn() {
 
 void UdpgwLane::tick() {
   share_memory();
+  if (streams() > budget.descriptors() / 2) make_place_for_stream();  // a reload has left fewer
   for (const auto& [client, owned] : clients_)
     if (!client->ended()) client->look_at_clock(now());
   context_.loop.schedule(ticker_, kTick);

@@ -52,6 +52,11 @@ void BlockPool::give(std::unique_ptr<Block> block) noexcept {
   blocks_.push_back(std::move(block));
 }
 
+void BlockPool::set_most_warm(std::size_t bytes) noexcept {
+  most_warm_ = std::min(bytes, kMostWarm);
+  for (; warm_ > most_warm_; blocks_.pop_back()) warm_ -= blocks_.back()->touched;
+}
+
 ReplyQueue::~ReplyQueue() { reset(); }
 
 MutableBytes ReplyQueue::room() noexcept {
@@ -84,7 +89,7 @@ void ReplyQueue::reset() noexcept {
   block_->touched = std::max(block_->touched, tail_);
   pool_.give(std::move(block_));
   first_ = head_ = tail_ = 0;
-  dropped_.clear();
+  forget_dropped();
   dropped_bytes_ = 0;
   ++epoch_;
 }
@@ -117,9 +122,24 @@ void ReplyQueue::sweep() noexcept {
   }
   block_->touched = std::max(block_->touched, tail_);
   tail_ = to;
-  dropped_.clear();
+  forget_dropped();
   dropped_bytes_ = 0;
   if (head_ == tail_) reset();
+}
+
+/// A table that was large would keep its buckets.
+void ReplyQueue::forget_dropped() noexcept {
+  constexpr std::size_t kSmall = 64;
+  if (dropped_.bucket_count() > kSmall) {
+    dropped_ = {};
+  } else {
+    dropped_.clear();
+  }
+}
+
+void ReplyQueue::trim() noexcept {
+  sweep();
+  if (block_) cut(tail_);
 }
 
 /// What stands behind `end` goes; the rest moves to the front, so that only its pages are left.

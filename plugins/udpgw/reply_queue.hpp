@@ -39,7 +39,7 @@ class BlockPool {
   [[nodiscard]] std::unique_ptr<Block> take(std::size_t capacity);
   void give(std::unique_ptr<Block> block) noexcept;
   /// Touched bytes of all blocks in here, at most; never more than kMostWarm.
-  void set_most_warm(std::size_t bytes) noexcept { most_warm_ = std::min(bytes, kMostWarm); }
+  void set_most_warm(std::size_t bytes) noexcept;
   [[nodiscard]] std::size_t most_warm() const noexcept { return most_warm_; }
 
   static constexpr std::size_t kMostWarm = 4 * 1024 * 1024;
@@ -70,7 +70,7 @@ class ReplyQueue {
   [[nodiscard]] MutableBytes room() noexcept;
   /// `bytes` of room() have been written to, whatever of it was pushed.
   void touched(std::size_t bytes) noexcept {
-    if (block_) block_->touched = std::max(block_->touched, tail_ + bytes);
+    if (block_) block_->touched = std::min(std::max(block_->touched, tail_ + bytes), block_->bytes().size());
   }
 
   /// May a frame of `size` bytes of a forward with this share be queued? Each forward may hold as much as is still
@@ -122,7 +122,10 @@ class ReplyQueue {
   template <class Left>
   std::size_t halve(Left&& left) noexcept {
     sweep();
-    if (empty()) return 0;
+    if (empty()) {
+      release();
+      return 0;
+    }
     std::size_t end = head_ == first_ ? first_ : first_ + frame_size(first_);
     for (const std::size_t middle = first_ + (tail_ - first_) / 2; end < middle;) {
       const std::size_t next = end + frame_size(end);
@@ -133,6 +136,12 @@ class ReplyQueue {
     for (std::size_t at = end; at < tail_; at += frame_size(at), ++frames) left(conid_of(at), frame_size(at));
     cut(end);
     return frames;
+  }
+  /// Gives back the memory that is not needed for what waits. May move all of it.
+  void trim() noexcept;
+  /// Gives the memory back if nothing waits: room() was asked for, and then nothing came.
+  void release() noexcept {
+    if (block_ && empty()) reset();
   }
   /// Bytes of memory behind all this.
   [[nodiscard]] std::size_t memory() const noexcept {
@@ -154,6 +163,7 @@ class ReplyQueue {
   }
   void reset() noexcept;
   void cut(std::size_t end) noexcept;
+  void forget_dropped() noexcept;
 
   static constexpr std::size_t kPage = 4096;
   static constexpr std::size_t kDroppedEntry = 64;  // bytes of dropped_

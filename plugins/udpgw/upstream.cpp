@@ -53,7 +53,7 @@ void Client::process(Bytes in) {
   kept_.clear();  // it stands in `in`
   const Bytes rest = in.subspan(decode_frames(in));
   if (ended_) return count_lost(rest);
-  if (rest.size() <= kKeptCapacity && kept_.capacity() > kKeptCapacity) kept_ = {};
+  if (kept_.capacity() > 2 * std::max(rest.size(), kKeptCapacity)) kept_ = {};
   kept_.assign(rest.begin(), rest.end());
   account();
   if (!ended_) watch_stream();

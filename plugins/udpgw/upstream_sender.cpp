@@ -16,6 +16,10 @@ using namespace std::chrono_literals;
 
 constexpr std::uint8_t kMostRefusedRuns = 2;           // in a row; then the socket's datagrams go singly
 constexpr std::uint64_t kLongestWait = 1'000'000'000;  // ns, for a rate: it may have been raised
+/// A wake-up for each small datagram would cost more than the datagram: what a rate lets go in this time goes together,
+/// as far as it has no more than these bytes, which every burst holds.
+constexpr std::uint64_t kTogether = 20'000'000;  // ns
+constexpr std::uint64_t kTogetherBytes = 512;
 
 bool is_full(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK; }
 
@@ -59,7 +63,8 @@ SendResult UpstreamSender::flush() {
   const SendResult result = grant.datagrams == 0 ? SendResult::lost : send(grant.datagrams);
   if (result != SendResult::waiting) counters_.drop(Drop::quota, over_quota);  // else they come again
   if (result == SendResult::waiting || run_.empty()) return result;
-  wait(Nanoseconds(std::min(grant.wait, kLongestWait)));
+  const std::uint64_t several = grant.wait * std::max<std::uint64_t>(kTogetherBytes / cost_of(1), 1);
+  wait(Nanoseconds(std::min(std::max(grant.wait, std::min(several, kTogether)), kLongestWait)));
   return SendResult::waiting;
 }
 

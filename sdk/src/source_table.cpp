@@ -43,27 +43,37 @@ SourceTable::~SourceTable() = default;
 
 void SourceTable::add(SourceClient& client, const IpAddress& address, std::string_view identity) {
   const bool shares_limits = !identity.empty() || !is_local(address);
+  std::list<SourceClient*> row{&client};
   const auto [found, is_new] = sources_->by_key.try_emplace(key_of(address, identity), shares_limits);
   Source& source = found->second;
   source.key = &found->first;
-  client.place_ = source.row.insert(source.row.end(), &client);
+  client.place_ = row.begin();
   client.placed_ = client.last_active;
   client.source_ = &source;
-  source.by_flows.set(client, 0);
-  sources_->by_clients.set(source, source.row.size());
-  sources_->by_flows.set(source, source.flows);
+  source.row.splice(source.row.end(), row);
   ++size_;
+  try {
+    source.by_flows.set(client, 0);
+    sources_->by_clients.set(source, source.row.size());
+    sources_->by_flows.set(source, source.flows);
+  } catch (...) {
+    remove(client);
+    throw;
+  }
 }
 
 void SourceTable::remove(SourceClient& client) noexcept {
   if (client.source_ == nullptr) return;
-  set_flows(client, 0);
   Source& source = *client.source_;
+  if (client.flows() != 0) set_flows(client, 0);
   source.by_flows.remove(client);
   source.row.erase(client.place_);
   client.source_ = nullptr;
   --size_;
-  if (!source.row.empty()) return sources_->by_clients.set(source, source.row.size());
+  if (!source.row.empty()) {
+    if (source.rank_by_clients.place != Rank::kNowhere) sources_->by_clients.set(source, source.row.size());
+    return;
+  }
   sources_->by_clients.remove(source);
   sources_->by_flows.remove(source);
   sources_->by_key.erase(sources_->by_key.find(*source.key));

@@ -68,7 +68,9 @@ TEST_F(Growth, RunsAPluginOfTheFirstVersionWithEveryInterface) {
   PluginConfig config;
   config.name = "old";
   Instance instance(loaded, InstanceSpec{"old", 2, false},
-                    std::make_unique<HostOffer>(services_, config, std::make_shared<PluginMetrics>("old", 2)), nullptr);
+                    std::make_unique<HostOffer>(services_, config, std::make_shared<PluginMetrics>("old", 2),
+                                                std::make_shared<PluginBudget>()),
+                    nullptr);
   instance.configure("{}", false);
   EXPECT_EQ(refusal(instance, instance.start({listener(), listener()})), "");
   instance.run_lanes();

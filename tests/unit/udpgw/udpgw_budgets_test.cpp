@@ -101,6 +101,52 @@ TEST_F(UdpgwBudgets, RepliesThatWaitComeOutOfTheMemoryOfAll) {
   EXPECT_EQ(other.receive(), frame(1, 0, far.endpoint, hex("07")));
 }
 
+TEST_F(UdpgwBudgets, AClientThatReadsLosesNothingWhileOthersHoldTheMemory) {
+  set_memory(160 * 1024);
+  const ByteVector payload(1400, std::byte{5});
+  std::vector<Endpoint> hogs;  // each may have 64 KiB waiting
+  for (int i = 0; i < 4; ++i) {
+    open().send(frame(1, 0, far.endpoint, hex("09")));
+    EXPECT_EQ(far.receive(), hex("09"));
+    hogs.push_back(far.from);
+  }
+  EXPECT_TRUE(eventually([&] {
+    for (int i = 0; i < 128; ++i) far.send(hogs[static_cast<std::size_t>(i) % hogs.size()], payload);
+    return metric("drops{cause=\"memory\"}") > 500;  // all at an even share
+  }));
+  Stream& reader = open();
+  reader.send(frame(1, 0, far.endpoint, hex("0a")));
+  EXPECT_EQ(far.receive(), hex("0a"));
+  for (int burst = 0; burst < 20; ++burst) {  // each more than an even share
+    far.send_together(far.from, std::vector<ByteVector>(43, payload));
+    for (int i = 0; i < 43; ++i) ASSERT_EQ(reader.receive().size(), payload.size() + kOverheadV4) << burst << ' ' << i;
+  }
+  EXPECT_EQ(metric("streams"), 5u);
+}
+
+TEST_F(UdpgwBudgets, AClientThatHoldsNothingIsNotTakenForALargeOne) {
+  set_memory(2 * 1024 * 1024);
+  Stream& reader = open();
+  reader.send(frame(1, 0, far.endpoint, hex("0b")));
+  EXPECT_EQ(far.receive(), hex("0b"));
+  const ByteVector payload(1400, std::byte{5});
+  far.send_together(far.from, std::vector<ByteVector>(43, payload));
+  for (int i = 0; i < 43; ++i) EXPECT_FALSE(reader.receive().empty());
+  Endpoint closed_port;
+  {
+    Far gone;
+    closed_port = gone.endpoint;
+  }
+  Stream& innocent = open();  // its error is read into the memory that the reader's replies have warmed
+  innocent.send(frame(1, 0, closed_port, hex("0c")));
+  EXPECT_TRUE(comes_to("icmp_errors", 1));
+  const ByteVector whole = frame(1, 0, far.endpoint, ByteVector(60'000, std::byte{8}));
+  for (int i = 0; i < 45; ++i) open().send(ByteVector(whole.begin(), whole.begin() + 50'000));
+  EXPECT_TRUE(said("it has most waiting"));
+  open_forwards(innocent, 1);
+  open_forwards(reader, 1);
+}
+
 TEST_F(UdpgwBudgets, InputThatCannotBeUsedYetComesOutOfTheMemoryOfAll) {
   set_memory(128 * 1024);
   const ByteVector whole = frame(1, 0, far.endpoint, ByteVector(60'000, std::byte{8}));

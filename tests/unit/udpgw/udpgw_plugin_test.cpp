@@ -1,4 +1,5 @@
 // What goes through the plugin, what does not, and what becomes of streams.
+#include "plugins/udpgw/flow_socket.hpp"
 #include "tests/unit/udpgw/udpgw_fixture.hpp"
 
 namespace gatehouse::udpgw {
@@ -45,7 +46,7 @@ TEST_F(UdpgwPlugin, RunsOfOneForwardArriveAsTheyWereSent) {
   }
   stream.send(wire);
   for (const ByteVector& payload : sent) EXPECT_EQ(far.receive(), payload);
-  EXPECT_EQ(host.metric("datagrams{direction=\"up\"}"), 100u);
+  EXPECT_TRUE(eventually([&] { return host.metric("datagrams{direction=\"up\"}") == 100; }));
 }
 
 TEST_F(UdpgwPlugin, RebindLeavesFromANewPort) {
@@ -271,6 +272,36 @@ TEST_F(UdpgwPlugin, WaitsForARateAndLosesNothing) {
   Stream stream(plugin.address());
   for (int i = 0; i < 5; ++i) stream.send(frame(1, 0, far.endpoint, ByteVector(10, static_cast<std::byte>(i))));
   for (int i = 0; i < 5; ++i) EXPECT_EQ(far.receive(), ByteVector(10, static_cast<std::byte>(i)));
+}
+
+TEST_F(UdpgwPlugin, ManySmallDatagramsWaitForARateTogether) {
+  constexpr std::uint64_t kCost = 1 + FlowSocket::kHeadersV4, kNsAByte = 100'000;  // 10 kB/s
+  std::atomic<int> asked{0};
+  std::uint64_t taken = 0;
+  const auto start = std::chrono::steady_clock::now();
+  set_limits(UINT64_MAX, true);
+  set_traffic({[&](std::uint32_t, std::uint64_t, std::uint64_t want, std::uint64_t least) {
+                 ++asked;
+                 const std::uint64_t all =
+                     static_cast<std::uint64_t>((std::chrono::steady_clock::now() - start) / 1ns) / kNsAByte;
+                 const std::uint64_t free = all - std::min(all, taken);
+                 const std::uint64_t now = std::min(want, free / least * least);
+                 taken += now;
+                 return Grant{now, now == want ? 0 : (least - std::min(least, free - now)) * kNsAByte};
+               },
+               {},
+               {}});
+  Stream stream(plugin.address());
+  constexpr int kCount = 100;
+  ByteVector frames;
+  for (int i = 0; i < kCount; ++i) {
+    const ByteVector one = frame(1, 0, far.endpoint, ByteVector(1, static_cast<std::byte>(i)));
+    frames.insert(frames.end(), one.begin(), one.end());
+  }
+  stream.send(frames);
+  for (int i = 0; i < kCount; ++i) ASSERT_EQ(far.receive(), ByteVector(1, static_cast<std::byte>(i)));
+  EXPECT_LT(asked, kCount / 2) << "one wake-up lets several go";
+  EXPECT_GE(std::chrono::steady_clock::now() - start, Nanoseconds(kCount * kCost * kNsAByte - 1'000'000));
 }
 
 TEST_F(UdpgwPlugin, DropsFramesWhoseForwardATrafficRuleRefusesAndRecyclesNothingForThem) {

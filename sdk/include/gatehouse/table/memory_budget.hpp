@@ -58,7 +58,11 @@ class MemoryBudget {
 
  private:
   void reclaim() {
-    reclaiming_ = true;
+    const struct Mark {
+      explicit Mark(bool& of) noexcept : is_on(of) { is_on = true; }
+      ~Mark() { is_on = false; }
+      bool& is_on;
+    } mark(reclaiming_);
     while (held_ > bytes_) {
       MemoryHolder* const largest = holders_.top();
       if (largest == nullptr) break;
@@ -67,7 +71,6 @@ class MemoryBudget {
       largest->give_back();
       if (held_ >= before) break;
     }
-    reclaiming_ = false;
   }
 
   std::size_t bytes_;
