@@ -285,13 +285,15 @@ def main() -> int:
     copy = Copy(arguments.work)
     copy.prepare({mutant.file for mutants in todo.values() for mutant in mutants})
     for where, mutants in todo.items():
-        rows = [row for row in known.get(where, []) if row["result"] != "survived"] if arguments.again else []
+        again = {Mutant(**row["mutant"]): row for row in known.get(where, [])} if arguments.again else {}
+        rows = {mutant: row for mutant, row in again.items() if row["result"] != "survived" or mutant in mutants}
         for mutant in mutants:
             result, by = judge(copy, mutant, arguments.thorough)
-            rows.append({"result": result, "by": by, "mutant": dataclasses.asdict(mutant)})
-            tried.write_text(json.dumps({**known, where: rows}, indent=1))
+            rows[mutant] = {"result": result, "by": by, "mutant": dataclasses.asdict(mutant)}
+            known[where] = list(rows.values())
+            tried.write_text(json.dumps(known, indent=1))
             print(f"{result:10} {mutant}{'  by ' + by if by else ''}", file=sys.stderr, flush=True)
-        known[where] = rows
+        known[where] = list(rows.values())
     counts = {where: collections.Counter(row["result"] for row in known[where]) for where in todo}
     print(table(counts))
     return 1 if any(count["noticed"] < WANTED * (count["noticed"] + count["survived"]) for count in counts.values()) else 0
