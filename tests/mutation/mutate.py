@@ -53,10 +53,14 @@ AT_ONCE = 4  # processes of tests
 MEMORY, FILE_SIZE = 8 << 30, 1 << 30  # bytes; a mutant may ask for anything
 
 
+RUNNING: set[subprocess.Popen] = set()
+
+
 def run(command, timeout=None, **more):
     """(exit status, what it said); the status is None when the time was up."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
                                start_new_session=True, **more)
+    RUNNING.add(process)
     try:
         said = process.communicate(timeout=timeout)[0]
         return process.returncode, said
@@ -66,6 +70,15 @@ def run(command, timeout=None, **more):
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
+        RUNNING.discard(process)
+
+
+def end(*_) -> None:
+    """What runs on other threads would be waited for."""
+    for process in list(RUNNING):
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    sys.exit("ended")
 
 
 class Copy:
@@ -267,7 +280,8 @@ def main() -> int:
     parser.add_argument("--work", type=pathlib.Path, default=ROOT / "build" / "mutation", help="where the copy is")
     arguments = parser.parse_args()
     arguments.work = arguments.work.resolve()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
 
     tried = arguments.work / "results.json"
     known = json.loads(tried.read_text()) if tried.exists() else {}
@@ -285,13 +299,15 @@ def main() -> int:
     copy = Copy(arguments.work)
     copy.prepare({mutant.file for mutants in todo.values() for mutant in mutants})
     for where, mutants in todo.items():
-        rows = [row for row in known.get(where, []) if row["result"] != "survived"] if arguments.again else []
+        again = {Mutant(**row["mutant"]): row for row in known.get(where, [])} if arguments.again else {}
+        rows = {mutant: row for mutant, row in again.items() if row["result"] != "survived" or mutant in mutants}
         for mutant in mutants:
             result, by = judge(copy, mutant, arguments.thorough)
-            rows.append({"result": result, "by": by, "mutant": dataclasses.asdict(mutant)})
-            tried.write_text(json.dumps({**known, where: rows}, indent=1))
+            rows[mutant] = {"result": result, "by": by, "mutant": dataclasses.asdict(mutant)}
+            known[where] = list(rows.values())
+            tried.write_text(json.dumps(known, indent=1))
             print(f"{result:10} {mutant}{'  by ' + by if by else ''}", file=sys.stderr, flush=True)
-        known[where] = rows
+        known[where] = list(rows.values())
     counts = {where: collections.Counter(row["result"] for row in known[where]) for where in todo}
     print(table(counts))
     return 1 if any(count["noticed"] < WANTED * (count["noticed"] + count["survived"]) for count in counts.values()) else 0

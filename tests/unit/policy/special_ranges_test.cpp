@@ -82,6 +82,13 @@ TEST(SpecialRanges, HavePublicAddressesBesideThem) {
     EXPECT_EQ(around(address), nullptr) << address;
 }
 
+TEST(SpecialRanges, AreWrittenWithoutHostBits) {
+  for (const SpecialRange& range : special_ranges()) {
+    const std::string text = range.to_string();
+    EXPECT_TRUE(Prefix::parse(text.substr(0, text.find(',')))) << text;
+  }
+}
+
 TEST(SpecialRanges, HoldPrefixesThatLieInsideOfThem) {
   const auto bogon = [](const char* prefix) { return bogon_around(PrefixBits(*Prefix::parse(prefix))); };
   ASSERT_NE(bogon("10.0.0.0/8"), nullptr);

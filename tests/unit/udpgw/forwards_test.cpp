@@ -117,6 +117,7 @@ TEST_F(Forwards, ComeNoMoreFromAListenerThatIsGone) {
   Stream again(two.address(0));
   settle(again);
   EXPECT_TRUE(far.idle());
+  EXPECT_EQ(its_host.metric("streams_opened"), 2u);
 }
 
 TEST_F(Forwards, LeaveNothingPendingWhenTheirStreamsEnd) {
@@ -187,7 +188,9 @@ TEST_F(Forwards, AreClosedByAVerdictOnTheFlowAndNotByOneOnAName) {
 }
 
 TEST_F(Forwards, AnswersThatAreMadeHereFindNoPlaceInAFullQueue) {
-  host.set_policy([](const testkit::FakeFlow&) { return std::uint16_t{GH_REASON_DOMAIN}; });
+  host.set_policy([](const testkit::FakeFlow& flow) {
+    return flow.domain.empty() ? std::uint16_t{0} : std::uint16_t{GH_REASON_DOMAIN};
+  });
   plugin.policy_changed();
   ByteVector query = hex("1234 0100 0001 0000 0000 0000");
   for (int label = 0; label < 4; ++label) {
@@ -201,6 +204,8 @@ TEST_F(Forwards, AnswersThatAreMadeHereFindNoPlaceInAFullQueue) {
   ByteVector wire;
   for (int i = 0; i < 1000; ++i) wire.insert(wire.end(), one.begin(), one.end());
   Stream stream(plugin.address());  // that nobody reads
+  stream.send(frame(1, 0, far.endpoint, hex("01")));
+  EXPECT_EQ(far.receive(), hex("01"));
   std::uint64_t asked = 0;
   do {
     stream.send(wire);
@@ -208,6 +213,9 @@ TEST_F(Forwards, AnswersThatAreMadeHereFindNoPlaceInAFullQueue) {
     ASSERT_TRUE(eventually([&] { return host.metric("denied{reason=\"domain\"}") == asked; }, 20s));
   } while (host.metric("blocked_answers") == asked && asked < 100'000);
   EXPECT_LT(host.metric("blocked_answers"), asked);
+  far.send(far.from, hex("02"));
+  EXPECT_TRUE(eventually([&] { return host.metric("datagrams{direction=\"down\"}") == 1; })) << "a place of its own";
+  EXPECT_EQ(dropped("client_buffer"), 0u);
 }
 
 }  // namespace

@@ -106,6 +106,18 @@ TEST_F(ProbeTest, PrintsNoAddressOfARecordThatIsCut) {
   }
 }
 
+TEST_F(ProbeTest, TakesAHeaderAloneForAnAnswer) {
+  const Outcome out = run_beside({server(), "--dns", "a.test"}, [&] {
+    ByteVector reply = resolver.receive();
+    ASSERT_GE(reply.size(), 12u);
+    reply.resize(12);
+    reply[3] = std::byte{0x85}, reply[5] = std::byte{0};
+    resolver.send(resolver.from, reply);
+  });
+  EXPECT_EQ(out.status, GH_OK) << out.why;
+  EXPECT_THAT(out.printed, HasSubstr(R"("rcode": "REFUSED", "addresses": [])"));
+}
+
 TEST_F(ProbeTest, CountsRoundTripsOfTheSizeThatIsAsked) {
   std::vector<std::size_t> sizes;
   const auto echo = [&](std::size_t count) {

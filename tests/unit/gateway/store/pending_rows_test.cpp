@@ -59,6 +59,8 @@ TEST(PendingRows, KnowsWhatShouldNotWait) {
   rows.put(session(1, "", true), {});
   EXPECT_FALSE(rows.is_urgent()) << "nobody can resume it";
   EXPECT_TRUE(rows.since());
+  static_cast<void>(rows.remove_first(1));
+  EXPECT_FALSE(rows.is_urgent());
   rows.put(session(1, "", true), {5});
   EXPECT_TRUE(rows.is_urgent()) << "somebody waits";
   rows.put(session(1, "", true), {6});

@@ -2,7 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +13,20 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+
+namespace {
+
+thread_local char** group_members = nullptr;  // of every group that this thread asks for; null: as they are
+
+}  // namespace
+
+/// In place of the C library's, in this program.
+extern "C" int getgrgid_r(gid_t gid, group* entry, char* buffer, std::size_t size, group** found) {
+  static const auto real = reinterpret_cast<decltype(&getgrgid_r)>(dlsym(RTLD_NEXT, "getgrgid_r"));
+  const int failure = real(gid, entry, buffer, size, found);
+  if (failure == 0 && *found != nullptr && group_members != nullptr) entry->gr_mem = group_members;
+  return failure;
+}
 
 namespace gatehouse {
 namespace {
@@ -104,6 +121,21 @@ TEST_F(OwnPath, KnowsAGroupThatIsNotTheOwnersAlone) {
   const fs::path shared = folder("a", 0775);
   if (::chown(shared.c_str(), ::geteuid(), ::getegid() + 1) != 0) GTEST_SKIP() << "only root can choose the group";
   EXPECT_THAT(why_not_own(shared), HasSubstr("may be written by a group that is not its owner's own: run `chmod g-w "));
+}
+
+TEST_F(OwnPath, KnowsTheOwnersGroupByItsMembers) {
+  const fs::path shared = folder("a", 0775);
+  if (!why_not_own(shared).empty()) GTEST_SKIP() << "this user has no group of its own";
+  const struct Reset {
+    ~Reset() { group_members = nullptr; }
+  } reset;
+  std::string me = ::getpwuid(::geteuid())->pw_name, other = "somebody-else";
+  char* alone[] = {me.data(), nullptr};
+  group_members = alone;
+  EXPECT_EQ(why_not_own(shared), "");
+  char* together[] = {me.data(), other.data(), nullptr};
+  group_members = together;
+  EXPECT_THAT(why_not_own(shared), HasSubstr("may be written by a group that is not its owner's own"));
 }
 
 TEST_F(OwnPath, MakesAFileThatIsNotThere) {
