@@ -6,6 +6,7 @@
 #include "plugins/udpgw/settings.hpp"
 
 #include <gatehouse/net/stream_listener.hpp>
+#include <gatehouse/plugin/connection_log.hpp>
 #include <gatehouse/plugin/identities.hpp>
 #include <gatehouse/plugin/lane_plugin.hpp>
 
@@ -46,6 +47,7 @@ class UdpgwLane final : public LaneWorker {
   }
 
   Counters counters;
+  ConnectionLog connections;
   ForwardTable forwards;
   BlockPool blocks;
   UdpConnector connector;
