@@ -141,7 +141,7 @@ class StoreError : public std::runtime_error {
 /// Where the rows of ended sessions and of usage stop.
 struct Retention {
   std::int64_t days = 30;                  ///< ended sessions and usage of older days are deleted
-  std::uint64_t most_bytes = 1ULL << 30U;  ///< of state.db, all rows together; only ended sessions go for it
+  std::uint64_t most_bytes = 1ULL << 30U;  ///< of state.db, all rows; ended sessions go, of the largest share first
 };
 
 /// One thread's.

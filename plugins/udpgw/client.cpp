@@ -72,7 +72,7 @@ void Client::look_at_clock(SteadyTime now) {
 
 void Client::end(std::string_view why) {
   if (std::exchange(ended_, true)) return;
-  lane_.host().log().info("stream closed", {{"client", name_}, {"why", why}});
+  lane_.connections.info(stream_.peer().source.address, "stream closed", {{"client", name_}, {"why", why}});
   lane_.counters.drop(Drop::stream_ended, replies_.clear());
   lane_.counters.drop(Drop::forward_closed, replies_.take_swept());
   count_lost(kept_);

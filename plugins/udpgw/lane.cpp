@@ -37,6 +37,7 @@ std::size_t share_of_ports(std::uint32_t lanes, const UdpgwSettings& settings) {
 
 UdpgwLane::UdpgwLane(const LaneContext& context, std::shared_ptr<const UdpgwSettings> settings)
     : counters(context),
+      connections(context.loop, context.host.log()),
       budget(context),
       memory(0),
       connector(kReceiveBuffer),
@@ -128,13 +129,14 @@ void UdpgwLane::admit(const Listener& listener, Stream stream, const std::string
   if (!policy) {
     const Verdict& why = policy.error();
     counters.streams_refused.add();
-    host().log().info("stream refused",
-                      {{"client", stream.peer().to_string()}, {"why", to_text(why.reason)}, {"row", row_text(why)}});
+    connections.info(stream.peer().source.address, "stream refused",
+                     {{"client", stream.peer().to_string()}, {"why", to_text(why.reason)}, {"row", row_text(why)}});
     return;
   }
-  host().log().info("stream opened", {{"client", stream.peer().to_string()},
-                                      {"listener", listener.name},
-                                      {"identity", identity.empty() ? "anonymous" : std::string_view(identity)}});
+  connections.info(stream.peer().source.address, "stream opened",
+                   {{"client", stream.peer().to_string()},
+                    {"listener", listener.name},
+                    {"identity", identity.empty() ? "anonymous" : std::string_view(identity)}});
   auto client = std::make_unique<Client>(*this, ++clients_seen_, std::move(stream), std::move(*session),
                                          std::move(*policy), identity);
   Client* const at = client.get();

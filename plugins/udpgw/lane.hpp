@@ -7,6 +7,7 @@
 
 #include <gatehouse/net/stream_listener.hpp>
 #include <gatehouse/plugin/budget.hpp>
+#include <gatehouse/plugin/connection_log.hpp>
 #include <gatehouse/plugin/identities.hpp>
 #include <gatehouse/plugin/lane_plugin.hpp>
 
@@ -45,6 +46,7 @@ class UdpgwLane final : public LaneWorker {
   bool recycle_beside(Client& sharer);
 
   Counters counters;
+  ConnectionLog connections;
   ForwardTable forwards;
   Budget budget;
   MemoryBudget memory;  // of all that waits for clients

@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::int64_t kSecondsOfDay = 86'400;
 constexpr std::int64_t kRows = 200;        // of a step; with blobs of 4 KiB some ms
+constexpr std::int64_t kSmallShare = 64;   // rows that nobody loses for others' while somebody has more
+constexpr std::int64_t kPart = 16;         // one in so many of the largest share's rows go before others are looked at
 constexpr std::int64_t kPages = 64;        // given back in a step
 constexpr std::int64_t kFreePages = 1024;  // 4 MiB: less is left for the next rows
 
@@ -20,12 +22,21 @@ std::int64_t number(Database& state, std::string_view sql, std::int64_t bound) {
   return statement.step() ? statement.integer(0) : 0;
 }
 
-void run(Database& state, std::string_view sql, std::int64_t bound) {
+void run(Database& state, std::string_view sql, std::int64_t bound, std::int64_t rows = kRows) {
   Statement statement = state.prepare(sql);
   statement.bind(1, bound);
-  statement.bind(2, kRows);
+  statement.bind(2, rows);
   statement.run();
 }
+
+constexpr std::string_view kDeleteOldest =
+    "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)";
+constexpr std::string_view kDeleteOldestOfLargest =
+    "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions INDEXED BY sessions_by_share WHERE ended_at IS NOT NULL "
+    "AND share = (SELECT share FROM shares ORDER BY ended DESC LIMIT 1) ORDER BY ended_at LIMIT ?1)";
+/// It has no such rows, for somebody has changed the table.
+constexpr std::string_view kForgetLargest =
+    "DELETE FROM shares WHERE share = (SELECT share FROM shares ORDER BY ended DESC LIMIT 1)";
 
 }  // namespace
 
@@ -74,10 +85,25 @@ bool RetentionWork::is_due(Database& state, std::int64_t now) const {
          is_too_large(state) || has_much_free(state);
 }
 
+/// Whoever has most loses the oldest first, so that nobody pushes out the history of others; where all have few, the
+/// oldest of all go.
+void RetentionWork::delete_largest_shares(Database& state) {
+  std::int64_t left = kRows;
+  while (left > 0) {
+    const std::int64_t largest = state.number("SELECT max(ended) FROM shares");
+    if (largest <= kSmallShare) return run(state, kDeleteOldest, std::numeric_limits<std::int64_t>::max(), left);
+    const std::int64_t part = std::min(left, largest / kPart);
+    Statement statement = state.prepare(kDeleteOldestOfLargest);
+    statement.bind(1, part);
+    statement.run();
+    if (state.number("SELECT changes()") == 0) state.run(kForgetLargest);
+    left -= part;
+  }
+}
+
 void RetentionWork::do_some(Database& state, std::int64_t now) const {
-  constexpr std::string_view kOldest =
-      "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)";
-  run(state, kOldest, is_too_large(state) ? std::numeric_limits<std::int64_t>::max() : ended_before(now));
+  run(state, kDeleteOldest, ended_before(now));
+  if (is_too_large(state)) delete_largest_shares(state);
   run(state,
       "DELETE FROM usage WHERE (day, plugin, identity, group_name) IN "
       "(SELECT day, plugin, identity, group_name FROM usage WHERE day < ?1 LIMIT ?2)",

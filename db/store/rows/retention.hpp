@@ -29,6 +29,7 @@ class RetentionWork {
   [[nodiscard]] std::uint64_t used_bytes(Database& state) const;
   [[nodiscard]] bool is_too_large(Database& state) const;
   [[nodiscard]] bool has_much_free(Database& state) const;
+  static void delete_largest_shares(Database& state);
 
   Retention retention_;
 };

@@ -1,5 +1,7 @@
 #include "db/store/rows/state_rows.hpp"
 
+#include "db/store/share.hpp"
+
 #include <openssl/evp.h>
 
 #include <algorithm>
@@ -66,8 +68,8 @@ TrafficTotals totals_of(const Statement& row, int first) noexcept {
 /// SQLite renews the entry in an index of each column that is set, changed or not: half of what a row costs.
 constexpr std::string_view kPutSession =
     "INSERT INTO sessions (id, plugin, key, identity, group_name, source, slot, created_at, last_seen_at, ended_at, "
-    "bytes_up, bytes_down, packets_up, packets_down, blob_version, blob, expires_at) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) "
+    "bytes_up, bytes_down, packets_up, packets_down, blob_version, blob, expires_at, share) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) "
     "ON CONFLICT (id) DO UPDATE SET plugin = ?2, key = ?3, identity = ?4, group_name = ?5, source = ?6, slot = ?7, "
     "created_at = ?8, last_seen_at = ?9, bytes_up = ?11, bytes_down = ?12, packets_up = ?13, packets_down = ?14, "
     "blob_version = ?15, blob = ?16, expires_at = ?17";
@@ -139,7 +141,7 @@ std::int64_t read_seen_at(Database& database) { return database.number("SELECT s
 
 StateRows::StateRows(Database& database)
     : put_live_session_(database.prepare(kPutSession)),
-      put_session_(database.prepare(std::string(kPutSession) + ", ended_at = ?10")),
+      put_session_(database.prepare(std::string(kPutSession) + ", ended_at = ?10, share = ?18")),
       put_lease_(database.prepare(
           "INSERT INTO leases (plugin, resource, session_id, granted_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5) "
           "ON CONFLICT DO UPDATE SET session_id = ?3, granted_at = ?4, expires_at = ?5")),
@@ -154,7 +156,7 @@ StateRows::StateRows(Database& database)
 
 void StateRows::put(const SessionRecord& session, bool was_ended) {
   Statement& row = session.ended_at || was_ended ? put_session_ : put_live_session_;
-  const std::string source = source_of(session.source);
+  const std::string source = source_of(session.source), share = share_of(session);
   row.bind(1, signed_of(session.id));
   row.bind_borrowed(2, session.plugin);
   bind_bytes(row, 3, session.key);
@@ -169,6 +171,7 @@ void StateRows::put(const SessionRecord& session, bool was_ended) {
   row.bind(15, static_cast<std::int64_t>(session.blob_version));
   session.blob ? row.bind_borrowed(16, std::span(*session.blob)) : row.bind_null(16);
   session.expires_at != 0 ? row.bind(17, session.expires_at) : row.bind_null(17);
+  bind_bytes(row, 18, share);
   row.run();
 }
 

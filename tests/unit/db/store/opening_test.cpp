@@ -98,7 +98,7 @@ TEST_F(StoreFiles, HaveTheSettingsThatKeepThemSound) {
   make();
   EXPECT_EQ(
       run_sqlite_shell(path, "PRAGMA journal_mode; PRAGMA auto_vacuum; PRAGMA application_id; PRAGMA user_version"),
-      "wal\n2\n" + std::to_string(kStateApplicationId) + "\n3\n");
+      "wal\n2\n" + std::to_string(kStateApplicationId) + "\n4\n");
   EXPECT_EQ(
       run_sqlite_shell(path, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE '%STRICT%'"),
       "0\n");
@@ -131,10 +131,10 @@ TEST_F(StoreFiles, OfAnotherProgramAreLeftAlone) {
 
 TEST_F(StoreFiles, OfANewerVersionAreRefused) {
   make();
-  EXPECT_EQ(run_sqlite_shell(path, "PRAGMA user_version = 4"), "");
-  EXPECT_THAT(refusal(path), AllOf(HasSubstr("has schema version 4 and this Gatehouse knows 3"),
+  EXPECT_EQ(run_sqlite_shell(path, "PRAGMA user_version = 5"), "");
+  EXPECT_THAT(refusal(path), AllOf(HasSubstr("has schema version 5 and this Gatehouse knows 4"),
                                    HasSubstr("update Gatehouse, or restore an older copy")));
-  EXPECT_EQ(run_sqlite_shell(path, "PRAGMA user_version; SELECT clean FROM epoch"), "4\n1\n");
+  EXPECT_EQ(run_sqlite_shell(path, "PRAGMA user_version; SELECT clean FROM epoch"), "5\n1\n");
 }
 
 TEST_F(StoreFiles, OfAVersionThatNobodyGaveThemAreRefused) {
@@ -145,7 +145,7 @@ TEST_F(StoreFiles, OfAVersionThatNobodyGaveThemAreRefused) {
       EXPECT_THAT(refusal(path), AllOf(HasSubstr(file.string() + " has schema version " + version),
                                        HasSubstr("which no Gatehouse has given it"), HasSubstr("restore a copy")));
     }
-    EXPECT_EQ(run_sqlite_shell(file, file == path ? "PRAGMA user_version = 3" : "PRAGMA user_version = 1"), "");
+    EXPECT_EQ(run_sqlite_shell(file, file == path ? "PRAGMA user_version = 4" : "PRAGMA user_version = 1"), "");
   }
 }
 
@@ -160,17 +160,17 @@ TEST_F(StoreFiles, OfAnOlderVersionAreUpdatedWithACopyKept) {
   };
   for (const char* const leftover : {"", "of an attempt that broke off"}) {
     if (*leftover) {
-      std::ofstream(path.string() + ".v3") << leftover;
-      EXPECT_EQ(run_sqlite_shell(path, "ALTER TABLE slots DROP COLUMN lease_until; PRAGMA user_version = 3"), "");
+      std::ofstream(path.string() + ".v4") << leftover;
+      EXPECT_EQ(run_sqlite_shell(path, "ALTER TABLE slots DROP COLUMN lease_until; PRAGMA user_version = 4"), "");
     }
     StoreOpening told;
     DatabaseFile file(path, next, told);
-    EXPECT_EQ(file.from_version(), 3);
+    EXPECT_EQ(file.from_version(), 4);
     EXPECT_FALSE(file.created());
-    EXPECT_EQ(file.backup(), path.string() + ".v3");
-    EXPECT_EQ(mode("state.db.v3"), "0640");
-    EXPECT_EQ(columns(path), "4\n4\n");
-    EXPECT_EQ(columns(file.backup()), "3\n3\n");
+    EXPECT_EQ(file.backup(), path.string() + ".v4");
+    EXPECT_EQ(mode("state.db.v4"), "0640");
+    EXPECT_EQ(columns(path), "4\n5\n");
+    EXPECT_EQ(columns(file.backup()), "3\n4\n");
     EXPECT_THAT(told.moved, IsEmpty());
   }
 }

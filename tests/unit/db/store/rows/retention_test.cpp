@@ -66,6 +66,76 @@ TEST_F(Aging, DeletesSessionsThatEndedLongAgoAFewAtATime) {
   EXPECT_EQ(shell("SELECT count(*), min(id) FROM sessions"), "11|2001\n");
 }
 
+TEST_F(Aging, KeepsTheHistoryOfOthersWhenOneSourceFloods) {
+  open({.most_bytes = 1U << 20U});
+  StoreBatch history;
+  for (std::uint64_t id = 1; id <= 100; ++id) {
+    SessionRecord one = session(id);
+    one.identity = id % 2 == 0 ? "token:ann" : "";
+    one.source = Endpoint::parse(id % 2 == 0 ? "198.51.100.9:1" : "192.0.2.1:1").value();
+    one.ended_at = kNow - kDay;
+    history.sessions.push_back(one);
+  }
+  EXPECT_EQ(store->write(history), Store::Written::done);
+  for (std::uint64_t first = 1000; first < 21'000; first += 2000) {
+    StoreBatch flood;
+    for (std::uint64_t id = first; id < first + 2000; ++id) {
+      SessionRecord one = session(id);
+      one.identity.clear();
+      one.source = Endpoint::parse("[2001:db8:0:1::" + std::to_string(id % 9999) + "]:1").value();
+      one.ended_at = kNow;
+      flood.sessions.push_back(one);
+    }
+    EXPECT_EQ(store->write(flood), Store::Written::done);
+    EXPECT_LT(work(), std::chrono::seconds(1));
+  }
+  EXPECT_EQ(shell("SELECT count(*) FROM sessions WHERE ended_at < " + std::to_string(kNow)), "100\n");
+  EXPECT_LT(std::stoi(shell("SELECT count(*) FROM sessions")), 10'000);
+  EXPECT_EQ(shell("SELECT share, ended FROM shares WHERE ended < 51 ORDER BY 1"), "192.0.2.1/32|50\ntoken:ann|50\n");
+  EXPECT_EQ(shell("SELECT sum(ended) - (SELECT count(*) FROM sessions) FROM shares"), "0\n");
+}
+
+TEST_F(Aging, DeletesTheOldestWhereNobodyHasMany) {
+  open({.most_bytes = 1U << 20U});
+  for (std::uint64_t first = 1; first < 4000; first += 1000) {
+    StoreBatch batch;
+    for (std::uint64_t id = first; id < first + 1000; ++id) {
+      SessionRecord one = session(id);
+      one.identity = "token:u" + std::to_string(id % 200);
+      one.ended_at = kNow + static_cast<std::int64_t>(id);
+      one.blob = std::make_shared<const ByteString>(300, std::uint8_t{1});
+      batch.sessions.push_back(one);
+    }
+    EXPECT_EQ(store->write(batch), Store::Written::done);
+  }
+  work();
+  EXPECT_EQ(shell("SELECT max(id) - min(id) + 1 - count(*), max(id) FROM sessions"), "0|4000\n");
+}
+
+TEST_F(Aging, CountsSharesAsSessionsEndAndGo) {
+  open({});
+  SessionRecord one = session(1);
+  one.identity.clear();
+  one.source = Endpoint::parse("[2001:db8:0:1::7]:9").value();
+  EXPECT_EQ(store->write({.sessions = {one}}), Store::Written::done);
+  EXPECT_EQ(shell("SELECT * FROM shares"), "");
+  one.source = Endpoint::parse("[::ffff:192.0.2.7]:9").value();  // it has roamed
+  one.ended_at = kNow;
+  for (int again = 0; again < 2; ++again) EXPECT_EQ(store->write({.sessions = {one}}), Store::Written::done);
+  EXPECT_EQ(shell("SELECT * FROM shares"), "192.0.2.7/32|1\n");
+  EXPECT_EQ(shell("DELETE FROM sessions"), "");
+  EXPECT_EQ(shell("SELECT * FROM shares"), "");
+}
+
+TEST_F(Aging, FindsAWayWhereSomebodyHasChangedTheShares) {
+  open({.most_bytes = 1U << 20U});
+  write_ended(1, 500, kNow, 4096);
+  EXPECT_EQ(shell("DELETE FROM shares; INSERT INTO shares VALUES ('nobody', 1000000)"), "");
+  write_ended(501, 600, kNow, 4096);
+  work();
+  EXPECT_LT(std::stoi(shell("SELECT count(*) FROM sessions")), 300);
+}
+
 TEST_F(Aging, SaysThatLiveRowsAloneAreTooMany) {
   open({.most_bytes = 1U << 20U});
   StoreBatch batch;
