@@ -81,6 +81,9 @@ class SqliteStore final : public Store {
   void commit_batch(const StoreBatch& batch);
   [[nodiscard]] bool put_secrets(const StoreBatch& batch);
   [[nodiscard]] std::vector<ValueRecord> load_values();
+  void remove_former_secrets(const StoreBatch& batch);
+  template <class Key>
+  [[nodiscard]] bool is_refused(const Key& key) const;
   template <class Key, class Put>
   void put_row(Database& database, const Key& key, Put put);
 
