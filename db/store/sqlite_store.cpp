@@ -125,7 +125,7 @@ std::invoke_result_t<Task> SqliteStore::patiently(Task task) {
 bool SqliteStore::remedy(const SqliteError& error, int attempt, Reserve reserve) {
   const int code = error.code() & 0xff;
   const StoreError::Kind kind = store_error(error).kind();
-  if (kind == StoreError::Kind::busy) return false;
+  if (kind == StoreError::Kind::busy || error.is_of_row()) return false;
   if (error.is_corrupt() || code == SQLITE_ERROR) {  // or somebody has changed the schema
     files_.reset();
     if (attempt == 1) set_aside(error.file(), opening_.moved);  // it was opened anew, and the check has found nothing
@@ -346,15 +346,26 @@ std::chrono::milliseconds SqliteStore::upkeep(std::int64_t now) {
       return whole ? milliseconds(0) : milliseconds(kBlocked);
     }
     const std::int64_t time = believed(now);  // what a clock that is wrong deletes nobody brings back
-    if (retention_.is_due(state, time)) {
-      commit({}, [&] { retention_.do_some(state, time); });
-      return milliseconds(0);
-    }
+    if (retention_.is_due(state, time) && do_some_retention(time)) return milliseconds(0);
     excess_ = retention_.excess(state);
     if (reserve_ == Reserve::keep) ballast_.restore();
     recovery_.mend_mark();
     return log > 0 ? milliseconds(kIdle) : milliseconds(kNothingToDo);
   });
+}
+
+/// A row that a trigger keeps is not deleted, nor are those of its step; it is said once.
+bool SqliteStore::do_some_retention(std::int64_t time) {
+  try {
+    commit({}, [&] { retention_.do_some(files_->state.database(), time); });
+    retention_refusal_.clear();
+    return true;
+  } catch (const SqliteError& error) {
+    if (!error.is_of_row()) throw;
+    if (std::exchange(retention_refusal_, error.what()) != error.what())
+      opening_.remarks.push_back("old rows cannot be deleted from " + path_.string() + ": " + error.what());
+    return false;
+  }
 }
 
 /// The time to go by, and a remark when that is another one than the clock's.
