@@ -33,6 +33,27 @@ std::int64_t unix_now() {
 /// A trigger has refused a row and undone all that was written before it.
 struct RolledBack {};
 
+/// Does `task`, again without the row as often as that happens.
+template <class Task>
+std::invoke_result_t<Task> without_refused(Task task) {
+  for (;;) {
+    try {
+      return task();
+    } catch (const RolledBack&) {
+    }
+  }
+}
+
+/// A row that a trigger keeps stays.
+template <class Remove>
+void try_to_remove(Remove remove) {
+  try {
+    remove();
+  } catch (const SqliteError& error) {
+    if (!error.is_of_row()) throw;
+  }
+}
+
 void run(Database& database, std::string_view sql, std::int64_t bound) {
   Statement statement = database.prepare(sql);
   statement.bind(1, bound);
@@ -104,7 +125,7 @@ std::invoke_result_t<Task> SqliteStore::patiently(Task task) {
 bool SqliteStore::remedy(const SqliteError& error, int attempt, Reserve reserve) {
   const int code = error.code() & 0xff;
   const StoreError::Kind kind = store_error(error).kind();
-  if (kind == StoreError::Kind::busy) return false;
+  if (kind == StoreError::Kind::busy || error.is_of_row()) return false;
   if (error.is_corrupt() || code == SQLITE_ERROR) {  // or somebody has changed the schema
     files_.reset();
     if (attempt == 1) set_aside(error.file(), opening_.moved);  // it was opened anew, and the check has found nothing
@@ -199,9 +220,7 @@ void SqliteStore::commit_batch(const StoreBatch& batch) {
       });
     }
   });
-  for (const ValueRecord& value : batch.values) {  // secret no more
-    if (value.value && !value.secret && files_->secret_values.has(value.key)) files_->secret_values.remove(value.key);
-  }
+  remove_former_secrets(batch);
 }
 
 /// @return was there anything to write?
@@ -225,16 +244,23 @@ bool SqliteStore::put_secrets(const StoreBatch& batch) {
   return true;
 }
 
+/// Values that are secret no more, once they stand in state.db: one that was refused there is all that is left of it.
+void SqliteStore::remove_former_secrets(const StoreBatch& batch) {
+  ValueRows& secrets = files_->secret_values;
+  const auto concerns = [&](const ValueRecord& value) {
+    return value.value && !value.secret && !is_refused(value.key) && secrets.has(value.key);
+  };
+  if (std::none_of(batch.values.begin(), batch.values.end(), concerns)) return;
+  Transaction transaction(files_->secrets.database(), Transaction::Kind::immediate);
+  for (const ValueRecord& value : batch.values) {
+    if (concerns(value)) put_row(files_->secrets.database(), value.key, [&] { secrets.remove(value.key); });
+  }
+  transaction.commit();
+}
+
 Store::Written SqliteStore::write(const StoreBatch& batch) {
   refused_.clear();
-  const auto task = [&] {
-    for (;;) {
-      try {
-        return try_write(batch);
-      } catch (const RolledBack&) {  // again, without that row
-      }
-    }
-  };
+  const auto task = [&] { return without_refused([&] { return try_write(batch); }); };
   try {
     return with_files(reserve_, task);
   } catch (const StoreError& error) {
@@ -243,14 +269,19 @@ Store::Written SqliteStore::write(const StoreBatch& batch) {
   return with_files(Reserve::keep, task);
 }
 
-/// Does what writes a row, or notes that the row is refused: that is no reason to keep the others from the disk.
-template <class Key, class Put>
-void SqliteStore::put_row(Database& database, const Key& key, Put put) {
-  const auto is_this = [&](const RefusedRow& refused) {
+template <class Key>
+bool SqliteStore::is_refused(const Key& key) const {
+  return std::any_of(refused_.begin(), refused_.end(), [&](const RefusedRow& refused) {
     const Key* const other = std::get_if<Key>(&refused.row);
     return other != nullptr && *other == key;
-  };
-  if (std::any_of(refused_.begin(), refused_.end(), is_this)) return;
+  });
+}
+
+/// Does what writes a row, or notes that the row is refused: that is no reason to keep the others from the disk. Inside
+/// a transaction.
+template <class Key, class Put>
+void SqliteStore::put_row(Database& database, const Key& key, Put put) {
+  if (is_refused(key)) return;
   try {
     put();
   } catch (const SqliteError& error) {
@@ -291,7 +322,7 @@ bool SqliteStore::make_room(const StoreBatch& batch) {
   try {
     return with_files(Reserve::use, [&] {
       if (!files_ || !files_->are_current()) return true;  // to be found by the next try
-      commit_batch(freeing);
+      without_refused([&] { commit_batch(freeing); });
       recovery_.checkpoint(*files_, Database::Checkpoint::truncate);
       if (reserve_ == Reserve::keep) ballast_.restore(0);
       return true;
@@ -315,15 +346,26 @@ std::chrono::milliseconds SqliteStore::upkeep(std::int64_t now) {
       return whole ? milliseconds(0) : milliseconds(kBlocked);
     }
     const std::int64_t time = believed(now);  // what a clock that is wrong deletes nobody brings back
-    if (retention_.is_due(state, time)) {
-      commit({}, [&] { retention_.do_some(state, time); });
-      return milliseconds(0);
-    }
+    if (retention_.is_due(state, time) && do_some_retention(time)) return milliseconds(0);
     excess_ = retention_.excess(state);
     if (reserve_ == Reserve::keep) ballast_.restore();
     recovery_.mend_mark();
     return log > 0 ? milliseconds(kIdle) : milliseconds(kNothingToDo);
   });
+}
+
+/// A row that a trigger keeps is not deleted, nor are those of its step; it is said once.
+bool SqliteStore::do_some_retention(std::int64_t time) {
+  try {
+    commit({}, [&] { retention_.do_some(files_->state.database(), time); });
+    retention_refusal_.clear();
+    return true;
+  } catch (const SqliteError& error) {
+    if (!error.is_of_row()) throw;
+    if (std::exchange(retention_refusal_, error.what()) != error.what())
+      opening_.remarks.push_back("old rows cannot be deleted from " + path_.string() + ": " + error.what());
+    return false;
+  }
 }
 
 /// The time to go by, and a remark when that is another one than the clock's.
@@ -373,11 +415,11 @@ std::vector<ValueRecord> SqliteStore::load_values() {
                                    [&](const auto& other) { return other.record.key == row.record.key; });
     const bool is_older = twin != secret.end() && twin->written > row.written;
     if (is_older) {
-      commit({}, [&] { files_->values.remove(row.record.key); });
+      try_to_remove([&] { commit({}, [&] { files_->values.remove(row.record.key); }); });
       continue;
     }
     if (twin != secret.end()) {
-      files_->secret_values.remove(row.record.key);
+      try_to_remove([&] { files_->secret_values.remove(row.record.key); });
       secret.erase(twin);
     }
     out.push_back(std::move(row.record));

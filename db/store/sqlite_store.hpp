@@ -80,7 +80,11 @@ class SqliteStore final : public Store {
   [[nodiscard]] bool make_room(const StoreBatch& batch);
   void commit_batch(const StoreBatch& batch);
   [[nodiscard]] bool put_secrets(const StoreBatch& batch);
+  [[nodiscard]] bool do_some_retention(std::int64_t time);
   [[nodiscard]] std::vector<ValueRecord> load_values();
+  void remove_former_secrets(const StoreBatch& batch);
+  template <class Key>
+  [[nodiscard]] bool is_refused(const Key& key) const;
   template <class Key, class Put>
   void put_row(Database& database, const Key& key, Put put);
 
@@ -94,6 +98,7 @@ class SqliteStore final : public Store {
   std::optional<ClockTrust> trust_;  // once the files were open
   std::vector<RefusedRow> refused_;  // of the write() that is under way, then of the last one
   std::string excess_;
+  std::string retention_refusal_;  // SQLite's sentence, while rows are kept from it
 
   std::optional<StoreFiles> files_;  // none while they are shut
   Phase phase_ = Phase::starting;

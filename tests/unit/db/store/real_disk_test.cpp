@@ -124,6 +124,26 @@ TEST_F(RealDisk, ThatIsFullStillTakesDeletionsAndTheLastFlush) {
   });
 }
 
+TEST_F(RealDisk, ThatIsFullTakesTheEndsBesideOneThatATriggerRollsBack) {
+  with_disk(5U << 20U, [this] {
+    std::ofstream(filler) << std::string(1U << 20U, 'x');
+    Life life(path);
+    life.open();
+    EXPECT_EQ(run_sqlite_shell(path,
+                               "CREATE TRIGGER no BEFORE INSERT ON sessions WHEN NEW.id = 7 AND NEW.ended_at BEGIN "
+                               "SELECT RAISE(ROLLBACK, 'not this one'); END"),
+              "");
+    fill(life);
+    StoreBatch batch = ends_of(1, 20);
+    batch.values = {value("large", std::string(2U << 20U, 'x'), true)};
+    const auto error = error_of([&] { static_cast<void>(life.store().write(batch)); });
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->kind(), StoreError::Kind::full) << error->what();
+    std::filesystem::remove(filler);
+    EXPECT_EQ(run_sqlite_shell(path, "SELECT count(*) FROM sessions WHERE ended_at IS NOT NULL"), "19\n");
+  });
+}
+
 TEST_F(RealDisk, ThatIsFullAndThenNotIsWrittenAgain) {
   with_disk(7U << 20U, [this] {
     std::ofstream(filler) << std::string(3U << 20U, 'x');

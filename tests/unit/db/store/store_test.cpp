@@ -177,6 +177,47 @@ TEST_F(SqliteStoreFile, LeavesOutASecretThatItCannotTake) {
   EXPECT_EQ(shell("SELECT name FROM plugin_values"), "p\n");
 }
 
+TEST_F(SqliteStoreFile, KeepsASecretWhosePlainRowItCannotTake) {
+  for (const char* const how : {"ABORT", "FAIL", "ROLLBACK"}) {
+    life.write({.values = {value("v", "secret", true)}});
+    EXPECT_EQ(shell(std::string("DROP TRIGGER IF EXISTS no; CREATE TRIGGER no BEFORE INSERT ON plugin_values WHEN "
+                                "NEW.name = 'v' BEGIN SELECT RAISE(") +
+                    how + ", 'not this one'); END"),
+              "");
+    EXPECT_EQ(life.store().write({.values = {value("v", "plain"), value("w", "1")}}), Store::Written::done) << how;
+    EXPECT_EQ(life.store().take_refused().size(), 1u) << how;
+    life.kill();
+    life.open();
+    const StoredState state = life.store().load(life.now);
+    ASSERT_EQ(state.values.size(), 2u) << how;
+    EXPECT_EQ(state.values[0].value, value("w", "1").value) << how;
+    EXPECT_EQ(state.values[1].value, value("v", "secret").value) << how;
+  }
+}
+
+TEST_F(SqliteStoreFile, GoesOnWithAFormerSecretThatATriggerKeeps) {
+  for (const char* const how : {"ABORT", "FAIL", "ROLLBACK"}) {
+    EXPECT_EQ(run_sqlite_shell(folder.path() / "secrets.db", "DROP TRIGGER IF EXISTS no"), "");
+    life.write({.values = {value("u", "secret", true), value("v", "secret", true)}});
+    EXPECT_EQ(run_sqlite_shell(folder.path() / "secrets.db",
+                               std::string("CREATE TRIGGER no BEFORE DELETE ON plugin_values WHEN OLD.name = 'v' BEGIN "
+                                           "SELECT RAISE(") +
+                                   how + ", 'not this one'); END"),
+              "");
+    EXPECT_EQ(life.store().write({.values = {value("u", "plain"), value("v", "plain"), value("w", "plain")}}),
+              Store::Written::done)
+        << how;
+    EXPECT_EQ(life.store().take_refused().size(), 1u) << how;
+    EXPECT_EQ(run_sqlite_shell(folder.path() / "secrets.db", "SELECT name FROM plugin_values"), "v\n") << how;
+    life.kill();
+    life.open();
+    const StoredState state = life.store().load(life.now);
+    ASSERT_EQ(state.values.size(), 3u) << how;
+    for (const ValueRecord& one : state.values)
+      EXPECT_EQ(one.value, value("", "plain").value) << how << ' ' << one.key.name;
+  }
+}
+
 TEST_F(SqliteStoreFile, ClampsWhatAnIntegerOfSqliteCannotHold) {
   SessionRecord busy = session(1);
   busy.totals.bytes_down = ~std::uint64_t{0};

@@ -7,6 +7,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <thread>
 
 namespace gatehouse::db {
@@ -152,6 +153,31 @@ TEST_F(Aging, SaysThatLiveRowsAloneAreTooMany) {
   EXPECT_EQ(store->write(batch), Store::Written::done);
   work();
   EXPECT_EQ(store->excess(), "");
+}
+
+TEST_F(Aging, GoesOnBesideRowsThatATriggerKeepsAndSaysSoOnce) {
+  for (const char* const how : {"ABORT", "FAIL", "ROLLBACK"}) {
+    store.reset();
+    open({.days = 30, .most_bytes = 1});
+    write_ended(1, 10, kNow - 31 * kDay);
+    EXPECT_EQ(shell(std::string("DROP TRIGGER IF EXISTS no; CREATE TRIGGER no BEFORE DELETE ON sessions BEGIN "
+                                "SELECT RAISE(") +
+                    how + ", 'kept'); END"),
+              "");
+    work();
+    work();
+    EXPECT_FALSE(store->needs_write()) << how << ": the files stay open";
+    EXPECT_EQ(shell("SELECT count(*) FROM sessions"), "10\n") << how;
+    EXPECT_NE(store->excess(), "") << how;
+    const auto& remarks = store->opening().remarks;
+    EXPECT_EQ(std::count_if(remarks.begin(), remarks.end(),
+                            [](const std::string& one) { return one.find("kept") != std::string::npos; }),
+              1)
+        << how;
+    EXPECT_EQ(shell("DROP TRIGGER no"), "");
+    work();
+    EXPECT_EQ(shell("SELECT count(*) FROM sessions"), "0\n") << how;
+  }
 }
 
 TEST_F(Aging, DeletesNothingForAClockThatIsFarAhead) {
