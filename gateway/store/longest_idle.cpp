@@ -17,7 +17,7 @@ std::size_t bring_forward(std::vector<IdleSession>& sessions, std::size_t most) 
   for (const IdleSession& session : sessions) ++of_bucket[session.share % kBuckets];
   const auto rank = [&](const IdleSession& session) {
     const bool is_large = of_bucket[session.share % kBuckets] > sessions.size() / kLargeShare;
-    return std::tuple(!is_large, session.last_seen_at, session.id);
+    return std::tuple(!is_large, -session.idle_seconds, session.id);
   };
   const auto middle = sessions.begin() + static_cast<std::ptrdiff_t>(count);
   std::nth_element(sessions.begin(), middle, sessions.end(),

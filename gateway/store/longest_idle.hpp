@@ -9,7 +9,7 @@ namespace gatehouse {
 
 struct IdleSession {
   std::uint64_t id = 0;
-  std::int64_t last_seen_at = 0;
+  std::int64_t idle_seconds = 0;
   std::uint64_t share = 0;  ///< a hash of whose it is, see db::share_of()
 };
 

@@ -14,8 +14,10 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -36,8 +38,11 @@ class SessionTable {
   static constexpr std::size_t kMostSessions = std::size_t{1} << 20U;
   static constexpr std::size_t kMostLeases = 4096;  ///< of a session
 
+  using Steady = std::chrono::steady_clock;
+  using SteadyNow = std::function<Steady::time_point()>;
+
   explicit SessionTable(std::shared_ptr<Durability> durability = std::make_shared<Durability>(),
-                        std::size_t most = kMostSessions);
+                        std::size_t most = kMostSessions, SteadyNow steady_now = &Steady::now);
   ~SessionTable();
   SessionTable(const SessionTable&) = delete;
   SessionTable& operator=(const SessionTable&) = delete;
@@ -141,7 +146,9 @@ class SessionTable {
   /// From now on, for end_idle(). Any thread.
   void set_idle_ends(IdleEnds ends);
   /// Ends every session with a key that has been without traffic for too long; before set_idle_ends(), none. After
-  /// list_moved(), which sees traffic. @param now  believed, for what it ends nobody brings back
+  /// list_moved(), which sees traffic. The steady clock tells how long, so that one who sets the other ends nobody, and
+  /// `last_seen_at` is put right by it. A session that was loaded has some minutes to be resumed in, however long the
+  /// gateway was away. @param now  believed, for what it ends nobody brings back
   void end_idle(std::int64_t now);
   /// Will open() soon find no place?
   [[nodiscard]] bool is_nearly_full();
@@ -156,6 +163,10 @@ class SessionTable {
 
  private:
   struct Session;
+  struct Now {
+    std::int64_t unix = 0;
+    Steady::time_point steady{};
+  };
   /// A session that has a key.
   struct Entry {
     std::uint64_t hash;
@@ -178,6 +189,9 @@ class SessionTable {
   static constexpr std::size_t kShards = 64;
   static constexpr std::size_t kSpare = 64;  // one in so many places is kept free
   static constexpr std::int64_t kLeastIdle = 60;
+  static constexpr std::chrono::minutes kGrace{5};    // after a start, to be resumed in
+  static constexpr std::chrono::hours kStanding{24};  // of a clock, until what lies ahead of it is doubted
+  static constexpr std::int64_t kLeastCorrection = 60;
   static constexpr std::uint32_t kSlotBits = 24;
   static constexpr std::size_t kChunk = 256;
   struct Chunk;
@@ -199,6 +213,7 @@ class SessionTable {
   template <class Work>
   void with_each(Work work);
   void end_locked(Shard& shard, Session& session, std::int64_t now);
+  static void correct_locked(Session& session, const Now& now);
   void end_idle_locked(Shard& shard, Session& session, std::int64_t now);
   [[nodiscard]] static Opened facts_of(Session& session, const void* owner);
   Opened resume(Session& session, const Opening& what, Durability::Ticket ticket);
@@ -207,6 +222,7 @@ class SessionTable {
   const std::size_t most_;
   LeaseTable leases_;
   const KeyHash hash_;
+  const SteadyNow steady_now_;
   mutable std::array<Shard, kShards> shards_;
   std::array<std::atomic<Chunk*>, kMostSessions / kChunk> chunks_{};
   std::atomic<std::uint32_t> used_slots_{0};

@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <set>
 #include <string>
 
@@ -16,19 +17,40 @@ using testing::IsEmpty;
 
 class IdleSessions : public testing::Test {
  protected:
-  explicit IdleSessions(std::size_t most = SessionTable::kMostSessions) : table(durability, most) {}
+  explicit IdleSessions(std::size_t most = SessionTable::kMostSessions)
+      : table(durability, most, [this] { return SessionTable::Steady::time_point(std::chrono::seconds(time)); }) {}
 
-  SessionTable::Opened open(std::int64_t now, const std::string& key, const std::string& identity = "unix:bob",
+  // Each at the time `at`; the clock that people set is off by `clock_error`.
+  std::int64_t clock(std::int64_t at) {
+    time = at;
+    return at + clock_error;
+  }
+  SessionTable::Opened open(std::int64_t at, const std::string& key, const std::string& identity = "unix:bob",
                             const std::string& source = "192.0.2.1:1") {
-    SessionTable::Opening what{.plugin = "relay", .key = key, .identity = identity, .now = now};
+    SessionTable::Opening what{.plugin = "relay", .key = key, .identity = identity, .now = clock(at)};
     what.source = Endpoint::parse(source).value();
     return table.open(what, 0);
   }
-  gh_status touch(std::uint64_t id, std::int64_t now) {
+  gh_status touch(std::uint64_t id, std::int64_t at) {
     SessionTable::Touch what;
-    what.now = now;
+    what.now = clock(at);
     return table.touch("relay", id, what, 0);
   }
+  void list_moved(std::int64_t at) { table.list_moved(clock(at)); }
+  void end_idle(std::int64_t at) { table.end_idle(clock(at)); }
+  std::size_t make_room(std::int64_t at) { return table.make_room(clock(at)); }
+  void load(std::int64_t at, std::int64_t last_seen_at, const std::string& key = "old") {
+    clock(at);
+    db::SessionRecord record;
+    record.id = 1U << 24U;
+    record.plugin = "relay";
+    record.key = key;
+    record.identity = "unix:bob";
+    record.last_seen_at = last_seen_at;
+    ASSERT_TRUE(table.load(record));
+    table.end_loading(record.id, false);
+  }
+  [[nodiscard]] std::int64_t last_seen_at() const { return table.rows().at(0).record.last_seen_at; }
   static IdleEnds after(std::int64_t seconds) { return {seconds, {}}; }
   /// As the writer does it. @return the keys of the sessions that have ended since the last call
   std::set<std::string> take_ended() {
@@ -40,6 +62,7 @@ class IdleSessions : public testing::Test {
     return out;
   }
 
+  std::int64_t time = 0, clock_error = 0;
   std::shared_ptr<Durability> durability = std::make_shared<Durability>();
   SessionTable table;
 };
@@ -51,19 +74,19 @@ TEST_F(IdleSessions, EndAfterTheTimeOfTheirGroup) {
   table.account(kid.id, "kids", "unix:bob");
   table.account(open(1000, "eternal").id, "servers", "unix:bob");
   table.set_idle_ends({.of_others = 100, .of_group = {{"kids", 10}, {"servers", 0}}});
-  table.end_idle(1009);
+  end_idle(1009);
   EXPECT_THAT(take_ended(), IsEmpty());
-  table.end_idle(1010);
+  end_idle(1010);
   EXPECT_THAT(take_ended(), ElementsAre("kid"));
   EXPECT_EQ(touch(kid.id, 1011), GH_E_NOT_FOUND);
-  table.end_idle(1'000'000'000);
+  end_idle(1'000'000'000);
   EXPECT_THAT(take_ended(), ElementsAre("other"));
 }
 
 TEST_F(IdleSessions, TellTheirPluginByTheOpening) {
   const auto session = open(1000, "a");
   table.set_idle_ends(after(10));
-  table.end_idle(2000);
+  end_idle(2000);
   EXPECT_NE(session.cells->opening, session.opening);
 }
 
@@ -73,22 +96,84 @@ TEST_F(IdleSessions, GoOnWhileTheyHaveTrafficOrAreTouched) {
   static_cast<void>(take_ended());
   table.set_idle_ends(after(100));
   busy.cells->bytes_down += 1;
-  table.list_moved(1090);
+  list_moved(1090);
   EXPECT_EQ(touch(touched.id, 1090), GH_OK);
-  table.end_idle(1110);
+  end_idle(1110);
   EXPECT_THAT(take_ended(), ElementsAre("idle"));
 }
 
 TEST_F(IdleSessions, AreLeftAloneUntilThePolicyIsKnownAndWithoutAKey) {
   open(1000, "a");
   open(1000, "");
-  table.end_idle(2'000'000'000);
+  end_idle(2'000'000'000);
   EXPECT_THAT(take_ended(), IsEmpty());
   table.set_idle_ends({});
-  table.end_idle(1000 + 30 * 86'400 - 1);
+  end_idle(1000 + 30 * 86'400 - 1);
   EXPECT_THAT(take_ended(), IsEmpty());
-  table.end_idle(1000 + 30 * 86'400);
+  end_idle(1000 + 30 * 86'400);
   EXPECT_THAT(take_ended(), ElementsAre("a")) << "30 days where no row says";
+}
+
+constexpr std::int64_t kDay = 86'400;
+
+TEST_F(IdleSessions, AreNotEndedByAClockThatWasBehind) {
+  clock_error = -40 * kDay;
+  constexpr std::int64_t kStart = 100 * kDay;
+  load(kStart, 99 * kDay);
+  table.set_idle_ends(after(30 * kDay));
+  EXPECT_TRUE(open(kStart + 10, "old").resumed);
+  open(kStart + 10, "new");
+  end_idle(kStart + 10);
+  clock_error = 0;
+  end_idle(kStart + 600);
+  EXPECT_THAT(take_ended(), IsEmpty());
+  EXPECT_EQ(last_seen_at(), kStart + 10) << "the row is right too, for the next start";
+  end_idle(130 * kDay + 10);
+  EXPECT_THAT(take_ended(), ElementsAre("new", "old"));
+}
+
+TEST_F(IdleSessions, EndInTimeThoughTheClockWasAhead) {
+  clock_error = 400 * kDay;
+  open(1000, "a");
+  clock_error = 0;
+  table.set_idle_ends(after(30 * kDay));
+  end_idle(1010);
+  EXPECT_EQ(last_seen_at(), 1000);
+  end_idle(1000 + 30 * kDay);
+  EXPECT_THAT(take_ended(), ElementsAre("a"));
+}
+
+TEST_F(IdleSessions, EndInTimeThoughTheirRowsLieAheadSinceAnEarlierStart) {
+  load(100 * kDay, 500 * kDay);
+  table.set_idle_ends(after(30 * kDay));
+  end_idle(100 * kDay + 600);
+  EXPECT_EQ(last_seen_at(), 500 * kDay) << "the clock may be behind";
+  end_idle(101 * kDay);
+  EXPECT_EQ(last_seen_at(), 100 * kDay);
+  end_idle(130 * kDay - 1);
+  EXPECT_THAT(take_ended(), IsEmpty());
+  end_idle(130 * kDay);
+  EXPECT_THAT(take_ended(), ElementsAre("old"));
+}
+
+TEST_F(IdleSessions, CanBeResumedForSomeMinutesAfterALongOutage) {
+  load(10'000, 2800);
+  table.set_idle_ends(after(3600));
+  end_idle(10'010);
+  end_idle(10'299);
+  EXPECT_THAT(take_ended(), IsEmpty());
+  EXPECT_TRUE(open(10'299, "old").resumed);
+  end_idle(10'299 + 3599);
+  EXPECT_THAT(take_ended(), IsEmpty());
+  end_idle(10'299 + 3600);
+  EXPECT_THAT(take_ended(), ElementsAre("old"));
+}
+
+TEST_F(IdleSessions, EndAfterThoseMinutesIfNobodyHasResumedThem) {
+  load(10'000, 2800);
+  table.set_idle_ends(after(3600));
+  end_idle(10'300);
+  EXPECT_THAT(take_ended(), ElementsAre("old"));
 }
 
 TEST(IdleEnds, FollowTheTrafficRules) {
@@ -126,7 +211,7 @@ TEST_F(FullTable, EndsThoseThatAreIdleLongest) {
     open(static_cast<std::int64_t>(1000 + i), "k" + std::to_string(i), "unix:u" + std::to_string(i));
   EXPECT_EQ(open(5000, "late").status, GH_E_LIMIT);
   EXPECT_TRUE(table.is_nearly_full());
-  EXPECT_EQ(table.make_room(5000), 32u);
+  EXPECT_EQ(make_room(5000), 32u);
   const std::set<std::string> ended = take_ended();
   EXPECT_EQ(ended.size(), 32u);
   for (int i = 0; i < 32; ++i) EXPECT_TRUE(ended.contains("k" + std::to_string(i))) << i;
@@ -136,7 +221,7 @@ TEST_F(FullTable, EndsThoseThatAreIdleLongest) {
 
 TEST_F(FullTable, KeepsThoseThatAreInUseAndThoseWithoutAKey) {
   for (std::size_t i = 0; i < kMost; ++i) open(i % 2 == 0 ? 1000 : 4950, i % 2 == 0 ? "" : "k" + std::to_string(i));
-  EXPECT_EQ(table.make_room(5000), 0u);
+  EXPECT_EQ(make_room(5000), 0u);
   EXPECT_EQ(open(5000, "late").status, GH_E_LIMIT);
 }
 
@@ -145,7 +230,7 @@ TEST_F(FullTable, IsClearedOfWhoeverFilledIt) {
   for (std::size_t i = 100; i < kMost; ++i)
     open(2000, std::string(30, 'x') + std::to_string(i), "",
          "[2001:db8:0:1::" + std::to_string(i) + "]:1");  // of one /64
-  EXPECT_EQ(table.make_room(5000), 32u);
+  EXPECT_EQ(make_room(5000), 32u);
   for (const std::string& key : take_ended()) EXPECT_EQ(key.substr(0, 3), "xxx");
 }
 
