@@ -3,11 +3,26 @@
 #include "gateway/store/longest_idle.hpp"
 #include "gateway/store/session_slot.hpp"
 
+#include <gatehouse/base/prefix.hpp>
+
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace gatehouse {
+namespace {
+
+/// What one who has a /64 may have more of: the /48 around it.
+std::string network_of(const db::SessionRecord& session) {
+  const IpAddress address = session.source.address.unmapped();
+  const bool goes_by_address = session.identity.empty() && address.family() != Family::none;
+  return goes_by_address && !address.is_v4() ? Prefix(address, 48).to_string() : db::share_of(session);
+}
+
+}  // namespace
 
 void SessionTable::end_locked(Shard& shard, Session& session, std::int64_t now) {
   const db::SessionRecord& record = session.record;
@@ -74,21 +89,24 @@ void SessionTable::end_idle_locked(Shard& shard, Session& session, std::int64_t 
   session.record.last_seen_at = seen;
 }
 
-bool SessionTable::is_nearly_full() {
+std::size_t SessionTable::missing_spare() {
   const std::scoped_lock lock(slots_mutex_);
-  return most_ - used_slots_.load(std::memory_order_relaxed) + free_.size() < most_ / kSpare;
+  const std::size_t spare = most_ - used_slots_.load(std::memory_order_relaxed) + free_.size();
+  return most_ / kSpare - std::min(most_ / kSpare, spare);
 }
+
+/// From half of the spare on, so that a flood does not have the table looked through for every few that it brings.
+bool SessionTable::is_nearly_full() { return missing_spare() > most_ / kSpare / 2; }
 
 std::size_t SessionTable::make_room(std::int64_t now) {
   const Now both{now, steady_now_()};
   std::vector<IdleSession> idle;
   with_each([&](Shard&, Session& session) {
     const db::SessionRecord& record = session.record;
-    const std::int64_t seconds = session.idle_seconds(both);
-    if (record.key.empty() || seconds < kLeastIdle) return;
-    idle.push_back({record.id, seconds, hash_(db::share_of(record))});
+    if (record.key.empty()) return;
+    idle.push_back({record.id, session.idle_seconds(both), hash_(db::share_of(record)), hash_(network_of(record))});
   });
-  idle.resize(bring_forward(idle, 2 * most_ / kSpare));
+  idle.resize(bring_forward(idle, missing_spare(), kLeastIdle));
   std::size_t ended = 0;
   for (const IdleSession& one : idle) {
     Session& session = *in_slot(static_cast<std::uint32_t>(one.id & ((1U << kSlotBits) - 1)));

@@ -152,9 +152,9 @@ class SessionTable {
   void end_idle(std::int64_t now);
   /// Will open() soon find no place?
   [[nodiscard]] bool is_nearly_full();
-  /// Then ends sessions with a key that have been idle for a minute or more, the longest idle first, but of an identity
-  /// or network that has many of them before others. Their places are free once they are written. Some 0.3 s for a full
-  /// table. @return how many
+  /// Then ends as many sessions with a key as are too many, by bring_forward() of longest_idle.hpp: of an identity or
+  /// network that has many, else those that have been idle longest, for a minute or more. Their places are free once
+  /// they are written. Some 0.5 s for a full table. @return how many
   std::size_t make_room(std::int64_t now);
   /// Adds every session whose traffic moved or that was touched since it was last written.
   void list_moved(std::int64_t now);
@@ -200,6 +200,8 @@ class SessionTable {
                                std::string_view key) const noexcept {
     return {hash_(key, identity, plugin), plugin, identity, key};
   }
+  /// How many more places ought to be free.
+  [[nodiscard]] std::size_t missing_spare();
   [[nodiscard]] std::uint32_t high_water() const noexcept { return used_slots_.load(std::memory_order_acquire); }
   [[nodiscard]] Session* in_slot(std::uint32_t slot) const noexcept;
   [[nodiscard]] Session* free_slot();

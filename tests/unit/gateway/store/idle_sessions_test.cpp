@@ -5,9 +5,11 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace gatehouse {
 namespace {
@@ -211,27 +213,69 @@ TEST_F(FullTable, EndsThoseThatAreIdleLongest) {
     open(static_cast<std::int64_t>(1000 + i), "k" + std::to_string(i), "unix:u" + std::to_string(i));
   EXPECT_EQ(open(5000, "late").status, GH_E_LIMIT);
   EXPECT_TRUE(table.is_nearly_full());
-  EXPECT_EQ(make_room(5000), 32u);
+  EXPECT_EQ(make_room(5000), 16u) << "no more than are missing";
   const std::set<std::string> ended = take_ended();
-  EXPECT_EQ(ended.size(), 32u);
-  for (int i = 0; i < 32; ++i) EXPECT_TRUE(ended.contains("k" + std::to_string(i))) << i;
+  EXPECT_EQ(ended.size(), 16u);
+  for (int i = 0; i < 16; ++i) EXPECT_TRUE(ended.contains("k" + std::to_string(i))) << i;
   EXPECT_FALSE(table.is_nearly_full());
   EXPECT_EQ(open(5000, "late").status, GH_OK);
 }
 
 TEST_F(FullTable, KeepsThoseThatAreInUseAndThoseWithoutAKey) {
-  for (std::size_t i = 0; i < kMost; ++i) open(i % 2 == 0 ? 1000 : 4950, i % 2 == 0 ? "" : "k" + std::to_string(i));
+  for (std::size_t i = 0; i < kMost; ++i)
+    open(i % 2 == 0 ? 1000 : 4950, i % 2 == 0 ? "" : "k" + std::to_string(i), "unix:u" + std::to_string(i));
   EXPECT_EQ(make_room(5000), 0u);
   EXPECT_EQ(open(5000, "late").status, GH_E_LIMIT);
 }
 
-TEST_F(FullTable, IsClearedOfWhoeverFilledIt) {
-  for (std::size_t i = 0; i < 100; ++i) open(1000, "old" + std::to_string(i), "unix:u" + std::to_string(i));
-  for (std::size_t i = 100; i < kMost; ++i)
-    open(2000, std::string(30, 'x') + std::to_string(i), "",
-         "[2001:db8:0:1::" + std::to_string(i) + "]:1");  // of one /64
-  EXPECT_EQ(make_room(5000), 32u);
-  for (const std::string& key : take_ended()) EXPECT_EQ(key.substr(0, 3), "xxx");
+TEST_F(FullTable, IsClearedOfWhoeverFilledItHoweverBusyTheyAre) {
+  for (std::size_t i = 0; i < 900; ++i) open(1000, "old" + std::to_string(i), "unix:u" + std::to_string(i));
+  for (std::size_t i = 900; i < kMost; ++i)
+    open(5000, "flood" + std::to_string(i), "", "[2001:db8:0:1::" + std::to_string(i) + "]:1");  // of one /64
+  EXPECT_EQ(make_room(5000), 16u);
+  for (const std::string& key : take_ended()) EXPECT_EQ(key.substr(0, 5), "flood");
+}
+
+TEST_F(FullTable, IsClearedOfWhoeverFilledItFromManyNetworksOfTheirOwn) {
+  for (std::size_t i = 0; i < 900; ++i) open(1000, "old" + std::to_string(i), "unix:u" + std::to_string(i));
+  for (std::size_t i = 900; i < kMost; ++i)
+    open(5000, "flood" + std::to_string(i), "", "[2001:db8:7:" + std::to_string(i) + "::1]:1");  // of one /48
+  EXPECT_EQ(make_room(5000), 16u);
+  for (const std::string& key : take_ended()) EXPECT_EQ(key.substr(0, 5), "flood");
+}
+
+std::vector<IdleSession> share(std::uint64_t share, std::uint64_t network, std::size_t count, std::int64_t idle) {
+  std::vector<IdleSession> out;
+  for (std::size_t i = 0; i < count; ++i)
+    out.push_back({network << 32U | share << 16U | i, idle + static_cast<std::int64_t>(i), share, network});
+  return out;
+}
+std::size_t ended_of(const std::vector<IdleSession>& sessions, std::size_t count, std::uint64_t share) {
+  const auto end = sessions.begin() + static_cast<std::ptrdiff_t>(count);
+  return static_cast<std::size_t>(
+      std::count_if(sessions.begin(), end, [&](const IdleSession& one) { return one.share == share; }));
+}
+
+TEST(LongestIdle, EndTheLargestSharesDownToTheNext) {
+  std::vector<IdleSession> all = share(1, 1, 300, 0);
+  for (const auto& more : {share(2, 2, 200, 5000), share(3, 3, 100, 9000)})
+    all.insert(all.end(), more.begin(), more.end());
+  EXPECT_EQ(bring_forward(all, 140, 60), 140u);
+  EXPECT_EQ(ended_of(all, 140, 1), 120u);
+  EXPECT_EQ(ended_of(all, 140, 2), 20u);
+  EXPECT_TRUE(std::all_of(all.begin(), all.begin() + 140, [](const IdleSession& one) {
+    return one.idle_seconds >= (one.share == 1 ? 180 : 5180);
+  })) << "and of each the longest idle";
+}
+
+TEST(LongestIdle, SpareTheNeighboursOfALargeShareInItsNetwork) {
+  std::vector<IdleSession> all = share(1, 9, 300, 0);
+  for (std::uint64_t neighbour = 2; neighbour < 12; ++neighbour) {
+    const auto more = share(neighbour, 9, 5, 9000);
+    all.insert(all.end(), more.begin(), more.end());
+  }
+  EXPECT_EQ(bring_forward(all, 200, 60), 200u);
+  EXPECT_EQ(ended_of(all, 200, 1), 200u);
 }
 
 }  // namespace
