@@ -198,8 +198,24 @@ TEST(IdleEnds, FollowTheTrafficRules) {
   EXPECT_EQ(ends.of("kids"), 600);
   EXPECT_EQ(ends.of("servers"), 3600) << "everyone has a row of scope session, which counts first";
   EXPECT_EQ(ends.of("same"), 3600);
-  EXPECT_EQ(ends.of("gone"), 3600);
-  EXPECT_EQ(ends.of_group.size(), 1u);
+  EXPECT_EQ(ends.of(""), 3600);
+}
+
+TEST(IdleEnds, AreTheLongestOfAllForAGroupThatIsNotThere) {
+  policy::Model model;
+  model.groups = {{0, "everyone", 1000, true}, {1, "kids", 1, true}};
+  policy::TrafficRule rule;
+  rule.group_id = 0;
+  rule.scope = "session";
+  rule.session_idle_seconds = 600;
+  model.traffic_rules.push_back(rule);
+  EXPECT_EQ(idle_ends_of(*policy::compile(model, {}, 1, 0).snapshot).of("gone"), IdleEnds::kDefault);
+  rule.group_id = 1;
+  rule.session_idle_seconds = 90 * 86'400;
+  model.traffic_rules.push_back(rule);
+  EXPECT_EQ(idle_ends_of(*policy::compile(model, {}, 1, 0).snapshot).of("gone"), 90 * 86'400);
+  model.traffic_rules.back().session_idle_seconds = 0;
+  EXPECT_EQ(idle_ends_of(*policy::compile(model, {}, 1, 0).snapshot).of("gone"), 0) << "never";
 }
 
 class FullTable : public IdleSessions {
