@@ -13,6 +13,9 @@ std::int64_t idle_end_of(const policy::Limits& limits) noexcept {
   return wanted ? static_cast<std::int64_t>(std::min(*wanted, kLongest)) : IdleEnds::kDefault;
 }
 
+/// 0 = never.
+std::int64_t longer(std::int64_t a, std::int64_t b) noexcept { return a == 0 || b == 0 ? 0 : std::max(a, b); }
+
 }  // namespace
 
 IdleEnds idle_ends_of(const policy::Snapshot& snapshot) {
@@ -22,7 +25,8 @@ IdleEnds idle_ends_of(const policy::Snapshot& snapshot) {
   out.of_others = idle_end_of(groups.back().limits);  // everyone
   for (const policy::GroupPolicy& group : groups) {
     const std::int64_t end = idle_end_of(group.limits);
-    if (end != out.of_others) out.of_group.emplace(group.name, end);
+    out.of_group.emplace(group.name, end);
+    out.of_missing = longer(out.of_missing, end);
   }
   return out;
 }

@@ -13,12 +13,15 @@ namespace gatehouse {
 struct IdleEnds {
   static constexpr std::int64_t kDefault = 30 * 86'400;  ///< where no row says
 
-  std::int64_t of_others = kDefault;
-  std::unordered_map<std::string, std::int64_t> of_group;  ///< by name, where it differs from that
+  std::int64_t of_others = kDefault;                         ///< in no group
+  std::unordered_map<std::string, std::int64_t> of_group{};  ///< by name
+  /// In a group that is not there, perhaps since it has another name now, or a row that is being mended: the longest.
+  std::int64_t of_missing = kDefault;
 
   [[nodiscard]] std::int64_t of(const std::string& group) const {
+    if (group.empty()) return of_others;
     const auto found = of_group.find(group);
-    return found == of_group.end() ? of_others : found->second;
+    return found == of_group.end() ? of_missing : found->second;
   }
 };
 

@@ -18,9 +18,9 @@ struct KeyOf {
 void PendingRows::put(db::SessionRecord session, const std::vector<Durability::Ticket>& waiting) {
   std::string key = KeyOf()(session.id);
   const bool ended = session.ended_at && session.key.empty();
-  if (ended) ended_.push_back(key);
   const bool urgent = !session.key.empty() || !waiting.empty();
-  put_row(std::move(key), std::move(session), waiting, urgent, Place::as_it_was);
+  Row& row = put_row(key, std::move(session), waiting, urgent, Place::as_it_was);
+  if (ended && !row.ended) row.ended = ended_.insert(ended_.end(), std::move(key));
   if (ended_.size() > kMostEnded) give_up_oldest();
 }
 
@@ -34,14 +34,15 @@ void PendingRows::put(db::ValueRecord value, const std::vector<Durability::Ticke
   put_row(std::move(key), std::move(value), waiting, true, Place::as_it_was);
 }
 
-void PendingRows::put_row(std::string key, Record record, const std::vector<Durability::Ticket>& waiting, bool urgent,
-                          Place place) {
+PendingRows::Row& PendingRows::put_row(std::string key, Record record, const std::vector<Durability::Ticket>& waiting,
+                                       bool urgent, Place place) {
   const auto known = index_.find(key);
   if (known == index_.end()) {
-    rows_.push_back({key, std::move(record), waiting, std::chrono::steady_clock::now(), ++last_number_, urgent});
+    rows_.push_back(
+        {key, std::move(record), waiting, std::chrono::steady_clock::now(), ++last_number_, urgent, false, {}});
     index_.emplace(std::move(key), std::prev(rows_.end()));
     urgent_ += urgent ? 1 : 0;
-    return;
+    return rows_.back();
   }
   Row& row = *known->second;
   row.record = std::move(record);
@@ -52,12 +53,12 @@ void PendingRows::put_row(std::string key, Record record, const std::vector<Dura
   }
   if (urgent && !std::exchange(row.urgent, true)) ++urgent_;
   if (place == Place::last) rows_.splice(rows_.end(), rows_, known->second);
+  return row;
 }
 
 void PendingRows::give_up_oldest() {
   const auto found = index_.find(ended_.front());
   ended_.pop_front();
-  if (found == index_.end()) return;  // written by now
   if (found->second->aside) {
     aside_.erase(found->second);
   } else {
@@ -112,7 +113,7 @@ std::vector<Durability::Ticket> PendingRows::remove_first(std::size_t count) {
   for (; count > 0 && !rows_.empty(); --count) {
     const Row& row = rows_.front();
     out.insert(out.end(), row.waiting.begin(), row.waiting.end());
-    if (!ended_.empty() && ended_.front() == row.key) ended_.pop_front();
+    if (row.ended) ended_.erase(*row.ended);
     uncount(row);
     index_.erase(row.key);
     rows_.pop_front();

@@ -5,7 +5,6 @@
 #include "gateway/store/durability.hpp"
 
 #include <cstdint>
-#include <deque>
 #include <list>
 #include <optional>
 #include <string>
@@ -62,9 +61,10 @@ class PendingRows {
     std::uint64_t number = 0;  // in the order in which they came first
     bool urgent = false;
     bool aside = false;
+    std::optional<std::list<std::string>::iterator> ended;  // in ended_
   };
   enum class Place { as_it_was, last };
-  void put_row(std::string key, Record record, const std::vector<Durability::Ticket>& waiting, bool urgent,
+  Row& put_row(std::string key, Record record, const std::vector<Durability::Ticket>& waiting, bool urgent,
                Place place);
   void give_up_oldest();
   void count(Row& row) noexcept;
@@ -72,9 +72,9 @@ class PendingRows {
 
   std::list<Row> rows_, aside_;
   std::unordered_map<std::string, std::list<Row>::iterator> index_;
-  std::deque<std::string> ended_;  // keys of ended sessions without a key of their own
-  std::size_t urgent_ = 0;         // rows
-  std::size_t marked_ = 0;         // rows, whose number is mark_ at most
+  std::list<std::string> ended_;  // keys of ended sessions without a key of their own, the oldest first
+  std::size_t urgent_ = 0;        // rows
+  std::size_t marked_ = 0;        // rows, whose number is mark_ at most
   std::uint64_t mark_ = 0, last_number_ = 0;
   std::uint64_t forgotten_ = 0;
 };

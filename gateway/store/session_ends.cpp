@@ -3,9 +3,26 @@
 #include "gateway/store/longest_idle.hpp"
 #include "gateway/store/session_slot.hpp"
 
+#include <gatehouse/base/prefix.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace gatehouse {
+namespace {
+
+/// What one who has a /64 may have more of: the /48 around it.
+std::string network_of(const db::SessionRecord& session) {
+  const IpAddress address = session.source.address.unmapped();
+  const bool goes_by_address = session.identity.empty() && address.family() != Family::none;
+  return goes_by_address && !address.is_v4() ? Prefix(address, 48).to_string() : db::share_of(session);
+}
+
+}  // namespace
 
 void SessionTable::end_locked(Shard& shard, Session& session, std::int64_t now) {
   const db::SessionRecord& record = session.record;
@@ -46,10 +63,24 @@ void SessionTable::set_idle_ends(IdleEnds ends) {
 void SessionTable::end_idle(std::int64_t now) {
   const std::scoped_lock lock(idle_mutex_);
   if (!idle_ends_) return;
+  const Now both{now, steady_now_()};
   with_each([&](Shard& shard, Session& session) {
-    const std::int64_t limit = session.record.key.empty() ? 0 : idle_ends_->of(session.record.group_name);
-    if (limit != 0 && session.record.last_seen_at + limit <= now) end_idle_locked(shard, session, now);
+    if (session.record.key.empty()) return;
+    correct_locked(session, both);
+    const std::int64_t limit = idle_ends_->of(session.record.group_name);
+    if (limit != 0 && session.idle_seconds(both) >= limit) end_idle_locked(shard, session, now);
   });
+}
+
+/// Of a session that was in use since the start, the row follows the steady clock when the other one is set. Of another
+/// one it may lie ahead since the clock was ahead once, or since the clock is behind now, which it is not for a day.
+void SessionTable::correct_locked(Session& session, const Now& now) {
+  std::int64_t& last_seen_at = session.record.last_seen_at;
+  if (last_seen_at > now.unix && now.steady - session.seen_at >= kStanding) session.was_seen = true;
+  const std::int64_t seen_at = now.unix - session.idle_seconds(now);
+  if (!session.was_seen || std::abs(last_seen_at - seen_at) < kLeastCorrection) return;
+  last_seen_at = seen_at;
+  session.moved.store(true, std::memory_order_relaxed);
 }
 
 void SessionTable::end_idle_locked(Shard& shard, Session& session, std::int64_t now) {
@@ -58,25 +89,30 @@ void SessionTable::end_idle_locked(Shard& shard, Session& session, std::int64_t 
   session.record.last_seen_at = seen;
 }
 
-bool SessionTable::is_nearly_full() {
+std::size_t SessionTable::missing_spare() {
   const std::scoped_lock lock(slots_mutex_);
-  return most_ - used_slots_.load(std::memory_order_relaxed) + free_.size() < most_ / kSpare;
+  const std::size_t spare = most_ - used_slots_.load(std::memory_order_relaxed) + free_.size();
+  return most_ / kSpare - std::min(most_ / kSpare, spare);
 }
 
+/// From half of the spare on, so that a flood does not have the table looked through for every few that it brings.
+bool SessionTable::is_nearly_full() { return missing_spare() > most_ / kSpare / 2; }
+
 std::size_t SessionTable::make_room(std::int64_t now) {
+  const Now both{now, steady_now_()};
   std::vector<IdleSession> idle;
   with_each([&](Shard&, Session& session) {
     const db::SessionRecord& record = session.record;
-    if (record.key.empty() || record.last_seen_at + kLeastIdle > now) return;
-    idle.push_back({record.id, record.last_seen_at, hash_(db::share_of(record))});
+    if (record.key.empty()) return;
+    idle.push_back({record.id, session.idle_seconds(both), hash_(db::share_of(record)), hash_(network_of(record))});
   });
-  idle.resize(bring_forward(idle, 2 * most_ / kSpare));
+  idle.resize(bring_forward(idle, missing_spare(), kLeastIdle));
   std::size_t ended = 0;
   for (const IdleSession& one : idle) {
     Session& session = *in_slot(static_cast<std::uint32_t>(one.id & ((1U << kSlotBits) - 1)));
     Shard& shard = shards_[session.shard.load(std::memory_order_relaxed)];
     const std::scoped_lock lock(shard.mutex);
-    if (!session.is_live(one.id) || session.record.last_seen_at != one.last_seen_at) continue;
+    if (!session.is_live(one.id) || session.idle_seconds(both) < one.idle_seconds) continue;
     end_idle_locked(shard, session, now);
     ++ended;
   }

@@ -30,6 +30,8 @@ struct SessionTable::Session : ChangeLink {
   std::uint32_t lane = kNoLane;     // of the owner
   std::vector<std::string> leases;  // each once; some may be another's by now: the table of leases knows
   bool is_known = false;            // the writer knows of it
+  Steady::time_point seen_at{};     // when it was last in use, or loaded
+  bool was_seen = false;            // it was in use since the start
   std::vector<Durability::Ticket> waiting;
   std::shared_ptr<SessionMeters> meters;  // null until a client asks
   // the writer's thread
@@ -43,6 +45,19 @@ struct SessionTable::Session : ChangeLink {
   /// Has its time come?
   [[nodiscard]] bool is_over(std::int64_t now) const noexcept {
     return record.expires_at != 0 && record.expires_at <= now;
+  }
+  /// It is in use. @param now  Unix seconds
+  void see(std::int64_t now, Steady::time_point at) noexcept {
+    record.last_seen_at = now;
+    seen_at = at;
+    was_seen = true;
+  }
+  /// By the steady clock, which nobody sets, but for one that was not in use since a start long ago: by what its row
+  /// says, unless that lies ahead.
+  [[nodiscard]] std::int64_t idle_seconds(const Now& now) const noexcept {
+    const auto since = std::chrono::duration_cast<std::chrono::seconds>(now.steady - seen_at);
+    const bool goes_by_row = !was_seen && since >= kGrace && record.last_seen_at <= now.unix;
+    return goes_by_row ? now.unix - record.last_seen_at : since.count();
   }
   std::uint64_t next_opening() noexcept {
     return std::atomic_ref(cells.opening).fetch_add(1, std::memory_order_relaxed) + 1;

@@ -60,8 +60,11 @@ bool SessionTable::Equal::operator()(const Probe& probe, const Entry& entry) con
   return record.key == probe.key && record.identity == probe.identity && record.plugin == probe.plugin;
 }
 
-SessionTable::SessionTable(std::shared_ptr<Durability> durability, std::size_t most)
-    : durability_(std::move(durability)), most_(std::min(most, kMostSessions)), leases_(durability_) {}
+SessionTable::SessionTable(std::shared_ptr<Durability> durability, std::size_t most, SteadyNow steady_now)
+    : durability_(std::move(durability)),
+      most_(std::min(most, kMostSessions)),
+      leases_(durability_),
+      steady_now_(std::move(steady_now)) {}
 
 SessionTable::~SessionTable() {
   for (auto& chunk : chunks_) delete chunk.load(std::memory_order_relaxed);
@@ -117,7 +120,7 @@ SessionTable::Opened SessionTable::resume(Session& session, const Opening& what,
   session.owner = what.owner;
   session.lane = what.lane;
   session.record.source = what.source;
-  session.record.last_seen_at = what.now;
+  session.see(what.now, steady_now_());
   set_expiry(session.record, what.expires_at);
   out.expires_at = session.record.expires_at;
   session.moved.store(true, std::memory_order_relaxed);
@@ -207,6 +210,7 @@ SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket 
   session->owner = what.owner;
   session->lane = what.lane;
   session->is_known = false;
+  session->see(what.now, steady_now_());
   session->shard.store(static_cast<std::uint32_t>(number), std::memory_order_relaxed);
   session->id.store(id, std::memory_order_release);
   session->moved.store(true, std::memory_order_relaxed);
@@ -237,7 +241,7 @@ gh_status SessionTable::touch(std::string_view plugin, std::uint64_t id, const T
   return with(plugin, id, [&](Shard&, Session& session) {
     if (ticket != 0) session.waiting.push_back(ticket);  // what can fail comes before anything changes
     session.record.source = what.source;
-    session.record.last_seen_at = what.now;
+    session.see(what.now, steady_now_());
     set_expiry(session.record, what.expires_at);
     session.moved.store(true, std::memory_order_relaxed);
     if (what.blob) {
@@ -356,6 +360,7 @@ bool SessionTable::load(db::SessionRecord record) {
   session.payer = session.record.identity;
   session.reported = session.record.totals;
   session.was_taken = true;
+  session.seen_at = steady_now_();
   set_totals(session.cells, session.reported);
   session.shard.store(static_cast<std::uint32_t>(number), std::memory_order_relaxed);
   session.id.store(session.record.id, std::memory_order_release);
@@ -406,6 +411,7 @@ SessionTable::Change SessionTable::take_change(ChangeLink& link) {
     session.owner = nullptr;
     session.reported = {};
     session.was_taken = false;
+    session.was_seen = false;
     set_totals(session.cells, {});
     clear_state(session.cells);
     const std::scoped_lock slots(slots_mutex_);
@@ -415,6 +421,7 @@ SessionTable::Change SessionTable::take_change(ChangeLink& link) {
 }
 
 void SessionTable::list_moved(std::int64_t now) {
+  const Steady::time_point steady = steady_now_();
   for (std::uint32_t slot = 0; slot < high_water(); ++slot) {
     Session& session = *in_slot(slot);
     if (session.id.load(std::memory_order_acquire) == kNoSession) continue;
@@ -422,7 +429,7 @@ void SessionTable::list_moved(std::int64_t now) {
     if (!carried && !session.moved.load(std::memory_order_relaxed)) continue;
     if (carried) {
       const std::scoped_lock lock(shards_[session.shard.load(std::memory_order_relaxed)].mutex);
-      if (!session.record.ended_at) session.record.last_seen_at = now;
+      if (!session.record.ended_at) session.see(now, steady);
     }
     durability_->changes().add(session);
   }

@@ -14,8 +14,10 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -36,8 +38,11 @@ class SessionTable {
   static constexpr std::size_t kMostSessions = std::size_t{1} << 20U;
   static constexpr std::size_t kMostLeases = 4096;  ///< of a session
 
+  using Steady = std::chrono::steady_clock;
+  using SteadyNow = std::function<Steady::time_point()>;
+
   explicit SessionTable(std::shared_ptr<Durability> durability = std::make_shared<Durability>(),
-                        std::size_t most = kMostSessions);
+                        std::size_t most = kMostSessions, SteadyNow steady_now = &Steady::now);
   ~SessionTable();
   SessionTable(const SessionTable&) = delete;
   SessionTable& operator=(const SessionTable&) = delete;
@@ -141,13 +146,15 @@ class SessionTable {
   /// From now on, for end_idle(). Any thread.
   void set_idle_ends(IdleEnds ends);
   /// Ends every session with a key that has been without traffic for too long; before set_idle_ends(), none. After
-  /// list_moved(), which sees traffic. @param now  believed, for what it ends nobody brings back
+  /// list_moved(), which sees traffic. The steady clock tells how long, so that one who sets the other ends nobody, and
+  /// `last_seen_at` is put right by it. A session that was loaded has some minutes to be resumed in, however long the
+  /// gateway was away. @param now  believed, for what it ends nobody brings back
   void end_idle(std::int64_t now);
   /// Will open() soon find no place?
   [[nodiscard]] bool is_nearly_full();
-  /// Then ends sessions with a key that have been idle for a minute or more, the longest idle first, but of an identity
-  /// or network that has many of them before others. Their places are free once they are written. Some 0.3 s for a full
-  /// table. @return how many
+  /// Then ends as many sessions with a key as are too many, by bring_forward() of longest_idle.hpp: of an identity or
+  /// network that has many, else those that have been idle longest, for a minute or more. Their places are free once
+  /// they are written. Some 0.5 s for a full table. @return how many
   std::size_t make_room(std::int64_t now);
   /// Adds every session whose traffic moved or that was touched since it was last written.
   void list_moved(std::int64_t now);
@@ -156,6 +163,10 @@ class SessionTable {
 
  private:
   struct Session;
+  struct Now {
+    std::int64_t unix = 0;
+    Steady::time_point steady{};
+  };
   /// A session that has a key.
   struct Entry {
     std::uint64_t hash;
@@ -178,6 +189,9 @@ class SessionTable {
   static constexpr std::size_t kShards = 64;
   static constexpr std::size_t kSpare = 64;  // one in so many places is kept free
   static constexpr std::int64_t kLeastIdle = 60;
+  static constexpr std::chrono::minutes kGrace{5};    // after a start, to be resumed in
+  static constexpr std::chrono::hours kStanding{24};  // of a clock, until what lies ahead of it is doubted
+  static constexpr std::int64_t kLeastCorrection = 60;
   static constexpr std::uint32_t kSlotBits = 24;
   static constexpr std::size_t kChunk = 256;
   struct Chunk;
@@ -186,6 +200,8 @@ class SessionTable {
                                std::string_view key) const noexcept {
     return {hash_(key, identity, plugin), plugin, identity, key};
   }
+  /// How many more places ought to be free.
+  [[nodiscard]] std::size_t missing_spare();
   [[nodiscard]] std::uint32_t high_water() const noexcept { return used_slots_.load(std::memory_order_acquire); }
   [[nodiscard]] Session* in_slot(std::uint32_t slot) const noexcept;
   [[nodiscard]] Session* free_slot();
@@ -199,6 +215,7 @@ class SessionTable {
   template <class Work>
   void with_each(Work work);
   void end_locked(Shard& shard, Session& session, std::int64_t now);
+  static void correct_locked(Session& session, const Now& now);
   void end_idle_locked(Shard& shard, Session& session, std::int64_t now);
   [[nodiscard]] static Opened facts_of(Session& session, const void* owner);
   Opened resume(Session& session, const Opening& what, Durability::Ticket ticket);
@@ -207,6 +224,7 @@ class SessionTable {
   const std::size_t most_;
   LeaseTable leases_;
   const KeyHash hash_;
+  const SteadyNow steady_now_;
   mutable std::array<Shard, kShards> shards_;
   std::array<std::atomic<Chunk*>, kMostSessions / kChunk> chunks_{};
   std::atomic<std::uint32_t> used_slots_{0};

@@ -226,10 +226,10 @@ void StoreWriter::Loop::turn(bool at_once) {
 
 /// Lists the changes that are not worth a commit of their own, and marks all rows that wait.
 void StoreWriter::Loop::round() {
-  const std::int64_t now = clock();
+  const std::int64_t now = clock(), believed = store_->believed(now);
   sessions->expire(now);
-  sessions->list_moved(now);
-  sessions->end_idle(store_->believed(now));
+  sessions->list_moved(believed);
+  sessions->end_idle(believed);
   sessions->leases().expire(now);
   if (Clock::now() >= next_aside_) retry_aside();
   usage_.forget_before(std::min(today(), last_day_remembered()) - kDaysKept);

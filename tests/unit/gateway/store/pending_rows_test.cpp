@@ -53,6 +53,22 @@ db::SessionRecord session(std::uint64_t id, std::string key, bool ended) {
   return out;
 }
 
+TEST(PendingRows, CountsOnlyEndedSessionsThatAreNotWrittenYet) {
+  PendingRows rows;
+  rows.put(session(1, "", true), {});
+  rows.put(session(2, "", true), {});
+  rows.put(session(2, "", true), {});  // a newer version
+  static_cast<void>(rows.set_aside({std::uint64_t{1}, "no"}));
+  static_cast<void>(rows.remove_first(1));
+  for (std::uint64_t id = 3; id < PendingRows::kMostEnded + 2; ++id) rows.put(session(id, "", true), {});
+  EXPECT_EQ(rows.forgotten(), 0u);
+  EXPECT_EQ(rows.aside(), 1u);
+  rows.put(session(PendingRows::kMostEnded + 2, "", true), {});
+  EXPECT_EQ(rows.forgotten(), 1u);
+  EXPECT_EQ(rows.aside(), 0u) << "it was the oldest";
+  EXPECT_EQ(rows.size(), PendingRows::kMostEnded);
+}
+
 TEST(PendingRows, KnowsWhatShouldNotWait) {
   PendingRows rows;
   EXPECT_FALSE(rows.since());
