@@ -726,6 +726,7 @@ enum {
   gh_ranges_size_1_0 = 32,
   gh_values_size_1_0 = 40,
   gh_fds_size_1_0 = 32,
+  gh_budget_size_1_0 = 40,
   gh_host_size_1_0 = 24,
   gh_start_size_1_0 = 24,
   gh_plugin_ops_size_1_0 = 104,
@@ -812,6 +813,8 @@ GH_GROWS(gh_values);
 GH_PLACE(gh_values, reserve, 32);
 GH_GROWS(gh_fds);
 GH_PLACE(gh_fds, take, 24);
+GH_GROWS(gh_budget);
+GH_PLACE(gh_budget, ran_short, 32);
 GH_GROWS(gh_host);
 GH_GROWS(gh_start);
 GH_PLACE(gh_start, listeners, 8);
