@@ -58,9 +58,15 @@ TEST_F(Listening, PausesWithoutDescriptorsAndGoesOn) {
       loop, fd.get(),
       [&](Stream stream) {
         streams.push_back(std::move(stream));
-        loop.stop();
+        if (streams.size() == 2) loop.stop();
       },
       [&](const Error& why) { exhausted.push_back(why); });
+  const UniqueFd served = client();
+  loop.poller().turn();
+  ASSERT_EQ(streams.size(), 1u);
+  // A sanitizer needs descriptors for each kind of object that it has not seen: this one, and those of Asio's timers.
+  LaneTimer earlier([] {});
+  loop.schedule(earlier, std::chrono::milliseconds(1));
   const UniqueFd waiting = client();
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
@@ -71,10 +77,10 @@ TEST_F(Listening, PausesWithoutDescriptorsAndGoesOn) {
   ASSERT_EQ(exhausted.size(), 1u);
   EXPECT_EQ(exhausted[0].value(), EMFILE);
   loop.poller().turn();
-  EXPECT_TRUE(streams.empty()) << "it pauses";
+  EXPECT_EQ(streams.size(), 1u) << "it pauses";
   loop.on_turn([] {}, [] {});
   loop.run();
-  EXPECT_EQ(streams.size(), 1u);
+  EXPECT_EQ(streams.size(), 2u);
 }
 
 }  // namespace
