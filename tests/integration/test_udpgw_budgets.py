@@ -204,7 +204,8 @@ class Memory(Budgets):
             except OSError:
                 pass  # it has been ended
         self.assert_soon(lambda: gateway.metric("gatehouse_plugin_udpgw_streams") < 100, "some had to go")
-        self.assertLess(gateway.resident_bytes() - before, 4 * MIB + 200 * 8192 + 2 * MIB * SLOW * SLOW)
+        if SLOW == 1:  # a sanitizer keeps what is freed
+            self.assertLess(gateway.resident_bytes() - before, 4 * MIB + 200 * 8192 + 2 * MIB)
         self.median(reader, 10)
 
 
