@@ -5,16 +5,13 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <limits>
 #include <utility>
 
 namespace gatehouse {
 namespace {
-
-/// What the kernel may hold of one stream and not send yet. What is on its way is not counted, so that no round trip
-/// is too long for it; without this a peer that does not read makes it hold net.ipv4.tcp_wmem, 4 MiB.
-constexpr int kMostUnsent = 128 * 1024;
 
 Error read_or_write_error() noexcept {
   if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return Errc::would_block;
@@ -36,7 +33,6 @@ StreamPeer peer_of(int fd) noexcept {
   } else {
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kMostUnsent, sizeof kMostUnsent);
   }
   return peer;
 }
@@ -100,6 +96,12 @@ Result<std::size_t> Stream::write(std::span<const Bytes> in) noexcept {
   const ssize_t n = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
   if (n >= 0) return static_cast<std::size_t>(n);
   return read_or_write_error();
+}
+
+void Stream::limit_unsent(std::size_t bytes) noexcept {
+  if (peer_.uid) return;
+  const int most = static_cast<int>(std::min<std::size_t>(bytes, std::numeric_limits<int>::max()));
+  setsockopt(fd_.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof most);
 }
 
 void Stream::shutdown_write() noexcept { ::shutdown(fd_.get(), SHUT_WR); }
