@@ -17,7 +17,7 @@ constexpr int kMostRecycled = 4;              // to win one socket; more than on
 constexpr std::size_t kWarmPart = 16;         // of the memory, for blocks between two uses
 constexpr std::size_t kLeastMemory = 65536;   // of a lane, however many there are: a frame
 // What the kernel may hold of a stream: much for few, and less the more of them there are.
-constexpr std::size_t kUnsentPart = 4;  // of the memory
+constexpr std::size_t kUnsentPart = 16;  // of the memory
 constexpr std::size_t kLeastUnsent = 128 * 1024, kMostUnsent = 4 * 1024 * 1024;
 constexpr std::size_t kUnnamedPart = 16;  // of the descriptors, for streams that wait for an identity
 
