@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Installs what Gatehouse is built and tested with, on Debian 12 and Ubuntu 24.04. Does nothing, and needs neither
-# the network nor root, when all of it is there.
+# Installs what Gatehouse is built and tested with, on Debian 12, Debian 13 and Ubuntu 24.04. With the word
+# `product`, only what it is built with. Does nothing, and needs neither the network nor root, when all of it is there.
 set -euo pipefail
 
-packages=(g++ cmake ninja-build ccache
-  libspdlog-dev libsqlite3-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libssl-dev libsodium-dev libidn2-dev libpsl-dev
+packages=(g++ cmake ninja-build ccache sqlite3
+  libspdlog-dev libsqlite3-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libssl-dev libsodium-dev libidn2-dev libpsl-dev)
+[ "${1:-}" = product ] || packages+=(
   libgtest-dev libgmock-dev libbenchmark-dev clang libclang-rt-dev clang-format
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
-  python3 sqlite3 iproute2 dnsmasq-base nftables procps util-linux)
+  python3 iproute2 dnsmasq-base nftables procps util-linux)
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
@@ -20,7 +21,7 @@ boost_offered() {
     # Of a name that other packages only mention, apt-cache shows nothing, and is content.
     if apt-cache show "$name" 2>/dev/null | grep "^Package: $name\$" >/dev/null; then echo "$name"; return 0; fi
   done
-  echo "scripts/deps.sh: this system's packages have no Boost 1.81 or newer; Debian 12 and Ubuntu 24.04 do." >&2
+  echo "scripts/deps.sh: this system's packages have no Boost 1.81 or newer; Debian 12, Debian 13 and Ubuntu 24.04 do." >&2
   return 1
 }
 

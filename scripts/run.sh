@@ -4,9 +4,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-scripts/deps.sh
-cmake --preset release >/dev/null
-cmake --build --preset release --target product  # no tests
+scripts/deps.sh product
+tests=()  # are built by scripts/test.sh, which needs more packages
+[ -e build/release/CMakeCache.txt ] || tests=(-DGATEHOUSE_TESTS=OFF)
+cmake --preset release "${tests[@]}" >/dev/null
+cmake --build --preset release --target product
 
 run=$PWD/build/run
 plugins=$PWD/build/release/plugins

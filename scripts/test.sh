@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/deps.sh
-cmake --preset release >/dev/null
+cmake --preset release -DGATEHOUSE_TESTS=ON >/dev/null
 cmake --build --preset release
 status=0
 ctest --preset release "$@" || status=$?

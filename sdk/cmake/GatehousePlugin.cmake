@@ -2,6 +2,17 @@
 # that exports gatehouse_plugin and nothing else. SOURCES hold the manifest; what tests link too stands in LIBRARIES.
 set(GATEHOUSE_PLUGIN_MAP ${CMAKE_CURRENT_LIST_DIR}/plugin.map)
 
+# gatehouse_split_debug(TARGET): what debuggers and profilers read goes to a file of its own beside the linked one, as
+# NAME.debug, where they find it; a start need not copy and hash it. Names of functions stay, for stacks.
+function(gatehouse_split_debug target)
+  if(CMAKE_OBJCOPY AND CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
+    add_custom_command(TARGET ${target} POST_BUILD
+      COMMAND ${CMAKE_OBJCOPY} --only-keep-debug $<TARGET_FILE:${target}> $<TARGET_FILE:${target}>.debug
+      COMMAND ${CMAKE_OBJCOPY} --strip-debug --add-gnu-debuglink=$<TARGET_FILE:${target}>.debug $<TARGET_FILE:${target}>
+      VERBATIM)
+  endif()
+endfunction()
+
 function(gatehouse_add_plugin name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBRARIES")
   add_library(plugin_${name} MODULE ${arg_SOURCES})
@@ -19,4 +30,6 @@ function(gatehouse_add_plugin name)
     OUTPUT_NAME ${name}
     LINK_DEPENDS ${GATEHOUSE_PLUGIN_MAP}
     LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/plugins)
+  gatehouse_split_debug(plugin_${name})
+  install(TARGETS plugin_${name} LIBRARY DESTINATION lib/gatehouse/plugins)
 endfunction()

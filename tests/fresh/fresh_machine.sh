@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# The README's two commands on a machine that has nothing: fresh_machine.sh SUITE [RUN], as root, where SUITE is
+# bookworm or trixie and RUN is `run` or `test` for only one of them. Needs debootstrap, the network and 6 GB.
+#
+# debootstrap's system stands in build/fresh/SUITE.base, so that a second run does not ask for it again; each run copies
+# it to build/fresh/SUITE, which is left there to look at, and clones the last commit into it. What is not committed is
+# not tested. The system is entered with mounts, process ids and IPC of its own (a bare chroot has no user namespaces,
+# so that integration tests would be skipped), but with this machine's kernel and network: 127.0.0.1:7300 is to be free.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+fail() { echo "fresh_machine.sh: $*" >&2; exit 1; }
+
+suite=${1:-}
+commands=${2:-run test}
+case $suite in bookworm | trixie) ;; *) fail "name a suite: bookworm or trixie" ;; esac
+case $commands in run | test | 'run test') ;; *) fail "after the suite, only 'run' or 'test' may stand" ;; esac
+[ "$(id -u)" = 0 ] || fail "only root can make a system; run it by sudo"
+command -v debootstrap >/dev/null || fail "install debootstrap"
+
+umask 022
+base=$PWD/build/fresh/$suite.base
+root=$PWD/build/fresh/$suite
+mkdir -p build/fresh
+
+if [ ! -d "$base" ]; then
+  rm -rf "$base.part"
+  debootstrap "$suite" "$base.part" http://deb.debian.org/debian >"build/fresh/$suite.debootstrap.log" ||
+    fail "debootstrap failed: see build/fresh/$suite.debootstrap.log"
+  mv "$base.part" "$base"
+fi
+rm -rf "$root"
+cp -a --reflink=auto "$base" "$root"
+git clone -q --no-hardlinks . "$root/root/gatehouse"
+
+# What happens inside: process 1 of the new system. All its mounts and processes end with it.
+cat >"$root/root/both_commands.sh" <<'INSIDE'
+set -euo pipefail
+cd /root/gatehouse
+
+took() { printf '%s: %s in %d:%02d\n' "$1" "$2" $((SECONDS / 60)) $((SECONDS % 60)) | tee -a /root/results; }
+
+one_run() {
+  SECONDS=0
+  scripts/run.sh &
+  local gateway=$!
+  until build/release/bin/gatehouse status --config build/run/gatehouse.toml >/dev/null 2>&1; do
+    kill -0 $gateway 2>/dev/null || { took scripts/run.sh "ended before the gateway was up,"; return 1; }
+    sleep 0.2
+  done
+  took scripts/run.sh "the gateway answers"
+  build/release/bin/gatehouse status --config build/run/gatehouse.toml
+  kill -INT $gateway
+  wait $gateway || { took scripts/run.sh "ended with $?"; return 1; }
+}
+
+one_test() {
+  SECONDS=0
+  local status=0
+  scripts/test.sh || status=$?
+  took scripts/test.sh "ended with $status"
+  local log=build/release/Testing/Temporary/LastTest.log
+  printf 'passed %d, failed %d, skipped %d\n' "$(grep -c '^Test Passed' $log)" "$(grep -c '^Test Failed' $log)" \
+    "$(grep -c '^Test .*Skip' $log)" | tee -a /root/results
+  return $status
+}
+
+status=0
+for name in $COMMANDS; do "one_$name" || status=1; done
+exit $status
+INSIDE
+
+export root
+status=0
+unshare --mount --pid --ipc --fork --kill-child --propagation private \
+  env COMMANDS="$commands" bash -euc '
+    mount --bind "$root" "$root"
+    cd "$root"
+    mount -t proc proc proc
+    mount --rbind /sys sys
+    mount --bind /dev dev
+    mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
+    mount -t tmpfs tmpfs dev/shm
+    mount -t tmpfs -o mode=755 tmpfs run
+    mount -t tmpfs tmpfs tmp
+    mkdir old
+    pivot_root . old
+    cd /
+    umount -l old
+    rmdir old
+    exec env -i COMMANDS="$COMMANDS" HOME=/root TERM="${TERM:-dumb}" LANG=C.UTF-8 \
+      PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin bash /root/both_commands.sh' || status=$?
+
+echo
+echo "=== $suite, $(git rev-parse --short HEAD)"
+cat "$root/root/results" 2>/dev/null || true
+exit $status
