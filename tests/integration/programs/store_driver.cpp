@@ -4,7 +4,7 @@
 //   store_driver FOLDER SEED [LEASES]   LEASES: makes so many first, says "made" when they are durable, and ends
 //
 // On a line each, as they happen. First what the store remembered:
-//   session KEY ID BLOB   lease RESOURCE KEY   value NAME NEXT   loaded MICROSECONDS
+//   session KEY ID BLOB   lease RESOURCE KEY   value NAME NEXT   loaded MICROSECONDS CPU_MICROSECONDS
 // then each operation N of lane T:
 //   try T N open|blob|end KEY BLOB   try T N take|release RESOURCE KEY   try T N reserve NAME FIRST COUNT
 //   no T N: it was refused           durable T N STATUS: its completion came
@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <ctime>
 #include <cstdlib>
 #include <map>
 #include <random>
@@ -184,6 +185,13 @@ void make_leases(StoreWriter& writer, const gh_sessions& sessions, unsigned coun
   say(writer.flush(StoreWriter::Clock::now() + std::chrono::seconds(60)) ? "made" : "not made");
 }
 
+/// What the process has had of the cores since it began.
+std::int64_t cpu_microseconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return time.tv_sec * 1'000'000 + time.tv_nsec / 1'000;
+}
+
 int drive(const std::string& folder, unsigned seed, unsigned leases) {
   const auto begin = std::chrono::steady_clock::now();
   StoreEvents events;
@@ -191,10 +199,11 @@ int drive(const std::string& folder, unsigned seed, unsigned leases) {
   StoreWriter writer(db::open_sqlite_store(folder + "/state.db", {}), OnStoreFailure::serve, std::move(events));
   const auto took =
       std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin).count();
+  const std::int64_t cpu = cpu_microseconds();
   for (const std::string& remark : writer.opening().remarks) std::fprintf(stderr, "%s\n", remark.c_str());
   if (writer.opening().unsure_until != 0 || !writer.opening().moved.empty()) say("alarm");
   if (leases == 0) say_what_is_remembered(writer);
-  say("loaded " + std::to_string(took));
+  say("loaded " + std::to_string(took) + ' ' + std::to_string(cpu));
 
   PluginSessions sessions(writer.sessions(), "driver");
   PluginValues values(writer.values(), writer.sessions()->durability(), "driver");
