@@ -72,7 +72,8 @@ INSIDE
 
 export root
 status=0
-unshare --mount --pid --ipc --fork --kill-child --propagation private \
+# Ends with this script, however that ends, and takes all processes of the new system along.
+setpriv --pdeathsig KILL unshare --mount --pid --ipc --fork --kill-child --propagation private \
   env COMMANDS="$commands" bash -euc '
     mount --bind "$root" "$root"
     cd "$root"
