@@ -156,7 +156,7 @@ StateRows::StateRows(Database& database)
 
 void StateRows::put(const SessionRecord& session, bool was_ended) {
   Statement& row = session.ended_at || was_ended ? put_session_ : put_live_session_;
-  const std::string source = source_of(session.source), share = share_of(session);
+  const std::string source = source_of(session.source), share = network_of(session);
   row.bind(1, signed_of(session.id));
   row.bind_borrowed(2, session.plugin);
   bind_bytes(row, 3, session.key);
