@@ -38,8 +38,10 @@ void SessionTable::free_lanes_of(const void* owner) {
 }
 
 void SessionTable::expire(std::int64_t now) {
+  const db::ClockReading time = reading(now);
   with_each([&](Shard& shard, Session& session) {
-    if (session.is_over(now)) end_locked(shard, session, now);
+    if (session.end.settle(session.record.expires_at, time)) durability_->add(session);
+    if (session.is_over(time)) end_locked(shard, session, now);
   });
 }
 
