@@ -269,7 +269,7 @@ void StoreWriter::Loop::take(ChangeLink& link) {
       const db::SessionRecord& session = change.record;
       if (change.is_first && change.waiting.empty() && has_left_nothing(session)) return;
       usage_.add({today(), session.plugin, change.payer, session.group_name}, change.since);
-      pending_.put(std::move(change.record), change.waiting);
+      durability->give_up(pending_.put(std::move(change.record), change.waiting, change.is_first));
       return;
     }
     case ChangeLink::Kind::lease: {
@@ -327,7 +327,10 @@ void StoreWriter::Loop::write_batch() {
   } catch (const std::exception& error) {
     why = error.what();
   }
-  if (!why.empty()) failed(only_busy, why);
+  if (!why.empty()) {
+    pending_.doubt_first(rows);
+    failed(only_busy, why);
+  }
   log_findings();
 }
 
