@@ -210,7 +210,7 @@ void SqliteStore::commit_batch(const StoreBatch& batch) {
     for (const SessionRecord& session : batch.sessions)
       put_row(state, session.id, [&] { rows.put(session, recovery_.may_be_ended()); });
     for (const LeaseKey& lease : batch.released) put_row(state, lease, [&] { rows.remove(lease); });
-    for (const LeaseRecord& lease : batch.leases) put_row(state, lease.key, [&] { rows.put(lease); });
+    for (const LeaseRecord& lease : batch.leases) put_lease(lease);
     for (const UsageRecord& usage : batch.usage) put_row(state, usage.key, [&] { rows.put(usage); });
     for (const ValueRecord& value : batch.values) {
       put_row(state, value.key, [&] {
@@ -223,6 +223,17 @@ void SqliteStore::commit_batch(const StoreBatch& batch) {
     }
   });
   remove_former_secrets(batch);
+}
+
+/// A start forgets the lease of a session that it does not find: it must not be taken for durable.
+void SqliteStore::put_lease(const LeaseRecord& lease) {
+  if (is_refused(lease.key)) return;
+  if (files_->rows.has_session(lease.session)) {
+    put_row(files_->state.database(), lease.key, [&] { files_->rows.put(lease); });
+  } else {
+    refused_.push_back(
+        {lease.key, "the row of its session, " + std::to_string(lease.session) + ", could not be written"});
+  }
 }
 
 /// @return was there anything to write?

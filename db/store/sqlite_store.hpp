@@ -79,6 +79,7 @@ class SqliteStore final : public Store {
   [[nodiscard]] Written try_write(const StoreBatch& batch);
   [[nodiscard]] bool make_room(const StoreBatch& batch);
   void commit_batch(const StoreBatch& batch);
+  void put_lease(const LeaseRecord& lease);
   [[nodiscard]] bool put_secrets(const StoreBatch& batch);
   [[nodiscard]] ClockReading reading();
   [[nodiscard]] bool do_some_retention(std::int64_t time);

@@ -166,7 +166,13 @@ class FakeDiskStore final : public db::Store {
         disk_->sessions_.insert_or_assign(row.id, row);
       }
     }
-    for (const auto& row : batch.leases) disk_->leases_.insert_or_assign(row.key, row);
+    for (const auto& row : batch.leases) {
+      if (disk_->sessions_.contains(row.session)) {
+        disk_->leases_.insert_or_assign(row.key, row);
+      } else {
+        refused_.push_back({row.key, "no such session"});
+      }
+    }
     for (const auto& key : batch.released) disk_->leases_.erase(key);
     for (const auto& row : batch.usage) disk_->usage_.insert_or_assign(row.key, row.totals);
     for (const auto& row : batch.values) {
