@@ -11,6 +11,15 @@ namespace gatehouse::db {
 
 /// Does the kernel say so (adjtimex(2), without STA_UNSYNC)?
 [[nodiscard]] bool clock_is_synchronised() noexcept;
+/// What tests may put in its place.
+using SyncState = bool (*)() noexcept;
+
+/// One look at the clock, in Unix seconds.
+struct ClockReading {
+  std::int64_t now = 0;       ///< what it says
+  std::int64_t believed = 0;  ///< what to go by where something follows that cannot be undone
+  [[nodiscard]] bool is_doubted() const noexcept { return now != believed; }
+};
 
 class ClockTrust {
  public:

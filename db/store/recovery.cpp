@@ -42,11 +42,13 @@ bool is_older_than_log(const std::filesystem::path& database, const EpochMark& k
   }
 }
 
-/// Of the longest lease, should all of them be lost. @param until  0 = with its session
-std::uint32_t lifetime(std::int64_t until, std::int64_t now) noexcept {
+/// Of the longest lease, should all of them be lost. While the clock is doubted, one that ends later than it says was
+/// granted by it. @param until  0 = with its session
+std::uint32_t lifetime(std::int64_t until, const ClockReading& time) noexcept {
   if (until == 0) return kUnlimitedLease;
+  const std::int64_t from = until > time.now ? time.now : time.believed;
   return static_cast<std::uint32_t>(
-      std::clamp<std::int64_t>(until - now, 0, std::numeric_limits<std::uint32_t>::max()));
+      std::clamp<std::int64_t>(until - from, 0, std::numeric_limits<std::uint32_t>::max()));
 }
 
 /// What the database will say of this life. @param numbers  of sessions that are skipped
@@ -78,7 +80,7 @@ void Recovery::part_log_from_older_copy(StoreOpening& opening) const {
                             " is an older copy, put beside the log of a newer one: the log was set aside");
 }
 
-Recovery::Finding Recovery::look(StoreFiles& files, const StoreOpening& opening, std::int64_t now) const {
+Recovery::Finding Recovery::look(StoreFiles& files, const StoreOpening& opening, const ClockReading& time) const {
   Database& state = files.state.database();
   Finding out;
   out.epoch = read_epoch(state);
@@ -96,14 +98,15 @@ Recovery::Finding Recovery::look(StoreFiles& files, const StoreOpening& opening,
   out.mark.n = 1 + std::max({out.epoch.n, known_ ? known_->n : 0, secrets_n});
   Statement leases = state.prepare("SELECT max(expires_at), min(expires_at) FROM leases HAVING count(*) > 0");
   if (leases.step())
-    out.mark.longest_lease = std::max(lifetime(leases.integer(0), now), lifetime(leases.integer(1), now));
+    out.mark.longest_lease = std::max(lifetime(leases.integer(0), time), lifetime(leases.integer(1), time));
   out.unsure_until = std::max(out.epoch.unsure_until, unsure_until_);
   if (out.lacks_commits) {
     const std::uint32_t longest = known_ ? known_->longest_lease : kUnknownLifetime;
     out.mark.longest_lease = std::max(out.mark.longest_lease, longest);
-    out.unsure_until = std::max(out.unsure_until, now + std::max<std::int64_t>(kShortestDoubt, out.mark.longest_lease));
+    out.unsure_until =
+        std::max(out.unsure_until, time.believed + std::max<std::int64_t>(kShortestDoubt, out.mark.longest_lease));
   }
-  if (out.unsure_until <= now) out.unsure_until = 0;
+  if (out.unsure_until <= time.believed) out.unsure_until = 0;
   return out;
 }
 
@@ -152,8 +155,8 @@ void Recovery::tell_of_mark(StoreOpening& opening) const {
                             ", so that nobody can tell whether commits are missing; it is made anew");
 }
 
-void Recovery::expect_lease(std::int64_t until, std::int64_t now) noexcept {
-  known_->longest_lease = std::max(known_->longest_lease, lifetime(until, now));
+void Recovery::expect_lease(std::int64_t until, const ClockReading& time) noexcept {
+  known_->longest_lease = std::max(known_->longest_lease, lifetime(until, time));
 }
 
 void Recovery::committed() noexcept {

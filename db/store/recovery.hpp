@@ -37,7 +37,7 @@ class Recovery {
   /// A log that is newer than the database beside it would be played into it. @throws FileError
   void part_log_from_older_copy(StoreOpening& opening) const;
   /// @param opening  what the opening has moved @throws SqliteError
-  [[nodiscard]] Finding look(StoreFiles& files, const StoreOpening& opening, std::int64_t now) const;
+  [[nodiscard]] Finding look(StoreFiles& files, const StoreOpening& opening, const ClockReading& time) const;
   /// Writes down what was found, and begins to count above everything that was ever counted. A log that is in doubt
   /// moves into the file, whole. @throws SqliteError; StoreError, also when that cannot be done now
   void begin(StoreFiles& files, const Finding& found, Truth truth);
@@ -50,7 +50,7 @@ class Recovery {
 
   [[nodiscard]] std::uint64_t next_commit() const noexcept { return known_->n + 1; }
   /// Before the commit that grants it. @param until  0 = with its session
-  void expect_lease(std::int64_t until, std::int64_t now) noexcept;
+  void expect_lease(std::int64_t until, const ClockReading& time) noexcept;
   /// The next commit is durable. Where state.epoch cannot be written, it is behind until mend_mark() succeeds: a loss
   /// might go unnoticed, nothing else.
   void committed() noexcept;

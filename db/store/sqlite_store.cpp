@@ -62,8 +62,10 @@ void run(Database& database, std::string_view sql, std::int64_t bound) {
 
 }  // namespace
 
-SqliteStore::SqliteStore(const std::filesystem::path& state_db, const Retention& retention, Said said)
+SqliteStore::SqliteStore(const std::filesystem::path& state_db, const Retention& retention, Said said,
+                         SyncState is_synchronised)
     : said_(std::move(said)),
+      is_synchronised_(is_synchronised),
       path_(resolved(state_db)),
       secrets_path_(secrets_beside(path_)),
       lock_(beside(path_, ".lock"), path_),
@@ -172,12 +174,12 @@ void SqliteStore::open_files() {
   recovery_.part_log_from_older_copy(opening_);
   try {
     files_.emplace(path_, secrets_path_, opening_);
-    const Recovery::Finding found = recovery_.look(*files_, opening_, unix_now());
+    if (!trust_) trust_.emplace(read_seen_at(files_->state.database()));
+    const Recovery::Finding found = recovery_.look(*files_, opening_, reading());
     const bool starting = phase_ == Phase::starting;
     if (!starting && found.is_loss()) phase_ = Phase::owing;  // whatever becomes of this opening
     recovery_.begin(*files_, found, starting ? Recovery::Truth::files : Recovery::Truth::memory);
     if (starting) recovery_.tell(*files_, found, opening_);
-    if (!trust_) trust_.emplace(read_seen_at(files_->state.database()));
   } catch (...) {
     files_.reset();
     throw;
@@ -198,8 +200,8 @@ void SqliteStore::commit(const Traces& traces, Change change) {
 void SqliteStore::commit_batch(const StoreBatch& batch) {
   Traces traces;
   if (put_secrets(batch)) traces.secrets_n = recovery_.next_commit();
-  const std::int64_t now = unix_now();
-  for (const LeaseRecord& lease : batch.leases) recovery_.expect_lease(lease.expires_at, now);
+  const ClockReading time = reading();
+  for (const LeaseRecord& lease : batch.leases) recovery_.expect_lease(lease.expires_at, time);
   for (const SessionRecord& session : batch.sessions)
     traces.last_session_id = std::max(traces.last_session_id, session.id);
   commit(traces, [&] {
@@ -208,7 +210,7 @@ void SqliteStore::commit_batch(const StoreBatch& batch) {
     for (const SessionRecord& session : batch.sessions)
       put_row(state, session.id, [&] { rows.put(session, recovery_.may_be_ended()); });
     for (const LeaseKey& lease : batch.released) put_row(state, lease, [&] { rows.remove(lease); });
-    for (const LeaseRecord& lease : batch.leases) put_row(state, lease.key, [&] { rows.put(lease); });
+    for (const LeaseRecord& lease : batch.leases) put_lease(lease);
     for (const UsageRecord& usage : batch.usage) put_row(state, usage.key, [&] { rows.put(usage); });
     for (const ValueRecord& value : batch.values) {
       put_row(state, value.key, [&] {
@@ -221,6 +223,17 @@ void SqliteStore::commit_batch(const StoreBatch& batch) {
     }
   });
   remove_former_secrets(batch);
+}
+
+/// A start forgets the lease of a session that it does not find: it must not be taken for durable.
+void SqliteStore::put_lease(const LeaseRecord& lease) {
+  if (is_refused(lease.key)) return;
+  if (files_->rows.has_session(lease.session)) {
+    put_row(files_->state.database(), lease.key, [&] { files_->rows.put(lease); });
+  } else {
+    refused_.push_back(
+        {lease.key, "the row of its session, " + std::to_string(lease.session) + ", could not be written"});
+  }
 }
 
 /// @return was there anything to write?
@@ -368,10 +381,15 @@ bool SqliteStore::do_some_retention(std::int64_t time) {
   }
 }
 
+ClockReading SqliteStore::reading() {
+  const std::int64_t now = unix_now();
+  return {now, believed(now)};
+}
+
 /// The time to go by, and a remark when that is another one than the clock's.
 std::int64_t SqliteStore::believed(std::int64_t now) {
   const bool doubted = trust_->doubts();
-  const std::int64_t time = trust_->believed(now, clock_is_synchronised());
+  const std::int64_t time = trust_->believed(now, is_synchronised_());
   if (trust_->doubts() && !doubted)
     opening_.remarks.push_back("the clock is " + std::to_string((now - time) / 3600) +
                                " hours ahead of the last time that " + path_.string() +
@@ -397,7 +415,7 @@ StoredState SqliteStore::load(std::int64_t now) {
   return patiently([&] {
     ensure_open();
     StoredState state;
-    commit({}, [&] { state = load_state(files_->state.database(), now, believed(now)); });
+    commit({}, [&] { state = load_state(files_->state.database(), believed(now)); });
     state.values = load_values();
     state.lacks_values = recovery_.lacks_values();
     phase_ = Phase::serving;
@@ -428,8 +446,9 @@ std::vector<ValueRecord> SqliteStore::load_values() {
   return out;
 }
 
-std::unique_ptr<Store> open_sqlite_store(const std::filesystem::path& state_db, const Retention& retention, Said said) {
-  return std::make_unique<SqliteStore>(state_db, retention, std::move(said));
+std::unique_ptr<Store> open_sqlite_store(const std::filesystem::path& state_db, const Retention& retention, Said said,
+                                         SyncState is_synchronised) {
+  return std::make_unique<SqliteStore>(state_db, retention, std::move(said), is_synchronised);
 }
 
 }  // namespace gatehouse::db

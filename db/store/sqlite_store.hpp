@@ -28,7 +28,7 @@ namespace gatehouse::db {
 class SqliteStore final : public Store {
  public:
   /// @throws std::runtime_error, StoreError: as open_sqlite_store()
-  SqliteStore(const std::filesystem::path& state_db, const Retention& retention, Said said);
+  SqliteStore(const std::filesystem::path& state_db, const Retention& retention, Said said, SyncState is_synchronised);
 
   [[nodiscard]] const StoreOpening& opening() const noexcept override { return opening_; }
   [[nodiscard]] StoredState load(std::int64_t now) override;
@@ -79,7 +79,9 @@ class SqliteStore final : public Store {
   [[nodiscard]] Written try_write(const StoreBatch& batch);
   [[nodiscard]] bool make_room(const StoreBatch& batch);
   void commit_batch(const StoreBatch& batch);
+  void put_lease(const LeaseRecord& lease);
   [[nodiscard]] bool put_secrets(const StoreBatch& batch);
+  [[nodiscard]] ClockReading reading();
   [[nodiscard]] bool do_some_retention(std::int64_t time);
   [[nodiscard]] std::vector<ValueRecord> load_values();
   void remove_former_secrets(const StoreBatch& batch);
@@ -89,6 +91,7 @@ class SqliteStore final : public Store {
   void put_row(Database& database, const Key& key, Put put);
 
   const Said said_;
+  const SyncState is_synchronised_;
   const std::filesystem::path path_, secrets_path_;
   const StoreLock lock_, secrets_lock_;
   Recovery recovery_;

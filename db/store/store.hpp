@@ -2,6 +2,8 @@
 // files are the one that there is. Everything here blocks and belongs to one thread, the store's writer.
 #pragma once
 
+#include "db/file/clock_trust.hpp"
+
 #include <gatehouse/base/address.hpp>
 
 #include <chrono>
@@ -158,8 +160,8 @@ class Store {
 
   /// Whatever is moved or remarked later is added to the end of these lists.
   [[nodiscard]] virtual const StoreOpening& opening() const noexcept = 0;
-  /// @param now  Unix seconds: leases that ended before it are left out, and sessions that end with their stream are
-  ///             marked as ended. @throws StoreError
+  /// @param now  Unix seconds: leases that were over by then, as far as it is believed, are left out, and sessions that
+  ///             end with their stream are marked as ended. @throws StoreError
   [[nodiscard]] virtual StoredState load(std::int64_t now) = 0;
   /// All of it in one commit, or nothing; but for rows that it cannot take, see take_refused(), and on a full disk what
   /// it ends and releases, which makes room, may be written alone. @throws StoreError
@@ -194,7 +196,8 @@ using Said = std::function<void(const std::string&)>;
 /// @throws std::runtime_error  a sentence: another gateway has it, and which process; or a newer schema
 ///         StoreError  the files can be neither opened nor made
 [[nodiscard]] std::unique_ptr<Store> open_sqlite_store(const std::filesystem::path& state_db,
-                                                       const Retention& retention, Said said = {});
+                                                       const Retention& retention, Said said = {},
+                                                       SyncState is_synchronised = &clock_is_synchronised);
 
 /// Keeps nothing: `[store] url = "memory:"`.
 [[nodiscard]] std::unique_ptr<Store> open_memory_store();

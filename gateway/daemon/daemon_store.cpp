@@ -22,15 +22,17 @@ namespace {
 
 using std::chrono::seconds;
 
-std::unique_ptr<db::Store> open_store(const StoreConfig& config, const StoreEvents& events) {
+std::unique_ptr<db::Store> open_store(const StoreConfig& config, const StoreEvents& events,
+                                      db::SyncState is_synchronised) {
   const std::filesystem::path file = config.state_db();
   if (file.empty()) return db::open_memory_store();
   make_folder(file.parent_path(), kStateFolderMode);
   require_own(db::resolved(file).parent_path());
   require_own(db::secrets_beside(file).parent_path());
-  return db::open_sqlite_store(file, config.retention, [log = events.log](const std::string& sentence) {
+  const auto say = [log = events.log](const std::string& sentence) {
     if (log) log(LogMessage::warning(sentence));
-  });
+  };
+  return db::open_sqlite_store(file, config.retention, say, is_synchronised);
 }
 
 /// The question of a caller of the control API.
@@ -60,9 +62,11 @@ constexpr std::uint64_t kHeaders = 28;
 
 }  // namespace
 
-DaemonStore::DaemonStore(const StoreConfig& config, StoreEvents events) : config_(config) {
+DaemonStore::DaemonStore(const StoreConfig& config, StoreEvents events, db::SyncState is_synchronised)
+    : config_(config) {
   const LogSink log = events.log;
-  writer_ = std::make_unique<StoreWriter>(open_store(config, events), config.on_failure, std::move(events));
+  writer_ =
+      std::make_unique<StoreWriter>(open_store(config, events, is_synchronised), config.on_failure, std::move(events));
   if (!log) return;
   for (const LogMessage& message : opening_messages(config_, writer_->opening())) log(message);
 }

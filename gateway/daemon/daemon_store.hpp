@@ -19,7 +19,8 @@ class DaemonStore {
 
   /// Opens what `config` names, and loads it. Reports everything that was not ordinary by `events.log`.
   /// @throws std::runtime_error  a sentence: for example, another gateway has it open
-  DaemonStore(const StoreConfig& config, StoreEvents events);
+  DaemonStore(const StoreConfig& config, StoreEvents events,
+              db::SyncState is_synchronised = &db::clock_is_synchronised);
   ~DaemonStore();
 
   [[nodiscard]] const std::shared_ptr<SessionTable>& sessions() const noexcept { return writer_->sessions(); }
@@ -41,6 +42,7 @@ class DaemonStore {
   /// The end of an orderly life, when plugins have returned. @return false: something could not be written by then
   [[nodiscard]] bool close(Clock::time_point deadline);
 
+  [[nodiscard]] std::int64_t believed_now() const { return writer_->sessions()->reading(unix_now()).believed; }
   [[nodiscard]] StoreFacts facts() const { return {config_, writer_->status(), writer_->opening()}; }
 
   /// What the control API answers; `question` as JSON. What is only in state.db is read after everything was written,

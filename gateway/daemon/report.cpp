@@ -118,7 +118,8 @@ GatewayState gateway_state(const ReportSources& from) {
   for (const std::string& reason : abandoned_reasons(from.plugins)) {
     out.reasons.push_back(reason + "; restart the gateway");
   }
-  for (std::string& reason : store_reasons(from.store.facts(), unix_now())) out.reasons.push_back(std::move(reason));
+  for (std::string& reason : store_reasons(from.store.facts(), from.store.believed_now()))
+    out.reasons.push_back(std::move(reason));
   if (const FlowLog::Status flows = from.services.flow_log->status(); !flows.failure.empty()) {
     out.reasons.push_back("flow_log: " + flows.failure);
   }

@@ -7,28 +7,26 @@ namespace gatehouse {
 
 LeaseTable::LeaseTable(std::shared_ptr<Durability> durability) : durability_(std::move(durability)) {}
 
-LeaseTable::Taken LeaseTable::take(const Name& name, std::uint64_t session, std::int64_t now, std::int64_t expires_at,
-                                   Durability::Ticket ticket) {
+LeaseTable::Taken LeaseTable::take(const Name& name, std::uint64_t session, const db::ClockReading& time,
+                                   std::int64_t expires_at, Durability::Ticket ticket) {
   const Probe probe = probe_of(name);
   Shard& shard = shard_of(probe);
   const std::scoped_lock lock(shard.mutex);
   Lease* lease = shard.find(probe);
   const bool known = lease != nullptr && lease->record.session != 0;
-  if (known && lease->record.session != session) {
-    const std::int64_t until = lease->record.expires_at;
-    if (until == 0 || until > now) return {GH_E_EXISTS};
-  }
+  if (known && lease->record.session != session && !lease->is_over(time)) return {GH_E_EXISTS};
   const bool renewed = known && lease->record.session == session;
   if (!renewed) {
     if (durability_->refuses_new()) return {GH_E_IO};
-    if (lease == nullptr && unsure_until_.load(std::memory_order_relaxed) > now) return {GH_E_IN_DOUBT};
+    if (lease == nullptr && unsure_until_.load(std::memory_order_relaxed) > time.believed) return {GH_E_IN_DOUBT};
   }
   if (lease != nullptr && std::exchange(lease->kept, false)) --shard.kept;
   if (lease == nullptr) lease = &shard.add(probe.hash, {std::string(name.plugin), std::string(name.resource)});
   if (ticket != 0) lease->waiting.push_back(ticket);  // one that is nobody's is as good as none, if this fails
-  if (!renewed) lease->record.granted_at = now;
+  if (!renewed) lease->record.granted_at = time.now;
   lease->record.session = session;
   lease->record.expires_at = expires_at;
+  lease->end.give(expires_at, time);
   durability_->add(*lease);
   return {GH_OK, renewed};
 }
@@ -95,17 +93,18 @@ void LeaseTable::change_all() {
   }
 }
 
-void LeaseTable::expire(std::int64_t time) {
+void LeaseTable::expire(const db::ClockReading& time) {
   for (Shard& shard : shards_) {
     const std::scoped_lock lock(shard.mutex);
     for (const Entry& entry : shard.leases) {
-      db::LeaseRecord& record = entry.lease->record;
-      if (record.session == 0 || record.expires_at == 0 || record.expires_at > time) continue;
-      record.session = 0;
-      durability_->add(*entry.lease);
+      Lease& lease = *entry.lease;
+      if (lease.record.session == 0) continue;
+      const bool has_moved = lease.end.settle(lease.record.expires_at, time), is_over = lease.is_over(time);
+      if (is_over) lease.record.session = 0;
+      if (is_over || has_moved) durability_->add(lease);
     }
   }
-  if (const std::int64_t until = unsure_until_.load(std::memory_order_relaxed); until != 0 && until <= time)
+  if (const std::int64_t until = unsure_until_.load(std::memory_order_relaxed); until != 0 && until <= time.believed)
     end_doubt();
 }
 

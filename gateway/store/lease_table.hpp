@@ -3,6 +3,7 @@
 
 #include "db/store/store.hpp"
 #include "gateway/store/durability.hpp"
+#include "gateway/store/given_end.hpp"
 #include "gateway/store/key_hash.hpp"
 
 #include <boost/unordered/unordered_flat_set.hpp>
@@ -31,9 +32,9 @@ class LeaseTable {
     gh_status status = GH_OK;
     bool renewed = false;  ///< this session held it already
   };
-  /// @param now, expires_at  Unix seconds; `expires_at` 0 = until it is released
-  [[nodiscard]] Taken take(const Name& name, std::uint64_t session, std::int64_t now, std::int64_t expires_at,
-                           Durability::Ticket ticket);
+  /// @param expires_at  Unix seconds; 0 = until it is released
+  [[nodiscard]] Taken take(const Name& name, std::uint64_t session, const db::ClockReading& time,
+                           std::int64_t expires_at, Durability::Ticket ticket);
   [[nodiscard]] bool is_held_by(const Name& name, std::uint64_t session) const;
   /// GH_E_NOT_FOUND: that session does not hold it.
   gh_status release(const Name& name, std::uint64_t session);
@@ -66,15 +67,20 @@ class LeaseTable {
   [[nodiscard]] Change take_change(ChangeLink& link);
   /// Adds every lease to the list of changes, for a file that knows nothing.
   void change_all();
-  /// Releases what expired before `time`; ends the doubt when it is over.
-  void expire(std::int64_t time);
+  /// Releases what has expired; ends the doubt when it is over.
+  void expire(const db::ClockReading& time);
 
  private:
   struct Lease : ChangeLink {
     explicit Lease(db::LeaseKey of) : ChangeLink(Kind::lease) { record.key = std::move(of); }
     db::LeaseRecord record;  // session 0: released, and to be written so
     std::vector<Durability::Ticket> waiting;
+    GivenEnd end;
     bool kept = false;  // released and written, and still here: not in doubt
+
+    [[nodiscard]] bool is_over(const db::ClockReading& time) const noexcept {
+      return end.is_over(record.expires_at, time);
+    }
   };
   struct Entry {
     std::uint64_t hash;

@@ -11,7 +11,7 @@ struct IdleSession {
   std::uint64_t id = 0;
   std::int64_t idle_seconds = 0;
   std::uint64_t share = 0;    ///< a hash of whose it is, see db::share_of()
-  std::uint64_t network = 0;  ///< of the network around that, which one may have for oneself; else as `share`
+  std::uint64_t network = 0;  ///< of the network around that, which one may have for oneself: db::network_of()
 };
 
 /// Of all sessions, brings those that end first to the front, `most` at most. First what anybody has beyond a

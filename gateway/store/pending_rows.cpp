@@ -15,13 +15,26 @@ struct KeyOf {
 
 }  // namespace
 
-void PendingRows::put(db::SessionRecord session, const std::vector<Durability::Ticket>& waiting) {
+std::vector<Durability::Ticket> PendingRows::put(db::SessionRecord session,
+                                                 const std::vector<Durability::Ticket>& waiting, bool is_first) {
   std::string key = KeyOf()(session.id);
-  const bool ended = session.ended_at && session.key.empty();
   const bool urgent = !session.key.empty() || !waiting.empty();
-  Row& row = put_row(key, std::move(session), waiting, urgent, Place::as_it_was);
-  if (ended && !row.ended) row.ended = ended_.insert(ended_.end(), std::move(key));
-  if (ended_.size() > kMostEnded) give_up_oldest();
+  Row& row = put_row(std::move(key), std::move(session), waiting, urgent, Place::as_it_was);
+  row.unseen = row.unseen || is_first;
+  note_end(row);
+  return ended_.size() > kMostEnded ? give_up_oldest() : std::vector<Durability::Ticket>{};
+}
+
+/// Of a session that a restart would not bring back, whether its row is written or not.
+void PendingRows::note_end(Row& row) {
+  const auto* const session = std::get_if<db::SessionRecord>(&row.record);
+  if (session == nullptr || !session->ended_at || (!session->key.empty() && !row.unseen) || row.ended) return;
+  row.ended = ended_.insert(ended_.end(), row.key);
+}
+
+void PendingRows::forget_end(Row& row) {
+  if (row.ended) ended_.erase(*row.ended);
+  row.ended.reset();
 }
 
 void PendingRows::put(db::LeaseRecord lease, const std::vector<Durability::Ticket>& waiting) {
@@ -39,7 +52,7 @@ PendingRows::Row& PendingRows::put_row(std::string key, Record record, const std
   const auto known = index_.find(key);
   if (known == index_.end()) {
     rows_.push_back(
-        {key, std::move(record), waiting, std::chrono::steady_clock::now(), ++last_number_, urgent, false, {}});
+        {key, std::move(record), waiting, std::chrono::steady_clock::now(), ++last_number_, urgent, false, false, {}});
     index_.emplace(std::move(key), std::prev(rows_.end()));
     urgent_ += urgent ? 1 : 0;
     return rows_.back();
@@ -56,8 +69,9 @@ PendingRows::Row& PendingRows::put_row(std::string key, Record record, const std
   return row;
 }
 
-void PendingRows::give_up_oldest() {
+std::vector<Durability::Ticket> PendingRows::give_up_oldest() {
   const auto found = index_.find(ended_.front());
+  std::vector<Durability::Ticket> out = std::move(found->second->waiting);
   ended_.pop_front();
   if (found->second->aside) {
     aside_.erase(found->second);
@@ -67,6 +81,7 @@ void PendingRows::give_up_oldest() {
   }
   index_.erase(found);
   ++forgotten_;
+  return out;
 }
 
 /// It waits again, as one that has come just now.
@@ -108,12 +123,18 @@ db::StoreBatch PendingRows::first(std::size_t most) const {
   return out;
 }
 
+void PendingRows::doubt_first(std::size_t count) {
+  for (auto row = rows_.begin(); count > 0 && row != rows_.end(); --count, ++row) {
+    if (std::exchange(row->unseen, false) && !std::get<db::SessionRecord>(row->record).key.empty()) forget_end(*row);
+  }
+}
+
 std::vector<Durability::Ticket> PendingRows::remove_first(std::size_t count) {
   std::vector<Durability::Ticket> out;
   for (; count > 0 && !rows_.empty(); --count) {
-    const Row& row = rows_.front();
+    Row& row = rows_.front();
     out.insert(out.end(), row.waiting.begin(), row.waiting.end());
-    if (row.ended) ended_.erase(*row.ended);
+    forget_end(row);
     uncount(row);
     index_.erase(row.key);
     rows_.pop_front();

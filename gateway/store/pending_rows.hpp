@@ -15,14 +15,18 @@
 namespace gatehouse {
 
 /// One thread's, the writer's. A newer version of a row takes the place of the older one, so that it holds no more
-/// rows than there are live sessions, leases and values, and a bounded number of ended ones. A row that the store
-/// cannot take is set aside: it waits no more, until there is a newer version of it or somebody wants to try again.
+/// rows than there are live sessions, leases and values, those of sessions that ended while the store may have them as
+/// live, and a bounded number of others that ended. A row that the store cannot take is set aside: it waits no more,
+/// until there is a newer version of it or somebody wants to try again.
 class PendingRows {
  public:
-  /// Ended sessions without a key that may wait; then the oldest are given up: nobody asks for them but a person.
+  /// Ended sessions that may wait where no restart would bring them back: those without a key, and those that the store
+  /// has never seen. Then the oldest are given up: nobody asks for them but a person.
   static constexpr std::size_t kMostEnded = 65536;
 
-  void put(db::SessionRecord session, const std::vector<Durability::Ticket>& waiting);
+  /// @param is_first  the store knows nothing of that session @return who waited for one that is given up
+  std::vector<Durability::Ticket> put(db::SessionRecord session, const std::vector<Durability::Ticket>& waiting,
+                                      bool is_first = false);
   /// A lease of session 0 is one that was released.
   void put(db::LeaseRecord lease, const std::vector<Durability::Ticket>& waiting);
   void put(db::ValueRecord value, const std::vector<Durability::Ticket>& waiting);
@@ -42,6 +46,8 @@ class PendingRows {
 
   /// The first rows, `most` at most; they stay until remove_first() is called.
   [[nodiscard]] db::StoreBatch first(std::size_t most) const;
+  /// The first `count` rows could not be written, as far as is known: they may be in the store all the same.
+  void doubt_first(std::size_t count);
   /// @return who waited for the first `count` rows
   [[nodiscard]] std::vector<Durability::Ticket> remove_first(std::size_t count);
 
@@ -61,18 +67,21 @@ class PendingRows {
     std::uint64_t number = 0;  // in the order in which they came first
     bool urgent = false;
     bool aside = false;
+    bool unseen = false;                                    // the store has no version of it
     std::optional<std::list<std::string>::iterator> ended;  // in ended_
   };
   enum class Place { as_it_was, last };
   Row& put_row(std::string key, Record record, const std::vector<Durability::Ticket>& waiting, bool urgent,
                Place place);
-  void give_up_oldest();
+  void note_end(Row& row);
+  void forget_end(Row& row);
+  [[nodiscard]] std::vector<Durability::Ticket> give_up_oldest();
   void count(Row& row) noexcept;
   void uncount(const Row& row) noexcept;
 
   std::list<Row> rows_, aside_;
   std::unordered_map<std::string, std::list<Row>::iterator> index_;
-  std::list<std::string> ended_;  // keys of ended sessions without a key of their own, the oldest first
+  std::list<std::string> ended_;  // keys of rows that may be given up, the oldest first
   std::size_t urgent_ = 0;        // rows
   std::size_t marked_ = 0;        // rows, whose number is mark_ at most
   std::uint64_t mark_ = 0, last_number_ = 0;

@@ -3,8 +3,6 @@
 #include "gateway/store/longest_idle.hpp"
 #include "gateway/store/session_slot.hpp"
 
-#include <gatehouse/base/prefix.hpp>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -13,16 +11,6 @@
 #include <vector>
 
 namespace gatehouse {
-namespace {
-
-/// What one who has a /64 may have more of: the /48 around it.
-std::string network_of(const db::SessionRecord& session) {
-  const IpAddress address = session.source.address.unmapped();
-  const bool goes_by_address = session.identity.empty() && address.family() != Family::none;
-  return goes_by_address && !address.is_v4() ? Prefix(address, 48).to_string() : db::share_of(session);
-}
-
-}  // namespace
 
 void SessionTable::end_locked(Shard& shard, Session& session, std::int64_t now) {
   const db::SessionRecord& record = session.record;
@@ -50,8 +38,10 @@ void SessionTable::free_lanes_of(const void* owner) {
 }
 
 void SessionTable::expire(std::int64_t now) {
+  const db::ClockReading time = reading(now);
   with_each([&](Shard& shard, Session& session) {
-    if (session.is_over(now)) end_locked(shard, session, now);
+    if (session.end.settle(session.record.expires_at, time)) durability_->add(session);
+    if (session.is_over(time)) end_locked(shard, session, now);
   });
 }
 
@@ -104,7 +94,7 @@ std::size_t SessionTable::make_room(std::int64_t now) {
   with_each([&](Shard&, Session& session) {
     const db::SessionRecord& record = session.record;
     if (record.key.empty()) return;
-    idle.push_back({record.id, session.idle_seconds(both), hash_(db::share_of(record)), hash_(network_of(record))});
+    idle.push_back({record.id, session.idle_seconds(both), hash_(db::share_of(record)), hash_(db::network_of(record))});
   });
   idle.resize(bring_forward(idle, missing_spare(), kLeastIdle));
   std::size_t ended = 0;

@@ -1,6 +1,7 @@
 // One place of the table of sessions. For its sources only.
 #pragma once
 
+#include "gateway/store/given_end.hpp"
 #include "gateway/store/session_table.hpp"
 
 #include <array>
@@ -25,6 +26,7 @@ struct SessionTable::Session : ChangeLink {
   std::uint32_t slot = 0;
   // guarded by the shard's lock
   db::SessionRecord record;  // but for its totals
+  GivenEnd end;
   std::string payer;
   const void* owner = nullptr;      // the instance that opened it last, while that lives
   std::uint32_t lane = kNoLane;     // of the owner
@@ -43,8 +45,15 @@ struct SessionTable::Session : ChangeLink {
     return id.load(std::memory_order_relaxed) == of && !record.ended_at;
   }
   /// Has its time come?
-  [[nodiscard]] bool is_over(std::int64_t now) const noexcept {
-    return record.expires_at != 0 && record.expires_at <= now;
+  [[nodiscard]] bool is_over(const db::ClockReading& time) const noexcept {
+    return end.is_over(record.expires_at, time);
+  }
+  /// As gh_session.expires_unix asks for it.
+  void set_expiry(std::uint64_t wanted, const db::ClockReading& time) noexcept {
+    if (wanted == GH_EXPIRY_SAME) return;
+    const bool is_time = wanted <= static_cast<std::uint64_t>(INT64_MAX);
+    record.expires_at = is_time ? static_cast<std::int64_t>(wanted) : 0;
+    end.give(record.expires_at, time);
   }
   /// It is in use. @param now  Unix seconds
   void see(std::int64_t now, Steady::time_point at) noexcept {

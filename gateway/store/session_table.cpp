@@ -33,13 +33,6 @@ std::array<std::uint64_t, 2> state_of(gh_session_cells& cells) noexcept {
   return {read(cells.state[0]), read(cells.state[1])};
 }
 
-/// As gh_session.expires_unix asks for it.
-void set_expiry(db::SessionRecord& record, std::uint64_t wanted) noexcept {
-  if (wanted == GH_EXPIRY_SAME) return;
-  const bool is_time = wanted <= static_cast<std::uint64_t>(INT64_MAX);
-  record.expires_at = is_time ? static_cast<std::int64_t>(wanted) : 0;
-}
-
 db::TrafficTotals difference(const db::TrafficTotals& now, const db::TrafficTotals& before) noexcept {
   return {now.bytes_up - before.bytes_up, now.bytes_down - before.bytes_down, now.packets_up - before.packets_up,
           now.packets_down - before.packets_down};
@@ -121,7 +114,7 @@ SessionTable::Opened SessionTable::resume(Session& session, const Opening& what,
   session.lane = what.lane;
   session.record.source = what.source;
   session.see(what.now, steady_now_());
-  set_expiry(session.record, what.expires_at);
+  session.set_expiry(what.expires_at, reading(what.now));
   out.expires_at = session.record.expires_at;
   session.moved.store(true, std::memory_order_relaxed);
   if (ticket != 0) durability_->add(session);
@@ -133,7 +126,7 @@ SessionTable::Opened SessionTable::find(const Opening& what) const {
   const Shard& shard = shards_[KeyHash::part(probe.hash, kShards)];
   const std::scoped_lock lock(shard.mutex);
   const auto known = shard.by_key.find(probe);
-  if (known == shard.by_key.end() || known->session->is_over(what.now)) return refusal(GH_E_NOT_FOUND);
+  if (known == shard.by_key.end() || known->session->is_over(reading(what.now))) return refusal(GH_E_NOT_FOUND);
   return facts_of(*known->session, what.owner);
 }
 
@@ -142,7 +135,7 @@ SessionTable::Adopted SessionTable::adopt(std::string_view plugin, std::uint64_t
   Adopted out;
   out.opened.status = with(plugin, id, [&](Shard&, Session& session) -> gh_status {
     if (session.owner == owner && session.lane != kNoLane) return GH_E_STATE;
-    if (session.is_over(now)) return GH_E_NOT_FOUND;
+    if (session.is_over(reading(now))) return GH_E_NOT_FOUND;
     out.key = session.record.key;
     out.identity = session.record.identity;
     out.source = session.record.source;
@@ -175,7 +168,7 @@ SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket 
   const std::scoped_lock lock(shard.mutex);
   if (has_key) {
     if (const auto known = shard.by_key.find(probe); known != shard.by_key.end()) {
-      if (!known->session->is_over(what.now)) return resume(*known->session, what, ticket);
+      if (!known->session->is_over(reading(what.now))) return resume(*known->session, what, ticket);
       end_locked(shard, *known->session, what.now);
     }
     if (durability_->refuses_new()) return refusal(GH_E_IO);
@@ -194,7 +187,6 @@ SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket 
                               .blob = what.blob,
                               .expires_at = 0,
                               .resource = {}};
-  set_expiry(record, what.expires_at);
   std::string payer(what.identity);
   std::vector<Durability::Ticket> waiting;
   if (ticket != 0) waiting.push_back(ticket);
@@ -205,6 +197,7 @@ SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket 
   const std::uint64_t id = serial << kSlotBits | session->slot;
   record.id = id;
   session->record = std::move(record);
+  session->set_expiry(what.expires_at, reading(what.now));
   session->payer = std::move(payer);
   session->waiting = std::move(waiting);
   session->owner = what.owner;
@@ -225,6 +218,22 @@ SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket 
   return out;
 }
 
+/// Between two calls of believe(), the steady clock tells what to expect.
+db::ClockReading SessionTable::reading(std::int64_t now) const {
+  const std::int64_t ahead = believed_ahead_.load(std::memory_order_relaxed);
+  if (ahead == kNothingBelieved) return {now, now};
+  const std::int64_t expected = ahead + steady_seconds();
+  return {now, now > expected + std::chrono::seconds(db::ClockTrust::kFar).count() ? expected : now};
+}
+
+void SessionTable::believe(std::int64_t believed) {
+  believed_ahead_.store(believed - steady_seconds(), std::memory_order_relaxed);
+}
+
+std::int64_t SessionTable::steady_seconds() const {
+  return std::chrono::duration_cast<std::chrono::seconds>(steady_now_().time_since_epoch()).count();
+}
+
 template <class Work>
 gh_status SessionTable::with(std::string_view plugin, std::uint64_t id, Work work) {
   Session* const session = in_slot(static_cast<std::uint32_t>(id & ((1U << kSlotBits) - 1)));
@@ -242,7 +251,7 @@ gh_status SessionTable::touch(std::string_view plugin, std::uint64_t id, const T
     if (ticket != 0) session.waiting.push_back(ticket);  // what can fail comes before anything changes
     session.record.source = what.source;
     session.see(what.now, steady_now_());
-    set_expiry(session.record, what.expires_at);
+    session.set_expiry(what.expires_at, reading(what.now));
     session.moved.store(true, std::memory_order_relaxed);
     if (what.blob) {
       session.record.blob = what.blob;
@@ -274,7 +283,7 @@ LeaseTable::Taken SessionTable::lease(std::string_view plugin, std::string_view 
     if (mine.size() == mine.capacity()) mine.reserve(2 * mine.size() + 1);
     // A lease's row is never there before its session's.
     if (session.record.key.empty() && !std::exchange(session.is_known, true)) durability_->add(session);
-    taken = leases_.take(name, id, now, expires_at, ticket);
+    taken = leases_.take(name, id, reading(now), expires_at, ticket);
     const bool is_new = taken.status == GH_OK && !taken.renewed;
     if (is_new && std::find(mine.begin(), mine.end(), resource) == mine.end()) {
       mine.push_back(std::move(noted));
@@ -406,6 +415,7 @@ SessionTable::Change SessionTable::take_change(ChangeLink& link) {
   if (session.record.ended_at && !session.is_listed()) {
     session.id.store(kNoSession, std::memory_order_relaxed);
     session.record = {};
+    session.end = {};
     session.payer.clear();
     session.meters.reset();
     session.owner = nullptr;

@@ -121,6 +121,8 @@ class SessionTable {
     }
   }
 
+  /// What the clock says and how much of that is believed, where it says `now`. Sessions and leases end in time by it.
+  [[nodiscard]] db::ClockReading reading(std::int64_t now) const;
   [[nodiscard]] LeaseTable& leases() noexcept { return leases_; }
   [[nodiscard]] const LeaseTable& leases() const noexcept { return leases_; }
   [[nodiscard]] const std::shared_ptr<Durability>& durability() const noexcept { return durability_; }
@@ -141,6 +143,9 @@ class SessionTable {
   };
   /// What there is to write of a session in the list of changes. The slot of one that ended is free afterwards.
   [[nodiscard]] Change take_change(ChangeLink& link);
+  /// The time by now, as db::Store believes it: a clock that is far ahead of it, and of the time since, is doubted.
+  /// Before the first call, none is.
+  void believe(std::int64_t believed);
   /// Ends every session whose time has come.
   void expire(std::int64_t now);
   /// From now on, for end_idle(). Any thread.
@@ -194,12 +199,14 @@ class SessionTable {
   static constexpr std::int64_t kLeastCorrection = 60;
   static constexpr std::uint32_t kSlotBits = 24;
   static constexpr std::size_t kChunk = 256;
+  static constexpr std::int64_t kNothingBelieved = INT64_MIN;
   struct Chunk;
 
   [[nodiscard]] Probe probe_of(std::string_view plugin, std::string_view identity,
                                std::string_view key) const noexcept {
     return {hash_(key, identity, plugin), plugin, identity, key};
   }
+  [[nodiscard]] std::int64_t steady_seconds() const;
   /// How many more places ought to be free.
   [[nodiscard]] std::size_t missing_spare();
   [[nodiscard]] std::uint32_t high_water() const noexcept { return used_slots_.load(std::memory_order_acquire); }
@@ -229,8 +236,9 @@ class SessionTable {
   std::array<std::atomic<Chunk*>, kMostSessions / kChunk> chunks_{};
   std::atomic<std::uint32_t> used_slots_{0};
   std::atomic<std::uint64_t> last_serial_{0};
-  std::mutex slots_mutex_;          // guards what follows, and the making of chunks
-  std::deque<std::uint32_t> free_;  // the one that is free for longest first
+  std::atomic<std::int64_t> believed_ahead_{kNothingBelieved};  // of the steady clock, in seconds
+  std::mutex slots_mutex_;                                      // guards what follows, and the making of chunks
+  std::deque<std::uint32_t> free_;                              // the one that is free for longest first
   std::mutex idle_mutex_;
   std::optional<IdleEnds> idle_ends_;  // guarded by it
 };

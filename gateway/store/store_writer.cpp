@@ -150,6 +150,7 @@ StoreWriter::Loop::Loop(std::unique_ptr<db::Store> store, OnStoreFailure on_fail
 
 void StoreWriter::Loop::load() {
   db::StoredState state = store_->load(clock());
+  sessions->believe(store_->believed(clock()));
   opening_ = store_->opening();  // only now: loading may find a broken file
   std::size_t strange = 0;
   for (db::SessionRecord& session : state.sessions) strange += sessions->load(std::move(session)) ? 0 : 1;
@@ -227,10 +228,11 @@ void StoreWriter::Loop::turn(bool at_once) {
 /// Lists the changes that are not worth a commit of their own, and marks all rows that wait.
 void StoreWriter::Loop::round() {
   const std::int64_t now = clock(), believed = store_->believed(now);
+  sessions->believe(believed);
   sessions->expire(now);
   sessions->list_moved(believed);
   sessions->end_idle(believed);
-  sessions->leases().expire(now);
+  sessions->leases().expire(sessions->reading(now));
   if (Clock::now() >= next_aside_) retry_aside();
   usage_.forget_before(std::min(today(), last_day_remembered()) - kDaysKept);
   next_round_ = Clock::now() + round_;
@@ -267,7 +269,7 @@ void StoreWriter::Loop::take(ChangeLink& link) {
       const db::SessionRecord& session = change.record;
       if (change.is_first && change.waiting.empty() && has_left_nothing(session)) return;
       usage_.add({today(), session.plugin, change.payer, session.group_name}, change.since);
-      pending_.put(std::move(change.record), change.waiting);
+      durability->give_up(pending_.put(std::move(change.record), change.waiting, change.is_first));
       return;
     }
     case ChangeLink::Kind::lease: {
@@ -325,7 +327,10 @@ void StoreWriter::Loop::write_batch() {
   } catch (const std::exception& error) {
     why = error.what();
   }
-  if (!why.empty()) failed(only_busy, why);
+  if (!why.empty()) {
+    pending_.doubt_first(rows);
+    failed(only_busy, why);
+  }
   log_findings();
 }
 

@@ -3,23 +3,61 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <utility>
 
 namespace gatehouse {
 
+/// Also a /48 is one, in place of its /64s: whoever has a whole network is not many. Its clients are in the rows of
+/// those.
 struct SourceClient::Source {
   explicit Source(bool shares) noexcept : shares_limits(shares) {}
   const bool shares_limits;
   std::list<SourceClient*> row;  // the longest without a look first
   RankHeap<SourceClient, &SourceClient::by_flows_> by_flows;
-  std::uint64_t flows = 0;
+  std::uint64_t clients = 0, flows = 0;
   Rank rank_by_clients, rank_by_flows;
   const std::string* key = nullptr;
+
+  struct Ranking {
+    RankHeap<Source, &Source::rank_by_clients> by_clients;
+    RankHeap<Source, &Source::rank_by_flows> by_flows;
+
+    void set(Source& source) {
+      by_clients.set(source, source.clients);
+      by_flows.set(source, source.flows);
+    }
+    void remove(Source& source) noexcept {
+      by_clients.remove(source);
+      by_flows.remove(source);
+    }
+  };
+  Source* network = nullptr;  // the /48 around a /64
+  Ranking within;             // of a /48: its /64s
 };
 
 struct SourceTable::Sources {
   std::map<std::string, Source, std::less<>> by_key;  // a tree: no client can make it slow by choosing its address
-  RankHeap<Source, &Source::rank_by_clients> by_clients;
-  RankHeap<Source, &Source::rank_by_flows> by_flows;
+  Source::Ranking ranking;                            // of all but those within a /48
+
+  Source& at(std::string key, bool shares_limits) {
+    const auto found = by_key.try_emplace(std::move(key), shares_limits).first;
+    found->second.key = &found->first;
+    return found->second;
+  }
+  [[nodiscard]] Source::Ranking& ranking_of(const Source& source) noexcept {
+    return source.network != nullptr ? source.network->within : ranking;
+  }
+  /// Gives a source, and the network around it, their places, or takes away those of what has no clients.
+  void settle(Source& source) {
+    Source* const network = source.network;
+    if (source.clients != 0) {
+      ranking_of(source).set(source);
+    } else {
+      ranking_of(source).remove(source);
+      by_key.erase(by_key.find(*source.key));
+    }
+    if (network != nullptr) settle(*network);
+  }
 };
 
 namespace {
@@ -28,12 +66,15 @@ bool is_local(const IpAddress& address) noexcept {
   return address.is_loopback() || (!address.is_v4() && !address.is_v6());
 }
 
+std::string key_of_network(char kind, std::uint64_t prefix) {
+  return kind + std::string(reinterpret_cast<const char*>(&prefix), sizeof prefix);
+}
+
 std::string key_of(const IpAddress& address, std::string_view identity) {
   if (!identity.empty()) return 'i' + std::string(identity);
   if (is_local(address)) return {};
   if (address.is_v4()) return '4' + address.to_string();
-  const std::uint64_t network = address.upper64();
-  return '6' + std::string(reinterpret_cast<const char*>(&network), sizeof network);
+  return key_of_network('6', address.upper64());
 }
 
 }  // namespace
@@ -44,18 +85,21 @@ SourceTable::~SourceTable() = default;
 void SourceTable::add(SourceClient& client, const IpAddress& address, std::string_view identity) {
   const bool shares_limits = !identity.empty() || !is_local(address);
   std::list<SourceClient*> row{&client};
-  const auto [found, is_new] = sources_->by_key.try_emplace(key_of(address, identity), shares_limits);
-  Source& source = found->second;
-  source.key = &found->first;
+  Source& source = sources_->at(key_of(address, identity), shares_limits);
   client.place_ = row.begin();
   client.placed_ = client.last_active;
   client.source_ = &source;
   source.row.splice(source.row.end(), row);
+  ++source.clients;
   ++size_;
   try {
+    if (identity.empty() && !is_local(address) && address.is_v6()) {
+      if (source.network == nullptr)
+        source.network = &sources_->at(key_of_network('n', address.upper64() >> 16U), true);
+      ++source.network->clients;
+    }
     source.by_flows.set(client, 0);
-    sources_->by_clients.set(source, source.row.size());
-    sources_->by_flows.set(source, source.flows);
+    sources_->settle(source);
   } catch (...) {
     remove(client);
     throw;
@@ -70,26 +114,28 @@ void SourceTable::remove(SourceClient& client) noexcept {
   source.row.erase(client.place_);
   client.source_ = nullptr;
   --size_;
-  if (!source.row.empty()) {
-    if (source.rank_by_clients.place != Rank::kNowhere) sources_->by_clients.set(source, source.row.size());
-    return;
-  }
-  sources_->by_clients.remove(source);
-  sources_->by_flows.remove(source);
-  sources_->by_key.erase(sources_->by_key.find(*source.key));
+  --source.clients;
+  if (source.network != nullptr) --source.network->clients;
+  sources_->settle(source);
 }
 
 void SourceTable::set_flows(SourceClient& client, std::uint64_t flows) noexcept {
   if (client.source_ == nullptr) return;
   Source& source = *client.source_;
-  source.flows += flows - client.flows();
+  const std::uint64_t more = flows - client.flows();
   source.by_flows.set(client, flows);
-  sources_->by_flows.set(source, source.flows);
+  source.flows += more;
+  sources_->ranking_of(source).by_flows.set(source, source.flows);
+  if (source.network == nullptr) return;
+  source.network->flows += more;
+  sources_->ranking.by_flows.set(*source.network, source.network->flows);
 }
 
 SourceClient* SourceTable::idlest() noexcept {
   if (size_ == 0) return nullptr;
-  auto& row = sources_->by_clients.top()->row;
+  Source* const most = sources_->ranking.by_clients.top();
+  Source* const within = most->within.by_clients.top();
+  auto& row = (within != nullptr ? within : most)->row;
   SourceClient* idlest = row.front();
   for (std::size_t looks = std::min(row.size(), kMostLooks); looks > 0; --looks) {
     SourceClient* const client = row.front();
@@ -103,8 +149,9 @@ SourceClient* SourceTable::idlest() noexcept {
 
 SourceClient* SourceTable::busiest() const noexcept {
   if (size_ == 0) return nullptr;
-  const Source* const source = sources_->by_flows.top();
-  return source->flows == 0 ? nullptr : source->by_flows.top();
+  const Source* const most = sources_->ranking.by_flows.top();
+  const Source* const within = most->within.by_flows.top();
+  return most->flows == 0 ? nullptr : (within != nullptr ? within : most)->by_flows.top();
 }
 
 SourceClient* SourceTable::busiest_beside(SourceClient& client) const noexcept {

@@ -298,6 +298,27 @@ class OtherHands(Store):
         time.sleep(12)  # until upkeep would be due
         self.assertLess(gateway.busy(3), 0.2)
 
+    def test_a_row_that_a_trigger_refuses_holds_up_no_other(self):
+        gateway = self.running()
+        other = sqlite3.connect(gateway.state / "state.db", isolation_level=None)
+        self.addCleanup(other.close)
+
+        def one(sql):
+            return other.execute(sql).fetchone()[0]
+
+        other.execute("CREATE TRIGGER no BEFORE INSERT ON sessions BEGIN SELECT RAISE(ABORT, 'not this one'); END")
+        self.carry(gateway, 2).close()
+        self.assert_soon(lambda: self.bytes_up(gateway) == 2_000, "what stands behind it is written")
+        self.assert_soon(lambda: self.state(gateway) == "degraded", "it is told")
+        status = gateway.json("status")
+        self.assertEqual(status["store"]["failing"], False)
+        self.assertRegex(" ".join(status["reasons"]), "1 rows are not written.* the row of sessions with id .*not this one")
+        self.assertEqual(one("SELECT sum(bytes_up) FROM usage"), 2_000)
+        self.assertEqual(one("SELECT count(*) FROM sessions"), 0)
+        other.execute("DROP TRIGGER no")
+        gateway.stop(signal.SIGTERM)
+        self.assertEqual(one("SELECT count(*) FROM sessions WHERE ended_at IS NOT NULL AND bytes_up = 2000"), 1)
+
     def test_a_file_that_is_removed_while_nothing_happens(self):
         gateway = self.running()
         self.carry(gateway, 1)

@@ -62,7 +62,7 @@ void load_sessions(Database& state, std::vector<SessionRecord>& out) {
 }
 
 /// Those of sessions that have not ended.
-void load_leases(Database& state, std::int64_t now, StoredState& out) {
+void load_leases(Database& state, std::int64_t believed, StoredState& out) {
   std::unordered_set<std::uint64_t> live;
   live.reserve(out.sessions.size());
   for (const SessionRecord& session : out.sessions) live.insert(session.id);
@@ -71,7 +71,7 @@ void load_leases(Database& state, std::int64_t now, StoredState& out) {
     Statement row = state.prepare("SELECT " + std::string(kLeaseColumns) + " FROM leases");
     while (row.step()) {
       LeaseRecord lease = lease_of(row);
-      const bool expired = lease.expires_at > 0 && lease.expires_at <= now;
+      const bool expired = lease.expires_at > 0 && lease.expires_at <= believed;
       expired || !live.contains(lease.session) ? over.push_back(std::move(lease.key))
                                                : out.leases.push_back(std::move(lease));
     }
@@ -83,12 +83,12 @@ void load_leases(Database& state, std::int64_t now, StoredState& out) {
 
 }  // namespace
 
-StoredState load_state(Database& state, std::int64_t now, std::int64_t believed) {
+StoredState load_state(Database& state, std::int64_t believed) {
   StoredState out;
   load_sessions(state, out.sessions);
-  load_leases(state, now, out);
+  load_leases(state, believed, out);
   Statement row = state.prepare("SELECT " + std::string(kUsageColumns) + " FROM usage WHERE day >= ?1");
-  row.bind(1, first_of_month(std::min(now, believed)));
+  row.bind(1, first_of_month(believed));
   while (row.step()) out.usage.push_back(usage_of(row));
   out.last_session_id = read_epoch(state).last_session_id;
   return out;

@@ -142,6 +142,7 @@ std::int64_t read_seen_at(Database& database) { return database.number("SELECT s
 StateRows::StateRows(Database& database)
     : put_live_session_(database.prepare(kPutSession)),
       put_session_(database.prepare(std::string(kPutSession) + ", ended_at = ?10, share = ?18")),
+      has_session_(database.prepare("SELECT 1 FROM sessions WHERE id = ?1")),
       put_lease_(database.prepare(
           "INSERT INTO leases (plugin, resource, session_id, granted_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5) "
           "ON CONFLICT DO UPDATE SET session_id = ?3, granted_at = ?4, expires_at = ?5")),
@@ -156,7 +157,7 @@ StateRows::StateRows(Database& database)
 
 void StateRows::put(const SessionRecord& session, bool was_ended) {
   Statement& row = session.ended_at || was_ended ? put_session_ : put_live_session_;
-  const std::string source = source_of(session.source), share = share_of(session);
+  const std::string source = source_of(session.source), share = network_of(session);
   row.bind(1, signed_of(session.id));
   row.bind_borrowed(2, session.plugin);
   bind_bytes(row, 3, session.key);
@@ -182,6 +183,13 @@ void StateRows::put(const LeaseRecord& lease) {
   put_lease_.bind(4, lease.granted_at);
   put_lease_.bind(5, lease.expires_at);
   put_lease_.run();
+}
+
+bool StateRows::has_session(std::uint64_t session) {
+  has_session_.bind(1, signed_of(session));
+  const bool found = has_session_.step();
+  has_session_.reset();
+  return found;
 }
 
 void StateRows::remove(const LeaseKey& lease) {

@@ -56,6 +56,8 @@ class StateRows {
   /// @param was_ended  the file may have it as ended although it is live: else a live one costs no entry of an index
   void put(const SessionRecord& session, bool was_ended);
   void put(const LeaseRecord& lease);
+  /// Is there a session of that number?
+  [[nodiscard]] bool has_session(std::uint64_t session);
   void remove(const LeaseKey& lease);
   void put(const UsageRecord& usage);
   /// Each commit ends with it. `last_session_id` and `secrets_n` never fall.
@@ -63,7 +65,7 @@ class StateRows {
   void put_commit(std::uint64_t n, std::uint64_t last_session_id, std::uint64_t secrets_n, std::int64_t seen_at);
 
  private:
-  Statement put_live_session_, put_session_, put_lease_, remove_lease_, put_usage_, put_commit_;
+  Statement put_live_session_, put_session_, has_session_, put_lease_, remove_lease_, put_usage_, put_commit_;
 };
 
 /// What writes to a table plugin_values: state.db's or secrets.db's. @throws SqliteError

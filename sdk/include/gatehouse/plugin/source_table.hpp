@@ -33,9 +33,10 @@ class SourceClient {
   SteadyTime placed_{};  // last_active when it got its place
 };
 
-/// A source is whom policy counts together: an identity, or without one an IPv4 address or an IPv6 /64. Clients of
-/// nobody known, and those from loopback, are one source here, though they share no limits. One per lane; not
-/// thread-safe.
+/// A source is whom policy counts together: an identity, or without one an IPv4 address or an IPv6 /64. Who has an IPv6
+/// /48 has 65,536 of these: where the sources of one have more together than any other source or /48, the one of them
+/// with most gives way. Clients of nobody known, and those from loopback, are one source here, though they share no
+/// limits. One per lane; not thread-safe.
 class SourceTable {
  public:
   SourceTable();  ///< throws std::bad_alloc
@@ -51,8 +52,8 @@ class SourceTable {
   void set_flows(SourceClient& client, std::uint64_t flows) noexcept;
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
-  /// Of the source with most clients the one that was idle for longest, as far as kMostLooks show; null when there is
-  /// none. Amortised O(1): who was active since it was last looked at goes to the end of the row.
+  /// Of the source with most clients, as told above, the one that was idle for longest, as far as kMostLooks show; null
+  /// when there is none. Amortised O(1): who was active since it was last looked at goes to the end of the row.
   [[nodiscard]] SourceClient* idlest() noexcept;
   /// Of the source with most flows the client with most; null when there are no flows. O(1).
   [[nodiscard]] SourceClient* busiest() const noexcept;

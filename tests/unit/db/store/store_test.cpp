@@ -132,7 +132,7 @@ TEST_F(SqliteStoreFile, HoldsWhatPeopleCanRead) {
 TEST_F(SqliteStoreFile, LeavesOutARowThatTheSchemaRefusesAndNamesIt) {
   SessionRecord nameless = session(1);
   nameless.plugin.clear();
-  EXPECT_EQ(life.store().write({.sessions = {nameless}, .leases = {lease("a", 9)}}), Store::Written::done);
+  EXPECT_EQ(life.store().write({.sessions = {nameless, session(9)}, .leases = {lease("a", 9)}}), Store::Written::done);
   const std::vector<RefusedRow> refused = life.store().take_refused();
   ASSERT_EQ(refused.size(), 1u);
   EXPECT_EQ(name_of(refused[0]), "the row of sessions with id 1");
@@ -141,6 +141,34 @@ TEST_F(SqliteStoreFile, LeavesOutARowThatTheSchemaRefusesAndNamesIt) {
   EXPECT_EQ(shell("SELECT count(*) FROM leases"), "1\n");
   life.write({.sessions = {session(3)}});
   EXPECT_THAT(life.store().take_refused(), testing::IsEmpty());
+}
+
+TEST_F(SqliteStoreFile, LeavesOutTheLeaseOfASessionThatItCannotTake) {
+  for (const char* const how : {"ABORT", "ROLLBACK"}) {
+    EXPECT_EQ(shell(std::string("DELETE FROM sessions; DELETE FROM leases; DROP TRIGGER IF EXISTS no; "
+                                "CREATE TRIGGER no BEFORE INSERT ON sessions WHEN NEW.id = 2 BEGIN SELECT RAISE(") +
+                    how + ", 'not this one'); END"),
+              "");
+    EXPECT_EQ(life.store().write({.sessions = {session(1), session(2)}, .leases = {lease("a", 2), lease("b", 1)}}),
+              Store::Written::done);
+    const std::vector<RefusedRow> refused = life.store().take_refused();
+    ASSERT_EQ(refused.size(), 2u) << how;
+    EXPECT_EQ(name_of(refused[0]), "the row of sessions with id 2");
+    EXPECT_EQ(name_of(refused[1]), "the row of leases of udpgw, a");
+    EXPECT_EQ(life.store().write({.leases = {lease("c", 2)}}), Store::Written::done) << "in a later batch";
+    EXPECT_EQ(life.store().take_refused().size(), 1u) << how;
+    EXPECT_EQ(shell("SELECT resource FROM leases"), "b\n") << how;
+  }
+}
+
+TEST_F(SqliteStoreFile, TakesTheLeaseOfASessionOfWhichItHasAnOlderVersion) {
+  life.write({.sessions = {session(1)}});
+  EXPECT_EQ(shell("CREATE TRIGGER no BEFORE UPDATE ON sessions BEGIN SELECT RAISE(ABORT, 'not this one'); END"), "");
+  EXPECT_EQ(life.store().write({.sessions = {session(1)}, .leases = {lease("a", 1)}}), Store::Written::done);
+  EXPECT_EQ(life.store().take_refused().size(), 1u) << "the session's";
+  life.kill();
+  life.open();
+  EXPECT_EQ(life.store().load(life.now).leases.size(), 1u) << "a restart finds it";
 }
 
 /// Somebody's own trigger, which may also undo all that the commit has written so far.

@@ -88,11 +88,14 @@ TEST_F(FailingStore, AnswersWhoeverWaitsForARowThatItCannotTakeAsWhileItFails) {
     start(on_failure);
     const std::uint64_t next = open("first").id + (std::uint64_t{1} << 24U) + 1;
     disk_->refuse_session(next);
-    Waiter waiter;
+    Waiter waiter, leased;
     EXPECT_EQ(open("bad", "unix:bob", &waiter).id, next);
+    EXPECT_EQ(lease("a", next, &leased), GH_OK);
     EXPECT_TRUE(flush());
     EXPECT_TRUE(waiter.came());
     EXPECT_EQ(waiter.status, answer);
+    EXPECT_TRUE(leased.came());
+    EXPECT_EQ(leased.status, answer) << "a restart would not find the lease either";
     crash();
     disk_ = std::make_shared<FakeDisk>();
   }

@@ -68,6 +68,12 @@ class FakeDisk {
     return out;
   }
 
+  /// Does the kernel vouch for the clock? It does at first.
+  void set_synchronised(bool wanted) {
+    const std::scoped_lock lock(mutex_);
+    is_synchronised_ = wanted;
+  }
+
   // ---- what goes wrong
   void fail_with(std::optional<db::StoreError::Kind> kind) {
     const std::scoped_lock lock(mutex_);
@@ -119,17 +125,19 @@ class FakeDisk {
   std::chrono::milliseconds takes_{0}, upkeep_every_{1000};
   db::Retention retention_;
   std::string moved_, remark_;
-  bool hangs_ = false, lost_ = false;
+  bool hangs_ = false, lost_ = false, is_synchronised_ = true;
+  std::int64_t seen_at_ = 0;
   int commits_ = 0, tries_ = 0, upkeeps_ = 0;
 };
 
 class FakeDiskStore final : public db::Store {
  public:
   explicit FakeDiskStore(std::shared_ptr<FakeDisk> disk, db::StoreOpening opening = {})
-      : disk_(std::move(disk)), opening_(std::move(opening)) {}
+      : disk_(std::move(disk)), opening_(std::move(opening)), trust_(disk_->seen_at_) {}
 
   [[nodiscard]] const db::StoreOpening& opening() const noexcept override { return opening_; }
-  [[nodiscard]] db::StoredState load(std::int64_t now) override {
+  [[nodiscard]] db::StoredState load(std::int64_t time) override {
+    const std::int64_t now = believed(time);
     const std::scoped_lock lock(disk_->mutex_);
     db::StoredState out;
     for (const auto& [id, session] : disk_->sessions_) {
@@ -158,7 +166,13 @@ class FakeDiskStore final : public db::Store {
         disk_->sessions_.insert_or_assign(row.id, row);
       }
     }
-    for (const auto& row : batch.leases) disk_->leases_.insert_or_assign(row.key, row);
+    for (const auto& row : batch.leases) {
+      if (disk_->sessions_.contains(row.session)) {
+        disk_->leases_.insert_or_assign(row.key, row);
+      } else {
+        refused_.push_back({row.key, "no such session"});
+      }
+    }
     for (const auto& key : batch.released) disk_->leases_.erase(key);
     for (const auto& row : batch.usage) disk_->usage_.insert_or_assign(row.key, row.totals);
     for (const auto& row : batch.values) {
@@ -175,6 +189,10 @@ class FakeDiskStore final : public db::Store {
     const std::unique_lock lock = answered();
     ++disk_->upkeeps_;
     return disk_->upkeep_every_;
+  }
+  [[nodiscard]] std::int64_t believed(std::int64_t now) override {
+    const std::scoped_lock lock(disk_->mutex_);
+    return disk_->seen_at_ = trust_.believed(now, disk_->is_synchronised_);
   }
   [[nodiscard]] bool needs_write() const noexcept override {
     const std::scoped_lock lock(disk_->mutex_);
@@ -199,6 +217,7 @@ class FakeDiskStore final : public db::Store {
 
   const std::shared_ptr<FakeDisk> disk_;
   db::StoreOpening opening_;
+  db::ClockTrust trust_;
   std::vector<db::RefusedRow> refused_;
 };
 

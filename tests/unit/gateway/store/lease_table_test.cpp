@@ -10,10 +10,12 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
+db::ClockReading at(std::int64_t time) { return {time, time}; }
+
 class Leases : public testing::Test {
  protected:
   gh_status take(std::uint64_t session, std::int64_t now, std::int64_t expires_at = 0, Durability::Ticket ticket = 0) {
-    return table.take(name, session, now, expires_at, ticket).status;
+    return table.take(name, session, at(now), expires_at, ticket).status;
   }
   /// Takes what the writer would.
   std::vector<LeaseTable::Change> changes() {
@@ -59,22 +61,22 @@ TEST_F(Leases, AreTheirHoldersUntilTheirTime) {
   EXPECT_TRUE(table.is_held_by(name, 7));
   EXPECT_FALSE(table.is_held_by(name, 8));
   EXPECT_EQ(take(8, 1059), GH_E_EXISTS);
-  table.expire(1059);
+  table.expire(at(1059));
   EXPECT_TRUE(table.is_held_by(name, 7));
   EXPECT_EQ(changes().size(), 1u) << "the grant";
-  table.expire(1060);
+  table.expire(at(1060));
   EXPECT_FALSE(table.is_held_by(name, 7));
   const auto freed = changes();
   ASSERT_EQ(freed.size(), 1u);
   EXPECT_EQ(freed[0].record.session, 0u);
-  table.expire(1061);
+  table.expire(at(1061));
   EXPECT_THAT(changes(), IsEmpty()) << "it is gone";
   EXPECT_EQ(take(8, 1061), GH_OK);
 }
 
 TEST_F(Leases, WithoutATimeAreKept) {
   ASSERT_EQ(take(7, 1000), GH_OK);
-  table.expire(INT64_MAX);
+  table.expire(at(INT64_MAX));
   EXPECT_TRUE(table.is_held_by(name, 7));
   EXPECT_EQ(take(8, INT64_MAX), GH_E_EXISTS);
   EXPECT_EQ(table.release(name, 8), GH_E_NOT_FOUND);
@@ -82,16 +84,16 @@ TEST_F(Leases, WithoutATimeAreKept) {
 }
 
 TEST_F(Leases, SayWhetherTheyWereHeldAlready) {
-  EXPECT_FALSE(table.take(name, 7, 1000, 0, 0).renewed);
-  EXPECT_TRUE(table.take(name, 7, 1000, 0, 0).renewed);
+  EXPECT_FALSE(table.take(name, 7, at(1000), 0, 0).renewed);
+  EXPECT_TRUE(table.take(name, 7, at(1000), 0, 0).renewed);
   ASSERT_EQ(table.release(name, 7), GH_OK);
-  EXPECT_FALSE(table.take(name, 7, 1000, 0, 0).renewed) << "though the row waits to be written";
+  EXPECT_FALSE(table.take(name, 7, at(1000), 0, 0).renewed) << "though the row waits to be written";
 }
 
 TEST_F(Leases, AreListedWhileTheyAreHeld) {
   ASSERT_EQ(take(7, 1000, 1060), GH_OK);
   const LeaseTable::Name other{"relay", "10.0.0.6"};
-  ASSERT_EQ(table.take(other, 7, 1000, 0, 0).status, GH_OK);
+  ASSERT_EQ(table.take(other, 7, at(1000), 0, 0).status, GH_OK);
   ASSERT_EQ(table.release(other, 7), GH_OK);
   const auto rows = table.rows();
   ASSERT_EQ(rows.size(), 1u);
@@ -113,15 +115,15 @@ TEST_F(Leases, AreRenewedWhileTheDiskFailsAndNotTaken) {
   durability->set_on_failure(OnStoreFailure::no_new);
   durability->set_failing(true);
   EXPECT_EQ(take(7, 1001), GH_OK);
-  EXPECT_EQ(table.take({"relay", "10.0.0.6"}, 7, 1001, 0, 0).status, GH_E_IO);
+  EXPECT_EQ(table.take({"relay", "10.0.0.6"}, 7, at(1001), 0, 0).status, GH_E_IO);
 }
 
 TEST_F(Leases, AreInDoubtUntilItIsOver) {
   table.load({{"relay", "10.0.0.5"}, 7, 1000, 0});
   table.set_unsure_until(1060);
   const LeaseTable::Name unknown{"relay", "10.0.0.6"};
-  EXPECT_EQ(table.take(unknown, 8, 1059, 0, 0).status, GH_E_IN_DOUBT);
-  EXPECT_EQ(table.take(unknown, 8, 1060, 0, 0).status, GH_OK);
+  EXPECT_EQ(table.take(unknown, 8, at(1059), 0, 0).status, GH_E_IN_DOUBT);
+  EXPECT_EQ(table.take(unknown, 8, at(1060), 0, 0).status, GH_OK);
   for (int i = 0; i < 3; ++i) {
     ASSERT_EQ(table.release(name, 7), GH_OK);
     EXPECT_EQ(changes().size(), i == 0 ? 2u : 1u) << "unknown's, too";
@@ -130,10 +132,10 @@ TEST_F(Leases, AreInDoubtUntilItIsOver) {
   }
   ASSERT_EQ(table.release(name, 7), GH_OK);
   EXPECT_EQ(changes().size(), 1u);
-  table.expire(1059);
-  EXPECT_EQ(table.take({"relay", "10.0.0.7"}, 8, 1001, 0, 0).status, GH_E_IN_DOUBT);
-  table.expire(1060);
-  EXPECT_EQ(table.take({"relay", "10.0.0.7"}, 8, 1001, 0, 0).status, GH_OK);
+  table.expire(at(1059));
+  EXPECT_EQ(table.take({"relay", "10.0.0.7"}, 8, at(1001), 0, 0).status, GH_E_IN_DOUBT);
+  table.expire(at(1060));
+  EXPECT_EQ(table.take({"relay", "10.0.0.7"}, 8, at(1001), 0, 0).status, GH_OK);
   EXPECT_EQ(take(8, 1001), GH_OK);
 }
 
@@ -145,7 +147,7 @@ TEST_F(Leases, AreHeldBeyondTheDoubt) {
   EXPECT_EQ(changes().size(), 1u);
   ASSERT_EQ(take(8, 1001), GH_OK);
   EXPECT_EQ(changes().size(), 1u);
-  table.expire(1060);
+  table.expire(at(1060));
   EXPECT_TRUE(table.is_held_by(name, 8)) << "released, and taken again";
   EXPECT_TRUE(table.is_held_by({"relay", "10.0.0.6"}, 7));
 }
@@ -157,9 +159,46 @@ TEST_F(Leases, ThatAreFreeForCertainAreBounded) {
   for (int i = 0; i < kMany; ++i) ASSERT_EQ(table.release({"relay", std::to_string(i)}, 7), GH_OK);
   EXPECT_EQ(changes().size(), static_cast<std::size_t>(kMany));
   int free = 0;
-  for (int i = 0; i < kMany; ++i) free += table.take({"relay", std::to_string(i)}, 8, 1001, 0, 0).status == GH_OK;
+  for (int i = 0; i < kMany; ++i) free += table.take({"relay", std::to_string(i)}, 8, at(1001), 0, 0).status == GH_OK;
   EXPECT_LE(free, 65'536);
   EXPECT_GT(free, 60'000);
+}
+
+constexpr std::int64_t kAhead = 400 * 86'400;
+
+TEST_F(Leases, OutliveAClockThatIsFarAhead) {
+  table.load({{"relay", "10.0.0.5"}, 7, 1000, 1060});
+  table.expire({kAhead, 1059});
+  EXPECT_EQ(table.take(name, 8, {kAhead, 1059}, 0, 0).status, GH_E_EXISTS);
+  EXPECT_EQ(table.take(name, 8, at(1059), 0, 0).status, GH_E_EXISTS) << "also when it is put right";
+  EXPECT_EQ(table.take(name, 8, {kAhead, 1060}, 0, 0).status, GH_OK) << "by the time that is believed";
+}
+
+TEST_F(Leases, ThatAClockFarAheadHasGrantedEndByIt) {
+  ASSERT_EQ(table.take(name, 7, {kAhead, 1000}, kAhead + 60, 0).status, GH_OK);
+  EXPECT_EQ(table.take(name, 8, {kAhead + 59, 1059}, 0, 0).status, GH_E_EXISTS);
+  EXPECT_EQ(table.take(name, 8, at(kAhead + 59), 0, 0).status, GH_E_EXISTS) << "also when it was right";
+  EXPECT_EQ(table.take(name, 8, {kAhead + 60, 1060}, 0, 0).status, GH_OK);
+}
+
+TEST_F(Leases, LastNoLongerThanTheyWereToWhenTheClockThatGrantedThemIsPutRight) {
+  ASSERT_EQ(table.take(name, 7, {kAhead, 1000}, kAhead + 60, 0).status, GH_OK);
+  static_cast<void>(changes());
+  table.expire({kAhead + 10, 1010});
+  EXPECT_THAT(changes(), IsEmpty()) << "perhaps it is right";
+  table.expire(at(1020));
+  const auto corrected = changes();
+  ASSERT_EQ(corrected.size(), 1u);
+  EXPECT_EQ(corrected[0].record.expires_at, 1080);
+  EXPECT_EQ(take(8, 1079), GH_E_EXISTS);
+  EXPECT_EQ(take(8, 1080), GH_OK);
+}
+
+TEST_F(Leases, AreInDoubtUntilTheTimeThatIsBelieved) {
+  table.set_unsure_until(1060);
+  table.expire({kAhead, 1059});
+  EXPECT_EQ(table.take(name, 7, {kAhead, 1059}, 0, 0).status, GH_E_IN_DOUBT);
+  EXPECT_EQ(table.take(name, 7, {kAhead, 1060}, 0, 0).status, GH_OK);
 }
 
 }  // namespace

@@ -130,6 +130,48 @@ TEST(PendingRows, GivesUpTheOldestOfThoseThatNobodyAsksFor) {
   EXPECT_EQ(rows.forgotten(), 2u);
 }
 
+TEST(PendingRows, GivesUpEndedSessionsWithAKeyThatTheStoreHasNeverSeen) {
+  PendingRows rows;
+  rows.put(session(1, "known", true), {});         // the store has it as live
+  rows.put(session(2, "tried", false), {}, true);  // it may have
+  rows.doubt_first(2);
+  rows.put(session(2, "tried", true), {});
+  rows.put(session(3, "new", false), {3}, true);
+  rows.put(session(3, "new", true), {});
+  for (std::uint64_t id = 4; id < PendingRows::kMostEnded + 3; ++id) rows.put(session(id, "new", true), {}, true);
+  EXPECT_EQ(rows.forgotten(), 0u);
+  EXPECT_EQ(rows.put(session(1'000'000, "new", true), {}, true), std::vector<Durability::Ticket>{3});
+  EXPECT_EQ(rows.forgotten(), 1u);
+  const auto left = rows.first(3).sessions;
+  ASSERT_EQ(left.size(), 3u);
+  EXPECT_EQ(left[0].id, 1u);
+  EXPECT_EQ(left[1].id, 2u);
+  EXPECT_EQ(left[2].id, 4u);
+}
+
+TEST(PendingRows, GivesUpEndedSessionsWithAKeyThatTheStoreRefuses) {
+  PendingRows rows;
+  for (std::uint64_t id = 1; id <= PendingRows::kMostEnded + 9; ++id) {
+    rows.put(session(id, "new", false), {}, true);
+    EXPECT_TRUE(rows.set_aside({id, "no"}).empty());
+    rows.put(session(id, "new", true), {});
+    EXPECT_TRUE(rows.set_aside({id, "no"}).empty());
+  }
+  EXPECT_EQ(rows.aside(), PendingRows::kMostEnded);
+  EXPECT_EQ(rows.forgotten(), 9u);
+}
+
+TEST(UsageLedger, ForgetsRowsOfDaysThatAreOverAndThatTheStoreRefuses) {
+  UsageLedger usage;
+  const db::UsageKey key{1, "relay", "token:bob", ""};
+  usage.add(key, {1, 0, 1, 0});
+  usage.set_aside(key);
+  usage.forget_before(2);
+  EXPECT_EQ(usage.aside(), 0u);
+  usage.change_all();
+  EXPECT_EQ(usage.changed(), 0u);
+}
+
 TEST(UsageLedger, AddsUpEachFigure) {
   UsageLedger usage;
   const db::UsageKey key{1, "relay", "token:bob", "kids"};

@@ -109,7 +109,7 @@ TEST_F(SessionChanges, NameWhoPaysAndALeaseThatIsHeld) {
   EXPECT_EQ(change.payer, "token:bob");
   EXPECT_EQ(change.record.resource, "10.0.0.5");
   ASSERT_EQ(table.lease("relay", "10.0.0.6", session.id, 1000, 0, 0).status, GH_OK);
-  table.leases().expire(1060);
+  table.leases().expire({1060, 1060});
   table.change_all();
   EXPECT_EQ(changes().at(0).record.resource, "10.0.0.6") << "the first is over";
 }
@@ -264,7 +264,7 @@ TEST_F(SessionChanges, LeaveRoomForLeasesWhereOthersAreOver) {
     ASSERT_EQ(table.lease("relay", std::to_string(i), session.id, 1000, 1060, 0).status, GH_OK);
   EXPECT_EQ(table.lease("relay", "more", session.id, 1000, 0, 0).status, GH_E_LIMIT);
   EXPECT_EQ(table.lease("relay", "7", session.id, 1000, 0, 0).status, GH_OK) << "renewed, for good";
-  table.leases().expire(1060);
+  table.leases().expire({1060, 1060});
   EXPECT_EQ(table.lease("relay", "more", session.id, 1060, 0, 0).status, GH_OK);
   ASSERT_EQ(table.release("relay", "more", session.id), GH_OK);
   EXPECT_EQ(table.release("relay", "more", session.id), GH_E_NOT_FOUND);

@@ -25,6 +25,8 @@ namespace gatehouse {
 /// A writer with one plugin, "relay", and its disk.
 class StoreWriterTest : public testing::Test {
  protected:
+  StoreWriterTest() { clock_ahead = 0; }
+  static std::int64_t clock() noexcept { return unix_now() + clock_ahead; }
   void start(OnStoreFailure on_failure = OnStoreFailure::serve, db::StoreOpening opening = {},
              std::chrono::milliseconds round = StoreWriter::kRound) {
     StoreEvents events;
@@ -34,8 +36,8 @@ class StoreWriterTest : public testing::Test {
     };
     events.stop = [this] { ++stops_; };
     writer_ = std::make_unique<StoreWriter>(std::make_unique<FakeDiskStore>(disk_, std::move(opening)), on_failure,
-                                            std::move(events), &unix_now, round);
-    face_ = std::make_unique<PluginSessions>(writer_->sessions(), "relay");
+                                            std::move(events), &clock, round);
+    face_ = std::make_unique<PluginSessions>(writer_->sessions(), "relay", &clock);
     values_ = std::make_unique<PluginValues>(writer_->values(), writer_->sessions()->durability(), "relay");
   }
   /// As kill -9 would: nothing more is written.
@@ -74,6 +76,7 @@ class StoreWriterTest : public testing::Test {
     return true;
   }
 
+  static inline std::atomic<std::int64_t> clock_ahead{0};  // seconds
   std::shared_ptr<FakeDisk> disk_ = std::make_shared<FakeDisk>();
   mutable std::mutex mutex_;
   std::string logged_;

@@ -249,7 +249,7 @@ TEST_F(StoreWriterTest, ShowsALeaseUnderWhoeverHoldsItOnce) {
   const gh_session first = open("first"), second = open("second");
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(lease("10.0.0.5", first.id, nullptr, past), GH_OK);
-    writer_->sessions()->leases().expire(unix_now());  // the round
+    writer_->sessions()->leases().expire(writer_->sessions()->reading(unix_now()));  // the round
   }
   EXPECT_EQ(lease("10.0.0.6", first.id, nullptr, past), GH_OK);
   EXPECT_EQ(lease("10.0.0.6", second.id), GH_OK) << "taken over before the round";
@@ -263,7 +263,7 @@ TEST_F(StoreWriterTest, CountsALeaseThatIsTakenAgainOnce) {
   const gh_session session = open("home");
   for (int i = 0; i < 5000; ++i) {
     ASSERT_EQ(lease("10.0.0.5", session.id, nullptr, static_cast<std::uint64_t>(unix_now()) - 1), GH_OK);
-    writer_->sessions()->leases().expire(unix_now());
+    writer_->sessions()->leases().expire(writer_->sessions()->reading(unix_now()));
   }
   for (std::size_t i = 1; i < SessionTable::kMostLeases; ++i)
     ASSERT_EQ(lease("vni:" + std::to_string(i), session.id), GH_OK);
@@ -327,9 +327,9 @@ TEST_P(UnsureStore, GivesWhatItHasKnownSinceItsStart) {
     EXPECT_EQ(release("10.0.0.5", session.id), GH_OK);
     ASSERT_TRUE(flush()) << "the row is gone";
   }
-  writer_->sessions()->leases().expire(opening.unsure_until - 1);
+  writer_->sessions()->leases().expire(writer_->sessions()->reading(opening.unsure_until - 1));
   EXPECT_EQ(lease("10.0.0.6", home.id), GH_E_IN_DOUBT);
-  writer_->sessions()->leases().expire(opening.unsure_until);
+  writer_->sessions()->leases().expire(writer_->sessions()->reading(opening.unsure_until));
   EXPECT_EQ(lease("10.0.0.6", home.id), GH_OK) << "the doubt is over";
   EXPECT_EQ(lease("10.0.0.5", home.id), GH_OK);
 }

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <set>
+#include <string>
 
 namespace gatehouse {
 namespace {
@@ -41,7 +43,7 @@ TEST(SourceTable, TheSourceWithMostClientsGivesWay) {
 TEST(SourceTable, AnIdentityAnAddressAndANetworkAreSources) {
   SourceTable table;
   Client a(table, "2001:db8::1"), b(table, "2001:db8::ffff:0:0:1");
-  Client c(table, "2001:db8:0:1::1"), d(table, "192.0.2.1");
+  Client c(table, "2001:db8:1::1"), d(table, "192.0.2.1");
   EXPECT_EQ(table.idlest(), &a) << "two of one /64";
   Client e(table, "198.51.100.1", "token:bob"), f(table, "198.51.100.2", "token:bob"), g(table, "", "token:bob");
   EXPECT_EQ(table.idlest(), &e) << "three of one identity";
@@ -81,6 +83,45 @@ TEST(SourceTable, TheBusiestClientIsOfTheSourceWithMostFlows) {
   EXPECT_EQ(table.busiest(), &lone);
   table.remove(lone);
   EXPECT_EQ(table.busiest(), &a);
+}
+
+TEST(SourceTable, WhoHasANetworkIsNotMany) {
+  SourceTable table;
+  std::deque<Client> honest;
+  for (int i = 0; i < 3; ++i) honest.emplace_back(table, "192.0.2.1");
+  for (int i = 0; i < 3; ++i) honest.emplace_back(table, "", "token:bob");
+  for (int i = 0; i < 3; ++i) honest.emplace_back(table, "2001:db8:1::1");
+  std::deque<Client> many;  // one for each /64 of a /48
+  for (int i = 0; i < 1000; ++i) many.emplace_back(table, ("2001:db8:0:" + std::to_string(i) + "::1").c_str());
+  for (Client& client : honest) table.set_flows(client, 51);
+  for (Client& client : many) table.set_flows(client, 2);
+  const auto is_of_many = [&](const SourceClient* client) {
+    return std::any_of(many.begin(), many.end(), [&](const Client& one) { return &one == client; });
+  };
+  for (int left = 1000; left > 3; --left) {
+    SourceClient* const idlest = table.idlest();
+    ASSERT_TRUE(is_of_many(idlest)) << left;
+    EXPECT_EQ(is_of_many(table.busiest()), 2 * left > 3 * 51) << left;
+    table.remove(*idlest);
+  }
+  Client& fourth = honest.emplace_back(table, "192.0.2.1");
+  EXPECT_EQ(table.idlest(), &honest.front()) << "now it has most";
+  table.remove(fourth);
+}
+
+TEST(SourceTable, OfANetworkTheSourceWithMostGivesWay) {
+  SourceTable table;
+  Client lone(table, "192.0.2.1"), a(table, "2001:db8:0:1::1"), b(table, "2001:db8:0:2::1"),
+      c(table, "2001:db8:0:2::2");
+  EXPECT_EQ(table.idlest(), &b);
+  table.set_flows(a, 9);
+  table.set_flows(b, 3);
+  table.set_flows(c, 4);
+  table.set_flows(lone, 17);
+  EXPECT_EQ(table.busiest(), &lone);
+  table.set_flows(a, 11);
+  EXPECT_EQ(table.busiest(), &a) << "18 of the /48, 11 of these of one /64";
+  EXPECT_EQ(table.busiest_beside(b), &c) << "limits are those of the /64";
 }
 
 TEST(SourceTable, ThoseBesideAClientShareItsLimits) {
