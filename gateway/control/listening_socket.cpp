@@ -2,6 +2,8 @@
 
 #include <gatehouse/base/error.hpp>
 
+#include "gateway/base/socket_file.hpp"
+
 #include <grp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -83,14 +85,12 @@ UniqueFd listen_unix(const std::filesystem::path& path, std::uint32_t mode, cons
   const sockaddr_un address = unix_address(path);
   remove_stale(address);
   UniqueFd out = open_stream(AF_UNIX);
-  if (!out || ::bind(out.get(), generic(address), sizeof address) != 0) fail(path, last_system_error().message());
-  // Nobody can connect before listen(), so the file never has wider permissions than it will keep. Only root, or a
-  // member, may give it to the group; a gateway of somebody else keeps its own.
+  const UniqueFd file = out ? bind_file(out, address) : UniqueFd();
+  if (!file) fail(path, last_system_error().message());
+  // Only root, or a member, may give it to the group; a gateway of somebody else keeps its own.
   const auto gid = find_group(group);
-  if (gid && ::lchown(path.c_str(), static_cast<uid_t>(-1), *gid) != 0 && errno != EPERM) {
-    fail(path, last_system_error().message());
-  }
-  if (::chmod(path.c_str(), mode) != 0 || ::listen(out.get(), kBacklog) != 0) fail(path, last_system_error().message());
+  if (gid && !give_group(file, *gid) && errno != EPERM) fail(path, last_system_error().message());
+  if (!give_mode(file, mode) || ::listen(out.get(), kBacklog) != 0) fail(path, last_system_error().message());
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include "gateway/plugin/listeners.hpp"
 
 #include "gateway/base/refusal.hpp"
+#include "gateway/base/socket_file.hpp"
 
 #include <gatehouse/plugin/border.hpp>
 
@@ -28,6 +29,14 @@ constexpr int kBacklog = 4096;
   std::string sentence = "cannot listen on " + address.text + ": ";
   if (why == EADDRINUSE) {
     sentence += "another program has it already; stop that one (`ss -lntup` names it) or change " + where;
+  } else if (why == ESTALE && address.kind == ListenAddress::Kind::unix_stream) {
+    sentence +=
+        "somebody else who may write to its folder has put another file there; take that right away with "
+        "`chmod go-w`, or change " +
+        where;
+  } else if (why == EPERM && !address.group.empty()) {
+    sentence +=
+        "this user may not give that file to the group " + address.group + "; make it a member, or change " + where;
   } else if (why == EACCES && address.kind == ListenAddress::Kind::unix_stream) {
     sentence += "no permission to make that file; change the rights of its folder, or " + where;
   } else if (why == EACCES || why == EPERM) {
@@ -69,10 +78,6 @@ Endpoint local_of(const UniqueFd& fd) {
   socklen_t size = sizeof address;
   ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size);
   return Endpoint::from_sockaddr(address);
-}
-
-bool bind_path(const UniqueFd& fd, const sockaddr_un& address) {
-  return ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
 void refuse_if_no_socket(const sockaddr_un& address, const ListenAddress& wanted) {
@@ -179,20 +184,19 @@ void BoundListener::bind_unix(const std::string& plugin) {
   const gid_t group = address_.group.empty() ? static_cast<gid_t>(-1) : group_id(address_.group, address_);
   UniqueFd fd = open_socket(AF_UNIX, SOCK_STREAM);
   if (!fd) refuse(address_, plugin, role_);
-  if (!bind_path(fd, address)) {
+  UniqueFd file = bind_file(fd, address);
+  if (!file) {
     if (errno != EADDRINUSE) refuse(address_, plugin, role_);
     refuse_if_no_socket(address, address_);
     if (is_stale(address)) ::unlink(address.sun_path);
-    if (!bind_path(fd, address)) refuse(address_, plugin, role_);
+    if (!(file = bind_file(fd, address))) refuse(address_, plugin, role_);
   }
   struct stat about {};
-  if (::lstat(address.sun_path, &about) == 0) {
+  if (::fstat(file.get(), &about) == 0) {
     inode_ = about.st_ino;
     device_ = about.st_dev;
   }
-  // Nobody can connect before listen(), so the rights are right from the first moment.
-  if (::lchown(address.sun_path, static_cast<uid_t>(-1), group) != 0 || ::chmod(address.sun_path, address_.mode) != 0 ||
-      ::listen(fd.get(), kBacklog) != 0) {
+  if (!give_group(file, group) || !give_mode(file, address_.mode) || ::listen(fd.get(), kBacklog) != 0) {
     const int why = errno;
     ::unlink(address.sun_path);
     errno = why;
