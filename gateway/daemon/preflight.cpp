@@ -9,6 +9,7 @@
 #include "db/policy/policy_copy.hpp"
 #include "db/policy/policy_database.hpp"
 #include "gateway/base/refusal.hpp"
+#include "gateway/flow_log/append_file.hpp"
 #include "gateway/plugin/listeners.hpp"
 
 #include <fcntl.h>
@@ -145,8 +146,15 @@ void Preflight::look_at_database(const fs::path& database, const db::FileKind& k
 
 void Preflight::look_at_flow_log() {
   const fs::path& file = config_.flow_log;
-  if (!is_there(file)) return static_cast<void>(may(file.parent_path(), W_OK | X_OK, "be written to"));
-  if (!open_own(file, O_WRONLY | O_APPEND)) add("cannot open the flow log for writing: " + why_not_opened(file, errno));
+  if (!is_there(file)) {
+    const std::string why = why_not_own(file, Groups::any);
+    return why.empty() ? static_cast<void>(may(file.parent_path(), W_OK | X_OK, "be written to")) : add(why);
+  }
+  try {
+    const AppendFile opened(file);
+  } catch (const Refusal& refusal) {
+    add(refusal.what());
+  }
 }
 
 void Preflight::look_at_addresses() {

@@ -70,10 +70,10 @@ std::string why_not_owned(uid_t owner, const std::string& name) {
          (geteuid() == 0 ? "run this as " + user_name(owner) + ", or give it to root" : "change its owner");
 }
 
-std::string why_writable(const struct stat& about, const fs::path& path) {
+std::string why_writable(const struct stat& about, const fs::path& path, Groups groups) {
   const std::string name = path.string();
   if ((about.st_mode & S_IWOTH) != 0) return name + " may be written by everybody: run `chmod o-w " + name + "`";
-  if ((about.st_mode & S_IWGRP) == 0) return {};
+  if ((about.st_mode & S_IWGRP) == 0 || groups == Groups::any) return {};
   if (!is_own_group(about.st_uid, about.st_gid))
     return name + " may be written by a group that is not its owner's own: run `chmod g-w " + name + "`";
   if (has_access_list(path))
@@ -82,10 +82,10 @@ std::string why_writable(const struct stat& about, const fs::path& path) {
 }
 
 /// Of something on the way.
-std::string why_not_own_way(const struct stat& about, const fs::path& path) {
+std::string why_not_own_way(const struct stat& about, const fs::path& path, Groups groups) {
   if (!is_trusted(about.st_uid) && !is_unknown_here(about.st_uid)) return why_not_owned(about.st_uid, path.string());
   if (S_ISLNK(about.st_mode) || (about.st_mode & S_ISVTX) != 0) return {};
-  return why_writable(about, path);
+  return why_writable(about, path, groups);
 }
 
 void put_first(std::deque<fs::path>& names, const fs::path& path) {
@@ -106,12 +106,12 @@ UniqueFd only_plain(UniqueFd file) noexcept {
 
 }  // namespace
 
-std::string why_not_own(const struct stat& about, const fs::path& path, uid_t also) {
-  if (const std::string why = why_writable(about, path); !why.empty()) return why;
+std::string why_not_own(const struct stat& about, const fs::path& path, uid_t also, Groups groups) {
+  if (const std::string why = why_writable(about, path, groups); !why.empty()) return why;
   return is_trusted(about.st_uid) || about.st_uid == also ? std::string() : why_not_owned(about.st_uid, path.string());
 }
 
-std::string why_not_own(const fs::path& path) {
+std::string why_not_own(const fs::path& path, Groups groups) {
   std::error_code failure;
   std::deque<fs::path> names;
   put_first(names, fs::absolute(path, failure));
@@ -122,15 +122,15 @@ std::string why_not_own(const fs::path& path) {
     if (::lstat(at.c_str(), &about) != 0)
       return errno == ENOENT ? std::string() : "cannot examine " + at.string() + ": " + words(errno);
     if (S_ISLNK(about.st_mode)) {
-      if (const std::string why = why_not_own_way(about, at); !why.empty()) return why;
+      if (const std::string why = why_not_own_way(about, at, groups); !why.empty()) return why;
       const fs::path target = fs::read_symlink(at, failure);
       if (failure || ++links > kMostLinks) return "cannot follow the symbolic link " + at.string();
       put_first(names, target);
       at = target.is_absolute() ? "/" : at.parent_path();
       continue;
     }
-    if (names.empty()) return why_not_own(about, at);
-    if (const std::string why = why_not_own_way(about, at); !why.empty()) return why;
+    if (names.empty()) return why_not_own(about, at, 0, groups);
+    if (const std::string why = why_not_own_way(about, at, groups); !why.empty()) return why;
     at = names.front() == ".." ? at.parent_path() : at / names.front();
     names.pop_front();
   }
