@@ -8,8 +8,9 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <deque>
-#include <fstream>
+#include <memory>
 #include <string_view>
 #include <system_error>
 
@@ -32,6 +33,25 @@ std::string user_name(uid_t uid) {
   return std::to_string(uid);
 }
 
+struct Close {
+  void operator()(FILE* file) const noexcept { static_cast<void>(std::fclose(file)); }
+};
+using File = std::unique_ptr<FILE, Close>;
+
+/// Is it the first group of another user? useradd --gid adds nobody to a group's list of members. Of users elsewhere
+/// (LDAP) those that the list names are known, no others.
+bool is_first_group_of_another(uid_t uid, gid_t gid) {
+  const File file(std::fopen("/etc/passwd", "re"));
+  if (!file) return true;  // who knows
+  std::array<char, 4096> buffer;
+  passwd entry{};
+  passwd* found = nullptr;
+  int failure = 0;
+  while ((failure = fgetpwent_r(file.get(), &entry, buffer.data(), buffer.size(), &found)) == 0)
+    if (entry.pw_gid == gid && entry.pw_uid != uid && entry.pw_uid != 0) return true;
+  return failure != ENOENT;  // the end
+}
+
 /// A group of the owner's name with no other member: many systems give each user one of its own.
 bool is_own_group(uid_t uid, gid_t gid) {
   std::array<char, 4096> buffer, group_buffer;
@@ -45,7 +65,7 @@ bool is_own_group(uid_t uid, gid_t gid) {
   if (user.pw_gid != gid || name != entry.gr_name) return false;
   for (char** member = entry.gr_mem; *member != nullptr; ++member)
     if (name != *member) return false;
-  return true;
+  return !is_first_group_of_another(uid, gid);
 }
 
 /// With an access control list, the group's bits are the most that anybody on that list may have: acl(5).
@@ -53,13 +73,17 @@ bool has_access_list(const fs::path& path) {
   return ::lgetxattr(path.c_str(), "system.posix_acl_access", nullptr, 0) > 0;
 }
 
-/// In a user namespace, root outside it is one of those that have no number.
+/// In a user namespace, root outside it is one of those that have no number; unless a user of it has that one.
 bool is_unknown_here(uid_t uid) {
   if (uid != kOverflowUid) return false;
-  std::ifstream map("/proc/self/uid_map");
-  std::uint64_t inside = 0, outside = 0, count = 0;
-  map >> inside >> outside >> count;
-  return map && !(inside == 0 && outside == 0 && count > kOverflowUid);
+  const File map(std::fopen("/proc/self/uid_map", "re"));
+  unsigned inside = 0, outside = 0, count = 0;
+  bool any = false;
+  while (map && std::fscanf(map.get(), "%u %u %u", &inside, &outside, &count) == 3) {
+    if (uid >= inside && uid - inside < count) return false;
+    any = true;
+  }
+  return any;
 }
 
 bool is_trusted(uid_t uid) { return uid == 0 || uid == geteuid(); }
