@@ -15,6 +15,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <utility>
 
 namespace gatehouse::db {
 namespace {
@@ -26,12 +27,17 @@ constexpr int kPages = 100;  // of a step
   throw std::runtime_error(to.string() + " is there already: give another name, or move that file away");
 }
 
+struct Made {
+  std::filesystem::path name;
+  UniqueFd file;
+};
+
 /// A new, empty file beside `to`, that only this user can read until it is whole.
-std::filesystem::path make_beside(const std::filesystem::path& to) {
+Made make_beside(const std::filesystem::path& to) {
   std::string name = to.string() + ".XXXXXX";
-  const UniqueFd file(::mkostemp(name.data(), O_CLOEXEC));
+  UniqueFd file(::mkostemp(name.data(), O_CLOEXEC));
   if (!file) throw FileError(to, errno);
-  return name;
+  return {name, std::move(file)};
 }
 
 void copy_pages(Database& from, Database& to, const CopyProgress& progress) {
@@ -71,12 +77,12 @@ void copy_database(const std::filesystem::path& from, const std::filesystem::pat
   struct stat original {};
   if (::stat(from.c_str(), &original) != 0) throw FileError(from, errno);
   if (existing == Existing::refuse && FileStamp::of(to).exists()) refuse(to);
-  const std::filesystem::path made = make_beside(to);
+  const auto [made, file] = make_beside(to);
   try {
     copy_to(from, made, progress);
-    const UniqueFd file(::open(made.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file || ::fchmod(file.get(), original.st_mode & 0777U) != 0 || ::fsync(file.get()) != 0)
-      throw FileError(made, errno);
+    if (!FileStamp::of(made).is_file(FileStamp::of(file)))
+      throw std::runtime_error(made.string() + " was replaced by somebody who may write to its folder: choose another");
+    if (::fchmod(file.get(), original.st_mode & 0777U) != 0 || ::fsync(file.get()) != 0) throw FileError(made, errno);
     if (existing == Existing::refuse) {
       move_to(made, to);
     } else if (::rename(made.c_str(), to.c_str()) != 0) {

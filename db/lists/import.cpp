@@ -12,7 +12,9 @@
 #include "db/policy/policy_editor.hpp"
 
 #include <gatehouse/base/own_path.hpp>
+#include <gatehouse/base/unique_fd.hpp>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -176,16 +178,22 @@ void make_folder(const std::filesystem::path& folder, const std::filesystem::pat
   struct stat model {
   }, found{};
   const bool has_model = ::stat(like.c_str(), &model) == 0;
-  if (::mkdir(folder.c_str(), 0750) != 0) {
+  // Of another user's database the folder above is that user's, who may put another one in its place meanwhile.
+  const std::filesystem::path beside = folder.has_parent_path() ? folder.parent_path() : ".";
+  const UniqueFd above(::open(beside.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (::mkdirat(above.get(), folder.filename().c_str(), 0750) != 0) {
     if (errno != EEXIST || ::lstat(folder.c_str(), &found) != 0)
       throw std::system_error(errno, std::system_category(), folder.string());
     if (!S_ISDIR(found.st_mode))
       throw std::runtime_error(folder.string() + " is no folder, but compiled lists go there: remove it");
     const std::string why = why_not_own(found, folder, has_model ? model.st_uid : 0);  // whose database it is
     if (!why.empty()) throw std::runtime_error(why);
-  } else if (has_model && ::lchown(folder.c_str(), model.st_uid, model.st_gid) != 0 && errno != EPERM) {
-    throw std::system_error(errno, std::system_category(), folder.string());
+    return;
   }
+  const UniqueFd made(
+      ::openat(above.get(), folder.filename().c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!made || (has_model && ::fchown(made.get(), model.st_uid, model.st_gid) != 0 && errno != EPERM))
+    throw std::system_error(errno, std::system_category(), folder.string());
 }
 
 void edit_row(const std::filesystem::path& database, const ImportRequest& request, ImportReport& report) {

@@ -310,7 +310,8 @@ int run_cli(int argc, char** argv) {
     line.app.parse(argc, argv);
     return line.run();
   } catch (const CLI::ParseError& error) {
-    return line.app.exit(error) == 0 ? kExitYes : kExitWrong;
+    PrintableStream err(std::cerr);  // it quotes what it does not know
+    return line.app.exit(error, line.out, err) == 0 ? kExitYes : kExitWrong;
   } catch (const BrokenConfig& broken) {
     complain(line.invocation, broken.problems);
     return kExitWrong;

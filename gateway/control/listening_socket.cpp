@@ -2,6 +2,8 @@
 
 #include <gatehouse/base/error.hpp>
 
+#include "gateway/base/socket_file.hpp"
+
 #include <grp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -37,16 +39,17 @@ sockaddr_un unix_address(const std::filesystem::path& path) {
 
 const sockaddr* generic(const sockaddr_un& address) { return reinterpret_cast<const sockaddr*>(&address); }
 
-/// Removes the socket file of a process that is gone.
-void remove_stale(const sockaddr_un& address) {
-  struct stat found {};
-  if (::lstat(address.sun_path, &found) != 0) return;
-  if (!S_ISSOCK(found.st_mode)) fail(address.sun_path, "something else has that name; remove it");
-  const UniqueFd probe = open_stream(AF_UNIX);
-  if (::connect(probe.get(), generic(address), sizeof address) == 0 || errno == EAGAIN) {
-    fail(address.sun_path, "another gateway is running there; stop it, or choose another gateway.runtime_dir");
-  }
-  if (errno == ECONNREFUSED) ::unlink(address.sun_path);
+bool bind_to(const UniqueFd& socket, const Endpoint& endpoint) {
+  sockaddr_storage address{};
+  const unsigned size = endpoint.to_sockaddr(address);
+  const int on = 1;
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  return socket && ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0;
+}
+
+[[noreturn]] void fail(const Endpoint& endpoint) {
+  fail(endpoint.to_string(), errno == EADDRINUSE ? "another program has that port; choose another"
+                                                 : last_system_error().message() + "; choose another address");
 }
 
 std::optional<gid_t> find_group(const std::string& name) {
@@ -59,17 +62,14 @@ std::optional<gid_t> find_group(const std::string& name) {
 }  // namespace
 
 UniqueFd listen_tcp(const Endpoint& endpoint) {
-  sockaddr_storage address{};
-  const unsigned size = endpoint.to_sockaddr(address);
-  UniqueFd out = open_stream(address.ss_family);
-  const int on = 1;
-  ::setsockopt(out.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (!out || ::bind(out.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
-      ::listen(out.get(), kBacklog) != 0) {
-    fail(endpoint.to_string(), errno == EADDRINUSE ? "another program has that port; choose another"
-                                                   : last_system_error().message() + "; choose another address");
-  }
+  UniqueFd out = open_stream(endpoint.address.is_v6() ? AF_INET6 : AF_INET);
+  if (!bind_to(out, endpoint) || ::listen(out.get(), kBacklog) != 0) fail(endpoint);
   return out;
+}
+
+void require_tcp(const Endpoint& endpoint, bool may_be_taken) {
+  const UniqueFd probe = open_stream(endpoint.address.is_v6() ? AF_INET6 : AF_INET);
+  if (!bind_to(probe, endpoint) && !(may_be_taken && errno == EADDRINUSE)) fail(endpoint);
 }
 
 Endpoint local_endpoint(const UniqueFd& socket) {
@@ -79,18 +79,26 @@ Endpoint local_endpoint(const UniqueFd& socket) {
   return Endpoint::from_sockaddr(address);
 }
 
+bool is_served(const std::filesystem::path& socket) {
+  const sockaddr_un address = unix_address(socket);
+  struct stat found {};
+  if (::lstat(address.sun_path, &found) != 0) return false;
+  if (!S_ISSOCK(found.st_mode)) fail(socket, "something else has that name; remove it");
+  const UniqueFd probe = open_stream(AF_UNIX);
+  return ::connect(probe.get(), generic(address), sizeof address) == 0 || (errno != ECONNREFUSED && errno != ENOENT);
+}
+
 UniqueFd listen_unix(const std::filesystem::path& path, std::uint32_t mode, const std::string& group) {
   const sockaddr_un address = unix_address(path);
-  remove_stale(address);
+  if (is_served(path)) fail(path, "another gateway is running there; stop it, or choose another gateway.runtime_dir");
+  ::unlink(address.sun_path);
   UniqueFd out = open_stream(AF_UNIX);
-  if (!out || ::bind(out.get(), generic(address), sizeof address) != 0) fail(path, last_system_error().message());
-  // Nobody can connect before listen(), so the file never has wider permissions than it will keep. Only root, or a
-  // member, may give it to the group; a gateway of somebody else keeps its own.
+  const UniqueFd file = out ? bind_file(out, address) : UniqueFd();
+  if (!file) fail(path, last_system_error().message());
+  // Only root, or a member, may give it to the group; a gateway of somebody else keeps its own.
   const auto gid = find_group(group);
-  if (gid && ::lchown(path.c_str(), static_cast<uid_t>(-1), *gid) != 0 && errno != EPERM) {
-    fail(path, last_system_error().message());
-  }
-  if (::chmod(path.c_str(), mode) != 0 || ::listen(out.get(), kBacklog) != 0) fail(path, last_system_error().message());
+  if (gid && !give_group(file, *gid) && errno != EPERM) fail(path, last_system_error().message());
+  if (!give_mode(file, mode) || ::listen(out.get(), kBacklog) != 0) fail(path, last_system_error().message());
   return out;
 }
 

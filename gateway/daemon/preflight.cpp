@@ -9,10 +9,12 @@
 #include "db/policy/policy_copy.hpp"
 #include "db/policy/policy_database.hpp"
 #include "gateway/base/refusal.hpp"
+#include "gateway/control/listening_socket.hpp"
+#include "gateway/flow_log/append_file.hpp"
 #include "gateway/plugin/listeners.hpp"
+#include "gateway/plugin/loader.hpp"
 
 #include <fcntl.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,7 +38,7 @@ class Preflight {
 
   std::vector<ConfigProblem> run() {
     const bool has_state = look_at_folder(config_.state_dir);
-    look_at_folder(config_.runtime_dir);
+    if (look_at_folder(config_.runtime_dir)) look_at_folder(plugin_copies(config_));
     look_at_control_socket();
     if (has_state) look_at_policy(db::resolved(config_.state_dir / "policy.db"));
     look_at_store();
@@ -61,6 +63,7 @@ class Preflight {
   void look_at_addresses();
 
   const Config& config_;
+  bool is_running_ = false;
   std::vector<ConfigProblem> problems_;
 };
 
@@ -81,9 +84,11 @@ bool Preflight::look_at_folder(const fs::path& folder) {
 }
 
 void Preflight::look_at_control_socket() {
-  const fs::path socket = config_.runtime_dir / "control.sock";
-  if (socket.native().size() < sizeof(sockaddr_un::sun_path)) return;
-  add(socket.string() + " is too long for a socket: choose a shorter `runtime_dir` of [gateway]");
+  try {
+    is_running_ = is_served(config_.runtime_dir / "control.sock");
+  } catch (const std::exception& error) {
+    add(error.what());
+  }
 }
 
 void Preflight::look_at_policy(const fs::path& policy) {
@@ -145,17 +150,31 @@ void Preflight::look_at_database(const fs::path& database, const db::FileKind& k
 
 void Preflight::look_at_flow_log() {
   const fs::path& file = config_.flow_log;
-  if (!is_there(file)) return static_cast<void>(may(file.parent_path(), W_OK | X_OK, "be written to"));
-  if (!open_own(file, O_WRONLY | O_APPEND)) add("cannot open the flow log for writing: " + why_not_opened(file, errno));
+  if (!is_there(file)) {
+    const std::string why = why_not_own(file, Groups::any);
+    return why.empty() ? static_cast<void>(may(file.parent_path(), W_OK | X_OK, "be written to")) : add(why);
+  }
+  try {
+    const AppendFile opened(file);
+  } catch (const Refusal& refusal) {
+    add(refusal.what());
+  }
 }
 
 void Preflight::look_at_addresses() {
+  if (!config_.metrics_listen.empty()) {
+    try {
+      require_tcp(Endpoint::parse(config_.metrics_listen).value(), is_running_);
+    } catch (const std::exception& error) {
+      add(error.what());
+    }
+  }
   for (const auto& [name, plugin] : config_.plugins) {
     if (!plugin.enabled) continue;
     for (const auto& [role, addresses] : plugin.listeners) {
       for (const ListenAddress& address : addresses) {
         try {
-          require_bindable(address, name, role);
+          require_bindable(address, name, role, is_running_);
         } catch (const Refusal& refusal) {
           problems_.push_back({address.place, refusal.what()});
         }

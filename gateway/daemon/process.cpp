@@ -6,6 +6,7 @@
 
 #include "gateway/base/refusal.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -19,6 +20,13 @@
 #include <cstring>
 
 namespace gatehouse {
+namespace {
+
+[[noreturn]] void fail(const std::filesystem::path& folder) {
+  throw Refusal("cannot make the folder " + folder.string() + ": " + std::strerror(errno));
+}
+
+}  // namespace
 
 void require_own(const std::filesystem::path& path) {
   if (const std::string why = why_not_own(path); !why.empty()) throw Refusal(why);
@@ -28,16 +36,20 @@ void make_folder(const std::filesystem::path& folder, std::filesystem::perms mod
   constexpr mode_t kParentMode = 0755;
   require_own(folder);  // before anything is made there
   std::error_code failure;
-  if (!std::filesystem::exists(folder, failure) && !failure) {
-    std::filesystem::path made;
-    for (const std::filesystem::path& part : folder) {
-      made /= part;
-      if (::mkdir(made.c_str(), kParentMode) == 0 || errno == EEXIST || errno == EROFS || errno == EACCES) continue;
-      throw Refusal("cannot make the folder " + made.string() + ": " + std::strerror(errno));
-    }
-    std::filesystem::permissions(folder, mode, failure);
+  if (std::filesystem::exists(folder, failure)) return;
+  std::filesystem::path part;
+  bool is_made = false;
+  for (const std::filesystem::path& name : folder) {
+    if (name.empty()) continue;  // after a slash at the end
+    part /= name;
+    is_made = ::mkdir(part.c_str(), kParentMode) == 0;
+    if (!is_made && errno != EEXIST && errno != EROFS && errno != EACCES) fail(part);
   }
-  if (failure) throw Refusal("cannot make the folder " + folder.string() + ": " + failure.message());
+  if (!is_made && errno != EEXIST) fail(part);
+  if (is_made) {  // else somebody was faster: that keeps its mode, and so does what it leads to
+    const UniqueFd made(::open(part.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!made || ::fchmod(made.get(), static_cast<mode_t>(mode)) != 0) fail(part);
+  }
   require_own(folder);
 }
 

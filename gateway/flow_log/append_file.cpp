@@ -18,9 +18,17 @@ namespace {
 
 std::string words(int error) { return std::generic_category().message(error); }
 
+void require_own(const std::string& why_not) {
+  if (!why_not.empty()) throw Refusal("cannot open the flow log for writing: " + why_not);
+}
+
+/// Whoever owns the file reads it, and whoever may write to its folder decides which file it is.
 UniqueFd open_file(const std::filesystem::path& path) {
+  require_own(why_not_own(path, Groups::any));
   UniqueFd fd = open_or_make(path, O_WRONLY | O_APPEND, 0640);
-  if (!fd) throw Refusal("cannot open the flow log for writing: " + why_not_opened(path, errno));
+  struct stat about {};
+  if (!fd || ::fstat(fd.get(), &about) != 0) require_own(why_not_opened(path, errno));
+  require_own(why_not_own(about, path, 0, Groups::any));  // in /tmp somebody may have been faster
   return fd;
 }
 

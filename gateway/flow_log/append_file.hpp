@@ -13,7 +13,7 @@ namespace gatehouse {
 
 class AppendFile {
  public:
-  /// Opens the file, or makes it with the mode 0640. @throws Refusal
+  /// Opens the file, or makes it with the mode 0640. @throws Refusal  unless it and its folders are own: own_path.hpp
   explicit AppendFile(std::filesystem::path path);
 
   /// Appends whole lines. When the name stands for another file by now, or for none, that one is opened first; if it

@@ -1,12 +1,14 @@
 #include "gateway/plugin/listeners.hpp"
 
 #include "gateway/base/refusal.hpp"
+#include "gateway/base/socket_file.hpp"
 
 #include <gatehouse/plugin/border.hpp>
 
 #include <fcntl.h>
 #include <grp.h>
 #include <netinet/in.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -28,6 +30,14 @@ constexpr int kBacklog = 4096;
   std::string sentence = "cannot listen on " + address.text + ": ";
   if (why == EADDRINUSE) {
     sentence += "another program has it already; stop that one (`ss -lntup` names it) or change " + where;
+  } else if (why == ESTALE && address.kind == ListenAddress::Kind::unix_stream) {
+    sentence +=
+        "somebody else who may write to its folder has put another file there; take that right away with "
+        "`chmod go-w`, or change " +
+        where;
+  } else if (why == EPERM && !address.group.empty()) {
+    sentence +=
+        "this user may not give that file to the group " + address.group + "; make it a member, or change " + where;
   } else if (why == EACCES && address.kind == ListenAddress::Kind::unix_stream) {
     sentence += "no permission to make that file; change the rights of its folder, or " + where;
   } else if (why == EACCES || why == EPERM) {
@@ -71,10 +81,6 @@ Endpoint local_of(const UniqueFd& fd) {
   return Endpoint::from_sockaddr(address);
 }
 
-bool bind_path(const UniqueFd& fd, const sockaddr_un& address) {
-  return ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-}
-
 void refuse_if_no_socket(const sockaddr_un& address, const ListenAddress& wanted) {
   struct stat about {};
   if (::lstat(address.sun_path, &about) == 0 && !S_ISSOCK(about.st_mode)) {
@@ -90,6 +96,18 @@ bool is_stale(const sockaddr_un& address) {
          errno == ECONNREFUSED;
 }
 
+sockaddr_un unix_address(const ListenAddress& wanted) {
+  sockaddr_un out{};
+  out.sun_family = AF_UNIX;
+  const std::string path = wanted.path.string();
+  if (path.empty() || path.size() >= sizeof out.sun_path) {
+    throw Refusal("cannot listen on " + wanted.text + ": a socket path has 1 to " +
+                  std::to_string(sizeof out.sun_path - 1) + " characters, this one has " + std::to_string(path.size()));
+  }
+  path.copy(out.sun_path, path.size());
+  return out;
+}
+
 gid_t group_id(const std::string& name, const ListenAddress& address) {
   std::array<char, 16384> buffer;
   group entry{};
@@ -101,21 +119,41 @@ gid_t group_id(const std::string& name, const ListenAddress& address) {
   return found->gr_gid;
 }
 
+/// Asked of a file that nobody sees.
+bool may_give_to(gid_t group) {
+  const UniqueFd file(::memfd_create("group", MFD_CLOEXEC));
+  return file && ::fchown(file.get(), static_cast<uid_t>(-1), group) == 0;
+}
+
+/// As far as can be told without a file.
+bool can_bind_path(const ListenAddress& address, bool may_be_taken) {
+  const sockaddr_un at = unix_address(address);
+  if (!address.group.empty() && !may_give_to(group_id(address.group, address))) return false;
+  if (::faccessat(AT_FDCWD, address.path.parent_path().c_str(), W_OK | X_OK, AT_EACCESS) != 0) return false;
+  refuse_if_no_socket(at, address);
+  struct stat about {};
+  if (may_be_taken || ::lstat(at.sun_path, &about) != 0 || is_stale(at)) return true;
+  errno = EADDRINUSE;
+  return false;
+}
+
+bool can_bind(const ListenAddress& address, bool may_be_taken) {
+  if (address.kind == ListenAddress::Kind::unix_stream) return can_bind_path(address, may_be_taken);
+  const bool is_tcp = address.kind == ListenAddress::Kind::tcp;
+  const UniqueFd fd = open_inet(address.endpoint, is_tcp ? SOCK_STREAM : SOCK_DGRAM);
+  return fd && (!is_tcp || set_option(fd, SOL_SOCKET, SO_REUSEADDR)) &&
+         (bind_to(fd, address.endpoint) || (may_be_taken && errno == EADDRINUSE));
+}
+
 std::uint32_t auth_bits(const std::string& auth) noexcept {
   return auth == "token" ? GH_AUTH_TOKEN : auth == "cert" ? GH_AUTH_CERT : GH_AUTH_NONE;
 }
 
 }  // namespace
 
-void require_bindable(const ListenAddress& address, const std::string& plugin, const std::string& role) {
-  if (address.kind == ListenAddress::Kind::unix_stream) {
-    if (!address.group.empty()) static_cast<void>(group_id(address.group, address));
-    if (::faccessat(AT_FDCWD, address.path.parent_path().c_str(), W_OK | X_OK, AT_EACCESS) != 0)
-      refuse(address, plugin, role);
-    return;
-  }
-  const UniqueFd fd = open_inet(address.endpoint, address.kind == ListenAddress::Kind::udp ? SOCK_DGRAM : SOCK_STREAM);
-  if (!fd || (!bind_to(fd, address.endpoint) && errno != EADDRINUSE)) refuse(address, plugin, role);
+void require_bindable(const ListenAddress& address, const std::string& plugin, const std::string& role,
+                      bool may_be_taken) {
+  if (!can_bind(address, may_be_taken)) refuse(address, plugin, role);
 }
 
 BoundListener::BoundListener(std::uint32_t id, const std::string& plugin, std::string role, ListenAddress address,
@@ -166,33 +204,23 @@ void BoundListener::bind_udp(const std::string& plugin, unsigned lanes) {
 }
 
 void BoundListener::bind_unix(const std::string& plugin) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::string path = address_.path.string();
-  if (path.empty() || path.size() >= sizeof address.sun_path) {
-    throw Refusal("cannot listen on " + address_.text + ": a socket path has 1 to " +
-                  std::to_string(sizeof address.sun_path - 1) + " characters, this one has " +
-                  std::to_string(path.size()));
-  }
-  path.copy(address.sun_path, path.size());
-
+  const sockaddr_un address = unix_address(address_);
   const gid_t group = address_.group.empty() ? static_cast<gid_t>(-1) : group_id(address_.group, address_);
   UniqueFd fd = open_socket(AF_UNIX, SOCK_STREAM);
   if (!fd) refuse(address_, plugin, role_);
-  if (!bind_path(fd, address)) {
+  UniqueFd file = bind_file(fd, address);
+  if (!file) {
     if (errno != EADDRINUSE) refuse(address_, plugin, role_);
     refuse_if_no_socket(address, address_);
     if (is_stale(address)) ::unlink(address.sun_path);
-    if (!bind_path(fd, address)) refuse(address_, plugin, role_);
+    if (!(file = bind_file(fd, address))) refuse(address_, plugin, role_);
   }
   struct stat about {};
-  if (::lstat(address.sun_path, &about) == 0) {
+  if (::fstat(file.get(), &about) == 0) {
     inode_ = about.st_ino;
     device_ = about.st_dev;
   }
-  // Nobody can connect before listen(), so the rights are right from the first moment.
-  if (::lchown(address.sun_path, static_cast<uid_t>(-1), group) != 0 || ::chmod(address.sun_path, address_.mode) != 0 ||
-      ::listen(fd.get(), kBacklog) != 0) {
+  if (!give_group(file, group) || !give_mode(file, address_.mode) || ::listen(fd.get(), kBacklog) != 0) {
     const int why = errno;
     ::unlink(address.sun_path);
     errno = why;

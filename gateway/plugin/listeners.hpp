@@ -13,8 +13,10 @@
 
 namespace gatehouse {
 
-/// Could the effective user listen on `address`, were nobody there already? Listens on nothing. @throws Refusal
-void require_bindable(const ListenAddress& address, const std::string& plugin, const std::string& role);
+/// Could the effective user listen on `address`? Listens on nothing. @throws Refusal
+/// @param may_be_taken  by whoever listens there at present: a gateway that runs
+void require_bindable(const ListenAddress& address, const std::string& plugin, const std::string& role,
+                      bool may_be_taken);
 
 /// One configured address with its sockets: TCP and Unix have one, UDP one of a SO_REUSEPORT group for each lane.
 /// All are non-blocking and close-on-exec; IPv6 ones take IPv6 only. Control thread only.

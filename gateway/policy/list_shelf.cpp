@@ -3,6 +3,7 @@
 #include "gateway/base/start_thread.hpp"
 
 #include <gatehouse/base/file_stamp.hpp>
+#include <gatehouse/base/settled_stamp.hpp>
 
 #include <sys/resource.h>
 
@@ -218,7 +219,7 @@ void ListShelf::compile(const std::string& name) {
   const auto begin = std::chrono::steady_clock::now();
   File made;
   made.queued = false;
-  made.tried = FileStamp::of(folder_ / name);
+  if (const FileStamp now = FileStamp::of(folder_ / name); is_settled(now)) made.tried = now;  // else it is tried again
   try {
     if (name.find('/') != name.npos || name == "." || name == "..")
       throw std::runtime_error('`' + name + "` is not the name of a file in lists/: import the list again");

@@ -88,8 +88,12 @@ std::optional<Route> read_route(const nlmsghdr& header) {
   return out;
 }
 
+bool is_delivered(const Route& route) noexcept {
+  return std::find(kDelivered.begin(), kDelivered.end(), route.type) != kDelivered.end();
+}
+
 bool counts(const Route& route) noexcept {
-  if (std::find(kDelivered.begin(), kDelivered.end(), route.type) == kDelivered.end()) return false;
+  if (!is_delivered(route)) return false;
   return route.destination.length() != 0 || route.table == RT_TABLE_LOCAL || route.table == RT_TABLE_MAIN ||
          route.table == RT_TABLE_DEFAULT;
 }
@@ -152,28 +156,40 @@ void add_routes(unsigned char family, unsigned char type, OwnAddresses& out) {
   }
 }
 
-/// Lets messages through unless they are about a route that delivers nothing here: a router with the Internet's routes
-/// hears of hundreds a second.
+/// Lets messages through unless they are about a route that delivers nothing here and takes the place of no other: a
+/// router with the Internet's routes hears of hundreds a second.
 void drop_other_routes(int socket) {
   const auto load = [](std::uint16_t size, std::size_t at) {
     return sock_filter{static_cast<std::uint16_t>(BPF_LD | size | BPF_ABS), 0, 0, static_cast<std::uint32_t>(at)};
   };
-  const auto equals = [](std::uint32_t value, std::uint8_t yes, std::uint8_t no) {
-    return sock_filter{BPF_JMP | BPF_JEQ | BPF_K, yes, no, value};
+  const auto when = [](std::uint16_t test, std::uint32_t value, std::uint8_t yes, std::uint8_t no) {
+    return sock_filter{static_cast<std::uint16_t>(BPF_JMP | test | BPF_K), yes, no, value};
   };
   const auto answer = [](std::uint32_t bytes) { return sock_filter{BPF_RET | BPF_K, 0, 0, bytes}; };
-  // Halves are loaded in network order, and netlink has the host's.
+  // Halves are loaded in network order, and netlink has the host's. Jumps count from the next line.
   std::array program{load(BPF_H, offsetof(nlmsghdr, nlmsg_type)),
-                     equals(htons(RTM_NEWROUTE), 1, 0),
-                     equals(htons(RTM_DELROUTE), 0, 4),
+                     when(BPF_JEQ, htons(RTM_NEWROUTE), 0, 2),
+                     load(BPF_H, offsetof(nlmsghdr, nlmsg_flags)),
+                     when(BPF_JSET, htons(NLM_F_REPLACE), 5, 1),
+                     when(BPF_JEQ, htons(RTM_DELROUTE), 0, 4),
                      load(BPF_B, NLMSG_HDRLEN + offsetof(rtmsg, rtm_type)),
-                     equals(kDelivered[0], 2, 0),
-                     equals(kDelivered[1], 1, 0),
-                     equals(kDelivered[2], 0, 1),
+                     when(BPF_JEQ, kDelivered[0], 2, 0),
+                     when(BPF_JEQ, kDelivered[1], 1, 0),
+                     when(BPF_JEQ, kDelivered[2], 0, 1),
                      answer(UINT32_MAX),
                      answer(0)};
   const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
   ::setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);  // where it is refused, all are read
+}
+
+/// Of a route that takes the place of another, the kernel tells the new one only.
+bool matters(const nlmsghdr& message, const OwnAddresses& known) {
+  const auto route = (message.nlmsg_flags & NLM_F_REPLACE) != 0 ? read_route(message) : std::nullopt;
+  if (!route || is_delivered(*route)) return true;
+  const auto has = [&](const std::vector<Prefix>& prefixes) {
+    return std::binary_search(prefixes.begin(), prefixes.end(), route->destination);
+  };
+  return has(known.own) || has(known.broadcast);
 }
 
 }  // namespace
@@ -198,14 +214,17 @@ OwnAddressWatch::OwnAddressWatch()
   if (::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&local), sizeof local) != 0) fail("rtnetlink");
 }
 
-bool OwnAddressWatch::drain() noexcept {
-  std::array<char, 8192> ignored;  // what changed is read again as a whole
+bool OwnAddressWatch::drain(const OwnAddresses& known) noexcept {
+  alignas(nlmsghdr) std::array<char, 8192> buffer;  // what changed is read again as a whole
   bool any = false;
   for (;;) {
-    const ssize_t size = ::recv(socket_.get(), ignored.data(), ignored.size(), 0);
+    const ssize_t size = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0 && errno != ENOBUFS) return any;  // ENOBUFS: more came than was kept
-    any = true;
+    auto left = static_cast<unsigned>(std::max<ssize_t>(size, 0));
+    const auto* one = reinterpret_cast<const nlmsghdr*>(buffer.data());
+    any = any || !NLMSG_OK(one, left);  // one that does not fit
+    for (; !any && NLMSG_OK(one, left); one = NLMSG_NEXT(one, left)) any = matters(*one, known);
   }
 }
 

@@ -22,15 +22,16 @@ struct OwnAddresses {
 /// Cost: a few system calls, in which the kernel walks its routes. @throws std::system_error
 [[nodiscard]] OwnAddresses read_own_addresses();
 
-/// Notices when they may have changed: by addresses, links, and such routes as count; no other route wakes anybody.
+/// Notices when they may have changed: by addresses, links, and such routes as count, or as take the place of
+/// another one, which may have counted. No other route wakes anybody.
 class OwnAddressWatch {
  public:
   /// @throws std::system_error
   OwnAddressWatch();
   /// Readable when there is something for drain().
   [[nodiscard]] int fd() const noexcept { return socket_.get(); }
-  /// Takes all that is waiting. @return true when they are to be read again
-  [[nodiscard]] bool drain() noexcept;
+  /// Takes all that is waiting. @param known  as they were read last @return true when they are to be read again
+  [[nodiscard]] bool drain(const OwnAddresses& known) noexcept;
 
  private:
   UniqueFd socket_;

@@ -150,7 +150,7 @@ void PolicyPublisher::try_to_look() noexcept try {
 }
 
 void PolicyPublisher::look() {
-  if (addresses_.drain()) unread_ = true;
+  if (addresses_.drain(known_addresses_)) unread_ = true;
   if (unread_ && read_addresses()) changed_ = true;
   if (read_claims()) changed_ = true;
   bool is_news = source_.poll();
@@ -254,10 +254,11 @@ bool PolicyPublisher::read_addresses() {
     return false;
   }
   unread_ = unreadable_ = false;
+  if (known_addresses_ == now) return false;
+  known_addresses_ = std::move(now);
   const std::scoped_lock lock(published_);
-  if (surroundings_.own == now.own && surroundings_.broadcast == now.broadcast) return false;
-  surroundings_.own = std::move(now.own);
-  surroundings_.broadcast = std::move(now.broadcast);
+  surroundings_.own = known_addresses_.own;
+  surroundings_.broadcast = known_addresses_.broadcast;
   return true;
 }
 

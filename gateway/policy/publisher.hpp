@@ -127,7 +127,8 @@ class PolicyPublisher {
 
   std::shared_ptr<SnapshotBoard> board_;
   OwnAddressWatch addresses_;
-  db::ClockTrust trust_;  // of the thread: quotas begin anew by it
+  OwnAddresses known_addresses_;  // as they were read last
+  db::ClockTrust trust_;          // of the thread: quotas begin anew by it
   UniqueFd stop_;
   std::thread thread_;
 };

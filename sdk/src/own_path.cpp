@@ -8,8 +8,9 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <deque>
-#include <fstream>
+#include <memory>
 #include <string_view>
 #include <system_error>
 
@@ -32,6 +33,25 @@ std::string user_name(uid_t uid) {
   return std::to_string(uid);
 }
 
+struct Close {
+  void operator()(FILE* file) const noexcept { static_cast<void>(std::fclose(file)); }
+};
+using File = std::unique_ptr<FILE, Close>;
+
+/// Is it the first group of another user? useradd --gid adds nobody to a group's list of members. Of users elsewhere
+/// (LDAP) those that the list names are known, no others.
+bool is_first_group_of_another(uid_t uid, gid_t gid) {
+  const File file(std::fopen("/etc/passwd", "re"));
+  if (!file) return true;  // who knows
+  std::array<char, 4096> buffer;
+  passwd entry{};
+  passwd* found = nullptr;
+  int failure = 0;
+  while ((failure = fgetpwent_r(file.get(), &entry, buffer.data(), buffer.size(), &found)) == 0)
+    if (entry.pw_gid == gid && entry.pw_uid != uid && entry.pw_uid != 0) return true;
+  return failure != ENOENT;  // the end
+}
+
 /// A group of the owner's name with no other member: many systems give each user one of its own.
 bool is_own_group(uid_t uid, gid_t gid) {
   std::array<char, 4096> buffer, group_buffer;
@@ -45,7 +65,7 @@ bool is_own_group(uid_t uid, gid_t gid) {
   if (user.pw_gid != gid || name != entry.gr_name) return false;
   for (char** member = entry.gr_mem; *member != nullptr; ++member)
     if (name != *member) return false;
-  return true;
+  return !is_first_group_of_another(uid, gid);
 }
 
 /// With an access control list, the group's bits are the most that anybody on that list may have: acl(5).
@@ -53,13 +73,17 @@ bool has_access_list(const fs::path& path) {
   return ::lgetxattr(path.c_str(), "system.posix_acl_access", nullptr, 0) > 0;
 }
 
-/// In a user namespace, root outside it is one of those that have no number.
+/// In a user namespace, root outside it is one of those that have no number; unless a user of it has that one.
 bool is_unknown_here(uid_t uid) {
   if (uid != kOverflowUid) return false;
-  std::ifstream map("/proc/self/uid_map");
-  std::uint64_t inside = 0, outside = 0, count = 0;
-  map >> inside >> outside >> count;
-  return map && !(inside == 0 && outside == 0 && count > kOverflowUid);
+  const File map(std::fopen("/proc/self/uid_map", "re"));
+  unsigned inside = 0, outside = 0, count = 0;
+  bool any = false;
+  while (map && std::fscanf(map.get(), "%u %u %u", &inside, &outside, &count) == 3) {
+    if (uid >= inside && uid - inside < count) return false;
+    any = true;
+  }
+  return any;
 }
 
 bool is_trusted(uid_t uid) { return uid == 0 || uid == geteuid(); }
@@ -70,10 +94,10 @@ std::string why_not_owned(uid_t owner, const std::string& name) {
          (geteuid() == 0 ? "run this as " + user_name(owner) + ", or give it to root" : "change its owner");
 }
 
-std::string why_writable(const struct stat& about, const fs::path& path) {
+std::string why_writable(const struct stat& about, const fs::path& path, Groups groups) {
   const std::string name = path.string();
   if ((about.st_mode & S_IWOTH) != 0) return name + " may be written by everybody: run `chmod o-w " + name + "`";
-  if ((about.st_mode & S_IWGRP) == 0) return {};
+  if ((about.st_mode & S_IWGRP) == 0 || groups == Groups::any) return {};
   if (!is_own_group(about.st_uid, about.st_gid))
     return name + " may be written by a group that is not its owner's own: run `chmod g-w " + name + "`";
   if (has_access_list(path))
@@ -82,10 +106,10 @@ std::string why_writable(const struct stat& about, const fs::path& path) {
 }
 
 /// Of something on the way.
-std::string why_not_own_way(const struct stat& about, const fs::path& path) {
+std::string why_not_own_way(const struct stat& about, const fs::path& path, Groups groups) {
   if (!is_trusted(about.st_uid) && !is_unknown_here(about.st_uid)) return why_not_owned(about.st_uid, path.string());
   if (S_ISLNK(about.st_mode) || (about.st_mode & S_ISVTX) != 0) return {};
-  return why_writable(about, path);
+  return why_writable(about, path, groups);
 }
 
 void put_first(std::deque<fs::path>& names, const fs::path& path) {
@@ -106,12 +130,12 @@ UniqueFd only_plain(UniqueFd file) noexcept {
 
 }  // namespace
 
-std::string why_not_own(const struct stat& about, const fs::path& path, uid_t also) {
-  if (const std::string why = why_writable(about, path); !why.empty()) return why;
+std::string why_not_own(const struct stat& about, const fs::path& path, uid_t also, Groups groups) {
+  if (const std::string why = why_writable(about, path, groups); !why.empty()) return why;
   return is_trusted(about.st_uid) || about.st_uid == also ? std::string() : why_not_owned(about.st_uid, path.string());
 }
 
-std::string why_not_own(const fs::path& path) {
+std::string why_not_own(const fs::path& path, Groups groups) {
   std::error_code failure;
   std::deque<fs::path> names;
   put_first(names, fs::absolute(path, failure));
@@ -122,15 +146,15 @@ std::string why_not_own(const fs::path& path) {
     if (::lstat(at.c_str(), &about) != 0)
       return errno == ENOENT ? std::string() : "cannot examine " + at.string() + ": " + words(errno);
     if (S_ISLNK(about.st_mode)) {
-      if (const std::string why = why_not_own_way(about, at); !why.empty()) return why;
+      if (const std::string why = why_not_own_way(about, at, groups); !why.empty()) return why;
       const fs::path target = fs::read_symlink(at, failure);
       if (failure || ++links > kMostLinks) return "cannot follow the symbolic link " + at.string();
       put_first(names, target);
       at = target.is_absolute() ? "/" : at.parent_path();
       continue;
     }
-    if (names.empty()) return why_not_own(about, at);
-    if (const std::string why = why_not_own_way(about, at); !why.empty()) return why;
+    if (names.empty()) return why_not_own(about, at, 0, groups);
+    if (const std::string why = why_not_own_way(about, at, groups); !why.empty()) return why;
     at = names.front() == ".." ? at.parent_path() : at / names.front();
     names.pop_front();
   }

@@ -1,5 +1,6 @@
 #include <gatehouse/net/resolv_conf.hpp>
 
+#include <gatehouse/base/settled_stamp.hpp>
 #include <gatehouse/base/unique_fd.hpp>
 
 #include <fcntl.h>
@@ -84,10 +85,11 @@ void ResolvConf::refresh() {
 
   const UniqueFd file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
   const FileStamp opened = FileStamp::of(file);
+  const bool settled = is_settled(opened);
   if (!opened.exists()) return;
   const auto text = read_file(file);
   if (!text) return;
-  stamp_ = opened;  // taken before reading: a later change shows as another stamp
+  stamp_ = settled ? opened : FileStamp{};  // taken before reading: a later change shows as another stamp
   auto servers = parse_resolv_conf(*text);
   if (servers != nameservers_) {
     nameservers_ = std::move(servers);

@@ -14,11 +14,12 @@ NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
 
 
 class BadInput(GatewayTest):
-    def refused(self, *needles, plugins=UDPGW, extra="", config=None, check=True):
-        """`run` ends with 2 and says each needle in few words; `check` agrees. Returns what was printed."""
+    def refused(self, *needles, plugins=UDPGW, extra="", config=None, prepare=lambda gateway: None):
+        """`run` ends with 2 and says each needle in few words; `check` says them too. Returns what was printed."""
         gateway = self.gateway(start=False, plugins=plugins, extra=extra)
         if config is not None:
             gateway.config.write_text(config)
+        prepare(gateway)
         done = self.ends(gateway, ["run"])
         self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
         said = done.stdout + done.stderr
@@ -26,8 +27,10 @@ class BadInput(GatewayTest):
             self.assertIn(needle, said)
         self.clear(said)
         self.nothing_left(gateway)
-        if check:
-            self.assertEqual(self.ends(gateway, ["check"]).returncode, 2, "`gatehouse check` says so too")
+        checked = self.ends(gateway, ["check"])
+        self.assertEqual(checked.returncode, 2, "`gatehouse check` says so too")
+        for needle in needles:
+            self.assertIn(needle, checked.stdout + checked.stderr)
         return said
 
     def ends(self, gateway, words, prefix=()):
@@ -125,14 +128,51 @@ class BadInput(GatewayTest):
             taken.bind(("127.0.0.1", 7300))
             taken.listen()
             self.listening_before = 1
-            self.refused("127.0.0.1:7300", check=False)
+            self.refused("127.0.0.1:7300")
 
     def test_metrics_port_taken(self):
         with self.net.socket("gateway", socket.AF_INET, socket.SOCK_STREAM) as taken:
             taken.bind(("127.0.0.1", 9477))
             taken.listen()
             self.listening_before = 1
-            self.refused("127.0.0.1:9477", check=False)
+            self.refused("127.0.0.1:9477")
+
+    def test_metrics_address_that_is_not_here(self):
+        self.refused("192.0.2.1:9477",
+                     prepare=lambda gateway: gateway.drop_in('[metrics]\nlisten = "192.0.2.1:9477"\n'))
+
+    def test_file_in_place_of_the_control_socket(self):
+        self.refused("control.sock", "remove it",
+                     prepare=lambda gateway: (gateway.runtime / "control.sock").write_text("precious"))
+
+    def test_runtime_dir_that_is_too_long(self):
+        self.refused("choose a shorter", prepare=lambda gateway: gateway.drop_in(
+            f'[gateway]\nruntime_dir = "{gateway.base}/{"x" * 100}"\n'))
+
+    def test_file_in_place_of_a_listeners_socket(self):
+        path = pathlib.Path("/run/precious.sock")
+        path.write_text("precious")
+        self.refused(str(path), "is not a socket", plugins={"udpgw": {"listen": [f"unix:{path}"]}})
+
+    def test_socket_path_that_is_taken(self):
+        path = "/run/taken.sock"
+        with socket.socket(socket.AF_UNIX) as taken:
+            taken.bind(path)
+            taken.listen()
+            self.refused(path, "another program", plugins={"udpgw": {"listen": [f"unix:{path}"]}})
+
+    def test_flow_log_that_everybody_may_write(self):
+        path = pathlib.Path("/run/open.jsonl")
+        path.touch()
+        path.chmod(0o666)
+        self.refused(str(path), "chmod o-w",
+                     prepare=lambda gateway: gateway.drop_in(f'[log]\nflow_log = "{path}"\n'))
+
+    def test_folder_of_plugin_copies_that_others_may_write(self):
+        def make(gateway):
+            (gateway.runtime / "plugins").mkdir()
+            (gateway.runtime / "plugins").chmod(0o777)
+        self.refused("/plugins", "chmod o-w", prepare=make)
 
     def test_second_gateway_on_the_same_runtime_dir(self):
         first = self.gateway(plugins=UDPGW)
@@ -176,6 +216,11 @@ class GoodInput(GatewayTest):
     def test_check_passes(self):
         gateway = self.gateway(start=False, plugins=UDPGW)
         self.assertEqual(gateway.cli("check").returncode, 0)
+
+    def test_check_passes_beside_the_gateway(self):
+        gateway = self.gateway(plugins={"udpgw": {"listen": ["127.0.0.1:7300", "unix:/run/beside.sock"]}})
+        done = gateway.cli("check")
+        self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_set_overrides_a_key(self):
         gateway = self.gateway(start=False, plugins=UDPGW)

@@ -75,6 +75,18 @@ class OwnAddresses(GatewayTest):
                 self.assertIn("deny: hard_deny", self.explained(*there))
                 self.route("delete", *words)
 
+    def test_route_that_takes_a_local_ones_place_gives_the_addresses_back(self):
+        far = UdpEcho(self.net, "internet", REMOTE)
+        self.addCleanup(far.stop)
+        for conid, (host, net, via) in enumerate(zip(REMOTE, LOCAL, INTERNET), 1):
+            with self.subTest(net):
+                there, family = (host, far.port), "-6" if ":" in host else "-4"
+                self.route("add", "local", net, "dev", "lo", "table", "77", family=family)
+                self.assert_soon(lambda: not self.answers(conid, there), "denied", timeout=LIMIT)
+                self.route("replace", net, "via", via, "table", "77", family=family)
+                self.assert_soon(lambda: self.answers(conid, there), "within reach again", timeout=LIMIT)
+                self.route("delete", net, "table", "77", family=family)
+
     def test_transparent_proxys_route_of_everything_denies_nothing(self):
         far = UdpEcho(self.net, "internet", REMOTE)
         self.addCleanup(far.stop)

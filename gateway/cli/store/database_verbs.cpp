@@ -1,5 +1,7 @@
 #include "gateway/cli/store/database_verbs.hpp"
 
+#include <gatehouse/base/own_path.hpp>
+
 #include "db/file/paths.hpp"
 #include "db/lists/list_copy.hpp"
 #include "db/store/state_reader.hpp"
@@ -42,6 +44,10 @@ int db_backup_verb(const Invocation& invocation, const BackupArguments& argument
   if (from.empty()) throw std::runtime_error("the store is memory:, which has no file to copy");
   if (fs::exists(arguments.file)) {
     throw std::runtime_error(arguments.file.string() + " is there already: give another name, or move that file away");
+  }
+  if (arguments.secrets) {  // whoever may write there puts another file in the place of the half of one
+    const std::string why = why_not_own(arguments.file);
+    if (!why.empty()) throw std::runtime_error("secrets are copied to a folder of your own only: " + why);
   }
   std::vector<std::string> missing;
   try {

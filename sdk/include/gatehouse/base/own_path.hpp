@@ -11,15 +11,22 @@
 
 namespace gatehouse {
 
+/// Which groups may write, too.
+enum class Groups {
+  own,  ///< one that is its owner's alone
+  any,  ///< whichever its owner has chosen: folders of logs have such ones, /var/log of Ubuntu among them
+};
+
 /// Who else may change what `path` leads to? Looks at each folder and symbolic link on the way, from the root, and at
 /// the end of it. Each must belong to root or to the effective user; no other user may write to it, and no group but
-/// one that is its owner's alone. Above the end, a folder that all may write to is fine with the sticky bit (/tmp),
+/// those of `groups`. Above the end, a folder that all may write to is fine with the sticky bit (/tmp),
 /// since nobody renames there what is not his. What is not there yet is nobody's. One to two system calls a component.
 /// @return "" when nobody may; else a sentence that says what to do
-[[nodiscard]] std::string why_not_own(const std::filesystem::path& path);
+[[nodiscard]] std::string why_not_own(const std::filesystem::path& path, Groups groups = Groups::own);
 
 /// The same of one file or folder alone. @param path  its name @param also  another user to whom it may belong
-[[nodiscard]] std::string why_not_own(const struct stat& about, const std::filesystem::path& path, uid_t also = 0);
+[[nodiscard]] std::string why_not_own(const struct stat& about, const std::filesystem::path& path, uid_t also = 0,
+                                      Groups groups = Groups::own);
 
 /// Opens a regular file that this program makes, or makes it (O_EXCL): never what somebody else has put there to have
 /// another file written to, so no symbolic link, no file that has a second name, no FIFO or device.

@@ -25,7 +25,8 @@ class ResolvConf {
   explicit ResolvConf(std::string path = "/etc/resolv.conf") : path_(std::move(path)) {}
 
   /// The present name servers; never empty. Valid until the next call. Looks at the file (one system call) when a
-  /// second has passed since it last did, and reads it when time, size or inode differ. A file that cannot be read
+  /// second has passed since it last did, and reads it when time, size or inode differ, or were too new at the last
+  /// reading to tell. A file that cannot be read
   /// leaves the last list; if there was none, it is 127.0.0.1.
   [[nodiscard]] const std::vector<Endpoint>& nameservers(SteadyTime now);
 

@@ -8,12 +8,30 @@
 
 #include <gmock/gmock.h>
 
+#include <dlfcn.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <chrono>
 #include <fstream>
+#include <functional>
 #include <set>
+
+namespace {
+
+thread_local std::function<void()> on_made;  // what somebody else does as soon as a folder is there
+
+}  // namespace
+
+/// In place of the C library's, in this program.
+extern "C" int mkdirat(int above, const char* name, mode_t mode) noexcept {
+  static const auto real = reinterpret_cast<int (*)(int, const char*, mode_t)>(dlsym(RTLD_NEXT, "mkdirat"));
+  const int result = real(above, name, mode);
+  if (result == 0 && on_made) std::exchange(on_made, nullptr)();
+  return result;
+}
+extern "C" int mkdir(const char* path, mode_t mode) noexcept { return mkdirat(AT_FDCWD, path, mode); }
 
 namespace gatehouse::db {
 namespace {
@@ -252,6 +270,28 @@ TEST_F(Import, SweepsOnlyOldFilesThatNobodyNames) {
   age(old);
   sweep_list_files(path);
   EXPECT_TRUE(files().contains(old)) << "deleted without knowing what the last good policy names";
+}
+
+TEST_F(Import, GivesNobodyAFolderThatAnotherNameLeadsTo) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a folder away";
+  constexpr uid_t kOwner = 4242;
+  const std::filesystem::path at = folder.path() / "at", moved = folder.path() / "moved",
+                              other = folder.path() / "other";
+  std::filesystem::create_directories(other / "lists");
+  std::filesystem::create_directory(at);
+  path = at / "policy.db";
+  static_cast<void>(prepare_policy(path));
+  ASSERT_EQ(::chown(path.c_str(), kOwner, kOwner), 0);
+  on_made = [&] {  // whose folder it is
+    std::filesystem::rename(at, moved);
+    std::filesystem::create_directory_symlink(other, at);
+  };
+  EXPECT_ANY_THROW(import("a.example\n"));  // there is no policy.db
+  struct stat found {};
+  ASSERT_EQ(::stat((other / "lists").c_str(), &found), 0);
+  EXPECT_EQ(found.st_uid, 0u);
+  ASSERT_EQ(::stat((moved / "lists").c_str(), &found), 0);
+  EXPECT_EQ(found.st_uid, kOwner);
 }
 
 TEST_F(Import, CanBeUndoneThreeTimes) {

@@ -7,8 +7,10 @@
 namespace gatehouse {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::MatchesRegex;
+using testing::Not;
 
 using Cli = CliTest;
 
@@ -22,6 +24,15 @@ TEST_F(Cli, WrongUseIsTwo) {
   const Outcome help = call({"--help"});
   EXPECT_EQ(help.code, 0);
   EXPECT_THAT(help.out, HasSubstr("attach"));
+}
+
+TEST_F(Cli, EscapesWhatItDoesNotKnow) {
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"check", "\x1b[2J"}, {"check", "--\x1b[2J"}, {"usage", "--by", "\x1b[2J"}}) {
+    const Outcome wrong = call(words);
+    EXPECT_EQ(wrong.code, 2);
+    EXPECT_THAT(wrong.err, AllOf(HasSubstr("\\u001b[2J"), Not(HasSubstr("\x1b"))));
+  }
 }
 
 TEST_F(Cli, PrintsItsVersion) {

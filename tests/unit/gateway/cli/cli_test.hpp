@@ -16,9 +16,9 @@ class CliTest : public testing::Test {
   /// A configuration whose plugins are the test's, with `more` at its end.
   std::string config(const std::string& more = "") {
     return folder_
-        .write("gatehouse.toml", "[gateway]\nstate_dir = \"" + folder_.path().string() + "/state\"\nruntime_dir = \"" +
-                                     folder_.path().string() + "\"\nplugin_dirs = [\"" + binary_folder().string() +
-                                     "/test-plugins\"]\n" + more)
+        .write("gatehouse.toml", "metrics.listen = \"\"\n[gateway]\nstate_dir = \"" + folder_.path().string() +
+                                     "/state\"\nruntime_dir = \"" + folder_.path().string() + "\"\nplugin_dirs = [\"" +
+                                     binary_folder().string() + "/test-plugins\"]\n" + more)
         .string();
   }
   ConfigFolder folder_;

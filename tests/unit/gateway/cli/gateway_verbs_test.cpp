@@ -27,15 +27,15 @@ TEST_F(GatewayVerbs, CheckNamesEveryProblem) {
   EXPECT_EQ(broken.code, 2);
   EXPECT_EQ(broken.out, "");
   EXPECT_EQ(broken.err,
-            "gatehouse: " + file + ":6:9: `log.level` must be one of error, warn, info, debug, trace, not 1\n");
+            "gatehouse: " + file + ":7:9: `log.level` must be one of error, warn, info, debug, trace, not 1\n");
   const Outcome plugins = call({"check", "--config", file, "--set", "log.level=info"});
   EXPECT_EQ(plugins.code, 2);
   EXPECT_THAT(plugins.err, HasSubstr("the file of the plugin none is missing"));
-  EXPECT_THAT(plugins.err, HasSubstr(":9:1: unknown key `plugin.good.options.depth`; plugin good has no options"));
+  EXPECT_THAT(plugins.err, HasSubstr(":10:1: unknown key `plugin.good.options.depth`; plugin good has no options"));
   const Outcome json = call({"check", "--config", file, "--json"});
   EXPECT_EQ(json.code, 2);
   EXPECT_EQ(json.out, "{\"problems\":[{\"file\":\"" + file +
-                          "\",\"line\":6,\"column\":9,\"sentence\":\"`log.level` must be one of error, warn, info, "
+                          "\",\"line\":7,\"column\":9,\"sentence\":\"`log.level` must be one of error, warn, info, "
                           "debug, trace, not 1\"}]}\n");
 }
 
@@ -118,6 +118,15 @@ TEST_F(GatewayVerbs, CheckSaysThatAPolicyOfAnotherKindIsNotInForce) {
   const Outcome outcome = call({"check", "--config", file});
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("; the gateway would deny everything"));
+}
+
+TEST_F(GatewayVerbsOfAUser, CheckSaysThatHeCannotWriteToTheFolderOfPluginCopies) {
+  std::filesystem::create_directory(folder_.path() / "plugins");
+  const Outcome outcome = check();
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr((folder_.path() / "plugins").string() + " cannot be written to by this user"));
+  ASSERT_EQ(::chown((folder_.path() / "plugins").c_str(), kSomebody + 1, 0), 0);
+  EXPECT_THAT(check().err, HasSubstr((folder_.path() / "plugins").string() + " belongs to 4243"));
 }
 
 TEST_F(GatewayVerbs, CheckMakesNothing) {

@@ -99,6 +99,16 @@ TEST(FlowLine, CutsWhatNoNameIsAsLongAs) {
 
 class AppendFileTest : public testing::Test {
  protected:
+  /// Why the file cannot be opened, or "".
+  std::string refusal() const {
+    try {
+      const AppendFile file(path_);
+    } catch (const Refusal& refusal) {
+      return refusal.what();
+    }
+    return "";
+  }
+
   ConfigFolder folder_;
   std::filesystem::path path_ = folder_.path() / "flows.json";
 };
@@ -161,6 +171,43 @@ TEST_F(AppendFileTest, RefusesWhatIsNoRegularFile) {
   EXPECT_THROW(AppendFile("/dev/null"), Refusal);
   ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
   EXPECT_THROW(AppendFile{path_}, Refusal);
+}
+
+TEST_F(AppendFileTest, WritesToNoFileOfSomebodyElse) {
+  std::ofstream(path_) << "";
+  ASSERT_EQ(::chmod(path_.c_str(), 0666), 0);
+  EXPECT_THAT(refusal(), HasSubstr(path_.string() + " may be written by everybody"));
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+  ASSERT_EQ(::chmod(path_.c_str(), 0640), 0);
+  ASSERT_EQ(::chown(path_.c_str(), 4242, 0), 0);
+  EXPECT_THAT(refusal(), HasSubstr(path_.string() + " belongs to 4242"));
+}
+
+TEST_F(AppendFileTest, MakesNoFileInAFolderOfSomebodyElse) {
+  const std::filesystem::path folder = folder_.path();
+  ASSERT_EQ(::chmod(folder.c_str(), 0777), 0);
+  EXPECT_THAT(refusal(), HasSubstr(folder.string() + " may be written by everybody"));
+  ASSERT_EQ(::chmod(folder.c_str(), 01777), 0);
+  EXPECT_EQ(refusal(), "") << "as /tmp is";
+  ASSERT_EQ(::chmod(folder.c_str(), 0775), 0);
+  EXPECT_EQ(refusal(), "") << "as /var/log is, whose group is syslog";
+  std::filesystem::remove(path_);
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a folder away";
+  ASSERT_EQ(::chown(folder.c_str(), 4242, 0), 0);
+  EXPECT_THAT(refusal(), HasSubstr(folder.string() + " belongs to 4242"));
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(AppendFileTest, LeavesTheNameToAFileOfSomebodyElse) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+  AppendFile file(path_);
+  const std::filesystem::path old = folder_.path() / "old";
+  std::filesystem::rename(path_, old);
+  std::ofstream(path_) << "";
+  ASSERT_EQ(::chown(path_.c_str(), 4242, 0), 0);
+  EXPECT_EQ(file.write("one\n"), 0u);
+  EXPECT_THAT(file.failure(), HasSubstr(path_.string() + " belongs to 4242"));
+  EXPECT_THAT(lines_of(old), ElementsAre("one"));
 }
 
 TEST_F(AppendFileTest, WritesToNoFileThatALinkLeadsTo) {

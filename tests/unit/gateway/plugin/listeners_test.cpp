@@ -43,13 +43,21 @@ std::shared_ptr<BoundListener> bind_listener(const ListenAddress& address, unsig
   return std::make_shared<BoundListener>(7, "good", "listen", address, lanes);
 }
 
-std::string refusal(const ListenAddress& address) {
+template <class F>
+std::string refusal_of(F listen) {
   try {
-    bind_listener(address);
+    listen();
   } catch (const Refusal& why) {
     return why.what();
   }
   return "";
+}
+
+/// Of `run`, and of `check`, which says the same.
+std::string refusal(const ListenAddress& address) {
+  const std::string why = refusal_of([&] { bind_listener(address); });
+  EXPECT_EQ(refusal_of([&] { require_bindable(address, "good", "listen", false); }), why);
+  return why;
 }
 
 /// 0, or errno of a connect.
@@ -184,12 +192,36 @@ TEST(UnixListener, SaysWhichGroupIsMissing) {
   EXPECT_FALSE(fs::exists(address.path));
 }
 
+TEST(UnixListener, SaysThatThisUserIsNotInItsGroup) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can be another user";
+  const TestFolder folder;
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0777), 0);
+  ListenAddress address = at_path(folder.path() / "x.sock");
+  address.group = "daemon";
+  ASSERT_EQ(::seteuid(4242), 0);
+  const std::string why = refusal(address);
+  ASSERT_EQ(::seteuid(0), 0);
+  EXPECT_THAT(why, HasSubstr("this user may not give that file to the group daemon"));
+  EXPECT_FALSE(fs::exists(address.path));
+}
+
 TEST(UnixListener, SaysThatItsFolderIsMissing) {
   EXPECT_THAT(refusal(at_path("/nowhere/x.sock")), HasSubstr("its folder does not exist"));
 }
 
 TEST(UnixListener, SaysThatThePathIsTooLong) {
   EXPECT_THAT(refusal(at_path("/" + std::string(200, 'x'))), HasSubstr("a socket path has 1 to 107 characters"));
+}
+
+TEST(Listeners, OfAGatewayThatRunsAreFineForACheck) {
+  const TestFolder folder;
+  for (const ListenAddress& address : {tcp("127.0.0.1:0"), udp("127.0.0.1:0"), at_path(folder.path() / "x.sock")}) {
+    const auto listener = bind_listener(address);
+    ListenAddress taken = address;
+    taken.endpoint = listener->local();
+    EXPECT_EQ(refusal_of([&] { require_bindable(taken, "good", "listen", true); }), "");
+    EXPECT_THAT(refusal(taken), HasSubstr("another program has it already"));
+  }
 }
 
 TEST(Listeners, AreDescribedOnceForEachLane) {

@@ -261,6 +261,7 @@ TEST_F(Shelf, LooksAHitUpAgainInAFileThatCameBack) {
 
 TEST_F(Shelf, TriesABrokenFileAgainOnlyWhenItHasChanged) {
   write("one", "cut\n");
+  std::filesystem::last_write_time(folder.path() / "lists" / "one", std::filesystem::file_time_type::clock::now() - 1h);
   write("two", "a.test\n");
   shelf->use_rows({row(1, "one")});
   shelf->wait();
@@ -274,6 +275,21 @@ TEST_F(Shelf, TriesABrokenFileAgainOnlyWhenItHasChanged) {
     static_cast<void>(shelf->changed());
     return opened == 3;
   }));
+}
+
+TEST_F(Shelf, TriesABrokenFileAgainWhoseTimeIsTooNewToTellTwoWritesApart) {
+  const auto now = std::filesystem::file_time_type::clock::now() + 2s;  // old in five seconds
+  const auto rewrite = [&](const std::string& text) {                   // in place, within one step of a coarse clock
+    write("one", text);
+    std::filesystem::last_write_time(folder.path() / "lists" / "one", now);
+  };
+  rewrite("cut\n");
+  shelf->use_rows({row(1, "one")});
+  shelf->wait();
+  static_cast<void>(shelf->lists());
+  rewrite("a.b\n");
+  ASSERT_TRUE(settled());
+  EXPECT_EQ(entry("one", "a.b"), ListEntry::listed);
 }
 
 TEST_F(Shelf, LetsLanesGoFirst) {

@@ -294,7 +294,7 @@ TEST(OwnAddresses, HaveLoopbackAndNoRepetition) {
   EXPECT_TRUE(std::is_sorted(set.own.begin(), set.own.end()));
   EXPECT_EQ(std::adjacent_find(set.own.begin(), set.own.end()), set.own.end());
   OwnAddressWatch watch;
-  EXPECT_FALSE(watch.drain());
+  EXPECT_FALSE(watch.drain(set));
 }
 
 }  // namespace

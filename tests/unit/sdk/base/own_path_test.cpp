@@ -10,13 +10,17 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <sstream>
+#include <string>
 
 namespace {
 
-thread_local char** group_members = nullptr;  // of every group that this thread asks for; null: as they are
+thread_local char** group_members = nullptr;            // of every group that this thread asks for; null: as they are
+thread_local std::map<std::string, std::string> shown;  // files in place of those of that name
 
 }  // namespace
 
@@ -26,6 +30,11 @@ extern "C" int getgrgid_r(gid_t gid, group* entry, char* buffer, std::size_t siz
   const int failure = real(gid, entry, buffer, size, found);
   if (failure == 0 && *found != nullptr && group_members != nullptr) entry->gr_mem = group_members;
   return failure;
+}
+extern "C" FILE* fopen(const char* path, const char* mode) {
+  static const auto real = reinterpret_cast<FILE* (*)(const char*, const char*)>(dlsym(RTLD_NEXT, "fopen"));
+  const auto text = shown.find(path);
+  return text == shown.end() ? real(path, mode) : ::fmemopen(text->second.data(), text->second.size(), "r");
 }
 
 namespace gatehouse {
@@ -45,7 +54,11 @@ class OwnPath : public testing::Test {
     std::string name = (fs::temp_directory_path() / "gatehouse-own-XXXXXX").string();
     home_ = fs::canonical(::mkdtemp(name.data()));
   }
-  ~OwnPath() override { fs::remove_all(home_); }
+  ~OwnPath() override {
+    fs::remove_all(home_);
+    group_members = nullptr;
+    shown.clear();
+  }
 
   fs::path folder(const char* name, mode_t mode = 0755) const {
     const fs::path path = home_ / name;
@@ -126,9 +139,6 @@ TEST_F(OwnPath, KnowsAGroupThatIsNotTheOwnersAlone) {
 TEST_F(OwnPath, KnowsTheOwnersGroupByItsMembers) {
   const fs::path shared = folder("a", 0775);
   if (!why_not_own(shared).empty()) GTEST_SKIP() << "this user has no group of its own";
-  const struct Reset {
-    ~Reset() { group_members = nullptr; }
-  } reset;
   std::string me = ::getpwuid(::geteuid())->pw_name, other = "somebody-else";
   char* alone[] = {me.data(), nullptr};
   group_members = alone;
@@ -136,6 +146,34 @@ TEST_F(OwnPath, KnowsTheOwnersGroupByItsMembers) {
   char* together[] = {me.data(), other.data(), nullptr};
   group_members = together;
   EXPECT_THAT(why_not_own(shared), HasSubstr("may be written by a group that is not its owner's own"));
+}
+
+TEST_F(OwnPath, KnowsTheOwnersGroupByTheFirstGroupsOfOthers) {
+  const fs::path shared = folder("a", 0775);
+  if (!why_not_own(shared).empty()) GTEST_SKIP() << "this user has no group of its own";
+  const std::string gid = std::to_string(::getegid()), me = std::to_string(::geteuid());
+  const auto why = [&](const std::string& passwd) {
+    shown["/etc/passwd"] = passwd;
+    return why_not_own(shared);
+  };
+  EXPECT_EQ(why("me:x:" + me + ":" + gid + "::/:\nother:x:4242:4242::/:\n"), "");
+  EXPECT_THAT(why("me:x:" + me + ":" + gid + "::/:\nagent:x:4242:" + gid + "::/:\n"),
+              HasSubstr("may be written by a group that is not its owner's own"));
+}
+
+TEST_F(OwnPath, TrustsAUserWithoutANumberOnlyWhereNoUserHasThatNumber) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a folder away";
+  const fs::path inner = folder("a/b");
+  ASSERT_EQ(::chown((home_ / "a").c_str(), 65534, 0), 0);
+  const auto why = [&](const std::string& map) {
+    shown["/proc/self/uid_map"] = map;
+    return why_not_own(inner);
+  };
+  EXPECT_EQ(why("         0       1000          1\n"), "");
+  EXPECT_EQ(why("0 1000 1\n1 100000 65533\n"), "") << "the last is 65533";
+  for (const char* const map :
+       {"0 0 4294967295\n", "0 100000 65536\n", "0 1000 1\n1 100000 65534\n", "0 1000 1\n65534 65534 1\n"})
+    EXPECT_THAT(why(map), StartsWith((home_ / "a").string() + " belongs to ")) << map;
 }
 
 TEST_F(OwnPath, MakesAFileThatIsNotThere) {

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
 #include <net/if.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -85,6 +87,22 @@ TEST_F(ResolvConfFile, KeepsItsListWhileTheFileIsGone) {
   EXPECT_EQ(conf.nameservers(now += milliseconds(1000))[0].to_string(), "192.0.2.1:53");
   replace("nameserver 192.0.2.2\n");
   EXPECT_EQ(conf.nameservers(now += milliseconds(1000))[0].to_string(), "192.0.2.2:53");
+}
+
+TEST_F(ResolvConfFile, IsReadAgainWhereItsTimeIsTooNewToTellTwoWritesApart) {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  now.tv_sec += 2;  // a machine that stands still for three seconds makes it an old one
+  const timespec times[] = {now, now};
+  const auto rewrite = [&](const char* text) {  // in place, within one step of a coarse clock
+    std::ofstream(path_) << text;
+    ASSERT_EQ(::utimensat(AT_FDCWD, path_.c_str(), times, 0), 0);
+  };
+  rewrite("nameserver 192.0.2.1\n");
+  ResolvConf conf(path_);
+  EXPECT_EQ(conf.nameservers({})[0].to_string(), "192.0.2.1:53");
+  rewrite("nameserver 192.0.2.2\n");
+  EXPECT_EQ(conf.nameservers(SteadyTime{} + milliseconds(1000))[0].to_string(), "192.0.2.2:53");
 }
 
 TEST_F(ResolvConfFile, DefaultsWhenThereIsNone) {

@@ -35,6 +35,21 @@ TEST_F(DatabaseVerbs, BackUpACopyThatOpens) {
               HasSubstr("vni:7"));
 }
 
+TEST_F(DatabaseVerbs, BackUpSecretsToNoFolderOfOthers) {
+  fill();
+  const auto open = folder_.path() / "open";
+  std::filesystem::create_directory(open);
+  const auto back_up = [&](mode_t mode) {
+    EXPECT_EQ(chmod(open.c_str(), mode), 0);
+    return call({"db", "backup", (open / "copy.db").string(), "--secrets", "--config", config()});
+  };
+  const Outcome refused = back_up(0777);
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.err, HasSubstr(open.string() + " may be written by everybody"));
+  EXPECT_TRUE(std::filesystem::is_empty(open));
+  EXPECT_EQ(back_up(01777).code, 0) << "as /tmp is";
+}
+
 TEST_F(DatabaseVerbs, BackUpSaysWhatIsNotThere) {
   const auto copy = (folder_.path() / "copy.db").string();
   const Outcome none = call({"db", "backup", copy, "--config", config()});
