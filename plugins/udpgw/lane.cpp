@@ -53,7 +53,7 @@ UdpgwLane::UdpgwLane(const LaneContext& context, std::shared_ptr<const UdpgwSett
       ticker_([this] { tick(); }) {
   segmentation = settings_->udp_segment;
   share_memory();
-  context_.loop.on_turn([this] { ++turn_; }, [this] { end_turn(); });
+  context_.loop.on_turn([this] { begin_turn(); }, [this] { end_turn(); });
   context_.loop.schedule(ticker_, kTick);
   if (context_.lane->index == 0) {
     if (const auto small = connector.small_buffer())
@@ -206,18 +206,26 @@ void UdpgwLane::share_memory() {
   memory.resize(all - blocks.most_warm());
 }
 
+void UdpgwLane::begin_turn() {
+  ++turn_;
+  resuming_.swap(to_resume_);
+  for (Client* client : resuming_) client->resume();  // which may have to go on in the turn after this one
+  resuming_.clear();
+}
+
 void UdpgwLane::end_turn() {
   if (judging_again_) {
     judging_again_ = !forwards.sweep(judging_cursor_, kJudgedPerTurn, [this](SlotHandle, ForwardKey, Forward& forward) {
       if (forward.generation != generation_) forward.client.judge_again(forward);
     });
-    if (judging_again_) context_.loop.post([] {});  // the next slice soon, also when nothing comes in
   }
   for (Client* client : to_flush_) {
     client->listed_for_flush = false;
     client->flush();
   }
   to_flush_.clear();
+  std::erase_if(to_resume_, [](const Client* client) { return client->ended(); });
+  if (judging_again_ || !to_resume_.empty()) context_.loop.again();
   for (Client* client : ended_) {
     clients_.erase(client);
     --context_.pending;
