@@ -18,6 +18,10 @@
 
 namespace gatehouse::udpgw {
 
+/// What the kernel may hold of one stream and has not sent: much where there are few, and less the more there are.
+/// @param memory  of the lane, in bytes  @param streams  this one included
+[[nodiscard]] std::size_t most_unsent(std::size_t memory, std::size_t streams) noexcept;
+
 class UdpgwLane final : public LaneWorker {
  public:
   UdpgwLane(const LaneContext& context, std::shared_ptr<const UdpgwSettings> settings);

@@ -1,4 +1,5 @@
 // What all clients of a lane may use together, and who gives way.
+#include "plugins/udpgw/lane.hpp"
 #include "tests/unit/udpgw/udpgw_fixture.hpp"
 
 #include <deque>
@@ -156,6 +157,16 @@ TEST_F(UdpgwBudgets, InputThatCannotBeUsedYetComesOutOfTheMemoryOfAll) {
   EXPECT_TRUE(said("it has most waiting"));
   EXPECT_GT(host.shortages(GH_RESOURCE_MEMORY), 0u);
   EXPECT_EQ(metric("drops{cause=\"memory\"}"), 0u);
+}
+
+TEST(MostUnsent, IsLittleWhereManyStreamsWouldHoldMuchOfTheMemory) {
+  constexpr std::size_t kMiB = 1024 * 1024;
+  EXPECT_EQ(most_unsent(256 * kMiB, 1), 4 * kMiB);
+  EXPECT_EQ(most_unsent(256 * kMiB, 16), kMiB);
+  EXPECT_EQ(most_unsent(256 * kMiB, 512), 128u * 1024);
+  EXPECT_EQ(most_unsent(256 * kMiB, 513), 256 * kMiB / 16 / 513);
+  EXPECT_EQ(most_unsent(256 * kMiB, 20'000), 16u * 1024);
+  EXPECT_EQ(most_unsent(65536, 1), 16u * 1024);
 }
 
 /// Frames of one client, so cheap to send that they come faster than they are dealt with: how many turns they take.
