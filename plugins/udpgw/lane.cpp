@@ -146,6 +146,7 @@ void UdpgwLane::admit(const Listener& listener, Stream stream, const std::string
                     {"listener", listener.name},
                     {"identity", identity.empty() ? "anonymous" : std::string_view(identity)}});
   stream.limit_unsent(most_unsent(memory.size(), streams() + 1));
+  memory.reserve(clients_.size() + 1);
   auto client = std::make_unique<Client>(*this, ++clients_seen_, std::move(stream), std::move(*session),
                                          std::move(*policy), identity);
   Client* const at = client.get();
