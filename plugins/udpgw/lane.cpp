@@ -121,8 +121,8 @@ void UdpgwLane::accept(const Listener& listener, Stream stream) {
       return;
     }
     counters.streams_refused.add();
-    host().log().warn("stream refused: the system does not say which user it is",
-                      {{"client", waiting->peer().to_string()}, {"why", who.error().message()}});
+    connections.warn(waiting->peer().source.address, "stream refused: the system does not say which user it is",
+                     {{"client", waiting->peer().to_string()}, {"why", who.error().message()}});
   });
 }
 
