@@ -4,6 +4,7 @@
 
 #include <gatehouse/net/stream_listener.hpp>
 #include <gatehouse/net/udp_listener.hpp>
+#include <gatehouse/plugin/budget.hpp>
 #include <gatehouse/plugin/lane_plugin.hpp>
 
 #include <map>
@@ -23,6 +24,7 @@ class EchoWorker final : public LaneWorker, private EchoStreamOwner {
  public:
   EchoWorker(const LaneContext& context, std::shared_ptr<const EchoSettings> settings)
       : context_(context),
+        budget_(context),
         settings_(std::move(settings)),
         datagrams_(context.host.counter(context.lane, "datagrams", "Datagrams that were sent back.")),
         streams_opened_(context.host.counter(context.lane, "streams", "Streams that were accepted.")) {}
@@ -55,25 +57,47 @@ class EchoWorker final : public LaneWorker, private EchoStreamOwner {
 
  private:
   void accept(Stream stream) {
-    if (streams_.size() >= settings_->most_streams) return;  // closes it
+    if (streams_.size() >= settings_->most_streams || !make_place()) return;  // closes it
     auto session = Session::open(context_, {.source = stream.peer().source});
     if (!session) return;
-    auto echo =
-        std::make_unique<EchoStream>(std::move(stream), std::move(*session), static_cast<EchoStreamOwner&>(*this));
-    if (!echo->start(context_.loop.poller())) return;
+    const IpAddress source = stream.peer().source.address;
+    auto echo = std::make_unique<EchoStream>(context_.loop, std::move(stream), std::move(*session),
+                                             static_cast<EchoStreamOwner&>(*this));
+    if (!echo->start()) return;
+    sources_.add(*echo, source, {});
     streams_.emplace(echo.get(), std::move(echo));
     ++context_.pending;
     streams_opened_.add();
   }
 
+  /// Each stream is a descriptor and a buffer. Where this lane's share of either is used up, the longest idle stream of
+  /// the source with most of them gives way; what is left belongs to the gateway and to other plugins.
+  bool make_place() {
+    const auto is_short = [this](std::size_t share, Resource resource) {
+      if (streams_.size() < share) return false;
+      budget_.ran_short(resource);
+      return true;
+    };
+    while (is_short(budget_.descriptors(), Resource::descriptors) ||
+           is_short(budget_.memory() / sizeof(EchoStream), Resource::memory)) {
+      SourceClient* const idlest = sources_.idlest();
+      if (idlest == nullptr) return false;
+      stream_ended(static_cast<EchoStream&>(*idlest));
+    }
+    return true;
+  }
+
   void stream_ended(EchoStream& stream) override {
+    sources_.remove(stream);
     streams_.erase(&stream);
     --context_.pending;
   }
 
   LaneContext context_;
+  const Budget budget_;
   std::shared_ptr<const EchoSettings> settings_;
   Counter datagrams_, streams_opened_;
+  SourceTable sources_;
   std::map<EchoStream*, std::unique_ptr<EchoStream>> streams_;
   std::map<std::uint32_t, std::unique_ptr<UdpListener>> udp_listeners_;
   std::vector<std::unique_ptr<StreamListener>> stream_listeners_;

@@ -14,6 +14,7 @@ bool EchoStream::flush() {
 }
 
 void EchoStream::on_ready(std::uint32_t) {
+  last_active = loop_.now();
   if (!flush()) return owner_.stream_ended(*this);
   if (end_ == 0 && !peer_done_) {
     const auto read = stream_.read(held_);

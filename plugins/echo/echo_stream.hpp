@@ -1,8 +1,10 @@
 // One stream whose bytes go back as they came. Owned by its lane; not thread-safe.
 #pragma once
 
+#include <gatehouse/async/lane_loop.hpp>
 #include <gatehouse/net/stream.hpp>
 #include <gatehouse/plugin/session.hpp>
+#include <gatehouse/plugin/source_table.hpp>
 
 #include <array>
 
@@ -21,21 +23,25 @@ class EchoStreamOwner {
 };
 
 /// Reads no more than it could write: a peer that does not read is not read from either.
-class EchoStream final : private Readiness {
+class EchoStream final : public SourceClient, private Readiness {
  public:
-  EchoStream(Stream stream, Session session, EchoStreamOwner& owner) noexcept
-      : stream_(std::move(stream)), session_(std::move(session)), owner_(owner) {}
+  EchoStream(LaneLoop& loop, Stream stream, Session session, EchoStreamOwner& owner) noexcept
+      : loop_(loop), stream_(std::move(stream)), session_(std::move(session)), owner_(owner) {
+    last_active = loop.now();
+    stream_.limit_unsent(held_.size());
+  }
   EchoStream(const EchoStream&) = delete;
   EchoStream& operator=(const EchoStream&) = delete;
 
   /// False: the stream cannot be watched; destroy this.
-  [[nodiscard]] bool start(Poller& poller) { return stream_.watch(poller, *this).has_value(); }
+  [[nodiscard]] bool start() { return stream_.watch(loop_.poller(), *this).has_value(); }
 
  private:
   void on_ready(std::uint32_t events) override;
   /// Sends what is held. False when the peer is gone.
   bool flush();
 
+  LaneLoop& loop_;
   Stream stream_;
   Session session_;  // what the stream has carried; ends with it
   EchoStreamOwner& owner_;

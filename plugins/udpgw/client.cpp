@@ -46,7 +46,7 @@ void Client::on_ready(std::uint32_t events) {
   }
   if (ended_ || (events & ~std::uint32_t{EPOLLOUT}) == 0) return;
   if (is_half_closed()) return end("the client is gone");  // nothing more is wanted: an error or a hang-up
-  if (sender_.is_waiting()) {                              // what was read before goes first
+  if (is_waiting()) {                                      // what was read before goes first
     if ((events & EPOLLERR) != 0) return end("the client has reset its stream");
     return stream_.unwatch();
   }
@@ -75,7 +75,7 @@ void Client::end(std::string_view why) {
   lane_.connections.info(stream_.peer().source.address, "stream closed", {{"client", name_}, {"why", why}});
   lane_.counters.drop(Drop::stream_ended, replies_.clear());
   lane_.counters.drop(Drop::forward_closed, replies_.take_swept());
-  count_lost(kept_);
+  count_lost(kept_.bytes());
   kept_ = {};
   while (!forwards_.empty()) close_forward(lane_.forwards[forwards_.oldest()]);
   account();
@@ -87,7 +87,7 @@ void Client::end(std::string_view why) {
 
 void Client::account() {
   replies_.release();
-  const std::size_t waiting = replies_.memory() + kept_.capacity();
+  const std::size_t waiting = replies_.memory() + kept_.memory();
   lane_.memory.hold(*this, waiting - std::min(waiting, kFreeOfCharge));
 }
 
@@ -97,7 +97,7 @@ void Client::give_back() {
   if (!blocked_) flush();
   if (ended_) return;
   replies_.trim();
-  kept_.shrink_to_fit();
+  kept_.trim();
   account();
   if (held() <= enough) return;
   lane_.budget.ran_short(Resource::memory);

@@ -8,6 +8,7 @@
 
 #include "plugins/udpgw/counters.hpp"
 #include "plugins/udpgw/forward.hpp"
+#include "plugins/udpgw/kept_input.hpp"
 #include "plugins/udpgw/upstream_sender.hpp"
 
 #include <gatehouse/net/stream.hpp>
@@ -18,7 +19,6 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace gatehouse::udpgw {
 
@@ -39,6 +39,8 @@ class Client final : public Readiness, public SourceClient, public MemoryHolder 
   // ---- upstream
   /// A socket that was full takes datagrams again.
   void writable(Forward& forward) { sender_.writable(forward); }
+  /// Goes on with what was kept. Called when the sender, or the lane's next turn, is ready for more.
+  void resume();
 
   // ---- downstream
   void receive(Forward& forward);
@@ -68,9 +70,10 @@ class Client final : public Readiness, public SourceClient, public MemoryHolder 
  private:
   // upstream.cpp
   void read();
-  void resume();
-  void process(Bytes in);
   std::size_t decode_frames(Bytes in);
+  /// Others have their turn first.
+  void yield();
+  [[nodiscard]] bool is_waiting() const noexcept { return yields_ || sender_.is_waiting(); }
   bool take_frame(const Frame& frame);
   bool send_query(Forward& forward, Bytes query);
   bool judge_up(Forward& forward, const Frame& frame);
@@ -113,8 +116,10 @@ class Client final : public Readiness, public SourceClient, public MemoryHolder 
   SteadyTime half_closed_at_ = SteadyTime::max();
 
   UpstreamSender sender_;
-  std::vector<std::byte> kept_;  // input that could not be used yet: a cut frame, or all since a pause
-  unsigned opens_left_ = 0;      // of this turn
+  KeptInput kept_;        // a cut frame, or all since a pause
+  std::size_t work_ = 0;  // in the turn `worked_in_`
+  std::uint32_t worked_in_ = 0;
+  bool yields_ = false;  // until the next turn
   unsigned malformed_in_a_row_ = 0;
   bool first_bytes_ = true;
 

@@ -120,24 +120,34 @@ void DnsRelay::answered(Forward& forward, Bytes reply) {
   }
 }
 
+/// It has failed if nothing at all has come from it since `asked`, or several in a row went unanswered: one question of
+/// one client must not take it from all.
+void DnsRelay::count_failure(Resolver& resolver, SteadyTime asked) noexcept {
+  resolver.failures.add();
+  if (resolver.heard_at < asked || ++resolver.unanswered >= kMostUnanswered) resolver.failed_at = context_.loop.now();
+}
+
+std::optional<std::uint16_t> DnsRelay::better_than(std::uint16_t resolver) {
+  const auto next = choose(resolver);
+  if (!next || *next == resolver || (has_failed(*next) && !has_failed(resolver))) return {};
+  return next;
+}
+
 void DnsRelay::timed_out(Query& query) {
   Forward& forward = query.forward;
-  Resolver& resolver = resolvers_[forward.resolver];
-  resolver.failures.add();
-  if (resolver.heard_at < query.sent_at || ++resolver.unanswered >= kMostUnanswered)
-    resolver.failed_at = context_.loop.now();
-  const auto next = choose(forward.resolver);
-  const bool is_better = next && *next != forward.resolver && (!has_failed(*next) || has_failed(forward.resolver));
-  if (!query.asked_twice && query.size != 0 && is_better) return fail_over(forward, *next);
+  count_failure(resolvers_[forward.resolver], query.sent_at);
+  const auto better = better_than(forward.resolver);
+  if (!query.asked_twice && query.size != 0 && better) return fail_over(forward, *better);
   for (std::uint32_t slot = forward.query; slot != kNoSlot; slot = queries_[slot].next)
     if (&queries_[slot] == &query) return erase(forward, slot);
 }
 
 void DnsRelay::refused(Forward& forward) {
-  resolvers_[forward.resolver].failures.add();
-  resolvers_[forward.resolver].failed_at = context_.loop.now();
-  const auto next = choose();
-  if (forward.query != kNoSlot && next && *next != forward.resolver) return fail_over(forward, *next);
+  SteadyTime oldest = SteadyTime::min();
+  for (std::uint32_t slot = forward.query; slot != kNoSlot; slot = queries_[slot].next) oldest = queries_[slot].sent_at;
+  count_failure(resolvers_[forward.resolver], oldest);
+  const auto better = better_than(forward.resolver);
+  if (forward.query != kNoSlot && better) return fail_over(forward, *better);
   forget(forward);
 }
 

@@ -32,7 +32,7 @@ class DnsRelay {
   void asked(Forward& forward, Bytes query);
   /// `reply` came to `forward`.
   void answered(Forward& forward, Bytes reply);
-  /// The resolver's host refused (ICMP): what waits for it goes to the next one now.
+  /// An ICMP error about what `forward` asked: its questions go to the next one now.
   void refused(Forward& forward);
   /// The forward closes: forgets its queries.
   void forget(Forward& forward) noexcept;
@@ -61,6 +61,8 @@ class DnsRelay {
 
   void use_settings();
   std::uint16_t add(const Endpoint& endpoint);
+  void count_failure(Resolver& resolver, SteadyTime asked) noexcept;
+  [[nodiscard]] std::optional<std::uint16_t> better_than(std::uint16_t resolver);
   void timed_out(Query& query);
   void fail_over(Forward& forward, std::uint16_t next);
   void erase(Forward& forward, std::uint32_t slot) noexcept;

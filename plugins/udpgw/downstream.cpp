@@ -124,6 +124,6 @@ QueueShare& Client::share_of(std::uint16_t conid) {
   return forward != nullptr ? forward->share : answers_share_;
 }
 
-void Client::watch_stream() { stream_.watch_for(!sender_.is_waiting() && !is_half_closed(), blocked_); }
+void Client::watch_stream() { stream_.watch_for(!is_waiting() && !is_half_closed(), blocked_); }
 
 }  // namespace gatehouse::udpgw

@@ -16,10 +16,10 @@ constexpr std::size_t kJudgedPerTurn = 4096;  // forwards, after a policy change
 constexpr int kMostRecycled = 4;              // to win one socket; more than one only where the share has shrunk
 constexpr std::size_t kWarmPart = 16;         // of the memory, for blocks between two uses
 constexpr std::size_t kLeastMemory = 65536;   // of a lane, however many there are: a frame
-// What the kernel may hold of a stream: much for few, and less the more of them there are.
-constexpr std::size_t kUnsentPart = 16;  // of the memory
-constexpr std::size_t kLeastUnsent = 128 * 1024, kMostUnsent = 4 * 1024 * 1024;
-constexpr std::size_t kUnnamedPart = 16;  // of the descriptors, for streams that wait for an identity
+constexpr std::size_t kUnsentPart = 16;       // of the memory, for what the kernel holds of all streams
+constexpr std::size_t kUsualUnsent = 128 * 1024, kLeastUnsent = 16 * 1024, kMostUnsent = 4 * 1024 * 1024;
+constexpr std::size_t kUsualUnsentPart = 4;  // of the memory: while the usual bytes of all streams are within it
+constexpr std::size_t kUnnamedPart = 16;     // of the descriptors, for streams that wait for an identity
 
 /// How many sockets get a local port of their own. A tenth stays free: in a full range the kernel looks at every port
 /// before it gives up, 2 ms each time where it has 16,384 hash slots (udp_lib_get_port), and 1 ms to find the last one.
@@ -38,6 +38,11 @@ std::size_t share_of_ports(std::uint32_t lanes, const UdpgwSettings& settings) {
 
 }  // namespace
 
+std::size_t most_unsent(std::size_t memory, std::size_t streams) noexcept {
+  const bool are_few = streams <= memory / kUsualUnsentPart / kUsualUnsent;
+  return std::clamp(memory / kUnsentPart / streams, are_few ? kUsualUnsent : kLeastUnsent, kMostUnsent);
+}
+
 UdpgwLane::UdpgwLane(const LaneContext& context, std::shared_ptr<const UdpgwSettings> settings)
     : counters(context),
       connections(context.loop, context.host.log()),
@@ -53,7 +58,7 @@ UdpgwLane::UdpgwLane(const LaneContext& context, std::shared_ptr<const UdpgwSett
       ticker_([this] { tick(); }) {
   segmentation = settings_->udp_segment;
   share_memory();
-  context_.loop.on_turn([this] { ++turn_; }, [this] { end_turn(); });
+  context_.loop.on_turn([this] { begin_turn(); }, [this] { end_turn(); });
   context_.loop.schedule(ticker_, kTick);
   if (context_.lane->index == 0) {
     if (const auto small = connector.small_buffer())
@@ -116,8 +121,8 @@ void UdpgwLane::accept(const Listener& listener, Stream stream) {
       return;
     }
     counters.streams_refused.add();
-    host().log().warn("stream refused: the system does not say which user it is",
-                      {{"client", waiting->peer().to_string()}, {"why", who.error().message()}});
+    connections.warn(waiting->peer().source.address, "stream refused: the system does not say which user it is",
+                     {{"client", waiting->peer().to_string()}, {"why", who.error().message()}});
   });
 }
 
@@ -140,7 +145,8 @@ void UdpgwLane::admit(const Listener& listener, Stream stream, const std::string
                    {{"client", stream.peer().to_string()},
                     {"listener", listener.name},
                     {"identity", identity.empty() ? "anonymous" : std::string_view(identity)}});
-  stream.limit_unsent(std::clamp(memory.size() / kUnsentPart / (streams() + 1), kLeastUnsent, kMostUnsent));
+  stream.limit_unsent(most_unsent(memory.size(), streams() + 1));
+  memory.reserve(clients_.size() + 1);
   auto client = std::make_unique<Client>(*this, ++clients_seen_, std::move(stream), std::move(*session),
                                          std::move(*policy), identity);
   Client* const at = client.get();
@@ -206,18 +212,26 @@ void UdpgwLane::share_memory() {
   memory.resize(all - blocks.most_warm());
 }
 
+void UdpgwLane::begin_turn() {
+  ++turn_;
+  resuming_.swap(to_resume_);
+  for (Client* client : resuming_) client->resume();  // which may have to go on in the turn after this one
+  resuming_.clear();
+}
+
 void UdpgwLane::end_turn() {
   if (judging_again_) {
     judging_again_ = !forwards.sweep(judging_cursor_, kJudgedPerTurn, [this](SlotHandle, ForwardKey, Forward& forward) {
       if (forward.generation != generation_) forward.client.judge_again(forward);
     });
-    if (judging_again_) context_.loop.post([] {});  // the next slice soon, also when nothing comes in
   }
   for (Client* client : to_flush_) {
     client->listed_for_flush = false;
     client->flush();
   }
   to_flush_.clear();
+  std::erase_if(to_resume_, [](const Client* client) { return client->ended(); });
+  if (judging_again_ || !to_resume_.empty()) context_.loop.again();
   for (Client* client : ended_) {
     clients_.erase(client);
     --context_.pending;

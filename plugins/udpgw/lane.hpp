@@ -18,6 +18,10 @@
 
 namespace gatehouse::udpgw {
 
+/// What the kernel may hold of one stream and has not sent: much where there are few, and less the more there are.
+/// @param memory  of the lane, in bytes  @param streams  this one included
+[[nodiscard]] std::size_t most_unsent(std::size_t memory, std::size_t streams) noexcept;
+
 class UdpgwLane final : public LaneWorker {
  public:
   UdpgwLane(const LaneContext& context, std::shared_ptr<const UdpgwSettings> settings);
@@ -36,6 +40,8 @@ class UdpgwLane final : public LaneWorker {
   [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
   [[nodiscard]] std::uint32_t turn() const noexcept { return turn_; }
   void flush_at_end_of_turn(Client& client);
+  /// The next turn comes at once, and begins with such clients.
+  void resume_in_next_turn(Client& client) { to_resume_.push_back(&client); }
   void destroy_at_end_of_turn(Client& client) { ended_.push_back(&client); }
   /// Closes forwards until there is a descriptor and a port for another one. Each is the least recently used one of
   /// the client that has most, of the source that has most.
@@ -67,6 +73,7 @@ class UdpgwLane final : public LaneWorker {
   void share_memory();
   /// Makes the client, unless policy refuses it.
   void admit(const Listener& listener, Stream stream, const std::string& identity);
+  void begin_turn();
   void end_turn();
   void tick();
 
@@ -76,7 +83,7 @@ class UdpgwLane final : public LaneWorker {
   std::size_t port_share_;
   std::map<std::uint32_t, std::unique_ptr<StreamListener>> listeners_;
   std::unordered_map<Client*, std::unique_ptr<Client>> clients_;
-  std::vector<Client*> to_flush_, ended_;
+  std::vector<Client*> to_resume_, resuming_, to_flush_, ended_;
   std::uint64_t clients_seen_ = 0;
   std::size_t unnamed_ = 0;  // streams that wait until the system has said whose they are
   std::uint64_t generation_ = 0;

@@ -131,7 +131,7 @@ void ReplyQueue::sweep() noexcept {
 void ReplyQueue::forget_dropped() noexcept {
   constexpr std::size_t kSmall = 64;
   if (dropped_.bucket_count() > kSmall) {
-    dropped_ = {};
+    dropped_ = std::unordered_map<std::uint16_t, std::uint64_t>();  // which "= {}" would not give back
   } else {
     dropped_.clear();
   }

@@ -3,27 +3,33 @@
 //   2. decode_frames(): frames in place, none copied
 //   3. take_frame():    the forward of each; a new one is judged and opened; a name or a newer policy is judged
 //   4. UpstreamSender:  consecutive frames of one forward leave by one system call
-// What a socket or a rate does not take at once stays in kept_, and the stream is not read until it does.
+// What a socket or a rate does not take at once, or what is more than the work of one turn, stays in kept_, and the
+// stream is not read until it is used up.
 #include "plugins/udpgw/lane.hpp"
 
 namespace gatehouse::udpgw {
 namespace {
 
-constexpr unsigned kMostMalformed = 64;      // in a row; then this is no client of ours
-constexpr unsigned kMostOpens = 128;         // of one client in a turn: an open costs as much as ten datagrams
-constexpr std::size_t kKeptCapacity = 4096;  // of the buffer of a client that has nothing waiting
+constexpr unsigned kMostMalformed = 64;  // in a row; then this is no client of ours
 constexpr std::size_t kLeastRead = 16 * 1024;
 constexpr std::size_t kReadPart = 16;  // of the free memory: so much of it may have to be kept
 
-using namespace std::chrono_literals;
+// What frames cost, in halves of a microsecond or so. A client that has done its part of a turn goes on in the next
+// one, when everybody else has had theirs.
+constexpr std::size_t kMostWork = 2000;
+constexpr std::size_t kFrameWork = 1;
+constexpr std::size_t kSendWork = 4;   // a system call, for one datagram or a run of them
+constexpr std::size_t kJudgeWork = 4;  // a name is looked for in all lists
+constexpr std::size_t kOpenWork = 30;
 
 }  // namespace
 
 void Client::read() {
   const MutableBytes input(lane_.input);
-  std::copy(kept_.begin(), kept_.end(), input.begin());
+  const Bytes kept = kept_.bytes();
+  std::copy(kept.begin(), kept.end(), input.begin());
   const std::size_t most = std::max(kLeastRead, lane_.memory.free() / kReadPart);
-  const auto got = stream_.read(input.subspan(kept_.size(), std::min(most, input.size() - kept_.size())));
+  const auto got = stream_.read(input.subspan(kept.size(), std::min(most, input.size() - kept.size())));
   if (!got) {
     if (got.error() == Errc::would_block) return;
     if (got.error() != Errc::closed) return end(got.error().message());
@@ -31,40 +37,45 @@ void Client::read() {
     return watch_stream();
   }
   last_active = lane_.now();
-  const Bytes in = input.first(kept_.size() + *got);
+  const Bytes in = input.first(kept.size() + *got);
   if (first_bytes_) {
     if (looks_like_tun2proxy(in))
       return end(
           "its first frame is of tun2proxy's protocol, which shares only the name: use a badvpn-compatible client");
     first_bytes_ = in.size() < kLengthSize + kHeaderSize;
   }
-  process(in);
-}
-
-void Client::resume() {
-  if (ended_) return;
-  const MutableBytes input(lane_.input);
-  std::copy(kept_.begin(), kept_.end(), input.begin());
-  process(input.first(kept_.size()));
-}
-
-void Client::process(Bytes in) {
-  opens_left_ = kMostOpens;
   kept_.clear();  // it stands in `in`
   const Bytes rest = in.subspan(decode_frames(in));
   if (ended_) return count_lost(rest);
-  if (kept_.capacity() > 2 * std::max(rest.size(), kKeptCapacity)) kept_ = {};
-  kept_.assign(rest.begin(), rest.end());
+  kept_.assign(rest);
+  account();
+  if (!ended_) watch_stream();
+}
+
+/// Decodes what was kept where it stands: a rate lets little of much go, many times a second.
+void Client::resume() {
+  if (ended_) return;
+  yields_ = false;
+  KeptInput kept = std::exchange(kept_, {});  // out of reach of give_back() and end()
+  kept.consume(decode_frames(kept.bytes()));
+  if (ended_) return count_lost(kept.bytes());
+  kept_ = std::move(kept);
   account();
   if (!ended_) watch_stream();
 }
 
 /// @return how many bytes of `in` are done with
 std::size_t Client::decode_frames(Bytes in) {
+  if (std::exchange(worked_in_, lane_.turn()) != lane_.turn()) work_ = 0;
   std::size_t at = 0;
   for (Decoded decoded; !ended_; at += decoded.size) {
     decoded = decode(in.subspan(at));
     if (decoded.kind == FrameKind::incomplete) break;
+    work_ += kFrameWork + kSendWork * sender_.take_calls();
+    if (work_ > kMostWork) {
+      if (sender_.flush() != SendResult::waiting) yield();
+      break;
+    }
     if (decoded.kind == FrameKind::malformed) {
       if (sender_.flush() == SendResult::waiting) break;
       count_malformed();
@@ -78,6 +89,11 @@ std::size_t Client::decode_frames(Bytes in) {
   return unsent == nullptr ? at : static_cast<std::size_t>(unsent - in.data());
 }
 
+void Client::yield() {
+  yields_ = true;
+  lane_.resume_in_next_turn(*this);
+}
+
 void Client::count_malformed() {
   lane_.counters.drop(Drop::malformed);
   if (++malformed_in_a_row_ == kMostMalformed) end("64 malformed frames in a row");
@@ -89,10 +105,6 @@ bool Client::take_frame(const Frame& frame) {
   if (forward == nullptr || frame.has(kRebind) || forward->judged_each || forward->generation != lane_.generation() ||
       !std::ranges::equal(forward->wire_address(), frame.address)) {
     if (sender_.flush() == SendResult::waiting) return false;
-    if (opens_left_ == 0) {
-      sender_.wait(0ms);  // so that others have their turn
-      return false;
-    }
     forward = forward_for(forward, frame);
     if (forward == nullptr) return true;
   }
@@ -117,13 +129,14 @@ bool Client::send_query(Forward& forward, Bytes query) {
 Forward* Client::forward_for(Forward* forward, const Frame& frame) {
   if (forward != nullptr && !frame.has(kRebind) && std::ranges::equal(forward->wire_address(), frame.address))
     return judge_up(*forward, frame) ? forward : nullptr;
-  --opens_left_;
+  work_ += kOpenWork;
   if (forward != nullptr) close_forward(*forward);
   return open_forward(frame);
 }
 
 /// A datagram of an open forward whose verdict does not stand from before. False: it is refused.
 bool Client::judge_up(Forward& forward, const Frame& frame) {
+  work_ += kJudgeWork;
   const Verdict verdict = judge_datagram(policy_, flow_of(forward), frame.payload);
   if (!verdict.allowed) {
     refuse(frame, verdict);

@@ -119,6 +119,7 @@ SendResult UpstreamSender::send(std::size_t granted) {
 UpstreamSender::Sent UpstreamSender::send_together(std::size_t datagrams) {
   FlowSocket& to = run_.to();
   for (int attempt = 0; attempt < 2; ++attempt) {
+    ++calls_;
     const auto sent = send_segments(to.fd.get(), run_.payloads().first(datagrams), run_.segment());
     if (sent) {
       to.refused_runs = 0;
@@ -142,6 +143,7 @@ UpstreamSender::Sent UpstreamSender::send_together(std::size_t datagrams) {
 
 UpstreamSender::Sent UpstreamSender::send_one(Bytes payload) {
   for (int attempt = 0; attempt < 2; ++attempt) {
+    ++calls_;
     if (::send(run_.to().fd.get(), payload.data(), payload.size(), MSG_NOSIGNAL) >= 0) {
       if (attempt != 0) counters_.icmp_errors.add();  // the first error told of an earlier datagram
       return Sent::done;

@@ -10,6 +10,7 @@
 #include <gatehouse/plugin/session.hpp>
 
 #include <functional>
+#include <utility>
 
 namespace gatehouse::udpgw {
 
@@ -45,11 +46,11 @@ class UpstreamSender {
   [[nodiscard]] bool empty() const noexcept { return run_.empty(); }
   /// Where the first frame begins that has not been sent; null if all have. Forgets it: the stream comes with it again.
   [[nodiscard]] const std::byte* take_unsent() noexcept;
+  /// System calls that sent something, or tried to, since this was asked last.
+  [[nodiscard]] std::size_t take_calls() noexcept { return std::exchange(calls_, 0); }
 
   // ---- waiting
   [[nodiscard]] bool is_waiting() const noexcept { return full_ != nullptr || timer_.is_scheduled(); }
-  /// Calls resume() in that time: also for what the client itself puts off.
-  void wait(Nanoseconds time) { loop_.schedule(timer_, time); }
   /// The poller says that a full socket takes datagrams again.
   void writable(FlowSocket& socket);
   /// The socket is about to be closed or replaced; who waits for it goes on soon.
@@ -74,6 +75,7 @@ class UpstreamSender {
   SendResult send(std::size_t granted);
   Sent send_together(std::size_t datagrams);
   Sent send_one(Bytes payload);
+  void wait(Nanoseconds time) { loop_.schedule(timer_, time); }
   void wait_for_socket(Sent why, std::size_t paid);
   void count_sent(std::size_t datagrams, std::size_t bytes) noexcept;
 
@@ -86,6 +88,7 @@ class UpstreamSender {
   bool metered_ = false;
 
   UpstreamRun run_;
+  std::size_t calls_ = 0;
   FlowSocket* full_ = nullptr;      // the socket that the stream waits for
   LaneTimer timer_;                 // or the time
   std::uint64_t paid_packets_ = 0;  // charged to the rates, and then the socket was full

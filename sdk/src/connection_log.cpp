@@ -1,5 +1,6 @@
 #include <gatehouse/plugin/connection_log.hpp>
 
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <utility>
@@ -24,16 +25,18 @@ std::string text_of(const Prefix& source) {
 ConnectionLog::ConnectionLog(LaneLoop& loop, const Log& log, Nanoseconds interval)
     : loop_(loop), log_(log), interval_(interval), timer_([this] { end_interval(); }) {}
 
-void ConnectionLog::info(const IpAddress& source, std::string_view event, std::initializer_list<Log::Field> fields) {
-  if (!log_.wants(LogLevel::info)) return;
+void ConnectionLog::write(LogLevel level, const IpAddress& source, std::string_view event,
+                          std::initializer_list<Log::Field> fields) {
+  if (!log_.wants(level)) return;
   if (!std::exchange(is_open_, true)) loop_.schedule(timer_, interval_);
   Place& place = place_of(network_of(source), event);
   const bool has_room = place.written < kLines && written_ < kLinesOfAll && &place != &others_;
   if (has_room || log_.wants(LogLevel::debug)) {
     ++place.written;
     ++written_;
-    log_.write(has_room ? LogLevel::info : LogLevel::debug, event, fields);
+    log_.write(has_room ? level : LogLevel::debug, event, fields);
   } else {
+    place.level = std::min(place.level, level);  // the graver one, among those that found no place of their own
     ++place.more;
   }
 }
@@ -55,7 +58,7 @@ void ConnectionLog::end_interval() {
   const std::string seconds = std::to_string(std::chrono::duration_cast<std::chrono::seconds>(interval_).count());
   const auto tell = [&](const Place& place, std::string_view event, const std::string& source) {
     if (place.more == 0) return;
-    log_.info(event, {{"source", source}, {"more", std::to_string(place.more)}, {"seconds", seconds}});
+    log_.write(place.level, event, {{"source", source}, {"more", std::to_string(place.more)}, {"seconds", seconds}});
   };
   for (Place& place : places_) {
     if (place.event.empty()) continue;

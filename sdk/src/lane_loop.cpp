@@ -36,6 +36,13 @@ void LaneLoop::run() {
 
 void LaneLoop::stop() { context_.stop(); }
 
+void LaneLoop::begin_another() {
+  boost::asio::post(context_, [this] {
+    const auto nothing = [] {};
+    turn(nothing);
+  });
+}
+
 void LaneLoop::wait_ready() {
   ready_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](const Error& error) {
     if (!error) serve_ready();
@@ -49,11 +56,12 @@ void LaneLoop::serve_ready() {
     const std::size_t delivered = poller_.turn();
     if (busy_.wants_pause()) pause();
     after_turn_();
-    if (delivered == 0) break;
+    if (delivered == 0 && !again_) break;
     if (armed_ <= now_) break;
   }
   arm_timer();
-  wait_ready();
+  if (!again_) return wait_ready();
+  boost::asio::post(context_, [this] { serve_ready(); });
 }
 
 /// More of what this turn has found little of. The thread sleeps where no datagram wakes it, which saves the sender its

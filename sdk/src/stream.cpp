@@ -99,9 +99,10 @@ Result<std::size_t> Stream::write(std::span<const Bytes> in) noexcept {
 }
 
 void Stream::limit_unsent(std::size_t bytes) noexcept {
-  if (peer_.uid) return;
   const int most = static_cast<int>(std::min<std::size_t>(bytes, std::numeric_limits<int>::max()));
-  setsockopt(fd_.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof most);
+  if (setsockopt(fd_.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof most) == 0) return;
+  const int half = most / 2;  // a Unix socket; the kernel doubles it, and counts its own headers (socket(7))
+  setsockopt(fd_.get(), SOL_SOCKET, SO_SNDBUF, &half, sizeof half);
 }
 
 void Stream::shutdown_write() noexcept { ::shutdown(fd_.get(), SHUT_WR); }

@@ -17,8 +17,9 @@ class Echo(GatewayTest):
         cls.net.address("gateway", "to_client", SECOND[0] + "/24")
         cls.net.address("gateway", "to_client", SECOND[1] + "/64")
 
-    def run_echo(self, **table):
-        return self.gateway(plugins={"echo": {"listen": ["udp:0.0.0.0:7007", "udp:[::]:7007", "127.0.0.1:7007"], **table}})
+    def run_echo(self, nofile=None, **table):
+        listen = ["udp:0.0.0.0:7007", "udp:[::]:7007", "127.0.0.1:7007"]
+        return self.gateway(plugins={"echo": {"listen": listen, **table}}, nofile=nofile)
 
     def datagram_client(self, host, port=7007):
         one = self.net.socket("client", family_of(host), socket.SOCK_DGRAM)
@@ -89,6 +90,41 @@ class Echo(GatewayTest):
             stream.sendall(b"stream %d" % number)
         for number, stream in enumerate(streams):
             self.assertEqual(stream.recv(100), b"stream %d" % number)
+
+    def echoed(self, stream, text):
+        stream.sendall(text)
+        return stream.recv(100) == text
+
+    def flood(self, count):
+        """So many streams, the last of which is served by now."""
+        streams = []
+        for number in range(count):
+            streams.append(self.net.connect("gateway", "127.0.0.1", 7007))
+            self.addCleanup(streams[-1].close)
+        self.assertTrue(self.echoed(streams[-1], b"the newest"))
+        return streams
+
+    def test_a_reserve_is_left_to_the_process_at_64_descriptors(self):
+        gateway = self.run_echo(nofile=64, lanes=1)
+        streams = self.flood(100)
+        self.assertEqual(streams[0].recv(100), b"", "the longest idle one made place")
+        self.assertEqual(gateway.http("/metrics")[0], 200)
+        status = gateway.json("status")
+        self.assertEqual(status["state"], "degraded")
+        self.assertIn("descriptors are used up", " ".join(status["reasons"]))
+        self.assertNotIn("accept paused", gateway.text())
+        done = gateway.cli("reload")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        backup = gateway.cli("db", "backup", "/run/backup-64")
+        self.assertEqual(backup.returncode, 0, backup.stdout + backup.stderr)
+        self.assertTrue(self.echoed(self.flood(1)[0], b"served"))
+
+    def test_streams_stay_within_memory_bytes(self):
+        gateway = self.run_echo(lanes=1, memory_bytes=1 << 20)
+        streams = self.flood(30)
+        self.assertEqual(streams[0].recv(100), b"", "the longest idle one made place")
+        self.assertTrue(self.echoed(streams[-10], b"within it"))
+        self.assertIn("memory_bytes", " ".join(gateway.json("status")["reasons"]))
 
     def test_unix_stream(self):
         gateway = self.gateway(start=False, plugins={"echo": {"listen": ["unix:/run/echo.sock"]}})

@@ -63,6 +63,43 @@ TEST_F(Forwards, ARefusingResolverIsNotAskedAgainWhereThereIsNoOther) {
   EXPECT_EQ(of("resolver_queries", closed_port), 1u);
 }
 
+TEST_F(Forwards, OneIcmpErrorOfOneClientTakesTheResolverFromNobodyElse) {
+  auto first = std::make_unique<Far>();
+  const Endpoint alive = first->endpoint;
+  std::string why;
+  ASSERT_EQ(plugin.reconfigure(options(alive, second_resolver.endpoint, 60'000), why), GH_OK) << why;
+  Stream one(plugin.address()), other(plugin.address());
+  one.send(frame(5, kDns, stated, hex(kDnsQuery)));  // it is never answered
+  EXPECT_EQ(first->receive(), hex(kDnsQuery));
+  other.send(frame(6, kDns, stated, hex(kDnsQuery)));
+  EXPECT_EQ(first->receive(), hex(kDnsQuery));
+  first->send(first->from, hex("12348180"));
+  EXPECT_EQ(other.receive(), frame(6, 0, stated, hex("12348180")));
+  first.reset();
+  one.send(frame(5, kDns, stated, hex(kDnsQuery)));
+  EXPECT_EQ(second_resolver.receive(), hex(kDnsQuery)) << "who was refused asks the next one at once";
+  EXPECT_EQ(of("resolver_failures", alive), 1u);
+  first = std::make_unique<Far>(alive.port);
+  other.send(frame(7, kDns, stated, hex(kDnsQuery)));
+  EXPECT_EQ(first->receive(), hex(kDnsQuery));
+}
+
+TEST_F(Forwards, AResolverThatRefusesAndSaysNothingElseHasFailed) {
+  Endpoint closed_port;
+  {
+    const Far gone;
+    closed_port = gone.endpoint;
+  }
+  std::string why;
+  ASSERT_EQ(plugin.reconfigure(options(closed_port, second_resolver.endpoint, 60'000), why), GH_OK) << why;
+  Stream one(plugin.address()), other(plugin.address());
+  one.send(frame(5, kDns, stated, hex(kDnsQuery)));
+  EXPECT_EQ(second_resolver.receive(), hex(kDnsQuery));
+  other.send(frame(6, kDns, stated, hex(kDnsQuery)));
+  EXPECT_EQ(second_resolver.receive(), hex(kDnsQuery));
+  EXPECT_EQ(of("resolver_queries", closed_port), 1u);
+}
+
 TEST_F(Forwards, ADestinationThatCannotBeReachedCostsNobodyAForward) {
   Stream stream(plugin.address());
   stream.send(frame(1, 0, far.endpoint, hex("01")));

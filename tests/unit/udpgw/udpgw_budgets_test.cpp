@@ -1,4 +1,5 @@
 // What all clients of a lane may use together, and who gives way.
+#include "plugins/udpgw/lane.hpp"
 #include "tests/unit/udpgw/udpgw_fixture.hpp"
 
 #include <deque>
@@ -156,6 +157,67 @@ TEST_F(UdpgwBudgets, InputThatCannotBeUsedYetComesOutOfTheMemoryOfAll) {
   EXPECT_TRUE(said("it has most waiting"));
   EXPECT_GT(host.shortages(GH_RESOURCE_MEMORY), 0u);
   EXPECT_EQ(metric("drops{cause=\"memory\"}"), 0u);
+}
+
+TEST(MostUnsent, IsLittleWhereManyStreamsWouldHoldMuchOfTheMemory) {
+  constexpr std::size_t kMiB = 1024 * 1024;
+  EXPECT_EQ(most_unsent(256 * kMiB, 1), 4 * kMiB);
+  EXPECT_EQ(most_unsent(256 * kMiB, 16), kMiB);
+  EXPECT_EQ(most_unsent(256 * kMiB, 512), 128u * 1024);
+  EXPECT_EQ(most_unsent(256 * kMiB, 513), 256 * kMiB / 16 / 513);
+  EXPECT_EQ(most_unsent(256 * kMiB, 20'000), 16u * 1024);
+  EXPECT_EQ(most_unsent(65536, 1), 16u * 1024);
+}
+
+/// Frames of one client, so cheap to send that they come faster than they are dealt with: how many turns they take.
+class TurnBudget : public UdpgwBudgets {
+ protected:
+  template <class FrameOf>
+  std::uint64_t turns_of(std::size_t count, const char* metric_name, FrameOf&& frame_of) {
+    ByteVector wire;
+    for (std::size_t i = 0; i < count; ++i) {
+      const ByteVector one = frame_of(i);
+      wire.insert(wire.end(), one.begin(), one.end());
+    }
+    Stream& stream = open();
+    const std::uint64_t turns = plugin.turns(0), before = metric(metric_name);
+    stream.send(wire);
+    EXPECT_TRUE(eventually([&] { return metric(metric_name) == before + count; }, 60s));
+    return plugin.turns(0) - turns;
+  }
+};
+
+TEST_F(TurnBudget, OfAClientHoldsSoManySends) {
+  const auto alternating = [&](std::size_t i) {
+    return frame(static_cast<std::uint16_t>(i % 2), 0, (i % 2 == 0 ? far : resolver).endpoint, {});
+  };
+  EXPECT_GE(turns_of(20'000, "datagrams{direction=\"up\"}", alternating), 45u);
+}
+
+TEST_F(TurnBudget, OfAClientHoldsSoManyDatagramsOfARun) {
+  const auto one_forward = [&](std::size_t) { return frame(1, 0, far.endpoint, hex("01")); };
+  EXPECT_GE(turns_of(20'000, "datagrams{direction=\"up\"}", one_forward), 9u);
+}
+
+TEST_F(TurnBudget, OfAClientHoldsSoManyQuestions) {
+  const Endpoint stated = *Endpoint::parse("203.0.113.9:53");
+  const auto question = [&](std::size_t) { return frame(1, kDns, stated, hex(kDnsQuery)); };
+  EXPECT_GE(turns_of(5'000, "datagrams{direction=\"up\"}", question), 20u);
+}
+
+TEST_F(TurnBudget, OfAClientHoldsSoManyNamesThatAreRefused) {
+  host.set_policy([](const testkit::FakeFlow& flow) {
+    return flow.domain.empty() ? std::uint16_t{0} : std::uint16_t{GH_REASON_DOMAIN};
+  });
+  plugin.policy_changed();
+  const Endpoint stated = *Endpoint::parse("203.0.113.9:53");
+  const auto question = [&](std::size_t) { return frame(1, kDns, stated, hex(kDnsQuery)); };
+  EXPECT_GE(turns_of(5'000, "denied{reason=\"domain\"}", question), 45u);
+}
+
+TEST_F(TurnBudget, OfAClientHoldsSoManyOpens) {
+  const auto rebind = [&](std::size_t) { return frame(1, kRebind, far.endpoint, {}); };
+  EXPECT_GE(turns_of(1'000, "datagrams{direction=\"up\"}", rebind), 15u);
 }
 
 }  // namespace

@@ -44,9 +44,9 @@ inline bool readable(int fd, std::chrono::milliseconds within) {
 /// A UDP socket on 127.0.0.1: the far end of a forward.
 class Far {
  public:
-  Far() : fd_(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+  explicit Far(std::uint16_t port = 0) : fd_(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
     sockaddr_storage address{};
-    socklen_t size = Endpoint{IpAddress::v4(0x7f000001), 0, 0}.to_sockaddr(address);
+    socklen_t size = Endpoint{IpAddress::v4(0x7f000001), port, 0}.to_sockaddr(address);
     EXPECT_EQ(bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
     size = sizeof address;
     EXPECT_EQ(getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
@@ -151,9 +151,10 @@ class Stream {
 
 inline constexpr const char* kDnsQuery = "1234 0100 0001 0000 0000 0000 0161 0474657374 00 0001 0001";  // a.test A
 
-inline std::string options(const Endpoint& first, const Endpoint& second) {
+inline std::string options(const Endpoint& first, const Endpoint& second, int timeout_ms = 100) {
   return R"({"dns_resolvers": [")" + first.to_string() + R"(", ")" + second.to_string() +
-         R"("], "blocked_answer": "nxdomain", "resolver_timeout_ms": 100, "stream_idle_seconds": 60,
+         R"("], "blocked_answer": "nxdomain", "resolver_timeout_ms": )" + std::to_string(timeout_ms) +
+         R"(, "stream_idle_seconds": 60,
              "fin_grace_seconds": 1, "client_buffer_bytes": 131072, "egress_addresses": [], "udp_segment": true})";
 }
 

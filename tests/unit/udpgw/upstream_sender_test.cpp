@@ -126,6 +126,20 @@ TEST_F(UpstreamSenderTest, ARunHasSoManySegmentsAndBytesAsTheKernelTakes) {
   EXPECT_EQ(charged, (std::vector<Charge>{{kMostSegments, 10 * kMostSegments, 10}, {1, 10, 10}, {2, 60'000, 30'000}}));
 }
 
+TEST_F(UpstreamSenderTest, TellsHowManySystemCallsItMade) {
+  open(to);
+  open(other);
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(add(to, 20));  // one for a run
+  EXPECT_EQ(sender->take_calls(), 0u);
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(add(other, 20));
+    ASSERT_TRUE(add(to, 20));
+  }
+  sender->flush();
+  EXPECT_EQ(sender->take_calls(), 7u);
+  EXPECT_EQ(sender->take_calls(), 0u);
+}
+
 TEST_F(UpstreamSenderTest, IsChargedForHeadersToo) {
   open(to);
   sender->set_metered(true);
@@ -257,7 +271,11 @@ TEST_F(UpstreamSenderTest, GoesOnWhenTheFullSocketIsClosed) {
 }
 
 TEST_F(UpstreamSenderTest, StopsWaiting) {
-  sender->wait(std::chrono::seconds(1));
+  open(to);
+  sender->set_metered(true);
+  rule = [](std::uint64_t, std::uint64_t) { return Grant{0, 1'000'000'000}; };
+  ASSERT_TRUE(add(to, 10));
+  EXPECT_EQ(sender->flush(), SendResult::waiting);
   EXPECT_TRUE(sender->is_waiting());
   sender->stop();
   EXPECT_FALSE(sender->is_waiting());

@@ -47,6 +47,10 @@ class LaneLoop {
   /// the places to take a new policy generation and to send what has gathered. Set before run().
   void on_turn(std::function<void()> before, std::function<void()> after);
 
+  /// Another turn comes after this one at once, also where nothing is ready: for work that was put off so that others
+  /// have their turn.
+  void again() noexcept { again_ = true; }
+
   /// What runs before all of that at each turn, for whoever owns the lane: its policy, its heartbeat.
   void before_turn(std::function<void()> call);
 
@@ -67,9 +71,12 @@ class LaneLoop {
     call();
     after_turn_();
     arm_timer();
+    if (again_) begin_another();
   }
+  void begin_another();
   void begin_turn() {
     now_ = steady_now();
+    again_ = false;
     owner_();
     before_turn_();
   }
@@ -87,6 +94,7 @@ class LaneLoop {
   TimerWheel<LaneTimer> timers_;
   SteadyTime armed_ = SteadyTime::max();
   BusyBucket busy_;
+  bool again_ = false;
   std::function<void()> owner_ = [] {}, before_turn_ = [] {}, after_turn_ = [] {};
 };
 

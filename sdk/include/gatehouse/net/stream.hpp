@@ -44,7 +44,8 @@ class Stream {
   [[nodiscard]] Result<std::size_t> write(std::span<const Bytes> in) noexcept;
   /// What the kernel may hold of it and not send yet (TCP_NOTSENT_LOWAT). What is on its way is not counted, so that no
   /// round trip is too long for it; without this a peer that does not read makes it hold net.ipv4.tcp_wmem, 4 MiB. 128
-  /// KiB cost a third of the rate where a million datagrams a second go into one stream, 4 MiB nothing.
+  /// KiB cost a third of the rate where a million datagrams a second go into one stream, 4 MiB nothing. Of a Unix
+  /// stream it is what the peer has not read, with the kernel's headers (SO_SNDBUF).
   void limit_unsent(std::size_t bytes) noexcept;
   /// Ends our side; the peer reads an end of file after what has been written.
   void shutdown_write() noexcept;

@@ -34,14 +34,21 @@ class ConnectionLog {
   ConnectionLog& operator=(const ConnectionLog&) = delete;
 
   /// @param event  a literal: kept until the interval ends
-  void info(const IpAddress& source, std::string_view event, std::initializer_list<Log::Field> fields);
+  void info(const IpAddress& source, std::string_view event, std::initializer_list<Log::Field> fields) {
+    write(LogLevel::info, source, event, fields);
+  }
+  void warn(const IpAddress& source, std::string_view event, std::initializer_list<Log::Field> fields) {
+    write(LogLevel::warn, source, event, fields);
+  }
 
  private:
   struct Place {
     std::string_view event;  // empty: free
     Prefix source;
+    LogLevel level = LogLevel::info;
     std::uint64_t written = 0, more = 0;
   };
+  void write(LogLevel level, const IpAddress& source, std::string_view event, std::initializer_list<Log::Field> fields);
   [[nodiscard]] Place& place_of(const Prefix& source, std::string_view event) noexcept;
   void end_interval();
 

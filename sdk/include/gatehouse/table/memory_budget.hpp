@@ -4,7 +4,6 @@
 #include <gatehouse/table/rank_heap.hpp>
 
 #include <cstddef>
-#include <cstdint>
 
 namespace gatehouse {
 
@@ -38,12 +37,12 @@ class MemoryBudget {
   [[nodiscard]] std::size_t size() const noexcept { return bytes_; }
   [[nodiscard]] std::size_t held() const noexcept { return held_; }
   [[nodiscard]] std::size_t free() const noexcept { return bytes_ > held_ ? bytes_ - held_ : 0; }
-  /// How often somebody had to give back.
-  [[nodiscard]] std::uint64_t shortages() const noexcept { return shortages_; }
+  /// So many holders find place without an allocation: to be called where one comes. @throws std::bad_alloc
+  void reserve(std::size_t holders) { holders_.reserve(holders); }
 
   /// `holder` has `bytes` now; 0: it leaves. May call give_back() of any holder, so that whoever calls this with more
-  /// than before asks afterwards what is left. O(log n), beside what giving back costs. Allocates when there are more
-  /// holders than ever; @throws std::bad_alloc then, and the holder counts as without.
+  /// than before asks afterwards what is left. O(log n), beside what giving back costs. Allocates only for
+  /// more holders than were reserved for; @throws std::bad_alloc then, and the holder counts as without.
   void hold(MemoryHolder& holder, std::size_t bytes) {
     const std::size_t before = holder.held();
     if (bytes == before) return;
@@ -67,7 +66,6 @@ class MemoryBudget {
       MemoryHolder* const largest = holders_.top();
       if (largest == nullptr) break;
       const std::size_t before = held_;
-      ++shortages_;
       largest->give_back();
       if (held_ >= before) break;
     }
@@ -75,7 +73,6 @@ class MemoryBudget {
 
   std::size_t bytes_;
   std::size_t held_ = 0;
-  std::uint64_t shortages_ = 0;
   bool reclaiming_ = false;
   RankHeap<MemoryHolder, &MemoryHolder::rank_> holders_;
 };

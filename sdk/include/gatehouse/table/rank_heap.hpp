@@ -24,6 +24,10 @@ class RankHeap {
   [[nodiscard]] T* top() const noexcept { return heap_.empty() ? nullptr : heap_.front(); }
   [[nodiscard]] std::size_t size() const noexcept { return heap_.size(); }
 
+  /// So many members find place without an allocation. @throws std::bad_alloc
+  void reserve(std::size_t members) {
+    if (members > heap_.capacity()) heap_.reserve(2 * members);
+  }
   /// Gives `member` that count; takes it in if it was not in here. @throws std::bad_alloc only then
   void set(T& member, std::uint64_t count) {
     Rank& rank = member.*kRank;

@@ -136,6 +136,33 @@ TEST(LaneLoop, ABusyTurnReadsAgainOnceBeforeItEnds) {
   EXPECT_EQ(paused, 5);
 }
 
+TEST(LaneLoop, AnotherTurnThatIsAskedForComesAtOnceAndHoldsUpNobody) {
+  LaneLoop loop;
+  SocketPair pair;
+  Watcher watcher;
+  bool timed = false, called = false;
+  LaneTimer timer([&] { timed = true; });
+  loop.on_turn([] {},
+               [&] {
+                 if (timed && called && watcher.calls > 10) return loop.stop();
+                 loop.again();
+               });
+  ASSERT_TRUE(loop.poller().add(pair.ours.get(), EPOLLIN, watcher));
+  loop.schedule(timer, 5ms);
+  loop.post([&] {  // the last one that comes from outside
+    pair.make_readable();
+    loop.post([&] { called = true; });
+  });
+  loop.run();
+  int turns = 0;
+  loop.on_turn([&] { ++turns; }, [&] { turns < 100 ? loop.again() : loop.stop(); });
+  loop.poller().remove(pair.ours.get(), watcher);
+  loop.context().restart();
+  loop.post([] {});
+  loop.run();
+  EXPECT_EQ(turns, 100);
+}
+
 TEST(LaneLoop, ServesReadinessBetweenTurnHooks) {
   LaneLoop loop;
   SocketPair pair;

@@ -115,6 +115,31 @@ TEST(StreamSocket, SaysWhenThePeerTakesNoMore) {
   EXPECT_EQ(stream.write(parts).error(), Errc::would_block);
 }
 
+TEST(StreamSocket, LimitsWhatTheKernelHoldsOfAUnixStream) {
+  Pair pair(AF_UNIX);
+  Stream stream(std::move(pair.near));
+  stream.limit_unsent(65536);
+  const std::vector<std::byte> block(4096);
+  std::size_t held = 0;
+  for (auto written = stream.write(block); written.has_value(); written = stream.write(block)) held += *written;
+  EXPECT_GT(held, 16'384u);
+  EXPECT_LE(held, 65'536u);
+}
+
+TEST(StreamSocket, LimitsWhatTheKernelHasNotSentOfATcpStream) {
+  Pair pair(AF_INET);
+  const int fd = pair.near.get();
+  Stream stream(std::move(pair.near));
+  int before = 0, after = 0, most = 0;
+  socklen_t size = sizeof before;
+  getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &before, &size);
+  stream.limit_unsent(65536);
+  ASSERT_EQ(getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, &size), 0);
+  EXPECT_EQ(most, 65536);
+  getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &after, &size);
+  EXPECT_EQ(after, before) << "the kernel still sizes its window by itself";
+}
+
 TEST(StreamSocket, EndsItsSideOnly) {
   Pair pair(AF_UNIX);
   Stream stream(std::move(pair.near));

@@ -29,14 +29,15 @@ class ConnectionLines : public testing::Test {
   }
 
   std::vector<std::string> lines;
-  std::int32_t level = GH_LOG_INFO;
+  std::int32_t level = GH_LOG_INFO, last_level = 0;
   const gh_log table{
       sizeof table, 0, this, &level,
-      [](void* self, std::int32_t, gh_bytes event, const gh_log_field* fields, std::size_t count) {
+      [](void* self, std::int32_t of, gh_bytes event, const gh_log_field* fields, std::size_t count) {
         std::string line(from_border(event));
         for (std::size_t i = 0; i < count; ++i)
           (line += ' ').append(from_border(fields[i].key)).append("=").append(from_border(fields[i].value));
         static_cast<ConnectionLines*>(self)->lines.push_back(line);
+        static_cast<ConnectionLines*>(self)->last_level = of;
       }};
   const Log border{&table};
   LaneLoop loop;
@@ -59,6 +60,16 @@ TEST_F(ConnectionLines, OfOneSourceAreMerged) {
   EXPECT_THAT(rest(), ElementsAre("stream closed source=2001:db8:0:1::/64 more=19990 seconds=10"));
   close("2001:db8:0:1::1");
   EXPECT_THAT(lines, Contains("stream closed client=2001:db8:0:1::1:1")) << "the next interval";
+}
+
+TEST_F(ConnectionLines, ThatWarnAreMergedToo) {
+  level = GH_LOG_WARN;
+  for (int i = 0; i < 100; ++i) log->warn({}, "stream refused", {});
+  EXPECT_THAT(lines, SizeIs(ConnectionLog::kLines));
+  EXPECT_EQ(last_level, GH_LOG_WARN);
+  last_level = 0;
+  EXPECT_THAT(rest(), ElementsAre("stream refused source=unix more=90 seconds=10"));
+  EXPECT_EQ(last_level, GH_LOG_WARN);
 }
 
 TEST_F(ConnectionLines, OfAllSourcesTogetherAreBounded) {
