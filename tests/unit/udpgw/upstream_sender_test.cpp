@@ -250,6 +250,7 @@ TEST_F(UpstreamSenderTest, WaitsForAFullSocketAndIsNotChargedTwice) {
   ASSERT_EQ(loop.poller().turn(), 1u);
   EXPECT_NE(to.last_events & EPOLLOUT, 0u);
   sender->writable(to);
+  EXPECT_EQ(loop.poller().turn(), 0u) << "that it takes more is not told again and again";
   EXPECT_EQ(resumed, 1);
   EXPECT_FALSE(sender->is_waiting());
   ASSERT_TRUE(add(to, 100));
