@@ -47,6 +47,20 @@ TEST(PermitTable, GrowsWithItsRowsAndNotWithGroupsTimesRanges) {
   EXPECT_LT(bytes_of(both) - many, 5000 * kMostOfRow) << "no group has them a second time";
 }
 
+TEST(PermitTable, HasAnIndexAtMostForAGroupWithoutRows) {
+  constexpr std::int64_t kOthers = 1000;
+  const auto with_others = [](Model model) {
+    for (std::int64_t id = 10'000; id < 10'000 + kOthers; ++id)
+      model.groups.push_back({id, "other" + std::to_string(id), id, true});
+    return model;
+  };
+  Model none = with_groups(0);
+  add_networks_for_all(none, 1);
+  EXPECT_EQ(bytes_of(with_others(none)), bytes_of(none)) << "no group has rows";
+  const Model one = with_groups(1);
+  EXPECT_LE(bytes_of(with_others(one)) - bytes_of(one), kOthers * sizeof(std::uint32_t));
+}
+
 TEST(PermitTable, GrowsWithItsRowsWhereNetworksLieInsideOthers) {
   Model model = with_groups(0);
   std::int64_t id = 1;

@@ -171,6 +171,24 @@ TEST_F(UpstreamSenderTest, GoesSinglyWhereTheLaneHasNoSegmentation) {
   EXPECT_EQ(to.arrived().size(), 1u);
 }
 
+TEST_F(UpstreamSenderTest, TriesNoMoreRunsOnALaneWhoseWayHasNoneOfThem) {
+  open(to);
+  open(other);
+  const UniqueFd lite(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDPLITE));
+  if (!lite) GTEST_SKIP() << "the kernel has no UDP-Lite, whose runs it refuses as on a way without checksum offload";
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  getsockname(to.far.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  ASSERT_EQ(connect(lite.get(), reinterpret_cast<const sockaddr*>(&address), size), 0);
+  ASSERT_EQ(dup2(lite.get(), to.fd.get()), to.fd.get());
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(add(to, 50));
+  EXPECT_EQ(sender->flush(), SendResult::sent);
+  EXPECT_FALSE(segmentation);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(add(other, 50));
+  EXPECT_EQ(other.arrived().size(), 2u);  // each left with the next
+  EXPECT_EQ(sent(), 5u);
+}
+
 TEST_F(UpstreamSenderTest, TellsAnIcmpErrorFromARefusedDatagram) {
   open(to);
   to.far.reset();
@@ -246,6 +264,7 @@ TEST_F(UpstreamSenderTest, WaitsForAFullSocketAndIsNotChargedTwice) {
   ASSERT_EQ(loop.poller().turn(), 1u);
   EXPECT_NE(to.last_events & EPOLLOUT, 0u);
   sender->writable(to);
+  EXPECT_EQ(loop.poller().turn(), 0u) << "that it takes more is not told again and again";
   EXPECT_EQ(resumed, 1);
   EXPECT_FALSE(sender->is_waiting());
   ASSERT_TRUE(add(to, 100));

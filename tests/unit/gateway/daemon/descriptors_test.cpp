@@ -23,6 +23,13 @@ TEST(Descriptors, MostOfALargeLimitIsForClients) {
   EXPECT_GT(client_descriptors(1 << 20, {{2, 1}}), (1u << 20) - 512);
 }
 
+TEST(Descriptors, ASixteenthOfTheLimitIsSpare) {
+  constexpr std::uint64_t kGateway = 28, kPlugin = 3 * (6 + 2) + 2;
+  EXPECT_EQ(client_descriptors(100, {{3, 2}}), 100 - kGateway - kPlugin - 8) << "8 at least";
+  EXPECT_EQ(client_descriptors(1600, {{3, 2}}), 1600 - kGateway - kPlugin - 100);
+  EXPECT_EQ(client_descriptors(100'000, {{3, 2}}), 100'000 - kGateway - kPlugin - 256) << "256 at most";
+}
+
 TEST(Descriptors, PluginsShareEvenly) {
   const std::uint64_t alone = client_descriptors(10'000, {{2, 1}});
   EXPECT_NEAR(static_cast<double>(client_descriptors(10'000, {{2, 1}, {2, 1}})), static_cast<double>(alone) / 2, 20);

@@ -238,11 +238,13 @@ TEST_F(BusyStore, HasItsRoundsAndItsUpkeep) {
   EXPECT_TRUE(eventually([&] { return disk_->upkeeps() >= upkeeps + 3; }));
 }
 
-TEST_F(BusyStore, LingersBeforeEachCommitThatIsNotFull) {
+TEST_F(BusyStore, LingersFourTimesAsLongAsTheLastCommitTook) {
   begin_load();
-  const int before = disk_->commits();
-  std::this_thread::sleep_for(500ms);
-  EXPECT_LT(disk_->commits() - before, 80) << "of 2 ms, in a fifth of the time";
+  const std::vector<FakeDisk::Times> times = disk_->commit_times();
+  for (std::size_t i = 1; i < times.size(); ++i) {
+    const Clock::duration last = times[i - 1].end - times[i - 1].begin, longest = StoreWriter::kLongestLinger;
+    ASSERT_GE(times[i].begin - times[i - 1].end, std::min(4 * last, longest)) << i;
+  }
 }
 
 }  // namespace

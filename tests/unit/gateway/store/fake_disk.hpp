@@ -48,6 +48,14 @@ class FakeDisk {
     const std::scoped_lock lock(mutex_);
     return tries_;
   }
+  struct Times {
+    std::chrono::steady_clock::time_point begin, end;
+  };
+  /// When each commit was asked for, and when it was done.
+  [[nodiscard]] std::vector<Times> commit_times() const {
+    const std::scoped_lock lock(mutex_);
+    return times_;
+  }
   [[nodiscard]] int upkeeps() const {
     const std::scoped_lock lock(mutex_);
     return upkeeps_;
@@ -128,6 +136,7 @@ class FakeDisk {
   bool hangs_ = false, lost_ = false, is_synchronised_ = true;
   std::int64_t seen_at_ = 0;
   int commits_ = 0, tries_ = 0, upkeeps_ = 0;
+  std::vector<Times> times_;
 };
 
 class FakeDiskStore final : public db::Store {
@@ -154,6 +163,7 @@ class FakeDiskStore final : public db::Store {
     return out;
   }
   [[nodiscard]] Written write(const db::StoreBatch& batch) override {
+    const auto begin = std::chrono::steady_clock::now();
     std::unique_lock lock = answered();
     ++disk_->tries_;
     if (disk_->failure_) throw db::StoreError(*disk_->failure_, "the disk is not well");
@@ -182,6 +192,7 @@ class FakeDiskStore final : public db::Store {
         disk_->values_.erase(row.key);
     }
     ++disk_->commits_;
+    disk_->times_.push_back({begin, std::chrono::steady_clock::now()});
     return Written::done;
   }
   [[nodiscard]] std::vector<db::RefusedRow> take_refused() override { return std::exchange(refused_, {}); }

@@ -46,7 +46,7 @@ class StoreWriterTest : public testing::Test {
     face_.reset();
     values_.reset();
   }
-  bool flush() { return writer_->flush(StoreWriter::Clock::now() + std::chrono::seconds(5)); }
+  bool flush() { return writer_->flush(StoreWriter::Clock::now() + kPatience); }
   gh_session open(std::string_view key, std::string_view identity = "unix:bob", Waiter* waiter = nullptr) {
     gh_session out{};
     out.struct_size = sizeof out;
@@ -69,7 +69,7 @@ class StoreWriterTest : public testing::Test {
     return logged_;
   }
   bool eventually(const std::function<bool()>& holds) const {
-    for (const auto end = StoreWriter::Clock::now() + std::chrono::seconds(5); !holds();
+    for (const auto end = StoreWriter::Clock::now() + kPatience; !holds();
          std::this_thread::sleep_for(std::chrono::milliseconds(1))) {
       if (StoreWriter::Clock::now() > end) return false;
     }
@@ -77,6 +77,8 @@ class StoreWriterTest : public testing::Test {
   }
 
   static inline std::atomic<std::int64_t> clock_ahead{0};  // seconds
+  static constexpr std::chrono::seconds kPatience{30};     // 66,000 rows take six where eight others are at work
+
   std::shared_ptr<FakeDisk> disk_ = std::make_shared<FakeDisk>();
   mutable std::mutex mutex_;
   std::string logged_;

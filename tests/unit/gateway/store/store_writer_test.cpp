@@ -213,7 +213,7 @@ TEST_F(StoreWriterTest, GivesUpEndedRowsThatNobodyAsksForAndKeepsTheirUsage) {
   }
   EXPECT_TRUE(eventually([&] { return writer_->status().forgotten == kMore; }));
   disk_->fail_with(std::nullopt);
-  ASSERT_TRUE(writer_->flush(Clock::now() + 10s));
+  ASSERT_TRUE(flush());
   EXPECT_EQ(disk_->sessions(), PendingRows::kMostEnded);
   EXPECT_EQ(disk_->usage().begin()->second.bytes_up, PendingRows::kMostEnded + kMore);
 }
