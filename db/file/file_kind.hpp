@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace gatehouse::db {
@@ -22,6 +23,7 @@ struct FileKind {
   std::int64_t application_id;
   std::span<const std::string_view> migrations;  ///< all of them, in order
   std::filesystem::perms mode;                   ///< of a file that is made
+  std::span<const std::string_view> tables;      ///< those that are read, of any version
   /// The version that this program knows.
   [[nodiscard]] std::int64_t newest() const noexcept { return static_cast<std::int64_t>(migrations.size()); }
 };
@@ -33,6 +35,12 @@ struct FileKind {
 /// @throws SqliteError; std::runtime_error, a sentence, unless the file is of that kind, or empty, and no newer than
 ///         this program
 [[nodiscard]] std::int64_t schema_version(Database& database, const FileKind& kind);
+
+/// Do the tables that are read only hold rows? SQLite works out what stands in place of a table, and what a computed
+/// column says, each time that it is read, however long that takes: a single function cannot be interrupted.
+/// @return a sentence without its end: what stands where there has to be a table or a column; "" for a sound file
+/// @throws SqliteError
+[[nodiscard]] std::string why_not_plain(Database& database, const FileKind& kind);
 
 /// A copy of the file as it is before it is migrated: `policy.db.v1` of version 1. One of an attempt that did not come
 /// to its end is replaced. @return the copy @throws SqliteError, FileError

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <array>
 #include <utility>
 
 namespace gatehouse::db {
@@ -18,10 +17,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kWriterTimeout{5000};
 constexpr std::chrono::milliseconds kReaderTimeout{100};
-
-constexpr std::array<std::string_view, 9> kTables = {"settings",     "groups",       "group_members",
-                                                     "credentials",  "admissions",   "domain_rules",
-                                                     "domain_lists", "port_permits", "traffic_rules"};
 
 /// What to do about a file without a schema. The starter policy in its place would let through what it denied.
 std::string empty_sentence(const std::filesystem::path& path) {
@@ -80,20 +75,9 @@ class Reader {
   std::size_t bytes_ = 0;
 };
 
-/// SQLite runs what stands in place of a table each time that it is read.
-void must_be_tables(Database& database) {
-  constexpr std::string_view kStandIns =
-      "SELECT name FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE AND (type <> 'table' OR rootpage = 0)";
-  Statement stand_in = database.prepare(kStandIns);
-  const auto check = [&](std::string_view table) {
-    stand_in.bind(1, table);
-    if (stand_in.step())
-      throw std::runtime_error(database.path().string() + ": `" + std::string(table) +
-                               "` is a view or a virtual table there, and has to be a table: restore a copy");
-    stand_in.reset();
-  };
-  check("meta");
-  for (const std::string_view table : kTables) check(table);
+void must_be_plain(Database& database) {
+  if (const std::string why = why_not_plain(database, policy_kind()); !why.empty())
+    throw std::runtime_error(database.path().string() + ": " + why + ": restore a copy");
 }
 
 /// A policy database of this version, with tables to read.
@@ -103,7 +87,7 @@ void must_be_policy(Database& database) {
   if (version != newest)
     throw std::runtime_error(database.path().string() + " has schema version " + std::to_string(version) + ", not " +
                              std::to_string(newest) + ": run `gatehouse policy init`");
-  must_be_tables(database);
+  must_be_plain(database);
 }
 
 void load_groups(Reader& from, policy::Model& model) {
@@ -168,7 +152,7 @@ PolicySchema bring_up(const std::filesystem::path& path, bool is_new, const File
   done.to = kind.newest();
   done.from = schema_version(database, kind);
   if (done.from == done.to) return done;
-  must_be_tables(database);
+  must_be_plain(database);
   if (is_new || done.from > 0) database.run("PRAGMA journal_mode = WAL");
   if (done.from > 0) done.backup = keep_version(path, done.from);
   Transaction transaction(database, Transaction::Kind::immediate);
@@ -321,6 +305,8 @@ TableRows PolicyDatabase::read_table(std::string_view name) {
   });
 }
 
-std::span<const std::string_view> policy_tables() noexcept { return kTables; }
+std::span<const std::string_view> policy_tables() noexcept {
+  return policy_kind().tables.subspan(2);  // without what the triggers keep: meta and changes
+}
 
 }  // namespace gatehouse::db

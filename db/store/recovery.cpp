@@ -98,7 +98,7 @@ Recovery::Finding Recovery::look(StoreFiles& files, const StoreOpening& opening,
   out.mark.n = 1 + std::max({out.epoch.n, known_ ? known_->n : 0, secrets_n});
   Statement leases = state.prepare("SELECT max(expires_at), min(expires_at) FROM leases HAVING count(*) > 0");
   if (leases.step())
-    out.mark.longest_lease = std::max(lifetime(leases.integer(0), time), lifetime(leases.integer(1), time));
+    out.mark.longest_lease = std::max(lifetime(time_of(leases, 0), time), lifetime(time_of(leases, 1), time));
   out.unsure_until = std::max(out.epoch.unsure_until, unsure_until_);
   if (out.lacks_commits) {
     const std::uint32_t longest = known_ ? known_->longest_lease : kUnknownLifetime;

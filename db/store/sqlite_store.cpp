@@ -369,16 +369,19 @@ std::chrono::milliseconds SqliteStore::upkeep(std::int64_t now) {
 
 /// A row that a trigger keeps is not deleted, nor are those of its step; it is said once.
 bool SqliteStore::do_some_retention(std::int64_t time) {
+  std::string refusal;
   try {
-    commit({}, [&] { retention_.do_some(files_->state.database(), time); });
-    retention_refusal_.clear();
-    return true;
+    bool any = false;
+    commit({}, [&] { any = retention_.do_some(files_->state.database(), time); });
+    if (!any) refusal = "a trigger keeps them";
   } catch (const SqliteError& error) {
     if (!error.is_of_row()) throw;
-    if (std::exchange(retention_refusal_, error.what()) != error.what())
-      opening_.remarks.push_back("old rows cannot be deleted from " + path_.string() + ": " + error.what());
-    return false;
+    refusal = error.what();
   }
+  if (!refusal.empty() && refusal != retention_refusal_)
+    opening_.remarks.push_back("old rows cannot be deleted from " + path_.string() + ": " + refusal);
+  retention_refusal_ = refusal;
+  return refusal.empty();
 }
 
 ClockReading SqliteStore::reading() {

@@ -43,6 +43,8 @@ StateReader::StateReader(const std::filesystem::path& state_db)
     throw std::runtime_error(state_db.string() + " has schema version " + std::to_string(version) + ", not " +
                              std::to_string(state_kind().newest()) +
                              ": start the gateway of this version once, which updates it");
+  if (const std::string why = why_not_plain(state_->database, state_kind()); !why.empty())
+    throw std::runtime_error(state_db.string() + ": " + why + ": the gateway sets such a file aside when it starts");
 }
 
 StateReader::~StateReader() = default;

@@ -5,6 +5,8 @@
 #include "db/store/rows/state_rows.hpp"
 #include "db/store/state_reader.hpp"
 
+#include <utility>
+
 namespace gatehouse::db {
 namespace {
 
@@ -63,6 +65,10 @@ void verify_open(Database& database, const EpochFile::Reading& reading, Findings
   const FileKind* const kind = kind_of(database.number("PRAGMA application_id"));
   if (!kind) {
     findings.emplace_back("it is no database of Gatehouse");
+    return;
+  }
+  if (std::string why = why_not_plain(database, *kind); !why.empty()) {
+    findings.push_back(std::move(why));  // and nobody can tell how long it takes to read the rest
     return;
   }
   Statement row = database.prepare("PRAGMA integrity_check(" + std::to_string(kMostFindings) + ")");

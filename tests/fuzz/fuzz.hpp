@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <stdexcept>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
@@ -13,6 +14,16 @@ namespace gatehouse {
 /// Ends the program if `fact` is false, which the fuzzer reports with the input that did it.
 inline void require(bool fact) {
   if (!fact) std::abort();
+}
+
+/// Does `task`, which may refuse with a sentence.
+template <class Task>
+void attempt(Task task) {
+  try {
+    task();
+  } catch (const std::runtime_error& error) {
+    require(*error.what() != '\0');
+  }
 }
 
 inline Bytes fuzz_input(const std::uint8_t* data, std::size_t size) { return std::as_bytes(std::span(data, size)); }

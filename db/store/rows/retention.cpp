@@ -22,11 +22,16 @@ std::int64_t number(Database& state, std::string_view sql, std::int64_t bound) {
   return statement.step() ? statement.integer(0) : 0;
 }
 
-void run(Database& state, std::string_view sql, std::int64_t bound, std::int64_t rows = kRows) {
+/// How many rows the last statement deleted.
+std::int64_t deleted(Database& state) { return state.number("SELECT changes()"); }
+
+/// @return how many rows went
+std::int64_t remove(Database& state, std::string_view sql, std::int64_t bound, std::int64_t rows = kRows) {
   Statement statement = state.prepare(sql);
   statement.bind(1, bound);
   statement.bind(2, rows);
   statement.run();
+  return deleted(state);
 }
 
 constexpr std::string_view kDeleteOldest =
@@ -72,6 +77,8 @@ std::string RetentionWork::excess(Database& state) const {
 
 /// So much that rows will not need it soon, or that the file is larger than it may be?
 bool RetentionWork::has_much_free(Database& state) const {
+  constexpr std::int64_t kIncremental = 2;  // a file that was made anew by other tools can give nothing back
+  if (state.number("PRAGMA auto_vacuum") != kIncremental) return false;
   const std::int64_t free = state.number("PRAGMA freelist_count");
   const std::int64_t pages = state.number("PRAGMA page_count");
   const std::int64_t bytes = pages * state.number("PRAGMA page_size");
@@ -86,29 +93,37 @@ bool RetentionWork::is_due(Database& state, std::int64_t now) const {
 }
 
 /// Whoever has most loses the oldest first, so that nobody pushes out the history of others; where all have few, the
-/// oldest of all go.
-void RetentionWork::delete_largest_shares(Database& state) {
-  std::int64_t left = kRows;
-  while (left > 0) {
+/// oldest of all go. @return how many rows went
+std::int64_t RetentionWork::delete_largest_shares(Database& state) {
+  std::int64_t gone = 0;
+  for (std::int64_t left = kRows; left > 0;) {
     const std::int64_t largest = state.number("SELECT max(ended) FROM shares");
-    if (largest <= kSmallShare) return run(state, kDeleteOldest, std::numeric_limits<std::int64_t>::max(), left);
+    if (largest <= kSmallShare)
+      return gone + remove(state, kDeleteOldest, std::numeric_limits<std::int64_t>::max(), left);
     const std::int64_t part = std::min(left, largest / kPart);
     Statement statement = state.prepare(kDeleteOldestOfLargest);
     statement.bind(1, part);
     statement.run();
-    if (state.number("SELECT changes()") == 0) state.run(kForgetLargest);
+    if (deleted(state) == 0) state.run(kForgetLargest);
+    gone += deleted(state);
     left -= part;
   }
+  return gone;
 }
 
-void RetentionWork::do_some(Database& state, std::int64_t now) const {
-  run(state, kDeleteOldest, ended_before(now));
-  if (is_too_large(state)) delete_largest_shares(state);
-  run(state,
-      "DELETE FROM usage WHERE (day, plugin, identity, group_name) IN "
-      "(SELECT day, plugin, identity, group_name FROM usage WHERE day < ?1 LIMIT ?2)",
-      used_before(now));
-  if (has_much_free(state)) state.run("PRAGMA incremental_vacuum(" + std::to_string(kPages) + ")");
+bool RetentionWork::do_some(Database& state, std::int64_t now) const {
+  std::int64_t gone = remove(state, kDeleteOldest, ended_before(now));
+  if (is_too_large(state)) gone += delete_largest_shares(state);
+  gone += remove(state,
+                 "DELETE FROM usage WHERE (day, plugin, identity, group_name) IN "
+                 "(SELECT day, plugin, identity, group_name FROM usage WHERE day < ?1 LIMIT ?2)",
+                 used_before(now));
+  if (has_much_free(state)) {
+    const std::int64_t free = state.number("PRAGMA freelist_count");
+    state.run("PRAGMA incremental_vacuum(" + std::to_string(kPages) + ")");
+    gone += free - state.number("PRAGMA freelist_count");
+  }
+  return gone > 0;
 }
 
 }  // namespace gatehouse::db

@@ -18,8 +18,9 @@ class RetentionWork {
 
   /// Is there anything to do? Some lookups in indexes. @throws SqliteError
   [[nodiscard]] bool is_due(Database& state, std::int64_t now) const;
-  /// Some of it, inside the caller's transaction: some ms. @throws SqliteError
-  void do_some(Database& state, std::int64_t now) const;
+  /// Some of it, inside the caller's transaction: some ms.
+  /// @return false: nothing went, for a trigger keeps the rows @throws SqliteError
+  [[nodiscard]] bool do_some(Database& state, std::int64_t now) const;
   /// See Store::excess(). @throws SqliteError
   [[nodiscard]] std::string excess(Database& state) const;
 
@@ -29,7 +30,7 @@ class RetentionWork {
   [[nodiscard]] std::uint64_t used_bytes(Database& state) const;
   [[nodiscard]] bool is_too_large(Database& state) const;
   [[nodiscard]] bool has_much_free(Database& state) const;
-  static void delete_largest_shares(Database& state);
+  [[nodiscard]] static std::int64_t delete_largest_shares(Database& state);
 
   Retention retention_;
 };

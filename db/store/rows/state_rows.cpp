@@ -96,6 +96,11 @@ void bind_bytes(Statement& statement, int parameter, std::string_view bytes) {
   statement.bind_borrowed(parameter, std::span(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()));
 }
 
+std::int64_t time_of(const Statement& row, int column) noexcept {
+  constexpr std::int64_t kFarthest = std::numeric_limits<std::int64_t>::max() / 2;
+  return std::clamp(row.integer(column), -kFarthest, kFarthest);
+}
+
 SessionRecord session_of(const Statement& row) {
   SessionRecord out;
   out.id = unsigned_of(row, 0);
@@ -104,22 +109,22 @@ SessionRecord session_of(const Statement& row) {
   out.identity = row.text(3);
   out.group_name = row.text(4);
   if (const auto source = Endpoint::parse(row.text(5))) out.source = *source;
-  out.created_at = row.integer(6);
-  out.last_seen_at = row.integer(7);
-  out.ended_at = row.optional_integer(8);
+  out.created_at = time_of(row, 6);
+  out.last_seen_at = time_of(row, 7);
+  if (!row.is_null(8)) out.ended_at = time_of(row, 8);
   out.totals = totals_of(row, 9);
   out.blob_version = static_cast<std::uint32_t>(row.integer(13));
   if (!row.is_null(14)) out.blob = std::make_shared<const ByteString>(row.blob(14));
-  if (!row.is_null(15)) out.expires_at = row.integer(15);
+  if (!row.is_null(15)) out.expires_at = time_of(row, 15);
   return out;
 }
 
 LeaseRecord lease_of(const Statement& row) {
-  return {{row.text(0), row.text(1)}, unsigned_of(row, 2), row.integer(3), row.integer(4)};
+  return {{row.text(0), row.text(1)}, unsigned_of(row, 2), time_of(row, 3), time_of(row, 4)};
 }
 
 UsageRecord usage_of(const Statement& row) {
-  return {{row.integer(0), row.text(1), row.text(2), row.text(3)}, totals_of(row, 4)};
+  return {{time_of(row, 0), row.text(1), row.text(2), row.text(3)}, totals_of(row, 4)};
 }
 
 Epoch read_epoch(Database& database) {
@@ -131,13 +136,16 @@ Epoch read_epoch(Database& database) {
   out.store_id = unsigned_of(row, 1);
   out.boot_id = row.text(2);
   out.clean = row.integer(3) != 0;
-  out.unsure_until = row.integer(4);
+  out.unsure_until = time_of(row, 4);
   out.last_session_id = unsigned_of(row, 5);
   out.secrets_n = unsigned_of(row, 6);
   return out;
 }
 
-std::int64_t read_seen_at(Database& database) { return database.number("SELECT seen_at FROM epoch"); }
+std::int64_t read_seen_at(Database& database) {
+  Statement row = database.prepare("SELECT seen_at FROM epoch");
+  return row.step() ? time_of(row, 0) : 0;
+}
 
 StateRows::StateRows(Database& database)
     : put_live_session_(database.prepare(kPutSession)),

@@ -23,6 +23,10 @@ inline constexpr unsigned kSlots = 4096;
 /// tool stumbles over it, else a BLOB. The bytes are the same. Borrowed until the statement has run.
 void bind_bytes(Statement& statement, int parameter, std::string_view bytes);
 
+/// A time, or a day. What others have written there may be any number: one that is too far away is brought so near that
+/// the sum and the difference of two are numbers, too.
+[[nodiscard]] std::int64_t time_of(const Statement& row, int column) noexcept;
+
 /// The columns that the functions below read, in order.
 inline constexpr std::string_view kSessionColumns =
     "id, plugin, key, identity, group_name, source, created_at, last_seen_at, ended_at, bytes_up, bytes_down, "

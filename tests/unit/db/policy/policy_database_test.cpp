@@ -183,7 +183,7 @@ TEST_F(PolicyFile, OfAnotherOfGatehousesDatabasesIsRefused) {
 }
 
 TEST_F(PolicyFile, WhoseTablesAreViewsIsRefusedWithoutRunningThem) {
-  for (const char* table : {"domain_rules", "port_permits", "meta", "settings"}) {
+  for (const char* table : {"domain_rules", "port_permits", "meta", "changes", "settings"}) {
     const std::string name = table;
     ASSERT_EQ(
         shell("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET name = 'former_" + name +
@@ -202,6 +202,19 @@ TEST_F(PolicyFile, WhoseTablesAreViewsIsRefusedWithoutRunningThem) {
     std::filesystem::remove(path);
     prepare_policy(path);
   }
+}
+
+TEST_F(PolicyFile, WhoseColumnsAreComputedIsRefusedWithoutComputingThem) {
+  // A minute's work for one row, inside one function, which no limit of time ends.
+  ASSERT_EQ(
+      shell("DROP TABLE admissions; CREATE TABLE admissions (id INTEGER PRIMARY KEY, group_id, plugin, listener, "
+            "action, priority, enabled); INSERT INTO admissions (id) VALUES (1); ALTER TABLE admissions ADD COLUMN "
+            "expires_at AS (printf('%.*c', 900000, 'a') GLOB '*' || printf('%.*c', 40000, 'a') || 'b')"),
+      "");
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_THAT(refusal_of(path),
+              AllOf(HasSubstr("`expires_at` of `admissions` is computed"), HasSubstr("restore a copy")));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
 }
 
 TEST_F(PolicyFile, WhoseTablesBecomeViewsWhileItIsOpenIsRefused) {
@@ -233,7 +246,10 @@ TEST_F(PolicyFile, WithMoreThanAPolicyIsRefused) {
             "SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO domain_rules(id) SELECT i FROM n"),
       "");
   EXPECT_LT(std::filesystem::file_size(path), 2U << 20U);
-  EXPECT_THAT(refusal_of(path), AllOf(HasSubstr("has more than 512 MiB of rows"), HasSubstr("policy import")));
+  Database database(path, OpenMode::read_only, std::chrono::milliseconds(0));
+  EXPECT_THAT([&] { static_cast<void>(load_policy(database)); },
+              testing::ThrowsMessage<std::runtime_error>(
+                  AllOf(HasSubstr("has more than 512 MiB of rows"), HasSubstr("policy import"))));
 }
 
 TEST_F(PolicyFile, IsGivenUpWhenSomebodyWantsToStop) {

@@ -211,6 +211,21 @@ TEST_F(StoreFiles, ThatAreBrokenInsideAreSetAside) {
   EXPECT_THAT(store->opening().moved, testing::Not(IsEmpty()));
 }
 
+TEST_F(StoreFiles, WhoseTablesAreViewsAreSetAsideWithoutRunningThem) {
+  for (const char* table : {"sessions", "leases", "usage", "plugin_values", "epoch"}) {
+    make();
+    const std::string name = table;
+    ASSERT_EQ(run_sqlite_shell(path, "DROP TABLE " + name + "; CREATE VIEW " + name +
+                                         " AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+                                         "SELECT i AS id, i AS n FROM n"),
+              "");
+    const auto store = open_sqlite_store(path, {});
+    EXPECT_TRUE(store->opening().created) << name;
+    EXPECT_THAT(store->opening().moved, testing::Not(IsEmpty())) << name;
+    store->close();
+  }
+}
+
 TEST_F(StoreFiles, ThatAreBrokenWithoutACountLeaveDoubtForAnHour) {
   make();
   std::fstream(path, std::ios::in | std::ios::out | std::ios::binary) << std::string(100, '\0');

@@ -175,6 +175,17 @@ TEST_F(StateFile, SaysWhatDoesNotFit) {
   EXPECT_THAT(verify(copy), ElementsAre(HasSubstr("no database of Gatehouse")));
 }
 
+TEST_F(StateFile, WhoseTablesAreViewsIsReadByNobody) {
+  life.close();
+  ASSERT_EQ(run_sqlite_shell(life.path(),
+                             "DROP TABLE sessions; CREATE VIEW sessions AS WITH RECURSIVE n(id) AS "
+                             "(SELECT 1 UNION ALL SELECT id + 1 FROM n) SELECT id FROM n"),
+            "");
+  EXPECT_THAT(verify(life.path()), ElementsAre(HasSubstr("`sessions` is a view")));
+  EXPECT_THAT([&] { StateReader{life.path()}; },
+              testing::ThrowsMessage<std::runtime_error>(HasSubstr("`sessions` is a view")));
+}
+
 TEST_F(StateFile, IsCheckedPageByPage) {
   life.close();
   std::fstream file(life.path(), std::ios::in | std::ios::out | std::ios::binary);
