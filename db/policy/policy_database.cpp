@@ -36,26 +36,43 @@ policy::Life life(const Statement& row, int column) {
   return {row.integer(column) != 0, row.optional_integer(column + 1)};
 }
 
+/// Counts what rows come to in memory.
+class Weight {
+ public:
+  explicit Weight(const std::filesystem::path& path) : path_(path) {}
+
+  /// @param fixed  bytes of a row besides its text
+  void add(const Statement& row, std::size_t fixed) {
+    bytes_ += fixed;
+    for (int i = 0; i < row.columns(); ++i) bytes_ += row.is_integer(i) ? 0 : row.text(i).size();
+    if (bytes_ > PolicyDatabase::kMostBytes)
+      throw std::runtime_error(path_.string() + " has more than " + std::to_string(PolicyDatabase::kMostBytes >> 20U) +
+                               " MiB of rows: delete some, or import names as a list (`gatehouse policy import`)");
+  }
+
+ private:
+  const std::filesystem::path& path_;
+  std::size_t bytes_ = 0;
+};
+
 /// Reads tables, and counts what their rows come to.
 class Reader {
  public:
-  explicit Reader(Database& database) : database_(database) {}
+  explicit Reader(Database& database) : database_(database), weight_(database.path()) {}
 
-  /// Calls `take(row)` for each row of `table`, by id, which is column 0.
-  template <class Take>
-  void for_each(std::string_view table, const std::string& columns, Take take) {
+  /// Adds `make(row)` to `rows` for each row of `table`, by id, which is column 0.
+  template <class Row, class Make>
+  void read(std::vector<Row>& rows, std::string_view table, const std::string& columns, Make make) {
     Statement row = database_.prepare("SELECT id, " + columns + " FROM " + std::string(table) + " ORDER BY id");
     std::int64_t last = 0;
     while (step(row, table, last)) {
       last = row.integer(0);
-      count(row);
-      take(row);
+      weight_.add(row, sizeof(Row));
+      rows.push_back(make(row));
     }
   }
 
  private:
-  static constexpr std::size_t kRow = 64;  // bytes of a row besides its text
-
   bool step(Statement& row, std::string_view table, std::int64_t last) const {
     try {
       return row.step();
@@ -67,17 +84,8 @@ class Reader {
     }
   }
 
-  void count(const Statement& row) {
-    bytes_ += kRow;
-    for (int i = 0; i < row.columns(); ++i) bytes_ += row.is_integer(i) ? 0 : row.text(i).size();
-    if (bytes_ > PolicyDatabase::kMostBytes)
-      throw std::runtime_error(database_.path().string() + " has more than " +
-                               std::to_string(PolicyDatabase::kMostBytes >> 20U) +
-                               " MiB of rows: delete some, or import names as a list (`gatehouse policy import`)");
-  }
-
   Database& database_;
-  std::size_t bytes_ = 0;
+  Weight weight_;
 };
 
 /// SQLite runs what stands in place of a table each time that it is read.
@@ -107,47 +115,51 @@ void must_be_policy(Database& database) {
 }
 
 void load_groups(Reader& from, policy::Model& model) {
-  from.for_each("groups", "name, priority, enabled", [&](const Statement& row) {
-    model.groups.push_back({row.integer(0), row.text(1), row.integer(2), row.integer(3) != 0});
+  from.read(model.groups, "groups", "name, priority, enabled", [](const Statement& row) {
+    return policy::Group{row.integer(0), row.text(1), row.integer(2), row.integer(3) != 0};
   });
-  from.for_each("group_members", "group_id, kind, pattern, enabled, expires_at", [&](const Statement& row) {
-    model.group_members.push_back({row.integer(0), row.integer(1), row.text(2), row.text(3), life(row, 4)});
-  });
-  from.for_each("credentials", "kind, value, identity, plugin, enabled, expires_at", [&](const Statement& row) {
-    model.credentials.push_back(
-        {row.integer(0), row.text(1), row.text(2), row.text(3), row.optional_text(4), life(row, 5)});
-  });
+  from.read(model.group_members, "group_members", "group_id, kind, pattern, enabled, expires_at",
+            [](const Statement& row) {
+              return policy::GroupMember{row.integer(0), row.integer(1), row.text(2), row.text(3), life(row, 4)};
+            });
+  from.read(model.credentials, "credentials", "kind, value, identity, plugin, enabled, expires_at",
+            [](const Statement& row) {
+              return policy::Credential{row.integer(0), row.text(1),          row.text(2),
+                                        row.text(3),    row.optional_text(4), life(row, 5)};
+            });
 }
 
 void load_rules(Reader& from, policy::Model& model) {
-  from.for_each("admissions", "group_id, plugin, listener, action, priority, enabled, expires_at",
-                [&](const Statement& row) {
-                  model.admissions.push_back({row.integer(0), row.optional_integer(1), row.text(2), row.text(3),
-                                              row.text(4), row.integer(5), life(row, 6)});
-                });
-  from.for_each("domain_rules", "group_id, domain, match, action, enabled, expires_at", [&](const Statement& row) {
-    model.domain_rules.push_back(
-        {row.integer(0), row.optional_integer(1), row.text(2), row.text(3), row.text(4), life(row, 5)});
-  });
-  from.for_each("domain_lists", "name, group_id, match, action, file, enabled, expires_at", [&](const Statement& row) {
-    model.domain_lists.push_back(
-        {row.integer(0), row.text(1), row.optional_integer(2), row.text(3), row.text(4), row.text(5), life(row, 6)});
-  });
-  from.for_each(
-      "port_permits", "group_id, transport, ports, destination, action, priority, enabled, expires_at",
-      [&](const Statement& row) {
-        model.port_permits.push_back({row.integer(0), row.optional_integer(1), row.text(2), row.optional_text(3),
-                                      row.optional_text(4), row.text(5), row.integer(6), life(row, 7)});
-      });
-  from.for_each("settings", "name, value", [&](const Statement& row) {
-    model.settings.push_back({row.integer(0), row.text(1), row.text(2)});
+  from.read(model.admissions, "admissions", "group_id, plugin, listener, action, priority, enabled, expires_at",
+            [](const Statement& row) {
+              return policy::Admission{row.integer(0), row.optional_integer(1), row.text(2), row.text(3),
+                                       row.text(4),    row.integer(5),          life(row, 6)};
+            });
+  from.read(model.domain_rules, "domain_rules", "group_id, domain, match, action, enabled, expires_at",
+            [](const Statement& row) {
+              return policy::DomainRule{row.integer(0), row.optional_integer(1), row.text(2), row.text(3), row.text(4),
+                                        life(row, 5)};
+            });
+  from.read(model.domain_lists, "domain_lists", "name, group_id, match, action, file, enabled, expires_at",
+            [](const Statement& row) {
+              return policy::DomainList{row.integer(0), row.text(1), row.optional_integer(2), row.text(3), row.text(4),
+                                        row.text(5),    life(row, 6)};
+            });
+  from.read(model.port_permits, "port_permits",
+            "group_id, transport, ports, destination, action, priority, enabled, expires_at", [](const Statement& row) {
+              return policy::PortPermit{
+                  row.integer(0), row.optional_integer(1), row.text(2), row.optional_text(3), row.optional_text(4),
+                  row.text(5),    row.integer(6),          life(row, 7)};
+            });
+  from.read(model.settings, "settings", "name, value", [](const Statement& row) {
+    return policy::Setting{row.integer(0), row.text(1), row.text(2)};
   });
 }
 
 void load_traffic_rules(Reader& from, policy::Model& model) {
   std::string columns = "group_id, scope, quota_period, enabled, expires_at";
   for (const policy::TrafficColumn& column : policy::kTrafficColumns) columns += ", " + std::string(column.name);
-  from.for_each("traffic_rules", columns, [&](const Statement& row) {
+  from.read(model.traffic_rules, "traffic_rules", columns, [](const Statement& row) {
     policy::TrafficRule rule;
     rule.id = row.integer(0);
     rule.group_id = row.integer(1);
@@ -156,7 +168,7 @@ void load_traffic_rules(Reader& from, policy::Model& model) {
     rule.life = life(row, 4);
     int at = 6;
     for (const policy::TrafficColumn& column : policy::kTrafficColumns) rule.*column.row = row.optional_integer(at++);
-    model.traffic_rules.push_back(std::move(rule));
+    return rule;
   });
 }
 
@@ -312,8 +324,10 @@ TableRows PolicyDatabase::read_table(std::string_view name) {
     must_be_policy(*database_);
     Statement statement = database_->prepare("SELECT * FROM " + std::string(name) + " ORDER BY id");
     TableRows table;
+    Weight weight(path_);
     for (int i = 0; i < statement.columns(); ++i) table.columns.push_back(statement.column_name(i));
     while (statement.step()) {
+      weight.add(statement, static_cast<std::size_t>(statement.columns()) * sizeof(Cell));
       auto& row = table.rows.emplace_back();
       for (int i = 0; i < statement.columns(); ++i) row.push_back(statement.cell(i));
     }

@@ -2,6 +2,7 @@
 #include "db/policy/policy_database.hpp"
 #include "db/migrations.hpp"
 #include "policy/limits.hpp"
+#include "tests/unit/db/many_rows.hpp"
 #include "tests/unit/db/scratch.hpp"
 
 #include <gmock/gmock.h>
@@ -226,13 +227,8 @@ TEST_F(PolicyFile, WithAValueOfMegabytesIsRefusedBeforeItIsRead) {
 }
 
 TEST_F(PolicyFile, WithMoreThanAPolicyIsRefused) {
-  // A small file: the values are made as they are read.
-  ASSERT_EQ(
-      shell("DROP TABLE domain_rules; CREATE TABLE domain_rules (id INTEGER PRIMARY KEY, group_id, match, action, "
-            "enabled, expires_at, domain AS (hex(zeroblob(500000)))); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
-            "SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO domain_rules(id) SELECT i FROM n"),
-      "");
-  EXPECT_LT(std::filesystem::file_size(path), 2U << 20U);
+  ASSERT_EQ(shell(many_rows()), "");
+  EXPECT_LT(std::filesystem::file_size(path), 16U << 20U);
   EXPECT_THAT(refusal_of(path), AllOf(HasSubstr("has more than 512 MiB of rows"), HasSubstr("policy import")));
 }
 

@@ -1,6 +1,7 @@
 // policy.db broken in every way, and what stays in force.
 #include "gateway/policy/policy_source.hpp"
 #include "db/policy/policy_copy.hpp"
+#include "tests/unit/db/many_rows.hpp"
 #include "tests/unit/db/scratch.hpp"
 
 #include <gmock/gmock.h>
@@ -317,11 +318,7 @@ TEST(PolicyCopy, LeavesTheOlderOneWhenItFails) {
 
 TEST_F(Source, LeavesAFileAloneThatTakesLongAndFails) {
   const auto source = start();
-  // Half a gigabyte of text out of a small file, made as it is read.
-  ASSERT_EQ(sql("DROP TABLE domain_rules; CREATE TABLE domain_rules (id INTEGER PRIMARY KEY, group_id, match, action, "
-                "enabled, expires_at, domain AS (hex(zeroblob(500000)))); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
-                "SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO domain_rules(id) SELECT i FROM n"),
-            "");
+  ASSERT_EQ(sql(many_rows()), "");
   ASSERT_TRUE(failing(*source));
   EXPECT_THAT(source->failure(), AllOf(HasSubstr("MiB of rows"), HasSubstr("the last good policy stays in force")));
   const auto begin = std::chrono::steady_clock::now();
