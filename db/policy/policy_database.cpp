@@ -18,10 +18,12 @@ namespace {
 
 constexpr std::chrono::milliseconds kWriterTimeout{5000};
 constexpr std::chrono::milliseconds kReaderTimeout{100};
+constexpr std::chrono::seconds kMigrating{60};
 
 constexpr std::array<std::string_view, 9> kTables = {"settings",     "groups",       "group_members",
                                                      "credentials",  "admissions",   "domain_rules",
                                                      "domain_lists", "port_permits", "traffic_rules"};
+constexpr std::array<std::string_view, 3> kOwnTables = {"meta", "changes", "rows_before"};  // the triggers' own
 
 /// What to do about a file without a schema. The starter policy in its place would let through what it denied.
 std::string empty_sentence(const std::filesystem::path& path) {
@@ -87,22 +89,6 @@ class Reader {
   Database& database_;
   Weight weight_;
 };
-
-/// SQLite runs what stands in place of a table each time that it is read.
-void must_be_tables(Database& database) {
-  constexpr std::string_view kStandIns =
-      "SELECT name FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE AND (type <> 'table' OR rootpage = 0)";
-  Statement stand_in = database.prepare(kStandIns);
-  const auto check = [&](std::string_view table) {
-    stand_in.bind(1, table);
-    if (stand_in.step())
-      throw std::runtime_error(database.path().string() + ": `" + std::string(table) +
-                               "` is a view or a virtual table there, and has to be a table: restore a copy");
-    stand_in.reset();
-  };
-  check("meta");
-  for (const std::string_view table : kTables) check(table);
-}
 
 /// A policy database of this version, with tables to read.
 void must_be_policy(Database& database) {
@@ -183,6 +169,7 @@ PolicySchema bring_up(const std::filesystem::path& path, bool is_new, const File
   must_be_tables(database);
   if (is_new || done.from > 0) database.run("PRAGMA journal_mode = WAL");
   if (done.from > 0) done.backup = keep_version(path, done.from);
+  const WorkLimit limit(database, kMigrating, nullptr);  // triggers that somebody made may run
   Transaction transaction(database, Transaction::Kind::immediate);
   done.from = schema_version(database, kind);  // again, under the lock: another process may have been faster
   done.created = done.from == 0;
@@ -194,6 +181,21 @@ PolicySchema bring_up(const std::filesystem::path& path, bool is_new, const File
 }
 
 }  // namespace
+
+void must_be_tables(Database& database) {
+  constexpr std::string_view kStandIns =
+      "SELECT name FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE AND (type <> 'table' OR rootpage = 0)";
+  Statement stand_in = database.prepare(kStandIns);
+  const auto check = [&](std::string_view table) {
+    stand_in.bind(1, table);
+    if (stand_in.step())
+      throw std::runtime_error(database.path().string() + ": `" + std::string(table) +
+                               "` is a view or a virtual table there, and has to be a table: restore a copy");
+    stand_in.reset();
+  };
+  for (const std::string_view table : kOwnTables) check(table);
+  for (const std::string_view table : kTables) check(table);
+}
 
 PolicySchema prepare_policy(const std::filesystem::path& path) { return prepare_policy(path, policy_migrations()); }
 

@@ -40,6 +40,10 @@ PolicySchema prepare_policy(const std::filesystem::path& path, std::span<const s
 /// @throws SqliteError; std::runtime_error, a sentence: a value is too long, or the rows are too many, to be a policy
 [[nodiscard]] policy::Model load_policy(Database& database);
 
+/// SQLite runs what stands in place of a table each time that it is read.
+/// @throws SqliteError; std::runtime_error, a sentence: one of the schema's tables is a view or a virtual table
+void must_be_tables(Database& database);
+
 /// Any table, for `policy show`.
 struct TableRows {
   std::vector<std::string> columns;
@@ -56,6 +60,8 @@ class PolicyDatabase {
   static constexpr std::chrono::seconds kPatience{10};
   static constexpr std::size_t kMostBytes = 512U << 20U;
   static constexpr std::size_t kLongestValue = 1U << 20U;
+  /// Of the audit trail: a whole row as JSON.
+  static constexpr std::size_t kLongestChange = 4 * kLongestValue;
 
   /// @param stop  set by another thread: whatever is read is given up; may be null; lives as long as this
   /// @throws SqliteError; std::runtime_error when it is not a policy database of this version

@@ -184,7 +184,7 @@ TEST_F(PolicyFile, OfAnotherOfGatehousesDatabasesIsRefused) {
 }
 
 TEST_F(PolicyFile, WhoseTablesAreViewsIsRefusedWithoutRunningThem) {
-  for (const char* table : {"domain_rules", "port_permits", "meta", "settings"}) {
+  for (const char* table : {"domain_rules", "port_permits", "meta", "settings", "changes", "rows_before"}) {
     const std::string name = table;
     ASSERT_EQ(
         shell("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET name = 'former_" + name +
