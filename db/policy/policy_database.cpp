@@ -186,12 +186,18 @@ void must_be_tables(Database& database) {
   constexpr std::string_view kStandIns =
       "SELECT name FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE AND (type <> 'table' OR rootpage = 0)";
   Statement stand_in = database.prepare(kStandIns);
+  Statement computed = database.prepare("SELECT 1 FROM pragma_table_xinfo(?1) WHERE hidden > 1");  // generated columns
   const auto check = [&](std::string_view table) {
     stand_in.bind(1, table);
     if (stand_in.step())
       throw std::runtime_error(database.path().string() + ": `" + std::string(table) +
                                "` is a view or a virtual table there, and has to be a table: restore a copy");
     stand_in.reset();
+    computed.bind(1, table);
+    if (computed.step())
+      throw std::runtime_error(database.path().string() + ": a column of `" + std::string(table) +
+                               "` is computed there, and has to be stored: restore a copy");
+    computed.reset();
   };
   for (const std::string_view table : kOwnTables) check(table);
   for (const std::string_view table : kTables) check(table);
@@ -211,9 +217,13 @@ PolicySchema prepare_policy(const std::filesystem::path& path, std::span<const s
   }
 }
 
-const std::filesystem::path& checked_policy(const std::filesystem::path& path) {
-  static_cast<void>(PolicyDatabase(path));
-  return path;
+void check_policy(const std::filesystem::path& path) { static_cast<void>(PolicyDatabase(path)); }
+
+Database open_policy(const std::filesystem::path& path, std::chrono::milliseconds busy_timeout) {
+  check_policy(path);
+  Database database(path, OpenMode::read_write, busy_timeout);
+  limit_values(database, PolicyDatabase::kLongestChange);
+  return database;
 }
 
 PolicyDatabase::PolicyDatabase(const std::filesystem::path& path, const std::atomic<bool>* stop)

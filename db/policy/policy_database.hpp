@@ -40,8 +40,10 @@ PolicySchema prepare_policy(const std::filesystem::path& path, std::span<const s
 /// @throws SqliteError; std::runtime_error, a sentence: a value is too long, or the rows are too many, to be a policy
 [[nodiscard]] policy::Model load_policy(Database& database);
 
-/// SQLite runs what stands in place of a table each time that it is read.
-/// @throws SqliteError; std::runtime_error, a sentence: one of the schema's tables is a view or a virtual table
+/// SQLite runs what stands in place of a table, or of a column, each time that it is read: one step of that may take
+/// minutes, which no deadline ends.
+/// @throws SqliteError; std::runtime_error, a sentence: one of the schema's tables is a view or a virtual table, or has
+///         a generated column
 void must_be_tables(Database& database);
 
 /// Any table, for `policy show`.
@@ -50,8 +52,10 @@ struct TableRows {
   std::vector<std::vector<Cell>> rows;
 };
 
-/// Opens it and closes it again. @return path @throws as PolicyDatabase: it is not a policy database of this version
-const std::filesystem::path& checked_policy(const std::filesystem::path& path);
+/// Opens it and closes it again. @throws as PolicyDatabase: it is not a policy database of this version
+void check_policy(const std::filesystem::path& path);
+/// For statements of one's own, after check_policy(): values are as long as one of the audit trail at most.
+[[nodiscard]] Database open_policy(const std::filesystem::path& path, std::chrono::milliseconds busy_timeout);
 
 /// Reads policy.db and never writes it: the connection is read-write, as WAL readers want, with query_only on.
 class PolicyDatabase {

@@ -219,6 +219,26 @@ TEST_F(PolicyFile, WhoseTablesBecomeViewsWhileItIsOpenIsRefused) {
   EXPECT_THROW(static_cast<void>(database.load()), std::runtime_error);
 }
 
+TEST_F(PolicyFile, WhoseColumnsAreComputedIsRefusedAtOnce) {
+  // One step of SQLite's machine would take hours.
+  const std::string endless = "('x' LIKE hex(zeroblob(400000)) || '%' || hex(zeroblob(400000)))";
+  for (const char* table : {"domain_rules", "changes"}) {
+    for (const char* kind : {"VIRTUAL", "STORED"}) {
+      const std::string name = table;
+      ASSERT_EQ(shell("DROP TABLE " + name + "; CREATE TABLE " + name +
+                      " (id INTEGER PRIMARY KEY, group_id, domain, "
+                      "match AS " +
+                      endless + " " + kind + ", action, enabled, expires_at)"),
+                "");
+      const auto begin = std::chrono::steady_clock::now();
+      EXPECT_THAT(refusal_of(path), HasSubstr("a column of `" + name + "` is computed there"));
+      EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+      std::filesystem::remove(path);
+      prepare_policy(path);
+    }
+  }
+}
+
 TEST_F(PolicyFile, WithAValueOfMegabytesIsRefusedBeforeItIsRead) {
   ASSERT_EQ(shell("INSERT INTO domain_rules(id, domain) VALUES(7, 'a.test')"), "");
   ASSERT_EQ(shell("INSERT INTO domain_rules(id, domain) VALUES(9, printf('%.*c', 200000000, 'x'))"), "");
