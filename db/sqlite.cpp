@@ -6,8 +6,9 @@ namespace gatehouse::db {
 namespace {
 
 SqliteError error_of(sqlite3* handle, const std::filesystem::path& path) {
-  return {path.string() + ": " + sqlite3_errmsg(handle), sqlite3_extended_errcode(handle), path,
-          sqlite3_system_errno(handle)};
+  const int code = sqlite3_extended_errcode(handle);
+  const char* const why = (code & 0xff) == SQLITE_INTERRUPT ? "given up before its end" : sqlite3_errmsg(handle);
+  return {path.string() + ": " + why, code, path, sqlite3_system_errno(handle)};
 }
 
 [[noreturn]] void fail(sqlite3* handle, const std::filesystem::path& path) { throw error_of(handle, path); }

@@ -13,9 +13,9 @@ using std::filesystem::perms;
 
 namespace {
 
-constexpr std::array<std::string_view, 11> kPolicyTables = {
-    "meta",       "changes",      "settings",     "groups",       "group_members", "credentials",
-    "admissions", "domain_rules", "domain_lists", "port_permits", "traffic_rules"};
+constexpr std::array<std::string_view, 12> kPolicyTables = {
+    "meta",        "changes",    "rows_before",  "settings",     "groups",       "group_members",
+    "credentials", "admissions", "domain_rules", "domain_lists", "port_permits", "traffic_rules"};
 constexpr std::array<std::string_view, 6> kStateTables = {"epoch", "sessions",      "leases",
                                                           "usage", "plugin_values", "shares"};
 constexpr std::array<std::string_view, 2> kSecretsTables = {"epoch", "plugin_values"};
@@ -59,7 +59,7 @@ std::int64_t schema_version(Database& database, const FileKind& kind) {
 std::string why_not_plain(Database& database, const FileKind& kind) {
   Statement stand_in = database.prepare(
       "SELECT 1 FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE AND (type <> 'table' OR rootpage = 0)");
-  Statement computed = database.prepare("SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 2");
+  Statement computed = database.prepare("SELECT name FROM pragma_table_xinfo(?1) WHERE hidden > 1");
   for (const std::string_view table : kind.tables) {
     stand_in.bind(1, table);
     if (stand_in.step())

@@ -5,12 +5,14 @@
 namespace gatehouse::db {
 namespace {
 
-constexpr int kSteps = 10'000;  // of SQLite's machine between two questions: well under a millisecond
+constexpr int kSteps = 100;    // of SQLite's machine between two questions: microseconds, unless values are long
+constexpr int kPattern = 100;  // bytes: matching one against a long value is one step of the machine
 
 }  // namespace
 
 void limit_values(Database& database, std::size_t bytes) noexcept {
   sqlite3_limit(database.handle(), SQLITE_LIMIT_LENGTH, static_cast<int>(bytes));
+  sqlite3_limit(database.handle(), SQLITE_LIMIT_LIKE_PATTERN_LENGTH, kPattern);
 }
 
 bool is_too_big(const SqliteError& error) noexcept { return (error.code() & 0xff) == SQLITE_TOOBIG; }

@@ -10,6 +10,7 @@
 namespace gatehouse::db {
 
 /// From now on no value, and no statement of the schema, can be longer: SQLITE_TOOBIG, before it is read into memory.
+/// Patterns of LIKE and GLOB have 100 bytes at most.
 void limit_values(Database& database, std::size_t bytes) noexcept;
 /// Is that what went wrong?
 [[nodiscard]] bool is_too_big(const SqliteError& error) noexcept;

@@ -225,10 +225,9 @@ void edit_row(const std::filesystem::path& database, const ImportRequest& reques
 
 ImportReport import_list(const std::filesystem::path& database, int fd, const ImportRequest& request,
                          const std::function<void(const ImportProgress&)>& progress) {
-  static_cast<void>(checked_policy(database));  // before a long read from a pipe: is it one of ours?
   std::optional<Row> row;
-  {
-    Database reader(database, OpenMode::read_write, kReaderTimeout);
+  {  // before a long read from a pipe: is it one of ours?
+    Database reader = open_policy(database, kReaderTimeout);
     row = read_row(reader, request.name);
     static_cast<void>(group_id(reader, request.group));
   }

@@ -1,8 +1,10 @@
 #include "db/lists/list_copy.hpp"
 
 #include "db/file/paths.hpp"
+#include "db/file/work_limit.hpp"
 #include "db/lists/list_file.hpp"
 #include "db/lists/list_file_writer.hpp"
+#include "db/policy/policy_database.hpp"
 #include "db/sqlite.hpp"
 
 namespace gatehouse::db {
@@ -13,6 +15,8 @@ std::vector<std::string> copy_lists(const std::filesystem::path& original, const
   const fs::path from = lists_beside(original), to = lists_beside(fs::absolute(copy));
   std::vector<std::string> missing;
   Database database(copy, OpenMode::frozen, kTimeout);
+  limit_values(database, PolicyDatabase::kLongestValue);
+  must_be_tables(database);
   Statement named = database.prepare("SELECT DISTINCT file FROM domain_lists WHERE file <> '' ORDER BY file");
   while (named.step()) {
     const std::string file = named.text(0);

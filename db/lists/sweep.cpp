@@ -1,7 +1,9 @@
 #include "db/file/paths.hpp"
+#include "db/file/work_limit.hpp"
 #include "db/lists/import.hpp"
 #include "db/lists/list_file_writer.hpp"
 #include "db/policy/policy_copy.hpp"
+#include "db/policy/policy_database.hpp"
 #include "db/sqlite.hpp"
 
 #include <fcntl.h>
@@ -24,6 +26,9 @@ using Names = std::set<std::string, std::less<>>;
 /// What the rows name, and what undos of each list's last kKept changes of its file would name again.
 void add_named(const std::filesystem::path& path, Names& names) {
   Database database(path, OpenMode::read_write, kReaderTimeout);
+  limit_values(database, PolicyDatabase::kLongestChange);
+  const WorkLimit limit(database, PolicyDatabase::kPatience, nullptr);
+  must_be_tables(database);
   database.run("PRAGMA query_only = ON");
   Statement statement = database.prepare(
       "SELECT file FROM domain_lists UNION SELECT json_extract(old_row, '$.file') FROM"

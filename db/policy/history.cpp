@@ -32,7 +32,12 @@ class ImageReader {
 std::vector<Change> read_changes(Database& database, Statement& found) {
   ImageReader images(database);
   std::vector<Change> out;
+  std::size_t bytes = 0;
   while (found.step()) {
+    for (const int image : {5, 6}) bytes += found.text(image).size();
+    if (bytes > PolicyDatabase::kMostBytes)
+      throw std::runtime_error(database.path().string() + ": so many changes have more than " +
+                               std::to_string(PolicyDatabase::kMostBytes >> 20U) + " MiB: ask for fewer");
     Change change;
     change.number = found.integer(0);
     change.changed_at = found.integer(1);
@@ -148,8 +153,11 @@ Cell column(const RowImage& image, std::string_view name) {
 }
 
 History::History(const std::filesystem::path& path)
-    : database_(checked_policy(path), OpenMode::read_write, kReaderTimeout),
-      transaction_(database_, Transaction::Kind::read) {}
+    : database_(open_policy(path, kReaderTimeout)),
+      limit_(database_, PolicyDatabase::kPatience, nullptr),
+      transaction_(database_, Transaction::Kind::read) {
+  must_be_tables(database_);
+}
 
 std::vector<Change> History::select(std::string_view condition, std::int64_t value) {
   Statement found = database_.prepare(std::string(kColumns) + std::string(condition));

@@ -50,6 +50,7 @@ class History {
   [[nodiscard]] std::vector<Change> select(std::string_view condition, std::int64_t value);
 
   Database database_;
+  WorkLimit limit_;
   Transaction transaction_;
 };
 

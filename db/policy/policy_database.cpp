@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kWriterTimeout{5000};
 constexpr std::chrono::milliseconds kReaderTimeout{100};
+constexpr std::chrono::seconds kMigrating{60};
 
 /// What to do about a file without a schema. The starter policy in its place would let through what it denied.
 std::string empty_sentence(const std::filesystem::path& path) {
@@ -31,26 +32,43 @@ policy::Life life(const Statement& row, int column) {
   return {row.integer(column) != 0, row.optional_integer(column + 1)};
 }
 
+/// Counts what rows come to in memory.
+class Weight {
+ public:
+  explicit Weight(const std::filesystem::path& path) : path_(path) {}
+
+  /// @param fixed  bytes of a row besides its text
+  void add(const Statement& row, std::size_t fixed) {
+    bytes_ += fixed;
+    for (int i = 0; i < row.columns(); ++i) bytes_ += row.is_integer(i) ? 0 : row.text(i).size();
+    if (bytes_ > PolicyDatabase::kMostBytes)
+      throw std::runtime_error(path_.string() + " has more than " + std::to_string(PolicyDatabase::kMostBytes >> 20U) +
+                               " MiB of rows: delete some, or import names as a list (`gatehouse policy import`)");
+  }
+
+ private:
+  const std::filesystem::path& path_;
+  std::size_t bytes_ = 0;
+};
+
 /// Reads tables, and counts what their rows come to.
 class Reader {
  public:
-  explicit Reader(Database& database) : database_(database) {}
+  explicit Reader(Database& database) : database_(database), weight_(database.path()) {}
 
-  /// Calls `take(row)` for each row of `table`, by id, which is column 0.
-  template <class Take>
-  void for_each(std::string_view table, const std::string& columns, Take take) {
+  /// Adds `make(row)` to `rows` for each row of `table`, by id, which is column 0.
+  template <class Row, class Make>
+  void read(std::vector<Row>& rows, std::string_view table, const std::string& columns, Make make) {
     Statement row = database_.prepare("SELECT id, " + columns + " FROM " + std::string(table) + " ORDER BY id");
     std::int64_t last = 0;
     while (step(row, table, last)) {
       last = row.integer(0);
-      count(row);
-      take(row);
+      weight_.add(row, sizeof(Row));
+      rows.push_back(make(row));
     }
   }
 
  private:
-  static constexpr std::size_t kRow = 64;  // bytes of a row besides its text
-
   bool step(Statement& row, std::string_view table, std::int64_t last) const {
     try {
       return row.step();
@@ -62,23 +80,9 @@ class Reader {
     }
   }
 
-  void count(const Statement& row) {
-    bytes_ += kRow;
-    for (int i = 0; i < row.columns(); ++i) bytes_ += row.is_integer(i) ? 0 : row.text(i).size();
-    if (bytes_ > PolicyDatabase::kMostBytes)
-      throw std::runtime_error(database_.path().string() + " has more than " +
-                               std::to_string(PolicyDatabase::kMostBytes >> 20U) +
-                               " MiB of rows: delete some, or import names as a list (`gatehouse policy import`)");
-  }
-
   Database& database_;
-  std::size_t bytes_ = 0;
+  Weight weight_;
 };
-
-void must_be_plain(Database& database) {
-  if (const std::string why = why_not_plain(database, policy_kind()); !why.empty())
-    throw std::runtime_error(database.path().string() + ": " + why + ": restore a copy");
-}
 
 /// A policy database of this version, with tables to read.
 void must_be_policy(Database& database) {
@@ -87,51 +91,55 @@ void must_be_policy(Database& database) {
   if (version != newest)
     throw std::runtime_error(database.path().string() + " has schema version " + std::to_string(version) + ", not " +
                              std::to_string(newest) + ": run `gatehouse policy init`");
-  must_be_plain(database);
+  must_be_tables(database);
 }
 
 void load_groups(Reader& from, policy::Model& model) {
-  from.for_each("groups", "name, priority, enabled", [&](const Statement& row) {
-    model.groups.push_back({row.integer(0), row.text(1), row.integer(2), row.integer(3) != 0});
+  from.read(model.groups, "groups", "name, priority, enabled", [](const Statement& row) {
+    return policy::Group{row.integer(0), row.text(1), row.integer(2), row.integer(3) != 0};
   });
-  from.for_each("group_members", "group_id, kind, pattern, enabled, expires_at", [&](const Statement& row) {
-    model.group_members.push_back({row.integer(0), row.integer(1), row.text(2), row.text(3), life(row, 4)});
-  });
-  from.for_each("credentials", "kind, value, identity, plugin, enabled, expires_at", [&](const Statement& row) {
-    model.credentials.push_back(
-        {row.integer(0), row.text(1), row.text(2), row.text(3), row.optional_text(4), life(row, 5)});
-  });
+  from.read(model.group_members, "group_members", "group_id, kind, pattern, enabled, expires_at",
+            [](const Statement& row) {
+              return policy::GroupMember{row.integer(0), row.integer(1), row.text(2), row.text(3), life(row, 4)};
+            });
+  from.read(model.credentials, "credentials", "kind, value, identity, plugin, enabled, expires_at",
+            [](const Statement& row) {
+              return policy::Credential{row.integer(0), row.text(1),          row.text(2),
+                                        row.text(3),    row.optional_text(4), life(row, 5)};
+            });
 }
 
 void load_rules(Reader& from, policy::Model& model) {
-  from.for_each("admissions", "group_id, plugin, listener, action, priority, enabled, expires_at",
-                [&](const Statement& row) {
-                  model.admissions.push_back({row.integer(0), row.optional_integer(1), row.text(2), row.text(3),
-                                              row.text(4), row.integer(5), life(row, 6)});
-                });
-  from.for_each("domain_rules", "group_id, domain, match, action, enabled, expires_at", [&](const Statement& row) {
-    model.domain_rules.push_back(
-        {row.integer(0), row.optional_integer(1), row.text(2), row.text(3), row.text(4), life(row, 5)});
-  });
-  from.for_each("domain_lists", "name, group_id, match, action, file, enabled, expires_at", [&](const Statement& row) {
-    model.domain_lists.push_back(
-        {row.integer(0), row.text(1), row.optional_integer(2), row.text(3), row.text(4), row.text(5), life(row, 6)});
-  });
-  from.for_each(
-      "port_permits", "group_id, transport, ports, destination, action, priority, enabled, expires_at",
-      [&](const Statement& row) {
-        model.port_permits.push_back({row.integer(0), row.optional_integer(1), row.text(2), row.optional_text(3),
-                                      row.optional_text(4), row.text(5), row.integer(6), life(row, 7)});
-      });
-  from.for_each("settings", "name, value", [&](const Statement& row) {
-    model.settings.push_back({row.integer(0), row.text(1), row.text(2)});
+  from.read(model.admissions, "admissions", "group_id, plugin, listener, action, priority, enabled, expires_at",
+            [](const Statement& row) {
+              return policy::Admission{row.integer(0), row.optional_integer(1), row.text(2), row.text(3),
+                                       row.text(4),    row.integer(5),          life(row, 6)};
+            });
+  from.read(model.domain_rules, "domain_rules", "group_id, domain, match, action, enabled, expires_at",
+            [](const Statement& row) {
+              return policy::DomainRule{row.integer(0), row.optional_integer(1), row.text(2), row.text(3), row.text(4),
+                                        life(row, 5)};
+            });
+  from.read(model.domain_lists, "domain_lists", "name, group_id, match, action, file, enabled, expires_at",
+            [](const Statement& row) {
+              return policy::DomainList{row.integer(0), row.text(1), row.optional_integer(2), row.text(3), row.text(4),
+                                        row.text(5),    life(row, 6)};
+            });
+  from.read(model.port_permits, "port_permits",
+            "group_id, transport, ports, destination, action, priority, enabled, expires_at", [](const Statement& row) {
+              return policy::PortPermit{
+                  row.integer(0), row.optional_integer(1), row.text(2), row.optional_text(3), row.optional_text(4),
+                  row.text(5),    row.integer(6),          life(row, 7)};
+            });
+  from.read(model.settings, "settings", "name, value", [](const Statement& row) {
+    return policy::Setting{row.integer(0), row.text(1), row.text(2)};
   });
 }
 
 void load_traffic_rules(Reader& from, policy::Model& model) {
   std::string columns = "group_id, scope, quota_period, enabled, expires_at";
   for (const policy::TrafficColumn& column : policy::kTrafficColumns) columns += ", " + std::string(column.name);
-  from.for_each("traffic_rules", columns, [&](const Statement& row) {
+  from.read(model.traffic_rules, "traffic_rules", columns, [](const Statement& row) {
     policy::TrafficRule rule;
     rule.id = row.integer(0);
     rule.group_id = row.integer(1);
@@ -140,7 +148,7 @@ void load_traffic_rules(Reader& from, policy::Model& model) {
     rule.life = life(row, 4);
     int at = 6;
     for (const policy::TrafficColumn& column : policy::kTrafficColumns) rule.*column.row = row.optional_integer(at++);
-    model.traffic_rules.push_back(std::move(rule));
+    return rule;
   });
 }
 
@@ -152,9 +160,10 @@ PolicySchema bring_up(const std::filesystem::path& path, bool is_new, const File
   done.to = kind.newest();
   done.from = schema_version(database, kind);
   if (done.from == done.to) return done;
-  must_be_plain(database);
+  must_be_tables(database);
   if (is_new || done.from > 0) database.run("PRAGMA journal_mode = WAL");
   if (done.from > 0) done.backup = keep_version(path, done.from);
+  const WorkLimit limit(database, kMigrating, nullptr);  // triggers that somebody made may run
   Transaction transaction(database, Transaction::Kind::immediate);
   done.from = schema_version(database, kind);  // again, under the lock: another process may have been faster
   done.created = done.from == 0;
@@ -166,6 +175,11 @@ PolicySchema bring_up(const std::filesystem::path& path, bool is_new, const File
 }
 
 }  // namespace
+
+void must_be_tables(Database& database) {
+  if (const std::string why = why_not_plain(database, policy_kind()); !why.empty())
+    throw std::runtime_error(database.path().string() + ": " + why + ": restore a copy");
+}
 
 PolicySchema prepare_policy(const std::filesystem::path& path) { return prepare_policy(path, policy_migrations()); }
 
@@ -181,9 +195,13 @@ PolicySchema prepare_policy(const std::filesystem::path& path, std::span<const s
   }
 }
 
-const std::filesystem::path& checked_policy(const std::filesystem::path& path) {
-  static_cast<void>(PolicyDatabase(path));
-  return path;
+void check_policy(const std::filesystem::path& path) { static_cast<void>(PolicyDatabase(path)); }
+
+Database open_policy(const std::filesystem::path& path, std::chrono::milliseconds busy_timeout) {
+  check_policy(path);
+  Database database(path, OpenMode::read_write, busy_timeout);
+  limit_values(database, PolicyDatabase::kLongestChange);
+  return database;
 }
 
 PolicyDatabase::PolicyDatabase(const std::filesystem::path& path, const std::atomic<bool>* stop)
@@ -296,8 +314,10 @@ TableRows PolicyDatabase::read_table(std::string_view name) {
     must_be_policy(*database_);
     Statement statement = database_->prepare("SELECT * FROM " + std::string(name) + " ORDER BY id");
     TableRows table;
+    Weight weight(path_);
     for (int i = 0; i < statement.columns(); ++i) table.columns.push_back(statement.column_name(i));
     while (statement.step()) {
+      weight.add(statement, static_cast<std::size_t>(statement.columns()) * sizeof(Cell));
       auto& row = table.rows.emplace_back();
       for (int i = 0; i < statement.columns(); ++i) row.push_back(statement.cell(i));
     }

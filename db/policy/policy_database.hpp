@@ -40,14 +40,22 @@ PolicySchema prepare_policy(const std::filesystem::path& path, std::span<const s
 /// @throws SqliteError; std::runtime_error, a sentence: a value is too long, or the rows are too many, to be a policy
 [[nodiscard]] policy::Model load_policy(Database& database);
 
+/// SQLite runs what stands in place of a table, or of a column, each time that it is read: one step of that may take
+/// minutes, which no deadline ends.
+/// @throws SqliteError; std::runtime_error, a sentence: one of the schema's tables is a view or a virtual table, or has
+///         a generated column
+void must_be_tables(Database& database);
+
 /// Any table, for `policy show`.
 struct TableRows {
   std::vector<std::string> columns;
   std::vector<std::vector<Cell>> rows;
 };
 
-/// Opens it and closes it again. @return path @throws as PolicyDatabase: it is not a policy database of this version
-const std::filesystem::path& checked_policy(const std::filesystem::path& path);
+/// Opens it and closes it again. @throws as PolicyDatabase: it is not a policy database of this version
+void check_policy(const std::filesystem::path& path);
+/// For statements of one's own, after check_policy(): values are as long as one of the audit trail at most.
+[[nodiscard]] Database open_policy(const std::filesystem::path& path, std::chrono::milliseconds busy_timeout);
 
 /// Reads policy.db and never writes it: the connection is read-write, as WAL readers want, with query_only on.
 class PolicyDatabase {
@@ -56,6 +64,8 @@ class PolicyDatabase {
   static constexpr std::chrono::seconds kPatience{10};
   static constexpr std::size_t kMostBytes = 512U << 20U;
   static constexpr std::size_t kLongestValue = 1U << 20U;
+  /// Of the audit trail: a whole row as JSON.
+  static constexpr std::size_t kLongestChange = 4 * kLongestValue;
 
   /// @param stop  set by another thread: whatever is read is given up; may be null; lives as long as this
   /// @throws SqliteError; std::runtime_error when it is not a policy database of this version

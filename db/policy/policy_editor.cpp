@@ -9,9 +9,11 @@ constexpr std::chrono::milliseconds kWriterTimeout{5000};
 
 }  // namespace
 
-PolicyEditor::PolicyEditor(const std::filesystem::path& path, std::string_view who)
-    : database_(checked_policy(path), OpenMode::read_write, kWriterTimeout),
+PolicyEditor::PolicyEditor(const std::filesystem::path& path, std::string_view who, std::chrono::milliseconds patience)
+    : database_(open_policy(path, kWriterTimeout)),
+      limit_(database_, patience, nullptr),
       transaction_(database_, Transaction::Kind::immediate) {
+  must_be_tables(database_);  // anybody may have changed the schema since it was opened
   Statement statement = database_.prepare("UPDATE meta SET editor = ?1");
   statement.bind(1, who);
   static_cast<void>(statement.step());

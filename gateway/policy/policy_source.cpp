@@ -19,7 +19,8 @@ constexpr std::chrono::milliseconds kSlow{200};  // a reading that failed after 
 PolicySource::PolicySource(std::filesystem::path database, LogSink log)
     : path_(std::move(database)), copy_path_(db::last_good_path(path_)), log_(std::move(log)) {}
 
-PolicySource::~PolicySource() = default;  // the future waits for its copy
+/// The future waits for its copy.
+PolicySource::~PolicySource() { give_up_copy_ = true; }
 
 PolicySource::From PolicySource::from() const noexcept {
   return !model_ ? From::none : failure_.empty() ? From::database : From::last_good;
@@ -164,11 +165,15 @@ void PolicySource::keep_copy() {
   if (!uncopied_since_ || from() != From::database || unread_) return;
   if (copy_failed_ ? now - tried_at_ < kLongest : now - edited_at_ < kQuiet && now - *uncopied_since_ < kLongest)
     return;
-  tried_at_ = now;
+  start_copying();
+}
+
+void PolicySource::start_copying() {
+  tried_at_ = Clock::now();
   uncopied_since_.reset();
   try {
-    copying_ = std::async(std::launch::async, [from = path_, to = copy_path_] {
-      return db::copy_policy(from, to, db::former_good_path(from));
+    copying_ = std::async(std::launch::async, [from = path_, to = copy_path_, stop = &give_up_copy_] {
+      return db::copy_policy(from, to, db::former_good_path(from), stop);
     });
   } catch (const std::system_error& error) {  // no thread is to be had
     report_copy_failed(error.what());
@@ -199,14 +204,16 @@ void PolicySource::report_copy_failed(const std::string& why) {
 }
 
 void PolicySource::close() {
-  if (copying_.valid()) end_copying();
+  const Clock::time_point end = Clock::now() + kLastCopy;
+  const auto wait = [&] {
+    if (!copying_.valid()) return;
+    if (copying_.wait_until(end) != std::future_status::ready) give_up_copy_ = true;
+    end_copying();
+  };
+  wait();
   if (!uncopied_since_ || from() != From::database) return;
-  try {
-    report_copied(db::copy_policy(path_, copy_path_, db::former_good_path(path_)));
-    uncopied_since_.reset();
-  } catch (const std::exception& error) {
-    report_copy_failed(error.what());
-  }
+  start_copying();
+  wait();
 }
 
 }  // namespace gatehouse

@@ -26,6 +26,7 @@ class PolicySource {
   static constexpr std::chrono::seconds kQuiet{2};     ///< without an edit, before a copy is made
   static constexpr std::chrono::seconds kLongest{30};  ///< from an edit to its copy; also between two attempts
   static constexpr std::chrono::seconds kPatience{5};  ///< with a writer that lets nobody read
+  static constexpr std::chrono::seconds kLastCopy{4};  ///< at the end, for the copies that are made or due
   /// So many times as long as a failed reading took, a file that has not changed is left alone.
   static constexpr int kRest = 9;
 
@@ -41,7 +42,7 @@ class PolicySource {
   void open();
   /// Looks for edits. @return has anything changed of what follows?
   [[nodiscard]] bool poll();
-  /// At the end: makes the copy that is due.
+  /// At the end: makes the copy that is due, unless that takes longer than kLastCopy.
   void close();
   /// From any thread: a poll() that reads gives up, and so does every later one.
   void stop() noexcept { stopping_.store(true, std::memory_order_relaxed); }
@@ -65,6 +66,7 @@ class PolicySource {
   void fail(const std::string& why);
   [[nodiscard]] bool is_patient();
   void keep_copy();
+  void start_copying();
   void end_copying();
   void report_copied(bool set_aside);
   void report_copy_failed(const std::string& why);
@@ -91,6 +93,7 @@ class PolicySource {
   std::optional<Clock::time_point> uncopied_since_;  // none: the copy is up to date
   Clock::time_point edited_at_{}, tried_at_{};
   bool copy_failed_ = false;
+  std::atomic<bool> give_up_copy_{false};
   std::future<bool> copying_;  // was an older copy set aside?
 };
 

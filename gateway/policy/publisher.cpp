@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 namespace gatehouse {
@@ -264,9 +265,13 @@ bool PolicyPublisher::read_addresses() {
 
 void PolicyPublisher::report_problems(const std::vector<policy::Problem>& before,
                                       const std::vector<policy::Problem>& now) {
+  const auto by_row = [](const policy::Problem& a, const policy::Problem& b) {  // as compile() sorts them
+    return std::tie(a.table, a.row) < std::tie(b.table, b.row);
+  };
   std::size_t reported = 0;
   for (const policy::Problem& problem : now) {
-    if (std::find(before.begin(), before.end(), problem) != before.end()) continue;
+    const auto [first, end] = std::equal_range(before.begin(), before.end(), problem, by_row);
+    if (std::find(first, end, problem) != end) continue;
     if (++reported > kMostProblemsLogged)
       return messages_.push_back(LogMessage::warning("more rows cannot be read: see `gatehouse policy problems`"));
     messages_.push_back(LogMessage::warning(problem.table + " row " + std::to_string(problem.row) +

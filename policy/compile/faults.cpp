@@ -60,6 +60,9 @@ std::string_view sentence_of(Fault fault) noexcept {
     case Fault::permit_ports:
       return "`{}` is no list of ports: write numbers from 1 to 65535, as in 53,443,3478-3481, or all";
     case Fault::permit_icmp_ports: return "icmp has no ports, so that `{}` can never match: write all";
+    case Fault::too_many_monitors:
+      return "so many monitor rows speak for the same ports and addresses that this one, and others behind it, are not "
+             "counted everywhere: write fewer, or let them cover less";
     case Fault::admission_action: return "`{}` is no action: write allow or deny";
     case Fault::traffic_scope: return "`{}` is no scope: write session or identity";
     case Fault::traffic_negative: return "{} is negative: write 0 for no limit";

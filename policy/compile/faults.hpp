@@ -43,6 +43,7 @@ enum class Fault : std::uint8_t {
   permit_transport,
   permit_ports,
   permit_icmp_ports,
+  too_many_monitors,
   admission_action,
   traffic_scope,
   traffic_negative,

@@ -108,6 +108,8 @@ void compile_port_permits(const Model& model, const Surroundings& surroundings, 
   const std::vector<Permit> permits = read_permits(model, draft);
   cut_ranges(permits, surroundings, parts);
   parts.permits = PermitTable(permits, parts.groups.size(), parts.ranges);
+  if (const auto row = parts.permits.uncounted())
+    draft.problem({"port_permits", *row, false, true}, Fault::too_many_monitors);
 }
 
 }  // namespace gatehouse::policy

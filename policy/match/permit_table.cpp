@@ -1,6 +1,7 @@
 #include "policy/match/permit_table.hpp"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -9,7 +10,10 @@ namespace {
 
 constexpr std::uint32_t kOther = 0;  // a transport that no row can name
 constexpr std::array kTransports{kTcp, kUdp, kIcmp, kOther};
-constexpr std::size_t kMerged = 32;  // rows of a chain that are its prefix's own or those of prefixes around it
+constexpr std::size_t kMerged = 32;        // rows of a chain that are its prefix's own or those of prefixes around it
+constexpr std::size_t kMergedRanges = 64;  // of ports, of those around it
+constexpr std::size_t kMonitors = 64;      // entries of monitors for each port range of a row
+constexpr std::size_t kMonitorsAtLeast = 4096, kMonitorsAtMost = std::size_t{1} << 26U;
 
 /// Larger prefixes before those inside them.
 bool is_before(const PrefixBits& a, const PrefixBits& b) noexcept {
@@ -22,7 +26,10 @@ bool is_before(const PrefixBits& a, const PrefixBits& b) noexcept {
 /// What is needed while a table is made.
 class PermitTable::Builder {
  public:
-  Builder(PermitTable& table, const std::vector<Permit>& permits) : table_(table), permits_(permits) {}
+  Builder(PermitTable& table, const std::vector<Permit>& permits) : table_(table), permits_(permits) {
+    for (const Permit& permit : permits) most_monitors_ += kMonitors * permit.ports.size();
+    most_monitors_ = std::min(most_monitors_, kMonitorsAtMost);
+  }
 
   /// Of the rows with these ranks, which ascend.
   void fill(Part& part, const Ranks& ranks, const AddressRanges& ranges);
@@ -36,18 +43,31 @@ class PermitTable::Builder {
   struct Border {
     std::uint32_t port;
     bool begins;
-    std::uint32_t rank;
+    std::uint32_t rank, end;
   };
+  /// A row that allows or denies, up to a port.
+  struct Deciding {
+    std::uint32_t rank, end;
+    /// The first rank is on top of the heap.
+    friend bool operator<(const Deciding& a, const Deciding& b) noexcept { return a.rank > b.rank; }
+  };
+  [[nodiscard]] std::size_t ranges_of(const Ranks& ranks) const;
   void add_node(Part& part, Ranks ranks, const AddressRanges& ranges);
   /// @param ranks  ascending
   Chain chain_of(const Ranks& ranks);
   Segments segments_of(const Ranks& ranks);
+  void pass(const Border& border);
+  [[nodiscard]] std::uint32_t winner_at(std::uint32_t port);
+  void list_monitors(std::uint32_t winner);
   void put(std::uint32_t port);
 
   PermitTable& table_;
   const std::vector<Permit>& permits_;
   std::vector<Border> borders_;
-  Ranks deciding_, watching_;   // ranks at the sweep's port, ascending
+  std::vector<Deciding> deciding_;    // a heap of those that began: what has ended goes when it comes to the top
+  std::set<std::uint32_t> watching_;  // ranks of monitors at the sweep's port
+  std::size_t monitors_from_ = 0;     // of the table's monitors: the first ones of watching_, as many as were in front
+  std::size_t most_monitors_ = kMonitorsAtLeast;
   std::vector<Making> making_;  // of the part's nodes
   std::uint32_t first_node_ = 0;
   Segments nobody_;  // where no row speaks for any port
@@ -128,6 +148,12 @@ void PermitTable::Builder::fill(Part& part, const Ranks& ranks, const AddressRan
   add_node(part, std::move(same), ranges);
 }
 
+std::size_t PermitTable::Builder::ranges_of(const Ranks& ranks) const {
+  std::size_t out = 0;
+  for (const std::uint32_t rank : ranks) out += permits_[rank].ports.size();
+  return out;
+}
+
 /// After the nodes of all prefixes around it: what it fills was all the smallest one's.
 void PermitTable::Builder::add_node(Part& part, Ranks ranks, const AddressRanges& ranges) {
   const auto [first, end] = ranges.inside(permits_[ranks.front()].destination);
@@ -135,9 +161,12 @@ void PermitTable::Builder::add_node(Part& part, Ranks ranks, const AddressRanges
   Ranks merged = ranks;
   Node node;
   node.around = around;
+  std::size_t outer_ranges = 0;
   while (node.around != kNone) {
     const Making& outer = making_[node.around - first_node_];
     if (merged.size() + outer.own.size() > kMerged) break;
+    outer_ranges += ranges_of(outer.own);
+    if (outer_ranges > kMergedRanges) break;
     merged.insert(merged.end(), outer.own.begin(), outer.own.end());
     node.around = outer.around;
   }
@@ -172,25 +201,19 @@ PermitTable::Segments PermitTable::Builder::segments_of(const Ranks& ranks) {
   borders_.clear();
   for (const std::uint32_t rank : ranks) {
     for (const PortRange& range : permits_[rank].ports) {
-      borders_.push_back({range.first, true, rank});
-      borders_.push_back({std::uint32_t{range.last} + 1, false, rank});
+      const std::uint32_t end = std::uint32_t{range.last} + 1;
+      borders_.push_back({range.first, true, rank, end});
+      borders_.push_back({end, false, rank, end});
     }
   }
   std::sort(borders_.begin(), borders_.end(), [](const Border& a, const Border& b) { return a.port < b.port; });
   Segments out{static_cast<std::uint32_t>(table_.starts_.size()), 0};
   deciding_.clear();
   watching_.clear();
+  monitors_from_ = table_.monitors_.size();
   std::size_t next = 0;
   for (std::uint32_t port = 0; port <= 65535;) {
-    for (; next < borders_.size() && borders_[next].port == port; ++next) {
-      const Border& border = borders_[next];
-      Ranks& of = permits_[border.rank].action == PermitAction::monitor ? watching_ : deciding_;
-      const auto place = std::lower_bound(of.begin(), of.end(), border.rank);
-      if (border.begins)
-        of.insert(place, border.rank);
-      else
-        of.erase(place);
-    }
+    for (; next < borders_.size() && borders_[next].port == port; ++next) pass(borders_[next]);
     put(port);
     if (next == borders_.size()) break;
     port = borders_[next].port;
@@ -200,15 +223,49 @@ PermitTable::Segments PermitTable::Builder::segments_of(const Ranks& ranks) {
   return out;
 }
 
+void PermitTable::Builder::pass(const Border& border) {
+  if (permits_[border.rank].action == PermitAction::monitor) {
+    if (border.begins)
+      watching_.insert(border.rank);
+    else
+      watching_.erase(border.rank);
+    monitors_from_ = table_.monitors_.size();
+  } else if (border.begins) {
+    deciding_.push_back({border.rank, border.end});
+    std::push_heap(deciding_.begin(), deciding_.end());
+  }
+}
+
+std::uint32_t PermitTable::Builder::winner_at(std::uint32_t port) {
+  while (!deciding_.empty() && deciding_.front().end <= port) {
+    std::pop_heap(deciding_.begin(), deciding_.end());
+    deciding_.pop_back();
+  }
+  return deciding_.empty() ? kNone : deciding_.front().rank;
+}
+
+/// Those in front of the winner. Where only the winner is another one, the list of the port before goes on.
+void PermitTable::Builder::list_monitors(std::uint32_t winner) {
+  Ranks& list = table_.monitors_;
+  auto next = list.size() == monitors_from_ ? watching_.begin() : watching_.upper_bound(list.back());
+  for (; next != watching_.end() && *next < winner; ++next) {
+    if (list.size() == most_monitors_) {
+      if (!table_.uncounted_) table_.uncounted_ = permits_[*next].row;
+      return;
+    }
+    list.push_back(*next);
+  }
+}
+
 /// What holds from this port on.
 void PermitTable::Builder::put(std::uint32_t port) {
-  std::vector<std::uint32_t>& monitors = table_.monitors_;
   Outcome outcome;
-  if (!deciding_.empty()) outcome.winner = deciding_.front();
-  outcome.monitors = static_cast<std::uint32_t>(monitors.size());
-  monitors.insert(monitors.end(), watching_.begin(),
-                  std::lower_bound(watching_.begin(), watching_.end(), outcome.winner));
-  outcome.monitor_count = static_cast<std::uint32_t>(monitors.size()) - outcome.monitors;
+  outcome.winner = winner_at(port);
+  list_monitors(outcome.winner);
+  const auto from = table_.monitors_.begin() + static_cast<std::ptrdiff_t>(monitors_from_);
+  outcome.monitors = static_cast<std::uint32_t>(monitors_from_);
+  outcome.monitor_count =
+      static_cast<std::uint32_t>(std::lower_bound(from, table_.monitors_.end(), outcome.winner) - from);
   table_.starts_.push_back(static_cast<std::uint16_t>(port));
   table_.outcomes_.push_back(outcome);
 }

@@ -33,9 +33,10 @@ struct Permit {
 
 /// A permit's place in the order of judgement is its rank. Rows that name no group stand once, those of a group in a
 /// part of its own. In each part what covers every address is one chain, and each prefix that rows name has one, of its
-/// own rows and of those of prefixes around it, up to a constant number; from the next one around on the search goes
-/// on. So memory is in proportion to the rows. A chain is a map of disjoint port ranges for each transport to the row
-/// that speaks first.
+/// own rows and of those of prefixes around it, up to a constant number of rows and of their port ranges; from the next
+/// one around on the search goes on. A chain is a map of disjoint port ranges for each transport to the row that speaks
+/// first, and to the monitors in front of it, of which all chains together have so many at most for each port range of
+/// a row. So memory is in proportion to the rows and their port ranges, and so is, but for sorting, the time it takes.
 class PermitTable {
  public:
   static constexpr std::uint32_t kNone = UINT32_MAX;
@@ -77,6 +78,8 @@ class PermitTable {
   /// The first row that opens the target's range of bogons; nullptr = none.
   [[nodiscard]] const Row* opener(const Target& target) const noexcept;
 
+  /// A monitor row that is not counted everywhere, as too many of them meet; none: all are.
+  [[nodiscard]] std::optional<std::int64_t> uncounted() const noexcept { return uncounted_; }
   /// What it holds, in bytes, for tests.
   [[nodiscard]] std::size_t bytes() const noexcept;
 
@@ -163,6 +166,7 @@ class PermitTable {
   Part shared_;
   std::vector<OwnPart> own_;
   std::vector<std::uint32_t> own_of_group_;  // of own_; empty: no group has rows of its own
+  std::optional<std::int64_t> uncounted_;
 };
 
 }  // namespace gatehouse::policy

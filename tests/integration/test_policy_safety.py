@@ -76,6 +76,7 @@ class PolicySafety(GatewayTest):
                 "INSERT INTO domain_rules (domain) VALUES (printf('%.*c', 3000000, 'x'));"),
             "given rows that never end": lambda: self.running.policy.sql(self.endless_rows()),
             "replaced by one whose rows never end": lambda: self.replace_by_endless_rows(),
+            "given a history that never ends": lambda: self.running.policy.sql(self.endless_history()),
         }
         for what, do in harm.items():
             with self.subTest(what):
@@ -97,6 +98,22 @@ class PolicySafety(GatewayTest):
         return ("DROP TABLE domain_rules; CREATE VIEW domain_rules AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT "
                 "i + 1 FROM n) SELECT i AS id, NULL AS group_id, 'x' AS domain, 'suffix' AS match, 'block' AS action, "
                 "1 AS enabled, NULL AS expires_at FROM n;")
+
+    def endless_history(self):
+        """Only a copy is read with it: rows without end, none of which is the newest."""
+        return ("DROP TABLE changes; CREATE VIEW changes AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM "
+                "n) SELECT -i AS id, 0 AS changed_at, '' AS who, '' AS table_name, 0 AS row_id, '' AS old_row, "
+                "'' AS new_row FROM n; UPDATE meta SET revision = revision + 1;")
+
+    def test_ends_in_time_whatever_the_history_is(self):
+        self.start()
+        revision = self.policy()["revision"]
+        self.running.policy.sql(self.endless_history())
+        self.assert_soon(lambda: self.running.json("status")["state"] == "degraded" or
+                         self.policy()["revision"] > revision, "noticed")
+        begin = time.monotonic()
+        self.running.stop()
+        self.assertLess(time.monotonic() - begin, 5)
 
     def replace_by_endless_rows(self):
         other = self.file(".other")

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <string>
 
 namespace gatehouse::policy {
@@ -104,6 +105,78 @@ TEST(PermitTable, FindsTheFirstRowThroughManyNetworksAroundIt) {
     flow.destination = IpAddress::v4(length == 5 ? 0x1000'0000U : 0x0800'0000U + (1U << (32 - length)));
     EXPECT_NE(snapshot->judge({GroupIndex{0}, false}, flow).row, flow.port) << "just outside of /" << length;
   }
+}
+
+/// Rows for every address, each with a range of ports that lies inside that of the row before.
+Model with_nested_ports(std::int64_t rows, const char* action) {
+  Model model = with_groups(0);
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const std::int64_t first = 1 + i % 30'000;
+    model.port_permits.push_back({i + 1,
+                                  {},
+                                  "udp",
+                                  std::to_string(first) + '-' + std::to_string(65'534 - first),
+                                  {},
+                                  action,
+                                  i % 2 == 0 ? i : 1'000'000 - i,
+                                  {}});
+  }
+  return model;
+}
+
+void expect_quick(const Model& model) {
+  const std::clock_t begin = std::clock();  // of the processor: others may keep it busy
+  static_cast<void>(compile(model, {}, 1, 0));
+  EXPECT_LT(std::clock() - begin, CLOCKS_PER_SEC) << "a tenth of that in release";
+}
+
+TEST(PermitTable, TakesTimeInProportionToRowsWhosePortsNest) {
+  for (const char* action : {"deny", "monitor"}) expect_quick(with_nested_ports(100'000, action));
+  Model same = with_groups(0);
+  for (std::int64_t i = 1; i <= 100'000; ++i)
+    same.port_permits.push_back({i, {}, "any", "1-65534", {}, "allow", 100'000 - i, {}});
+  expect_quick(same);
+}
+
+TEST(PermitTable, GrowsWithMonitorRowsWhosePortsNestAndNamesOneThatIsNotCounted) {
+  const std::size_t nothing = bytes_of(with_groups(0));
+  EXPECT_LT(bytes_of(with_nested_ports(20'000, "monitor")) - nothing, 20'000 * 2 * kMostOfRow);
+  const std::vector<Problem> few = compile(with_nested_ports(50, "monitor"), {}, 1, 0).problems;
+  EXPECT_TRUE(few.empty());
+  const std::vector<Problem> many = compile(with_nested_ports(20'000, "monitor"), {}, 1, 0).problems;
+  ASSERT_EQ(many.size(), 1u);
+  EXPECT_EQ(many[0].table, "port_permits");
+  EXPECT_TRUE(many[0].in_force);
+  EXPECT_FALSE(many[0].is_deny);
+}
+
+TEST(PermitTable, CountsAllMonitorRowsThatMeetAtOnePort) {
+  Model model = with_groups(0);
+  for (std::int64_t i = 1; i <= 5000; ++i) model.port_permits.push_back({i, {}, "any", "all", {}, "monitor", 10, {}});
+  for (std::int64_t i = 1; i <= 5000; ++i)
+    model.port_permits.push_back({10'000 + i, {}, "udp", std::to_string(i * 10), {}, "deny", i % 2 == 0 ? 5 : 20, {}});
+  const Compiled compiled = compile(model, {}, 1, 0);
+  EXPECT_TRUE(compiled.problems.empty());
+  for (const bool denied_first : {true, false}) {
+    Flow flow;
+    flow.destination = IpAddress::v4(0x0808'0808);
+    flow.transport = kUdp;
+    flow.port = denied_first ? 20 : 30;
+    SideHits monitors;
+    EXPECT_EQ(compiled.snapshot->judge({GroupIndex{0}, false}, flow, monitors).action, Action::deny);
+    EXPECT_EQ(monitors.count + monitors.more, denied_first ? 0u : 5000u);
+  }
+}
+
+TEST(PermitTable, GrowsWithItsPortsWhereNetworksLieInsideOthers) {
+  std::string ports;
+  for (int port = 1; port < 4000; port += 2) ports += (ports.empty() ? "" : ",") + std::to_string(port);
+  Model model = with_groups(0);
+  for (int length = 5; length <= 12; ++length)
+    model.port_permits.push_back({length, {}, "udp", ports, "8.0.0.0/" + std::to_string(length), "deny", 10, {}});
+  const std::size_t without = bytes_of(model);
+  add_networks_for_all(model, 4000);
+  EXPECT_LT(bytes_of(model) - without, 4000 * 8 * kMostOfRow) << "none has the ports of those around it";
 }
 
 }  // namespace

@@ -167,6 +167,16 @@ const std::vector<Skipped>& skipped() {
        "`sctp` is no transport: write tcp, udp, icmp or any"},
       {Fault::permit_icmp_ports, "port_permits", [](Model& m, Lists&) { permit(m, "icmp", "8", {}); },
        "icmp has no ports, so that `8` can never match: write all"},
+      {Fault::too_many_monitors, "port_permits",
+       [](Model& m, Lists&) {
+         for (int i = 1; i <= 400; ++i)
+           m.port_permits.push_back(
+               {kBad, {}, "udp", std::to_string(i) + "-" + std::to_string(9000 - i), {}, "monitor", 100, {}});
+       },
+       "so many monitor rows speak for the same ports and addresses that this one, and others behind it, are not "
+       "counted "
+       "everywhere: write fewer, or let them cover less",
+       false, true},
       {Fault::admission_action, "admissions",
        [](Model& m, Lists&) {
          m.admissions = {{kBad, {}, "*", "*", "block", 100, {}}};

@@ -359,5 +359,42 @@ TEST(PolicyMigration, BringsTheFirstVersionUpToDate) {
   EXPECT_EQ(run_sqlite_shell(path, "SELECT value FROM settings"), "") << "the starter policy is for new files";
 }
 
+TEST_F(PolicyHistory, OfAFileThatNeverEndsIsGivenUp) {
+  ASSERT_EQ(shell("DROP TABLE changes; CREATE VIEW changes AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 "
+                  "FROM n) SELECT i AS id, 0 AS changed_at, '' AS who, '' AS table_name, 0 AS row_id, NULL AS old_row, "
+                  "NULL AS new_row FROM n"),
+            "");
+  for (const bool edits : {false, true}) {
+    try {
+      edits ? static_cast<void>(PolicyEditor(path, "tester")) : static_cast<void>(History(path));
+      FAIL();
+    } catch (const std::runtime_error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("`changes` is a view"));
+    }
+  }
+}
+
+TEST_F(PolicyHistory, AnEditThatTakesLongerThanItsTimeIsRolledBack) {
+  ASSERT_EQ(
+      shell("CREATE TRIGGER never AFTER INSERT ON domain_rules BEGIN SELECT count(*) FROM (WITH RECURSIVE n(i) AS "
+            "(SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n); END"),
+      "");
+  const auto begin = std::chrono::steady_clock::now();
+  {
+    PolicyEditor editor(path, "tester", std::chrono::milliseconds(200));
+    EXPECT_THROW(editor.database().run("INSERT INTO domain_rules(domain) VALUES('a.test')"), SqliteError);
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
+  EXPECT_EQ(shell("DROP TRIGGER never; SELECT count(*) FROM domain_rules"), "0\n");
+}
+
+TEST_F(PolicyHistory, AnEditReadsNoValueOfMegabytes) {
+  ASSERT_EQ(shell("UPDATE groups SET comment = printf('%.*c', 5000000, 'x')"), "");
+  EXPECT_THROW(static_cast<void>(History(path).newest(1)), SqliteError);
+  PolicyEditor editor(path, "tester");
+  EXPECT_THROW(static_cast<void>(undo(editor, last(), false)), SqliteError);
+  EXPECT_THROW(editor.database().run("UPDATE groups SET comment = comment || '.'"), SqliteError);
+}
+
 }  // namespace
 }  // namespace gatehouse::db

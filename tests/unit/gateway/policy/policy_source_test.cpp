@@ -1,6 +1,7 @@
 // policy.db broken in every way, and what stays in force.
 #include "gateway/policy/policy_source.hpp"
 #include "db/policy/policy_copy.hpp"
+#include "tests/unit/db/many_rows.hpp"
 #include "tests/unit/db/scratch.hpp"
 
 #include <gmock/gmock.h>
@@ -304,24 +305,72 @@ TEST_F(Running, SaysWhenAWriterLetsNobodyRead) {
   EXPECT_EQ(rules(*source), 0u);
 }
 
-TEST(PolicyCopy, LeavesTheOlderOneWhenItFails) {
+/// A policy and a copy of it.
+class PolicyCopy : public testing::Test {
+ protected:
+  void SetUp() override { db::prepare_policy(from); }
+  bool copy(const std::atomic<bool>* stop = nullptr) { return db::copy_policy(from, to, former, stop); }
   ScratchFolder folder;
-  const auto from = folder.path() / "a.db", to = folder.path() / "b.db";
-  db::prepare_policy(from);
-  db::copy_policy(from, to, folder.path() / "c.db");
+  std::filesystem::path from = folder.path() / "a.db", to = folder.path() / "b.db", former = folder.path() / "c.db";
+};
+
+TEST_F(PolicyCopy, LeavesTheOlderOneWhenItFails) {
+  copy();
   std::ofstream(from) << std::string(9000, 'x');
-  EXPECT_ANY_THROW(db::copy_policy(from, to, folder.path() / "c.db"));
+  EXPECT_ANY_THROW(copy());
   EXPECT_FALSE(db::PolicyDatabase(to).load().port_permits.empty());
   EXPECT_FALSE(std::filesystem::exists(to.string() + ".new"));
 }
 
+TEST_F(PolicyCopy, GoesOnFromOneWhoseNewestChangeIsLong) {
+  ASSERT_EQ(run_sqlite_shell(from,
+                             "UPDATE groups SET comment = printf('%.*c', 900000, 'a');"
+                             "UPDATE groups SET comment = printf('%.*c', 900000, 'b')"),
+            "");
+  EXPECT_FALSE(copy());
+  EXPECT_FALSE(copy()) << "the old and the new row are longer together than a value of the policy may be";
+}
+
+TEST_F(PolicyCopy, SetsOneAsideWhoseHistoryNeverEnds) {
+  copy();
+  ASSERT_EQ(run_sqlite_shell(to,
+                             "DROP TABLE changes; CREATE VIEW changes AS WITH RECURSIVE n(i) AS (SELECT 1 UNION "
+                             "ALL SELECT i + 1 FROM n) SELECT -i AS id, 0 AS changed_at, '' AS who, '' AS "
+                             "table_name, 0 AS row_id, '' AS old_row, '' AS new_row FROM n"),
+            "");
+  EXPECT_TRUE(copy());
+  EXPECT_TRUE(std::filesystem::exists(former));
+  EXPECT_FALSE(copy());
+}
+
+TEST_F(PolicyCopy, IsGivenUpWhenSomebodyWantsToStop) {
+  const std::string rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) ";
+  ASSERT_EQ(run_sqlite_shell(from, rows + "INSERT INTO domain_rules(domain) SELECT 'n' || i FROM n"), "");
+  const std::atomic<bool> stop{true};
+  EXPECT_THROW(copy(&stop), std::runtime_error);
+  EXPECT_FALSE(std::filesystem::exists(to));
+  EXPECT_FALSE(std::filesystem::exists(to.string() + ".new"));
+}
+
+TEST_F(PolicyCopy, IsRefusedOfAFileThatIsMuchMoreThanAPolicy) {
+  ASSERT_EQ(run_sqlite_shell(from, "PRAGMA journal_mode = DELETE"), "delete\n");
+  constexpr std::uint32_t kPages = 300'000;  // of 4 KiB, most of them holes
+  std::filesystem::resize_file(from, std::uintmax_t{kPages} * 4096);
+  std::fstream file(from, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(28);  // sqlite.org/fileformat2.html#in_header_database_size
+  for (const unsigned shift : {24U, 16U, 8U, 0U}) file.put(static_cast<char>(kPages >> shift));
+  file.close();
+  try {
+    copy();
+    FAIL();
+  } catch (const std::runtime_error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("has 1171 MiB, more than a policy and its history come to"));
+  }
+}
+
 TEST_F(Source, LeavesAFileAloneThatTakesLongAndFails) {
   const auto source = start();
-  // Half a gigabyte of text out of a small file, made as it is read.
-  ASSERT_EQ(sql("DROP TABLE domain_rules; CREATE TABLE domain_rules (id INTEGER PRIMARY KEY, group_id, match, action, "
-                "enabled, expires_at, domain AS (hex(zeroblob(500000)))); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
-                "SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO domain_rules(id) SELECT i FROM n"),
-            "");
+  ASSERT_EQ(sql(many_rows()), "");
   ASSERT_TRUE(failing(*source));
   EXPECT_THAT(source->failure(), AllOf(HasSubstr("MiB of rows"), HasSubstr("the last good policy stays in force")));
   const auto begin = std::chrono::steady_clock::now();

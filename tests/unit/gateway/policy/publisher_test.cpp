@@ -97,6 +97,20 @@ TEST_F(Publisher, NamesABadRowAndKeepsTheRest) {
   EXPECT_TRUE(soon([&] { return publisher->status().reasons.empty(); }));
 }
 
+TEST_F(Publisher, TakesTimeInProportionToRowsThatCannotBeRead) {
+  db::prepare_policy(path);
+  ASSERT_EQ(run_sqlite_shell(path,
+                             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) "
+                             "INSERT INTO port_permits(ports) SELECT 'x' FROM n"),
+            "");
+  const auto publisher = start();
+  ASSERT_EQ(publisher->status().problems.size(), 40'000u);
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_EQ(run_sqlite_shell(path, "INSERT INTO domain_rules(domain) VALUES('a.test')"), "");
+  ASSERT_TRUE(soon([&] { return publisher->status().generation == 2; }));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 2s) << "most of it until the edit is noticed";
+}
+
 TEST_F(Publisher, DeniesEverythingUntilTheDatabaseCanBeRead) {
   std::ofstream(path) << std::string(5000, 'x');
   const auto publisher = start();
