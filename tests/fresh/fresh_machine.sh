@@ -31,14 +31,14 @@ if [ ! -d "$base" ]; then
 fi
 rm -rf "$root"
 cp -a --reflink=auto "$base" "$root"
-git clone -q --no-hardlinks . "$root/root/gatehouse"
+git clone -q --no-hardlinks . "$root/srv/gatehouse"
 
 # What happens inside: process 1 of the new system. All its mounts and processes end with it.
-cat >"$root/root/both_commands.sh" <<'INSIDE'
+cat >"$root/srv/both_commands.sh" <<'INSIDE'
 set -euo pipefail
-cd /root/gatehouse
+cd /srv/gatehouse
 
-took() { printf '%s: %s in %d:%02d\n' "$1" "$2" $((SECONDS / 60)) $((SECONDS % 60)) | tee -a /root/results; }
+took() { printf '%s: %s in %d:%02d\n' "$1" "$2" $((SECONDS / 60)) $((SECONDS % 60)) | tee -a /srv/results; }
 
 one_run() {
   SECONDS=0
@@ -61,7 +61,7 @@ one_test() {
   took scripts/test.sh "ended with $status"
   local log=build/release/Testing/Temporary/LastTest.log
   printf 'passed %d, failed %d, skipped %d\n' "$(grep -c '^Test Passed' $log)" "$(grep -c '^Test Failed' $log)" \
-    "$(grep -c '^Test .*Skip' $log)" | tee -a /root/results
+    "$(grep -c '^Test .*Skip' $log)" | tee -a /srv/results
   return $status
 }
 
@@ -89,10 +89,10 @@ setpriv --pdeathsig KILL unshare --mount --pid --ipc --fork --kill-child --propa
     cd /
     umount -l old
     rmdir old
-    exec env -i COMMANDS="$COMMANDS" HOME=/root TERM="${TERM:-dumb}" LANG=C.UTF-8 \
-      PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin bash /root/both_commands.sh' || status=$?
+    exec env -i COMMANDS="$COMMANDS" HOME=/srv TERM="${TERM:-dumb}" LANG=C.UTF-8 \
+      PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin bash /srv/both_commands.sh' || status=$?
 
 echo
 echo "=== $suite, $(git rev-parse --short HEAD)"
-cat "$root/root/results" 2>/dev/null || true
+cat "$root/srv/results" 2>/dev/null || true
 exit $status
