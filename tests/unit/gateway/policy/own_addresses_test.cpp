@@ -95,17 +95,17 @@ TEST_F(OwnNetwork, TellsOfAddressesThatComeAndGo) {
   in_a_network([] {
     OwnAddressWatch watch;
     EXPECT_THAT(read_own_addresses().own, IsEmpty());
-    EXPECT_FALSE(watch.drain());
+    EXPECT_FALSE(watch.drain(read_own_addresses()));
     bring_up();
     pollfd ready{watch.fd(), POLLIN, 0};
     EXPECT_EQ(::poll(&ready, 1, 0), 1);
-    EXPECT_TRUE(watch.drain());
+    EXPECT_TRUE(watch.drain(read_own_addresses()));
     EXPECT_THAT(read_own_addresses().own, Contains(prefix("127.0.0.1/32")));
     add_address("lo:1", "203.0.113.7");
-    EXPECT_TRUE(watch.drain());
+    EXPECT_TRUE(watch.drain(read_own_addresses()));
     EXPECT_THAT(read_own_addresses().own, Contains(prefix("203.0.113.7/32")));
     add_address("lo:1", "0.0.0.0");
-    EXPECT_TRUE(watch.drain());
+    EXPECT_TRUE(watch.drain(read_own_addresses()));
     EXPECT_THAT(read_own_addresses().own, Not(Contains(prefix("203.0.113.7/32"))));
   });
 }
@@ -116,10 +116,10 @@ TEST_F(OwnNetwork, IsNotWokenByRoutesThatDeliverNothingHere) {
     bring_up();
     bool is_quiet = false;
     for (int i = 0; i < 5 && !is_quiet; ++i) {  // once nothing else happens
-      static_cast<void>(watch.drain());
+      static_cast<void>(watch.drain(read_own_addresses()));
       route(SIOCADDRT);
       route(SIOCDELRT);
-      is_quiet = !watch.drain();
+      is_quiet = !watch.drain(read_own_addresses());
     }
     EXPECT_TRUE(is_quiet);
     EXPECT_THAT(read_own_addresses().own, Not(Contains(prefix("198.51.100.0/24"))));
