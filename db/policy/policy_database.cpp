@@ -326,7 +326,7 @@ TableRows PolicyDatabase::read_table(std::string_view name) {
 }
 
 std::span<const std::string_view> policy_tables() noexcept {
-  return policy_kind().tables.subspan(2);  // without what the triggers keep: meta and changes
+  return policy_kind().tables.subspan(3);  // without what the triggers keep: meta, changes and rows_before
 }
 
 }  // namespace gatehouse::db

@@ -155,8 +155,6 @@ TEST_F(SqliteStoreFile, LeavesOutTheLeaseOfASessionThatItCannotTake) {
     ASSERT_EQ(refused.size(), 2u) << how;
     EXPECT_EQ(name_of(refused[0]), "the row of sessions with id 2");
     EXPECT_EQ(name_of(refused[1]), "the row of leases of udpgw, a");
-    EXPECT_EQ(life.store().write({.leases = {lease("c", 2)}}), Store::Written::done) << "in a later batch";
-    EXPECT_EQ(life.store().take_refused().size(), 1u) << how;
     EXPECT_EQ(shell("SELECT resource FROM leases"), "b\n") << how;
   }
 }

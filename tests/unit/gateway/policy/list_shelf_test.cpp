@@ -54,8 +54,10 @@ class Shelf : public testing::Test {
     };
     return out;
   }
+  /// As an import does: whoever reads it has all of it.
   void write(const std::string& name, const std::string& text) {
-    std::ofstream(folder.path() / "lists" / name) << text;
+    std::ofstream(folder.path() / "part") << text;
+    std::filesystem::rename(folder.path() / "part", folder.path() / "lists" / name);
   }
   void hold(const std::string& name) {
     const std::scoped_lock lock(mutex);

@@ -69,6 +69,11 @@ class WatchedStore final : public db::Store {
     disk_->under_way = {};
     return written;
   }
+  [[nodiscard]] std::vector<db::RefusedRow> take_refused() override {
+    std::vector<db::RefusedRow> out = store_->take_refused();
+    EXPECT_THAT(out, testing::IsEmpty()) << "a row that there is nothing against";
+    return out;
+  }
   std::chrono::milliseconds upkeep(std::int64_t now) override { return store_->upkeep(now); }
   [[nodiscard]] bool needs_write() const noexcept override { return store_->needs_write(); }
   void set_retention(const db::Retention& retention) override { store_->set_retention(retention); }
