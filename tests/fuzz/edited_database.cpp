@@ -270,7 +270,7 @@ void BaseFiles::write(const fs::path& to, Script& script) const {
 void edit(const fs::path& database, Script& script, unsigned most) {
   constexpr unsigned kOfBytes = 4;
   for (; most > 0 && !script.is_over(); --most) {
-    const unsigned kind = script.byte() % (kOfBytes + kEdits.size());
+    const unsigned kind = script.byte() % (kOfBytes + static_cast<unsigned>(kEdits.size()));
     if (kind < kOfBytes) {
       edit_bytes(database, kind, script);
     } else {
