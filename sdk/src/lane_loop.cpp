@@ -36,8 +36,12 @@ void LaneLoop::run() {
 
 void LaneLoop::stop() { context_.stop(); }
 
+/// One at most is on its way: if each turn that comes of a timer or a call began a row of its own, there would be more
+/// and more of them, and a poll only after each had its turn.
 void LaneLoop::begin_another() {
+  another_comes_ = true;
   boost::asio::post(context_, [this] {
+    another_comes_ = false;
     const auto nothing = [] {};
     turn(nothing);
   });
@@ -60,8 +64,8 @@ void LaneLoop::serve_ready() {
     if (armed_ <= now_) break;
   }
   arm_timer();
-  if (!again_) return wait_ready();
-  boost::asio::post(context_, [this] { serve_ready(); });
+  wait_ready();
+  if (again_ && !another_comes_) begin_another();
 }
 
 /// More of what this turn has found little of. The thread sleeps where no datagram wakes it, which saves the sender its

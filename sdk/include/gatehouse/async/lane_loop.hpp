@@ -71,7 +71,7 @@ class LaneLoop {
     call();
     after_turn_();
     arm_timer();
-    if (again_) begin_another();
+    if (again_ && !another_comes_) begin_another();
   }
   void begin_another();
   void begin_turn() {
@@ -94,7 +94,7 @@ class LaneLoop {
   TimerWheel<LaneTimer> timers_;
   SteadyTime armed_ = SteadyTime::max();
   BusyBucket busy_;
-  bool again_ = false;
+  bool again_ = false, another_comes_ = false;  // asked for in this turn; posted
   std::function<void()> owner_ = [] {}, before_turn_ = [] {}, after_turn_ = [] {};
 };
 

@@ -163,6 +163,22 @@ TEST(LaneLoop, AnotherTurnThatIsAskedForComesAtOnceAndHoldsUpNobody) {
   EXPECT_EQ(turns, 100);
 }
 
+TEST(LaneLoop, CallsThatComeMeanwhileDoNotMultiplyTheTurnsThatAreAskedFor) {
+  constexpr int kAsked = 500;
+  LaneLoop loop;
+  int turns = 0, calls = 0;
+  loop.on_turn([&] { ++turns; },
+               [&] {
+                 if (turns % 10 == 0 && turns < kAsked) loop.post([&] { ++calls; });
+                 if (turns < kAsked) return loop.again();
+                 loop.post([&] { loop.post([&] { loop.stop(); }); });  // behind all that is on its way by now
+               });
+  loop.post([] {});
+  loop.run();
+  EXPECT_GT(calls, 10);
+  EXPECT_LE(turns, kAsked + 5);
+}
+
 TEST(LaneLoop, ServesReadinessBetweenTurnHooks) {
   LaneLoop loop;
   SocketPair pair;
