@@ -57,11 +57,10 @@ one_run() {
 one_test() {
   SECONDS=0
   local status=0
-  scripts/test.sh || status=$?
+  scripts/test.sh 2>&1 | tee /srv/test.log || status=$?
   took scripts/test.sh "ended with $status"
-  local log=build/release/Testing/Temporary/LastTest.log
-  printf 'passed %d, failed %d, skipped %d\n' "$(grep -c '^Test Passed' $log)" "$(grep -c '^Test Failed' $log)" \
-    "$(grep -c '^Test .*Skip' $log)" | tee -a /srv/results
+  # ctest counts a skipped test among those that passed, and names it after that.
+  grep -E 'tests passed|^\s+[0-9]+ - .* \(|SKIPPED:' /srv/test.log >>/srv/results || true
   return $status
 }
 
