@@ -102,11 +102,18 @@ Statement::Statement(Database& database, std::string_view sql) : path_(database.
   handle_.reset(raw);
 }
 
+/// One that is kept takes values again afterwards.
+void Statement::give_up() {
+  const SqliteError error = error_of(sqlite3_db_handle(handle_.get()), path_);
+  reset();
+  throw error;
+}
+
 bool Statement::step() {
   switch (sqlite3_step(handle_.get())) {
     case SQLITE_ROW: return true;
     case SQLITE_DONE: return false;
-    default: fail(sqlite3_db_handle(handle_.get()), path_);
+    default: give_up();
   }
 }
 
@@ -115,11 +122,7 @@ void Statement::reset() noexcept { sqlite3_reset(handle_.get()); }
 void Statement::run() {
   int code = SQLITE_ROW;
   while (code == SQLITE_ROW) code = sqlite3_step(handle_.get());
-  if (code != SQLITE_DONE) {
-    const SqliteError error = error_of(sqlite3_db_handle(handle_.get()), path_);
-    reset();
-    throw error;
-  }
+  if (code != SQLITE_DONE) give_up();
   reset();
 }
 

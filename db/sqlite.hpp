@@ -95,7 +95,7 @@ class Database {
 /// A prepared statement. Must not outlive its Database. Columns count from 0.
 class Statement {
  public:
-  /// Moves to the next row. @return false after the last one @throws SqliteError
+  /// Moves to the next row. @return false after the last one @throws SqliteError  and it is back at the beginning
   [[nodiscard]] bool step();
   /// Back to before the first row.
   void reset() noexcept;
@@ -128,6 +128,7 @@ class Statement {
     void operator()(sqlite3_stmt* statement) const noexcept;
   };
   Statement(Database& database, std::string_view sql);
+  [[noreturn]] void give_up();
   std::unique_ptr<sqlite3_stmt, Finalize> handle_;
   std::filesystem::path path_;  // of the database, for errors
 };
