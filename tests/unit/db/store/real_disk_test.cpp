@@ -1,11 +1,11 @@
 // A disk that is really full, and one that is really read-only: a small file system of its own, in a mount namespace.
 #include "db/store/state_reader.hpp"
 #include "tests/unit/db/store/life.hpp"
+#include "tests/unit/own_process.hpp"
 
 #include <gmock/gmock.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -16,8 +16,6 @@ namespace {
 
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-constexpr int kImpossible = 77;
 
 /// Root by right, or in a user namespace of its own.
 bool enter_namespace() {
@@ -38,24 +36,11 @@ class RealDisk : public testing::Test {
   /// Runs `task` in a process that has a tmpfs of so many bytes at folder.path().
   template <class Task>
   void with_disk(std::size_t bytes, Task task) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-      const std::string size = "size=" + std::to_string(bytes);
-      if (!enter_namespace() || ::mount("none", folder.path().c_str(), "tmpfs", 0, size.c_str()) != 0)
-        ::_exit(kImpossible);
-      try {
-        task();
-      } catch (const std::exception& error) {
-        ADD_FAILURE() << error.what();
-      }
-      std::fflush(nullptr);
-      ::_exit(HasFailure() ? 1 : 0);
-    }
-    int status = 0;
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    ASSERT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
-    if (WEXITSTATUS(status) == kImpossible) GTEST_SKIP() << "no mount namespace can be had here";
-    EXPECT_EQ(WEXITSTATUS(status), 0) << "see above";
+    const std::string size = "size=" + std::to_string(bytes);
+    const auto enter = [&] {
+      return enter_namespace() && ::mount("none", folder.path().c_str(), "tmpfs", 0, size.c_str()) == 0;
+    };
+    in_own_process("mount namespace", enter, task);
   }
   bool remount(unsigned long flags) const {
     return ::mount("none", folder.path().c_str(), nullptr, MS_REMOUNT | flags, nullptr) == 0;

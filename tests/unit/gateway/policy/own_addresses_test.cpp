@@ -1,6 +1,8 @@
 // What the kernel says of a machine's addresses, in a network namespace where nothing else changes them.
 #include "gateway/policy/own_addresses.hpp"
 
+#include "tests/unit/own_process.hpp"
+
 #include <gmock/gmock.h>
 
 #include <net/if.h>
@@ -9,7 +11,6 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,22 +31,9 @@ class OwnNetwork : public testing::Test {
   /// Runs `task` in a process that has a network of its own: a loopback interface that is down.
   template <class Task>
   void in_a_network(Task task) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-      if (::unshare(CLONE_NEWNET) != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) ::_exit(kImpossible);
-      try {
-        task();
-      } catch (const std::exception& error) {
-        ADD_FAILURE() << error.what();
-      }
-      std::fflush(nullptr);
-      ::_exit(HasFailure() ? 1 : 0);
-    }
-    int status = 0;
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    ASSERT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
-    if (WEXITSTATUS(status) == kImpossible) GTEST_SKIP() << "no network namespace can be had here";
-    EXPECT_EQ(WEXITSTATUS(status), 0) << "see above";
+    in_own_process(
+        "network namespace",
+        [] { return ::unshare(CLONE_NEWNET) == 0 || ::unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0; }, task);
   }
 
   static sockaddr address(std::string_view text) {
@@ -84,9 +72,6 @@ class OwnNetwork : public testing::Test {
     network.rt_dev = name;
     ask(what, &network);
   }
-
- private:
-  static constexpr int kImpossible = 77;
 };
 
 Prefix prefix(std::string_view text) { return Prefix::parse(text).value(); }
