@@ -225,12 +225,11 @@ void SqliteStore::commit_batch(const StoreBatch& batch) {
   remove_former_secrets(batch);
 }
 
-/// A start forgets the lease of a session that it does not find: that of one that was refused just now must not be
-/// taken for durable. Where it only comes later, for it changed while its lease was being read, it comes with the next
-/// commit.
+/// A start forgets the lease of a session that it does not find: that of one that was refused, now or before, must not
+/// be taken for durable.
 void SqliteStore::put_lease(const LeaseRecord& lease) {
   if (is_refused(lease.key)) return;
-  if (!is_refused(lease.session) || files_->rows.has_session(lease.session)) {
+  if (files_->rows.has_session(lease.session)) {
     put_row(files_->state.database(), lease.key, [&] { files_->rows.put(lease); });
   } else {
     refused_.push_back(

@@ -357,7 +357,8 @@ std::size_t SessionTable::count(std::string_view plugin) const {
 
 bool SessionTable::load(db::SessionRecord record) {
   const std::uint64_t slot = record.id & ((1U << kSlotBits) - 1);
-  if (record.id >> kSlotBits == 0 || slot >= most_ || record.key.empty()) return false;
+  if (record.id >> kSlotBits == 0 || record.id > db::kLastNumber) return false;
+  if (slot >= most_ || record.key.empty()) return false;
   Session& session = make_slot(static_cast<std::uint32_t>(slot));
   if (session.id.load(std::memory_order_relaxed) != kNoSession) return false;
   const Probe probe = probe_of(record.plugin, record.identity, record.key);
@@ -428,6 +429,12 @@ SessionTable::Change SessionTable::take_change(ChangeLink& link) {
     free_.push_back(session.slot);
   }
   return out;
+}
+
+ChangeLink* SessionTable::listed(std::uint64_t id) const noexcept {
+  Session* const session = in_slot(static_cast<std::uint32_t>(id & ((1U << kSlotBits) - 1)));
+  const bool is_there = id != kNoSession && session != nullptr && session->id.load(std::memory_order_acquire) == id;
+  return is_there && session->is_listed() ? session : nullptr;
 }
 
 void SessionTable::list_moved(std::int64_t now) {

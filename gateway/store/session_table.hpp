@@ -143,6 +143,8 @@ class SessionTable {
   };
   /// What there is to write of a session in the list of changes. The slot of one that ended is free afterwards.
   [[nodiscard]] Change take_change(ChangeLink& link);
+  /// That session, where it is in the list of changes; else null. By take_change() it stays in it.
+  [[nodiscard]] ChangeLink* listed(std::uint64_t id) const noexcept;
   /// The time by now, as db::Store believes it: a clock that is far ahead of it, and of the time since, is doubted.
   /// Before the first call, none is.
   void believe(std::int64_t believed);

@@ -274,6 +274,7 @@ void StoreWriter::Loop::take(ChangeLink& link) {
     }
     case ChangeLink::Kind::lease: {
       LeaseTable::Change change = sessions->leases().take_change(link);
+      if (ChangeLink* const session = sessions->listed(change.record.session)) take(*session);  // its row comes first
       pending_.put(std::move(change.record), change.waiting);
       return;
     }

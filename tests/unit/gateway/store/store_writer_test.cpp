@@ -27,6 +27,23 @@ TEST_F(StoreWriterTest, CompletesWhenTheRowIsThere) {
   EXPECT_EQ(disk_->session(session.id)->identity, "unix:bob");
 }
 
+TEST_F(StoreWriterTest, WritesNoLeaseBeforeItsSession) {
+  start(OnStoreFailure::no_new);
+  const gh_session former = open("former");
+  ASSERT_EQ(lease("10.0.0.5", former.id), GH_OK);
+  ASSERT_TRUE(flush());
+  disk_->hang(true);
+  open("first");
+  ASSERT_TRUE(eventually([&] { return writer_->sessions()->durability()->changes().size() == 0; }));
+  for (std::size_t i = 1; i < StoreWriter::kMostRows; ++i) open("key" + std::to_string(i));
+  ASSERT_EQ(release("10.0.0.5", former.id), GH_OK);  // the last row of the next commit, by the time when it changed
+  Waiter leased;
+  ASSERT_EQ(lease("10.0.0.5", open("latter").id, &leased), GH_OK);
+  disk_->hang(false);
+  ASSERT_TRUE(leased.came());
+  EXPECT_EQ(leased.status, GH_OK) << "the disk refuses leases of sessions that it does not know";
+}
+
 TEST_F(StoreWriterTest, ResumesAfterACrash) {
   start();
   Waiter leased;
