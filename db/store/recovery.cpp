@@ -51,15 +51,22 @@ std::uint32_t lifetime(std::int64_t until, const ClockReading& time) noexcept {
       std::clamp<std::int64_t>(until - from, 0, std::numeric_limits<std::uint32_t>::max()));
 }
 
+/// That was given to a session, whatever the epoch says.
+std::uint64_t last_session_id(Database& state, const Epoch& epoch) {
+  Statement row = state.prepare("SELECT max(id) FROM sessions WHERE id BETWEEN 0 AND ?1");
+  row.bind(1, static_cast<std::int64_t>(kLastNumber));
+  const std::int64_t in_table = row.step() ? row.integer(0) : 0;
+  return std::max(epoch.last_session_id, static_cast<std::uint64_t>(in_table));
+}
+
 /// What the database will say of this life. @param numbers  of sessions that are skipped
 void put_epoch(Database& state, const Recovery::Finding& found, std::uint64_t numbers) {
   Statement begin = state.prepare(
-      "UPDATE epoch SET n = ?1, boot_id = ?2, clean = 0, unsure_until = ?3, last_session_id = last_session_id + ?4, "
-      "secrets_n = ?5");
+      "UPDATE epoch SET n = ?1, boot_id = ?2, clean = 0, unsure_until = ?3, last_session_id = ?4, secrets_n = ?5");
   begin.bind(1, static_cast<std::int64_t>(found.mark.n));
   begin.bind(2, boot_id());
   begin.bind(3, found.unsure_until);
-  begin.bind(4, static_cast<std::int64_t>(numbers));
+  begin.bind(4, static_cast<std::int64_t>(last_session_id(state, found.epoch) + numbers));
   begin.bind(5, static_cast<std::int64_t>(found.epoch.secrets_n));
   begin.run();
 }
@@ -84,7 +91,7 @@ Recovery::Finding Recovery::look(StoreFiles& files, const StoreOpening& opening,
   Database& state = files.state.database();
   Finding out;
   out.epoch = read_epoch(state);
-  const auto secrets_n = static_cast<std::uint64_t>(files.secrets.database().number("SELECT n FROM epoch"));
+  const std::uint64_t secrets_n = sound_number(files.secrets.database().number("SELECT n FROM epoch"));
   out.lacks_secrets = secrets_n < out.epoch.secrets_n;
   out.epoch.secrets_n = secrets_n;
   if (known_) {

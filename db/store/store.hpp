@@ -106,6 +106,10 @@ struct RefusedRow {
 /// "the row of sessions with id 4711".
 [[nodiscard]] std::string name_of(const RefusedRow& refused);
 
+/// Sessions and commits are numbered up to it; a higher number was written by somebody else. A start in disorder skips
+/// 2^44 of those of sessions, so that they last for 2^18 such starts.
+inline constexpr std::uint64_t kLastNumber = std::uint64_t{1} << 62U;
+
 /// Everything that is remembered at a start.
 struct StoredState {
   std::vector<SessionRecord> sessions;  ///< that have not ended

@@ -127,18 +127,23 @@ UsageRecord usage_of(const Statement& row) {
   return {{time_of(row, 0), row.text(1), row.text(2), row.text(3)}, totals_of(row, 4)};
 }
 
+std::uint64_t sound_number(std::int64_t found) noexcept {
+  const bool is_ours = found >= 0 && static_cast<std::uint64_t>(found) <= kLastNumber;
+  return is_ours ? static_cast<std::uint64_t>(found) : 0;
+}
+
 Epoch read_epoch(Database& database) {
   Statement row =
       database.prepare("SELECT n, store_id, boot_id, clean, unsure_until, last_session_id, secrets_n FROM epoch");
   Epoch out;
   if (!row.step()) return out;
-  out.n = unsigned_of(row, 0);
+  out.n = sound_number(row.integer(0));
   out.store_id = unsigned_of(row, 1);
   out.boot_id = row.text(2);
   out.clean = row.integer(3) != 0;
   out.unsure_until = time_of(row, 4);
-  out.last_session_id = unsigned_of(row, 5);
-  out.secrets_n = unsigned_of(row, 6);
+  out.last_session_id = sound_number(row.integer(5));
+  out.secrets_n = sound_number(row.integer(6));
   return out;
 }
 

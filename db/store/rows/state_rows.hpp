@@ -39,6 +39,9 @@ inline constexpr std::string_view kUsageColumns =
 [[nodiscard]] LeaseRecord lease_of(const Statement& row);
 [[nodiscard]] UsageRecord usage_of(const Statement& row);
 
+/// Of commits and sessions, as `epoch` has it: 0 in place of one that nobody can go on from.
+[[nodiscard]] std::uint64_t sound_number(std::int64_t found) noexcept;
+
 /// The row of `epoch`.
 struct Epoch {
   std::uint64_t n = 0, store_id = 0;

@@ -149,6 +149,26 @@ TEST_F(StoreFiles, OfAVersionThatNobodyGaveThemAreRefused) {
   }
 }
 
+TEST_F(StoreFiles, GoOnFromSoundNumbersWhereSomebodyWroteTheLastThatThereAre) {
+  const std::string last = std::to_string(std::numeric_limits<std::int64_t>::max());
+  Life life(path);
+  life.open();
+  life.write({.sessions = {session(7)}});
+  for (const auto& [file, column] : {std::pair(path, "last_session_id"), {path, "n"}, {path, "secrets_n"},
+                                     {secrets, "n"}}) {
+    life.kill();
+    EXPECT_EQ(run_sqlite_shell(file, std::string("UPDATE epoch SET ") + column + " = " + last), "") << column;
+    life.open();
+    const std::uint64_t skipped = life.store().load(unix_now()).last_session_id;
+    EXPECT_GE(skipped, 7u) << column;
+    EXPECT_LT(skipped, kLastNumber / 2) << column;
+    life.write({.sessions = {session(skipped + 1)}, .values = {value("k", "v", true)}});
+  }
+  life.expect_promises();
+  life.close();
+  EXPECT_EQ(run_sqlite_shell(path, "SELECT count(*) FROM epoch WHERE n BETWEEN 1 AND 100 AND secrets_n < 100"), "1\n");
+}
+
 TEST_F(StoreFiles, OfAnOlderVersionAreUpdatedWithACopyKept) {
   make();
   std::vector<std::string_view> migrations(state_migrations().begin(), state_migrations().end());

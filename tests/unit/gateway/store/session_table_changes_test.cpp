@@ -212,6 +212,7 @@ db::SessionRecord stored(std::uint64_t serial, std::uint64_t slot, std::string k
 TEST_F(SessionChanges, BeginWithWhatWasStored) {
   EXPECT_TRUE(table.load(stored(5, 2, "home")));
   EXPECT_FALSE(table.load(stored(5, 3, "home"))) << "that key has one";
+  EXPECT_FALSE(table.load(stored(std::uint64_t{1} << 39U, 4, "last"))) << "no number is left behind it";
   EXPECT_FALSE(table.load(stored(6, 2, "other"))) << "that slot has one";
   EXPECT_FALSE(table.load(stored(0, 4, "zero")));
   EXPECT_FALSE(table.load(stored(7, SessionTable::kMostSessions, "far")));
