@@ -154,8 +154,8 @@ TEST_F(StoreFiles, GoOnFromSoundNumbersWhereSomebodyWroteTheLastThatThereAre) {
   Life life(path);
   life.open();
   life.write({.sessions = {session(7)}});
-  for (const auto& [file, column] : {std::pair(path, "last_session_id"), {path, "n"}, {path, "secrets_n"},
-                                     {secrets, "n"}}) {
+  for (const auto& [file, column] :
+       {std::pair(path, "last_session_id"), {path, "n"}, {path, "secrets_n"}, {secrets, "n"}}) {
     life.kill();
     EXPECT_EQ(run_sqlite_shell(file, std::string("UPDATE epoch SET ") + column + " = " + last), "") << column;
     life.open();
