@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Resolver failover: one that is silent or closed costs one waiting time, not every query."""
 
+import socket
 import time
 
 from harness import DnsServer, GatewayTest, SilentServer, answer, main, query
@@ -59,6 +60,28 @@ class Failover(GatewayTest):
         stream = self.client(self.run_against())
         self.assertLess(self.timed(stream, 1), TIMEOUT + 1)
         self.assertLess(self.timed(stream, 2), TIMEOUT * 0.7)
+
+    def test_answer_that_comes_too_late_is_delivered_and_no_round_trip(self):
+        """The question is over: nobody waits for its answer in a list that would grow."""
+        late = self.net.socket("internet", socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(late.close)
+        late.bind((DEAD, 53))
+        late.settimeout(5)
+        gateway = self.run_against(DEAD)
+        stream = self.client(gateway)
+        stream.send(1, STATED, query("a.test", id=7), DNS | REBIND)
+        asked, source = late.recvfrom(4096)
+        failures, round_trips = (f"gatehouse_plugin_udpgw_resolver_{name}"
+                                 for name in ("failures_total", "round_trip_microseconds_count"))
+        self.assert_soon(lambda: gateway.metric(failures) == 1, "the time for an answer is over")
+        late.sendto(asked, source)
+        got = stream.receive(1, timeout=5)
+        self.assertEqual([one.payload for one in got], [asked])
+        self.assertEqual(gateway.metric(round_trips), 0)
+        stream.send(1, STATED, query("a.test", id=8), DNS)
+        late.sendto(late.recv(4096), source)
+        self.assertEqual(len(stream.receive(1, timeout=5)), 1)
+        self.assertEqual(gateway.metric(round_trips), 1, "that of one that came in time")
 
     def test_failures_are_counted_per_resolver(self):
         silent = SilentServer(self.net, "internet", DEAD)
