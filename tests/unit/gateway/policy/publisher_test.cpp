@@ -103,12 +103,14 @@ TEST_F(Publisher, TakesTimeInProportionToRowsThatCannotBeRead) {
                              "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) "
                              "INSERT INTO port_permits(ports) SELECT 'x' FROM n"),
             "");
+  auto begin = std::chrono::steady_clock::now();
   const auto publisher = start();
   ASSERT_EQ(publisher->status().problems.size(), 40'000u);
-  const auto begin = std::chrono::steady_clock::now();
+  const auto first = std::chrono::steady_clock::now() - begin;
+  begin += first;
   ASSERT_EQ(run_sqlite_shell(path, "INSERT INTO domain_rules(domain) VALUES('a.test')"), "");
   ASSERT_TRUE(soon([&] { return publisher->status().generation == 2; }));
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 2s) << "most of it until the edit is noticed";
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 2 * first + 2s) << "most of it until the edit is noticed";
 }
 
 TEST_F(Publisher, DeniesEverythingUntilTheDatabaseCanBeRead) {
