@@ -3,12 +3,14 @@
 
 import socket
 import struct
+import sys
 import threading
 import time
 
 from harness import INTERNET, GatewayTest, UdpEcho, frame, main
 
 SIZE = 1000
+HEADERS = 28  # IPv4 and UDP: what an empty datagram costs
 
 
 class Rates(GatewayTest):
@@ -105,6 +107,53 @@ class Rates(GatewayTest):
         self.assertGreater(len(got), 4)
         dropped = self.running.metric("gatehouse_plugin_udpgw_drops_total", cause="rate")
         self.assertEqual(len(got) + dropped, 100)
+
+    def pour_empty(self, stream):
+        """Sends empty datagrams as fast as the stream takes them, until it is shut down."""
+        block = frame(1, self.there) * 500
+
+        def pour():
+            try:
+                while True:
+                    stream.write(block)
+            except OSError:
+                pass
+
+        thread = threading.Thread(target=pour, daemon=True)
+        thread.start()
+
+        def end():
+            try:
+                stream.stream.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # the gateway was first
+            thread.join(10)
+
+        self.addCleanup(end)
+
+    def test_empty_datagrams_pay_for_their_headers(self):
+        rate = 10_000
+        self.rule(rate_up=rate, burst_up=rate)
+        self.echo.silent = True
+        start = time.monotonic()
+        self.pour_empty(self.client(self.running))
+        self.assert_soon(lambda: time.monotonic() - start > 3, "some seconds of it")
+        passed, took = self.echo.received, time.monotonic() - start
+        paid = rate * (1 + took) / HEADERS
+        print(f"{passed} empty datagrams in {took:.1f} s, paid for {paid:.0f}", file=sys.stderr)
+        self.assertLess(passed, 1.5 * paid)
+        self.assertGreater(passed, 1.5 * rate / HEADERS, "more than the burst: the rate goes on")
+
+    def test_empty_datagrams_use_a_quota_up(self):
+        quota = 28_000
+        running = self.gateway(listen=[{"address": "127.0.0.1:7300", "identity": "token:bob"}],
+                               policy=lambda db: db.traffic(scope="identity", quota_bytes=quota, quota_period="day"))
+        self.echo.silent = True
+        self.pour_empty(self.client(running))
+        refused = lambda: running.metric("gatehouse_plugin_udpgw_drops_total", cause="quota")
+        self.assert_soon(lambda: refused() > 10 * quota / HEADERS, "the quota is used up")
+        self.assertLess(self.echo.received, 2 * quota / HEADERS)
+        self.assertGreater(self.echo.received, quota / HEADERS / 2)
 
     def test_new_flows_per_second(self):
         self.rule(new_flows_per_second=5)
