@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A plugin's file that is cut short while the gateway runs: it is refused with a sentence, and clients are served on."""
+"""A plugin's file that is cut short while the gateway runs is refused with a sentence, and clients are served on."""
 
 import pathlib
 import shutil
