@@ -27,8 +27,12 @@ std::filesystem::path log_of(const std::filesystem::path& database) { return dat
 
 std::filesystem::path lists_beside(const std::filesystem::path& policy_db) { return policy_db.parent_path() / "lists"; }
 
+std::filesystem::path secrets_link_beside(const std::filesystem::path& state_db) {
+  return resolved(state_db).parent_path() / "secrets.db";
+}
+
 std::filesystem::path secrets_beside(const std::filesystem::path& state_db) {
-  const std::filesystem::path state = resolved(state_db), secrets = resolved(state.parent_path() / "secrets.db");
+  const std::filesystem::path state = resolved(state_db), secrets = resolved(secrets_link_beside(state));
   if (beside(secrets, ".lock") == beside(state, ".lock"))
     throw std::runtime_error(state.string() + " has the name of the secrets beside it: give it another, as in " +
                              "[store] url = \"sqlite:/var/lib/gatehouse/state.db\"");

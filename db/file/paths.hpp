@@ -19,7 +19,10 @@ namespace gatehouse::db {
 /// The folder of compiled lists beside a policy database.
 [[nodiscard]] std::filesystem::path lists_beside(const std::filesystem::path& policy_db);
 
-/// secrets.db beside a state database. @throws FileError; std::runtime_error, a sentence: they have the same name
+/// secrets.db beside a state database, which may be a link.
+[[nodiscard]] std::filesystem::path secrets_link_beside(const std::filesystem::path& state_db);
+
+/// What it leads to. @throws FileError; std::runtime_error, a sentence: they have the same name
 [[nodiscard]] std::filesystem::path secrets_beside(const std::filesystem::path& state_db);
 
 }  // namespace gatehouse::db

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdexcept>
+#include <string>
 
 namespace gatehouse {
 
@@ -10,5 +11,10 @@ class Refusal : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
+
+/// @param why_not  a sentence, or "" where there is nothing to refuse @throws Refusal
+inline void refuse_unless(const std::string& why_not) {
+  if (!why_not.empty()) throw Refusal(why_not);
+}
 
 }  // namespace gatehouse

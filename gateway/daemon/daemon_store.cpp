@@ -1,7 +1,9 @@
 #include "gateway/daemon/daemon_store.hpp"
 
+#include "db/file/own_database.hpp"
 #include "db/file/paths.hpp"
 #include "db/store/state_reader.hpp"
+#include "gateway/base/refusal.hpp"
 #include "gateway/base/utc_time.hpp"
 #include "gateway/daemon/process.hpp"
 #include "gateway/daemon/store_tables.hpp"
@@ -29,6 +31,7 @@ std::unique_ptr<db::Store> open_store(const StoreConfig& config, const StoreEven
   make_folder(file.parent_path(), kStateFolderMode);
   require_own(db::resolved(file).parent_path());
   require_own(db::secrets_beside(file).parent_path());
+  refuse_unless(db::why_not_own_store(file));
   const auto say = [log = events.log](const std::string& sentence) {
     if (log) log(LogMessage::warning(sentence));
   };

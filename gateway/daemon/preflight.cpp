@@ -5,6 +5,7 @@
 
 #include "db/file/file_kind.hpp"
 #include "db/file/open_to_read.hpp"
+#include "db/file/own_database.hpp"
 #include "db/file/paths.hpp"
 #include "db/policy/policy_copy.hpp"
 #include "db/policy/policy_database.hpp"
@@ -97,6 +98,8 @@ void Preflight::look_at_policy(const fs::path& policy) {
       is_there(copy) ? "; the gateway would go by the last good policy" : "; the gateway would deny everything";
   for (const fs::path& folder : {policy.parent_path(), db::lists_beside(policy)})
     if (const std::string why = why_not_own(folder); !why.empty()) return add(why);
+  if (const std::string why = db::why_not_own_database(config_.state_dir / "policy.db", db::Owner::any); !why.empty())
+    return add(why);
   if (!is_there(policy)) {
     if (is_there(copy))
       add(policy.string() + " is gone: put it back, or copy " + copy.string() + " to its place" + then);
@@ -126,6 +129,7 @@ void Preflight::look_at_store() {
     for (const fs::path& folder : {named.parent_path(), state.parent_path(), secrets.parent_path()}) {
       if (!look_at_folder(folder)) return;
     }
+    if (const std::string why = db::why_not_own_store(named); !why.empty()) return add(why);
     look_at_database(state, db::state_kind());
     look_at_database(secrets, db::secrets_kind());
   } catch (const std::exception& error) {
@@ -134,8 +138,6 @@ void Preflight::look_at_store() {
 }
 
 void Preflight::look_at_database(const fs::path& database, const db::FileKind& kind) {
-  const fs::path lock = db::beside(database, ".lock");
-  if (is_there(lock) && !open_own(lock, O_RDONLY)) add(why_not_opened(lock, errno));
   if (!is_there(database)) return;
   for (const char* const suffix : {"", "-wal", "-shm"}) {
     const fs::path file = database.string() + suffix;

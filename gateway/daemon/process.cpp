@@ -28,9 +28,7 @@ namespace {
 
 }  // namespace
 
-void require_own(const std::filesystem::path& path) {
-  if (const std::string why = why_not_own(path); !why.empty()) throw Refusal(why);
-}
+void require_own(const std::filesystem::path& path) { refuse_unless(why_not_own(path)); }
 
 void make_folder(const std::filesystem::path& folder, std::filesystem::perms mode) {
   constexpr mode_t kParentMode = 0755;

@@ -24,10 +24,6 @@ namespace fs = std::filesystem;
 
 std::string system_words() { return std::strerror(errno); }
 
-void refuse_unless(const std::string& why_not) {
-  if (!why_not.empty()) throw Refusal(why_not);
-}
-
 std::string read_all(int fd, const fs::path& path) {
   std::string content;
   std::array<char, 65536> block;

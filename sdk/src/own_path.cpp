@@ -89,9 +89,8 @@ bool is_unknown_here(uid_t uid) {
 bool is_trusted(uid_t uid) { return uid == 0 || uid == geteuid(); }
 
 std::string why_not_owned(uid_t owner, const std::string& name) {
-  return name + " belongs to " + user_name(owner) + ", neither to root nor to " + user_name(geteuid()) +
-         ", who runs the gateway: " +
-         (geteuid() == 0 ? "run this as " + user_name(owner) + ", or give it to root" : "change its owner");
+  const std::string who = geteuid() == 0 ? ", not to root" : ", neither to root nor to " + user_name(geteuid());
+  return name + " belongs to " + user_name(owner) + who + ", who runs the gateway: change its owner, or move it away";
 }
 
 std::string why_writable(const struct stat& about, const fs::path& path, Groups groups) {
@@ -119,23 +118,9 @@ void put_first(std::deque<fs::path>& names, const fs::path& path) {
   names.insert(names.begin(), more.begin(), more.end());
 }
 
-/// What open(2) gave: is it a plain file with one name?
-UniqueFd only_plain(UniqueFd file) noexcept {
-  struct stat about {};
-  if (!file || ::fstat(file.get(), &about) != 0) return {};
-  errno = !S_ISREG(about.st_mode) ? ENXIO : EMLINK;
-  if (!S_ISREG(about.st_mode) || about.st_nlink > 1) return {};
-  return file;
-}
-
-}  // namespace
-
-std::string why_not_own(const struct stat& about, const fs::path& path, uid_t also, Groups groups) {
-  if (const std::string why = why_writable(about, path, groups); !why.empty()) return why;
-  return is_trusted(about.st_uid) || about.st_uid == also ? std::string() : why_not_owned(about.st_uid, path.string());
-}
-
-std::string why_not_own(const fs::path& path, Groups groups) {
+/// Follows `path`, past folders and links of which each is one's own. @return why one is not, or at_end(stat, name)
+template <class AtEnd>
+std::string at_the_end_of(const fs::path& path, Groups groups, AtEnd at_end) {
   std::error_code failure;
   std::deque<fs::path> names;
   put_first(names, fs::absolute(path, failure));
@@ -153,11 +138,46 @@ std::string why_not_own(const fs::path& path, Groups groups) {
       at = target.is_absolute() ? "/" : at.parent_path();
       continue;
     }
-    if (names.empty()) return why_not_own(about, at, 0, groups);
+    if (names.empty()) return at_end(about, at);
     if (const std::string why = why_not_own_way(about, at, groups); !why.empty()) return why;
     at = names.front() == ".." ? at.parent_path() : at / names.front();
     names.pop_front();
   }
+}
+
+/// What open(2) gave: is it a plain file with one name?
+UniqueFd only_plain(UniqueFd file) noexcept {
+  struct stat about {};
+  if (!file || ::fstat(file.get(), &about) != 0) return {};
+  errno = !S_ISREG(about.st_mode) ? ENXIO : EMLINK;
+  if (!S_ISREG(about.st_mode) || about.st_nlink > 1) return {};
+  return file;
+}
+
+}  // namespace
+
+std::string why_not_own(const struct stat& about, const fs::path& path, uid_t also, Groups groups) {
+  if (const std::string why = why_writable(about, path, groups); !why.empty()) return why;
+  return is_trusted(about.st_uid) || about.st_uid == also ? std::string() : why_not_owned(about.st_uid, path.string());
+}
+
+std::string why_not_own(const fs::path& path, Groups groups) {
+  return at_the_end_of(
+      path, groups, [&](const struct stat& about, const fs::path& end) { return why_not_own(about, end, 0, groups); });
+}
+
+std::string why_not_own_way(const fs::path& path) {
+  return at_the_end_of(path, Groups::own, [](const struct stat&, const fs::path&) { return std::string(); });
+}
+
+std::string why_not_own_file(const fs::path& path, uid_t also) {
+  struct stat about {};
+  if (::lstat(path.c_str(), &about) != 0)
+    return errno == ENOENT ? std::string() : "cannot examine " + path.string() + ": " + words(errno);
+  if (S_ISLNK(about.st_mode)) return why_not_opened(path, ELOOP);
+  if (!S_ISREG(about.st_mode)) return why_not_opened(path, ENXIO);
+  if (!is_trusted(about.st_uid) && about.st_uid != also) return why_not_owned(about.st_uid, path.string());
+  return about.st_nlink > 1 ? why_not_opened(path, EMLINK) : std::string();
 }
 
 UniqueFd open_own(const fs::path& path, int flags) noexcept {

@@ -69,7 +69,7 @@ class ByAnotherUser(Planted):
     def test_state_dir_of_his(self):
         self.stranger(f"mkdir -m 755 state; ln -s {self.precious} state/state.lock")
         self.keep_state_in(self.place / "state")
-        self.refused(f"{self.place}/state belongs to {STRANGER}", "give it to root")
+        self.refused(f"{self.place}/state belongs to {STRANGER}", "change its owner, or move it away")
         self.assertEqual(os.listdir(self.place / "state"), ["state.lock"])
 
     def test_state_dir_that_all_may_write_to(self):
@@ -135,6 +135,21 @@ class ByAnotherUser(Planted):
         self.keep_state_in(folder)
         self.refused(f"{folder}/state.lock is a symbolic link", "remove it")
 
+    def test_database_of_his_that_was_there_before_the_folder_was_closed(self):
+        for name in ("state.db", "secrets.db"):
+            for script in (f"ln -s {self.precious} state/{name}", f"touch state/{name}"):
+                with self.subTest(script):
+                    folder = self.place / "state"
+                    folder.mkdir()
+                    folder.chmod(0o1777)
+                    self.stranger(script)
+                    folder.chmod(0o755)
+                    self.keep_state_in(folder)
+                    try:
+                        self.refused(f"{folder}/{name} belongs to {STRANGER}")
+                    finally:
+                        shutil.rmtree(folder)
+
     def test_flow_log_of_his(self):
         self.stranger("touch flow.jsonl")
         self.stopped.drop_in(f'[log]\nflow_log = "{self.place}/flow.jsonl"\n')
@@ -182,10 +197,32 @@ class InPlaceOfAFile(Planted):
             where.unlink()
 
     def test_link_and_second_name_in_place_of_the_epoch(self):
-        for link in (os.symlink, os.link):
+        for link, what in ((os.symlink, "is a symbolic link"), (os.link, "is a file with a second name")):
             where = self.plant("state.epoch", link)
-            self.refused(where, verbs=["run"])
+            self.refused(f"{where} {what}", "remove it")
             where.unlink()
+
+    def of_a_database(self, link, what):
+        """Beside databases that a gateway has left behind."""
+        self.stopped.start()
+        self.stopped.stop()
+        for name in ("state.db-wal", "state.db-shm", "secrets.db-wal", "secrets.db-shm"):
+            with self.subTest(name):
+                (self.stopped.state / name).unlink(missing_ok=True)
+                where = self.plant(name, link)
+                try:
+                    self.refused(f"{where} {what}", "remove it")
+                finally:
+                    where.unlink(missing_ok=True)
+                    self.precious.write_text(PRECIOUS)
+                    self.precious.chmod(0o644)
+                    self.before = self.precious.stat()
+
+    def test_link_in_place_of_a_databases_log_or_index(self):
+        self.of_a_database(os.symlink, "is a symbolic link")
+
+    def test_second_name_in_place_of_a_databases_log_or_index(self):
+        self.of_a_database(os.link, "is a file with a second name")
 
     def test_link_and_second_name_in_place_of_what_is_made_anew(self):
         """The links give way."""

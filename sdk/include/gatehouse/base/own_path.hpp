@@ -28,6 +28,14 @@ enum class Groups {
 [[nodiscard]] std::string why_not_own(const struct stat& about, const std::filesystem::path& path, uid_t also = 0,
                                       Groups groups = Groups::own);
 
+/// Of the folders and symbolic links on the way alone, whatever is at the end.
+[[nodiscard]] std::string why_not_own_way(const std::filesystem::path& path);
+
+/// Has somebody else put something in the place of a file that a library opens by its name, following links (SQLite)?
+/// For a folder may have been open to others once. @param also  another user to whom it may belong
+/// @return "" where nothing is there, or a regular file with one name that belongs to root or to the effective user
+[[nodiscard]] std::string why_not_own_file(const std::filesystem::path& path, uid_t also = 0);
+
 /// Opens a regular file that this program makes, or makes it (O_EXCL): never what somebody else has put there to have
 /// another file written to, so no symbolic link, no file that has a second name, no FIFO or device.
 /// @param flags  O_RDWR or O_WRONLY; O_CLOEXEC is added @param mode  of a file that is made, less the umask

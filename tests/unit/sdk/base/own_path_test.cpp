@@ -105,7 +105,7 @@ TEST_F(OwnPath, IsRefusedWhereAnotherUserOwnsAPart) {
   const fs::path inner = folder("a/b");
   ASSERT_EQ(::chown((home_ / "a").c_str(), kSomebody, 0), 0);
   EXPECT_THAT(why_not_own(inner), AllOf(StartsWith((home_ / "a").string() + " belongs to 4242"),
-                                        EndsWith("who runs the gateway: run this as 4242, or give it to root")));
+                                        EndsWith("who runs the gateway: change its owner, or move it away")));
 }
 
 TEST_F(OwnPath, IsRefusedThroughAnotherUsersLink) {
@@ -116,6 +116,40 @@ TEST_F(OwnPath, IsRefusedThroughAnotherUsersLink) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can give a link away";
   ASSERT_EQ(::lchown(link.c_str(), kSomebody, 0), 0);
   EXPECT_THAT(why_not_own(link / "x"), StartsWith(link.string() + " belongs to 4242"));
+}
+
+TEST_F(OwnPath, OfAFileThatALibraryOpensIsAPlainOneWithOneName) {
+  const fs::path file = folder("a") / "file", other = home_ / "other";
+  EXPECT_EQ(why_not_own_file(file), "") << "nothing is there";
+  std::ofstream(file) << "x";
+  fs::permissions(file, fs::perms{0666});
+  EXPECT_EQ(why_not_own_file(file), "") << "whatever its mode";
+  fs::create_hard_link(file, other);
+  EXPECT_THAT(why_not_own_file(file), HasSubstr("is a file with a second name"));
+  fs::remove(file);
+  fs::create_symlink(other, file);
+  EXPECT_THAT(why_not_own_file(file), HasSubstr("is a symbolic link"));
+  fs::remove(file);
+  ASSERT_EQ(::mkfifo(file.c_str(), 0600), 0);
+  EXPECT_THAT(why_not_own_file(file), HasSubstr("is no regular file"));
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+  ASSERT_EQ(::chown(other.c_str(), kSomebody, 0), 0);
+  EXPECT_THAT(why_not_own_file(other), StartsWith(other.string() + " belongs to 4242"));
+  EXPECT_EQ(why_not_own_file(other, kSomebody), "");
+}
+
+TEST_F(OwnPath, OfTheWayLooksAtNothingAtItsEnd) {
+  const fs::path file = folder("a") / "file", link = home_ / "link";
+  std::ofstream(file) << "x";
+  fs::permissions(file, fs::perms{0666});
+  fs::create_symlink(file, link);
+  EXPECT_EQ(why_not_own_way(link), "");
+  fs::permissions(home_ / "a", fs::perms{0777});
+  EXPECT_THAT(why_not_own_way(link), StartsWith((home_ / "a").string() + " may be written by everybody"));
+  fs::permissions(home_ / "a", fs::perms{0755});
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a link away";
+  ASSERT_EQ(::lchown(link.c_str(), kSomebody, 0), 0);
+  EXPECT_THAT(why_not_own_way(link), StartsWith(link.string() + " belongs to 4242"));
 }
 
 TEST_F(OwnPath, LooksAtTheFoldersThatALinkLeadsThrough) {

@@ -1,0 +1,86 @@
+#include "db/file/own_database.hpp"
+#include "tests/unit/db/scratch.hpp"
+
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace gatehouse::db {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr uid_t kSomebody = 4242;
+
+class OwnDatabase : public testing::Test {
+ protected:
+  fs::path make(const std::string& name) const {
+    std::ofstream(folder.path() / name) << "x";
+    return folder.path() / name;
+  }
+  ScratchFolder folder;
+  const fs::path state = folder.path() / "state.db", precious = make("precious");
+};
+
+TEST_F(OwnDatabase, MayBeMissingAndMayBeALinkOfOurs) {
+  EXPECT_EQ(why_not_own_database(state, Owner::gateway), "");
+  EXPECT_EQ(why_not_own_store(state), "");
+  fs::create_directory(folder.path() / "db");
+  fs::create_symlink("db/state.db", state);
+  EXPECT_EQ(why_not_own_store(state), "") << "its target is not there yet";
+  make("db/state.db"), make("db/state.db-wal"), make("db/state.db-shm");
+  EXPECT_EQ(why_not_own_store(state), "");
+}
+
+TEST_F(OwnDatabase, HasNoLinkAndNoSecondNameBesideIt) {
+  make("state.db"), make("secrets.db");
+  for (const char* name : {"state.db-wal", "state.db-shm", "state.db-journal", "secrets.db-wal", "secrets.db-shm",
+                           "secrets.db-journal", "state.lock", "secrets.lock", "state.epoch"}) {
+    const fs::path planted = folder.path() / name;
+    fs::create_symlink(precious, planted);
+    EXPECT_THAT(why_not_own_store(state), StartsWith(planted.string() + " is a symbolic link"));
+    fs::remove(planted);
+    fs::create_hard_link(precious, planted);
+    EXPECT_THAT(why_not_own_store(state), StartsWith(planted.string() + " is a file with a second name"));
+    fs::remove(planted);
+    make(name);
+    EXPECT_EQ(why_not_own_store(state), "");
+  }
+}
+
+TEST_F(OwnDatabase, HasOneNameWhereItIsTheGateways) {
+  fs::create_hard_link(precious, state);
+  EXPECT_THAT(why_not_own_database(state, Owner::gateway), HasSubstr("has a second name (a hard link)"));
+  EXPECT_EQ(why_not_own_database(state, Owner::any), "");
+}
+
+TEST_F(OwnDatabase, IsTheGatewaysUnlessItIsPeoples) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+  make("state.db");
+  const fs::path log = make("state.db-wal");
+  ASSERT_EQ(::chown(log.c_str(), kSomebody, 0), 0);
+  EXPECT_THAT(why_not_own_database(state, Owner::gateway), StartsWith(log.string() + " belongs to 4242"));
+  EXPECT_THAT(why_not_own_database(state, Owner::any), StartsWith(log.string() + " belongs to 4242"));
+  ASSERT_EQ(::chown(state.c_str(), kSomebody, 0), 0);
+  EXPECT_THAT(why_not_own_database(state, Owner::gateway), StartsWith(state.string() + " belongs to 4242"));
+  EXPECT_EQ(why_not_own_database(state, Owner::any), "") << "whoever edits it has its log";
+}
+
+TEST_F(OwnDatabase, IsNotWhatALinkOfSomebodyElseLeadsTo) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a link away";
+  for (const char* name : {"state.db", "secrets.db"}) {
+    const fs::path link = folder.path() / name;
+    fs::create_symlink(precious, link);
+    ASSERT_EQ(::lchown(link.c_str(), kSomebody, 0), 0);
+    EXPECT_THAT(why_not_own_store(state), StartsWith(link.string() + " belongs to 4242"));
+    EXPECT_THAT(why_not_own_database(link, Owner::any), StartsWith(link.string() + " belongs to 4242"));
+    fs::remove(link);
+  }
+}
+
+}  // namespace
+}  // namespace gatehouse::db
