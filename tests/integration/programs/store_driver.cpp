@@ -90,16 +90,24 @@ class Lane {
 
   void open(const std::string& key) {
     if (ids_.contains(key)) return;
+    gh_session session = named(key);
+    if (sessions_.find(sessions_.context, &lane_.head, &session, nullptr) == GH_OK) {  // it keeps the blob that it has
+      session = named(key);
+      if (sessions_.open(sessions_.context, &lane_.head, &session, nullptr) == GH_OK) ids_[key] = session.id;
+      return;
+    }
     const std::string blob = std::to_string(operation_ + 1);
     const gh_completion durable = begin("open " + key + ' ' + blob);
-    gh_session session{};
-    session.struct_size = sizeof session;
-    session.key = to_border(key);
-    session.identity = to_border("token:driver");
+    session = named(key);
     session.blob = to_border(blob);
-    if (!done(sessions_.open(sessions_.context, &lane_.head, &session, &durable))) return;
-    ids_[key] = session.id;
-    if (session.resumed != 0) done(GH_E_EXISTS);  // and has the blob that it had
+    if (done(sessions_.open(sessions_.context, &lane_.head, &session, &durable))) ids_[key] = session.id;
+  }
+  static gh_session named(const std::string& key) {
+    gh_session out{};
+    out.struct_size = sizeof out;
+    out.key = to_border(key);
+    out.identity = to_border("token:driver");
+    return out;
   }
   void blob(const std::string& key) {
     const auto found = ids_.find(key);
