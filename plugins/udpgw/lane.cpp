@@ -13,6 +13,7 @@ constexpr int kReceiveBuffer = 1'200'000;     // so that 1000 datagrams of 1 KB 
 constexpr std::size_t kInput = 256 * 1024;    // bytes read from a stream at once
 constexpr Nanoseconds kTick = 250ms;          // resolution of idle times
 constexpr std::size_t kJudgedPerTurn = 4096;  // forwards, after a policy change
+constexpr std::size_t kWorkOfTurn = 8000;     // 4 ms or so
 constexpr int kMostRecycled = 4;              // to win one socket; more than one only where the share has shrunk
 constexpr std::size_t kWarmPart = 16;         // of the memory, for blocks between two uses
 constexpr std::size_t kLeastMemory = 65536;   // of a lane, however many there are: a frame
@@ -212,10 +213,14 @@ void UdpgwLane::share_memory() {
   memory.resize(all - blocks.most_warm());
 }
 
+/// Those that could not go on in the turn before have half of this one, the rest is for who comes.
 void UdpgwLane::begin_turn() {
   ++turn_;
+  work_left_ = kWorkOfTurn;
   resuming_.swap(to_resume_);
-  for (Client* client : resuming_) client->resume();  // which may have to go on in the turn after this one
+  auto next = resuming_.begin();
+  while (next != resuming_.end() && work_left_ > kWorkOfTurn / 2) (*next++)->resume();
+  to_resume_.insert(to_resume_.begin(), next, resuming_.end());  // before those that may have to go on once more
   resuming_.clear();
 }
 

@@ -14,9 +14,11 @@ constexpr unsigned kMostMalformed = 64;  // in a row; then this is no client of 
 constexpr std::size_t kLeastRead = 16 * 1024;
 constexpr std::size_t kReadPart = 16;  // of the free memory: so much of it may have to be kept
 
-// What frames cost, in halves of a microsecond or so. A client that has done its part of a turn goes on in the next
-// one, when everybody else has had theirs.
-constexpr std::size_t kMostWork = 2000;
+// What frames cost, in units of UdpgwLane::work_left(). A client that has done its part of a turn goes on in the next
+// one, when everybody else has had theirs. When all together have done theirs, whoever comes still has a little: what
+// a client that sends now and then needs.
+constexpr std::size_t kMostWork = 2000, kLittleWork = 64;
+constexpr std::size_t kLittleRead = 4 * 1024;
 constexpr std::size_t kFrameWork = 1;
 constexpr std::size_t kSendWork = 4;   // a system call, for one datagram or a run of them
 constexpr std::size_t kJudgeWork = 4;  // a name is looked for in all lists
@@ -28,7 +30,7 @@ void Client::read() {
   const MutableBytes input(lane_.input);
   const Bytes kept = kept_.bytes();
   std::copy(kept.begin(), kept.end(), input.begin());
-  const std::size_t most = std::max(kLeastRead, lane_.memory.free() / kReadPart);
+  const std::size_t most = lane_.work_left() > 0 ? std::max(kLeastRead, lane_.memory.free() / kReadPart) : kLittleRead;
   const auto got = stream_.read(input.subspan(kept.size(), std::min(most, input.size() - kept.size())));
   if (!got) {
     if (got.error() == Errc::would_block) return;
@@ -67,12 +69,13 @@ void Client::resume() {
 /// @return how many bytes of `in` are done with
 std::size_t Client::decode_frames(Bytes in) {
   if (std::exchange(worked_in_, lane_.turn()) != lane_.turn()) work_ = 0;
+  const std::size_t before = work_, most = lane_.work_left() > 0 ? kMostWork : kLittleWork;
   std::size_t at = 0;
   for (Decoded decoded; !ended_; at += decoded.size) {
     decoded = decode(in.subspan(at));
     if (decoded.kind == FrameKind::incomplete) break;
     work_ += kFrameWork + kSendWork * sender_.take_calls();
-    if (work_ > kMostWork) {
+    if (work_ > most) {
       if (sender_.flush() != SendResult::waiting) yield();
       break;
     }
@@ -85,6 +88,7 @@ std::size_t Client::decode_frames(Bytes in) {
     if (decoded.kind == FrameKind::data && !take_frame(decoded.frame)) break;
   }
   if (!ended_ && !sender_.is_waiting()) sender_.flush();
+  lane_.worked(work_ - before);
   const std::byte* const unsent = sender_.take_unsent();
   return unsent == nullptr ? at : static_cast<std::size_t>(unsent - in.data());
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A client that does not read, or sends what costs most: bounded memory, every drop counted, nobody else is starved."""
 
+import contextlib
 import socket
 import statistics
 import sys
@@ -128,10 +129,32 @@ class Attacked(Flooded):
         self.stream.write(wire)  # there is something to do from now on
         return attack
 
+    def crowd(self, count, *frames):
+        """So many clients that all do it."""
+        wire = b"".join(frames) * (BUFFER // 8 // sum(map(len, frames)))
+        clients = [self.client(self.running) for _ in range(count)]
+        for one in clients:
+            one.stream.setblocking(False)
+        sent = [0] * count
+
+        def attack(stop):
+            while not stop.is_set():
+                for number, one in enumerate(clients):
+                    with contextlib.suppress(BlockingIOError):
+                        sent[number] = (sent[number] + one.stream.send(wire[sent[number]:])) % len(wire)
+                stop.wait(0.001)
+
+        return attack
+
     def test_frames_that_alternate_between_two_forwards_slow_nobody_down(self):
         """Each is a system call of its own, and 11 bytes of the stream: 24,000 in what one read brings."""
         first, second = (self.sink(INTERNET[0]) for _ in range(2))
         self.beside(self.flood(frame(3, first), frame(4, second)), FULL_CORE)
+
+    def test_many_streams_of_such_frames_slow_nobody_down(self):
+        """What a turn does for all clients together is bounded, too, and who sends little comes first."""
+        first, second = (self.sink(INTERNET[0]) for _ in range(2))
+        self.beside(self.crowd(40, frame(3, first), frame(4, second)), FULL_CORE)
 
     def test_questions_slow_nobody_down(self):
         """Each is judged by its name."""
