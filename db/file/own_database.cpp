@@ -2,35 +2,18 @@
 
 #include "db/file/paths.hpp"
 
-#include <gatehouse/base/own_path.hpp>
-
-#include <sys/stat.h>
+#include <string_view>
 
 namespace gatehouse::db {
 
-std::string why_not_own_database(const std::filesystem::path& database, Owner owner) {
+std::string why_not_own_database(const std::filesystem::path& database, Names names) {
+  constexpr std::string_view kRemedy =
+      "put a copy that is the gateway's own in its place, or move the database away with all that is beside it";
   if (const std::string why = why_not_own_way(database); !why.empty()) return why;
   const std::filesystem::path file = resolved(database);
-  struct stat about {};
-  const bool is_there = ::lstat(file.c_str(), &about) == 0;
-  if (is_there && about.st_nlink > 1 && owner == Owner::gateway)
-    return file.string() +
-           " has a second name (a hard link), which its log would not be found by: put a copy of it in " + "its place";
-  if (owner == Owner::gateway || !is_there) {
-    if (const std::string why = why_not_own_file(file); !why.empty()) return why;
-  }
-  const uid_t also = is_there && owner == Owner::any ? about.st_uid : 0;
+  if (const std::string why = why_not_own_file(file, kRemedy, names); !why.empty()) return why;
   for (const char* const suffix : {"-wal", "-shm", "-journal"})
-    if (const std::string why = why_not_own_file(file.string() + suffix, also); !why.empty()) return why;
-  return {};
-}
-
-std::string why_not_own_store(const std::filesystem::path& state_db) {
-  const std::filesystem::path state = resolved(state_db), secrets = secrets_beside(state);
-  for (const std::filesystem::path& database : {state_db, secrets_link_beside(state)})
-    if (const std::string why = why_not_own_database(database, Owner::gateway); !why.empty()) return why;
-  for (const std::filesystem::path& file : {beside(state, ".lock"), beside(secrets, ".lock"), beside(state, ".epoch")})
-    if (const std::string why = why_not_own_file(file); !why.empty()) return why;
+    if (const std::string why = why_not_own_file(file.string() + suffix, kRemedy); !why.empty()) return why;
   return {};
 }
 

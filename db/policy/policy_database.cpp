@@ -1,6 +1,7 @@
 #include "db/policy/policy_database.hpp"
 
 #include "db/file/disk.hpp"
+#include "db/file/own_database.hpp"
 #include "db/file/paths.hpp"
 #include "db/file/work_limit.hpp"
 #include "db/migrations.hpp"
@@ -179,6 +180,13 @@ PolicySchema bring_up(const std::filesystem::path& path, bool is_new, const File
 void must_be_tables(Database& database) {
   if (const std::string why = why_not_plain(database, policy_kind()); !why.empty())
     throw std::runtime_error(database.path().string() + ": " + why + ": restore a copy");
+}
+
+std::string why_not_own_policy(const std::filesystem::path& path) {
+  if (const std::string why = why_not_own_database(path, Names::any); !why.empty()) return why;
+  for (const std::filesystem::path& copy : {last_good_path(path), former_good_path(path)})
+    if (const std::string why = why_not_own_database(copy, Names::any); !why.empty()) return why;
+  return {};
 }
 
 PolicySchema prepare_policy(const std::filesystem::path& path) { return prepare_policy(path, policy_migrations()); }

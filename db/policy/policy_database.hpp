@@ -36,6 +36,10 @@ struct PolicySchema {
 PolicySchema prepare_policy(const std::filesystem::path& path);
 PolicySchema prepare_policy(const std::filesystem::path& path, std::span<const std::string_view> migrations);
 
+/// Has somebody else put something in the place of the database or of a copy of the last good one? People may keep a
+/// second name (a hard link) of each. @return a sentence, or "" @throws FileError  as resolved()
+[[nodiscard]] std::string why_not_own_policy(const std::filesystem::path& path);
+
 /// Every table in force. Inside a transaction of the caller's.
 /// @throws SqliteError; std::runtime_error, a sentence: a value is too long, or the rows are too many, to be a policy
 [[nodiscard]] policy::Model load_policy(Database& database);

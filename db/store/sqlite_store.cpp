@@ -1,5 +1,6 @@
 #include "db/store/sqlite_store.hpp"
 
+#include "db/file/own_database.hpp"
 #include "db/file/paths.hpp"
 #include "db/store/failure.hpp"
 #include "db/store/files/set_aside.hpp"
@@ -448,6 +449,15 @@ std::vector<ValueRecord> SqliteStore::load_values() {
   }
   for (ValueRows::Row& row : secret) out.push_back(std::move(row.record));
   return out;
+}
+
+std::string why_not_own_store(const std::filesystem::path& state_db) {
+  const std::filesystem::path state = resolved(state_db), secrets = secrets_beside(state);
+  for (const std::filesystem::path& database : {state_db, secrets_link_beside(state)})
+    if (const std::string why = why_not_own_database(database); !why.empty()) return why;
+  for (const std::filesystem::path& file : {beside(state, ".lock"), beside(secrets, ".lock"), beside(state, ".epoch")})
+    if (const std::string why = why_not_own_file(file, "remove it"); !why.empty()) return why;
+  return {};
 }
 
 std::unique_ptr<Store> open_sqlite_store(const std::filesystem::path& state_db, const Retention& retention, Said said,

@@ -195,6 +195,10 @@ class Store {
 /// Gets a sentence for the log.
 using Said = std::function<void(const std::string&)>;
 
+/// Has somebody else put something in the place of `state_db`, secrets.db beside it, their locks or the epoch?
+/// @return a sentence, or "" @throws FileError, std::runtime_error  as secrets_beside()
+[[nodiscard]] std::string why_not_own_store(const std::filesystem::path& state_db);
+
 /// `state_db` and secrets.db beside it, made or migrated as needed, locked against a second gateway. Waits up to ten
 /// seconds for a program that holds a file locked, and says so once; so does load().
 /// @throws std::runtime_error  a sentence: another gateway has it, and which process; or a newer schema

@@ -1,7 +1,7 @@
 #include "gateway/daemon/daemon.hpp"
 
-#include "db/file/own_database.hpp"
 #include "db/file/paths.hpp"
+#include "db/policy/policy_database.hpp"
 #include "gateway/base/block_signals.hpp"
 #include "gateway/base/log_message.hpp"
 #include "gateway/base/refusal.hpp"
@@ -136,7 +136,7 @@ void Daemon::Core::open_services() {
   const fs::path policy = db::resolved(config_.state_dir / "policy.db");  // a link may lead elsewhere
   require_own(policy.parent_path());
   require_own(db::lists_beside(policy));
-  refuse_unless(db::why_not_own_database(config_.state_dir / "policy.db", db::Owner::any));
+  refuse_unless(db::why_not_own_policy(config_.state_dir / "policy.db"));
   services_.journal = std::make_shared<Journal>(level_of(config_), format_of(config_));
   services_.flow_log = std::make_shared<FlowLog>(log_as("flow_log"));
   services_.flow_log->switch_to(open_flow_log(config_));

@@ -1,6 +1,5 @@
 #include "gateway/daemon/daemon_store.hpp"
 
-#include "db/file/own_database.hpp"
 #include "db/file/paths.hpp"
 #include "db/store/state_reader.hpp"
 #include "gateway/base/refusal.hpp"

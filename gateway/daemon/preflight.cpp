@@ -5,7 +5,6 @@
 
 #include "db/file/file_kind.hpp"
 #include "db/file/open_to_read.hpp"
-#include "db/file/own_database.hpp"
 #include "db/file/paths.hpp"
 #include "db/policy/policy_copy.hpp"
 #include "db/policy/policy_database.hpp"
@@ -41,7 +40,7 @@ class Preflight {
     const bool has_state = look_at_folder(config_.state_dir);
     if (look_at_folder(config_.runtime_dir)) look_at_folder(plugin_copies(config_));
     look_at_control_socket();
-    if (has_state) look_at_policy(db::resolved(config_.state_dir / "policy.db"));
+    if (has_state) look_at_policy(config_.state_dir / "policy.db");
     look_at_store();
     if (!config_.flow_log.empty()) look_at_flow_log();
     look_at_addresses();
@@ -57,7 +56,7 @@ class Preflight {
   bool may(const fs::path& path, int mode, const char* what);
   bool look_at_folder(const fs::path& folder);
   void look_at_control_socket();
-  void look_at_policy(const fs::path& policy);
+  void look_at_policy(const fs::path& named);
   void look_at_store();
   void look_at_database(const fs::path& database, const db::FileKind& kind);
   void look_at_flow_log();
@@ -92,14 +91,13 @@ void Preflight::look_at_control_socket() {
   }
 }
 
-void Preflight::look_at_policy(const fs::path& policy) {
-  const fs::path copy = db::last_good_path(policy);
+void Preflight::look_at_policy(const fs::path& named) {
+  const fs::path policy = db::resolved(named), copy = db::last_good_path(named);
   const std::string then =
       is_there(copy) ? "; the gateway would go by the last good policy" : "; the gateway would deny everything";
   for (const fs::path& folder : {policy.parent_path(), db::lists_beside(policy)})
     if (const std::string why = why_not_own(folder); !why.empty()) return add(why);
-  if (const std::string why = db::why_not_own_database(config_.state_dir / "policy.db", db::Owner::any); !why.empty())
-    return add(why);
+  if (const std::string why = db::why_not_own_policy(named); !why.empty()) return add(why);
   if (!is_there(policy)) {
     if (is_there(copy))
       add(policy.string() + " is gone: put it back, or copy " + copy.string() + " to its place" + then);
@@ -146,6 +144,7 @@ void Preflight::look_at_database(const fs::path& database, const db::FileKind& k
   try {
     db::Database open = db::open_to_read(database, kTimeout);
     static_cast<void>(db::schema_version(open, kind));
+    if (const std::string why = db::why_not_plain(open, kind); !why.empty()) add(database.string() + ": " + why);
   } catch (const db::SqliteError&) {  // a start sets it aside, or waits for whoever holds it
   }
 }

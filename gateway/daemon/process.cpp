@@ -38,7 +38,7 @@ void make_folder(const std::filesystem::path& folder, std::filesystem::perms mod
   std::filesystem::path part;
   bool is_made = false;
   for (const std::filesystem::path& name : folder) {
-    if (name.empty()) continue;  // after a slash at the end
+    if (name.empty() || name == ".") continue;  // after a slash at the end
     part /= name;
     is_made = ::mkdir(part.c_str(), kParentMode) == 0;
     if (!is_made && errno != EEXIST && errno != EROFS && errno != EACCES) fail(part);

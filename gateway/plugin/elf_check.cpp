@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <bit>
+#include <cstdint>
 #include <cstring>
 #include <map>
 #include <optional>

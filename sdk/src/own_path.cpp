@@ -88,9 +88,16 @@ bool is_unknown_here(uid_t uid) {
 
 bool is_trusted(uid_t uid) { return uid == 0 || uid == geteuid(); }
 
-std::string why_not_owned(uid_t owner, const std::string& name) {
+/// "/etc/x belongs to bob, not to root, who runs the gateway"
+std::string whose(uid_t owner, const std::string& name) {
   const std::string who = geteuid() == 0 ? ", not to root" : ", neither to root nor to " + user_name(geteuid());
-  return name + " belongs to " + user_name(owner) + who + ", who runs the gateway: change its owner, or move it away";
+  return name + " belongs to " + user_name(owner) + who + ", who runs the gateway";
+}
+
+std::string why_not_owned(uid_t owner, const std::string& name) {
+  if (is_unknown_here(owner))
+    return name + " belongs to a user that this user namespace does not know: map that one, or use a copy";
+  return whose(owner, name) + ": change its owner, or move it away";
 }
 
 std::string why_writable(const struct stat& about, const fs::path& path, Groups groups) {
@@ -170,14 +177,17 @@ std::string why_not_own_way(const fs::path& path) {
   return at_the_end_of(path, Groups::own, [](const struct stat&, const fs::path&) { return std::string(); });
 }
 
-std::string why_not_own_file(const fs::path& path, uid_t also) {
+std::string why_not_own_file(const fs::path& path, std::string_view remedy, Names names) {
   struct stat about {};
+  const std::string name = path.string();
   if (::lstat(path.c_str(), &about) != 0)
-    return errno == ENOENT ? std::string() : "cannot examine " + path.string() + ": " + words(errno);
-  if (S_ISLNK(about.st_mode)) return why_not_opened(path, ELOOP);
-  if (!S_ISREG(about.st_mode)) return why_not_opened(path, ENXIO);
-  if (!is_trusted(about.st_uid) && about.st_uid != also) return why_not_owned(about.st_uid, path.string());
-  return about.st_nlink > 1 ? why_not_opened(path, EMLINK) : std::string();
+    return errno == ENOENT ? std::string() : "cannot examine " + name + ": " + words(errno);
+  const auto because = [&](const std::string& what) { return what + ": " + std::string(remedy); };
+  if (S_ISLNK(about.st_mode)) return because(name + " is a symbolic link");
+  if (!S_ISREG(about.st_mode)) return because(name + " is no regular file");
+  if (!is_trusted(about.st_uid)) return because(whose(about.st_uid, name));
+  const bool has_another = about.st_nlink > 1 && names == Names::one;
+  return has_another ? because(name + " is a file with a second name (a hard link)") : std::string();
 }
 
 UniqueFd open_own(const fs::path& path, int flags) noexcept {

@@ -2,7 +2,7 @@
 """What another user has put where the gateway keeps its own is refused with a sentence, and no link of his is followed.
 
     /run/TEST           root's, 1777 as /tmp is: where the user 4242 plants things
-    /run/root/precious  root's, and what his links lead to
+    /run/kept/precious  root's, and what his links lead to
 """
 
 import os
@@ -23,7 +23,7 @@ class Planted(GatewayTest):
         self.place = pathlib.Path("/run") / self._testMethodName
         self.place.mkdir()
         self.place.chmod(0o1777)
-        self.precious = pathlib.Path("/run/root/precious")
+        self.precious = pathlib.Path("/run/kept/precious")
         self.precious.parent.mkdir(mode=0o700, exist_ok=True)
         self.precious.write_text(PRECIOUS)
         self.precious.chmod(0o644)
@@ -202,6 +202,16 @@ class InPlaceOfAFile(Planted):
             self.refused(f"{where} {what}", "remove it")
             where.unlink()
 
+    def test_fifo_in_place_of_a_policy_or_its_copy(self):
+        """Whoever opens one for reading waits until somebody writes."""
+        for name in ("policy.db", "policy.last-good.db"):
+            where = self.stopped.state / name
+            where.unlink(missing_ok=True)
+            os.mkfifo(where)
+            self.refused(f"{where} is no regular file", "put a copy")
+            where.unlink()
+            self.stopped.init_policy()
+
     def of_a_database(self, link, what):
         """Beside databases that a gateway has left behind."""
         self.stopped.start()
@@ -211,7 +221,7 @@ class InPlaceOfAFile(Planted):
                 (self.stopped.state / name).unlink(missing_ok=True)
                 where = self.plant(name, link)
                 try:
-                    self.refused(f"{where} {what}", "remove it")
+                    self.refused(f"{where} {what}", "put a copy")
                 finally:
                     where.unlink(missing_ok=True)
                     self.precious.write_text(PRECIOUS)
@@ -225,16 +235,16 @@ class InPlaceOfAFile(Planted):
         self.of_a_database(os.link, "is a file with a second name")
 
     def test_link_and_second_name_in_place_of_what_is_made_anew(self):
-        """The links give way."""
-        for link in (os.symlink, os.link):
+        """What is there gives way; a link of a database to another one does not, for it may be wanted."""
+        for link, names in ((os.symlink, ["state.ballast"]), (os.link, ["state.ballast", "policy.last-good.db"])):
             self.stopped.init_policy()
-            for name in ("state.ballast", "policy.last-good.db"):
+            for name in names:
                 self.plant(name, link)
             self.stopped.start()
             where = self.stopped.state / "state.ballast"
             self.assert_soon(lambda: where.lstat().st_size == 1 << 20 and not where.is_symlink(), "the reserve")
             where = self.stopped.state / "policy.last-good.db"
-            self.assert_soon(lambda: where.lstat().st_size > 4096 and not where.is_symlink(), "the last good policy")
+            self.assert_soon(lambda: where.exists() and where.stat().st_size > 4096, "the last good policy")
             self.stopped.stop()
             self.precious_is_unchanged()
             for path in self.stopped.state.iterdir():

@@ -131,8 +131,8 @@ void DatabaseFile::open(const FileKind& kind, StoreOpening& opening) {
                      path_.string() +
                          ": its file system has no shared memory, which a write-ahead log needs; keep "
                          "[gateway] state_dir on a local disk");
-  if (const std::string why = why_not_plain(*database_, kind); !why.empty())
-    throw SqliteError(path_.string() + ": " + why, SQLITE_CORRUPT, path_);
+  if (const std::string why = why_not_plain(*database_, kind); !why.empty())  // it is sound: its rows are not to go
+    throw std::runtime_error(path_.string() + ": " + why + ": undo that, or move the file away");
   if (from_version_ > 0) check(opening);
   bring_up(kind);
   page_size_ = static_cast<std::uint64_t>(database_->number("PRAGMA page_size"));

@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 namespace gatehouse {
 
@@ -31,10 +32,14 @@ enum class Groups {
 /// Of the folders and symbolic links on the way alone, whatever is at the end.
 [[nodiscard]] std::string why_not_own_way(const std::filesystem::path& path);
 
-/// Has somebody else put something in the place of a file that a library opens by its name, following links (SQLite)?
-/// For a folder may have been open to others once. @param also  another user to whom it may belong
-/// @return "" where nothing is there, or a regular file with one name that belongs to root or to the effective user
-[[nodiscard]] std::string why_not_own_file(const std::filesystem::path& path, uid_t also = 0);
+/// How many names a file may have (hard links).
+enum class Names { one, any };
+
+/// Has somebody else put something in the place of a file that a library opens by its name? For a folder may have been
+/// open to others once. @param remedy  what to do then, as in "remove it"
+/// @return "" where nothing is there, or a regular file that belongs to root or to the effective user
+[[nodiscard]] std::string why_not_own_file(const std::filesystem::path& path, std::string_view remedy,
+                                           Names names = Names::one);
 
 /// Opens a regular file that this program makes, or makes it (O_EXCL): never what somebody else has put there to have
 /// another file written to, so no symbolic link, no file that has a second name, no FIFO or device.

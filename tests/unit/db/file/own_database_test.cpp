@@ -1,7 +1,11 @@
 #include "db/file/own_database.hpp"
+#include "db/policy/policy_copy.hpp"
+#include "db/policy/policy_database.hpp"
+#include "db/store/store.hpp"
 #include "tests/unit/db/scratch.hpp"
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -11,6 +15,7 @@ namespace gatehouse::db {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -27,8 +32,8 @@ class OwnDatabase : public testing::Test {
 };
 
 TEST_F(OwnDatabase, MayBeMissingAndMayBeALinkOfOurs) {
-  EXPECT_EQ(why_not_own_database(state, Owner::gateway), "");
   EXPECT_EQ(why_not_own_store(state), "");
+  EXPECT_EQ(why_not_own_policy(state), "");
   fs::create_directory(folder.path() / "db");
   fs::create_symlink("db/state.db", state);
   EXPECT_EQ(why_not_own_store(state), "") << "its target is not there yet";
@@ -52,22 +57,32 @@ TEST_F(OwnDatabase, HasNoLinkAndNoSecondNameBesideIt) {
   }
 }
 
-TEST_F(OwnDatabase, HasOneNameWhereItIsTheGateways) {
+TEST_F(OwnDatabase, OfAPolicyMayHaveASecondName) {
   fs::create_hard_link(precious, state);
-  EXPECT_THAT(why_not_own_database(state, Owner::gateway), HasSubstr("has a second name (a hard link)"));
-  EXPECT_EQ(why_not_own_database(state, Owner::any), "");
+  EXPECT_THAT(why_not_own_store(state), HasSubstr("state.db is a file with a second name (a hard link): put a copy"));
+  EXPECT_EQ(why_not_own_policy(state), "");
+  fs::remove(state);
+  ASSERT_EQ(::mkfifo(state.c_str(), 0600), 0);
+  EXPECT_THAT(why_not_own_policy(state), HasSubstr("state.db is no regular file: put a copy"));
 }
 
-TEST_F(OwnDatabase, IsTheGatewaysUnlessItIsPeoples) {
+TEST_F(OwnDatabase, OfAPolicyIsLookedAtWithItsCopies) {
+  for (const fs::path& copy : {last_good_path(state), former_good_path(state)}) {
+    ASSERT_EQ(::mkfifo(copy.c_str(), 0600), 0);
+    EXPECT_THAT(why_not_own_policy(state), StartsWith(copy.string() + " is no regular file"));
+    fs::remove(copy);
+  }
+}
+
+TEST_F(OwnDatabase, BelongsToNobodyElse) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
   make("state.db");
-  const fs::path log = make("state.db-wal");
-  ASSERT_EQ(::chown(log.c_str(), kSomebody, 0), 0);
-  EXPECT_THAT(why_not_own_database(state, Owner::gateway), StartsWith(log.string() + " belongs to 4242"));
-  EXPECT_THAT(why_not_own_database(state, Owner::any), StartsWith(log.string() + " belongs to 4242"));
-  ASSERT_EQ(::chown(state.c_str(), kSomebody, 0), 0);
-  EXPECT_THAT(why_not_own_database(state, Owner::gateway), StartsWith(state.string() + " belongs to 4242"));
-  EXPECT_EQ(why_not_own_database(state, Owner::any), "") << "whoever edits it has its log";
+  for (const fs::path& file : {make("state.db-wal"), state}) {
+    ASSERT_EQ(::chown(file.c_str(), kSomebody, 0), 0);
+    EXPECT_THAT(why_not_own_store(state), AllOf(StartsWith(file.string() + " belongs to 4242"),
+                                                HasSubstr("move the database away with all that is beside it")));
+    EXPECT_THAT(why_not_own_policy(state), StartsWith(file.string() + " belongs to 4242"));
+  }
 }
 
 TEST_F(OwnDatabase, IsNotWhatALinkOfSomebodyElseLeadsTo) {
@@ -77,7 +92,7 @@ TEST_F(OwnDatabase, IsNotWhatALinkOfSomebodyElseLeadsTo) {
     fs::create_symlink(precious, link);
     ASSERT_EQ(::lchown(link.c_str(), kSomebody, 0), 0);
     EXPECT_THAT(why_not_own_store(state), StartsWith(link.string() + " belongs to 4242"));
-    EXPECT_THAT(why_not_own_database(link, Owner::any), StartsWith(link.string() + " belongs to 4242"));
+    EXPECT_THAT(why_not_own_policy(link), StartsWith(link.string() + " belongs to 4242"));
     fs::remove(link);
   }
 }

@@ -231,19 +231,27 @@ TEST_F(StoreFiles, ThatAreBrokenInsideAreSetAside) {
   EXPECT_THAT(store->opening().moved, testing::Not(IsEmpty()));
 }
 
-TEST_F(StoreFiles, WhoseTablesAreViewsAreSetAsideWithoutRunningThem) {
-  for (const char* table : {"sessions", "leases", "usage", "plugin_values", "epoch"}) {
+TEST_F(StoreFiles, WhoseTablesAreViewsAreRefusedWithoutRunningThem) {
+  for (const std::string table : {"sessions", "leases", "usage", "plugin_values", "epoch"}) {
     make();
-    const std::string name = table;
-    ASSERT_EQ(run_sqlite_shell(path, "DROP TABLE " + name + "; CREATE VIEW " + name +
+    ASSERT_EQ(run_sqlite_shell(path, "DROP TABLE " + table + "; CREATE VIEW " + table +
                                          " AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
                                          "SELECT i AS id, i AS n FROM n"),
               "");
-    const auto store = open_sqlite_store(path, {});
-    EXPECT_TRUE(store->opening().created) << name;
-    EXPECT_THAT(store->opening().moved, testing::Not(IsEmpty())) << name;
-    store->close();
+    EXPECT_THAT(refusal(path), AllOf(HasSubstr('`' + table + "` is a view"), HasSubstr("move the file away")));
+    std::filesystem::remove(path);
   }
+}
+
+TEST_F(StoreFiles, WithAComputedColumnAreRefusedAndLoseNothing) {
+  Life life(path);
+  life.open();
+  life.write({.sessions = {session(1)}});
+  life.close();
+  ASSERT_EQ(run_sqlite_shell(path, "ALTER TABLE sessions ADD COLUMN day INTEGER AS (created_at / 86400)"), "");
+  EXPECT_THAT(refusal(path), HasSubstr("`day` of `sessions` is computed there, and has to be stored: undo that"));
+  ASSERT_EQ(run_sqlite_shell(path, "ALTER TABLE sessions DROP COLUMN day"), "");
+  life.expect_promises();
 }
 
 TEST_F(StoreFiles, ThatAreBrokenWithoutACountLeaveDoubtForAnHour) {

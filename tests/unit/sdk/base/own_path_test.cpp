@@ -120,22 +120,22 @@ TEST_F(OwnPath, IsRefusedThroughAnotherUsersLink) {
 
 TEST_F(OwnPath, OfAFileThatALibraryOpensIsAPlainOneWithOneName) {
   const fs::path file = folder("a") / "file", other = home_ / "other";
-  EXPECT_EQ(why_not_own_file(file), "") << "nothing is there";
+  EXPECT_EQ(why_not_own_file(file, "do"), "") << "nothing is there";
   std::ofstream(file) << "x";
   fs::permissions(file, fs::perms{0666});
-  EXPECT_EQ(why_not_own_file(file), "") << "whatever its mode";
+  EXPECT_EQ(why_not_own_file(file, "do"), "") << "whatever its mode";
   fs::create_hard_link(file, other);
-  EXPECT_THAT(why_not_own_file(file), HasSubstr("is a file with a second name"));
+  EXPECT_THAT(why_not_own_file(file, "do"), EndsWith("is a file with a second name (a hard link): do"));
+  EXPECT_EQ(why_not_own_file(file, "do", Names::any), "");
   fs::remove(file);
   fs::create_symlink(other, file);
-  EXPECT_THAT(why_not_own_file(file), HasSubstr("is a symbolic link"));
+  EXPECT_THAT(why_not_own_file(file, "do"), HasSubstr("is a symbolic link"));
   fs::remove(file);
   ASSERT_EQ(::mkfifo(file.c_str(), 0600), 0);
-  EXPECT_THAT(why_not_own_file(file), HasSubstr("is no regular file"));
+  EXPECT_THAT(why_not_own_file(file, "do"), HasSubstr("is no regular file"));
   if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
   ASSERT_EQ(::chown(other.c_str(), kSomebody, 0), 0);
-  EXPECT_THAT(why_not_own_file(other), StartsWith(other.string() + " belongs to 4242"));
-  EXPECT_EQ(why_not_own_file(other, kSomebody), "");
+  EXPECT_THAT(why_not_own_file(other, "do"), StartsWith(other.string() + " belongs to 4242"));
 }
 
 TEST_F(OwnPath, OfTheWayLooksAtNothingAtItsEnd) {
