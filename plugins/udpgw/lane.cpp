@@ -13,11 +13,11 @@ constexpr int kReceiveBuffer = 1'200'000;     // so that 1000 datagrams of 1 KB 
 constexpr std::size_t kInput = 256 * 1024;    // bytes read from a stream at once
 constexpr Nanoseconds kTick = 250ms;          // resolution of idle times
 constexpr std::size_t kJudgedPerTurn = 4096;  // forwards, after a policy change
-constexpr std::size_t kWorkOfTurn = 8000;     // 4 ms or so
-constexpr int kMostRecycled = 4;              // to win one socket; more than one only where the share has shrunk
-constexpr std::size_t kWarmPart = 16;         // of the memory, for blocks between two uses
-constexpr std::size_t kLeastMemory = 65536;   // of a lane, however many there are: a frame
-constexpr std::size_t kUnsentPart = 16;       // of the memory, for what the kernel holds of all streams
+constexpr TurnWork kWork{.turn = 8000, .client = 2000, .little = 64};
+constexpr int kMostRecycled = 4;             // to win one socket; more than one only where the share has shrunk
+constexpr std::size_t kWarmPart = 16;        // of the memory, for blocks between two uses
+constexpr std::size_t kLeastMemory = 65536;  // of a lane, however many there are: a frame
+constexpr std::size_t kUnsentPart = 16;      // of the memory, for what the kernel holds of all streams
 constexpr std::size_t kUsualUnsent = 128 * 1024, kLeastUnsent = 16 * 1024, kMostUnsent = 4 * 1024 * 1024;
 constexpr std::size_t kUsualUnsentPart = 4;  // of the memory: while the usual bytes of all streams are within it
 constexpr std::size_t kUnnamedPart = 16;     // of the descriptors, for streams that wait for an identity
@@ -49,6 +49,7 @@ UdpgwLane::UdpgwLane(const LaneContext& context, std::shared_ptr<const UdpgwSett
       connections(context.loop, context.host.log()),
       budget(context),
       memory(0),
+      work(context.loop, kWork),
       connector(kReceiveBuffer),
       dns(context, settings),
       input(kInput),
@@ -148,6 +149,7 @@ void UdpgwLane::admit(const Listener& listener, Stream stream, const std::string
                     {"identity", identity.empty() ? "anonymous" : std::string_view(identity)}});
   stream.limit_unsent(most_unsent(memory.size(), streams() + 1));
   memory.reserve(clients_.size() + 1);
+  work.reserve(clients_.size() + 1);
   auto client = std::make_unique<Client>(*this, ++clients_seen_, std::move(stream), std::move(*session),
                                          std::move(*policy), identity);
   Client* const at = client.get();
@@ -213,15 +215,9 @@ void UdpgwLane::share_memory() {
   memory.resize(all - blocks.most_warm());
 }
 
-/// Those that could not go on in the turn before have half of this one, the rest is for who comes.
 void UdpgwLane::begin_turn() {
   ++turn_;
-  work_left_ = kWorkOfTurn;
-  resuming_.swap(to_resume_);
-  auto next = resuming_.begin();
-  while (next != resuming_.end() && work_left_ > kWorkOfTurn / 2) (*next++)->resume();
-  to_resume_.insert(to_resume_.begin(), next, resuming_.end());  // before those that may have to go on once more
-  resuming_.clear();
+  work.begin_turn();
 }
 
 void UdpgwLane::end_turn() {
@@ -235,8 +231,8 @@ void UdpgwLane::end_turn() {
     client->flush();
   }
   to_flush_.clear();
-  std::erase_if(to_resume_, [](const Client* client) { return client->ended(); });
-  if (judging_again_ || !to_resume_.empty()) context_.loop.again();
+  work.end_turn();
+  if (judging_again_) context_.loop.again();
   for (Client* client : ended_) {
     clients_.erase(client);
     --context_.pending;

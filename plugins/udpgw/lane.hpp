@@ -5,13 +5,13 @@
 #include "plugins/udpgw/dns_relay.hpp"
 #include "plugins/udpgw/settings.hpp"
 
+#include <gatehouse/async/turn_budget.hpp>
 #include <gatehouse/net/stream_listener.hpp>
 #include <gatehouse/plugin/budget.hpp>
 #include <gatehouse/plugin/connection_log.hpp>
 #include <gatehouse/plugin/identities.hpp>
 #include <gatehouse/plugin/lane_plugin.hpp>
 
-#include <algorithm>
 #include <map>
 #include <memory>
 #include <unordered_map>
@@ -41,11 +41,6 @@ class UdpgwLane final : public LaneWorker {
   [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
   [[nodiscard]] std::uint32_t turn() const noexcept { return turn_; }
   void flush_at_end_of_turn(Client& client);
-  /// The next turn comes at once, and begins with such clients.
-  void resume_in_next_turn(Client& client) { to_resume_.push_back(&client); }
-  /// Of the work that all clients together may do in this turn, in halves of a microsecond or so.
-  [[nodiscard]] std::size_t work_left() const noexcept { return work_left_; }
-  void worked(std::size_t units) noexcept { work_left_ -= std::min(units, work_left_); }
   void destroy_at_end_of_turn(Client& client) { ended_.push_back(&client); }
   /// Closes forwards until there is a descriptor and a port for another one. Each is the least recently used one of
   /// the client that has most, of the source that has most.
@@ -61,6 +56,7 @@ class UdpgwLane final : public LaneWorker {
   Budget budget;
   MemoryBudget memory;  // of all that waits for clients
   SourceTable sources;
+  TurnBudget<Client> work;  // in halves of a microsecond or so
   BlockPool blocks;
   UdpConnector connector;
   BatchReceiver receiver;
@@ -87,8 +83,7 @@ class UdpgwLane final : public LaneWorker {
   std::size_t port_share_;
   std::map<std::uint32_t, std::unique_ptr<StreamListener>> listeners_;
   std::unordered_map<Client*, std::unique_ptr<Client>> clients_;
-  std::vector<Client*> to_resume_, resuming_, to_flush_, ended_;
-  std::size_t work_left_ = 0;
+  std::vector<Client*> to_flush_, ended_;
   std::uint64_t clients_seen_ = 0;
   std::size_t unnamed_ = 0;  // streams that wait until the system has said whose they are
   std::uint64_t generation_ = 0;

@@ -14,11 +14,9 @@ constexpr unsigned kMostMalformed = 64;  // in a row; then this is no client of 
 constexpr std::size_t kLeastRead = 16 * 1024;
 constexpr std::size_t kReadPart = 16;  // of the free memory: so much of it may have to be kept
 
-// What frames cost, in units of UdpgwLane::work_left(). A client that has done its part of a turn goes on in the next
-// one, when everybody else has had theirs. When all together have done theirs, whoever comes still has a little: what
-// a client that sends now and then needs.
-constexpr std::size_t kMostWork = 2000, kLittleWork = 64;
-constexpr std::size_t kLittleRead = 4 * 1024;
+constexpr std::size_t kLittleRead = 4 * 1024;  // when the turn's work is done
+
+// What frames cost, in units of UdpgwLane::work.
 constexpr std::size_t kFrameWork = 1;
 constexpr std::size_t kSendWork = 4;   // a system call, for one datagram or a run of them
 constexpr std::size_t kJudgeWork = 4;  // a name is looked for in all lists
@@ -30,7 +28,7 @@ void Client::read() {
   const MutableBytes input(lane_.input);
   const Bytes kept = kept_.bytes();
   std::copy(kept.begin(), kept.end(), input.begin());
-  const std::size_t most = lane_.work_left() > 0 ? std::max(kLeastRead, lane_.memory.free() / kReadPart) : kLittleRead;
+  const std::size_t most = lane_.work.is_spent() ? kLittleRead : std::max(kLeastRead, lane_.memory.free() / kReadPart);
   const auto got = stream_.read(input.subspan(kept.size(), std::min(most, input.size() - kept.size())));
   if (!got) {
     if (got.error() == Errc::would_block) return;
@@ -69,7 +67,7 @@ void Client::resume() {
 /// @return how many bytes of `in` are done with
 std::size_t Client::decode_frames(Bytes in) {
   if (std::exchange(worked_in_, lane_.turn()) != lane_.turn()) work_ = 0;
-  const std::size_t before = work_, most = lane_.work_left() > 0 ? kMostWork : kLittleWork;
+  const std::size_t before = work_, most = lane_.work.part();
   std::size_t at = 0;
   for (Decoded decoded; !ended_; at += decoded.size) {
     decoded = decode(in.subspan(at));
@@ -88,14 +86,14 @@ std::size_t Client::decode_frames(Bytes in) {
     if (decoded.kind == FrameKind::data && !take_frame(decoded.frame)) break;
   }
   if (!ended_ && !sender_.is_waiting()) sender_.flush();
-  lane_.worked(work_ - before);
+  lane_.work.did(work_ - before);
   const std::byte* const unsent = sender_.take_unsent();
   return unsent == nullptr ? at : static_cast<std::size_t>(unsent - in.data());
 }
 
 void Client::yield() {
   yields_ = true;
-  lane_.resume_in_next_turn(*this);
+  lane_.work.go_on(*this);
 }
 
 void Client::count_malformed() {
