@@ -39,6 +39,9 @@ TEST_F(OwnDatabase, MayBeMissingAndMayBeALinkOfOurs) {
   EXPECT_EQ(why_not_own_store(state), "") << "its target is not there yet";
   make("db/state.db"), make("db/state.db-wal"), make("db/state.db-shm");
   EXPECT_EQ(why_not_own_store(state), "");
+  fs::create_symlink(precious, folder.path() / "db" / "state.db-journal");
+  EXPECT_THAT(why_not_own_store(state), HasSubstr("db/state.db-journal is a symbolic link"))
+      << "what lies at the target";
 }
 
 TEST_F(OwnDatabase, HasNoLinkAndNoSecondNameBesideIt) {
