@@ -47,7 +47,8 @@ int db_backup_verb(const Invocation& invocation, const BackupArguments& argument
   }
   if (arguments.secrets) {  // whoever may write there puts another file in the place of the half of one
     const std::string why = why_not_own(arguments.file);
-    if (!why.empty()) throw std::runtime_error("secrets are copied to a folder of your own only, so choose another one: " + why);
+    if (!why.empty())
+      throw std::runtime_error("secrets are copied to a folder of your own only, so choose another one: " + why);
   }
   std::vector<std::string> missing;
   try {
