@@ -17,6 +17,7 @@ struct TurnWork {
 
 /// One lane's. begin_turn() and end_turn() are called before and after each turn (LaneLoop::on_turn). A client that has
 /// more to do than its part goes on in one of the next turns, which come at once, and takes in nothing until then.
+/// A turn costs O(n) of those that wait, some nanoseconds each; nothing is allocated after reserve().
 /// @tparam Client  has `void resume()`, which may call go_on() once more, and `bool ended() const`
 template <class Client>
 class TurnBudget {
