@@ -38,6 +38,10 @@ std::vector<Listener> from_border(const gh_listener* listeners, std::size_t coun
     listener.takes_token = (in.auth & GH_AUTH_TOKEN) != 0;
     listener.takes_certificate = (in.auth & GH_AUTH_CERT) != 0;
     listener.takes_user = (in.auth & GH_AUTH_UNIX) != 0;
+    listener.http_opening = in.opening == GH_OPENING_HTTP;
+    listener.proxy_protocol = in.proxy_protocol != 0;
+    for (std::size_t k = 0; k < in.trusted_proxy_count; ++k)
+      listener.trusted_proxies.push_back(from_border(in.trusted_proxies[k]));
     out.push_back(std::move(listener));
   }
   return out;

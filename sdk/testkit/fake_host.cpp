@@ -139,7 +139,15 @@ struct FakeHost::Services {
 
   static gh_status resolve(void* context, gh_lane*, std::uint32_t kind, gh_bytes value, char* out, std::size_t capacity,
                            std::size_t* size, const gh_completion* later) {
-    if (kind != GH_CREDENTIAL_UNIX) return GH_E_NOT_FOUND;
+    if (kind != GH_CREDENTIAL_UNIX) {
+      FakeHost& host = self(context);
+      const std::scoped_lock lock(host.mutex_);
+      const auto found = host.credentials_.find({kind, std::string(from_border(value))});
+      if (found == host.credentials_.end()) return GH_E_NOT_FOUND;
+      if (found->second.size() > capacity) return GH_E_LIMIT;
+      *size = found->second.copy(out, capacity);
+      return GH_OK;
+    }
     std::atomic<unsigned>& delayed = self(context).delayed_identities_;
     if (later != nullptr && delayed > 0) {
       --delayed;
@@ -149,6 +157,21 @@ struct FakeHost::Services {
     const std::string identity = "unix:" + std::string(from_border(value));
     if (identity.size() > capacity) return GH_E_LIMIT;
     *size = identity.copy(out, capacity);
+    return GH_OK;
+  }
+
+  static gh_status resolve_token(void* context, gh_lane*, gh_bytes token, const gh_client_facts*, char* out,
+                                 std::size_t capacity, std::size_t* size, std::uint64_t* wait_ns) {
+    FakeHost& host = self(context);
+    const std::scoped_lock lock(host.mutex_);
+    if (host.token_wait_ns_ != 0) {
+      *wait_ns = host.token_wait_ns_;
+      return GH_E_LIMIT;
+    }
+    const auto found = host.credentials_.find({GH_CREDENTIAL_TOKEN, std::string(from_border(token))});
+    if (found == host.credentials_.end()) return GH_E_NOT_FOUND;
+    if (found->second.size() > capacity) return GH_E_LIMIT;
+    *size = found->second.copy(out, capacity);
     return GH_OK;
   }
 
@@ -206,7 +229,7 @@ FakeHost::Services::Services(FakeHost& host)
                    flow_close,
                    charge,
                    claim},
-      identity{sizeof identity, 0, &host, resolve},
+      identity{sizeof identity, 0, &host, resolve, resolve_token},
       fds{sizeof fds, 0, &host, fds_keep, fds_take},
       budget{sizeof budget, 0, &host, &host.memory_bytes_, &host.descriptors_, ran_short} {}
 

@@ -130,6 +130,7 @@ enum { /* reasons for wake(), a bit set */
 
 enum { GH_TRANSPORT_TCP = 6, GH_TRANSPORT_UDP = 17, GH_TRANSPORT_UNIX = 1 };
 enum { GH_AUTH_NONE = 0, GH_AUTH_TOKEN = 1, GH_AUTH_CERT = 2, GH_AUTH_UNIX = 4 }; /* bits */
+enum { GH_OPENING_NONE = 0, GH_OPENING_HTTP = 1 };
 
 /* One descriptor of one listener for one lane. The descriptor belongs to the host, which closes it after
  * the lane has returned or the listener is gone from the next listeners_changed(); do not close it.
@@ -146,6 +147,13 @@ typedef struct gh_listener {
   uint32_t transport; /* GH_TRANSPORT_* */
   uint32_t auth;      /* GH_AUTH_* bits that a client must satisfy one of; 0 = none */
   uint32_t tls;       /* 1: the stream starts with TLS */
+  uint32_t opening;   /* GH_OPENING_*: what a client says first, within TLS: HTTP/1.1 with Upgrade, or nothing */
+  /* Whose word for the client's address is believed: in a PROXY header (v1 or v2) where `proxy_protocol` is 1, which
+   * then every stream begins with, before TLS, and nobody else may connect; else in the X-Forwarded-For of an HTTP
+   * opening. They live as long as the listener. */
+  const gh_prefix* trusted_proxies;
+  size_t trusted_proxy_count;
+  uint32_t proxy_protocol;
   uint32_t reserved;
 } gh_listener;
 
@@ -368,11 +376,17 @@ typedef struct gh_identity {
    * for packets. */
   gh_status (*resolve)(void* context, gh_lane* lane, uint32_t kind, gh_bytes value, char* out, size_t capacity,
                        size_t* size, const gh_completion* later);
+  /* [lane] Whose token is this, shown by a client of which listener and source are known. As resolve(), never
+   * GH_PENDING. GH_E_LIMIT: that source has shown too many of nobody's (traffic_rules.token_failures_per_minute), so
+   * this one was not looked at; *wait_ns is how long until one will be. */
+  gh_status (*resolve_token)(void* context, gh_lane* lane, gh_bytes token, const gh_client_facts* client, char* out,
+                             size_t capacity, size_t* size, uint64_t* wait_ns);
 } gh_identity;
 
 /* ---------------------------------------------------------------------------------- gh.certificates/1 */
 
-/* What a listener's TLS shows and accepts: PEM, borrowed until the next get() of the same lane. */
+/* What a listener's TLS shows and accepts; PEM but where it says otherwise. Borrowed until the next get() of the same
+ * lane. */
 typedef struct gh_certificate {
   uint32_t struct_size;
   uint32_t reserved;
@@ -380,6 +394,14 @@ typedef struct gh_certificate {
   gh_bytes chain;      /* the leaf first */
   gh_bytes key;
   gh_bytes client_ca;  /* whose certificates clients may show; empty: none are asked for */
+  gh_bytes alpn;       /* what may be agreed on, the preferred one first: each name behind its length in a byte (RFC 7301,
+                          3.1); empty: whatever a client offers is left unanswered */
+  /* Keys of session tickets: 16 bytes of name, 32 for AES-256, 32 for HMAC-SHA-256. They are random, the same for all
+   * lanes, and change with the generation; what the one before has sealed is accepted, and answered with a new ticket. */
+  gh_bytes ticket_key;
+  gh_bytes ticket_key_before; /* empty: there was none */
+  uint32_t least_version;     /* 0x0304: TLS 1.3 only; 0x0303: 1.2, too */
+  uint32_t ktls;              /* 1: the kernel may do the records, where it and the cipher can */
 } gh_certificate;
 
 #define GH_CERTIFICATES_ID "gh.certificates/1"
@@ -617,7 +639,13 @@ typedef struct gh_plugin_ops {
   const void* (*get)(gh_instance* instance, const char* id);
 } gh_plugin_ops;
 
-enum { GH_ROLE_STREAM = 1, GH_ROLE_DATAGRAM = 2 }; /* which listeners a role takes; bits */
+enum { /* which listeners a role takes; bits */
+  GH_ROLE_STREAM = 1,
+  GH_ROLE_DATAGRAM = 2,
+  GH_ROLE_OPENINGS = 4, /* its streams begin as gh_listener says: PROXY header, TLS, opening, auth. Without this bit a
+                           listener that asks for any of them is refused */
+  GH_ROLE_HTTP = 8      /* with GH_ROLE_OPENINGS: every stream has an HTTP opening, whatever the configuration says */
+};
 
 typedef struct gh_listener_role {
   uint32_t struct_size;
@@ -706,7 +734,7 @@ typedef struct gh_sessions_export {
 #define GH_SIZE_1_0(type) (type##_size_1_0)
 enum {
   gh_lane_size_1_0 = 24,
-  gh_listener_size_1_0 = 104,
+  gh_listener_size_1_0 = 128,
   gh_log_size_1_0 = 32,
   gh_clock_size_1_0 = 32,
   gh_random_size_1_0 = 24,
@@ -717,8 +745,8 @@ enum {
   gh_verdict_size_1_0 = 32,
   gh_limits_size_1_0 = 40,
   gh_policy_size_1_0 = 104,
-  gh_identity_size_1_0 = 24,
-  gh_certificate_size_1_0 = 64,
+  gh_identity_size_1_0 = 32,
+  gh_certificate_size_1_0 = 120,
   gh_certificates_size_1_0 = 32,
   gh_session_size_1_0 = 128,
   gh_lease_size_1_0 = 40,

@@ -42,5 +42,11 @@ namespace gatehouse {
   out.length = static_cast<std::uint8_t>(prefix.length());
   return out;
 }
+[[nodiscard]] inline Prefix from_border(const gh_prefix& prefix) noexcept {
+  const Bytes bytes(reinterpret_cast<const std::byte*>(prefix.bytes), sizeof prefix.bytes);
+  if (prefix.family == 4) return {IpAddress::v4(bytes.first(4)), prefix.length};
+  if (prefix.family == 6) return {IpAddress::v6(bytes), prefix.length};
+  return {};
+}
 
 }  // namespace gatehouse

@@ -3,6 +3,7 @@
 
 #include <gatehouse/base/clock.hpp>
 #include <gatehouse/base/error.hpp>
+#include <gatehouse/base/prefix.hpp>
 #include <gatehouse/plugin/border.hpp>
 
 #include <atomic>
@@ -34,6 +35,12 @@ struct Listener {
   bool tls = false;  ///< streams begin with TLS
   /// What a client must show, any one of these; none: nothing.
   bool takes_token = false, takes_certificate = false, takes_user = false;
+  bool http_opening = false;  ///< a client's first words, within TLS, are HTTP/1.1 with Upgrade
+  /// Streams begin with a PROXY header, from trusted_proxies alone. Without it these are believed in X-Forwarded-For.
+  bool proxy_protocol = false;
+  std::vector<Prefix> trusted_proxies;
+
+  [[nodiscard]] bool needs_credential() const noexcept { return takes_token || takes_certificate || takes_user; }
 };
 [[nodiscard]] std::vector<Listener> from_border(const gh_listener* listeners, std::size_t count);
 

@@ -27,7 +27,16 @@ class Identities {
   /// told.
   [[nodiscard]] Result<std::string> find(CredentialKind kind, std::string_view value, Completion later = {});
 
-  /// The same, asked again by itself: `then` runs once, within the call where the answer is at hand. Never
+  /// What find_token() comes to: an identity, or how long until this source may try again (`wait` > 0), or neither:
+  /// nobody's.
+  struct TokenOwner {
+    std::string identity;
+    Nanoseconds wait{0};
+  };
+  /// Whose token it is that a client from `source` shows at `listener`.
+  [[nodiscard]] Result<TokenOwner> find_token(std::string_view token, std::uint32_t listener, const Endpoint& source);
+
+  /// The same as find(), asked again by itself: `then` runs once, within the call where the answer is at hand. Never
   /// Errc::pending.
   void identify(CredentialKind kind, std::string value, std::function<void(Result<std::string>)> then);
 

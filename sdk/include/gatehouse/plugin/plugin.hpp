@@ -147,11 +147,13 @@ inline constexpr gh_plugin_ops kOps = {.struct_size = sizeof(gh_plugin_ops),
 
 }  // namespace border
 
-/// Which listeners a role takes.
+/// Which listeners a role takes. Its streams are accepted through StreamListeners, which does what is configured of
+/// TLS, openings and credentials.
 enum class RoleKind : std::uint32_t {
-  streams = GH_ROLE_STREAM,
+  streams = GH_ROLE_STREAM | GH_ROLE_OPENINGS,
+  http_streams = GH_ROLE_STREAM | GH_ROLE_OPENINGS | GH_ROLE_HTTP,  ///< always with an HTTP opening
   datagrams = GH_ROLE_DATAGRAM,
-  both = GH_ROLE_STREAM | GH_ROLE_DATAGRAM
+  both = GH_ROLE_STREAM | GH_ROLE_OPENINGS | GH_ROLE_DATAGRAM
 };
 
 /// What a manifest is made of, by names that need no look at the border.

@@ -94,6 +94,16 @@ class FakeHost {
   void set_traffic(FakeTraffic traffic);
   /// The next `count` look-ups of identities with a completion are GH_PENDING, and completed at once.
   void delay_identities(unsigned count) noexcept { delayed_identities_ = count; }
+  /// `value` (CredentialKind, its text) is `identity`'s from now on.
+  void set_credential(std::uint32_t kind, std::string value, std::string identity) {
+    const std::scoped_lock lock(mutex_);
+    credentials_[{kind, std::move(value)}] = std::move(identity);
+  }
+  /// No token is looked at for so long: its source has shown too many that are nobody's. 0 = none has.
+  void refuse_tokens(std::chrono::nanoseconds wait) {
+    const std::scoped_lock lock(mutex_);
+    token_wait_ns_ = static_cast<std::uint64_t>(wait.count());
+  }
   /// What all clients may have waiting, and have open; 256 MiB and 16,384 at first. Lanes see it soon.
   void set_memory(std::uint64_t bytes) noexcept { std::atomic_ref(memory_bytes_).store(bytes); }
   void set_descriptors(std::uint64_t count) noexcept { std::atomic_ref(descriptors_).store(count); }
@@ -127,7 +137,7 @@ class FakeHost {
   };
   void publish(Policy policy);
 
-  mutable std::mutex mutex_;  // guards policies_, series_, log_, claims_ and fds_
+  mutable std::mutex mutex_;  // guards policies_, series_, log_, claims_, credentials_ and fds_
   std::map<std::string, const void*> interfaces_;
   std::unique_ptr<Services> services_;
   std::int32_t level_ = GH_LOG_DEBUG;
@@ -136,6 +146,8 @@ class FakeHost {
   std::map<std::string, Series> series_;
   std::vector<std::string> log_;
   std::vector<Prefix> claims_;
+  std::map<std::pair<std::uint32_t, std::string>, std::string> credentials_;
+  std::uint64_t token_wait_ns_ = 0;
   std::map<std::string, std::vector<UniqueFd>> fds_;  // kept, by name
   std::uint64_t memory_bytes_ = 256 * 1024 * 1024;    // plugins read them as plain words, atomically
   std::uint64_t descriptors_ = 16384;
