@@ -2,10 +2,10 @@
 // a tool to test listeners with. It forwards nothing, so policy has nothing to judge.
 #include "plugins/echo/echo_stream.hpp"
 
-#include <gatehouse/net/stream_listener.hpp>
 #include <gatehouse/net/udp_listener.hpp>
 #include <gatehouse/plugin/budget.hpp>
 #include <gatehouse/plugin/lane_plugin.hpp>
+#include <gatehouse/plugin/stream_listeners.hpp>
 
 #include <map>
 
@@ -26,6 +26,10 @@ class EchoWorker final : public LaneWorker, private EchoStreamOwner {
       : context_(context),
         budget_(context),
         settings_(std::move(settings)),
+        listeners_(context, {[this](Arrival arrival) { accept(std::move(arrival)); },
+                             [this](const Error& error) {
+                               context_.host.log().warn("accept paused", {{"why", error.message()}});
+                             }}),
         datagrams_(context.host.counter(context.lane, "datagrams", "Datagrams that were sent back.")),
         streams_opened_(context.host.counter(context.lane, "streams", "Streams that were accepted.")) {}
   ~EchoWorker() override { context_.pending -= streams_.size(); }
@@ -33,38 +37,33 @@ class EchoWorker final : public LaneWorker, private EchoStreamOwner {
   void configure(std::shared_ptr<const EchoSettings> settings) { settings_ = std::move(settings); }
 
   void listen(const std::vector<Listener>& listeners) override {
-    stream_listeners_.clear();
+    listeners_.listen(listeners);
     udp_listeners_.clear();
     for (const Listener& listener : listeners) {
-      if (listener.transport == Transport::udp) {
-        auto& slot = udp_listeners_[listener.id];
-        slot = std::make_unique<UdpListener>(context_.loop.poller(), listener.fd,
-                                             [this, &slot](auto datagrams) { datagrams_.add(slot->send(datagrams)); });
-      } else {
-        stream_listeners_.push_back(std::make_unique<StreamListener>(
-            context_.loop, listener.fd, [this](Stream stream) { accept(std::move(stream)); },
-            [this](const Error& error) {
-              context_.host.log().warn("accept paused", {{"why", error.message()}});
-            }));
-      }
+      if (listener.transport != Transport::udp) continue;
+      auto& slot = udp_listeners_[listener.id];
+      slot = std::make_unique<UdpListener>(context_.loop.poller(), listener.fd,
+                                           [this, &slot](auto datagrams) { datagrams_.add(slot->send(datagrams)); });
     }
   }
 
   void drain(SteadyTime) override {
-    stream_listeners_.clear();
+    listeners_.listen({});
     udp_listeners_.clear();
   }
 
  private:
-  void accept(Stream stream) {
-    if (streams_.size() >= settings_->most_streams || !make_place()) return;  // closes it
-    auto session = Session::open(context_, {.source = stream.peer().source});
-    if (!session) return;
-    const IpAddress source = stream.peer().source.address;
-    auto echo = std::make_unique<EchoStream>(context_.loop, std::move(stream), std::move(*session),
+  void accept(Arrival arrival) {
+    if (streams_.size() >= settings_->most_streams || !make_place())
+      return arrival.refuse({503, "the echo is full", std::chrono::seconds(5)});
+    auto session = Session::open(context_, {.identity = arrival.identity(), .source = arrival.peer().source});
+    if (!session) return arrival.refuse({503, "the gateway can remember no more sessions", std::chrono::seconds(5)});
+    const IpAddress source = arrival.peer().source.address;
+    const std::string identity = arrival.identity();
+    auto echo = std::make_unique<EchoStream>(context_.loop, arrival.accept(), std::move(*session),
                                              static_cast<EchoStreamOwner&>(*this));
     if (!echo->start()) return;
-    sources_.add(*echo, source, {});
+    sources_.add(*echo, source, identity);
     streams_.emplace(echo.get(), std::move(echo));
     ++context_.pending;
     streams_opened_.add();
@@ -96,11 +95,11 @@ class EchoWorker final : public LaneWorker, private EchoStreamOwner {
   LaneContext context_;
   const Budget budget_;
   std::shared_ptr<const EchoSettings> settings_;
+  StreamListeners listeners_;
   Counter datagrams_, streams_opened_;
   SourceTable sources_;
   std::map<EchoStream*, std::unique_ptr<EchoStream>> streams_;
   std::map<std::uint32_t, std::unique_ptr<UdpListener>> udp_listeners_;
-  std::vector<std::unique_ptr<StreamListener>> stream_listeners_;
 };
 
 class EchoPlugin final : public LanePlugin<EchoWorker, EchoSettings> {

@@ -87,7 +87,7 @@ void Client::end(std::string_view why) {
 
 void Client::account() {
   replies_.release();
-  const std::size_t waiting = replies_.memory() + kept_.memory();
+  const std::size_t waiting = replies_.memory() + kept_.memory() + stream_.memory();
   lane_.memory.hold(*this, waiting - std::min(waiting, kFreeOfCharge));
 }
 

@@ -20,7 +20,6 @@ constexpr std::size_t kLeastMemory = 65536;  // of a lane, however many there ar
 constexpr std::size_t kUnsentPart = 16;      // of the memory, for what the kernel holds of all streams
 constexpr std::size_t kUsualUnsent = 128 * 1024, kLeastUnsent = 16 * 1024, kMostUnsent = 4 * 1024 * 1024;
 constexpr std::size_t kUsualUnsentPart = 4;  // of the memory: while the usual bytes of all streams are within it
-constexpr std::size_t kUnnamedPart = 16;     // of the descriptors, for streams that wait for an identity
 
 /// How many sockets get a local port of their own. A tenth stays free: in a full range the kernel looks at every port
 /// before it gives up, 2 ms each time where it has 16,384 hash slots (udp_lib_get_port), and 1 ms to find the last one.
@@ -54,9 +53,15 @@ UdpgwLane::UdpgwLane(const LaneContext& context, std::shared_ptr<const UdpgwSett
       dns(context, settings),
       input(kInput),
       context_(context),
-      identities_(context),
       settings_(std::move(settings)),
       port_share_(share_of_ports(context.lane->count, *settings_)),
+      listeners_(context, {[this](Arrival arrival) { admit(std::move(arrival)); },
+                           [this](const Error& why) {
+                             counters.accept_pauses.add();
+                             if (why.value() == EMFILE || why.value() == ENFILE)
+                               budget.ran_short(Resource::descriptors);
+                             recycle();
+                           }}),
       ticker_([this] { tick(); }) {
   segmentation = settings_->udp_segment;
   share_memory();
@@ -70,7 +75,7 @@ UdpgwLane::UdpgwLane(const LaneContext& context, std::shared_ptr<const UdpgwSett
 }
 
 UdpgwLane::~UdpgwLane() {
-  listeners_.clear();
+  listeners_.listen({});
   context_.pending -= clients_.size();
   clients_.clear();
 }
@@ -83,75 +88,42 @@ void UdpgwLane::configure(std::shared_ptr<const UdpgwSettings> settings) {
 }
 
 void UdpgwLane::listen(const std::vector<Listener>& listeners) {
-  std::erase_if(listeners_, [&](const auto& known) {
-    return std::none_of(listeners.begin(), listeners.end(),
-                        [&](const Listener& listener) { return listener.id == known.first; });
-  });
-  if (draining_) return;
-  for (const Listener& listener : listeners) {
-    auto& slot = listeners_[listener.id];
-    if (slot) continue;
-    slot = std::make_unique<StreamListener>(
-        context_.loop, listener.fd, [this, listener](Stream stream) { accept(listener, std::move(stream)); },
-        [this](const Error& why) {
-          counters.accept_pauses.add();
-          if (why.value() == EMFILE || why.value() == ENFILE) budget.ran_short(Resource::descriptors);
-          recycle();
-        });
-  }
+  if (!draining_) listeners_.listen(listeners);
 }
 
-void UdpgwLane::accept(const Listener& listener, Stream stream) {
+void UdpgwLane::admit(Arrival arrival) {
+  constexpr std::chrono::seconds kSoon{5};
+  const StreamPeer& peer = arrival.peer();
   if (!make_place_for_stream()) {
     counters.streams_without_socket.add();
     budget.ran_short(Resource::descriptors);
-    return;
+    return arrival.refuse({503, "the gateway is full", kSoon});
   }
-  const StreamPeer& peer = stream.peer();
-  if (!listener.identity.empty() || !peer.uid) return admit(listener, std::move(stream), listener.identity);
-  if (unnamed_ > budget.descriptors() / kUnnamedPart) {  // they cannot give way, so they are to push nobody out
-    counters.streams_without_socket.add();
-    return budget.ran_short(Resource::descriptors);
-  }
-  const std::string uid = std::to_string(*peer.uid);
-  const auto waiting = std::make_shared<Stream>(std::move(stream));
-  ++unnamed_;
-  identities_.identify(CredentialKind::unix_user, uid, [this, listener, waiting](const Result<std::string>& who) {
-    --unnamed_;
-    if (who || who.error() == Errc::not_found) {
-      if (listeners_.contains(listener.id)) admit(listener, std::move(*waiting), who ? *who : std::string());
-      return;
-    }
-    counters.streams_refused.add();
-    connections.warn(waiting->peer().source.address, "stream refused: the system does not say which user it is",
-                     {{"client", waiting->peer().to_string()}, {"why", who.error().message()}});
-  });
-}
-
-void UdpgwLane::admit(const Listener& listener, Stream stream, const std::string& identity) {
   // Without a key, since the protocol has no word for one: it ends with its stream, or here, if policy refuses it.
-  auto session = Session::open(context_, {.identity = identity, .source = stream.peer().source});
+  auto session = Session::open(context_, {.identity = arrival.identity(), .source = peer.source});
   if (!session) {
     counters.streams_without_session.add();
-    return;
+    return arrival.refuse({503, "the gateway can remember no more sessions", kSoon});
   }
-  auto policy = PolicyClient::open(context_, {listener.id, stream.peer().source, identity, session->id()});
+  auto policy = PolicyClient::open(context_, {arrival.listener().id, peer.source, arrival.identity(), session->id()});
   if (!policy) {
     const Verdict& why = policy.error();
     counters.streams_refused.add();
-    connections.info(stream.peer().source.address, "stream refused",
-                     {{"client", stream.peer().to_string()}, {"why", to_text(why.reason)}, {"row", row_text(why)}});
-    return;
+    connections.info(peer.source.address, "stream refused",
+                     {{"client", peer.to_string()}, {"why", to_text(why.reason)}, {"row", row_text(why)}});
+    if (why.reason == Reason::concurrent_sessions) return arrival.refuse({429, "you have too many streams", kSoon});
+    return arrival.refuse({403, "you may not use this gateway", {}});
   }
-  connections.info(stream.peer().source.address, "stream opened",
-                   {{"client", stream.peer().to_string()},
-                    {"listener", listener.name},
-                    {"identity", identity.empty() ? "anonymous" : std::string_view(identity)}});
+  connections.info(peer.source.address, "stream opened",
+                   {{"client", peer.to_string()},
+                    {"listener", arrival.listener().name},
+                    {"identity", arrival.identity().empty() ? "anonymous" : std::string_view(arrival.identity())}});
+  Stream stream = arrival.accept();
   stream.limit_unsent(most_unsent(memory.size(), streams() + 1));
   memory.reserve(clients_.size() + 1);
   work.reserve(clients_.size() + 1);
   auto client = std::make_unique<Client>(*this, ++clients_seen_, std::move(stream), std::move(*session),
-                                         std::move(*policy), identity);
+                                         std::move(*policy), arrival.identity());
   Client* const at = client.get();
   clients_.emplace(at, std::move(client));
   ++context_.pending;
@@ -167,7 +139,7 @@ void UdpgwLane::policy_changed(std::uint64_t generation) {
 
 void UdpgwLane::drain(SteadyTime) {
   draining_ = true;
-  listeners_.clear();
+  listeners_.listen({});
 }
 
 void UdpgwLane::flush_at_end_of_turn(Client& client) {
@@ -178,7 +150,7 @@ void UdpgwLane::flush_at_end_of_turn(Client& client) {
 /// Streams get half of the descriptors at most: a flood of them leaves the forwards of those that are there alone.
 bool UdpgwLane::make_place_for_stream() {
   const std::size_t share = budget.descriptors();
-  if (share / 2 <= unnamed_) return false;  // nobody else's stream would help
+  if (share / 2 <= listeners_.openings()) return false;  // nobody else's stream would help
   for (int i = 0; i < kMostRecycled && streams() >= share / 2; ++i) {
     SourceClient* const idlest = sources.idlest();
     if (idlest == nullptr) break;

@@ -6,10 +6,9 @@
 #include "plugins/udpgw/settings.hpp"
 
 #include <gatehouse/async/turn_budget.hpp>
-#include <gatehouse/net/stream_listener.hpp>
 #include <gatehouse/plugin/budget.hpp>
 #include <gatehouse/plugin/connection_log.hpp>
-#include <gatehouse/plugin/identities.hpp>
+#include <gatehouse/plugin/stream_listeners.hpp>
 #include <gatehouse/plugin/lane_plugin.hpp>
 
 #include <map>
@@ -65,27 +64,24 @@ class UdpgwLane final : public LaneWorker {
   bool segmentation = true;      // UDP_SEGMENT works on this host
 
  private:
-  void accept(const Listener& listener, Stream stream);
+  /// Makes the client, unless policy refuses it.
+  void admit(Arrival arrival);
   /// Descriptors in use for streams; for streams and forwards.
-  [[nodiscard]] std::size_t streams() const noexcept { return sources.size() + unnamed_; }
+  [[nodiscard]] std::size_t streams() const noexcept { return sources.size() + listeners_.openings(); }
   [[nodiscard]] std::size_t sockets() const noexcept { return streams() + forwards.size(); }
   bool make_place_for_stream();
   void share_memory();
-  /// Makes the client, unless policy refuses it.
-  void admit(const Listener& listener, Stream stream, const std::string& identity);
   void begin_turn();
   void end_turn();
   void tick();
 
   LaneContext context_;
-  Identities identities_;
   std::shared_ptr<const UdpgwSettings> settings_;
   std::size_t port_share_;
-  std::map<std::uint32_t, std::unique_ptr<StreamListener>> listeners_;
+  StreamListeners listeners_;
   std::unordered_map<Client*, std::unique_ptr<Client>> clients_;
   std::vector<Client*> to_flush_, ended_;
   std::uint64_t clients_seen_ = 0;
-  std::size_t unnamed_ = 0;  // streams that wait until the system has said whose they are
   std::uint64_t generation_ = 0;
   std::uint32_t turn_ = 0;
   bool judging_again_ = false;

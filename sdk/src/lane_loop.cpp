@@ -42,8 +42,10 @@ void LaneLoop::begin_another() {
   another_comes_ = true;
   boost::asio::post(context_, [this] {
     another_comes_ = false;
-    const auto nothing = [] {};
-    turn(nothing);
+    const auto serve_again = [this] {
+      if (poller_.has_more()) poller_.turn();
+    };
+    turn(serve_again);
   });
 }
 
@@ -60,12 +62,12 @@ void LaneLoop::serve_ready() {
     const std::size_t delivered = poller_.turn();
     if (busy_.wants_pause()) pause();
     after_turn_();
-    if (delivered == 0 && !again_) break;
+    if (delivered == 0 && !wants_another()) break;
     if (armed_ <= now_) break;
   }
   arm_timer();
   wait_ready();
-  if (again_ && !another_comes_) begin_another();
+  if (wants_another() && !another_comes_) begin_another();
 }
 
 /// More of what this turn has found little of. The thread sleeps where no datagram wakes it, which saves the sender its

@@ -37,17 +37,26 @@ void Poller::remove(int fd, Readiness& target) noexcept {
 void Poller::forget(Readiness& target) noexcept {
   for (std::size_t i = at_; i < count_; ++i)
     if (events_[i].data.ptr == &target) events_[i].data.ptr = nullptr;
+  for (auto* const list : {&again_, &delivering_})
+    for (Again& one : *list)
+      if (one.target == &target) one.target = nullptr;
 }
 
+void Poller::deliver_again(Readiness& target, std::uint32_t events) { again_.push_back({&target, events}); }
+
 std::size_t Poller::turn() {
+  delivering_.swap(again_);  // what these ask for again has its turn after all others
   const int ready = epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), 0);
   count_ = ready > 0 ? static_cast<std::size_t>(ready) : 0;
   for (at_ = 0; at_ < count_;) {
     const epoll_event& event = events_[at_++];
     if (event.data.ptr != nullptr) static_cast<Readiness*>(event.data.ptr)->on_ready(event.events);
   }
-  const std::size_t delivered = count_;
+  const std::size_t delivered = count_ + delivering_.size();
   count_ = at_ = 0;
+  for (std::size_t i = 0; i < delivering_.size(); ++i)
+    if (const Again one = delivering_[i]; one.target != nullptr) one.target->on_ready(one.events);
+  delivering_.clear();
   return delivered;
 }
 

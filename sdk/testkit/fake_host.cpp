@@ -196,6 +196,27 @@ struct FakeHost::Services {
     return GH_OK;
   }
 
+  static gh_status certificate(void* context, gh_lane*, std::uint32_t listener, gh_certificate* out) {
+    FakeHost& host = self(context);
+    const std::scoped_lock lock(host.mutex_);
+    const auto found = host.certificates_.find(listener);
+    if (found == host.certificates_.end()) return GH_E_NOT_FOUND;
+    const Certificate& from = *found->second;
+    host.lent_.push_back(found->second);
+    *out = {sizeof *out,
+            0,
+            from.generation,
+            to_border(from.chain),
+            to_border(from.key),
+            to_border(from.client_ca),
+            to_border(from.alpn),
+            to_border(from.ticket_key),
+            to_border(from.ticket_key_before),
+            from.least_version,
+            from.ktls ? 1U : 0U};
+    return GH_OK;
+  }
+
   static void ran_short(void* context, std::uint32_t resource) {
     if (resource < self(context).shortages_.size()) ++self(context).shortages_[resource];
   }
@@ -208,6 +229,7 @@ struct FakeHost::Services {
   gh_identity identity;
   gh_fds fds;
   gh_budget budget;
+  gh_certificates certificates;
 };
 
 FakeHost::Services::Services(FakeHost& host)
@@ -231,7 +253,8 @@ FakeHost::Services::Services(FakeHost& host)
                    claim},
       identity{sizeof identity, 0, &host, resolve, resolve_token},
       fds{sizeof fds, 0, &host, fds_keep, fds_take},
-      budget{sizeof budget, 0, &host, &host.memory_bytes_, &host.descriptors_, ran_short} {}
+      budget{sizeof budget, 0, &host, &host.memory_bytes_, &host.descriptors_, ran_short},
+      certificates{sizeof certificates, 0, &host, &host.certificate_generation_, certificate} {}
 
 FakeHost::Instance::Instance(FakeHost& host, std::string plugin)
     : host_(host),
@@ -248,7 +271,8 @@ FakeHost::FakeHost()
                  {GH_POLICY_ID, &services_->policy_table},
                  {GH_IDENTITY_ID, &services_->identity},
                  {GH_FDS_ID, &services_->fds},
-                 {GH_BUDGET_ID, &services_->budget}};
+                 {GH_BUDGET_ID, &services_->budget},
+                 {GH_CERTIFICATES_ID, &services_->certificates}};
   test_.emplace(*this, "test");
   Policy first;
   first.limits.struct_size = sizeof first.limits;
@@ -268,6 +292,13 @@ void FakeHost::publish(Policy policy) {
   const std::scoped_lock lock(mutex_);
   policies_.push_back(std::move(policy));
   std::atomic_ref(generation_).store(policies_.size(), std::memory_order_release);
+}
+
+void FakeHost::set_certificate(std::uint32_t listener, Certificate certificate) {
+  const std::scoped_lock lock(mutex_);
+  certificate.generation = certificate_generation_ + 1;
+  certificates_[listener] = std::make_shared<const Certificate>(std::move(certificate));
+  std::atomic_ref(certificate_generation_).store(certificate_generation_ + 1, std::memory_order_release);
 }
 
 void FakeHost::set_policy(std::function<std::uint16_t(const FakeFlow&)> judge) {

@@ -82,7 +82,13 @@ PluginRunner::PluginRunner(const gh_manifest& manifest, FakeHost& host, std::str
 }
 
 PluginRunner::Bound PluginRunner::bind(const TestListener& spec, std::size_t index) {
-  Bound out{.spec = spec, .name = "test " + std::to_string(index), .local = {}, .path = {}, .sockets = {}};
+  Bound out{.spec = spec,
+            .name = "test " + std::to_string(index),
+            .local = {},
+            .path = {},
+            .sockets = {},
+            .trusted_proxies = {}};
+  for (const Prefix& proxy : spec.trusted_proxies) out.trusted_proxies.push_back(to_border(proxy));
   if (spec.transport == GH_TRANSPORT_UNIX) {
     if (folder_.empty()) {
       std::string name = (std::filesystem::temp_directory_path() / "gatehouse-XXXXXX").string();
@@ -115,6 +121,12 @@ gh_listener PluginRunner::describe(std::size_t listener, unsigned lane) const {
   out.fd = bound.sockets[lane].get();
   out.lane = lane;
   out.transport = bound.spec.transport;
+  out.auth = bound.spec.auth;
+  out.tls = bound.spec.tls ? 1 : 0;
+  out.opening = bound.spec.http_opening ? GH_OPENING_HTTP : GH_OPENING_NONE;
+  out.proxy_protocol = bound.spec.proxy_protocol ? 1 : 0;
+  out.trusted_proxies = bound.trusted_proxies.data();
+  out.trusted_proxy_count = bound.trusted_proxies.size();
   return out;
 }
 

@@ -71,8 +71,9 @@ class LaneLoop {
     call();
     after_turn_();
     arm_timer();
-    if (again_ && !another_comes_) begin_another();
+    if (wants_another() && !another_comes_) begin_another();
   }
+  [[nodiscard]] bool wants_another() const noexcept { return again_ || poller_.has_more(); }
   void begin_another();
   void begin_turn() {
     now_ = steady_now();

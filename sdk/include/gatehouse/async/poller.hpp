@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 namespace gatehouse {
 
@@ -40,7 +41,14 @@ class Poller {
   /// no other process or thread holds a duplicate.
   void forget(Readiness& target) noexcept;
 
-  /// Delivers what is ready now, at most kBatch events, without waiting. Returns their number.
+  /// Tells `target`, whose descriptor is in the set, of `events` in the next turn, and once: for what has been read of
+  /// the descriptor and not been given out yet, which the kernel does not tell of. Allocates where more wait than ever.
+  void deliver_again(Readiness& target, std::uint32_t events);
+  /// Does anybody wait for that? Then another turn is to come.
+  [[nodiscard]] bool has_more() const noexcept { return !again_.empty(); }
+
+  /// Delivers what is ready now, at most kBatch events, without waiting, and what deliver_again() has asked for. Returns
+  /// their number.
   std::size_t turn();
 
   static constexpr std::size_t kBatch = 512;
@@ -49,6 +57,11 @@ class Poller {
   UniqueFd epoll_;
   std::array<epoll_event, kBatch> events_;
   std::size_t count_ = 0, at_ = 0;  // of the turn under way
+  struct Again {
+    Readiness* target;
+    std::uint32_t events;
+  };
+  std::vector<Again> again_, delivering_;
 };
 
 }  // namespace gatehouse

@@ -1,20 +1,24 @@
-// A client's byte stream over TCP or a Unix socket: all that a stream frontend reads and writes. TLS will end inside
-// it, so that frontends never see the descriptor. One lane owns it; not thread-safe.
+// A client's byte stream over TCP or a Unix socket: all that a stream frontend reads and writes. TLS and WebSocket
+// frames end inside it, so that frontends never see the descriptor. One lane owns it; not thread-safe.
 #pragma once
 
 #include <gatehouse/async/poller.hpp>
 #include <gatehouse/base/address.hpp>
 #include <gatehouse/base/bytes.hpp>
+#include <gatehouse/net/stream_layer.hpp>
 
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 namespace gatehouse {
 
-/// Who is at the other end, as the kernel says.
+/// Who is at the other end, as the kernel says, or a proxy that is trusted.
 struct StreamPeer {
   Endpoint source;                   ///< family none for a Unix peer
   std::optional<std::uint32_t> uid;  ///< of a Unix peer (SO_PEERCRED: at the time of its connect)
+  bool is_told_by_proxy = false;     ///< `source`
   [[nodiscard]] std::string to_string() const;
 };
 
@@ -23,7 +27,11 @@ class Stream {
  public:
   /// Takes a connected, non-blocking socket over. Asks the kernel for the peer; sets TCP_NODELAY on TCP.
   explicit Stream(UniqueFd fd) noexcept;
-  Stream(Stream&&) noexcept = default;
+  /// Its bytes pass through `layer`, if there is one, which reads and writes the same socket.
+  Stream(UniqueFd fd, StreamPeer peer, std::unique_ptr<StreamLayer> layer);
+  /// Who is at the other end of `fd`; sets TCP_NODELAY on TCP.
+  [[nodiscard]] static StreamPeer peer_of(int fd) noexcept;
+  Stream(Stream&&) noexcept;  ///< not while it is watched
   ~Stream();
 
   [[nodiscard]] const StreamPeer& peer() const noexcept { return peer_; }
@@ -36,8 +44,9 @@ class Stream {
   /// the end of the stream yet.
   void unwatch() noexcept;
 
-  /// Reads what is there, up to out.size() > 0 bytes, by one system call.
-  /// @return Errc::would_block, Errc::closed (the peer ended its side), or a system error: the stream is dead
+  /// Reads what is there, up to out.size() > 0 bytes, by one system call. What TLS or WebSocket frames hold back then
+  /// is told of in the next turn, as if the socket had become readable.
+  /// @return Errc::would_block, Errc::closed (the peer ended its side), or another error: the stream is dead
   [[nodiscard]] Result<std::size_t> read(MutableBytes out) noexcept;
   /// Writes what the peer's window takes, by one system call. @return bytes taken; as read() otherwise
   [[nodiscard]] Result<std::size_t> write(Bytes in) noexcept;
@@ -51,9 +60,18 @@ class Stream {
   void shutdown_write() noexcept;
   void close() noexcept;
 
+  /// The socket, for whoever puts a layer on it. Not while it is watched; the stream is closed then.
+  [[nodiscard]] UniqueFd take_socket() noexcept { return std::move(fd_); }
+
+  /// Bytes of the heap that are held for it and grow with what the peer does not read, or begins and does not end.
+  [[nodiscard]] std::size_t memory() const noexcept;
+
  private:
+  class Layered;
+
   UniqueFd fd_;
   StreamPeer peer_;
+  std::unique_ptr<Layered> layered_;  // none: the bytes of the socket are the user's
   Poller* poller_ = nullptr;
   Readiness* target_ = nullptr;
   std::uint32_t events_ = 0;

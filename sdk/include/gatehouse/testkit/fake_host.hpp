@@ -5,6 +5,7 @@
 #include <gatehouse/abi.h>
 #include <gatehouse/base/address.hpp>
 #include <gatehouse/base/unique_fd.hpp>
+#include <gatehouse/plugin/certificates.hpp>
 #include <gatehouse/plugin/policy_client.hpp>
 #include <gatehouse/testkit/fake_store.hpp>
 
@@ -99,6 +100,9 @@ class FakeHost {
     const std::scoped_lock lock(mutex_);
     credentials_[{kind, std::move(value)}] = std::move(identity);
   }
+  /// What the TLS of the listener of that number (its index with PluginRunner) shows from now on; lanes are to be
+  /// woken.
+  void set_certificate(std::uint32_t listener, Certificate certificate);
   /// No token is looked at for so long: its source has shown too many that are nobody's. 0 = none has.
   void refuse_tokens(std::chrono::nanoseconds wait) {
     const std::scoped_lock lock(mutex_);
@@ -137,7 +141,7 @@ class FakeHost {
   };
   void publish(Policy policy);
 
-  mutable std::mutex mutex_;  // guards policies_, series_, log_, claims_, credentials_ and fds_
+  mutable std::mutex mutex_;  // guards policies_, series_, log_, claims_, credentials_, certificates_ and fds_
   std::map<std::string, const void*> interfaces_;
   std::unique_ptr<Services> services_;
   std::int32_t level_ = GH_LOG_DEBUG;
@@ -148,6 +152,9 @@ class FakeHost {
   std::vector<Prefix> claims_;
   std::map<std::pair<std::uint32_t, std::string>, std::string> credentials_;
   std::uint64_t token_wait_ns_ = 0;
+  std::map<std::uint32_t, std::shared_ptr<const Certificate>> certificates_;
+  std::vector<std::shared_ptr<const Certificate>> lent_;  // for good: lanes may be reading it
+  std::uint64_t certificate_generation_ = 1;
   std::map<std::string, std::vector<UniqueFd>> fds_;  // kept, by name
   std::uint64_t memory_bytes_ = 256 * 1024 * 1024;    // plugins read them as plain words, atomically
   std::uint64_t descriptors_ = 16384;

@@ -17,6 +17,11 @@ struct TestListener {
   std::string role = "listen";
   Family family = Family::v4;  ///< of TCP and UDP
   std::string identity = {};   ///< that all of its clients have
+  std::uint32_t auth = 0;      ///< GH_AUTH_* bits
+  bool tls = false;            ///< by FakeHost::set_certificate()
+  bool http_opening = false;
+  bool proxy_protocol = false;
+  std::vector<Prefix> trusted_proxies = {};
 };
 
 /// Stops and destroys it when it goes. Sockets are made as the gateway makes them: TCP and Unix have one, with a dup
@@ -58,6 +63,7 @@ class PluginRunner {
     Endpoint local;
     std::filesystem::path path;
     std::vector<UniqueFd> sockets;  // by lane
+    std::vector<gh_prefix> trusted_proxies;
   };
   [[nodiscard]] Bound bind(const TestListener& spec, std::size_t index);
   [[nodiscard]] gh_listener describe(std::size_t listener, unsigned lane) const;

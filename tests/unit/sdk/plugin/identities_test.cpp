@@ -56,7 +56,7 @@ class ForgetfulHost {
   }
 
   const gh_host* real_;
-  gh_identity identity_{sizeof(gh_identity), 0, this, &resolve};
+  gh_identity identity_{sizeof(gh_identity), 0, this, &resolve, nullptr};
   gh_host table_{sizeof(gh_host), GH_ABI_MINOR, this, &get};
 };
 

@@ -1,0 +1,46 @@
+// The layer next to the socket: bytes as they are, what was read too early, and what the socket did not take.
+#pragma once
+
+#include <gatehouse/net/stream_layer.hpp>
+
+#include <vector>
+
+namespace gatehouse {
+
+class SocketLayer final : public StreamLayer {
+ public:
+  /// Does not own `fd`, a non-blocking stream socket.
+  explicit SocketLayer(int fd) noexcept : fd_(fd) {}
+
+  [[nodiscard]] Result<std::size_t> read(MutableBytes out) noexcept override;
+  void unread(Bytes input) override { input_.assign(input.begin(), input.end()); }
+  [[nodiscard]] bool holds_input() const noexcept override { return !input_.empty(); }
+  [[nodiscard]] std::size_t room(std::size_t wanted) noexcept override;
+  [[nodiscard]] Result<void> put(std::span<const Bytes> parts) noexcept override;
+  [[nodiscard]] Result<void> flush() noexcept override;
+  [[nodiscard]] bool has_left_over() const noexcept override { return sent_ < left_over_.size(); }
+  void finish() noexcept override;
+  void set_most_unsent(std::size_t bytes) noexcept override { most_unsent_ = bytes; }
+  [[nodiscard]] std::size_t memory() const noexcept override { return input_.capacity() + left_over_.capacity(); }
+
+  static constexpr std::size_t kLeastRoom = 16 * 1024;  ///< what a layer may leave over, a TLS record's content
+
+ private:
+  void end_if_finished() noexcept;
+  Error break_with(Error why) noexcept;
+
+  int fd_;
+  std::vector<std::byte> input_;
+  std::vector<std::byte> left_over_;
+  std::size_t sent_ = 0;  // of left_over_
+  std::size_t most_unsent_ = 256 * 1024;
+  Error broken_;
+  bool finished_ = false;
+};
+
+/// recv(2) and send(2) of a non-blocking socket, as Stream::read() and write() tell of them.
+[[nodiscard]] Result<std::size_t> receive_some(int fd, MutableBytes out) noexcept;
+[[nodiscard]] Result<std::size_t> send_some(int fd, Bytes in) noexcept;
+[[nodiscard]] Result<std::size_t> send_some(int fd, std::span<const Bytes> in) noexcept;
+
+}  // namespace gatehouse

@@ -1,0 +1,90 @@
+// The stream listeners of a lane: they accept, and see each stream through what comes before its first byte for the
+// frontend: a PROXY header, TLS, an HTTP opening, whose credential it is.
+#pragma once
+
+#include <gatehouse/net/stream_listener.hpp>
+#include <gatehouse/net/tls_context.hpp>
+#include <gatehouse/plugin/arrival.hpp>
+#include <gatehouse/plugin/budget.hpp>
+#include <gatehouse/plugin/certificates.hpp>
+#include <gatehouse/plugin/connection_log.hpp>
+#include <gatehouse/plugin/identities.hpp>
+#include <gatehouse/plugin/source_limits.hpp>
+#include <gatehouse/plugin/source_table.hpp>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+namespace gatehouse {
+
+/// One per lane; not thread-safe. Streams on their way in are bounded over all sources: in number (a sixteenth of the
+/// lane's descriptors, where the source with most of them gives way by its oldest), in time (kDeadline), in memory (a
+/// few hundred bytes until a client has begun its TLS, some 40 KB from then on), and in work: kHandshakesAtOnce in a
+/// turn and kHandshakeRate a second of one source. Nothing else is allocated for a client before it has arrived.
+class StreamListeners {
+ public:
+  struct Events {
+    /// A client is there. Called within the lane's turns, also within listen().
+    std::function<void(Arrival)> arrived;
+    /// The process or the machine is out of descriptors: free some.
+    std::function<void(const Error&)> exhausted;
+  };
+
+  StreamListeners(const LaneContext& context, Events events);
+  ~StreamListeners();
+  StreamListeners(const StreamListeners&) = delete;
+  StreamListeners& operator=(const StreamListeners&) = delete;
+
+  /// The complete set of the lane's listeners, those of datagrams are left out. Who is on the way in of one that is
+  /// gone is dropped; others stay.
+  void listen(const std::vector<Listener>& listeners);
+  /// Streams on their way in: a descriptor each.
+  [[nodiscard]] std::size_t openings() const noexcept { return openings_.size(); }
+
+  static constexpr Nanoseconds kDeadline = std::chrono::seconds(5);             ///< from the accept to the arrival
+  static constexpr unsigned kHandshakesAtOnce = 2;                              ///< in a turn
+  static constexpr std::uint64_t kHandshakeRate = 100, kHandshakeBurst = 1000;  ///< of one source, a second
+
+ private:
+  class Opening;
+  friend class Opening;
+  struct Entry {
+    std::shared_ptr<const Listener> listener;
+    std::unique_ptr<StreamListener> acceptor;
+    std::shared_ptr<const TlsContext> tls;
+    std::uint64_t seen_generation = 0, tls_generation = 0;  // of all certificates, and of the one that `tls` shows
+  };
+  struct Counters;
+
+  enum class Refusal : std::uint8_t;
+
+  void accept(const Entry& entry, Stream stream);
+  /// The least of what is in progress gives way. False: there is no place at all.
+  bool make_place();
+  /// What the listener shows now; null: nothing that works.
+  std::shared_ptr<const TlsContext> tls_of(std::uint32_t listener);
+  void end_slow_ones();
+  /// Is there still work left in this turn for a handshake?
+  bool takes_turn_for_handshake() noexcept;
+  void refuse(const StreamPeer& peer, const Listener& listener, Refusal why, std::string_view detail);
+
+  LaneContext context_;
+  Events events_;
+  const Budget budget_;
+  Certificates certificates_;
+  Identities identities_;
+  ConnectionLog connections_;
+  const std::unique_ptr<Counters> counters_;
+  std::shared_ptr<TlsBuffers> buffers_;  // made with the first TLS listener
+  SourceLimits handshakes_;
+  SteadyTime handshake_turn_{};
+  unsigned handshakes_in_turn_ = 0;
+  std::map<std::uint32_t, Entry> listeners_;
+  SourceTable sources_;
+  std::map<const Opening*, std::shared_ptr<Opening>> openings_;
+  LaneTimer deadline_;  // while there are openings
+};
+
+}  // namespace gatehouse
