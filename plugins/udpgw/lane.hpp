@@ -8,8 +8,8 @@
 #include <gatehouse/async/turn_budget.hpp>
 #include <gatehouse/plugin/budget.hpp>
 #include <gatehouse/plugin/connection_log.hpp>
-#include <gatehouse/plugin/stream_listeners.hpp>
 #include <gatehouse/plugin/lane_plugin.hpp>
+#include <gatehouse/plugin/stream_listeners.hpp>
 
 #include <map>
 #include <memory>

@@ -47,8 +47,8 @@ class Poller {
   /// Does anybody wait for that? Then another turn is to come.
   [[nodiscard]] bool has_more() const noexcept { return !again_.empty(); }
 
-  /// Delivers what is ready now, at most kBatch events, without waiting, and what deliver_again() has asked for. Returns
-  /// their number.
+  /// Delivers what is ready now, at most kBatch events, without waiting, and what deliver_again() has asked for.
+  /// Returns their number.
   std::size_t turn();
 
   static constexpr std::size_t kBatch = 512;
