@@ -2,9 +2,11 @@
 #pragma once
 
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace gatehouse::bench {
@@ -19,8 +21,10 @@ struct ClientForward {
 
 class ClientStream {
  public:
-  /// Connects to the server. Throws std::system_error.
-  ClientStream(const sockaddr_in& server, const sockaddr_in& far_end, std::size_t forwards, std::size_t size);
+  /// Connects to the server. Throws std::system_error, or std::runtime_error where TLS fails.
+  /// @param tls  null: without; it takes any certificate
+  ClientStream(const sockaddr_in& server, const sockaddr_in& far_end, std::size_t forwards, std::size_t size,
+               SSL_CTX* tls = nullptr);
   ~ClientStream();
   ClientStream(const ClientStream&) = delete;
   ClientStream& operator=(const ClientStream&) = delete;
@@ -50,9 +54,12 @@ class ClientStream {
 
  private:
   bool fill();
+  bool fill_by_tls();
+  bool flush_by_tls();
   bool next(bool verify, std::size_t& forward);
 
   int fd_ = -1;
+  std::unique_ptr<SSL, void (*)(SSL*)> ssl_{nullptr, SSL_free};
   sockaddr_in far_end_;
   std::size_t size_;
   std::vector<ClientForward> forwards_;

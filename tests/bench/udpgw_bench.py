@@ -90,7 +90,7 @@ listen = "127.0.0.1:{metrics}"
 [plugin.udpgw]
 lanes = 1
 allow_local_destinations = true
-listen = ["127.0.0.1:{port}"]
+listen = {listen}
 """
 # The load stands on loopback, which the starter policy does not permit; and it opens more than 256 forwards a stream.
 POLICY = """
@@ -101,15 +101,26 @@ UPDATE traffic_rules SET concurrent_flows = 0 WHERE group_id = 0 AND scope = 'se
 """
 
 
+def listens(port):
+    return f"0100007F:{port:04X} 00000000:0000 0A" in pathlib.Path("/proc/net/tcp").read_text()
+
+
+def processor_seconds(pid):
+    """What all threads of a process have used so far."""
+    tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
 class Server:
     """One server process, pinned; a fresh one for each run, so that memory and tables start equal.
 
     `kind` is "gateway", "floor", or the name of another one, `command`: a program, or the folder of a gateway's build.
-    A gateway's files are in `base`; `extra` is for the end of its configuration.
+    A gateway's files are in `base`; `extra` is for the end of its configuration, `listen` its addresses if not `port`.
     """
 
-    def __init__(self, kind, base, port=PORT, metrics=METRICS, extra="", command=None):
+    def __init__(self, kind, base, port=PORT, metrics=METRICS, extra="", command=None, listen=None):
         self.kind, self.port, self.metrics, self.build = kind, port, metrics, BUILD
+        self.listen = listen or [f"127.0.0.1:{port}"]
         if command and pathlib.Path(command).is_dir():
             self.build, command = pathlib.Path(command), None
         elif kind == "floor":
@@ -133,7 +144,7 @@ class Server:
         for folder in ("state", "run"):
             (config.parent / folder).mkdir(mode=0o750, parents=True)
         config.write_text(CONFIGURATION.format(base=config.parent, plugins=self.build / "plugins", metrics=self.metrics,
-                                               port=self.port) + extra)
+                                               listen=json.dumps(self.listen)) + extra)
         subprocess.run([self.build / "bin" / "gatehouse", "policy", "init", "--config", config], check=True, stdout=sys.stderr)
         subprocess.run(["sqlite3", config.parent / "state" / "policy.db", POLICY], check=True)
 
@@ -154,8 +165,7 @@ class Server:
                 return urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/readyz", timeout=2).status == 200
             except (urllib.error.URLError, OSError):
                 return False
-        wanted = f"0100007F:{self.port:04X} 00000000:0000 0A"
-        return wanted in pathlib.Path("/proc/net/tcp").read_text()
+        return listens(self.port)
 
     def stop(self):
         if self.process.poll() is None:

@@ -42,7 +42,9 @@ using gatehouse::bench::FarEnd;
 
 struct Options {
   std::string mode = "echo";
-  int port = 7300, server_pid = 0, cpu = -1;
+  int port = 7300, cpu = -1;
+  std::vector<int> server_pids;  // whose processor time counts; the first one's memory
+  bool tls = false;
   std::size_t streams = 1, forwards = 1, size = 512, in_flight = 256;
   std::uint32_t visits = 10;
   double rate = 0;
@@ -56,7 +58,7 @@ constexpr const char* kUsage =
     "usage: udpgw_load [--mode echo|down|up|open] [--port P] [--streams N] [--forwards N (each stream)] [--size "
     "BYTES]\n"
     "                  [--seconds S] [--warmup S] [--visits N] [--in-flight N] [--server-pid PID] [--cpu N]\n"
-    "                  [--rate N (a second; 0: no limit)] [--burst N] [--gso 1 (UDP_SEGMENT)] [--slack NS (timers')]";
+    "                  [--rate N (a second; 0: no limit)] [--burst N] [--gso 1 (UDP_SEGMENT)] [--slack NS (timers')] [--tls 1]";
 
 std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1));
@@ -77,7 +79,14 @@ std::uint64_t processor_ns(int pid) {
   return total;
 }
 
-std::uint64_t resident_bytes(int pid) {
+std::uint64_t processor_ns(const std::vector<int>& pids) {
+  std::uint64_t total = 0;
+  for (const int pid : pids) total += processor_ns(pid);
+  return total;
+}
+
+std::uint64_t resident_bytes(const std::vector<int>& pids) {
+  const int pid = pids.empty() ? 0 : pids.front();
   std::uint64_t size = 0, resident = 0;
   std::ifstream("/proc/" + std::to_string(pid) + "/statm") >> size >> resident;
   return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
@@ -90,14 +99,19 @@ FarEnd::Mode far_end_mode(const std::string& mode) {
 
 class Load {
  public:
-  explicit Load(const Options& options) : options_(options), far_end_(far_end_mode(options.mode)) {
+  explicit Load(const Options& options)
+      : options_(options),
+        tls_(options.tls ? SSL_CTX_new(TLS_client_method()) : nullptr, SSL_CTX_free),
+        far_end_(far_end_mode(options.mode)) {
+    if (tls_) SSL_CTX_set_mode(tls_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     sockaddr_in server{};
     server.sin_family = AF_INET;
     server.sin_port = htons(static_cast<std::uint16_t>(options.port));
     server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     for (std::size_t i = 0; i < options.streams; ++i) {
-      streams_.push_back(std::make_unique<ClientStream>(server, far_end_.address(), options.forwards, options.size));
+      streams_.push_back(
+          std::make_unique<ClientStream>(server, far_end_.address(), options.forwards, options.size, tls_.get()));
       watch(streams_.back()->fd(), streams_.back().get());
     }
     watch(far_end_.fd(), nullptr);
@@ -107,7 +121,7 @@ class Load {
   Load& operator=(const Load&) = delete;
 
   int run() {
-    const std::uint64_t connected = resident_bytes(options_.server_pid);
+    const std::uint64_t connected = resident_bytes(options_.server_pids);
     if (options_.mode == "echo") echo();
     if (options_.mode == "down") down();
     if (options_.mode == "up") up();
@@ -146,12 +160,12 @@ class Load {
   void measure(Work work, Count count) {
     const std::uint64_t begin = now_ns() + static_cast<std::uint64_t>(options_.warmup * 1e9);
     while (now_ns() < begin) work(false);
-    const std::uint64_t start = now_ns(), first = count(), cpu = processor_ns(options_.server_pid);
+    const std::uint64_t start = now_ns(), first = count(), cpu = processor_ns(options_.server_pids);
     const std::uint64_t end = start + static_cast<std::uint64_t>(options_.seconds * 1e9);
     while (now_ns() < end && closed_ == 0) work(true);
     const double seconds = static_cast<double>(now_ns() - start) / 1e9;
     const auto done = static_cast<double>(count() - first);
-    const auto used = static_cast<double>(processor_ns(options_.server_pid) - cpu);
+    const auto used = static_cast<double>(processor_ns(options_.server_pids) - cpu);
     std::printf("{\"mode\":\"%s\",\"streams\":%zu,\"forwards\":%zu,\"size\":%zu,\"seconds\":%.3f,",
                 options_.mode.c_str(), options_.streams, options_.streams * options_.forwards, options_.size, seconds);
     std::printf("\"per_second\":%.0f,\"server_cpu_us_each\":%.3f,\"server_cpu_share\":%.3f,", done / seconds,
@@ -312,7 +326,7 @@ class Load {
       }
     }
     const double seconds = static_cast<double>(now_ns() - start) / 1e9;
-    const auto grown = static_cast<double>(resident_bytes(options_.server_pid)) - static_cast<double>(connected);
+    const auto grown = static_cast<double>(resident_bytes(options_.server_pids)) - static_cast<double>(connected);
     std::printf("{\"mode\":\"open\",\"streams\":%zu,\"forwards\":%zu,\"size\":%zu,\"visits\":%u,\"seconds\":%.3f,",
                 options_.streams, all, options_.size, options_.visits, seconds);
     std::printf("\"answered\":%llu,\"lost\":%llu,\"rss_before\":%llu,\"rss_bytes_per_forward\":%.0f,",
@@ -321,6 +335,7 @@ class Load {
   }
 
   Options options_;
+  const std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> tls_;
   FarEnd far_end_;
   std::vector<std::unique_ptr<ClientStream>> streams_;
   int epoll_ = -1;
@@ -353,11 +368,13 @@ Options parse(int argc, char** argv) {
     else if (name == "--warmup")
       options.warmup = std::atof(value);
     else if (name == "--server-pid")
-      options.server_pid = std::atoi(value);
+      options.server_pids.push_back(std::atoi(value));
     else if (name == "--rate")
       options.rate = std::atof(value);
     else if (name == "--burst")
       options.flood.burst = std::max<std::size_t>(number, 1);
+    else if (name == "--tls")
+      options.tls = number != 0;
     else if (name == "--gso")
       options.flood.segmented = number != 0;
     else if (name == "--slack")
