@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""udpgw over an HTTP opening: tokens, WebSocket, a real nginx before it, and whose address counts."""
+
+import os
+import time
+import unittest
+
+from harness import GATEWAY, INTERNET, GatewayTest, UdpEcho, eventually, main
+from harness.nginx import Nginx, why_missing
+from harness.tls import Authority, Refused, WebSocket, open_http
+from harness.udpgw import Udpgw
+
+PORT = 7302  # of the gateway, on loopback
+FRONT = 8443  # of nginx
+
+
+class HttpTest(GatewayTest):
+    def setUp(self):
+        self.echo = UdpEcho(self.net, "internet", INTERNET)
+        self.addCleanup(self.echo.stop)
+
+    def start(self, policy=None, **listener):
+        return self.gateway(policy=policy, listen=[{"address": f"127.0.0.1:{PORT}", "opening": "http", **listener}])
+
+    def token(self, gateway, name="bob", *more):
+        return gateway.json("token", "new", name, *more)["token"]
+
+    def connect(self, **opening):
+        """A udpgw stream behind an opening on loopback. Raises Refused."""
+        stream = self.net.connect("gateway", "127.0.0.1", PORT)
+        self.addCleanup(stream.close)
+        return self.opened(stream, **opening)
+
+    @staticmethod
+    def opened(stream, **opening):
+        rest = open_http(stream, **opening)
+        if opening.get("upgrade") == "websocket":
+            return Udpgw(WebSocket(stream, rest))
+        return Udpgw(stream)
+
+    def refusal(self, **opening):
+        with self.assertRaises(Refused) as refused:
+            self.connect(**opening)
+        return refused.exception
+
+    def assert_echoes(self, stream, payload=b"hello"):
+        got = stream.ask(1, (INTERNET[0], self.echo.port), payload)
+        self.assertIsNotNone(got)
+        self.assertEqual(got.payload, payload)
+
+
+class Tokens(HttpTest):
+    def test_a_token_gives_an_identity_over_bare_bytes_and_over_websocket(self):
+        gateway = self.start(auth="token")
+        token = self.token(gateway)
+        for upgrade in (None, "websocket"):
+            stream = self.connect(token=token, upgrade=upgrade)
+            for size in (0, 1, 125, 126, 1400, 20000):
+                self.assert_echoes(stream, os.urandom(size))
+            sessions = gateway.json("sessions")["sessions"]
+            self.assertEqual({session["identity"] for session in sessions if session["ended_at"] is None}, {"token:bob"})
+        self.assertNotIn(token, gateway.text())
+
+    def test_without_one_and_with_a_wrong_one_it_is_401(self):
+        self.start(auth="token")
+        for token in (None, "guessed-token"):
+            refused = self.refusal(token=token)
+            self.assertEqual(refused.status, 401)
+            self.assertIn("WWW-Authenticate: Bearer", refused.head)
+            self.assertNotIn("guessed", refused.body)
+
+    def test_a_revoked_token_lets_no_new_stream_in_within_a_second(self):
+        gateway = self.start(auth="token")
+        token = self.token(gateway)
+        self.assert_echoes(self.connect(token=token))
+        self.assertEqual(gateway.cli("token", "revoke", "bob").returncode, 0)
+        begin = time.monotonic()
+
+        def is_refused():
+            try:
+                self.connect(token=token)
+            except Refused as refused:
+                return refused.status == 401
+            return False
+
+        self.assertTrue(eventually(is_refused, 5))
+        self.assertLess(time.monotonic() - begin, 1)
+
+    def test_a_source_of_wrong_tokens_is_told_to_wait(self):
+        def policy(db):
+            db.sql("UPDATE traffic_rules SET token_failures_per_minute = 5 WHERE group_id = 0 AND scope = 'session';")
+
+        gateway = self.start(policy=policy, auth="token")
+        token = self.token(gateway)
+        self.assertTrue(eventually(gateway.policy_in_force, 2))
+        statuses = [self.refusal(token=f"wrong{number}").status for number in range(8)]
+        self.assertEqual(statuses[:5], [401] * 5)
+        self.assertEqual(statuses[-1], 429)
+        refused = self.refusal(token=token)  # nor is a good one looked at
+        self.assertEqual(refused.status, 429)
+        self.assertIn("Retry-After: ", refused.head)
+
+    def test_policy_says_no_before_the_switch(self):
+        def policy(db):
+            db.sql("INSERT INTO admissions (plugin, action) VALUES ('udpgw', 'deny');")
+
+        self.start(policy=policy)
+        self.assertEqual(self.refusal().status, 403)
+
+    def test_one_stream_too_many_is_429(self):
+        def policy(db):
+            db.sql("UPDATE traffic_rules SET concurrent_sessions = 1 WHERE group_id = 0 AND scope = 'session';"
+                   "INSERT OR IGNORE INTO traffic_rules (group_id, scope, concurrent_sessions) "
+                   "VALUES (0, 'identity', 1);")
+
+        gateway = self.start(policy=policy, auth="token")
+        token = self.token(gateway)
+        self.assertTrue(eventually(gateway.policy_in_force, 2))
+        self.assert_echoes(self.connect(token=token))
+        self.assertEqual(self.refusal(token=token).status, 429)
+
+
+class Openings(HttpTest):
+    def test_what_is_no_opening_is_told_so(self):
+        self.start()
+        for plugin, upgrade, status in (("echo", "udpgw", 404), ("udpgw", "h2c", 426)):
+            self.assertEqual(self.refusal(plugin=plugin, upgrade=upgrade).status, status)
+        stream = self.net.connect("gateway", "127.0.0.1", PORT)
+        self.addCleanup(stream.close)
+        stream.sendall(b"\x05\x00\x00\x01\x00\x00\x00")  # udpgw without an opening
+        self.assertIn(b"400", stream.recv(4096))
+
+    def test_who_says_half_an_opening_is_let_go(self):
+        gateway = self.start()
+        stream = self.net.connect("gateway", "127.0.0.1", PORT)
+        self.addCleanup(stream.close)
+        stream.sendall(b"GET /udpgw HTTP/1.1\r\nHost: x")
+        stream.settimeout(10)
+        self.assertEqual(stream.recv(4096), b"")
+        self.assertEqual(gateway.metric("gatehouse_plugin_udpgw_openings_refused_total", cause="too_slow"), 1)
+
+
+@unittest.skipIf(why_missing(), why_missing())
+class BehindNginx(HttpTest):
+    HTTP = """
+      map $http_upgrade $connection_upgrade { default upgrade; '' close; }
+      server {
+        listen %(address)s:%(port)d ssl;
+        ssl_certificate %(certificate)s; ssl_certificate_key %(key)s;
+        location /udpgw {
+          proxy_pass http://127.0.0.1:%(to)d;
+          proxy_http_version 1.1; proxy_read_timeout 60s; proxy_buffering off;
+          proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
+          proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        }
+      }"""
+    STREAM = "server { listen %(address)s:%(port)d; proxy_pass 127.0.0.1:%(to)d; proxy_protocol on; }"
+
+    def setUp(self):
+        super().setUp()
+        folder = f"/run/tls-{self.id().rsplit('.', 1)[1]}"
+        self.authority = Authority(folder)
+        self.certificate, self.key = self.authority.issue("server")
+
+    def nginx(self, http="", stream=""):
+        words = {"address": GATEWAY[0], "port": FRONT, "to": PORT, "certificate": self.certificate, "key": self.key}
+        server = Nginx(self.net, "gateway", f"/run/nginx-{self.id().rsplit('.', 1)[1]}", (GATEWAY[0], FRONT),
+                       http % words, stream % words)
+        self.addCleanup(server.stop)
+
+    def through(self, **opening):
+        """By TLS from the client's namespace, through nginx."""
+        plain = self.net.connect("client", GATEWAY[0], FRONT)
+        stream = self.authority.context().wrap_socket(plain, server_hostname="gate.example")
+        self.addCleanup(stream.close)
+        return self.opened(stream, **opening)
+
+    def sources(self, gateway):
+        return {session["source"].rsplit(":", 1)[0] for session in gateway.json("sessions")["sessions"]
+                if session["ended_at"] is None}
+
+    def test_tls_ends_in_nginx_and_the_clients_address_is_still_known(self):
+        gateway = self.start(auth="token", trusted_proxies=["127.0.0.1"])
+        token = self.token(gateway)
+        self.nginx(http=self.HTTP)
+        for upgrade in (None, "websocket"):
+            stream = self.through(token=token, upgrade=upgrade)
+            for size in (1, 1400, 20000):
+                self.assert_echoes(stream, os.urandom(size))
+            self.assertEqual(self.sources(gateway), {"10.77.0.2"})
+            stream.close()
+        with self.assertRaises(Refused) as refused:
+            self.through(token="wrong")
+        self.assertEqual(refused.exception.status, 401)
+
+    def test_tls_passes_nginx_and_a_proxy_header_tells_the_address(self):
+        gateway = self.start(auth="token", proxy_protocol=True, trusted_proxies=["127.0.0.0/8"],
+                             tls={"certificate": self.certificate, "key": self.key})
+        token = self.token(gateway)
+        self.nginx(stream=self.STREAM)
+        stream = self.through(token=token)
+        self.assert_echoes(stream)
+        self.assertEqual(self.sources(gateway), {"10.77.0.2"})
+
+
+class ProxyHeaders(HttpTest):
+    def header(self, text):
+        stream = self.net.connect("gateway", "127.0.0.1", PORT)
+        self.addCleanup(stream.close)
+        stream.sendall(text)
+        return stream
+
+    def test_both_versions_tell_the_source(self):
+        gateway = self.gateway(listen=[{"address": f"127.0.0.1:{PORT}", "proxy_protocol": True,
+                                        "trusted_proxies": ["127.0.0.1"]}])
+        one = self.header(b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\n")
+        two = self.header(b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + bytes([192, 0, 2, 8, 198, 51, 100, 1]) + b"\x12\x34\x01\xbb")
+        for stream in (one, two):
+            self.assert_echoes(Udpgw(stream))
+        sources = {session["source"] for session in gateway.json("sessions")["sessions"]}
+        self.assertEqual(sources, {"192.0.2.7:4711", "192.0.2.8:4660"})
+
+    def test_limits_of_a_source_hold_behind_a_proxy(self):
+        def policy(db):
+            db.sql("UPDATE traffic_rules SET concurrent_sessions = 1 WHERE group_id = 0 AND scope = 'session';"
+                   "INSERT OR IGNORE INTO traffic_rules (group_id, scope, concurrent_sessions) "
+                   "VALUES (0, 'identity', 1);"
+                   "UPDATE traffic_rules SET concurrent_sessions = 1 WHERE scope = 'identity';")
+
+        self.gateway(policy=policy, listen=[{"address": f"127.0.0.1:{PORT}", "proxy_protocol": True,
+                                             "trusted_proxies": ["127.0.0.1"]}])
+        first = Udpgw(self.header(b"PROXY TCP4 192.0.2.7 198.51.100.1 1 443\r\n"))
+        self.assert_echoes(first)
+        again = Udpgw(self.header(b"PROXY TCP4 192.0.2.7 198.51.100.1 2 443\r\n"))
+        self.assertTrue(again.wait_end())
+        other = Udpgw(self.header(b"PROXY TCP4 192.0.2.8 198.51.100.1 1 443\r\n"))
+        self.assert_echoes(other)
+
+    def test_who_is_no_trusted_proxy_is_refused(self):
+        gateway = self.gateway(listen=[{"address": f"127.0.0.1:{PORT}", "proxy_protocol": True,
+                                        "trusted_proxies": ["192.0.2.0/24"]}])
+        stream = Udpgw(self.header(b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\n"))
+        self.assertTrue(stream.wait_end())
+        self.assertEqual(gateway.metric("gatehouse_plugin_udpgw_openings_refused_total", cause="proxy"), 1)
+
+
+if __name__ == "__main__":
+    main()

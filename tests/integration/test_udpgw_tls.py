@@ -1,0 +1,276 @@
+#!/usr/bin/env python3
+"""udpgw over TLS: who is let in, certificates that are replaced, and floods of handshakes."""
+
+import os
+import ssl
+import statistics
+import subprocess
+import threading
+import time
+
+from harness import GATEWAY, INTERNET, GatewayTest, UdpEcho, eventually, main
+from harness.tls import Authority
+from harness.udpgw import Udpgw, frame
+
+PORT = 7301
+HALF_HANDSHAKES = 20_000
+
+
+class TlsTest(GatewayTest):
+    def setUp(self):
+        self.echo = UdpEcho(self.net, "internet", INTERNET)
+        self.addCleanup(self.echo.stop)
+        self.authority = Authority(f"/run/tls-{self.id().rsplit('.', 1)[1]}")
+        self.files = self.authority.issue("server")
+
+    def start(self, policy=None, days=None, listener=None, section="", nofile=None, **tls):
+        """A gateway with a plain listener on loopback and one with TLS for everybody."""
+        certificate, key = self.files
+        at = {"address": f"0.0.0.0:{PORT}", "tls": {"certificate": certificate, "key": key, **tls},
+              **(listener or {"auth": "none"})}
+        return self.gateway(policy=policy, listen=["127.0.0.1:7300", at], extra=section, nofile=nofile)
+
+    def connect(self, context=None, name="gate.example", namespace="client"):
+        """A TLS connection, shaken hands."""
+        plain = self.net.connect(namespace, GATEWAY[0], PORT)
+        stream = (context or self.authority.context()).wrap_socket(plain, server_hostname=name)
+        self.addCleanup(stream.close)
+        return stream
+
+    def client(self, *where, **options):
+        return Udpgw(self.connect(*where, **options))
+
+    def assert_echoes(self, stream, conid=1, payload=b"hello"):
+        got = stream.ask(conid, (INTERNET[0], self.echo.port), payload)
+        self.assertIsNotNone(got)
+        self.assertEqual(got.payload, payload)
+
+
+class Tls(TlsTest):
+    def test_datagrams_go_and_come_within_tls(self):
+        self.start()
+        stream = self.client()
+        for size in (0, 1, 1400, 9000, 20000):
+            self.assert_echoes(stream, payload=os.urandom(size))
+        self.assertEqual(stream.stream.version(), "TLSv1.3")
+
+    def test_many_large_frames_at_once_are_all_answered(self):
+        self.start()
+        stream = self.client()
+        sent = {bytes([i]) + os.urandom(3999) for i in range(200)}
+        answers = set()
+        for payload in sorted(sent):
+            stream.send(7, (INTERNET[0], self.echo.port), payload)
+        while (got := stream.next_of(7, timeout=1)) is not None:
+            answers.add(got.payload)
+        self.assertEqual(answers, sent)
+
+    def test_openssl_s_client_is_served(self):
+        self.start()
+        program = self.net.popen("client", ["openssl", "s_client", "-quiet", "-connect", f"{GATEWAY[0]}:{PORT}",
+                                            "-servername", "gate.example", "-CAfile", str(self.authority.certificate),
+                                            "-verify_return_error"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 stderr=subprocess.DEVNULL)
+        self.addCleanup(lambda: (program.kill(), program.wait(), program.stdin.close(), program.stdout.close()))
+        sent = frame(9, (INTERNET[0], self.echo.port), b"by s_client")
+        program.stdin.write(sent)
+        program.stdin.flush()
+        self.assertEqual(program.stdout.read(len(sent)), frame(9, (INTERNET[0], self.echo.port), b"by s_client"))
+
+    def test_only_one_three_is_spoken_unless_the_operator_says_otherwise(self):
+        gateway = self.start()
+        older = self.authority.context()
+        older.maximum_version = ssl.TLSVersion.TLSv1_2
+        with self.assertRaises(ssl.SSLError):
+            self.connect(older)
+        gateway.drop_in('[tls]\nminimum = "1.2"\n')
+        self.assertEqual(gateway.cli("reload").returncode, 0)
+        stream = self.client(older)
+        self.assert_echoes(stream)
+        self.assertEqual((stream.stream.version(), stream.stream.compression()), ("TLSv1.2", None))
+
+    def test_plain_clients_are_refused_and_the_log_says_why(self):
+        gateway = self.start()
+        plain = Udpgw(self.net.connect("client", GATEWAY[0], PORT))
+        plain.send(1, (INTERNET[0], self.echo.port), b"plain")
+        self.assertTrue(plain.wait_end())
+        self.assertTrue(eventually(lambda: "stream refused" in gateway.text()), gateway.text())
+        self.assertEqual(gateway.metric("gatehouse_plugin_udpgw_openings_refused_total", cause="tls"), 1)
+
+    def test_a_half_close_within_tls_is_answered_to_the_end(self):
+        self.start(listener={"auth": "none"})
+        stream = self.client()
+        stream.send(3, (INTERNET[0], self.echo.port), b"last")
+        self.assertIsNotNone(stream.next_of(3))
+        stream.stream.unwrap()  # our close_notify, and theirs
+
+
+class ClientCertificates(TlsTest):
+    def policy(self, db):
+        db.sql("INSERT INTO credentials (kind, value, identity) VALUES ('cert', 'bob.example', 'cert:bob');")
+
+    def start(self, **more):
+        return super().start(policy=self.policy, listener={"auth": "cert"}, client_ca=self.authority.certificate, **more)
+
+    def refused(self, context):
+        """Whether such a client is turned away: in TLS 1.3 it learns that with its first read."""
+        try:
+            stream = Udpgw(self.connect(context))
+            return stream.ask(1, (INTERNET[0], self.echo.port), b"x") is None and stream.wait_end()
+        except (ssl.SSLError, ConnectionError):
+            return True
+
+    def test_a_certificate_that_a_row_names_gives_an_identity(self):
+        gateway = self.start()
+        shown = self.authority.issue("bob", "DNS:bob.example")
+        stream = self.client(self.authority.context(shown))
+        self.assert_echoes(stream)
+        self.assertEqual([session["identity"] for session in gateway.json("sessions")["sessions"]], ["cert:bob"])
+
+    def test_others_are_refused(self):
+        self.start()
+        stranger = Authority("/run/tls-stranger", "stranger")
+        for shown in (None, self.authority.issue("eve", "DNS:eve.example"), stranger.issue("bob", "DNS:bob.example")):
+            context = self.authority.context(shown)
+            self.assertTrue(self.refused(context), shown)
+
+    def test_a_row_that_goes_lets_no_new_stream_in(self):
+        gateway = self.start()
+        context = self.authority.context(self.authority.issue("bob", "DNS:bob.example"))
+        self.assert_echoes(self.client(context))
+        gateway.policy.sql("DELETE FROM credentials;")
+        self.assertTrue(eventually(gateway.policy_in_force, 2))
+        self.assertTrue(self.refused(context))
+
+
+class Certificates(TlsTest):
+    def shown(self):
+        """The serial number that a new stream is shown."""
+        return self.connect().getpeercert()["serialNumber"]
+
+    def test_a_new_certificate_is_shown_without_a_reload_and_a_thousand_streams_go_on(self):
+        gateway = self.start(nofile=8192)
+        gateway.policy.sql("UPDATE traffic_rules SET concurrent_sessions = 0;")
+        self.assertTrue(eventually(gateway.policy_in_force, 2))
+        streams = [self.client() for _ in range(1000)]
+        before = self.shown()
+        self.files = self.authority.issue("server")
+        self.assertTrue(eventually(lambda: self.shown() != before, 10, pause=0.3), "the old one is still shown")
+        for number, stream in enumerate(streams):
+            stream.send(number, (INTERNET[0], self.echo.port), b"%d" % number)
+        for number, stream in enumerate(streams):
+            got = stream.next_of(number, timeout=10)
+            self.assertIsNotNone(got, f"stream {number}")
+            self.assertEqual(got.payload, b"%d" % number)
+        self.assertEqual(gateway.json("status")["state"], "ok")
+
+    def test_a_pair_that_does_not_match_yet_leaves_the_old_one(self):
+        gateway = self.start()
+        certificate, key = self.files
+        before, old_key = self.shown(), key.read_text()
+        self.authority.issue("server")
+        new_key = key.read_text()
+        key.write_text(old_key)  # half replaced: the certificate is new
+        self.assertTrue(eventually(lambda: "certificate" in " ".join(gateway.json("status")["reasons"]), 10))
+        self.assertEqual(self.shown(), before)
+        key.write_text(new_key)
+        self.assertTrue(eventually(lambda: self.shown() != before, 10, pause=0.3))
+        self.assertTrue(eventually(lambda: gateway.json("status")["state"] == "ok", 10))
+
+    def test_a_certificate_that_will_expire_soon_is_told(self):
+        self.files = self.authority.issue("server", days=5)
+        gateway = self.start()
+        status = gateway.json("status")
+        self.assertTrue(any("expire" in reason for reason in status["reasons"]), status)
+        expiry = gateway.metric("gatehouse_certificate_expiry_seconds", plugin="udpgw")
+        self.assertAlmostEqual(expiry, time.time() + 5 * 86400, delta=600)
+
+    def test_reload_refuses_a_certificate_that_does_not_work_and_keeps_all(self):
+        gateway = self.start()
+        before = self.shown()
+        stream = self.client()
+        gateway.drop_in(f'[plugin.udpgw]\nlisten = ["127.0.0.1:7300", {{ address = "0.0.0.0:{PORT}", auth = "none", '
+                        f'tls = {{ certificate = "{self.files[1]}", key = "{self.files[0]}" }} }}]\n')
+        done = gateway.cli("reload")
+        self.assertEqual(done.returncode, 2, done)
+        self.assertIn(str(self.files[1]), done.stdout + done.stderr)
+        self.assertEqual(self.shown(), before)
+        self.assert_echoes(stream)
+
+    def test_check_tells_what_is_wrong_with_file_and_line(self):
+        gateway = self.start()
+        certificate, key = self.files
+        other = self.authority.issue("other")[1]
+        for wrong, says in ((f'tls = {{ certificate = "{certificate}" }}', "key"),
+                            (f'tls = {{ certificate = "{certificate}", key = "{other}" }}', "other.key"),
+                            (f'tls = {{ certificate = "{certificate}", key = "{certificate}" }}', "server.pem"),
+                            (f'tls = {{ certificate = "/nowhere.pem", key = "{key}" }}', "/nowhere.pem"),
+                            (f'tls = {{ certificate = "{certificate}", key = "{key}" }}, auth = "cert"', "client_ca"),
+                            (f'tls = {{ certificate = "{certificate}", key = "{key}" }}, auth = "token"', "opening")):
+            auth = "" if "auth" in wrong else ', auth = "none"'
+            gateway.drop_in(f'[plugin.udpgw]\nlisten = [{{ address = "0.0.0.0:{PORT}", {wrong}{auth} }}]\n')
+            done = gateway.cli("check")
+            self.assertEqual(done.returncode, 2, wrong)
+            self.assertIn("50-test.toml:2", done.stdout + done.stderr, wrong)
+            self.assertIn(says, done.stdout + done.stderr, wrong)
+        gateway.drop_in("")
+        key.chmod(0o644)
+        done = gateway.cli("check")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("server.key", done.stdout + done.stderr)
+
+
+class Floods(TlsTest):
+    def round_trips(self, stream, seconds):
+        """Milliseconds of each, one after the other."""
+        out, end = [], time.monotonic() + seconds
+        while time.monotonic() < end:
+            begin = time.monotonic()
+            self.assertIsNotNone(stream.ask(1, (INTERNET[0], self.echo.port), b"x" * 100))
+            out.append((time.monotonic() - begin) * 1e3)
+        return sorted(out)
+
+    def test_twenty_thousand_half_handshakes_slow_nobody_down(self):
+        gateway = self.start(nofile=4096)
+        stream = self.client()
+        before = self.round_trips(stream, 2)
+        self.assertIsNotNone(stream.ask(1, (INTERNET[0], self.echo.port), b"warm"))
+        resident = gateway.resident_bytes()
+        stop, made, most = threading.Event(), [0], [0]
+
+        def flood():
+            """Connects, says half a ClientHello, and waits for nothing; 2,000 stay open at a time."""
+            half, held = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100), []
+            while made[0] < HALF_HANDSHAKES and not stop.is_set():
+                try:
+                    one = self.net.connect("client", GATEWAY[0], PORT, timeout=2)
+                    one.sendall(half)
+                except OSError:
+                    continue
+                made[0] += 1
+                held.append(one)
+                if len(held) > 2000:
+                    held.pop(0).close()
+
+        flooder = threading.Thread(target=flood)
+        flooder.start()
+        during = []
+        while flooder.is_alive():
+            during += self.round_trips(stream, 1)
+            most[0] = max(most[0], len(os.listdir(f"/proc/{gateway.process.pid}/fd")))
+        flooder.join()
+        self.assertEqual(made[0], HALF_HANDSHAKES)
+        during.sort()
+        grown = gateway.resident_bytes() - resident
+        p99 = lambda times: times[len(times) * 99 // 100]
+        print(f"median {statistics.median(before):.2f} -> {statistics.median(during):.2f} ms, "
+              f"p99 {p99(before):.2f} -> {p99(during):.2f} ms, {len(during)} round trips; "
+              f"{grown / 1e6:.1f} MB more, {most[0]} descriptors at most")
+        self.assertLess(most[0], 700)
+        self.assertLess(grown, 64e6)
+        self.assertLess(statistics.median(during), 2 * statistics.median(before) + 1)
+        self.assert_echoes(self.client())  # a new one is let in, too
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+// A rate for each source.
+#include <gatehouse/plugin/source_limits.hpp>
+
+#include <gtest/gtest.h>
+
+namespace gatehouse {
+namespace {
+
+using namespace std::chrono_literals;
+
+IpAddress address(const char* text) { return *IpAddress::parse(text); }
+
+class SourceLimitsTest : public testing::Test {
+ protected:
+  SourceLimits limits{10, 3};  // a second, at once
+  SteadyTime now{1'000s};
+  bool take(const char* source) { return limits.take(address(source), now) == 0ns; }
+};
+
+TEST_F(SourceLimitsTest, LetABurstPassAndThenTheRate) {
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(take("192.0.2.1"));
+  EXPECT_FALSE(take("192.0.2.1"));
+  EXPECT_EQ(limits.take(address("192.0.2.1"), now), 100ms);
+  now += 100ms;
+  EXPECT_TRUE(take("192.0.2.1"));
+  EXPECT_FALSE(take("192.0.2.1"));
+}
+
+TEST_F(SourceLimitsTest, CountSourcesApart) {
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(take("192.0.2.1"));
+  EXPECT_TRUE(take("192.0.2.2"));
+  EXPECT_FALSE(take("192.0.2.1"));
+}
+
+TEST_F(SourceLimitsTest, CountANetworkOfIpv6AsOneAndMappedAddressesAsTheirOwn) {
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(take("2001:db8::1"));
+  EXPECT_FALSE(take("2001:db8::2"));
+  EXPECT_TRUE(take("2001:db8:0:1::1"));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(take("192.0.2.1"));
+  EXPECT_FALSE(take("::ffff:192.0.2.1"));
+}
+
+TEST_F(SourceLimitsTest, ForgetTheOneThatWasUsedLongestAgo) {
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(take("192.0.2.1"));
+  EXPECT_FALSE(take("192.0.2.1"));
+  for (unsigned i = 0; i < 100'000; ++i) {
+    now += 1ns;
+    EXPECT_EQ(limits.take(IpAddress::v4(0x0a000000 + i), now), 0ns);
+  }
+  EXPECT_TRUE(take("192.0.2.1"));
+}
+
+}  // namespace
+}  // namespace gatehouse
