@@ -81,7 +81,8 @@ std::unique_ptr<ConfiguredPlugin> PluginSet::load_one(const Config& config, cons
     AcceptedPlugin accepted = accept_configuration(config, plugin, loaded);
     if (accepted.problems.empty()) {
       auto out = std::make_unique<ConfiguredPlugin>(
-          std::move(loaded), PluginSettings{plugin, std::move(accepted.options), {}}, services_, events_.plugin_moved);
+          std::move(loaded), PluginSettings{std::move(accepted.config), std::move(accepted.options), {}}, services_,
+          events_.plugin_moved);
       checks.push_back({out.get(), plugin.place, out->check(out->settings().options)});
       return out;
     }
@@ -203,7 +204,7 @@ void PluginSet::plan(const Config& next, const PluginConfig& plugin, Changes& ch
     std::move(accepted.problems.begin(), accepted.problems.end(), std::back_inserter(changes.problems));
     return;
   }
-  std::vector<std::string> fixed = running->needs_restart(plugin);
+  std::vector<std::string> fixed = running->needs_restart(accepted.config);
   for (const std::string& option : options_needing_restart(running->loaded().manifest->options_schema,
                                                            running->settings().options, accepted.options)) {
     fixed.push_back("plugin." + plugin.name + ".options." + option);
@@ -213,7 +214,7 @@ void PluginSet::plan(const Config& next, const PluginConfig& plugin, Changes& ch
   }
   if (!fixed.empty()) return;
   try {
-    changes.changed.push_back({running, running->prepare(plugin, std::move(accepted.options))});
+    changes.changed.push_back({running, running->prepare(accepted.config, std::move(accepted.options))});
     const std::string& options = changes.changed.back().settings.options;
     changes.checks.push_back({running, plugin.place, running->check(options)});
   } catch (const Refusal& why) {
