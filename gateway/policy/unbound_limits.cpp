@@ -24,6 +24,7 @@ Rows shared_limits(const policy::Limits& limits) {
   for (const policy::TrafficColumn& column : policy::kTrafficColumns) {
     if (column.name.ends_with("_idle_seconds") || column.name.starts_with("burst_")) continue;
     if (column.name.starts_with("unthrottled_") || column.limit == &ScopeLimits::concurrent_sessions) continue;
+    if (column.limit == &ScopeLimits::token_failures_per_minute) continue;  // a source's by itself
     note(limits.identity.*column.limit, column.name);
   }
   note(limits.concurrent_sessions(), "concurrent_sessions");

@@ -53,6 +53,7 @@ TEST_F(UnboundLimits, AreSessionsPerSourceToo) {
 TEST_F(UnboundLimits, AreNoLimitsThatHoldForEachSession) {
   rule(7, "session").rate_up = 1000;
   rule(8, "identity").udp_idle_seconds = 30;
+  model_.traffic_rules.back().token_failures_per_minute = 5;
   model_.traffic_rules.back().rate_down = 0;
   EXPECT_THAT(told(), IsEmpty());
 }
