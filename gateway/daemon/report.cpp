@@ -209,6 +209,10 @@ std::string metrics_text(const ReportSources& from) {
   out.gauge("gatehouse_policy_problems", "Rows of policy.db that cannot be read.", {},
             static_cast<std::int64_t>(policy.problems.size()));
   write_limiter_metrics(*from.services.key_meters, out);
+  const TokenFailures::Counts tokens = from.services.token_failures->counts();
+  out.counter("gatehouse_token_failures", "Tokens that were nobody's.", {}, tokens.failures);
+  out.counter("gatehouse_tokens_refused", "Tokens that were not looked at, for their source had shown too many.", {},
+              tokens.refused);
   out.counter("gatehouse_policy_list_mismatches",
               "Names that a compiled list was found to report and its file not to have.", {}, policy.list_mismatches);
   for (const ListStatus& list : policy.lists) {
