@@ -26,6 +26,7 @@ struct ScopeLimits {
   Limit quota_bytes;
   std::string quota_period;  ///< day, month; "" = no rule sets it: month
   Limit concurrent_flows, new_flows_per_second, destinations_per_minute, concurrent_sessions;
+  Limit token_failures_per_minute;
   Limit udp_idle_seconds, tcp_idle_seconds, session_idle_seconds;
 };
 
@@ -37,6 +38,11 @@ struct Limits {
   [[nodiscard]] const Limit& concurrent_sessions() const noexcept {
     return identity.concurrent_sessions.value ? identity.concurrent_sessions : session.concurrent_sessions;
   }
+  /// Tokens that are nobody's are counted for a source, whichever scope the row has.
+  [[nodiscard]] const Limit& token_failures() const noexcept {
+    return identity.token_failures_per_minute.value ? identity.token_failures_per_minute
+                                                    : session.token_failures_per_minute;
+  }
 };
 
 /// One numeric column of traffic_rules: the same list drives reading, resolving and showing, so that none drifts.
@@ -46,7 +52,7 @@ struct TrafficColumn {
   Limit ScopeLimits::*limit;
 };
 
-inline constexpr std::array<TrafficColumn, 14> kTrafficColumns{{
+inline constexpr std::array<TrafficColumn, 15> kTrafficColumns{{
     {"rate_up", &TrafficRule::rate_up, &ScopeLimits::rate_up},
     {"rate_down", &TrafficRule::rate_down, &ScopeLimits::rate_down},
     {"burst_up", &TrafficRule::burst_up, &ScopeLimits::burst_up},
@@ -58,6 +64,7 @@ inline constexpr std::array<TrafficColumn, 14> kTrafficColumns{{
     {"new_flows_per_second", &TrafficRule::new_flows_per_second, &ScopeLimits::new_flows_per_second},
     {"destinations_per_minute", &TrafficRule::destinations_per_minute, &ScopeLimits::destinations_per_minute},
     {"concurrent_sessions", &TrafficRule::concurrent_sessions, &ScopeLimits::concurrent_sessions},
+    {"token_failures_per_minute", &TrafficRule::token_failures_per_minute, &ScopeLimits::token_failures_per_minute},
     {"udp_idle_seconds", &TrafficRule::udp_idle_seconds, &ScopeLimits::udp_idle_seconds},
     {"tcp_idle_seconds", &TrafficRule::tcp_idle_seconds, &ScopeLimits::tcp_idle_seconds},
     {"session_idle_seconds", &TrafficRule::session_idle_seconds, &ScopeLimits::session_idle_seconds},

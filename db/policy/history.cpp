@@ -134,6 +134,12 @@ RowImage differing(const RowImage& old_row, const RowImage& new_row) {
   return out;
 }
 
+/// A column that an image does not have, since the table had none when it was made, is NULL there.
+bool same_row(const std::optional<RowImage>& a, const std::optional<RowImage>& b) {
+  if (!a || !b) return a.has_value() == b.has_value();
+  return differing(*a, *b).empty() && differing(*b, *a).empty();
+}
+
 /// A list whose file is gone would be a row that blocks nothing.
 /// @throws std::runtime_error
 void must_have_its_file(const Database& database, const Change& change, const std::optional<RowImage>& now) {
@@ -194,7 +200,7 @@ std::vector<RowChange> History::net_since(std::int64_t number) {
     out[place].row = change.row;
     out[place].new_row = std::move(change.new_row);
   }
-  std::erase_if(out, [](const RowChange& row) { return row.old_row == row.new_row; });
+  std::erase_if(out, [](const RowChange& row) { return same_row(row.old_row, row.new_row); });
   return out;
 }
 
@@ -203,10 +209,10 @@ RowChange undo(PolicyEditor& editor, std::int64_t number, bool force) {
   Change change = find(database, number);
   const std::string row_name = change.table + " " + std::to_string(change.row);
   const std::optional<RowImage> now = current_row(database, change.table, change.row);
-  if (now == change.old_row)
+  if (same_row(now, change.old_row))
     throw std::runtime_error(row_name + " is as it was before change " + std::to_string(number) +
                              ": there is nothing to undo");
-  if (now != change.new_row && !force)
+  if (!same_row(now, change.new_row) && !force)
     throw std::runtime_error(row_name + (now ? " has been changed" : " has been deleted") + " since change " +
                              std::to_string(number) + ": undo the later change first, or give --force");
   must_have_its_file(database, change, now);

@@ -15,7 +15,8 @@ INSERT INTO port_permits (transport, ports, action, priority, comment) VALUES
   ('any', '11211',   'deny', 10, 'memcached: reflector');
 INSERT INTO port_permits (comment) VALUES ('every public address; delete this row to name destinations one by one');
 
-INSERT INTO traffic_rules (scope, concurrent_sessions, comment) VALUES
-  ('identity', 256, 'streams at a time of one identity, IPv4 address or IPv6 /64; many people may share one (NAT)');
+INSERT INTO traffic_rules (scope, concurrent_sessions, token_failures_per_minute, comment) VALUES
+  ('identity', 256, 20,
+   'streams of one identity, IPv4 address or IPv6 /64, and wrong tokens of the latter; many may share one (NAT)');
 
 DELETE FROM changes;  -- the trail begins with what people do

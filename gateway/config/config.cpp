@@ -6,6 +6,7 @@
 #include "gateway/config/config_tree.hpp"
 #include "gateway/config/listen_address.hpp"
 #include "gateway/config/table_reader.hpp"
+#include "gateway/config/tls_config.hpp"
 #include "policy/match/nat64_prefixes.hpp"
 
 #include <algorithm>
@@ -107,6 +108,13 @@ void read_store(const ConfigValue* table, Config& config, std::vector<ConfigProb
   reader.refuse_unknown_keys();
 }
 
+/// Read before [plugin]: what its listeners have unless they say otherwise.
+void read_tls(const ConfigValue* table, Config& config, std::vector<ConfigProblem>& problems) {
+  TableReader reader(table, "tls", problems);
+  read_tls_keys(reader, config.tls);
+  reader.refuse_unknown_keys();
+}
+
 void read_metrics(const ConfigValue* table, Config& config, std::vector<ConfigProblem>& problems) {
   TableReader reader(table, "metrics", problems);
   reader.read("listen", config.metrics_listen);
@@ -141,14 +149,14 @@ void read_lanes(TableReader& reader, PluginConfig& plugin) {
   plugin.lanes = static_cast<unsigned>(lanes->integer);
 }
 
-void read_listeners(const ConfigValue& list, const std::string& path, std::vector<ListenAddress>& out,
-                    std::vector<ConfigProblem>& problems) {
+void read_listeners(const ConfigValue& list, const std::string& path, const TlsConfig& tls,
+                    std::vector<ListenAddress>& out, std::vector<ConfigProblem>& problems) {
   if (list.kind != ConfigValue::Kind::array) {  // one listener needs no brackets
-    if (auto one = read_listen_address(list, path, problems)) out.push_back(std::move(*one));
+    if (auto one = read_listen_address(list, path, tls, problems)) out.push_back(std::move(*one));
     return;
   }
   for (const ConfigValue& item : list.children) {
-    if (auto one = read_listen_address(item, path, problems)) out.push_back(std::move(*one));
+    if (auto one = read_listen_address(item, path, tls, problems)) out.push_back(std::move(*one));
   }
 }
 
@@ -191,7 +199,7 @@ void read_plugin(const ConfigValue& table, Config& config, std::vector<ConfigPro
   for (const ConfigValue& member : table.children) {
     if (member.key != "listen" && member.key.rfind("listen_", 0) != 0) continue;
     reader.take(member.key);
-    read_listeners(member, reader.path_of(member.key), plugin.listeners[member.key], problems);
+    read_listeners(member, reader.path_of(member.key), config.tls, plugin.listeners[member.key], problems);
   }
   reader.refuse_unknown_keys();
   config.plugins.emplace(plugin.name, std::move(plugin));
@@ -281,6 +289,7 @@ ConfigReading read_config(const std::filesystem::path& file, const std::vector<s
   read_gateway(reader.table("gateway"), config, out.problems);
   read_log(reader.table("log"), config, out.problems);
   read_store(reader.table("store"), config, out.problems);
+  read_tls(reader.table("tls"), config, out.problems);
   read_metrics(reader.table("metrics"), config, out.problems);
   read_control(reader.table("control"), config, out.problems);
   if (const ConfigValue* plugins = reader.table("plugin")) {

@@ -33,6 +33,24 @@ struct ConfigProblem {
   [[nodiscard]] std::string to_string() const;
 };
 
+/// `[tls]`: what a listener's TLS shows and accepts, as files; a listener's own `tls` overrides it key by key.
+struct TlsConfig {
+  std::filesystem::path certificate;  ///< PEM, the leaf first; absolute, or "" = none
+  std::filesystem::path key;          ///< PEM; the same
+  std::filesystem::path client_ca;    ///< PEM: whose certificates clients may show; "" = none are asked for
+  std::vector<std::string> alpn;      ///< the preferred name first
+  bool takes_tls12 = false;           ///< minimum = "1.2"
+  bool ktls = true;                   ///< "auto"
+  friend bool operator==(const TlsConfig&, const TlsConfig&) = default;
+};
+
+/// What a client must show, any one of these; all false: nothing.
+struct ClientAuth {
+  bool token = false, certificate = false, user = false;
+  [[nodiscard]] bool any() const noexcept { return token || certificate || user; }
+  friend bool operator==(const ClientAuth&, const ClientAuth&) = default;
+};
+
 /// One address of a listener role.
 struct ListenAddress {
   enum class Kind { tcp, udp, unix_stream };
@@ -40,8 +58,12 @@ struct ListenAddress {
   std::string text;            ///< as configured: "127.0.0.1:7300", "udp:[::]:7500", "unix:/run/x.sock"
   Endpoint endpoint;           ///< tcp and udp
   std::filesystem::path path;  ///< unix_stream
-  bool tls = false;
-  std::string auth;           ///< "", "none", "token", "cert"
+  std::optional<TlsConfig> tls;
+  ClientAuth auth;
+  bool http_opening = false;    ///< opening = "http", or a role that has no other
+  bool proxy_protocol = false;  ///< each stream begins with a PROXY header
+  /// Whose PROXY header or X-Forwarded-For is believed; with proxy_protocol on a Unix socket empty, for its mode says.
+  std::vector<Prefix> trusted_proxies;
   std::string identity;       ///< given to every client, or ""
   std::uint32_t mode = 0660;  ///< permissions of a Unix socket
   std::string group;          ///< owning group of a Unix socket, or ""
@@ -82,6 +104,7 @@ struct Config {
   std::string log_format = "text";
   std::filesystem::path flow_log;  ///< a file for one line a verdict, or "" = none
   StoreConfig store;
+  TlsConfig tls;
   std::string metrics_listen = "127.0.0.1:9477";  ///< "" = none
   std::vector<std::string> metrics_hosts;         ///< names of this machine, beside localhost and its addresses
   std::vector<std::string> control_admins = {"root"};

@@ -1,5 +1,6 @@
 #include "gateway/config/listen_address.hpp"
 
+#include "gateway/config/listen_facts.hpp"
 #include "gateway/config/table_reader.hpp"
 
 #include <sys/un.h>
@@ -24,31 +25,11 @@ bool is_identity(const std::string& text) {
          std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > ' ' && c != 0x7f; });
 }
 
-/// What is well formed and still refused: not built yet, or open to everybody by mistake.
-std::string refusal(const ListenAddress& address) {
-  const std::string name = "`" + address.text + "`";
-  if (address.tls)
-    return name + " asks for TLS, which this version cannot do yet; use a plain listener on a loopback address";
-  if (address.auth == "token" || address.auth == "cert") {
-    return name + " asks for auth = \"" + address.auth +
-           "\", which this version cannot do yet; use a unix: listener, whose clients the system names";
-  }
-  if (address.kind == ListenAddress::Kind::tcp && address.auth.empty() && !address.endpoint.address.is_loopback()) {
-    return name +
-           " would be open to the network without authentication; listen on a loopback address, or write { address = "
-           "\"" +
-           address.text + "\", auth = \"none\" } if that is meant";
-  }
-  return "";
-}
-
-std::string read_members(const ConfigValue& table, const std::string& path, ListenAddress& out,
+std::string read_members(const ConfigValue& table, const std::string& path, ListenAddress& out, SaidFacts& said,
                          std::vector<ConfigProblem>& problems) {
   TableReader reader(&table, path, problems);
   const ConfigValue* address = reader.take("address");
-  bool tls = false;
-  reader.read("tls", tls);
-  reader.read("auth", out.auth, {"none", "token", "cert"});
+  read_listen_facts(reader, out, said, problems);
   const ConfigValue* identity = reader.take("identity");
   const ConfigValue* mode = reader.take("mode");
   reader.read("group", out.group);
@@ -58,7 +39,6 @@ std::string read_members(const ConfigValue& table, const std::string& path, List
     return "`" + path + "` needs an address, such as { address = \"127.0.0.1:7300\" }";
   }
   if (std::string wrong = parse_listen_address(address->text, out); !wrong.empty()) return wrong;
-  out.tls = out.tls || tls;
   if (identity != nullptr) {
     if (identity->kind != ConfigValue::Kind::string || !is_identity(identity->text)) {
       reader.refuse(*identity, "identity", "a name without spaces, such as \"token:bob\"");
@@ -89,29 +69,34 @@ std::string parse_listen_address(const std::string& text, ListenAddress& out) {
     return "";
   }
   out.kind = take_prefix(rest, "udp:") ? ListenAddress::Kind::udp : ListenAddress::Kind::tcp;
-  if (out.kind == ListenAddress::Kind::tcp) out.tls = take_prefix(rest, "tls:");
+  if (out.kind == ListenAddress::Kind::tcp && take_prefix(rest, "tls:")) out.tls.emplace();
   const Result<Endpoint> endpoint = Endpoint::parse(rest);
   if (!endpoint) {
-    return "`" + text + "` is no listener address; write 127.0.0.1:7300, [::1]:7300, udp:0.0.0.0:7500 or unix:/path";
+    return "`" + text +
+           "` is no listener address; write 127.0.0.1:7300, [::1]:7300, tls:0.0.0.0:7301, udp:0.0.0.0:7500 or "
+           "unix:/path";
   }
   out.endpoint = *endpoint;
   return "";
 }
 
 std::optional<ListenAddress> read_listen_address(const ConfigValue& value, const std::string& path,
-                                                 std::vector<ConfigProblem>& problems) {
+                                                 const TlsConfig& tls, std::vector<ConfigProblem>& problems) {
   ListenAddress out;
+  SaidFacts said;
+  said.tls = tls;
   out.place = value.place;
   const std::size_t before = problems.size();
   std::string wrong;
   if (value.kind == ConfigValue::Kind::string) {
     wrong = parse_listen_address(value.text, out);
   } else if (value.kind == ConfigValue::Kind::table) {
-    wrong = read_members(value, path, out, problems);
+    wrong = read_members(value, path, out, said, problems);
   } else {
     wrong = "`" + path + "` must hold addresses or tables, not " + value.describe();
   }
-  if (wrong.empty() && problems.size() == before) wrong = refusal(out);
+  if (out.tls) out.tls = std::move(said.tls);
+  if (wrong.empty() && problems.size() == before) wrong = why_not_meant(out, said);
   if (!wrong.empty()) problems.push_back({value.place, wrong});
   if (problems.size() != before) return {};
   return out;

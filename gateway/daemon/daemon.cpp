@@ -185,6 +185,7 @@ void Daemon::Core::open_store() {
 void Daemon::Core::watch_store() {
   store_->watch();
   services_.user_names->expire(steady_now());
+  plugins_->watch_certificates(steady_now());
   store_timer_.expires_after(kStoreWatch);
   store_timer_.async_wait([this](const boost::system::error_code& failure) {
     if (!failure) watch_store();

@@ -1,6 +1,7 @@
 #include "gateway/daemon/plugin_set.hpp"
 
 #include "gateway/base/refusal.hpp"
+#include "gateway/base/utc_time.hpp"
 #include "gateway/daemon/descriptors.hpp"
 #include "gateway/daemon/option_changes.hpp"
 
@@ -46,11 +47,15 @@ struct PluginSet::Changes {
   std::vector<Change> changed;
   std::vector<std::unique_ptr<ConfiguredPlugin>> added;
   std::vector<Asked> checks;
+  ListenerCertificates::Readings certificates;
   std::vector<ConfigProblem> problems;
 };
 
 PluginSet::PluginSet(HostServices services, Events events, asio::io_context* io)
-    : services_(std::move(services)), events_(std::move(events)), io_(io) {}
+    : services_(std::move(services)),
+      events_(std::move(events)),
+      certificates_(services_.certificates, services_.journal),
+      io_(io) {}
 PluginSet::~PluginSet() = default;
 
 /// Returns when that has come to its end.
@@ -81,7 +86,8 @@ std::unique_ptr<ConfiguredPlugin> PluginSet::load_one(const Config& config, cons
     AcceptedPlugin accepted = accept_configuration(config, plugin, loaded);
     if (accepted.problems.empty()) {
       auto out = std::make_unique<ConfiguredPlugin>(
-          std::move(loaded), PluginSettings{plugin, std::move(accepted.options), {}}, services_, events_.plugin_moved);
+          std::move(loaded), PluginSettings{std::move(accepted.config), std::move(accepted.options), {}}, services_,
+          events_.plugin_moved);
       checks.push_back({out.get(), plugin.place, out->check(out->settings().options)});
       return out;
     }
@@ -116,6 +122,7 @@ std::vector<ConfigProblem> PluginSet::load(const Config& config) {
   std::vector<Asked> checks;
   for (const auto& [name, plugin] : config.plugins) {
     if (!plugin.enabled) continue;
+    certificates_.read(plugin, unix_now(), readings_, problems);
     if (auto loaded = load_one(config, plugin, checks, problems)) plugins_.push_back(std::move(loaded));
   }
   run_now(wait_for(checks, problems));
@@ -132,6 +139,7 @@ std::vector<ConfigProblem> PluginSet::start() {
   if (problems.empty()) {
     announce(nullptr);
     share_descriptors(nullptr);
+    serve_certificates(std::exchange(readings_, {}));
     std::vector<Asked> starts;
     for (const auto& plugin : plugins_) {
       const ConfigPlace& place = plugin->settings().config.place;
@@ -189,7 +197,39 @@ void PluginSet::share_descriptors(const Changes* coming) {
   for (ConfiguredPlugin* const plugin : plugins) plugin->budget().set_descriptors(share);
 }
 
+void PluginSet::serve_certificates(const ListenerCertificates::Readings& readings) {
+  bool is_new = false;
+  for (const auto& plugin : plugins_)
+    is_new = certificates_.serve(plugin->settings(), readings, steady_now()) || is_new;
+  if (is_new) wake(GH_WAKE_CERTIFICATES);
+}
+
+/// Those of listeners that are about to reach lanes.
+void PluginSet::serve_new_certificates(const Changes& coming) {
+  bool is_new = false;
+  const auto serve = [&](const PluginSettings& settings) {
+    is_new = certificates_.serve(settings, coming.certificates, steady_now(), true) || is_new;
+  };
+  for (const auto& plugin : coming.added) serve(plugin->settings());
+  for (const auto& change : coming.changed) serve(change.settings);
+  if (is_new) wake(GH_WAKE_CERTIFICATES);
+}
+
+/// Of listeners that no plugin has any more.
+void PluginSet::forget_certificates() {
+  std::set<std::uint32_t> all;
+  for (const auto* const plugins : {&plugins_, &leaving_})
+    for (const auto& plugin : *plugins)
+      for (const auto& listener : plugin->settings().listeners) all.insert(listener->id());
+  if (certificates_.keep_only(all)) wake(GH_WAKE_CERTIFICATES);
+}
+
+void PluginSet::watch_certificates(SteadyTime now) {
+  if (certificates_.watch(now, unix_now())) wake(GH_WAKE_CERTIFICATES);
+}
+
 void PluginSet::plan(const Config& next, const PluginConfig& plugin, Changes& changes) const {
+  certificates_.read(plugin, unix_now(), changes.certificates, changes.problems);
   ConfiguredPlugin* const running = find(plugin.name);
   if (running == nullptr) {
     auto added = load_one(next, plugin, changes.checks, changes.problems);
@@ -203,7 +243,7 @@ void PluginSet::plan(const Config& next, const PluginConfig& plugin, Changes& ch
     std::move(accepted.problems.begin(), accepted.problems.end(), std::back_inserter(changes.problems));
     return;
   }
-  std::vector<std::string> fixed = running->needs_restart(plugin);
+  std::vector<std::string> fixed = running->needs_restart(accepted.config);
   for (const std::string& option : options_needing_restart(running->loaded().manifest->options_schema,
                                                            running->settings().options, accepted.options)) {
     fixed.push_back("plugin." + plugin.name + ".options." + option);
@@ -213,7 +253,7 @@ void PluginSet::plan(const Config& next, const PluginConfig& plugin, Changes& ch
   }
   if (!fixed.empty()) return;
   try {
-    changes.changed.push_back({running, running->prepare(plugin, std::move(accepted.options))});
+    changes.changed.push_back({running, running->prepare(accepted.config, std::move(accepted.options))});
     const std::string& options = changes.changed.back().settings.options;
     changes.checks.push_back({running, plugin.place, running->check(options)});
   } catch (const Refusal& why) {
@@ -294,6 +334,7 @@ void PluginSet::commit(Changes& changes, const Config& next) {
   std::move(changes.added.begin(), changes.added.end(), std::back_inserter(plugins_));
   changes.added.clear();
   std::sort(plugins_.begin(), plugins_.end(), [](const auto& a, const auto& b) { return a->name() < b->name(); });
+  serve_certificates(changes.certificates);
 }
 
 /// Those that were to come go again, in their own time.
@@ -320,10 +361,12 @@ asio::awaitable<std::vector<ConfigProblem>> PluginSet::reload(const Config& next
   if (changes.problems.empty()) {
     announce(&changes);
     share_descriptors(&changes);
+    serve_new_certificates(changes);
     co_await carry_out(changes);
     if (changes.problems.empty()) commit(changes, next);
   }
   let_go(changes);
+  forget_certificates();
   announce(nullptr);
   share_descriptors(nullptr);
   co_return std::move(changes.problems);
@@ -342,6 +385,7 @@ SteadyTime PluginSet::tick(SteadyTime now) {
   if (std::erase_if(leaving_, [](const auto& plugin) { return plugin->stopped(); }) > 0) {
     announce(nullptr);
     share_descriptors(nullptr);
+    if (!reloading_) forget_certificates();
   }
   forget_gone();
   return next;
@@ -362,14 +406,6 @@ void PluginSet::forget_gone() {
 void PluginSet::wake(std::uint32_t reasons) {
   for (const auto& plugin : plugins_) plugin->wake(reasons);
   for (const auto& plugin : leaving_) plugin->wake(reasons);
-}
-
-void PluginSet::publish_certificate(std::uint32_t listener, ListenerPem pem) {
-  if (services_.certificates->publish(listener, std::move(pem))) wake(GH_WAKE_CERTIFICATES);
-}
-
-void PluginSet::remove_certificate(std::uint32_t listener) {
-  if (services_.certificates->remove(listener)) wake(GH_WAKE_CERTIFICATES);
 }
 
 void PluginSet::drain(SteadyTime deadline) {

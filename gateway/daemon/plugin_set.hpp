@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gateway/config/config.hpp"
+#include "gateway/daemon/listener_certificates.hpp"
 #include "gateway/plugin/configured_plugin.hpp"
 #include "policy/surroundings.hpp"
 
@@ -45,9 +46,10 @@ class PluginSet {
   /// Does what is due for every plugin; returns when to call it next.
   [[nodiscard]] SteadyTime tick(SteadyTime now);
   void wake(std::uint32_t reasons);
-  /// What the TLS of a listener (BoundListener::id) shows and accepts from now on; lanes are told when that is new.
-  void publish_certificate(std::uint32_t listener, ListenerPem pem);
-  void remove_certificate(std::uint32_t listener);
+  /// Looks after certificates, as ListenerCertificates::watch() does; lanes are told of what is new.
+  void watch_certificates(SteadyTime now);
+  /// What the TLS of listeners shows and accepts.
+  [[nodiscard]] const ListenerCertificates& certificates() const noexcept { return certificates_; }
   /// Ends load() or start(), which wait, with a problem.
   void give_up() noexcept { ending_ = true; }
   void drain(SteadyTime deadline);
@@ -80,11 +82,16 @@ class PluginSet {
   void forget_gone();
   void announce(const Changes* coming);
   void share_descriptors(const Changes* coming);
+  void serve_certificates(const ListenerCertificates::Readings& readings);
+  void serve_new_certificates(const Changes& coming);
+  void forget_certificates();
 
   void run_now(boost::asio::awaitable<void> work);
 
   HostServices services_;
   Events events_;
+  ListenerCertificates certificates_;
+  ListenerCertificates::Readings readings_;  // from load() until start()
   boost::asio::io_context* io_;
   std::vector<std::unique_ptr<ConfiguredPlugin>> plugins_;
   std::vector<std::unique_ptr<ConfiguredPlugin>> leaving_;  // no longer configured, still serving their clients

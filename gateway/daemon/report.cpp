@@ -120,6 +120,7 @@ GatewayState gateway_state(const ReportSources& from) {
   }
   for (std::string& reason : store_reasons(from.store.facts(), from.store.believed_now()))
     out.reasons.push_back(std::move(reason));
+  for (std::string& reason : from.plugins.certificates().reasons(unix_now())) out.reasons.push_back(std::move(reason));
   if (const FlowLog::Status flows = from.services.flow_log->status(); !flows.failure.empty()) {
     out.reasons.push_back("flow_log: " + flows.failure);
   }
@@ -209,6 +210,11 @@ std::string metrics_text(const ReportSources& from) {
   out.gauge("gatehouse_policy_problems", "Rows of policy.db that cannot be read.", {},
             static_cast<std::int64_t>(policy.problems.size()));
   write_limiter_metrics(*from.services.key_meters, out);
+  from.plugins.certificates().write_metrics(out);
+  const TokenFailures::Counts tokens = from.services.token_failures->counts();
+  out.counter("gatehouse_token_failures", "Tokens that were nobody's.", {}, tokens.failures);
+  out.counter("gatehouse_tokens_refused", "Tokens that were not looked at, for their source had shown too many.", {},
+              tokens.refused);
   out.counter("gatehouse_policy_list_mismatches",
               "Names that a compiled list was found to report and its file not to have.", {}, policy.list_mismatches);
   for (const ListStatus& list : policy.lists) {

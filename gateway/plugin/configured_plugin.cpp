@@ -19,8 +19,11 @@ constexpr Nanoseconds kSettleTime = std::chrono::seconds(10);  // then nobody ta
 bool same_address(const ListenAddress& a, const ListenAddress& b) {
   return a.kind == b.kind && a.text == b.text && a.endpoint == b.endpoint && a.path == b.path;
 }
+/// What lanes were told of it; a certificate, its key and whatever else is in TlsConfig reach them otherwise.
 bool same_facts(const ListenAddress& a, const ListenAddress& b) {
-  return a.tls == b.tls && a.auth == b.auth && a.identity == b.identity && a.mode == b.mode && a.group == b.group;
+  return a.tls.has_value() == b.tls.has_value() && a.auth == b.auth && a.http_opening == b.http_opening &&
+         a.proxy_protocol == b.proxy_protocol && a.trusted_proxies == b.trusted_proxies && a.identity == b.identity &&
+         a.mode == b.mode && a.group == b.group;
 }
 
 const ListenAddress* find_address(const PluginConfig& config, const std::string& role, const ListenAddress& wanted) {
@@ -319,7 +322,7 @@ std::vector<std::string> ConfiguredPlugin::needs_restart(const PluginConfig& nex
     for (const ListenAddress& address : addresses) {
       const ListenAddress* before = find_address(now, role, address);
       if (before != nullptr && !same_facts(*before, address)) {
-        out.push_back(path + role + " (auth, identity, mode or group of " + address.text + ")");
+        out.push_back(path + role + " (tls, auth, opening, proxies, identity, mode or group of " + address.text + ")");
       }
     }
   }

@@ -145,8 +145,12 @@ bool can_bind(const ListenAddress& address, bool may_be_taken) {
          (bind_to(fd, address.endpoint) || (may_be_taken && errno == EADDRINUSE));
 }
 
-std::uint32_t auth_bits(const std::string& auth) noexcept {
-  return auth == "token" ? GH_AUTH_TOKEN : auth == "cert" ? GH_AUTH_CERT : GH_AUTH_NONE;
+std::uint32_t auth_bits(const ClientAuth& auth) noexcept {
+  std::uint32_t bits = GH_AUTH_NONE;
+  if (auth.token) bits |= GH_AUTH_TOKEN;
+  if (auth.certificate) bits |= GH_AUTH_CERT;
+  if (auth.user) bits |= GH_AUTH_UNIX;
+  return bits;
 }
 
 }  // namespace
@@ -159,6 +163,7 @@ void require_bindable(const ListenAddress& address, const std::string& plugin, c
 BoundListener::BoundListener(std::uint32_t id, const std::string& plugin, std::string role, ListenAddress address,
                              unsigned lanes)
     : id_(id), role_(std::move(role)), address_(std::move(address)) {
+  for (const Prefix& proxy : address_.trusted_proxies) trusted_proxies_.push_back(to_border(proxy));
   switch (address_.kind) {
     case ListenAddress::Kind::tcp: bind_tcp(plugin); break;
     case ListenAddress::Kind::udp: bind_udp(plugin, lanes); break;
@@ -253,6 +258,10 @@ gh_listener BoundListener::describe(std::uint32_t lane, int fd) const noexcept {
                                                               : GH_TRANSPORT_UNIX;
   out.auth = auth_bits(address_.auth);
   out.tls = address_.tls ? 1 : 0;
+  out.opening = address_.http_opening ? GH_OPENING_HTTP : GH_OPENING_NONE;
+  out.trusted_proxies = trusted_proxies_.data();
+  out.trusted_proxy_count = trusted_proxies_.size();
+  out.proxy_protocol = address_.proxy_protocol ? 1 : 0;
   return out;
 }
 

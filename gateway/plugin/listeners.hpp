@@ -54,6 +54,7 @@ class BoundListener {
   std::uint32_t id_;
   std::string role_;
   ListenAddress address_;
+  std::vector<gh_prefix> trusted_proxies_;
   Endpoint local_;
   std::vector<UniqueFd> sockets_;
   dev_t device_ = 0;  // of the Unix socket file, to know it again

@@ -115,14 +115,35 @@ std::string role_names(const gh_manifest& manifest) {
   return names.empty() ? "none" : names;
 }
 
-void check_address(const ListenAddress& address, const gh_listener_role& role, const std::string& plugin,
-                   std::vector<ConfigProblem>& problems) {
+/// What an address asks for that its role cannot do, or does only with something else.
+/// @return "" or how the sentence goes on
+std::string why_not_role(const ListenAddress& address, std::uint32_t kinds) {
   const bool datagram = address.kind == ListenAddress::Kind::udp;
-  if ((role.kinds & (datagram ? GH_ROLE_DATAGRAM : GH_ROLE_STREAM)) != 0) return;
-  problems.push_back(
-      {address.place, "`" + std::string(role.name) + "` of the plugin " + plugin + " takes " +
-                          (datagram ? "streams, not datagrams: write an address without `udp:`"
-                                    : "datagrams, not streams: write the address as `udp:ADDRESS:PORT`")});
+  if ((kinds & (datagram ? GH_ROLE_DATAGRAM : GH_ROLE_STREAM)) == 0)
+    return datagram ? "takes streams, not datagrams: write an address without `udp:`"
+                    : "takes datagrams, not streams: write the address as `udp:ADDRESS:PORT`";
+  const char* const asks = address.tls                                                  ? "TLS"
+                           : address.auth.any()                                         ? "auth"
+                           : address.http_opening                                       ? "an opening"
+                           : address.proxy_protocol || !address.trusted_proxies.empty() ? "proxies"
+                                                                                        : nullptr;
+  if (asks != nullptr && (kinds & GH_ROLE_OPENINGS) == 0)
+    return "knows nothing of " + std::string(asks) + ": take that out of `" + address.text +
+           "`, or build the plugin with this gateway's SDK";
+  if (address.auth.token && !address.http_opening)
+    return "has no place for a token in its own protocol: write opening = \"http\" beside auth of `" + address.text +
+           "`, or another auth";
+  if (!address.trusted_proxies.empty() && !address.proxy_protocol && !address.http_opening)
+    return "cannot hear from trusted_proxies whose stream it is: write proxy_protocol = true beside them, or opening = "
+           "\"http\" for their X-Forwarded-For";
+  return "";
+}
+
+void check_address(ListenAddress& address, const gh_listener_role& role, const std::string& plugin,
+                   std::vector<ConfigProblem>& problems) {
+  if ((role.kinds & GH_ROLE_HTTP) != 0 && address.kind != ListenAddress::Kind::udp) address.http_opening = true;
+  if (const std::string why = why_not_role(address, role.kinds); !why.empty())
+    problems.push_back({address.place, "`" + std::string(role.name) + "` of the plugin " + plugin + " " + why});
 }
 
 /// Null where the plugin does not offer it, or less than 1.0 has.
@@ -216,15 +237,16 @@ LoadedPlugin load_plugin(const fs::path& file, const fs::path& copies, const std
 
 AcceptedPlugin accept_configuration(const Config& config, const PluginConfig& plugin, const LoadedPlugin& loaded) {
   AcceptedPlugin accepted;
+  accepted.config = plugin;
   const gh_manifest& manifest = *loaded.manifest;
-  for (const auto& [name, addresses] : plugin.listeners) {
+  for (auto& [name, addresses] : accepted.config.listeners) {
     const gh_listener_role* role = loaded.find_role(name);
     if (role == nullptr) {
       accepted.problems.push_back({plugin.place, "the plugin " + plugin.name + " has no listener role `" + name +
                                                      "`; it has: " + role_names(manifest)});
       continue;
     }
-    for (const ListenAddress& address : addresses) check_address(address, *role, plugin.name, accepted.problems);
+    for (ListenAddress& address : addresses) check_address(address, *role, plugin.name, accepted.problems);
   }
   for (std::size_t i = 0; i < manifest.role_count; ++i) {
     const gh_listener_role& role = role_of(manifest, i);

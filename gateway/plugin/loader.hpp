@@ -51,6 +51,7 @@ struct LoadedPlugin {
 /// The last step of the handshake, which needs the configuration: are its listeners ones that the manifest declares,
 /// and are its options valid by the manifest's schema?
 struct AcceptedPlugin {
+  PluginConfig config;  ///< with the opening that a role always has
   std::string options;  ///< a JSON object, complete with defaults
   std::vector<ConfigProblem> problems;
 };

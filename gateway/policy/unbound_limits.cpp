@@ -10,7 +10,8 @@ using Rows = std::map<std::int64_t, std::string_view>;
 
 bool takes_anybody_from_loopback(const ListenAddress& listener) {
   if (listener.kind == ListenAddress::Kind::unix_stream || !listener.identity.empty()) return false;
-  return (listener.auth.empty() || listener.auth == "none") && listener.endpoint.address.unmapped().is_loopback();
+  if (listener.proxy_protocol || !listener.trusted_proxies.empty()) return false;  // they say who it is
+  return !listener.auth.any() && listener.endpoint.address.unmapped().is_loopback();
 }
 
 /// Bursts need a rate, and how long something may be idle holds without meters.
@@ -23,6 +24,7 @@ Rows shared_limits(const policy::Limits& limits) {
   for (const policy::TrafficColumn& column : policy::kTrafficColumns) {
     if (column.name.ends_with("_idle_seconds") || column.name.starts_with("burst_")) continue;
     if (column.name.starts_with("unthrottled_") || column.limit == &ScopeLimits::concurrent_sessions) continue;
+    if (column.limit == &ScopeLimits::token_failures_per_minute) continue;  // a source's by itself
     note(limits.identity.*column.limit, column.name);
   }
   note(limits.concurrent_sessions(), "concurrent_sessions");

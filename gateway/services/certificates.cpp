@@ -5,18 +5,26 @@
 
 #include <gatehouse/plugin/border.hpp>
 
-#include <utility>
+#include <openssl/crypto.h>
 
 namespace gatehouse {
 
 static_assert(sizeof(std::atomic<std::uint64_t>) == sizeof(std::uint64_t), "plugins read the generation as a number");
 
+void ListenerPem::wipe() noexcept {
+  for (std::string* const secret : {&key, &ticket_key, &ticket_key_before})
+    OPENSSL_cleanse(secret->data(), secret->size());
+}
+
 bool CertificateTable::publish(std::uint32_t listener, ListenerPem pem) {
   const std::scoped_lock lock(mutex_);
   std::shared_ptr<const Entry>& entry = entries_[listener];
-  if (entry && entry->pem == pem) return false;
+  if (entry && entry->pem == pem) {
+    pem.wipe();
+    return false;
+  }
   const std::uint64_t generation = generation_.load(std::memory_order_relaxed) + 1;
-  entry = std::make_shared<const Entry>(Entry{std::move(pem), generation});
+  entry = std::make_shared<const Entry>(std::move(pem), generation);
   generation_.store(generation, std::memory_order_release);
   return true;
 }
@@ -53,6 +61,11 @@ gh_status PluginCertificates::get(gh_lane* lane, std::uint32_t listener, gh_cert
     out.chain = to_border(entry->pem.chain);
     out.key = to_border(entry->pem.key);
     out.client_ca = to_border(entry->pem.client_ca);
+    out.alpn = to_border(entry->pem.alpn);
+    out.ticket_key = to_border(entry->pem.ticket_key);
+    out.ticket_key_before = to_border(entry->pem.ticket_key_before);
+    out.least_version = entry->pem.least_version;
+    out.ktls = entry->pem.ktls ? 1 : 0;
     HostLane::of(lane).certificate = std::move(entry);
     return GH_OK;
   });

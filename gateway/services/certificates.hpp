@@ -1,4 +1,4 @@
-// gh.certificates/1: what listeners' TLS shows and accepts, as PEM texts by the listener's number.
+// gh.certificates/1: what listeners' TLS shows and accepts, by the listener's number.
 #pragma once
 
 #include "gateway/services/listener_names.hpp"
@@ -11,14 +11,23 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 namespace gatehouse {
 
-/// The PEM texts of one listener.
+/// What one listener's TLS goes by; texts are PEM but where it says otherwise.
 struct ListenerPem {
-  std::string chain;  ///< the leaf first
-  std::string key;
-  std::string client_ca;  ///< whose certificates clients may show; "" = none are asked for
+  std::string chain = {};  ///< the leaf first
+  std::string key = {};
+  std::string client_ca = {};          ///< whose certificates clients may show; "" = none are asked for
+  std::string alpn = {};               ///< names, each behind its length in a byte, the preferred one first
+  std::string ticket_key = {};         ///< 80 bytes, as gh_certificate has them, or ""
+  std::string ticket_key_before = {};  ///< the same
+  std::uint32_t least_version = 0x0304;
+  bool ktls = false;
+
+  /// Overwrites the secrets, which nobody needs any more.
+  void wipe() noexcept;
   friend bool operator==(const ListenerPem&, const ListenerPem&) = default;
 };
 
@@ -33,6 +42,10 @@ class CertificateTable {
  private:
   friend class PluginCertificates;
   struct Entry {
+    Entry(ListenerPem of, std::uint64_t number) : pem(std::move(of)), generation(number) {}
+    ~Entry() { pem.wipe(); }
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
     ListenerPem pem;
     std::uint64_t generation;
   };

@@ -35,6 +35,7 @@ struct HostServices {
   std::shared_ptr<CertificateTable> certificates = std::make_shared<CertificateTable>();
   std::shared_ptr<ListenerNames> listener_names = std::make_shared<ListenerNames>();
   std::shared_ptr<UserNames> user_names = std::make_shared<UserNames>();
+  std::shared_ptr<TokenFailures> token_failures = std::make_shared<TokenFailures>();
   std::shared_ptr<KeyMeters> key_meters = std::make_shared<KeyMeters>();
   std::shared_ptr<LaneRecords> policy_records = std::make_shared<LaneRecords>();
   std::shared_ptr<FlowLog> flow_log = std::make_shared<FlowLog>();

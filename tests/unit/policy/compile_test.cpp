@@ -146,6 +146,25 @@ TEST(Compile, SaysWhichLimitIsMoreThanMetersHold) {
   EXPECT_EQ(limits.quota.bytes, 4503599627370495u);
 }
 
+TEST(Compile, CountsTokenFailuresWhicheverScopeTheRowHas) {
+  Model model = empty_model();
+  TrafficRule rule;
+  rule.id = 3;
+  rule.scope = "session";
+  rule.token_failures_per_minute = 20;
+  model.traffic_rules = {rule};
+  const auto limit = [&] { return compile(model, {}, 1, 0).snapshot->limits(GroupIndex{0}).token_failures(); };
+  EXPECT_EQ(limit(), (Limit{20, 3}));
+  model.traffic_rules[0].scope = "identity";
+  EXPECT_EQ(limit(), (Limit{20, 3}));
+  rule.id = 4;
+  rule.token_failures_per_minute = 5;
+  model.traffic_rules.push_back(rule);
+  EXPECT_EQ(limit(), (Limit{20, 3})) << "as for sessions, the row of identities comes first";
+  model.traffic_rules[0].token_failures_per_minute = 0;
+  EXPECT_EQ(limit(), (Limit{0, 3})) << "no limit";
+}
+
 TEST(Compile, TakesTheFirstGroupByPriority) {
   Model model = empty_model();
   model.groups.push_back({1, "late", 200, true});

@@ -314,7 +314,7 @@ TEST_F(PolicyHistory, HasRowsInAFormatThatOnlyGrows) {
        R"("unthrottled_up":null,"unthrottled_down":null,"quota_bytes":null,"quota_period":null,)"
        R"("concurrent_flows":null,"new_flows_per_second":null,"destinations_per_minute":null,)"
        R"("concurrent_sessions":null,"udp_idle_seconds":null,"tcp_idle_seconds":null,"session_idle_seconds":null,)"
-       R"("enabled":1,"expires_at":null,"comment":""})"},
+       R"("enabled":1,"expires_at":null,"comment":"","token_failures_per_minute":null})"},
   };
   ASSERT_EQ(std::size(rows), policy_tables().size());
   for (const auto& [table, row] : rows)
@@ -338,6 +338,29 @@ TEST(PolicyMigration, KeepsPermitsWithTheirIdsAndSaysNothingOfThem) {
   EXPECT_EQ(
       run_sqlite_shell(path, "INSERT INTO port_permits(transport) VALUES('icmp'); SELECT max(id) FROM port_permits"),
       "41\n");
+}
+
+TEST(PolicyMigration, KeepsTrafficRulesAndWhatTheTrailSaysOfThem) {
+  const ScratchFolder folder;
+  const auto path = folder.path() / "policy.db";
+  std::string before;
+  for (std::size_t i = 0; i < 3; ++i) before += std::string(policy_migrations()[i]) + '\n';
+  ASSERT_EQ(run_sqlite_shell(path, before + "PRAGMA application_id = " + std::to_string(kPolicyApplicationId) +
+                                       "; PRAGMA user_version = 3; INSERT INTO traffic_rules(rate_up) VALUES(1000); "
+                                       "UPDATE traffic_rules SET rate_up = 2000"),
+            "");
+  const std::string trail = run_sqlite_shell(path, "SELECT * FROM changes; SELECT revision FROM meta");
+  prepare_policy(path);
+  EXPECT_EQ(run_sqlite_shell(path, "SELECT * FROM changes; SELECT revision FROM meta"), trail);
+  EXPECT_EQ(run_sqlite_shell(path, "SELECT rate_up, token_failures_per_minute IS NULL FROM traffic_rules"), "2000|1\n");
+  PolicyEditor editor(path, "tester");
+  static_cast<void>(undo(editor, 2, false));
+  editor.commit();
+  EXPECT_EQ(run_sqlite_shell(path, "SELECT rate_up FROM traffic_rules"), "1000\n");
+  EXPECT_EQ(run_sqlite_shell(path,
+                             "UPDATE traffic_rules SET token_failures_per_minute = 9; SELECT new_row ->> "
+                             "'token_failures_per_minute' FROM changes ORDER BY id DESC LIMIT 1"),
+            "9\n");
 }
 
 TEST(PolicyMigration, BringsTheFirstVersionUpToDate) {

@@ -105,6 +105,8 @@ constexpr Refused kRefused[] = {
     {"INSERT INTO traffic_rules(new_flows_per_second) VALUES(-1)", "new_flows_per_second is 0 (no limit) or more"},
     {"INSERT INTO traffic_rules(destinations_per_minute) VALUES(-1)",
      "destinations_per_minute is 0 (no limit) or more"},
+    {"INSERT INTO traffic_rules(token_failures_per_minute) VALUES(-1)",
+     "token_failures_per_minute is 0 (no limit) or more"},
     {"INSERT INTO traffic_rules(concurrent_sessions) VALUES(-1)", "concurrent_sessions is 0 (no limit) or more"},
     {"INSERT INTO traffic_rules(quota_bytes) VALUES(-1)", "quota_bytes is 0 (no limit) or more"},
     {"INSERT INTO traffic_rules(burst_up) VALUES(-1)", "burst_up is 0 or more"},

@@ -281,7 +281,24 @@ TEST_F(ConfiguredPluginTest, NamesWhatNeedsARestart) {
   next.listeners["listen"][0].identity = "unix:bob";
   EXPECT_THAT(plugin_->needs_restart(next),
               ElementsAre("plugin.one.lanes", "plugin.one.allow_local_destinations",
-                          "plugin.one.listen (auth, identity, mode or group of 127.0.0.1:0)"));
+                          "plugin.one.listen (tls, auth, opening, proxies, identity, mode or group of 127.0.0.1:0)"));
+}
+
+TEST_F(ConfiguredPluginTest, TakesOtherFilesOfTlsButNoOtherWayToBegin) {
+  ListenAddress address = tcp("127.0.0.1:0");
+  address.tls = TlsConfig{"/a/chain.pem", "/a/key.pem", {}, {}, false, true};
+  make("openings", {address});
+  const auto is_fixed = [&](auto change) {
+    PluginConfig next = plugin_->settings().config;
+    change(next.listeners["listen"][0]);
+    return !plugin_->needs_restart(next).empty();
+  };
+  EXPECT_FALSE(is_fixed([](ListenAddress& one) { one.tls->key = one.tls->client_ca = "/b/all.pem"; }));
+  EXPECT_TRUE(is_fixed([](ListenAddress& one) { one.tls.reset(); }));
+  EXPECT_TRUE(is_fixed([](ListenAddress& one) { one.auth.token = true; }));
+  EXPECT_TRUE(is_fixed([](ListenAddress& one) { one.http_opening = true; }));
+  EXPECT_TRUE(is_fixed([](ListenAddress& one) { one.proxy_protocol = true; }));
+  EXPECT_TRUE(is_fixed([](ListenAddress& one) { one.trusted_proxies = {Prefix::parse("10.0.0.0/8").value()}; }));
 }
 
 }  // namespace

@@ -239,5 +239,27 @@ TEST(Listeners, AreDescribedOnceForEachLane) {
   EXPECT_EQ(rows[1].fd, sockets[0].fds[1].get());
 }
 
+TEST(Listeners, SayHowTheirStreamsBegin) {
+  ListenAddress address = tcp("127.0.0.1:0");
+  address.tls.emplace();
+  address.auth = {.token = true, .certificate = true, .user = false};
+  address.http_opening = address.proxy_protocol = true;
+  address.trusted_proxies = {Prefix::parse("10.0.0.0/8").value(), Prefix::parse("2001:db8::/64").value()};
+  const auto listener = bind_listener(address);
+  const gh_listener row = listener->describe(0, -1);
+  EXPECT_EQ(row.tls, 1u);
+  EXPECT_EQ(row.auth, static_cast<std::uint32_t>(GH_AUTH_TOKEN | GH_AUTH_CERT));
+  EXPECT_EQ(row.opening, static_cast<std::uint32_t>(GH_OPENING_HTTP));
+  EXPECT_EQ(row.proxy_protocol, 1u);
+  ASSERT_EQ(row.trusted_proxy_count, 2u);
+  for (std::size_t i = 0; i < 2; ++i)
+    EXPECT_EQ(from_border(row.trusted_proxies[i]).to_string(), address.trusted_proxies[i].to_string());
+  EXPECT_EQ(row.trusted_proxies, listener->describe(1, -1).trusted_proxies);
+
+  const gh_listener plain = bind_listener(tcp("127.0.0.1:0"))->describe(0, -1);
+  EXPECT_EQ(plain.tls + plain.auth + plain.opening + plain.proxy_protocol, 0u);
+  EXPECT_EQ(plain.trusted_proxy_count, 0u);
+}
+
 }  // namespace
 }  // namespace gatehouse

@@ -139,5 +139,55 @@ TEST_F(Loader, AcceptsOnlyListenersThatTheManifestDeclares) {
             "`listen_api` of the plugin good takes streams, not datagrams: write an address without `udp:`");
 }
 
+/// What is wrong with such a listener in `role` of `file`, or "".
+class RoleCheck : public Loader {
+ protected:
+  template <class F>
+  std::string wrong(const char* file, const char* role, F set) {
+    PluginConfig plugin;
+    plugin.name = file;
+    ListenAddress address;
+    address.text = "127.0.0.1:1";
+    set(address);
+    plugin.listeners[role] = {address};
+    Config config;
+    config.plugins[file] = plugin;
+    accepted_ = accept_configuration(config, plugin, load(test_plugin(file)));
+    return accepted_.problems.empty() ? "" : accepted_.problems[0].sentence;
+  }
+  AcceptedPlugin accepted_;
+};
+
+TEST_F(RoleCheck, OneWithoutOpeningsHasNoneOfThem) {
+  const std::string plugin = "`listen` of the plugin good knows nothing of ";
+  const std::string rest = ": take that out of `127.0.0.1:1`, or build the plugin with this gateway's SDK";
+  EXPECT_EQ(wrong("good", "listen", [](ListenAddress& one) { one.tls.emplace(); }), plugin + "TLS" + rest);
+  EXPECT_EQ(wrong("good", "listen", [](ListenAddress& one) { one.auth.user = true; }), plugin + "auth" + rest);
+  EXPECT_EQ(wrong("good", "listen", [](ListenAddress& one) { one.http_opening = true; }), plugin + "an opening" + rest);
+  EXPECT_EQ(wrong("good", "listen", [](ListenAddress& one) { one.proxy_protocol = true; }), plugin + "proxies" + rest);
+  EXPECT_EQ(wrong("good", "listen", [](ListenAddress&) {}), "");
+}
+
+TEST_F(RoleCheck, TokensNeedAPlace) {
+  EXPECT_EQ(wrong("openings", "listen", [](ListenAddress& one) { one.auth.token = true; }),
+            "`listen` of the plugin openings has no place for a token in its own protocol: write opening = \"http\" "
+            "beside auth of `127.0.0.1:1`, or another auth");
+  EXPECT_EQ(wrong("openings", "listen", [](ListenAddress& one) { one.auth.token = one.http_opening = true; }), "");
+  EXPECT_EQ(wrong("openings", "listen_http", [](ListenAddress& one) { one.auth.token = true; }), "");
+}
+
+TEST_F(RoleCheck, TrustedProxiesNeedSomethingToSayItIn) {
+  const auto trust = [](ListenAddress& one) { one.trusted_proxies = {Prefix::parse("10.0.0.1").value()}; };
+  EXPECT_THAT(wrong("openings", "listen", trust), HasSubstr("cannot hear from trusted_proxies whose stream it is"));
+  EXPECT_EQ(wrong("openings", "listen_http", trust), "");
+}
+
+TEST_F(RoleCheck, OneOfHttpAlwaysHasThatOpening) {
+  EXPECT_EQ(wrong("openings", "listen_http", [](ListenAddress&) {}), "");
+  EXPECT_TRUE(accepted_.config.listeners.at("listen_http")[0].http_opening);
+  EXPECT_EQ(wrong("openings", "listen", [](ListenAddress&) {}), "");
+  EXPECT_FALSE(accepted_.config.listeners.at("listen")[0].http_opening);
+}
+
 }  // namespace
 }  // namespace gatehouse

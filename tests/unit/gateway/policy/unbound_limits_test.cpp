@@ -53,6 +53,7 @@ TEST_F(UnboundLimits, AreSessionsPerSourceToo) {
 TEST_F(UnboundLimits, AreNoLimitsThatHoldForEachSession) {
   rule(7, "session").rate_up = 1000;
   rule(8, "identity").udp_idle_seconds = 30;
+  model_.traffic_rules.back().token_failures_per_minute = 5;
   model_.traffic_rules.back().rate_down = 0;
   EXPECT_THAT(told(), IsEmpty());
 }
@@ -62,10 +63,13 @@ TEST_F(UnboundLimits, AreNoneWhereClientsHaveAnIdentityOrAnAddress) {
   listener_.identity = "vpn";
   EXPECT_THAT(told(), IsEmpty());
   listener_.identity.clear();
-  listener_.auth = "token";
+  listener_.auth.token = true;
   EXPECT_THAT(told(), IsEmpty());
-  listener_.auth = "none";
+  listener_.auth = {};
   EXPECT_EQ(told().size(), 1u);
+  listener_.trusted_proxies = {Prefix::parse("127.0.0.1").value()};
+  EXPECT_THAT(told(), IsEmpty());
+  listener_.trusted_proxies.clear();
   listener_.endpoint.address = IpAddress::parse("::1").value();
   EXPECT_EQ(told().size(), 1u);
   listener_.endpoint.address = IpAddress::parse("192.0.2.1").value();

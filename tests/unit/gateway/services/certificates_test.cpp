@@ -39,6 +39,32 @@ TEST_F(CertificatesTest, AreAListenersOwn) {
   EXPECT_EQ(get(4), GH_E_NOT_FOUND);
 }
 
+TEST_F(CertificatesTest, SayHowStreamsAreToBeEncrypted) {
+  all->publish(3, {.chain = "chain",
+                   .key = "key",
+                   .alpn = "\2h2",
+                   .ticket_key = "now",
+                   .ticket_key_before = "before",
+                   .least_version = 0x0303,
+                   .ktls = true});
+  ASSERT_EQ(get(3), GH_OK);
+  EXPECT_EQ(from_border(out.alpn), "\2h2");
+  EXPECT_EQ(from_border(out.ticket_key), "now");
+  EXPECT_EQ(from_border(out.ticket_key_before), "before");
+  EXPECT_EQ(out.least_version, 0x0303u);
+  EXPECT_EQ(out.ktls, 1u);
+  all->publish(4, {"chain", "key", ""});
+  ASSERT_EQ(get(4), GH_OK);
+  EXPECT_EQ(out.least_version, 0x0304u);
+  EXPECT_EQ(out.ticket_key.size + out.ticket_key_before.size + out.alpn.size + out.ktls, 0u);
+}
+
+TEST_F(CertificatesTest, MoveTheGenerationWithTheirTicketKeys) {
+  EXPECT_TRUE(all->publish(3, {.chain = "chain", .key = "key", .ticket_key = "1"}));
+  EXPECT_TRUE(all->publish(3, {.chain = "chain", .key = "key", .ticket_key = "2", .ticket_key_before = "1"}));
+  EXPECT_FALSE(all->publish(3, {.chain = "chain", .key = "key", .ticket_key = "2", .ticket_key_before = "1"}));
+}
+
 TEST_F(CertificatesTest, AreNotGivenToAnotherPlugin) {
   all->publish(5, {"chain", "key", ""});
   EXPECT_EQ(get(5), GH_E_NOT_FOUND);

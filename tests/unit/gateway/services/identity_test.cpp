@@ -145,6 +145,80 @@ TEST_F(Identity, OfATokenFollowsTheNewestPolicy) {
   EXPECT_EQ(asked(udpgw_, GH_CREDENTIAL_TOKEN, "secret"), "");
 }
 
+/// With a limit of two wrong tokens a minute, but for whoever comes through the second listener: three.
+class TokenIdentity : public Identity {
+ protected:
+  TokenIdentity() {
+    for (const char* const name : {"127.0.0.1:1", "127.0.0.1:2"}) guard_.listeners_->add("udpgw", name);
+    policy::Model model;
+    model.groups = {{0, "everyone", 100, true}, {1, "second", 10, true}};
+    model.group_members = {{1, 1, "listener", "127.0.0.1:2", {}}};
+    model.credentials = {{1, "token", to_hex(sha256("secret")), "token:bob", {}, {}}};
+    for (const std::int64_t group : {0, 1}) {
+      policy::TrafficRule& rule = model.traffic_rules.emplace_back();
+      rule.id = 40 + group;
+      rule.group_id = group;
+      rule.scope = "session";
+      rule.token_failures_per_minute = 2 + group;
+    }
+    board_->publish(policy::compile(model, {}, 1, 1000).snapshot);
+    policy_.table()->refresh(policy_.table()->context, &lane.head);
+  }
+  gh_status show(std::string_view token, const char* source, std::uint32_t listener = 0) {
+    gh_client_facts client{sizeof(gh_client_facts), listener, {}, {}, 0};
+    if (*source != 0) client.source = to_border(Endpoint{IpAddress::parse(source).value(), 1234, 0});
+    std::size_t size = 0;
+    const gh_identity& table = *face_.table();
+    const gh_status status = table.resolve_token(table.context, &lane.head, to_border(token), &client, out_.data(),
+                                                 out_.size(), &size, &wait_ns);
+    identity.assign(out_.data(), status == GH_OK ? size : 0);
+    return status;
+  }
+
+  struct Guard {
+    std::shared_ptr<TokenFailures> failures_ = std::make_shared<TokenFailures>();
+    std::shared_ptr<ListenerNames> listeners_ = std::make_shared<ListenerNames>();
+    std::shared_ptr<Journal> journal_ = std::make_shared<Journal>(GH_LOG_TRACE, LogFormat::text);
+  } guard_;
+  std::uint64_t wait_ns = 0;
+  PluginIdentities face_{users_, "udpgw", {guard_.failures_, guard_.listeners_, guard_.journal_}};
+};
+
+TEST_F(TokenIdentity, IsNotLookedForWhereTooManyWereNobodys) {
+  EXPECT_EQ(show("secret", "192.0.2.7"), GH_OK);
+  EXPECT_EQ(identity, "token:bob");
+  EXPECT_EQ(show("wrong 1", "192.0.2.7"), GH_E_NOT_FOUND);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(show("secret", "192.0.2.7"), GH_OK) << "what is right costs nothing";
+  EXPECT_EQ(show("wrong 2", "::ffff:192.0.2.7"), GH_E_NOT_FOUND);
+  EXPECT_EQ(wait_ns, 0u);
+  EXPECT_EQ(show("secret", "192.0.2.7"), GH_E_LIMIT);
+  EXPECT_GT(wait_ns, 0u);
+  EXPECT_LE(wait_ns, 30'000'000'000U);
+  EXPECT_EQ(identity, "");
+  EXPECT_EQ(show("secret", "192.0.2.8"), GH_OK);
+}
+
+TEST_F(TokenIdentity, IsLimitedByTheGroupOfThatListenersStrangers) {
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(show("wrong", "192.0.2.7", 1), GH_E_NOT_FOUND);
+  EXPECT_EQ(show("wrong", "192.0.2.7", 1), GH_E_LIMIT);
+}
+
+TEST_F(TokenIdentity, OfAClientWithoutAnAddressIsNotLimited) {
+  for (int i = 0; i < 9; ++i) EXPECT_EQ(show("wrong", ""), GH_E_NOT_FOUND);
+  for (int i = 0; i < 9; ++i) EXPECT_EQ(show("wrong", "127.0.0.1"), GH_E_NOT_FOUND);
+}
+
+TEST_F(TokenIdentity, IsNotInTheLogWhichSaysOnceThatOneWaits) {
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 9; ++i) static_cast<void>(show("hunter2", "192.0.2.7"));
+  guard_.journal_->flush();
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, testing::HasSubstr("plugin=udpgw listener=127.0.0.1:1 source=192.0.2.7 traffic_rules=40"));
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
+  EXPECT_EQ(log.find("hunter2"), log.npos);
+  EXPECT_EQ(log.find(to_hex(sha256("hunter2"))), log.npos);
+}
+
 TEST_F(Identity, OfCertificatesAndRelayKeys) {
   publish({{1, "cert", "bob.example", "cert:bob.example", {}, {}}, {2, "relay_key", "*", "relay:any", {}, {}}});
   EXPECT_EQ(asked(udpgw_, GH_CREDENTIAL_CERT, "bob.example"), "cert:bob.example");
