@@ -3,6 +3,7 @@
 
 #include "tests/unit/allocations.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -227,6 +228,14 @@ TEST(WebSocketReader, TakesTheLongestControlFrame) {
   EXPECT_EQ(size + kLongestControlPayload, kLongestControlFrame);
   EXPECT_EQ(read(kServer, ByteVector(wire.begin(), wire.end() - 1)).unused, kLongestControlFrame - 1);
   EXPECT_EQ(read(kServer, wire).controls.size(), kLongestControlPayload + std::string("ping()").size());
+}
+
+TEST(WebSocketReader, TakesTheCodesThatMayBeSent) {
+  for (const char* wire : {"88 02 03e8", "88 02 03eb", "88 02 03ef", "88 02 03f6", "88 02 0bb8", "88 02 1387"}) {
+    const Seen seen = read(kClient, hex(wire));
+    EXPECT_FALSE(seen.error) << wire;
+    EXPECT_THAT(seen.controls, testing::StartsWith("close(")) << wire;
+  }
 }
 
 TEST(WebSocketReader, TakesTheLargestLength) {
