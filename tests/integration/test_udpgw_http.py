@@ -23,7 +23,10 @@ class HttpTest(GatewayTest):
         return self.gateway(policy=policy, listen=[{"address": f"127.0.0.1:{PORT}", "opening": "http", **listener}])
 
     def token(self, gateway, name="bob", *more):
-        return gateway.json("token", "new", name, *more)["token"]
+        """A new one, in force."""
+        token = gateway.json("token", "new", name, *more)["token"]
+        self.assert_soon(gateway.policy_in_force, "the token is in force")
+        return token
 
     def connect(self, **opening):
         """A udpgw stream behind an opening on loopback. Raises Refused."""
@@ -88,17 +91,17 @@ class Tokens(HttpTest):
 
     def test_a_source_of_wrong_tokens_is_told_to_wait(self):
         def policy(db):
-            db.sql("UPDATE traffic_rules SET token_failures_per_minute = 5 WHERE group_id = 0 AND scope = 'session';")
+            db.sql("UPDATE traffic_rules SET token_failures_per_minute = 5;")
 
-        gateway = self.start(policy=policy, auth="token")
+        gateway = self.start(policy=policy, auth="token", trusted_proxies=["127.0.0.1"])
         token = self.token(gateway)
-        self.assertTrue(eventually(gateway.policy_in_force, 2))
-        statuses = [self.refusal(token=f"wrong{number}").status for number in range(8)]
-        self.assertEqual(statuses[:5], [401] * 5)
-        self.assertEqual(statuses[-1], 429)
-        refused = self.refusal(token=token)  # nor is a good one looked at
+        one, other = (["X-Forwarded-For: 192.0.2.7"], ["X-Forwarded-For: 192.0.2.8"])
+        statuses = [self.refusal(token=f"wrong{number}", fields=one).status for number in range(8)]
+        self.assertEqual(statuses, [401] * 5 + [429] * 3)
+        refused = self.refusal(token=token, fields=one)  # nor is a good one looked at
         self.assertEqual(refused.status, 429)
         self.assertIn("Retry-After: ", refused.head)
+        self.assert_echoes(self.connect(token=token, fields=other))
 
     def test_policy_says_no_before_the_switch(self):
         def policy(db):
@@ -109,13 +112,10 @@ class Tokens(HttpTest):
 
     def test_one_stream_too_many_is_429(self):
         def policy(db):
-            db.sql("UPDATE traffic_rules SET concurrent_sessions = 1 WHERE group_id = 0 AND scope = 'session';"
-                   "INSERT OR IGNORE INTO traffic_rules (group_id, scope, concurrent_sessions) "
-                   "VALUES (0, 'identity', 1);")
+            db.sql("UPDATE traffic_rules SET concurrent_sessions = 1;")
 
         gateway = self.start(policy=policy, auth="token")
         token = self.token(gateway)
-        self.assertTrue(eventually(gateway.policy_in_force, 2))
         self.assert_echoes(self.connect(token=token))
         self.assertEqual(self.refusal(token=token).status, 429)
 
@@ -222,10 +222,7 @@ class ProxyHeaders(HttpTest):
 
     def test_limits_of_a_source_hold_behind_a_proxy(self):
         def policy(db):
-            db.sql("UPDATE traffic_rules SET concurrent_sessions = 1 WHERE group_id = 0 AND scope = 'session';"
-                   "INSERT OR IGNORE INTO traffic_rules (group_id, scope, concurrent_sessions) "
-                   "VALUES (0, 'identity', 1);"
-                   "UPDATE traffic_rules SET concurrent_sessions = 1 WHERE scope = 'identity';")
+            db.sql("UPDATE traffic_rules SET concurrent_sessions = 1;")
 
         self.gateway(policy=policy, listen=[{"address": f"127.0.0.1:{PORT}", "proxy_protocol": True,
                                              "trusted_proxies": ["127.0.0.1"]}])

@@ -5,7 +5,7 @@ import os
 import ssl
 import statistics
 import subprocess
-import threading
+import sys
 import time
 
 from harness import GATEWAY, INTERNET, GatewayTest, UdpEcho, eventually, main
@@ -14,6 +14,23 @@ from harness.udpgw import Udpgw, frame
 
 PORT = 7301
 HALF_HANDSHAKES = 20_000
+# A process of its own: connects, says half a ClientHello, and waits for nothing. 2,000 stay open at a time.
+FLOOD = """
+import resource, socket, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+half, held, made = b"\\x16\\x03\\x01\\x02\\x00\\x01\\x00\\x01\\xfc\\x03\\x03" + bytes(100), [], 0
+while made < int(sys.argv[3]):
+    one = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5)
+    try:
+        one.sendall(half)
+    except OSError:
+        pass
+    made += 1
+    held.append(one)
+    if len(held) > 2000:
+        held.pop(0).close()
+print(made)
+"""
 
 
 class TlsTest(GatewayTest):
@@ -92,6 +109,7 @@ class Tls(TlsTest):
     def test_plain_clients_are_refused_and_the_log_says_why(self):
         gateway = self.start()
         plain = Udpgw(self.net.connect("client", GATEWAY[0], PORT))
+        self.addCleanup(plain.close)
         plain.send(1, (INTERNET[0], self.echo.port), b"plain")
         self.assertTrue(plain.wait_end())
         self.assertTrue(eventually(lambda: "stream refused" in gateway.text()), gateway.text())
@@ -189,11 +207,12 @@ class Certificates(TlsTest):
         gateway = self.start()
         before = self.shown()
         stream = self.client()
+        other = self.authority.issue("other")[1]
         gateway.drop_in(f'[plugin.udpgw]\nlisten = ["127.0.0.1:7300", {{ address = "0.0.0.0:{PORT}", auth = "none", '
-                        f'tls = {{ certificate = "{self.files[1]}", key = "{self.files[0]}" }} }}]\n')
+                        f'tls = {{ certificate = "{self.files[0]}", key = "{other}" }} }}]\n')
         done = gateway.cli("reload")
         self.assertEqual(done.returncode, 2, done)
-        self.assertIn(str(self.files[1]), done.stdout + done.stderr)
+        self.assertIn(str(other), done.stdout + done.stderr)
         self.assertEqual(self.shown(), before)
         self.assert_echoes(stream)
 
@@ -236,39 +255,24 @@ class Floods(TlsTest):
         before = self.round_trips(stream, 2)
         self.assertIsNotNone(stream.ask(1, (INTERNET[0], self.echo.port), b"warm"))
         resident = gateway.resident_bytes()
-        stop, made, most = threading.Event(), [0], [0]
-
-        def flood():
-            """Connects, says half a ClientHello, and waits for nothing; 2,000 stay open at a time."""
-            half, held = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100), []
-            while made[0] < HALF_HANDSHAKES and not stop.is_set():
-                try:
-                    one = self.net.connect("client", GATEWAY[0], PORT, timeout=2)
-                    one.sendall(half)
-                except OSError:
-                    continue
-                made[0] += 1
-                held.append(one)
-                if len(held) > 2000:
-                    held.pop(0).close()
-
-        flooder = threading.Thread(target=flood)
-        flooder.start()
-        during = []
-        while flooder.is_alive():
-            during += self.round_trips(stream, 1)
-            most[0] = max(most[0], len(os.listdir(f"/proc/{gateway.process.pid}/fd")))
-        flooder.join()
-        self.assertEqual(made[0], HALF_HANDSHAKES)
+        flood = self.net.popen("client", [sys.executable, "-c", FLOOD, GATEWAY[0], str(PORT), str(HALF_HANDSHAKES)],
+                               stdout=subprocess.PIPE, text=True)
+        self.addCleanup(flood.stdout.close)
+        during, descriptors, grown = [], 0, 0
+        while flood.poll() is None:
+            during += self.round_trips(stream, 0.5)
+            descriptors = max(descriptors, len(os.listdir(f"/proc/{gateway.process.pid}/fd")))
+            grown = max(grown, gateway.resident_bytes() - resident)
+        self.assertEqual(int(flood.stdout.read()), HALF_HANDSHAKES)
         during.sort()
-        grown = gateway.resident_bytes() - resident
         p99 = lambda times: times[len(times) * 99 // 100]
         print(f"median {statistics.median(before):.2f} -> {statistics.median(during):.2f} ms, "
               f"p99 {p99(before):.2f} -> {p99(during):.2f} ms, {len(during)} round trips; "
-              f"{grown / 1e6:.1f} MB more, {most[0]} descriptors at most")
-        self.assertLess(most[0], 700)
+              f"{grown / 1e6:.1f} MB more, {descriptors} descriptors at most")
+        self.assertLess(descriptors, 700)
         self.assertLess(grown, 64e6)
         self.assertLess(statistics.median(during), 2 * statistics.median(before) + 1)
+        self.assertLess(p99(during), 2 * p99(before) + 5)  # a busy machine has slices of 4 ms
         self.assert_echoes(self.client())  # a new one is let in, too
 
 

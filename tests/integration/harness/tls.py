@@ -80,7 +80,8 @@ def open_http(stream, plugin="udpgw", token=None, upgrade=None, fields=()):
     text = head.decode()
     status = int(text.split()[1])
     if status != 101:
-        while part := stream.recv(4096):
+        size = next(int(field[15:]) for field in text.lower().split("\r\n") if field.startswith("content-length:"))
+        while len(rest) < size and (part := stream.recv(4096)):
             rest += part
         raise Refused(status, text, rest.decode())
     if upgrade == "websocket":
