@@ -247,8 +247,9 @@ void CommandLine::add_token_verbs() {
   make.app.add_option("--comment", make.arguments.comment, "Why, for whoever reads the row");
   take_config(add(group, "list", "Every token's row", token_list_verb).app);
   const auto revoke = add(group, "revoke", "Delete the tokens of a name, or one by its id", token_revoke_verb);
-  take_config(revoke.app);
   revoke.app.add_option("NAME", revoke.arguments.name_or_id, "Name, or id as in `token list`")->required();
+  revoke.app.add_flag("--cut", revoke.arguments.cut, "End the sessions of whoever had it, too");
+  take_socket(revoke.app);
 }
 
 void CommandLine::add_import(CLI::App& group) {

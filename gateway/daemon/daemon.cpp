@@ -452,8 +452,9 @@ void Daemon::Core::add_verbs() {
   control_->on("status", Access::read, [this](const std::string&) {
     return ControlReply{200, status_json(sources())};
   });
-  const auto on_store = [this](const char* verb, std::string (DaemonStore::*body)(const std::string&)) {
-    control_->on(verb, Access::read, [this, body](const std::string& question) {
+  const auto on_store = [this](const char* verb, std::string (DaemonStore::*body)(const std::string&),
+                               Access access = Access::read) {
+    control_->on(verb, access, [this, body](const std::string& question) {
       try {
         return ControlReply{200, ((*store_).*body)(question)};
       } catch (const std::invalid_argument& wrong) {
@@ -470,6 +471,7 @@ void Daemon::Core::add_verbs() {
   });
   on_store("leases", &DaemonStore::leases_body);
   on_store("usage", &DaemonStore::usage_body);
+  on_store("sessions/end", &DaemonStore::end_sessions_body, Access::write);
   control_->on("plugins", Access::read, [this](const std::string&) {
     return ControlReply{200, plugins_json(*plugins_)};
   });

@@ -124,6 +124,15 @@ ShownSessions DaemonStore::sessions_shown(const std::string& question) {
   return {shown, std::move(rows)};
 }
 
+std::string DaemonStore::end_sessions_body(const std::string& question) {
+  const auto asked = nlohmann::json::parse(question, nullptr, false);
+  const auto identity = asked.is_object() ? asked.find("identity") : asked.end();
+  if (!asked.is_object() || identity == asked.end() || !identity->is_string() || identity->get<std::string>().empty())
+    throw std::invalid_argument(R"(say whose sessions are to end: {"identity": "token:bob"})");
+  const std::size_t count = sessions()->end_identity(identity->get<std::string>(), unix_now());
+  return nlohmann::json{{"ended", count}}.dump();
+}
+
 std::string DaemonStore::leases_body(const std::string& question) {
   const Question asked(question);
   return leases_json({.most = asked.most}, sessions()->leases().rows(), sessions()->rows());

@@ -48,6 +48,8 @@ class DaemonStore {
   /// What the control API answers; `question` as JSON. What is only in state.db is read after everything was written,
   /// as far as that is possible within a second. @throws std::runtime_error  a sentence
   [[nodiscard]] ShownSessions sessions_shown(const std::string& question);
+  /// Ends those of {"identity": ...}, and says how many.
+  [[nodiscard]] std::string end_sessions_body(const std::string& question);
   [[nodiscard]] std::string leases_body(const std::string& question);
   [[nodiscard]] std::string usage_body(const std::string& question);
 

@@ -31,6 +31,16 @@ void SessionTable::end_all_of(const void* owner, std::int64_t now) {
   });
 }
 
+std::size_t SessionTable::end_identity(std::string_view identity, std::int64_t now) {
+  std::size_t count = 0;
+  with_each([&](Shard& shard, Session& session) {
+    if (session.record.identity != identity) return;
+    end_locked(shard, session, now);
+    ++count;
+  });
+  return count;
+}
+
 void SessionTable::free_lanes_of(const void* owner) {
   with_each([&](Shard&, Session& session) {
     if (session.owner == owner) session.lane = kNoLane;

@@ -94,6 +94,9 @@ class SessionTable {
   gh_status release(std::string_view plugin, std::string_view resource, std::uint64_t id);
   /// Ends the sessions without a key that `owner` has, and holds it for gone.
   void end_all_of(const void* owner, std::int64_t now);
+  /// Ends every session of that identity, whoever's it is: streams close as soon as their lanes look, within a second.
+  /// @return how many
+  std::size_t end_identity(std::string_view identity, std::int64_t now);
   /// The lanes of `owner` have returned: its sessions are to be adopted again by those that come, though they stay its
   /// own.
   void free_lanes_of(const void* owner);

@@ -59,6 +59,7 @@ void Client::policy_changed() {
 }
 
 void Client::look_at_clock(SteadyTime now) {
+  if (!session_.is_mine()) return end("its session was ended");
   const Nanoseconds idle = limits_.udp_idle.value_or(kUsualIdle);
   if (idle != 0ns) {
     const SteadyTime since = now - std::min(idle, kLongestIdle);

@@ -89,6 +89,18 @@ class Tokens(HttpTest):
         self.assertTrue(eventually(is_refused, 5))
         self.assertLess(time.monotonic() - begin, 1)
 
+    def test_revoke_with_cut_ends_running_streams_and_nobody_elses(self):
+        gateway = self.start(auth="token")
+        bob = [self.connect(token=self.token(gateway), upgrade=upgrade) for upgrade in (None, "websocket")]
+        ann = self.connect(token=self.token(gateway, "ann"))
+        for stream in (*bob, ann):
+            self.assert_echoes(stream)
+        done = gateway.json("token", "revoke", "bob", "--cut")
+        self.assertEqual(done["ended_sessions"], 2)
+        for stream in bob:
+            self.assertTrue(stream.wait_end(timeout=1))
+        self.assert_echoes(ann)
+
     def test_a_source_of_wrong_tokens_is_told_to_wait(self):
         def policy(db):
             db.sql("UPDATE traffic_rules SET token_failures_per_minute = 5;")

@@ -8,14 +8,18 @@
 #include "gateway/cli/policy/edit/duration.hpp"
 #include "gateway/cli/policy/edit/editor_name.hpp"
 #include "gateway/cli/render.hpp"
+#include "gateway/cli/running_gateway.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <ostream>
+#include <set>
 #include <span>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 namespace gatehouse {
@@ -72,6 +76,35 @@ std::vector<policy::Credential> tokens_of(const policy::Model& model) {
 std::string state_of(const policy::Credential& row) {
   if (!row.life.enabled) return "disabled";
   return row.life.counts_at(unix_now()) ? "in force" : "expired";
+}
+
+constexpr std::chrono::milliseconds kLook{50}, kLongestLook{5000};  // for a policy to be in force
+
+/// @throws NoGateway, std::runtime_error  the gateway does not take that policy
+void wait_until_in_force(const Invocation& invocation, std::int64_t revision) {
+  const auto end = std::chrono::steady_clock::now() + kLongestLook;
+  while (std::chrono::steady_clock::now() < end) {
+    const ControlReply reply = ask_gateway(invocation, "status", Access::read);
+    const Json status = Json::parse(reply.json, nullptr, false);
+    if (status.is_object() && status.contains("policy") &&
+        status["policy"].value("revision", std::int64_t{0}) >= revision)
+      return;
+    std::this_thread::sleep_for(kLook);
+  }
+  throw std::runtime_error(
+      "the token is revoked, but the gateway does not take the policy over, so nothing was cut: see `gatehouse "
+      "status`");
+}
+
+/// @return how many
+std::size_t end_sessions_of(const Invocation& invocation, const std::string& identity) {
+  const ControlReply reply =
+      ask_gateway(invocation, "sessions/end", Access::write, Json{{"identity", identity}}.dump());
+  const Json body = Json::parse(reply.json, nullptr, false);
+  if (reply.status != 200 || !body.is_object())
+    throw std::runtime_error("the token is revoked, but the sessions of " + printable(identity) + " were not cut: " +
+                             printable(body.is_object() ? body.value("error", reply.json) : reply.json));
+  return body.value("ended", std::size_t{0});
 }
 
 }  // namespace
@@ -155,14 +188,25 @@ int token_revoke_verb(const Invocation& invocation, const RevokeArguments& argum
     complain(invocation, "there is no token `" + printable(arguments.name_or_id) + "`: see `gatehouse token list`");
     return kExitNo;
   }
+  const std::int64_t revision = editor.load().revision;
   editor.commit();
+  Json body{{"revoked", revoked}};
+  if (arguments.cut) {
+    wait_until_in_force(invocation, revision);
+    std::set<std::string> identities;
+    for (const Json& row : revoked) identities.insert(row["identity"].get<std::string>());
+    std::size_t ended = 0;
+    for (const std::string& identity : identities) ended += end_sessions_of(invocation, identity);
+    body["ended_sessions"] = ended;
+    lines += std::to_string(ended) + (ended == 1 ? " session is" : " sessions are") + " cut.\n";
+  } else {
+    lines +=
+        "A running gateway takes it from nobody within a second. Who is connected with it stays so, without --cut.\n";
+  }
   if (invocation.json)
-    print_json(invocation.out, {{"revoked", revoked}});
+    print_json(invocation.out, body);
   else
-    invocation.out
-        << lines
-        << "A running gateway takes it from nobody within a second. Who is connected with it stays so: to be rid of "
-           "them at once, `gatehouse policy deny any all --group NAME` for a group that they are in, or a restart.\n";
+    invocation.out << lines;
   return kExitYes;
 }
 

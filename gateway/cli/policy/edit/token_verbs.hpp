@@ -21,8 +21,10 @@ struct TokenArguments {
 
 struct RevokeArguments {
   std::string name_or_id;
+  bool cut = false;  ///< end the sessions of those identities, too
 };
-/// Deletes the tokens of that name, or the one with that id. A "no" when there is none.
+/// Deletes the tokens of that name, or the one with that id. A "no" when there is none. To cut, it waits until the
+/// running gateway knows of it, so that nobody comes back with it; @throws NoGateway where there is none.
 [[nodiscard]] int token_revoke_verb(const Invocation& invocation, const RevokeArguments& arguments);
 
 }  // namespace gatehouse
