@@ -8,7 +8,7 @@ packages=(g++ cmake ninja-build ccache sqlite3
 [ "${1:-}" = product ] || packages+=(
   libgtest-dev libgmock-dev libbenchmark-dev clang libclang-rt-dev clang-format
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
-  git python3 iproute2 dnsmasq-base nftables procps util-linux)
+  git python3 iproute2 dnsmasq-base nftables nginx-light libnginx-mod-stream openssl procps util-linux)
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
@@ -51,4 +51,11 @@ apt update
 for index in "${!missing[@]}"; do
   [ "${missing[index]}" != boost ] || missing[index]=$(boost_offered)
 done
+# A test runs nginx by itself, in a namespace; the service that its package would start is none of ours.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+  "${as_root[@]}" chmod +x "$policy"
+  trap '"${as_root[@]}" rm -f "$policy"' EXIT
+fi
 apt install -y --no-install-recommends "${missing[@]}" >/dev/null
