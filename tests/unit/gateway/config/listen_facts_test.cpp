@@ -1,9 +1,13 @@
 // How streams begin: `[tls]`, and tls, auth, opening and proxies of listeners.
 #include "gateway/config/config.hpp"
 
+#include "tests/unit/folders.hpp"
 #include "tests/unit/gateway/config/config_folder.hpp"
 
 #include <gmock/gmock.h>
+
+#include <fstream>
+#include <sstream>
 
 namespace gatehouse {
 namespace {
@@ -160,6 +164,21 @@ TEST(ListenFacts, AUnixListenersModeSaysWhoIsAProxy) {
   const ListenAddress unix_listener = listener(R"({ address = "unix:/x", proxy_protocol = true })");
   EXPECT_TRUE(unix_listener.proxy_protocol);
   EXPECT_THAT(unix_listener.trusted_proxies, IsEmpty());
+}
+
+/// The block of TOML in a README that has `[tls]`.
+std::string example_of(const std::string& readme) {
+  std::ifstream in(source_folder() / readme);
+  std::ostringstream whole;
+  whole << in.rdbuf();
+  const std::string text = whole.str();
+  const auto from = text.find("```toml\n[tls]") + 8;
+  return text.substr(from, text.find("```", from) - from);
+}
+
+TEST(ListenFacts, OfTheReadmesAreValid) {
+  for (const char* const readme : {"README.md", "gateway/config/README.md"})
+    EXPECT_THAT(problems_of(example_of(readme)), IsEmpty()) << readme;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "gateway/daemon/daemon.hpp"
 
 #include "gateway/control/control_client.hpp"
+#include "tests/unit/gateway/daemon/test_certificate.hpp"
 #include "tests/unit/gateway/plugin/test_folder.hpp"
 
 #include <gatehouse/base/clock.hpp>
@@ -200,6 +201,28 @@ TEST_F(DaemonTest, RaisesTheLimitOfOpenFiles) {
   EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &now), 0);
   EXPECT_EQ(now.rlim_cur, before.rlim_max);
   setrlimit(RLIMIT_NOFILE, &before);
+}
+
+TEST_F(DaemonTest, SaysThatACertificateExpiresUntilAnotherIsThere) {
+  const auto put = [&](const char* name, const std::string& text) {
+    const std::filesystem::path file = folder_.path() / name, next = folder_.path() / "next";
+    std::ofstream(next) << text;
+    std::filesystem::permissions(next, std::filesystem::perms::owner_read);
+    std::filesystem::rename(next, file);
+    return file.string();
+  };
+  const TestCertificate old("old.test", nullptr, -3600, 10L * 86'400), next("next.test");
+  const std::string chain = put("chain.pem", old.pem()), key = put("key.pem", old.key_pem());
+  write("[tls]\ncertificate = \"" + chain + "\"\nkey = \"" + key +
+        "\"\n[plugin.openings]\nlanes = 1\nlisten = [\"tls:127.0.0.1:0\"]\n");
+  launch();
+  EXPECT_THAT(ask("status"), AllOf(HasSubstr(R"("state":"degraded")"), HasSubstr("(CN=old.test) expires at "),
+                                   HasSubstr(R"("address":"tls:127.0.0.1:)")));
+  put("key.pem", next.key_pem());
+  put("chain.pem", next.pem());
+  EXPECT_TRUE(answers("status", R"("state":"ok")"));
+  kill(pid_, SIGTERM);
+  EXPECT_EQ(exit_code(), 0);
 }
 
 }  // namespace
