@@ -189,7 +189,8 @@ void StreamListeners::Opening::shake_hands() {
     return;
   }
   if (!tls_) {
-    if (owner_.handshakes_.take(source(), owner_.context_.loop.now()) != Nanoseconds(0))
+    const bool is_somebody = source().family() != Family::none && !source().is_loopback();  // and not anybody
+    if (is_somebody && owner_.handshakes_.take(source(), owner_.context_.loop.now()) != Nanoseconds(0))
       return refuse(Refusal::too_fast, "too many TLS handshakes from there");
     auto context = owner_.tls_of(listener_->id);
     if (!context) return refuse(Refusal::tls, "the listener's certificate does not work");

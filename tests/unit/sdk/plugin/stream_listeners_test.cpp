@@ -322,16 +322,20 @@ TEST_F(StreamListenersTest, MakePlaceForNewOnesByTheOldestOfTheSourceWithMost) {
 }
 
 TEST_F(StreamListenersTest, RefuseASourceWithTooManyHandshakes) {
-  start({.tls = true});
+  start({.tls = true, .proxy_protocol = true, .trusted_proxies = {*Prefix::parse("127.0.0.1")}});
   const std::string hello = test::client_hello();
-  std::uint64_t answered = 0;
-  for (std::uint64_t i = 0; i < StreamListeners::kHandshakeBurst + 1000 && refused("too_fast") == 0; ++i) {
+  const auto handshake = [&](const char* source) {
     Caller client = call();
-    client.send(hello);
-    answered += client.receive(1).size();
-  }
+    client.send(write_proxy_header(ProxyVersion::v2, *Endpoint::parse(source), *Endpoint::parse("192.0.2.99:443")) +
+                hello);
+    return client.receive(1).size();
+  };
+  std::uint64_t answered = 0;
+  for (std::uint64_t i = 0; i < StreamListeners::kHandshakeBurst + 1000 && refused("too_fast") == 0; ++i)
+    answered += handshake("192.0.2.7:1");
   EXPECT_GE(answered, StreamListeners::kHandshakeBurst);
-  EXPECT_TRUE(eventually([&] { return refused("too_fast") == 1u; }));
+  EXPECT_TRUE(eventually([&] { return refused("too_fast") == 1; }));
+  EXPECT_EQ(handshake("192.0.2.8:1"), 1u);
 }
 
 // ---- HTTP
