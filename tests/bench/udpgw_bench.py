@@ -214,12 +214,15 @@ def summary(runs):
 
 
 def shape_result(shape, chosen, base):
-    """All kinds in turn; medians, and the medians of the rounds' own ratios to the floor."""
+    """All kinds in turn, another one first in each round, since some percent hang on what ran before; medians, and the
+    medians of the rounds' own ratios to the floor."""
     key = "rss_bytes_per_forward" if shape == "memory" else "server_cpu_us_each"
     runs = {kind: [] for kind in ("gateway", "floor", *chosen.others)}
     for number in range(chosen.rounds):
-        for kind, mine in runs.items():
-            mine.append(run_once(kind, shape, chosen, base))
+        kinds = list(runs)
+        first = number % len(kinds)
+        for kind in kinds[first:] + kinds[:first]:
+            runs[kind].append(run_once(kind, shape, chosen, base))
         said = " ".join(f"{kind} {mine[-1][key]}" for kind, mine in runs.items())
         print(f"{shape} {number + 1}/{chosen.rounds}: {said}", file=sys.stderr)
     result = {"figure": key}
