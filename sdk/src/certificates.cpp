@@ -19,8 +19,7 @@ std::optional<Certificate> Certificates::get(std::uint32_t listener) const {
                      text(out.alpn),
                      text(out.ticket_key),
                      text(out.ticket_key_before),
-                     out.least_version,
-                     out.ktls != 0};
+                     out.least_version};
 }
 
 }  // namespace gatehouse

@@ -203,17 +203,9 @@ struct FakeHost::Services {
     if (found == host.certificates_.end()) return GH_E_NOT_FOUND;
     const Certificate& from = *found->second;
     host.lent_.push_back(found->second);
-    *out = {sizeof *out,
-            0,
-            from.generation,
-            to_border(from.chain),
-            to_border(from.key),
-            to_border(from.client_ca),
-            to_border(from.alpn),
-            to_border(from.ticket_key),
-            to_border(from.ticket_key_before),
-            from.least_version,
-            from.ktls ? 1U : 0U};
+    *out = {sizeof *out,           from.least_version,         from.generation,
+            to_border(from.chain), to_border(from.key),        to_border(from.client_ca),
+            to_border(from.alpn),  to_border(from.ticket_key), to_border(from.ticket_key_before)};
     return GH_OK;
   }
 

@@ -389,7 +389,7 @@ typedef struct gh_identity {
  * lane. */
 typedef struct gh_certificate {
   uint32_t struct_size;
-  uint32_t reserved;
+  uint32_t least_version; /* 0x0304: TLS 1.3 only; 0x0303: 1.2, too */
   uint64_t generation; /* of this one; a chain that is read anew has another */
   gh_bytes chain;      /* the leaf first */
   gh_bytes key;
@@ -400,8 +400,6 @@ typedef struct gh_certificate {
    * lanes, and change with the generation; what the one before has sealed is accepted, and answered with a new ticket. */
   gh_bytes ticket_key;
   gh_bytes ticket_key_before; /* empty: there was none */
-  uint32_t least_version;     /* 0x0304: TLS 1.3 only; 0x0303: 1.2, too */
-  uint32_t ktls;              /* 1: the kernel may do the records, where it and the cipher can */
 } gh_certificate;
 
 #define GH_CERTIFICATES_ID "gh.certificates/1"
@@ -746,7 +744,7 @@ enum {
   gh_limits_size_1_0 = 40,
   gh_policy_size_1_0 = 104,
   gh_identity_size_1_0 = 32,
-  gh_certificate_size_1_0 = 120,
+  gh_certificate_size_1_0 = 112,
   gh_certificates_size_1_0 = 32,
   gh_session_size_1_0 = 128,
   gh_lease_size_1_0 = 40,

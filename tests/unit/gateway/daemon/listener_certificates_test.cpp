@@ -101,7 +101,6 @@ TEST_F(ListenerCertificatesTest, AreOfListenersWithTls) {
   EXPECT_EQ(out.ticket_key.size, 80u);
   EXPECT_EQ(out.ticket_key_before.size, 0u);
   EXPECT_EQ(out.least_version, 0x0304u);
-  EXPECT_EQ(out.ktls, 1u);
   get(0);
   EXPECT_EQ(status_, GH_E_NOT_FOUND);
   EXPECT_FALSE(serve()) << "nothing has changed";
@@ -111,11 +110,10 @@ TEST_F(ListenerCertificatesTest, FollowTheConfiguration) {
   EXPECT_TRUE(serve());
   TlsConfig& tls = *settings_.config.listeners["listen"][1].tls;
   tls.takes_tls12 = true;
-  tls.ktls = false;
   tls.alpn.clear();
   EXPECT_TRUE(serve());
   EXPECT_EQ(get().least_version, 0x0303u);
-  EXPECT_EQ(get().ktls + get().alpn.size, 0u);
+  EXPECT_EQ(get().alpn.size, 0u);
 }
 
 TEST_F(ListenerCertificatesTest, ThatCannotBeReadAreAProblemAtTheirListener) {
