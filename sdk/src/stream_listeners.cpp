@@ -19,7 +19,7 @@ TlsSettings settings_of(const Certificate& from, const Listener& listener) {
   out.chain = from.chain;
   out.key = from.key;
   out.client_ca = from.client_ca;
-  out.requires_certificate = listener.takes_certificate && !listener.takes_token;
+  out.requires_certificate = listener.takes_certificate && !listener.takes_token && !listener.takes_user;
   out.alpn = from.alpn;
   out.ticket_key = from.ticket_key;
   out.ticket_key_before = from.ticket_key_before;
@@ -116,6 +116,7 @@ class StreamListeners::Opening final : public Readiness,
   void shake_hands();
   void read_http();
   void take_request(HttpRequest request);
+  [[nodiscard]] bool takes(bool kind) const noexcept { return kind || !listener_->needs_credential(); }
   void identify();
   bool identify_by_certificate();
   bool identify_by_token();
@@ -235,7 +236,7 @@ void StreamListeners::Opening::take_request(HttpRequest request) {
 void StreamListeners::Opening::identify() {
   if (is_asked_) return;  // the system is being asked for the user's name
   if (identify_by_certificate() || identify_by_token()) return;
-  if (peer_.uid && (listener_->takes_user || !listener_->needs_credential()) && listener_->identity.empty()) {
+  if (peer_.uid && takes(listener_->takes_user) && listener_->identity.empty()) {
     is_asked_ = true;
     if (std::exchange(is_watched_, false)) owner_.context_.loop.poller().remove(socket_.get(), *this);
     const std::weak_ptr<Opening> self = weak_from_this();
@@ -256,16 +257,16 @@ void StreamListeners::Opening::identify() {
 }
 
 bool StreamListeners::Opening::identify_by_certificate() {
-  if (!tls_) return false;
+  if (!tls_ || !takes(listener_->takes_certificate)) return false;
   for (const std::string& name : tls_->peer_names()) {
     if (const auto who = owner_.identities_.find(CredentialKind::cert, name)) return arrive(*who), true;
   }
   return false;
 }
 
-/// A token that is shown is looked at, whether it is asked for or not. True: that has decided.
+/// True: that has decided, also against the client.
 bool StreamListeners::Opening::identify_by_token() {
-  if (!http_ || http_->request.token.empty()) return false;
+  if (!http_ || http_->request.token.empty() || !takes(listener_->takes_token)) return false;
   const std::string token = std::exchange(http_->request.token, {});
   const auto who = owner_.identities_.find_token(token, listener_->id, peer_.source);
   if (!who) return refuse_request({503, "tokens cannot be looked at now", {}}), true;

@@ -392,6 +392,29 @@ TEST_F(StreamListenersTest, AskForATokenAndKnowItsOwner) {
   }
 }
 
+TEST_F(StreamListenersTest, TakeNoOtherCredentialThanTheyAskFor) {
+  host.set_credential(GH_CREDENTIAL_TOKEN, "secret", "token:bob");
+  host.set_credential(GH_CREDENTIAL_CERT, "bob.example", "cert:bob");
+  const TestCertificate bob = authority().issue({.name = "bob.example"}),
+                        nobody = authority().issue({.name = "nobody"});
+  const auto answer = [&](std::uint32_t auth, const TestCertificate& shown) {
+    plugin.reset();
+    start({.auth = auth, .tls = true, .http_opening = true});
+    Caller client = call();
+    TlsTestClient tls(client.fd(), shown);
+    if (!tls.handshake() || !tls.write(request("Authorization: Bearer secret\r\n"))) return std::string("no handshake");
+    std::string text(12, '\0');
+    return SSL_read(tls.ssl(), text.data(), 12) == 12 ? text.substr(9) : "closed";
+  };
+  EXPECT_EQ(answer(GH_AUTH_CERT, nobody), "401");  // whatever token it has
+  EXPECT_EQ(answer(GH_AUTH_CERT, bob), "101");
+  EXPECT_EQ(answer(GH_AUTH_TOKEN, bob), "101");
+  EXPECT_EQ(answer(GH_AUTH_TOKEN | GH_AUTH_CERT, nobody), "101");
+  EXPECT_EQ(answer(GH_AUTH_TOKEN | GH_AUTH_CERT, {}), "101");
+  EXPECT_EQ(arrivals(), (std::vector<std::string>{"cert:bob 127.0.0.1", "token:bob 127.0.0.1", "token:bob 127.0.0.1",
+                                                  "token:bob 127.0.0.1"}));
+}
+
 TEST_F(StreamListenersTest, SayHowLongASourceOfWrongTokensIsToWait) {
   start({.auth = GH_AUTH_TOKEN, .http_opening = true});
   host.refuse_tokens(1500ms);
