@@ -171,6 +171,7 @@ int token_list_verb(const Invocation& invocation, const NoArguments&) {
 }
 
 int token_revoke_verb(const Invocation& invocation, const RevokeArguments& arguments) {
+  if (arguments.cut) static_cast<void>(ask_gateway(invocation, "status", Access::read));  // before anything is changed
   db::PolicyEditor editor(policy_db(invocation), editor_name());
   Json revoked = Json::array();
   std::string lines;

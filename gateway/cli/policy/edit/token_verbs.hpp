@@ -24,7 +24,8 @@ struct RevokeArguments {
   bool cut = false;  ///< end the sessions of those identities, too
 };
 /// Deletes the tokens of that name, or the one with that id. A "no" when there is none. To cut, it waits until the
-/// running gateway knows of it, so that nobody comes back with it; @throws NoGateway where there is none.
+/// running gateway knows of it, so that nobody comes back with it; @throws NoGateway where there is none, and nothing
+/// is changed.
 [[nodiscard]] int token_revoke_verb(const Invocation& invocation, const RevokeArguments& arguments);
 
 }  // namespace gatehouse

@@ -122,6 +122,19 @@ TEST_F(DaemonStoreTest, TellsEndedSessionsWhenAsked) {
   EXPECT_TRUE(all["sessions"][0]["ended_at"].is_null() != all["sessions"][1]["ended_at"].is_null());
 }
 
+TEST_F(DaemonStoreTest, EndsTheSessionsOfOneIdentity) {
+  open();
+  carry("one", "token:bob", 10);
+  carry("two", "token:bob", 20);
+  carry("three", "token:bobby", 30);
+  EXPECT_EQ(asked(&DaemonStore::end_sessions_body, R"({"identity":"token:bob"})")["ended"], 2);
+  ASSERT_EQ(sessions_asked()["count"], 1);
+  EXPECT_EQ(sessions_asked()["sessions"][0]["identity"], "token:bobby");
+  EXPECT_EQ(asked(&DaemonStore::end_sessions_body, R"({"identity":"token:bob"})")["ended"], 0);
+  for (const char* const wrong : {"", "[]", "{}", R"({"identity":""})", R"({"identity":7})"})
+    EXPECT_THROW(asked(&DaemonStore::end_sessions_body, wrong), std::invalid_argument) << wrong;
+}
+
 TEST_F(DaemonStoreTest, CountsEndedSessionsThatItDoesNotShow) {
   open();
   carry("live", "unix:bob", 1);

@@ -38,7 +38,7 @@ TEST_F(TokenVerbs, AreShownOnceAndKeptAsHashes) {
   EXPECT_EQ(body(list(true))["tokens"][1]["row"], 2);
   EXPECT_THAT(revoke("eve"), HasSubstr("there is no token `eve`"));
   EXPECT_THAT(revoke("2"), AllOf(HasSubstr("token:bob (credentials 2) is revoked."),
-                                 HasSubstr("Who is connected with it stays so")));
+                                 HasSubstr("Who is connected with it stays so, without --cut")));
   EXPECT_THAT(revoke("bob"), HasSubstr("token:bob (credentials 1) is revoked."));
   EXPECT_EQ(shell("SELECT count(*) FROM credentials"), "0\n");
   for (const char* wrong : {"", "77", "a b", "a*", "x\x1b"}) {
