@@ -31,7 +31,10 @@ class EchoWorker final : public LaneWorker, private EchoStreamOwner {
                                context_.host.log().warn("accept paused", {{"why", error.message()}});
                              }}),
         datagrams_(context.host.counter(context.lane, "datagrams", "Datagrams that were sent back.")),
-        streams_opened_(context.host.counter(context.lane, "streams", "Streams that were accepted.")) {}
+        streams_opened_(context.host.counter(context.lane, "streams", "Streams that were accepted.")),
+        ticker_([this] { look_at_sessions(); }) {
+    context_.loop.schedule(ticker_, kLook);
+  }
   ~EchoWorker() override { context_.pending -= streams_.size(); }
 
   void configure(std::shared_ptr<const EchoSettings> settings) { settings_ = std::move(settings); }
@@ -86,11 +89,22 @@ class EchoWorker final : public LaneWorker, private EchoStreamOwner {
     return true;
   }
 
+  /// Somebody may have ended them: a silent client's stream tells nobody.
+  void look_at_sessions() {
+    for (auto at = streams_.begin(); at != streams_.end();) {
+      EchoStream& stream = *(at++)->second;
+      if (!stream.has_session()) stream_ended(stream);
+    }
+    context_.loop.schedule(ticker_, kLook);
+  }
+
   void stream_ended(EchoStream& stream) override {
     sources_.remove(stream);
     streams_.erase(&stream);
     --context_.pending;
   }
+
+  static constexpr Nanoseconds kLook = std::chrono::milliseconds(250);
 
   LaneContext context_;
   const Budget budget_;
@@ -100,13 +114,14 @@ class EchoWorker final : public LaneWorker, private EchoStreamOwner {
   SourceTable sources_;
   std::map<EchoStream*, std::unique_ptr<EchoStream>> streams_;
   std::map<std::uint32_t, std::unique_ptr<UdpListener>> udp_listeners_;
+  LaneTimer ticker_;
 };
 
 class EchoPlugin final : public LanePlugin<EchoWorker, EchoSettings> {
   using LanePlugin::LanePlugin;
 };
 
-constexpr Role kRoles[] = {make_role("listen", RoleKind::both, true)};
+constexpr Role kRoles[] = {make_role("listen", RoleKind::both, true, Openings::configured)};
 
 }  // namespace
 }  // namespace gatehouse::echo

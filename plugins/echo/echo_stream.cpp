@@ -14,7 +14,6 @@ bool EchoStream::flush() {
 }
 
 void EchoStream::on_ready(std::uint32_t) {
-  if (!session_.is_mine()) return owner_.stream_ended(*this);
   last_active = loop_.now();
   if (!flush()) return owner_.stream_ended(*this);
   if (end_ == 0 && !peer_done_) {

@@ -33,6 +33,8 @@ class EchoStream final : public SourceClient, private Readiness {
   EchoStream(const EchoStream&) = delete;
   EchoStream& operator=(const EchoStream&) = delete;
 
+  /// False: it was ended; destroy this.
+  [[nodiscard]] bool has_session() const noexcept { return session_.is_mine(); }
   /// False: the stream cannot be watched; destroy this.
   [[nodiscard]] bool start() { return stream_.watch(loop_.poller(), *this).has_value(); }
 

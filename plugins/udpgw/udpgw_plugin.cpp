@@ -12,7 +12,7 @@ class UdpgwPlugin final : public LanePlugin<UdpgwLane, UdpgwSettings> {
   static const void* offer(std::string_view id) noexcept { return id == kProbeOffer ? &kProbe : nullptr; }
 };
 
-constexpr Role kRoles[] = {make_role("listen", RoleKind::streams, true)};
+constexpr Role kRoles[] = {make_role("listen", RoleKind::streams, true, Openings::configured)};
 
 }  // namespace
 }  // namespace gatehouse::udpgw

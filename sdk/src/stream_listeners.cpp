@@ -12,13 +12,14 @@ namespace {
 
 constexpr std::size_t kOpeningsPart = 16;  // of the lane's descriptors
 constexpr std::size_t kLeastOpenings = 8, kMostOpenings = 1024;
+constexpr std::size_t kLongestNames = 512;                     // of a certificate, in the log
 constexpr Nanoseconds kLook = std::chrono::milliseconds(250);  // for those that are too slow
 
 TlsSettings settings_of(const Certificate& from, const Listener& listener) {
   TlsSettings out;
   out.chain = from.chain;
   out.key = from.key;
-  out.client_ca = from.client_ca;
+  if (listener.takes_certificate || !listener.needs_credential()) out.client_ca = from.client_ca;
   out.requires_certificate = listener.takes_certificate && !listener.takes_token && !listener.takes_user;
   out.alpn = from.alpn;
   out.ticket_key = from.ticket_key;
@@ -29,7 +30,14 @@ TlsSettings settings_of(const Certificate& from, const Listener& listener) {
 }
 
 bool is_one_of(const IpAddress& address, const std::vector<Prefix>& networks) noexcept {
-  return std::any_of(networks.begin(), networks.end(), [&](const Prefix& one) { return one.contains(address); });
+  return std::any_of(networks.begin(), networks.end(),
+                     [&](const Prefix& one) { return one.contains(address.unmapped()); });
+}
+
+/// Everybody on the way could read them.
+bool sends_tokens_in_clear(const Listener& listener, const IpAddress& client) noexcept {
+  return listener.takes_token && !listener.tls && client.family() != Family::none && !client.unmapped().is_loopback() &&
+         !is_one_of(client, listener.trusted_proxies);
 }
 
 }  // namespace
@@ -85,7 +93,7 @@ class StreamListeners::Opening final : public Readiness,
   }
   [[nodiscard]] std::uint32_t listener() const noexcept { return listener_->id; }
   void refuse(Refusal why, std::string_view detail);
-  void refuse_as_slow() { refuse(Refusal::too_slow, name_of(stage_)); }
+  void refuse_as_slow() { refuse(Refusal::too_slow, "too slow: " + std::string(name_of(stage_))); }
 
  private:
   enum class Stage : std::uint8_t { proxy, tls, http, identity };
@@ -121,7 +129,7 @@ class StreamListeners::Opening final : public Readiness,
   bool identify_by_certificate();
   bool identify_by_token();
   void arrive(std::string identity);
-  void refuse_request(HttpRefusal why);
+  void refuse_request(HttpRefusal why, std::string_view detail = {});
   [[nodiscard]] bool read_more(std::size_t most);
   void leave() noexcept;
   [[nodiscard]] const IpAddress& source() const noexcept { return peer_.source.address; }
@@ -135,6 +143,7 @@ class StreamListeners::Opening final : public Readiness,
   std::unique_ptr<TlsLayer> tls_;
   std::vector<std::byte> head_;  // read and not used: of a PROXY header, of an HTTP opening, and what is behind it
   std::optional<Arrival::Http> http_;
+  std::string shown_;  // names of a certificate that are nobody's
 };
 
 void StreamListeners::Opening::leave() noexcept {
@@ -252,6 +261,7 @@ void StreamListeners::Opening::identify() {
     return;
   }
   if (!listener_->needs_credential()) return arrive({});
+  if (!shown_.empty()) return refuse_request({401, "this certificate is nobody's", {}}, shown_);
   refuse_request(
       {401, listener_->takes_token ? "show a token: Authorization: Bearer TOKEN" : "show a certificate", {}});
 }
@@ -260,6 +270,7 @@ bool StreamListeners::Opening::identify_by_certificate() {
   if (!tls_ || !takes(listener_->takes_certificate)) return false;
   for (const std::string& name : tls_->peer_names()) {
     if (const auto who = owner_.identities_.find(CredentialKind::cert, name)) return arrive(*who), true;
+    if (shown_.size() < kLongestNames) shown_ += (shown_.empty() ? "no row of credentials has " : ", ") + name;
   }
   return false;
 }
@@ -288,7 +299,7 @@ void StreamListeners::Opening::arrive(std::string identity) {
 }
 
 /// An HTTP client is told why.
-void StreamListeners::Opening::refuse_request(HttpRefusal why) {
+void StreamListeners::Opening::refuse_request(HttpRefusal why, std::string_view detail) {
   const auto alive = shared_from_this();
   const Refusal kind = why.status == 401 || why.status == 429 ? Refusal::credential : Refusal::http;
   if (listener_->http_opening) {
@@ -298,7 +309,7 @@ void StreamListeners::Opening::refuse_request(HttpRefusal why) {
             {})
         .refuse(why);
   }
-  refuse(kind, why.sentence);
+  refuse(kind, detail.empty() ? std::string_view(why.sentence) : detail);
 }
 
 // ---- the listeners
@@ -341,6 +352,8 @@ void StreamListeners::accept(const Entry& entry, Stream stream) {
   const bool is_unix = listener->transport == Transport::unix_stream;
   if (listener->proxy_protocol && !is_unix && !is_one_of(peer.source.address, listener->trusted_proxies))
     return refuse(peer, *listener, Refusal::proxy, "it is none of trusted_proxies");
+  if (sends_tokens_in_clear(*listener, peer.source.address))
+    return refuse(peer, *listener, Refusal::proxy, "without TLS only trusted_proxies may bring tokens from elsewhere");
   const bool is_plain = !listener->proxy_protocol && !listener->tls && !listener->http_opening;
   if (is_plain && !listener->needs_credential() && (!peer.uid || !listener->identity.empty())) {
     return events_.arrived(Arrival(listener, stream.take_socket(), peer, nullptr, {}, {}, listener->identity));

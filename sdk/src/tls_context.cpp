@@ -21,6 +21,7 @@ namespace {
 constexpr long kTicketSeconds = 2 * 60 * 60;         // what the key before has sealed is as old as that at most
 constexpr std::size_t kMostClientChain = 32 * 1024;  // bytes
 // AES-128 first, as the fastest with 128 bits of strength; a client without AES in hardware has its own way.
+constexpr const char* kSuites12 = "ECDHE+AESGCM:ECDHE+CHACHA20";
 constexpr const char* kSuites = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
 template <class T, void (*kFree)(T*)>
@@ -89,6 +90,7 @@ TlsContext::TlsContext(const TlsSettings& settings, std::shared_ptr<TlsBuffers> 
   SSL_CTX_set_app_data(context, this);
   SSL_CTX_set_min_proto_version(context, settings.least_version);
   SSL_CTX_set_ciphersuites(context, kSuites);
+  SSL_CTX_set_cipher_list(context, kSuites12);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                    SSL_OP_PRIORITIZE_CHACHA);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
@@ -136,8 +138,12 @@ void TlsContext::use_client_ca(const TlsSettings& settings) {
       fail("a certificate of client_ca cannot be used");
   });
   if (count == 0) throw std::runtime_error("client_ca has no certificate");
-  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | (settings.requires_certificate ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
-                     nullptr);
+  X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context),
+                              X509_V_FLAG_PARTIAL_CHAIN);  // whoever is in there is trusted
+  if (settings.requires_certificate)
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  else  // one that is nobody's is as good as none: the client may have another credential
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, [](int, X509_STORE_CTX*) { return 1; });
 }
 
 std::unique_ptr<SSL, void (*)(SSL*)> TlsContext::make_session(TlsLayer& layer) const {

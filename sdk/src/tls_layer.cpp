@@ -113,6 +113,8 @@ Result<void> TlsLayer::handshake() noexcept {
   }
   if (why != SSL_ERROR_NONE && why != SSL_ERROR_WANT_READ) {
     failure_ = take_openssl_error();
+    if (const long verified = SSL_get_verify_result(ssl_.get()); verified != X509_V_OK)
+      failure_ += std::string(": ") + X509_verify_cert_error_string(verified);
     static_cast<void>(send_output());  // the alert
     return break_with(Errc::malformed);
   }

@@ -147,13 +147,19 @@ inline constexpr gh_plugin_ops kOps = {.struct_size = sizeof(gh_plugin_ops),
 
 }  // namespace border
 
-/// Which listeners a role takes. Its streams are accepted through StreamListeners, which does what is configured of
-/// TLS, openings and credentials.
+/// Which listeners a role takes.
 enum class RoleKind : std::uint32_t {
-  streams = GH_ROLE_STREAM | GH_ROLE_OPENINGS,
-  http_streams = GH_ROLE_STREAM | GH_ROLE_OPENINGS | GH_ROLE_HTTP,  ///< always with an HTTP opening
+  streams = GH_ROLE_STREAM,
   datagrams = GH_ROLE_DATAGRAM,
-  both = GH_ROLE_STREAM | GH_ROLE_OPENINGS | GH_ROLE_DATAGRAM
+  both = GH_ROLE_STREAM | GH_ROLE_DATAGRAM
+};
+
+/// How a role's streams begin. Whoever promises something here has its streams from StreamListeners: the gateway leaves
+/// TLS and credentials to them.
+enum class Openings : std::uint32_t {
+  none = 0,                               ///< a listener that asks for TLS, `auth`, an opening or a proxy is refused
+  configured = GH_ROLE_OPENINGS,          ///< as each listener is configured
+  http = GH_ROLE_OPENINGS | GH_ROLE_HTTP  ///< the same, and always with an HTTP opening
 };
 
 /// What a manifest is made of, by names that need no look at the border.
@@ -163,8 +169,9 @@ using Probe = gh_probe;
 using SessionDescriber = gh_sessions_describe;
 
 /// A role that listeners can have in the plugin. @param name  the configuration key
-constexpr Role make_role(const char* name, RoleKind kind, bool required) noexcept {
-  return {sizeof(gh_listener_role), static_cast<std::uint32_t>(kind), name, required ? 1U : 0U, 0};
+constexpr Role make_role(const char* name, RoleKind kind, bool required, Openings openings = Openings::none) noexcept {
+  const std::uint32_t kinds = static_cast<std::uint32_t>(kind) | static_cast<std::uint32_t>(openings);
+  return {sizeof(gh_listener_role), kinds, name, required ? 1U : 0U, 0};
 }
 
 /// What a probe prints: one JSON object.

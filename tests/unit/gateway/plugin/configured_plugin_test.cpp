@@ -286,7 +286,7 @@ TEST_F(ConfiguredPluginTest, NamesWhatNeedsARestart) {
 
 TEST_F(ConfiguredPluginTest, TakesOtherFilesOfTlsButNoOtherWayToBegin) {
   ListenAddress address = tcp("127.0.0.1:0");
-  address.tls = TlsConfig{"/a/chain.pem", "/a/key.pem", {}, {}, false, true};
+  address.tls = TlsConfig{"/a/chain.pem", "/a/key.pem", {}, {}, false};
   make("openings", {address});
   const auto is_fixed = [&](auto change) {
     PluginConfig next = plugin_->settings().config;

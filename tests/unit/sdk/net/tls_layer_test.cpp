@@ -246,9 +246,12 @@ TEST_F(Tls, TakesOneThreeAloneUnlessTold) {
   ASSERT_TRUE(shake_hands());
   ASSERT_TRUE(client->write("older"));
   EXPECT_EQ(read(), "older");
-  EXPECT_EQ(SSL_get_secure_renegotiation_support(client->ssl()), 1);
-  EXPECT_NE(SSL_renegotiate(client->ssl()) == 1 && client->handshake(), true);
   EXPECT_EQ(SSL_get_current_compression(client->ssl()), nullptr);
+  EXPECT_EQ(SSL_renegotiate(client->ssl()), 1);
+  EXPECT_FALSE(client->handshake());
+  EXPECT_EQ(read(), "");
+  EXPECT_FALSE(client->handshake());
+  EXPECT_TRUE(client->has_failed());  // "no renegotiation"
 }
 
 TEST_F(Tls, AgreesOnAProtocolOfItsOwn) {
@@ -305,14 +308,34 @@ TEST_F(Tls, RefusesCertificatesOfOthersAndOldOnes) {
   const TestAuthority other("somebody else");
   TlsSettings with = settings();
   with.client_ca = authority().certificate();
+  with.requires_certificate = true;
   for (const TestCertificate& shown : {other.issue(), authority().issue({.valid_seconds = -60})}) {
     Pair fresh;
     ours = std::move(fresh.ours);
     theirs = std::move(fresh.theirs);
     begin(with, shown);
     EXPECT_FALSE(shake_hands());
-    EXPECT_EQ(layer->failure(), "certificate verify failed");
+    EXPECT_TRUE(layer->failure().starts_with("certificate verify failed: ")) << layer->failure();
   }
+}
+
+TEST_F(Tls, TakesACertificateOfOthersForNoneWhereNoneIsNeeded) {
+  const TestAuthority other("somebody else");
+  TlsSettings with = settings();
+  with.client_ca = authority().certificate();
+  begin(with, other.issue());
+  ASSERT_TRUE(shake_hands());
+  EXPECT_TRUE(layer->peer_names().empty());
+}
+
+TEST_F(Tls, TrustsWhoeverStandsInClientCa) {
+  const TestCertificate pinned = authority().issue({.name = "pinned"});
+  TlsSettings with = settings();
+  with.client_ca = pinned.certificate;  // signed by an authority that is not there
+  with.requires_certificate = true;
+  begin(with, pinned);
+  ASSERT_TRUE(shake_hands());
+  EXPECT_EQ(layer->peer_names(), std::vector<std::string>{"pinned"});
 }
 
 // ---- tickets

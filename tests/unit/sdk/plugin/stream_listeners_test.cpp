@@ -94,7 +94,7 @@ class Worker final : public LaneWorker {
 class TestPlugin final : public LanePlugin<Worker, Settings> {
   using LanePlugin::LanePlugin;
 };
-constexpr gh_listener_role kRoles[] = {make_role("listen", RoleKind::streams, true)};
+constexpr gh_listener_role kRoles[] = {make_role("listen", RoleKind::streams, true, Openings::configured)};
 const gh_manifest kManifest =
     make_manifest<TestPlugin>({.id = "door", .version = "1", .summary = "Sends back.", .roles = kRoles});
 
