@@ -159,11 +159,26 @@ void CommandLine::add_plugin_verbs() {
 
 void CommandLine::add_attach() {
   const auto [attach, arguments] =
-      add(app, "attach", "Join standard input and output with a plugin's Unix listener", attach_verb);
+      add(app, "attach", "Join standard input and output with a plugin's listener", attach_verb);
   take_config(attach);
   attach.add_option("NAME", arguments.plugin, "Plugin")->required();
   attach.add_option("--socket", arguments.socket,
-                    "The listener's path, in place of the one that the configuration has");
+                    "The Unix listener's path, in place of the one that the configuration has");
+  ClientOptions& stream = arguments.stream;
+  attach.add_option("--address", stream.address, "A listener over TCP, here or elsewhere")->type_name("HOST:PORT");
+  attach.add_flag("--tls", stream.tls, "It speaks TLS");
+  attach.add_option("--ca", stream.ca, "Whom to trust for its certificate; default: whom this system trusts")
+      ->type_name("FILE");
+  attach.add_option("--cert", stream.cert, "The certificate to show")->type_name("FILE");
+  attach.add_option("--key", stream.key, "Its private key")->type_name("FILE");
+  attach.add_option("--server-name", stream.server_name, "Whom its certificate must be for; default: HOST")
+      ->type_name("NAME");
+  attach.add_option("--min-tls", stream.least_tls, "The oldest version of TLS that will do, 1.2 or 1.3")
+      ->capture_default_str();
+  attach.add_flag("--http", stream.http, "It begins with an HTTP opening");
+  attach.add_flag("--websocket", stream.web_socket, "The same, and goes on as WebSocket");
+  attach.add_option("--token-file", stream.token_file, "The token to show in the opening is its first line")
+      ->type_name("FILE");
 }
 
 void CommandLine::add_probe() {

@@ -111,6 +111,7 @@ void UdpgwLane::admit(Arrival arrival) {
     counters.streams_refused.add();
     connections.info(peer.source.address, "stream refused",
                      {{"client", peer.to_string()}, {"why", to_text(why.reason)}, {"row", row_text(why)}});
+    session = make_error_code(Errc::denied);  // it ends before the client can see that it is refused
     if (why.reason == Reason::concurrent_sessions) return arrival.refuse({429, "you have too many streams", kSoon});
     return arrival.refuse({403, "you may not use this gateway", {}});
   }

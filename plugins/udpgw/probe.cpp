@@ -1,21 +1,16 @@
-// HOST:PORT --dns NAME [--type A|AAAA] | --echo ADDR:PORT [--count N] [--size BYTES], each with [--timeout-ms N]
+// HOST:PORT --dns NAME [--type A|AAAA] | --echo ADDR:PORT [--count N] [--size BYTES], each with [--timeout-ms N] and
+// what a client of the listener needs
 #include "plugins/udpgw/probe.hpp"
 
 #include "plugins/udpgw/frame.hpp"
 
 #include <gatehouse/base/clock.hpp>
 #include <gatehouse/base/domain.hpp>
-#include <gatehouse/base/unique_fd.hpp>
+#include <gatehouse/net/client_stream.hpp>
 #include <gatehouse/net/dns_message.hpp>
 #include <gatehouse/plugin/plugin.hpp>
 
-#include <boost/system/system_error.hpp>
-
-#include <netdb.h>
-#include <poll.h>
 #include <sys/random.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <charconv>
@@ -26,11 +21,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kUsage =
-    "HOST:PORT|unix:PATH (--dns NAME [--type A|AAAA] | --echo ADDR:PORT [--count N] [--size BYTES]) [--timeout-ms N]";
+constexpr auto kUsage = with_client_usage(
+    "HOST:PORT|unix:PATH (--dns NAME [--type A|AAAA] | --echo ADDR:PORT [--count N] [--size BYTES]) [--timeout-ms N]");
 
 struct ProbeRequest {
-  std::string server;
+  ClientOptions server;
   std::string dns_name;
   std::uint16_t dns_type = 1;
   std::optional<Endpoint> echo;
@@ -38,9 +33,7 @@ struct ProbeRequest {
   std::chrono::milliseconds timeout = 5s;
 };
 
-[[noreturn]] void wrong_use(const std::string& what) {
-  throw std::invalid_argument(what + "; usage: gatehouse probe udpgw " + kUsage);
-}
+[[noreturn]] void wrong_use(const std::string& what) { throw std::invalid_argument(what); }
 
 unsigned number_in(std::string_view option, std::string_view text, unsigned least, unsigned most) {
   unsigned value = 0;
@@ -55,8 +48,12 @@ ProbeRequest read_arguments(const std::vector<std::string_view>& arguments) {
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string_view word = arguments[i];
     if (!word.starts_with("--")) {
-      if (!out.server.empty()) wrong_use("`" + std::string(word) + "` is one word too many");
-      out.server = word;
+      if (!out.server.address.empty()) wrong_use("`" + std::string(word) + "` is one word too many");
+      out.server.address = word;
+      continue;
+    }
+    if (take_client_word(out.server, arguments, i)) {
+      --i;
       continue;
     }
     if (i + 1 == arguments.size()) wrong_use(std::string(word) + " needs a value");
@@ -82,48 +79,17 @@ ProbeRequest read_arguments(const std::vector<std::string_view>& arguments) {
       wrong_use("`" + std::string(word) + "` is no option of this probe");
     }
   }
-  if (out.server.empty()) wrong_use("the server's address is missing");
+  if (out.server.address.empty()) wrong_use("the server's address is missing");
   if (out.dns_name.empty() == !out.echo.has_value()) wrong_use("give either --dns or --echo");
+  check_client_options(out.server);
   return out;
-}
-
-UniqueFd connect_unix(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) wrong_use("the path of the socket is too long");
-  std::copy(path.begin(), path.end(), address.sun_path);
-  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd || connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    throw boost::system::system_error(last_system_error(), "connect to " + path);
-  return fd;
-}
-
-UniqueFd connect_tcp(const std::string& server) {
-  const auto colon = server.rfind(':');
-  if (colon == server.npos) wrong_use("`" + server + "` has no port");
-  std::string host = server.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (const int error = getaddrinfo(host.c_str(), server.c_str() + colon + 1, &hints, &found); error != 0)
-    throw std::runtime_error("look up " + server + ": " + gai_strerror(error));
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, freeaddrinfo);
-  Error error;
-  for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
-    UniqueFd fd(socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (fd && connect(fd.get(), at->ai_addr, at->ai_addrlen) == 0) return fd;
-    error = last_system_error();
-  }
-  throw boost::system::system_error(error, "connect to " + server);
 }
 
 /// The client's side of one stream.
 class ProbeStream {
  public:
-  ProbeStream(const std::string& server, std::chrono::milliseconds timeout)
-      : deadline_(steady_now() + timeout),
-        fd_(server.starts_with("unix:") ? connect_unix(server.substr(5)) : connect_tcp(server)) {}
+  explicit ProbeStream(const ProbeRequest& request)
+      : stream_(request.server, "udpgw", steady_now() + request.timeout) {}
 
   void send(std::uint8_t flags, std::uint16_t conid, const Endpoint& remote, Bytes payload) {
     std::vector<std::byte> address(remote.address.bytes().begin(), remote.address.bytes().end());
@@ -134,11 +100,7 @@ class ProbeStream {
     frame[2] |= static_cast<std::byte>(flags);
     std::copy(payload.begin(), payload.end(), frame.begin() + static_cast<std::ptrdiff_t>(header));
     frame.resize(header + payload.size());
-    for (Bytes rest = frame; !rest.empty();) {
-      const ssize_t n = ::send(fd_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
-      if (n < 0) throw boost::system::system_error(last_system_error(), "send to the server");
-      rest = rest.subspan(static_cast<std::size_t>(n));
-    }
+    stream_.write_all(frame);
   }
 
   /// The payload of the next frame of `conid` that passes `wanted`.
@@ -157,22 +119,30 @@ class ProbeStream {
     }
   }
 
- private:
-  void read_more() {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - steady_now());
-    pollfd ready{fd_.get(), POLLIN, 0};
-    if (left <= 0ms || ::poll(&ready, 1, static_cast<int>(left.count())) == 0)
-      throw std::runtime_error("no answer came in time: is the destination permitted, and does it answer?");
-    const std::size_t old = input_.size();
-    input_.resize(old + 65536);
-    const ssize_t n = ::recv(fd_.get(), &input_[old], 65536, 0);
-    if (n < 0) throw boost::system::system_error(last_system_error(), "read from the server");
-    if (n == 0) throw std::runtime_error("the server closed the stream");
-    input_.resize(old + static_cast<std::size_t>(n));
+  /// How it was opened, as the end of a JSON object.
+  [[nodiscard]] std::string end_of_json() const {
+    std::string out;
+    if (const auto tls = stream_.tls())
+      out += R"(, "tls": {"version": ")" + tls->version + R"(", "cipher": ")" + tls->cipher + R"("})";
+    if (stream_.has_opening()) out += R"(, "http": true)";
+    return out + '}';
   }
 
-  SteadyTime deadline_;
-  UniqueFd fd_;
+ private:
+  void read_more() {
+    const std::size_t old = input_.size();
+    input_.resize(old + 65536);
+    std::size_t size = 0;
+    try {
+      size = stream_.read_some(MutableBytes(input_).subspan(old));
+    } catch (const ClientTimeout&) {
+      throw std::runtime_error("no answer came in time: is the destination permitted, and does it answer?");
+    }
+    if (size == 0) throw std::runtime_error("the server closed the stream");
+    input_.resize(old + size);
+  }
+
+  ClientStream stream_;
   std::vector<std::byte> input_;
 };
 
@@ -249,7 +219,7 @@ std::string probe_dns(const ProbeRequest& request, ProbeStream& stream) {
       stream.receive(1, [id](Bytes payload) { return payload.size() >= 12 && load_big<std::uint16_t>(payload) == id; });
   const unsigned rcode = std::to_integer<unsigned>(reply[3]) & 15;
   return R"({"name": ")" + request.dns_name + R"(", "rcode": ")" + rcode_text(rcode) + R"(", "addresses": [)" +
-         addresses_in(reply) + R"(], "round_trip_ms": )" + milliseconds(steady_now() - begin) + "}";
+         addresses_in(reply) + R"(], "round_trip_ms": )" + milliseconds(steady_now() - begin) + stream.end_of_json();
 }
 
 std::string probe_echo(const ProbeRequest& request, ProbeStream& stream) {
@@ -267,17 +237,22 @@ std::string probe_echo(const ProbeRequest& request, ProbeStream& stream) {
   return R"({"echo": ")" + request.echo->to_string() + R"(", "round_trips": )" + std::to_string(times.size()) +
          R"(, "size_bytes": )" + std::to_string(request.size) + R"(, "min_ms": )" + milliseconds(times.front()) +
          R"(, "median_ms": )" + milliseconds(times[times.size() / 2]) + R"(, "max_ms": )" + milliseconds(times.back()) +
-         "}";
+         stream.end_of_json();
 }
 
 void run(const std::vector<std::string_view>& arguments, const PrintJson& print) {
-  const ProbeRequest request = read_arguments(arguments);
-  ProbeStream stream(request.server, request.timeout);
+  ProbeRequest request;
+  try {
+    request = read_arguments(arguments);
+  } catch (const std::invalid_argument& wrong) {
+    throw std::invalid_argument(std::string(wrong.what()) + "; usage: gatehouse probe udpgw " + kUsage.data());
+  }
+  ProbeStream stream(request);
   print(request.echo ? probe_echo(request, stream) : probe_dns(request, stream));
 }
 
 }  // namespace
 
-const Probe kProbe = make_probe<run>(kUsage);
+const Probe kProbe = make_probe<run>(kUsage.data());
 
 }  // namespace gatehouse::udpgw

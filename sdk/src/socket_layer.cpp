@@ -13,7 +13,8 @@
 namespace gatehouse {
 namespace {
 
-constexpr std::size_t kMostLeftOver = 256 * 1024;  // of answers to a peer that reads none of them
+/// What room() has granted, encoded, and answers to a peer that reads none of them.
+constexpr std::size_t kMostLeftOver = 2 * SocketLayer::kMostAtOnce;
 
 Error read_or_write_error() noexcept {
   if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return Errc::would_block;
@@ -61,6 +62,7 @@ Result<std::size_t> SocketLayer::read(MutableBytes out) noexcept {
 
 std::size_t SocketLayer::room(std::size_t wanted) noexcept {
   if (has_left_over()) return 0;
+  wanted = std::min(wanted, kMostAtOnce);
   if (wanted <= kLeastRoom) return wanted;
   int unsent = 0;
   if (ioctl(fd_, SIOCOUTQNSD, &unsent) != 0) return std::min(wanted, kLeastRoom);  // a Unix stream

@@ -2,6 +2,8 @@
 
 #include <gatehouse/base/endian.hpp>
 
+#include <openssl/rand.h>
+
 #include <algorithm>
 #include <cstring>
 #include <new>
@@ -83,6 +85,7 @@ Error WebSocketLayer::decode(MutableBytes frames, std::size_t& got) noexcept {
 
 Result<void> WebSocketLayer::put(std::span<const Bytes> parts) noexcept {
   if (has_closed_) return make_error_code(Errc::closed);
+  if (role_ == WebSocketRole::client) return put_masked(WebSocketOpcode::binary, parts);
   constexpr std::size_t kMostParts = 64;
   std::array<Bytes, kMostParts + 1> all;
   std::size_t size = 0;
@@ -106,7 +109,30 @@ void WebSocketLayer::finish() noexcept {
   lower_->finish();
 }
 
+/// A frame of a client, whose mask nobody can guess (RFC 6455, 5.3).
+Result<void> WebSocketLayer::put_masked(WebSocketOpcode opcode, std::span<const Bytes> payload) noexcept {
+  std::size_t size = 0;
+  for (const Bytes part : payload) size += part.size();
+  WebSocketMask mask;
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(mask.data()), static_cast<int>(mask.size())) != 1)
+    return make_error_code(Errc::failed);
+  std::vector<std::byte> frame;
+  try {
+    frame.resize(kLongestWebSocketHeader);
+    frame.resize(write_frame_header(frame, opcode, size, mask));
+    const std::size_t header = frame.size();
+    frame.reserve(header + size);
+    for (const Bytes part : payload) frame.insert(frame.end(), part.begin(), part.end());
+    mask_payload(MutableBytes(frame).subspan(header), mask);
+  } catch (const std::bad_alloc&) {
+    return make_error_code(Errc::limit);
+  }
+  const Bytes all = frame;
+  return lower_->put({&all, 1});
+}
+
 Result<void> WebSocketLayer::put_control(WebSocketOpcode opcode, Bytes payload) noexcept {
+  if (role_ == WebSocketRole::client) return put_masked(opcode, {&payload, 1});
   std::array<std::byte, kLongestWebSocketHeader> header;
   const Bytes parts[] = {Bytes(header).first(write_frame_header(header, opcode, payload.size())), payload};
   return lower_->put(parts);

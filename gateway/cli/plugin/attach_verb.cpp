@@ -2,8 +2,7 @@
 
 #include "gateway/cli/plugin/stream_bridge.hpp"
 
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <boost/system/system_error.hpp>
 
 #include <cerrno>
 #include <csignal>
@@ -11,6 +10,8 @@
 
 namespace gatehouse {
 namespace {
+
+constexpr std::chrono::seconds kOpeningTime{10};  // from the connection to what the listener says
 
 std::filesystem::path find_socket(const Invocation& invocation, const std::string& plugin) {
   const Config config = load_config(invocation);
@@ -31,36 +32,45 @@ std::filesystem::path find_socket(const Invocation& invocation, const std::strin
                            plugin + ".sock\" to `plugin." + plugin + ".listen`");
 }
 
-UniqueFd connect_to(const std::filesystem::path& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::string text = path.string();
-  if (text.size() >= sizeof address.sun_path) throw std::runtime_error(text + " is too long for a Unix socket");
-  text.copy(address.sun_path, text.size());
-  UniqueFd out(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (out && ::connect(out.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) out.reset();
+/// What to connect to, of what was given.
+ClientOptions stream_of(const Invocation& invocation, const AttachArguments& arguments) {
+  ClientOptions out = arguments.stream;
+  if (!out.address.empty() && !arguments.socket.empty())
+    throw std::invalid_argument("give either --socket or --address");
+  if (out.address.empty()) {
+    const bool is_given = !arguments.socket.empty();
+    out.address = "unix:" + (is_given ? arguments.socket : find_socket(invocation, arguments.plugin)).string();
+  }
+  check_client_options(out);
   return out;
+}
+
+std::string why_not_connected(const Error& error) {
+  switch (error.value()) {
+    case ENOENT:
+    case ECONNREFUSED: return "nobody listens there; is the gateway running, and the plugin enabled?";
+    case EACCES: return "no permission; see `mode` and `group` of that listener";
+    default: return error.message();
+  }
 }
 
 }  // namespace
 
 int attach_verb(const Invocation& invocation, const AttachArguments& arguments) {
-  const std::filesystem::path path =
-      arguments.socket.empty() ? find_socket(invocation, arguments.plugin) : arguments.socket;
-  UniqueFd stream = connect_to(path);
-  if (!stream) {
-    const int error = errno;
-    const std::string why = error == ENOENT || error == ECONNREFUSED
-                                ? "nobody listens there; is the gateway running, and the plugin enabled?"
-                            : error == EACCES ? "no permission; see `mode` and `group` of that listener"
-                                              : last_system_error().message();
-    complain(invocation, "cannot attach to " + path.string() + ": " + why);
-    return kExitNo;
-  }
+  const ClientOptions options = stream_of(invocation, arguments);
+  const std::string name = options.address.substr(options.address.starts_with("unix:") ? 5 : 0);
   std::signal(SIGPIPE, SIG_IGN);
-  const Error error = bridge_streams(UniqueFd(STDIN_FILENO), UniqueFd(STDOUT_FILENO), std::move(stream));
-  if (!error) return kExitYes;
-  complain(invocation, "the connection to " + path.string() + " broke: " + error.message());
+  try {
+    ClientStream stream(options, arguments.plugin, steady_now() + kOpeningTime);
+    stream.set_deadline(ClientStream::kNever);
+    const std::string broken = bridge_streams(UniqueFd(STDIN_FILENO), UniqueFd(STDOUT_FILENO), std::move(stream));
+    if (broken.empty()) return kExitYes;
+    complain(invocation, broken);
+  } catch (const boost::system::system_error& error) {
+    complain(invocation, "cannot attach to " + name + ": " + why_not_connected(error.code()));
+  } catch (const std::runtime_error& error) {
+    complain(invocation, "cannot attach to " + name + ": " + error.what());
+  }
   return kExitNo;
 }
 

@@ -1,4 +1,5 @@
-// Stages: poll; read what is there into the direction's buffer; write what the other end takes; pass an end on.
+// Stages: poll, unless the stream holds input that no poll tells of; read what is there into the direction's buffer;
+// write what the other end takes; pass an end on.
 #include "gateway/cli/plugin/stream_bridge.hpp"
 
 #include <limits.h>
@@ -15,6 +16,7 @@ namespace gatehouse {
 namespace {
 
 constexpr std::size_t kBufferSize = 64 * 1024;
+constexpr short kGone = POLLERR | POLLHUP | POLLNVAL;
 
 bool is_socket(int fd) {
   struct stat found {};
@@ -24,40 +26,19 @@ bool is_socket(int fd) {
 /// One way: bytes that were read and not yet written, and whether the source has ended.
 class Direction {
  public:
-  Direction(int from, int to) : from_(from), to_(to), to_socket_(is_socket(to)) {}
-
   [[nodiscard]] bool wants_read() const noexcept { return !ended_ && begin_ == end_; }
   [[nodiscard]] bool wants_write() const noexcept { return begin_ != end_; }
   /// Everything was passed on: the end may be passed on too.
   [[nodiscard]] bool drained() const noexcept { return ended_ && begin_ == end_; }
 
-  /// After POLLIN or POLLHUP on the source.
-  Error read() noexcept {
-    const ssize_t size = ::read(from_, buffer_.data(), buffer_.size());
-    if (size > 0) {
-      begin_ = 0;
-      end_ = static_cast<std::size_t>(size);
-    } else if (size == 0) {
-      ended_ = true;
-    } else if (errno != EINTR && errno != EAGAIN) {
-      return last_system_error();
-    }
-    return {};
+  [[nodiscard]] MutableBytes space() noexcept { return buffer_; }
+  [[nodiscard]] Bytes rest() const noexcept { return Bytes(buffer_).subspan(begin_, end_ - begin_); }
+  void add(std::size_t size) noexcept {
+    begin_ = 0;
+    end_ = size;
   }
-
-  /// After POLLOUT on the target. A pipe that is ready takes PIPE_BUF bytes without blocking (pipe(7)).
-  Error write() noexcept {
-    const std::size_t left = end_ - begin_;
-    const ssize_t size = to_socket_ ? ::send(to_, buffer_.data() + begin_, left, MSG_DONTWAIT | MSG_NOSIGNAL)
-                                    : ::write(to_, buffer_.data() + begin_, std::min<std::size_t>(left, PIPE_BUF));
-    if (size >= 0) {
-      begin_ += static_cast<std::size_t>(size);
-    } else if (errno != EINTR && errno != EAGAIN) {
-      return last_system_error();
-    }
-    return {};
-  }
-
+  void take(std::size_t size) noexcept { begin_ += size; }
+  void end() noexcept { ended_ = true; }
   /// Nobody takes the bytes: they are dropped and nothing more is read.
   void give_up() noexcept {
     begin_ = end_;
@@ -65,12 +46,60 @@ class Direction {
   }
 
  private:
-  int from_, to_;
-  bool to_socket_;
   bool ended_ = false;
   std::size_t begin_ = 0, end_ = 0;
-  std::array<char, kBufferSize> buffer_;
+  std::array<std::byte, kBufferSize> buffer_;
 };
+
+/// After POLLIN or POLLHUP on `in`.
+Error read_from(int in, Direction& up) noexcept {
+  const ssize_t size = ::read(in, up.space().data(), up.space().size());
+  if (size > 0) {
+    up.add(static_cast<std::size_t>(size));
+  } else if (size == 0) {
+    up.end();
+  } else if (errno != EINTR && errno != EAGAIN) {
+    return last_system_error();
+  }
+  return {};
+}
+
+/// After POLLOUT on `out`. A pipe that is ready takes PIPE_BUF bytes without blocking (pipe(7)).
+Error write_to(int out, bool to_socket, Direction& down) noexcept {
+  const Bytes rest = down.rest();
+  const ssize_t size = to_socket ? ::send(out, rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL)
+                                 : ::write(out, rest.data(), std::min<std::size_t>(rest.size(), PIPE_BUF));
+  if (size >= 0) {
+    down.take(static_cast<std::size_t>(size));
+  } else if (errno != EINTR && errno != EAGAIN) {
+    return last_system_error();
+  }
+  return {};
+}
+
+/// What the stream takes now.
+Error write_to(StreamLayer& stream, Direction& up) noexcept {
+  while (up.wants_write()) {
+    const Bytes part = up.rest().first(stream.room(up.rest().size()));
+    if (part.empty()) return {};
+    if (const auto put = stream.put({&part, 1}); !put) return put.error();
+    up.take(part.size());
+  }
+  return {};
+}
+
+/// What the stream has.
+Error read_from(StreamLayer& stream, Direction& down) noexcept {
+  const auto got = stream.read(down.space());
+  if (got) {
+    down.add(*got);
+  } else if (got.error() == Errc::closed) {
+    down.end();
+  } else if (got.error() != Errc::would_block) {
+    return got.error();
+  }
+  return {};
+}
 
 pollfd watch(bool wanted, int fd, int events) { return {wanted ? fd : -1, static_cast<short>(events), 0}; }
 
@@ -82,38 +111,48 @@ void end_output(UniqueFd& out) {
 
 }  // namespace
 
-Error bridge_streams(UniqueFd in, UniqueFd out, UniqueFd socket) {
-  constexpr short kGone = POLLERR | POLLHUP | POLLNVAL;
-  Direction up(in.get(), socket.get()), down(socket.get(), out.get());
-  while (in || out) {
+std::string bridge_streams(UniqueFd in, UniqueFd out, ClientStream stream) {
+  StreamLayer& layer = stream.layer();
+  const bool to_socket = is_socket(out.get());
+  Direction up, down;
+  bool is_finished = false;
+  while (in || out || layer.has_left_over()) {
     // Each is watched only while its events can be acted on, since a hang-up is reported for ever. `out` is watched
-    // for nothing but its loss, and so is the socket once it has ended its side.
-    const int of_peer = (down.wants_read() ? POLLIN : 0) | (up.wants_write() ? POLLOUT : 0);
+    // for nothing but its loss, and so is the peer once it has ended its side.
+    const bool has_input = down.wants_read() && layer.holds_input();
+    const int of_peer = (down.wants_read() ? POLLIN : 0) | (layer.has_left_over() ? POLLOUT : 0);
     std::array<pollfd, 3> polled{watch(in && up.wants_read(), in.get(), POLLIN),
                                  watch(static_cast<bool>(out), out.get(), down.wants_write() ? POLLOUT : 0),
-                                 watch(of_peer != 0 || !out, socket.get(), of_peer)};
-    if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR) return last_system_error();
+                                 watch(of_peer != 0 || !out, stream.fd(), of_peer)};
+    if (::poll(polled.data(), polled.size(), has_input ? 0 : -1) < 0 && errno != EINTR)
+      return last_system_error().message();
     const auto [from_in, to_out, peer] = polled;
 
-    if ((to_out.revents & kGone) != 0) return make_error_code(boost::system::errc::broken_pipe);
+    if ((to_out.revents & kGone) != 0) return "nobody reads standard output any more";
     if (!out && (peer.revents & kGone) != 0) return {};
     if (from_in.revents != 0) {
-      if (const Error error = up.read()) return error;
+      if (const Error error = read_from(in.get(), up)) return "standard input: " + error.message();
     }
-    if (peer.revents != 0 && up.wants_write()) {
-      if (up.write()) up.give_up();  // the peer reads no more; what it has sent is still delivered
+    if (has_input || (peer.revents & (POLLIN | kGone)) != 0) {
+      if (const Error error = down.wants_read() ? read_from(layer, down) : Error()) return stream.explain(error);
     }
-    if ((peer.revents & (POLLIN | kGone)) != 0 && down.wants_read()) {
-      if (const Error error = down.read()) return error;
+    // A peer that reads no more has its say nevertheless: what it has sent is still delivered.
+    if (layer.has_left_over() && (peer.revents & (POLLOUT | kGone)) != 0) {
+      if (const auto sent = layer.flush(); !sent && sent.error() != Errc::would_block) up.give_up();
     }
+    if (write_to(layer, up)) up.give_up();
     if (to_out.revents != 0 && down.wants_write()) {
-      if (const Error error = down.write()) return error;
+      if (const Error error = write_to(out.get(), to_socket, down)) return "standard output: " + error.message();
     }
     if (in && up.drained()) {
       in.reset();
-      ::shutdown(socket.get(), SHUT_WR);
+      if (!is_finished) layer.finish();
+      is_finished = true;
     }
-    if (out && down.drained()) end_output(out);
+    if (out && down.drained()) {
+      end_output(out);
+      if (!stream.has_half_close()) return {};
+    }
   }
   return {};
 }

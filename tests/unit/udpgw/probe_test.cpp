@@ -1,11 +1,16 @@
 // The probe against the plugin itself: what it asks, what it prints, and what it refuses.
 #include "plugins/udpgw/probe.hpp"
+#include "tests/unit/sdk/net/test_authority.hpp"
 #include "tests/unit/udpgw/udpgw_fixture.hpp"
 
 #include <gatehouse/plugin/border.hpp>
 
 #include <gmock/gmock.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <optional>
 #include <thread>
 
 namespace gatehouse::udpgw {
@@ -141,6 +146,77 @@ TEST_F(ProbeTest, CountsRoundTripsOfTheSizeThatIsAsked) {
   EXPECT_EQ(sizes, std::vector<std::size_t>(3, 4));
 }
 
+TEST_F(ProbeTest, SaysWhatTheGatewayDoesNotSpeak) {
+  const std::string to = far.endpoint.to_string();
+  EXPECT_EQ(run({server(), "--echo", to, "--tls", "--timeout-ms", "50"}).why,
+            server() + " did not answer the TLS handshake in time; does its listener speak TLS?");
+  EXPECT_EQ(run({server(), "--echo", to, "--http", "--timeout-ms", "50"}).why,
+            server() + " did not answer the HTTP opening in time; has its listener opening = \"http\"?");
+}
+
+/// A listener with TLS, an opening and tokens.
+class ProbeOfASafeListener : public ProbeTest {
+ protected:
+  ProbeOfASafeListener() {
+    std::string name = (std::filesystem::temp_directory_path() / "gatehouse-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
+    folder_ = name;
+    const test::TestAuthority authority;
+    const test::TestCertificate shown = authority.issue({.alternatives = "DNS:gate.example"});
+    safe_host_.set_certificate(0, {.chain = shown.certificate, .key = shown.key, .client_ca = {}});
+    safe_host_.set_credential(GH_CREDENTIAL_TOKEN, "secret", "token:bob");
+    std::ofstream(folder_ / "ca.pem") << authority.certificate();
+    std::ofstream(folder_ / "token") << "secret\n";
+    std::filesystem::permissions(folder_ / "token", std::filesystem::perms::owner_read);
+    safe_.emplace(gatehouse_plugin, safe_host_, options(resolver.endpoint, second_resolver.endpoint), 1,
+                  std::vector<testkit::TestListener>{{.auth = GH_AUTH_TOKEN, .tls = true, .http_opening = true}});
+  }
+  ~ProbeOfASafeListener() override {
+    safe_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  Outcome ask(const std::vector<std::string>& more) {
+    std::vector<std::string> words{safe_->address().to_string(),
+                                   "--echo",
+                                   far.endpoint.to_string(),
+                                   "--count",
+                                   "1",
+                                   "--timeout-ms",
+                                   "2000",
+                                   "--ca",
+                                   folder_ / "ca.pem",
+                                   "--tls"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_beside(words, [this] {
+      const ByteVector payload = far.receive();
+      if (!payload.empty()) far.send(far.from, payload);
+    });
+  }
+  std::string token() const { return folder_ / "token"; }
+
+ private:
+  std::filesystem::path folder_;
+  testkit::FakeHost safe_host_;
+  std::optional<testkit::PluginRunner> safe_;
+};
+
+TEST_F(ProbeOfASafeListener, TellsHowItsStreamWasOpened) {
+  for (const char* const way : {"--http", "--websocket"}) {
+    const Outcome out = ask({way, "--token-file", token(), "--server-name", "gate.example"});
+    EXPECT_EQ(out.status, GH_OK) << out.why;
+    EXPECT_THAT(out.printed, MatchesRegex(R"(\{"echo": .*, "round_trips": 1, .*, "max_ms": [0-9.]+, )"
+                                          R"("tls": \{"version": "TLSv1\.3", "cipher": "TLS_[A-Z0-9_]+"\}, )"
+                                          R"("http": true\})"));
+  }
+}
+
+TEST_F(ProbeOfASafeListener, SaysWhyItWasRefused) {
+  const Outcome other = ask({"--http", "--token-file", token()});
+  EXPECT_EQ(other.status, GH_E_FAILED);
+  EXPECT_THAT(other.why, StartsWith("the server's certificate is not for 127.0.0.1; it is for gate.example; "));
+  EXPECT_THAT(ask({"--http", "--server-name", "gate.example"}).why, StartsWith("the gateway refused with 401: "));
+}
+
 TEST_F(ProbeTest, GivesUpInItsTime) {
   const Outcome out = run({server(), "--echo", far.endpoint.to_string(), "--timeout-ms", "20"});
   EXPECT_LT(out.status, 0);
@@ -175,6 +251,8 @@ TEST_F(ProbeTest, RefusesWhatItDoesNotUnderstand) {
       {{"a:1", "--size", "65508"}, "--size takes a number from 4 to 65507"},
       {{"a:1", "--timeout-ms", "600001"}, "--timeout-ms takes a number from 1 to 600000"},
       {{"a:1", "--timeout-ms", "5s"}, "--timeout-ms takes a number from 1 to 600000"},
+      {{"a:1", "--dns", "x", "--ca", "y"}, "--ca needs --tls"},
+      {{"a:1", "--dns", "x", "--tls", "--cert"}, "--cert needs a value"},
       {{"a:1", "--colour", "red"}, "`--colour` is no option of this probe"},
       {{"nowhere", "--dns", "x"}, "`nowhere` has no port"},
       {{long_path, "--dns", "x"}, "the path of the socket is too long"},

@@ -23,7 +23,9 @@ class SocketLayer final : public StreamLayer {
   void set_most_unsent(std::size_t bytes) noexcept override { most_unsent_ = bytes; }
   [[nodiscard]] std::size_t memory() const noexcept override { return input_.capacity() + left_over_.capacity(); }
 
-  static constexpr std::size_t kLeastRoom = 16 * 1024;  ///< what a layer may leave over, a TLS record's content
+  static constexpr std::size_t kLeastRoom =
+      16 * 1024;  ///< of a layer that has nothing left over: a TLS record's content
+  static constexpr std::size_t kMostAtOnce = 128 * 1024;  ///< that room() grants
 
  private:
   void end_if_finished() noexcept;

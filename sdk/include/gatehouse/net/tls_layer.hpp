@@ -5,7 +5,6 @@
 #include <gatehouse/net/socket_layer.hpp>
 #include <gatehouse/net/tls_context.hpp>
 
-#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -32,9 +31,7 @@ class TlsLayer final : public StreamLayer {
   [[nodiscard]] bool holds_input() const noexcept override {
     return !unread_.empty() || has_news_ || !carried_.empty() || SSL_pending(ssl_.get()) > 0;
   }
-  [[nodiscard]] std::size_t room(std::size_t wanted) noexcept override {
-    return socket_.room(std::min(wanted, kMostAtOnce));
-  }
+  [[nodiscard]] std::size_t room(std::size_t wanted) noexcept override { return socket_.room(wanted); }
   [[nodiscard]] Result<void> put(std::span<const Bytes> parts) noexcept override;
   [[nodiscard]] Result<void> flush() noexcept override { return socket_.flush(); }
   [[nodiscard]] bool has_left_over() const noexcept override { return socket_.has_left_over(); }
@@ -46,8 +43,7 @@ class TlsLayer final : public StreamLayer {
   }
 
  private:
-  static constexpr std::size_t kMostAtOnce = 256 * 1024;  // of content, so that the shared memory stays small
-  friend class TlsContext;                                // which has the functions that OpenSSL calls
+  friend class TlsContext;  // which has the functions that OpenSSL calls
   static int give(BIO* bio, char* out, int size) noexcept;
   static int take(BIO* bio, const char* in, int size) noexcept;
   static long control(BIO* bio, int command, long, void*) noexcept;

@@ -9,11 +9,13 @@
 
 namespace gatehouse {
 
-/// A server's side. Each write is one binary message; the last ping of a read is answered, a close by a close. A stream
-/// over WebSocket has no half-close: finish() says that we go, and what the peer still sends is read.
+/// Each write is one binary message; the last ping of a read is answered, a close by a close. A stream over WebSocket
+/// has no half-close: finish() says that we go, and what the peer still sends is read. A client's side masks what it
+/// writes, in memory of its own, by OpenSSL's random bytes.
 class WebSocketLayer final : public StreamLayer {
  public:
-  explicit WebSocketLayer(std::unique_ptr<StreamLayer> lower) noexcept : lower_(std::move(lower)) {}
+  explicit WebSocketLayer(std::unique_ptr<StreamLayer> lower, WebSocketRole role = WebSocketRole::server) noexcept
+      : lower_(std::move(lower)), reader_(role), role_(role) {}
 
   [[nodiscard]] Result<std::size_t> read(MutableBytes out) noexcept override;
   void unread(Bytes input) override { lower_->unread(input); }
@@ -33,12 +35,14 @@ class WebSocketLayer final : public StreamLayer {
   Result<std::size_t> read_frames(MutableBytes out) noexcept;
   Error decode(MutableBytes frames, std::size_t& got) noexcept;
   void take_held(MutableBytes out, std::size_t& got) noexcept;
+  Result<void> put_masked(WebSocketOpcode opcode, std::span<const Bytes> payload) noexcept;
   Result<void> put_control(WebSocketOpcode opcode, Bytes payload) noexcept;
   void put_close(std::uint16_t code) noexcept;
   void answer_ping() noexcept;
 
   std::unique_ptr<StreamLayer> lower_;
-  WebSocketReader reader_{WebSocketRole::server};
+  WebSocketReader reader_;
+  WebSocketRole role_;
   std::array<std::byte, kLongestControlFrame> cut_;  // a header or a control frame that has begun
   std::size_t cut_size_ = 0;
   std::vector<std::byte> held_;  // content that a small read had no room for

@@ -72,6 +72,11 @@ TestCertificate make(const CertificateWish& wish, const TestCertificate* by) {
           })};
 }
 
+void use_certificate(SSL_CTX* context, const TestCertificate& shown) {
+  must(SSL_CTX_use_certificate(context, certificate_of(shown.certificate).get()) == 1);
+  must(SSL_CTX_use_PrivateKey(context, key_of(shown.key).get()) == 1);
+}
+
 }  // namespace
 
 TestAuthority::TestAuthority(const std::string& name) : own_(make({.name = name}, nullptr)) {}
@@ -81,10 +86,7 @@ TlsTestClient::TlsTestClient(int fd, const TestCertificate& shown, int most_vers
     : context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free), ssl_(nullptr, SSL_free) {
   SSL_CTX_set_max_proto_version(context_.get(), most_version);
   SSL_CTX_set_mode(context_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  if (!shown.key.empty()) {
-    must(SSL_CTX_use_certificate(context_.get(), certificate_of(shown.certificate).get()) == 1);
-    must(SSL_CTX_use_PrivateKey(context_.get(), key_of(shown.key).get()) == 1);
-  }
+  if (!shown.key.empty()) use_certificate(context_.get(), shown);
   ssl_.reset(SSL_new(context_.get()));
   SSL_set_fd(ssl_.get(), fd);
   SSL_set_connect_state(ssl_.get());
@@ -118,6 +120,27 @@ bool TlsTestClient::write(const std::string& content) {
 }
 
 std::shared_ptr<SSL_SESSION> TlsTestClient::session() const { return {SSL_get1_session(ssl_.get()), SSL_SESSION_free}; }
+
+TlsTestServer::TlsTestServer(int fd, const TestCertificate& shown, int most_version)
+    : context_(SSL_CTX_new(TLS_server_method()), SSL_CTX_free), ssl_(nullptr, SSL_free) {
+  SSL_CTX_set_max_proto_version(context_.get(), most_version);
+  use_certificate(context_.get(), shown);
+  ssl_.reset(SSL_new(context_.get()));
+  SSL_set_fd(ssl_.get(), fd);
+  is_open_ = SSL_accept(ssl_.get()) == 1;
+}
+
+std::string TlsTestServer::read() {
+  std::string out(65536, '\0');
+  const int size = is_open_ ? SSL_read(ssl_.get(), out.data(), static_cast<int>(out.size())) : 0;
+  out.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+  return out;
+}
+
+bool TlsTestServer::write(const std::string& content) {
+  const int size = static_cast<int>(content.size());
+  return is_open_ && (size == 0 || SSL_write(ssl_.get(), content.data(), size) == size);
+}
 
 std::string client_hello() {
   const std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);

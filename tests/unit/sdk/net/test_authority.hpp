@@ -58,6 +58,25 @@ class TlsTestClient {
   bool failed_ = false, ended_ = false;
 };
 
+/// A server's side over a blocking socket, on a thread of its own.
+class TlsTestServer {
+ public:
+  /// Shakes hands. Does not own `fd`.
+  TlsTestServer(int fd, const TestCertificate& shown, int most_version = TLS1_3_VERSION);
+
+  /// The next of what there is; "" at the end, whatever that is.
+  [[nodiscard]] std::string read();
+  /// False: there is nobody.
+  bool write(const std::string& content);
+  void finish() { SSL_shutdown(ssl_.get()); }
+  [[nodiscard]] SSL* ssl() noexcept { return ssl_.get(); }
+
+ private:
+  std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context_;
+  std::unique_ptr<SSL, void (*)(SSL*)> ssl_;
+  bool is_open_ = false;
+};
+
 /// What a client says first, as bytes of its own.
 [[nodiscard]] std::string client_hello();
 

@@ -1,0 +1,84 @@
+// A client's stream to a gateway's listener, opened as the listener wants it: TLS, an HTTP opening, WebSocket. For
+// probes of any plugin, and for `gatehouse attach`.
+#pragma once
+
+#include <gatehouse/base/clock.hpp>
+#include <gatehouse/base/unique_fd.hpp>
+#include <gatehouse/net/client_options.hpp>
+#include <gatehouse/net/stream_layer.hpp>
+
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+namespace gatehouse {
+
+class TlsClientLayer;
+
+/// The server has said nothing, or read nothing, until the deadline.
+class ClientTimeout : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Not thread-safe. Its calls block, no longer than until its deadline; whoever has a poll loop uses fd() and layer().
+/// Holds a few records or frames, however much goes through it. What breaks it is thrown as a std::runtime_error: a
+/// sentence that says what to do where there is something.
+class ClientStream {
+ public:
+  static constexpr SteadyTime kNever = SteadyTime::max();
+
+  /// Connects, shakes hands, and asks the listener of `plugin` for its protocol; TCP_NODELAY and keep-alives are on.
+  /// The deadline is kept but for the look-up of a name, which takes what the system's resolver takes.
+  /// @param plugin  whose path is asked for where there is an HTTP opening
+  /// @throws boost::system::system_error  nobody can be connected to
+  ///         std::invalid_argument        check_client_options() says what
+  ///         ClientTimeout, std::runtime_error
+  ClientStream(const ClientOptions& options, const std::string& plugin, SteadyTime deadline = kNever);
+  /// A stream of bare bytes over a connected socket, which it makes non-blocking.
+  explicit ClientStream(UniqueFd socket);
+  ClientStream(ClientStream&&) noexcept = default;
+  ClientStream& operator=(ClientStream&&) = delete;
+  /// Closes it; a server that is still there is told of the end in order.
+  ~ClientStream();
+
+  /// Of all calls that follow.
+  void set_deadline(SteadyTime deadline) noexcept { deadline_ = deadline; }
+  void write_all(Bytes in);
+  /// @param out  not empty @return 0: the server has ended its side
+  [[nodiscard]] std::size_t read_some(MutableBytes out);
+  /// Ends our side behind all that was written; the server's can still be read (over WebSocket only what it sent before
+  /// it read that).
+  void finish();
+
+  struct Tls {
+    std::string version, cipher;  ///< "TLSv1.3", "TLS_AES_128_GCM_SHA256"
+  };
+  [[nodiscard]] std::optional<Tls> tls() const;
+  [[nodiscard]] bool has_opening() const noexcept { return has_opening_; }
+  /// Can either side end while the other goes on? Not over WebSocket.
+  [[nodiscard]] bool has_half_close() const noexcept { return has_half_close_; }
+
+  /// The socket, which does not block, to be polled.
+  [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+  [[nodiscard]] StreamLayer& layer() noexcept { return *layer_; }
+  /// What one of the layer's errors means, as a sentence.
+  [[nodiscard]] std::string explain(const Error& error) const;
+
+ private:
+  void shake_hands(const ClientOptions& options);
+  void open_http(const ClientOptions& options, const std::string& plugin);
+  /// Until the socket is ready, or what is left over could be sent.
+  void wait(short events);
+  [[noreturn]] void fail(const Error& error) const;
+
+  std::string server_;  // as it was named
+  SteadyTime deadline_ = kNever;
+  UniqueFd fd_;
+  std::unique_ptr<StreamLayer> layer_;
+  TlsClientLayer* tls_ = nullptr;  // of layer_
+  bool has_opening_ = false, has_half_close_ = true;
+};
+
+}  // namespace gatehouse
