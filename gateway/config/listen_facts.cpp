@@ -121,6 +121,10 @@ std::string why_not_safe(const ListenAddress& address, const SaidFacts& said) {
   const std::string name = "`" + address.text + "`";
   if (address.auth.user && address.kind != Kind::unix_stream)
     return name + " asks for auth = \"unix\", which only clients of a unix: listener have; use \"token\" or \"cert\"";
+  if (address.auth.user && address.proxy_protocol)
+    return name +
+           " asks for auth = \"unix\" behind a proxy, whose user all of its clients would be; use \"token\" or "
+           "\"cert\"";
   if (address.auth.any() && !address.identity.empty())
     return name + " gives each client the identity " + address.identity +
            " and asks it for its own with auth; leave one of them out";

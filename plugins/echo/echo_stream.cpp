@@ -28,7 +28,10 @@ void EchoStream::on_ready(std::uint32_t) {
       return owner_.stream_ended(*this);
     }
   }
-  if (end_ == 0 && peer_done_) return owner_.stream_ended(*this);
+  if (end_ == 0 && peer_done_) {
+    if (!stream_.has_unsent()) return owner_.stream_ended(*this);
+    return stream_.watch_for(false, true);  // until TLS has sent the last of it
+  }
   stream_.watch_for(end_ == 0, end_ != 0);
 }
 

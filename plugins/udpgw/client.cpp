@@ -37,7 +37,11 @@ Client::~Client() {
   lane_.counters.streams.sub();
 }
 
-bool Client::start() { return stream_.watch(lane_.loop().poller(), *this).has_value(); }
+bool Client::start() {
+  if (!stream_.watch(lane_.loop().poller(), *this)) return false;
+  account();
+  return true;
+}
 
 void Client::on_ready(std::uint32_t events) {
   if ((events & EPOLLOUT) != 0) {

@@ -31,11 +31,13 @@ void Client::read() {
   const std::size_t most = lane_.work.is_spent() ? kLittleRead : std::max(kLeastRead, lane_.memory.free() / kReadPart);
   const auto got = stream_.read(input.subspan(kept.size(), std::min(most, input.size() - kept.size())));
   if (!got) {
-    if (got.error() == Errc::would_block) return;
+    lane_.work.did(stream_.take_work());
+    if (got.error() == Errc::would_block) return account();  // TLS may have answered, and hold that
     if (got.error() != Errc::closed) return end(got.error().message());
     half_closed_at_ = lane_.now();
     return watch_stream();
   }
+  lane_.work.did(stream_.take_work());
   last_active = lane_.now();
   const Bytes in = input.first(kept.size() + *got);
   if (first_bytes_) {

@@ -120,6 +120,9 @@ Refusal judge_fields(const http::fields& header) {
   const bool has_body = std::ranges::any_of(lengths, [](std::string_view length) { return length != "0"; });
   if (has_body || header.count(http::field::transfer_encoding) != 0)
     return refusal(400, "The request must not have a body.");
+  // A browser shows its user's certificate, or what loopback lets it do, to whatever page asks (RFC 6455, 10.2).
+  if (header.count(http::field::origin) != 0)
+    return refusal(403, "Pages in browsers are not served: leave Origin out.");
   return {};
 }
 

@@ -2,6 +2,8 @@
 
 #include <boost/system/system_error.hpp>
 
+#include <utility>
+
 namespace gatehouse {
 namespace {
 
@@ -37,12 +39,21 @@ void Poller::remove(int fd, Readiness& target) noexcept {
 void Poller::forget(Readiness& target) noexcept {
   for (std::size_t i = at_; i < count_; ++i)
     if (events_[i].data.ptr == &target) events_[i].data.ptr = nullptr;
+}
+
+void Poller::remove(int fd, HeldReadiness& target) noexcept {
+  remove(fd, static_cast<Readiness&>(target));
+  if (!std::exchange(target.is_told_again_, false)) return;
   for (auto* const list : {&again_, &delivering_})
     for (Again& one : *list)
       if (one.target == &target) one.target = nullptr;
 }
 
-void Poller::deliver_again(Readiness& target, std::uint32_t events) { again_.push_back({&target, events}); }
+void Poller::deliver_again(HeldReadiness& target, std::uint32_t events) {
+  if (target.is_told_again_) return;
+  again_.push_back({&target, events});
+  target.is_told_again_ = true;
+}
 
 std::size_t Poller::turn() {
   delivering_.swap(again_);  // what these ask for again has its turn after all others
@@ -55,7 +66,10 @@ std::size_t Poller::turn() {
   const std::size_t delivered = count_ + delivering_.size();
   count_ = at_ = 0;
   for (std::size_t i = 0; i < delivering_.size(); ++i)
-    if (const Again one = delivering_[i]; one.target != nullptr) one.target->on_ready(one.events);
+    if (const Again one = delivering_[i]; one.target != nullptr) {
+      one.target->is_told_again_ = false;
+      one.target->on_ready(one.events);
+    }
   delivering_.clear();
   return delivered;
 }

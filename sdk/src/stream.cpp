@@ -20,7 +20,7 @@ std::uint32_t events_of(bool readable, bool writable) noexcept {
 }  // namespace
 
 /// A stream's layer and its place in the poller: it sends what is left over by itself, and tells of held input.
-class Stream::Layered final : public Readiness {
+class Stream::Layered final : public HeldReadiness {
  public:
   Layered(int fd, std::unique_ptr<StreamLayer> layer) : fd_(fd), layer_(std::move(layer)) {}
   ~Layered() { leave(); }
@@ -71,7 +71,6 @@ class Stream::Layered final : public Readiness {
       static_cast<void>(update());
     }
     if ((events & EPOLLOUT) != 0 && (wanted_ & EPOLLOUT) == 0) events &= ~std::uint32_t{EPOLLOUT};
-    if ((events & EPOLLIN) != 0) is_told_ = false;
     if ((events & EPOLLIN) != 0 && (wanted_ & EPOLLIN) == 0) events &= ~std::uint32_t{EPOLLIN};
     if (events == 0) return;
     if (is_watched_) target_->on_ready(events);  // which may destroy this
@@ -103,12 +102,10 @@ class Stream::Layered final : public Readiness {
   }
   void leave() noexcept {
     if (std::exchange(is_in_, false)) poller_->remove(fd_, *this);
-    is_told_ = false;
   }
   void tell_of_held() noexcept {
-    if (poller_ == nullptr || !is_in_ || (wanted_ & EPOLLIN) == 0 || is_told_ || !layer_->holds_input()) return;
+    if (poller_ == nullptr || !is_in_ || (wanted_ & EPOLLIN) == 0 || !layer_->holds_input()) return;
     poller_->deliver_again(*this, EPOLLIN);
-    is_told_ = true;
   }
 
   int fd_;
@@ -117,7 +114,7 @@ class Stream::Layered final : public Readiness {
   Readiness* target_ = nullptr;
   std::uint32_t wanted_ = 0;  // by the user
   std::uint32_t events_ = 0;  // in the poller
-  bool is_watched_ = false, is_in_ = false, is_told_ = false;
+  bool is_watched_ = false, is_in_ = false;
 };
 
 std::string StreamPeer::to_string() const {
@@ -213,6 +210,10 @@ void Stream::close() noexcept {
   poller_ = nullptr;
   fd_.reset();
 }
+
+bool Stream::has_unsent() const noexcept { return layered_ && layered_->layer().has_left_over(); }
+
+std::size_t Stream::take_work() noexcept { return layered_ ? layered_->layer().take_work() : 0; }
 
 std::size_t Stream::memory() const noexcept { return layered_ ? layered_->layer().memory() : 0; }
 

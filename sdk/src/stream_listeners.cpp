@@ -71,7 +71,7 @@ struct StreamListeners::Counters {
 };
 
 /// One stream on its way in. It reads what its stage needs, and never more than the next one can be given.
-class StreamListeners::Opening final : public Readiness,
+class StreamListeners::Opening final : public HeldReadiness,
                                        public SourceClient,
                                        public std::enable_shared_from_this<Opening> {
  public:
@@ -124,6 +124,7 @@ class StreamListeners::Opening final : public Readiness,
   void shake_hands();
   void read_http();
   void take_request(HttpRequest request);
+  [[nodiscard]] bool may_work(TurnCount& count, unsigned most);
   [[nodiscard]] bool takes(bool kind) const noexcept { return kind || !listener_->needs_credential(); }
   void identify();
   bool identify_by_certificate();
@@ -139,7 +140,7 @@ class StreamListeners::Opening final : public Readiness,
   UniqueFd socket_;
   StreamPeer peer_;
   Stage stage_;
-  bool is_watched_ = false, is_over_ = false, is_asked_ = false;
+  bool is_watched_ = false, is_over_ = false, is_asked_ = false, has_begun_ = false;
   std::unique_ptr<TlsLayer> tls_;
   std::vector<std::byte> head_;  // read and not used: of a PROXY header, of an HTTP opening, and what is behind it
   std::optional<Arrival::Http> http_;
@@ -183,6 +184,7 @@ void StreamListeners::Opening::read_proxy_header() {
     if (header.error() == Errc::would_block) return;
     return refuse(Refusal::proxy, "there is no PROXY header, which this listener asks for");
   }
+  peer_.uid.reset();  // the proxy's, which is nobody's that it speaks for
   if (header->source) {
     peer_.source = *header->source;
     peer_.is_told_by_proxy = true;
@@ -193,15 +195,24 @@ void StreamListeners::Opening::read_proxy_header() {
   stage_ = after_proxy();
 }
 
-void StreamListeners::Opening::shake_hands() {
-  if (!owner_.takes_turn_for_handshake()) {  // what waits in the socket is told of in the next turn
-    if (!head_.empty()) owner_.context_.loop.poller().deliver_again(*this, EPOLLIN);
-    return;
+/// Has this turn a place for a step of it, and its source the right to begin? What waits in the socket is told of in
+/// the next turn; it is not read before.
+bool StreamListeners::Opening::may_work(TurnCount& count, unsigned most) {
+  const SteadyTime now = owner_.context_.loop.now();
+  if (!count.take(now, most)) {
+    if (!head_.empty() || (tls_ && tls_->holds_input())) owner_.context_.loop.poller().deliver_again(*this, EPOLLIN);
+    return false;
   }
+  if (std::exchange(has_begun_, true)) return true;
+  const bool is_somebody = source().family() != Family::none && !source().is_loopback();  // and not anybody
+  if (!is_somebody || owner_.rates_.take(source(), now) == Nanoseconds(0)) return true;
+  refuse(Refusal::too_fast, "too many openings from there");
+  return false;
+}
+
+void StreamListeners::Opening::shake_hands() {
+  if (!may_work(owner_.handshakes_, kHandshakesAtOnce)) return;
   if (!tls_) {
-    const bool is_somebody = source().family() != Family::none && !source().is_loopback();  // and not anybody
-    if (is_somebody && owner_.handshakes_.take(source(), owner_.context_.loop.now()) != Nanoseconds(0))
-      return refuse(Refusal::too_fast, "too many TLS handshakes from there");
     auto context = owner_.tls_of(listener_->id);
     if (!context) return refuse(Refusal::tls, "the listener's certificate does not work");
     tls_ = std::make_unique<TlsLayer>(socket_.get(), std::move(context), head_);
@@ -219,6 +230,7 @@ void StreamListeners::Opening::shake_hands() {
 }
 
 void StreamListeners::Opening::read_http() {
+  if (!may_work(owner_.requests_, kRequestsAtOnce)) return;
   // What has come with the PROXY header is looked at first, then the socket.
   for (bool has_read = false;; has_read = true) {
     HttpOpening opening = parse_http_opening(head_, owner_.context_.host.name());
@@ -270,7 +282,8 @@ bool StreamListeners::Opening::identify_by_certificate() {
   if (!tls_ || !takes(listener_->takes_certificate)) return false;
   for (const std::string& name : tls_->peer_names()) {
     if (const auto who = owner_.identities_.find(CredentialKind::cert, name)) return arrive(*who), true;
-    if (shown_.size() < kLongestNames) shown_ += (shown_.empty() ? "no row of credentials has " : ", ") + name;
+    if (shown_.size() < kLongestNames)
+      shown_ += (shown_.empty() ? "no row of credentials has " : ", ") + name.substr(0, kLongestNames);
   }
   return false;
 }
@@ -322,7 +335,7 @@ StreamListeners::StreamListeners(const LaneContext& context, Events events)
       identities_(context),
       connections_(context.loop, context.host.log()),
       counters_(std::make_unique<Counters>(context)),
-      handshakes_(kHandshakeRate, kHandshakeBurst),
+      rates_(kOpeningRate, kOpeningBurst),
       deadline_([this] { end_slow_ones(); }) {}
 
 StreamListeners::~StreamListeners() {
@@ -385,9 +398,9 @@ void StreamListeners::end_slow_ones() {
   if (!openings_.empty()) context_.loop.schedule(deadline_, kLook);
 }
 
-bool StreamListeners::takes_turn_for_handshake() noexcept {
-  if (std::exchange(handshake_turn_, context_.loop.now()) != context_.loop.now()) handshakes_in_turn_ = 0;
-  return ++handshakes_in_turn_ <= kHandshakesAtOnce;
+bool StreamListeners::TurnCount::take(SteadyTime turn, unsigned most) noexcept {
+  if (std::exchange(turn_, turn) != turn) count_ = 0;
+  return ++count_ <= most;
 }
 
 std::shared_ptr<const TlsContext> StreamListeners::tls_of(std::uint32_t listener) {

@@ -14,7 +14,10 @@ namespace {
 
 constexpr std::size_t kHandshakeRead = 16 * 1024;
 constexpr std::size_t kMostHandshake = 64 * 1024;  // bytes of a client before it is let in
-constexpr unsigned kMostWithoutContent = 16;       // records in one read: new keys cost 10 us each
+constexpr unsigned kMostWithoutContent = 16;       // records in one read
+constexpr std::size_t kWithoutContentWork = 16;    // new keys, in halves of a microsecond; a record is one
+constexpr std::size_t kMostRecords = 256;          // in one read; the rest is told of in the next turn
+constexpr std::size_t kMostReceived = 64 * 1024;   // of the socket in one read
 
 /// The text of an ASN.1 string, if it is one that a row of `credentials` can hold.
 void add_name(std::vector<std::string>& names, const ASN1_STRING* text) {
@@ -119,10 +122,12 @@ Result<void> TlsLayer::handshake() noexcept {
     return break_with(Errc::malformed);
   }
   if (const auto sent = send_output(); !sent) return sent;
-  if (why == SSL_ERROR_NONE) {  // what has come behind it is the user's
-    carry_rest();
-    return boost::system::in_place_value;
-  }
+  if (why == SSL_ERROR_NONE) try {  // what has come behind it is the user's
+      carry_rest();
+      return boost::system::in_place_value;
+    } catch (const std::bad_alloc&) {
+      return break_with(Errc::limit);
+    }
   if (handshake_bytes_ > kMostHandshake || !input_.empty()) {
     failure_ = "the handshake is too long";
     return break_with(Errc::oversize);
@@ -139,7 +144,8 @@ Result<std::size_t> TlsLayer::read(MutableBytes out) noexcept {
   Error failure = Errc::would_block;
   if (got < out.size() && !broken_ && !is_ended_) {
     // So much that one record at most finds no room.
-    const std::size_t most = std::max(out.size() - got + 512, TlsBuffers::kRecord + 1) - input_.size();
+    const std::size_t wanted = std::clamp(out.size() - got + 512, TlsBuffers::kRecord + 1, kMostReceived);
+    const std::size_t most = wanted - std::min(wanted - 1, input_.size());
     if (const auto received = receive(most)) {
       decrypt(out, got);
     } else {
@@ -171,7 +177,8 @@ std::size_t TlsLayer::take_unread(MutableBytes out) noexcept {
 
 /// Opens records until there are no more or `out` is full.
 void TlsLayer::decrypt(MutableBytes out, std::size_t& got) noexcept {
-  for (unsigned without_content = 0; got < out.size();) {
+  unsigned without_content = 0;
+  for (std::size_t records = 0; got < out.size() && records < kMostRecords; ++records, ++work_) {
     std::size_t size = 0;
     ERR_clear_error();
     const int done = SSL_read_ex(ssl_.get(), out.data() + got, out.size() - got, &size);
@@ -180,6 +187,7 @@ void TlsLayer::decrypt(MutableBytes out, std::size_t& got) noexcept {
     switch (SSL_get_error(ssl_.get(), done)) {
       case SSL_ERROR_WANT_READ:
         if (input_.empty()) return;
+        work_ += kWithoutContentWork;
         if (++without_content <= kMostWithoutContent) continue;
         failure_ = "the client sends records without content";
         static_cast<void>(break_with(Errc::limit));

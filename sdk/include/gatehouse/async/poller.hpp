@@ -24,6 +24,19 @@ class Readiness {
   ~Readiness() = default;
 };
 
+/// One that holds input back, of which the kernel does not tell: see Poller::deliver_again().
+class HeldReadiness : public Readiness {
+ protected:
+  HeldReadiness() = default;
+  HeldReadiness(const HeldReadiness&) = delete;
+  HeldReadiness& operator=(const HeldReadiness&) = delete;
+  ~HeldReadiness() = default;
+
+ private:
+  friend class Poller;
+  bool is_told_again_ = false;  // waits for that
+};
+
 class Poller {
  public:
   /// Throws boost::system::system_error when the process is out of descriptors.
@@ -37,13 +50,15 @@ class Poller {
   void modify(int fd, std::uint32_t events, Readiness& target) noexcept;
   /// Takes `fd` out before it is closed; an event of this turn that has not been delivered yet is forgotten.
   void remove(int fd, Readiness& target) noexcept;
+  void remove(int fd, HeldReadiness& target) noexcept;
   /// As remove(), for a descriptor that is closed right now: saves the system call. Only for a descriptor of which
   /// no other process or thread holds a duplicate.
   void forget(Readiness& target) noexcept;
 
-  /// Tells `target`, whose descriptor is in the set, of `events` in the next turn, and once: for what has been read of
-  /// the descriptor and not been given out yet, which the kernel does not tell of. Allocates where more wait than ever.
-  void deliver_again(Readiness& target, std::uint32_t events);
+  /// Tells `target`, whose descriptor is in the set, of `events` in the next turn, once however often it was asked: for
+  /// what has been read of the descriptor and not been given out yet, which the kernel does not tell of. Allocates
+  /// where more wait than ever.
+  void deliver_again(HeldReadiness& target, std::uint32_t events);
   /// Does anybody wait for that? Then another turn is to come.
   [[nodiscard]] bool has_more() const noexcept { return !again_.empty(); }
 
@@ -58,7 +73,7 @@ class Poller {
   std::array<epoll_event, kBatch> events_;
   std::size_t count_ = 0, at_ = 0;  // of the turn under way
   struct Again {
-    Readiness* target;
+    HeldReadiness* target;
     std::uint32_t events;
   };
   std::vector<Again> again_, delivering_;

@@ -63,6 +63,11 @@ class Stream {
   /// The socket, for whoever puts a layer on it. Not while it is watched; the stream is closed then.
   [[nodiscard]] UniqueFd take_socket() noexcept { return std::move(fd_); }
 
+  /// Has it taken bytes that the socket has not? close() drops them; watch_for(false, true) tells when they are gone.
+  [[nodiscard]] bool has_unsent() const noexcept;
+  /// What its reads have cost beyond a system call since this was asked last, in halves of a microsecond: for a lane
+  /// that shares its turns out (TurnBudget).
+  [[nodiscard]] std::size_t take_work() noexcept;
   /// Bytes of the heap that are held for it and grow with what the peer does not read, or begins and does not end.
   [[nodiscard]] std::size_t memory() const noexcept;
 

@@ -41,6 +41,8 @@ class StreamLayer {
   /// What the kernel may hold and not send yet; room() goes by it.
   virtual void set_most_unsent(std::size_t bytes) noexcept = 0;
 
+  /// As Stream::take_work().
+  [[nodiscard]] virtual std::size_t take_work() noexcept { return 0; }
   /// Bytes of the heap that are held for this stream now, and grow with what its peer does not read or ends.
   [[nodiscard]] virtual std::size_t memory() const noexcept = 0;
 };

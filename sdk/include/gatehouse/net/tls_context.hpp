@@ -56,6 +56,7 @@ class TlsContext {
   using Key = std::array<unsigned char, 80>;
   void use_certificate(const TlsSettings& settings);
   void use_client_ca(const TlsSettings& settings);
+  static int verify(X509_STORE_CTX* chain, void* is_required) noexcept;
   static int choose_protocol(SSL* ssl, const unsigned char** out, unsigned char* size, const unsigned char* offered,
                              unsigned offered_size, void* context) noexcept;
   static int seal_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,

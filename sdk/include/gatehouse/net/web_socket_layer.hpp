@@ -28,6 +28,7 @@ class WebSocketLayer final : public StreamLayer {
   [[nodiscard]] bool has_left_over() const noexcept override { return lower_->has_left_over(); }
   void finish() noexcept override;
   void set_most_unsent(std::size_t bytes) noexcept override { lower_->set_most_unsent(bytes); }
+  [[nodiscard]] std::size_t take_work() noexcept override { return lower_->take_work(); }
   [[nodiscard]] std::size_t memory() const noexcept override { return held_.capacity() + lower_->memory(); }
 
  private:

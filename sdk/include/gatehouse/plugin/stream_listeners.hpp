@@ -22,12 +22,12 @@ namespace gatehouse {
 /// One per lane; not thread-safe. Streams on their way in are bounded over all sources: in number (a sixteenth of the
 /// lane's descriptors, where the source with most of them gives way by its oldest), in time (kDeadline), in memory (a
 /// few hundred bytes until a client has begun its TLS, some 40 KB from then on), and in work: kHandshakesAtOnce in a
-/// turn and kHandshakeRate a second of one source in a lane, but for loopback, behind which anybody may be. Nothing
+/// turn and kOpeningRate a second of one source in a lane, but for loopback, behind which anybody may be. Nothing
 /// else is allocated for a client before it has arrived.
 class StreamListeners {
  public:
   struct Events {
-    /// A client is there. Called within the lane's turns, also within listen().
+    /// A client is there. Called within the lane's turns; it must not call listen().
     std::function<void(Arrival)> arrived;
     /// The process or the machine is out of descriptors: free some.
     std::function<void(const Error&)> exhausted;
@@ -44,13 +44,23 @@ class StreamListeners {
   /// Streams on their way in: a descriptor each.
   [[nodiscard]] std::size_t openings() const noexcept { return openings_.size(); }
 
-  static constexpr Nanoseconds kDeadline = std::chrono::seconds(5);             ///< from the accept to the arrival
-  static constexpr unsigned kHandshakesAtOnce = 2;                              ///< in a turn
-  static constexpr std::uint64_t kHandshakeRate = 100, kHandshakeBurst = 1000;  ///< of one source, a second
+  static constexpr Nanoseconds kDeadline = std::chrono::seconds(5);         ///< from the accept to the arrival
+  static constexpr unsigned kHandshakesAtOnce = 2;                          ///< steps of them, in a turn
+  static constexpr unsigned kRequestsAtOnce = 4;                            ///< reads of HTTP, in a turn
+  static constexpr std::uint64_t kOpeningRate = 100, kOpeningBurst = 1000;  ///< of one source, a second
 
  private:
   class Opening;
   friend class Opening;
+  /// How often something was done in this turn.
+  class TurnCount {
+   public:
+    [[nodiscard]] bool take(SteadyTime turn, unsigned most) noexcept;
+
+   private:
+    SteadyTime turn_{};
+    unsigned count_ = 0;
+  };
   struct Entry {
     std::shared_ptr<const Listener> listener;
     std::unique_ptr<StreamListener> acceptor;
@@ -67,8 +77,6 @@ class StreamListeners {
   /// What the listener shows now; null: nothing that works.
   std::shared_ptr<const TlsContext> tls_of(std::uint32_t listener);
   void end_slow_ones();
-  /// Is there still work left in this turn for a handshake?
-  bool takes_turn_for_handshake() noexcept;
   void refuse(const StreamPeer& peer, const Listener& listener, Refusal why, std::string_view detail);
 
   LaneContext context_;
@@ -79,9 +87,8 @@ class StreamListeners {
   ConnectionLog connections_;
   const std::unique_ptr<Counters> counters_;
   std::shared_ptr<TlsBuffers> buffers_;  // made with the first TLS listener
-  SourceLimits handshakes_;
-  SteadyTime handshake_turn_{};
-  unsigned handshakes_in_turn_ = 0;
+  SourceLimits rates_;
+  TurnCount handshakes_, requests_;
   std::map<std::uint32_t, Entry> listeners_;
   SourceTable sources_;
   std::map<const Opening*, std::shared_ptr<Opening>> openings_;

@@ -331,9 +331,9 @@ TEST_F(StreamListenersTest, RefuseASourceWithTooManyHandshakes) {
     return client.receive(1).size();
   };
   std::uint64_t answered = 0;
-  for (std::uint64_t i = 0; i < StreamListeners::kHandshakeBurst + 1000 && refused("too_fast") == 0; ++i)
+  for (std::uint64_t i = 0; i < StreamListeners::kOpeningBurst + 1000 && refused("too_fast") == 0; ++i)
     answered += handshake("192.0.2.7:1");
-  EXPECT_GE(answered, StreamListeners::kHandshakeBurst);
+  EXPECT_GE(answered, StreamListeners::kOpeningBurst);
   EXPECT_TRUE(eventually([&] { return refused("too_fast") == 1; }));
   EXPECT_EQ(handshake("192.0.2.8:1"), 1u);
 }
