@@ -3,9 +3,11 @@
 
 import socket
 import threading
+import time
 
 from harness import GATEWAY, GatewayTest, main
 from harness.net import family_of
+from harness.tls import Authority
 
 SECOND = ("10.77.0.9", "fd77::9")  # the gateway's other addresses
 
@@ -36,6 +38,28 @@ class Echo(GatewayTest):
             for number in range(20):
                 asker.send(b"%s %d" % (host.encode(), number))
                 self.assertEqual(asker.recv(100), b"%s %d" % (host.encode(), number), host)
+
+    def test_the_last_bytes_within_tls_come_too_where_the_client_reads_late(self):
+        authority = Authority("/run/tls-echo")
+        certificate, key = authority.issue("server")
+        self.net.sysctl("gateway", "net.ipv4.tcp_wmem", "4096 16384 65536")
+        self.gateway(plugins={"echo": {"listen": [{"address": f"{GATEWAY[0]}:7008", "auth": "none",
+                                                   "tls": {"certificate": certificate, "key": key}}]}})
+        for size in range(150_000, 400_000, 25_000):
+            plain = self.net.connect("client", GATEWAY[0], 7008)
+            with authority.context().wrap_socket(plain, server_hostname="gate.example") as stream:
+                sender = threading.Thread(target=stream.sendall, args=(b"x" * size,))
+                sender.start()
+                time.sleep(0.1)
+                got = 0
+                while got < size - 100_000:
+                    got += len(stream.recv(65536))
+                sender.join()
+                socket.socket.shutdown(stream, socket.SHUT_WR)
+                time.sleep(0.1)
+                while part := stream.recv(65536):
+                    got += len(part)
+                self.assertEqual(got, size)
 
     def test_wildcard_with_several_lanes(self):
         self.run_echo(lanes=2)

@@ -80,6 +80,9 @@ constexpr Wrong kWrong[] = {
     {"UnixOnTcp", R"({ address = "127.0.0.1:1", auth = "unix" })",
      "10: `127.0.0.1:1` asks for auth = \"unix\", which only clients of a unix: listener have; use \"token\" or "
      "\"cert\""},
+    {"UnixBehindAProxy", R"({ address = "unix:/x", auth = "unix", proxy_protocol = true })",
+     "10: `unix:/x` asks for auth = \"unix\" behind a proxy, whose user all of its clients would be; use \"token\" or "
+     "\"cert\""},
     {"OpenToken", R"({ address = "0.0.0.0:1", auth = "token", opening = "http" })",
      "10: `0.0.0.0:1` asks for tokens without TLS, so that everybody on the way could read them; write tls = true "},
     {"OpenTls", R"({ address = "0.0.0.0:1", tls = { certificate = "/c", key = "/k", client_ca = "/a" } })",

@@ -135,6 +135,7 @@ const Invalid kInvalid[] = {
     {"Chunked", get(kPlain, "Transfer-Encoding: chunked\r\n"), 400},
     {"Identity", get(kPlain, "Transfer-Encoding: identity\r\n"), 400},
     {"NoUpgrade", get("Host: a\r\n"), 426},
+    {"OfAPageInABrowser", get(kSocket, "Origin: https://evil.example\r\n"), 403},
     {"OtherUpgrade", get("Host: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n"), 426},
     {"NoConnection", get("Host: a\r\nUpgrade: udpgw\r\n"), 400},
     {"OtherConnection", get("Host: a\r\nConnection: close\r\nUpgrade: udpgw\r\n"), 400},

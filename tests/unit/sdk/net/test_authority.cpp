@@ -2,6 +2,7 @@
 
 #include <openssl/pem.h>
 #include <openssl/rand.h>
+#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
 #include <stdexcept>
@@ -44,9 +45,21 @@ void add_extension(X509* to, X509* issuer, int kind, const std::string& text) {
   X509_EXTENSION_free(extension);
 }
 
+EVP_PKEY* slow_key() {
+  const std::unique_ptr<EVP_PKEY_CTX, void (*)(EVP_PKEY_CTX*)> context(
+      EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr), EVP_PKEY_CTX_free);
+  const std::unique_ptr<BIGNUM, void (*)(BIGNUM*)> exponent(BN_new(), BN_free);
+  BN_set_word(exponent.get(), (std::uint64_t{1} << 40) + 15);
+  EVP_PKEY* out = nullptr;
+  must(EVP_PKEY_keygen_init(context.get()) == 1 && EVP_PKEY_CTX_set_rsa_keygen_bits(context.get(), 2048) == 1 &&
+       EVP_PKEY_CTX_set1_rsa_keygen_pubexp(context.get(), exponent.get()) == 1 &&
+       EVP_PKEY_generate(context.get(), &out) == 1);
+  return out;
+}
+
 /// @param by  null: by itself
 TestCertificate make(const CertificateWish& wish, const TestCertificate* by) {
-  const Key key(EVP_EC_gen("P-256"), EVP_PKEY_free);
+  const Key key(wish.has_slow_key ? slow_key() : EVP_EC_gen("P-256"), EVP_PKEY_free);
   const Cert out(X509_new(), X509_free);
   must(key != nullptr && out != nullptr);
   X509_set_version(out.get(), X509_VERSION_3);

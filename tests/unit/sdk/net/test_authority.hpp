@@ -19,6 +19,7 @@ struct TestCertificate {
 struct CertificateWish {
   std::string name = "localhost";  ///< commonName; "" = none
   std::string alternatives = {};   ///< as in openssl.cnf: "DNS:a.example,URI:spiffe://b"
+  bool has_slow_key = false;       ///< RSA, with a long exponent
   long valid_seconds = 3600;       ///< from now on; below 0: it has expired
 };
 

@@ -488,6 +488,32 @@ TEST_F(StreamListenersTest, TakeATrustedProxysWordForTheSource) {
   }
 }
 
+TEST_F(StreamListenersTest, TakeNobodyBehindAProxyForTheProxysUser) {
+  start({.transport = GH_TRANSPORT_UNIX, .auth = GH_AUTH_UNIX, .proxy_protocol = true});
+  Caller client(plugin->path(0));
+  client.send(write_proxy_header(ProxyVersion::v1, *Endpoint::parse("192.0.2.7:1"), *Endpoint::parse("192.0.2.8:2")));
+  EXPECT_TRUE(client.ends());
+  plugin.reset();
+  start({.transport = GH_TRANSPORT_UNIX, .proxy_protocol = true});
+  Caller other(plugin->path(0));
+  other.send(write_proxy_header(ProxyVersion::v1, *Endpoint::parse("192.0.2.7:1"), *Endpoint::parse("192.0.2.8:2")) +
+             "x");
+  EXPECT_EQ(other.receive(1), "x");
+  EXPECT_EQ(arrivals(), std::vector<std::string>{" 192.0.2.7"});
+}
+
+TEST_F(StreamListenersTest, TakeTokensWithoutTlsOfTrustedProxiesAlone) {
+  host.set_credential(GH_CREDENTIAL_TOKEN, "secret", "token:bob");
+  start({.auth = GH_AUTH_TOKEN,
+         .http_opening = true,
+         .proxy_protocol = true,
+         .trusted_proxies = {*Prefix::parse("127.0.0.1")}});
+  Caller client = call();
+  client.send(write_proxy_header(ProxyVersion::v1, *Endpoint::parse("192.0.2.7:1"), *Endpoint::parse("192.0.2.8:2")) +
+              request("Authorization: Bearer secret\r\n"));
+  EXPECT_THAT(client.receive_header(), StartsWith("HTTP/1.1 101 "));
+}
+
 TEST_F(StreamListenersTest, RefuseWhoIsNoTrustedProxyOrSendsNoHeader) {
   start({.proxy_protocol = true, .trusted_proxies = {*Prefix::parse("127.0.0.0/8")}});
   Caller rude = call();
