@@ -58,7 +58,8 @@ constexpr const char* kUsage =
     "usage: udpgw_load [--mode echo|down|up|open] [--port P] [--streams N] [--forwards N (each stream)] [--size "
     "BYTES]\n"
     "                  [--seconds S] [--warmup S] [--visits N] [--in-flight N] [--server-pid PID] [--cpu N]\n"
-    "                  [--rate N (a second; 0: no limit)] [--burst N] [--gso 1 (UDP_SEGMENT)] [--slack NS (timers')] [--tls 1]";
+    "                  [--rate N (a second; 0: no limit)] [--burst N] [--gso 1 (UDP_SEGMENT)] [--slack NS (timers')] "
+    "[--tls 1]";
 
 std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1));
