@@ -100,6 +100,7 @@ class StoreWriter::Loop {
   void mark();
   void collect();
   void take(ChangeLink& link);
+  [[nodiscard]] bool take_session(ChangeLink& link);
   [[nodiscard]] bool has_marked() const noexcept { return pending_.marked() > 0 || usage_.marked() > 0; }
   [[nodiscard]] bool has_rows_to_write() const noexcept;
   void linger();
@@ -264,17 +265,12 @@ void StoreWriter::Loop::collect() {
 
 void StoreWriter::Loop::take(ChangeLink& link) {
   switch (link.kind) {
-    case ChangeLink::Kind::session: {
-      SessionTable::Change change = sessions->take_change(link);
-      const db::SessionRecord& session = change.record;
-      if (change.is_first && change.waiting.empty() && has_left_nothing(session)) return;
-      usage_.add({today(), session.plugin, change.payer, session.group_name}, change.since);
-      durability->give_up(pending_.put(std::move(change.record), change.waiting, change.is_first));
-      return;
-    }
+    case ChangeLink::Kind::session: static_cast<void>(take_session(link)); return;
     case ChangeLink::Kind::lease: {
       LeaseTable::Change change = sessions->leases().take_change(link);
-      if (ChangeLink* const session = sessions->listed(change.record.session)) take(*session);  // its row comes first
+      // Its session's row comes first. One that has ended since without a row has let the lease go, which comes again.
+      ChangeLink* const session = sessions->listed(change.record.session);
+      if (session != nullptr && !take_session(*session)) change.record.session = 0;
       pending_.put(std::move(change.record), change.waiting);
       return;
     }
@@ -284,6 +280,16 @@ void StoreWriter::Loop::take(ChangeLink& link) {
       return;
     }
   }
+}
+
+/// @return false: it has left nothing, and has no row
+bool StoreWriter::Loop::take_session(ChangeLink& link) {
+  SessionTable::Change change = sessions->take_change(link);
+  const db::SessionRecord& session = change.record;
+  if (change.is_first && change.waiting.empty() && has_left_nothing(session)) return false;
+  usage_.add({today(), session.plugin, change.payer, session.group_name}, change.since);
+  durability->give_up(pending_.put(std::move(change.record), change.waiting, change.is_first));
+  return true;
 }
 
 bool StoreWriter::Loop::has_rows_to_write() const noexcept {

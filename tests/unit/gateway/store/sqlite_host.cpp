@@ -71,7 +71,8 @@ class WatchedStore final : public db::Store {
   }
   [[nodiscard]] std::vector<db::RefusedRow> take_refused() override {
     std::vector<db::RefusedRow> out = store_->take_refused();
-    EXPECT_THAT(out, testing::IsEmpty()) << "a row that there is nothing against";
+    EXPECT_THAT(out, testing::IsEmpty()) << "a row that there is nothing against: "
+                                         << (out.empty() ? "" : out.front().why);
     return out;
   }
   std::chrono::milliseconds upkeep(std::int64_t now) override { return store_->upkeep(now); }
