@@ -59,3 +59,4 @@ if [ ! -e "$policy" ]; then
   trap '"${as_root[@]}" rm -f "$policy"' EXIT
 fi
 apt install -y --no-install-recommends "${missing[@]}" >/dev/null
+case " ${missing[*]} " in *" nginx-light "*) "${as_root[@]}" systemctl disable nginx >/dev/null 2>&1 || true ;; esac
