@@ -174,6 +174,25 @@ TEST_F(Tls, PutsPartsIntoOneRecord) {
   EXPECT_EQ(client->read(), "one two " + large + " end");
 }
 
+TEST_F(Tls, SealsEvenOneByteOfManyParts) {
+  begin();
+  ASSERT_TRUE(shake_hands());
+  const Bytes parts[] = {bytes_of(""), bytes_of("x"), bytes_of("")};
+  ASSERT_TRUE(layer->put(parts));
+  EXPECT_EQ(client->read(), "x");
+}
+
+TEST_F(Tls, GivesWhatWasReadTooEarlyFirstInWhateverPieces) {
+  begin();
+  ASSERT_TRUE(shake_hands());
+  layer->unread(bytes_of("early"));
+  EXPECT_TRUE(layer->holds_input());
+  ASSERT_TRUE(client->write(" and late"));
+  EXPECT_EQ(read(2), "ea");
+  EXPECT_EQ(read(2), "rl");
+  EXPECT_EQ(read(), "y and late");
+}
+
 TEST_F(Tls, TellsThatThePeerHasEndedItsSideAndGoesOnWriting) {
   begin();
   ASSERT_TRUE(shake_hands());

@@ -502,6 +502,21 @@ TEST_F(StreamListenersTest, TakeNobodyBehindAProxyForTheProxysUser) {
   EXPECT_EQ(arrivals(), std::vector<std::string>{" 192.0.2.7"});
 }
 
+TEST_F(StreamListenersTest, CountWhoGoesByWhatWasStillToCome) {
+  start({.http_opening = true, .proxy_protocol = true, .trusted_proxies = {*Prefix::parse("127.0.0.1")}});
+  {
+    Caller client = call();
+    client.send("PROXY TCP4 ");
+  }
+  EXPECT_TRUE(eventually([&] { return refused("proxy") == 1; }));
+  {
+    Caller client = call();
+    client.send("PROXY UNKNOWN\r\nGET /door HT");
+  }
+  EXPECT_TRUE(eventually([&] { return refused("http") == 1; }));
+  EXPECT_EQ(refused("proxy"), 1u);
+}
+
 TEST_F(StreamListenersTest, TakeTokensWithoutTlsOfTrustedProxiesAlone) {
   host.set_credential(GH_CREDENTIAL_TOKEN, "secret", "token:bob");
   start({.auth = GH_AUTH_TOKEN,
