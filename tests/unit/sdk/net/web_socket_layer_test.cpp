@@ -184,6 +184,35 @@ TEST(SocketLayer, GivesWhatWasReadTooEarlyFirst) {
   EXPECT_EQ(layer.read(part).error(), Errc::would_block);
 }
 
+TEST(SocketLayer, KeepsTheOrderOfWhatIsPutBehindWhatIsLeftOver) {
+  int both[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, both), 0);
+  const UniqueFd ours(both[0]), theirs(both[1]);
+  SocketLayer layer(ours.get());
+  EXPECT_LE(layer.room(64 << 20), SocketLayer::kMostAtOnce);
+  std::string sent, got;
+  const auto put = [&](char what) {
+    const std::string text(10'000, what);
+    const Bytes part = bytes_of(text);
+    ASSERT_TRUE(layer.put({&part, 1}));
+    sent += text;
+  };
+  const auto read = [&] {
+    std::string part(1 << 20, '\0');
+    for (ssize_t n; (n = recv(theirs.get(), part.data(), part.size(), 0)) > 0;)
+      got.append(part, 0, static_cast<std::size_t>(n));
+  };
+  while (!layer.has_left_over()) put('a');
+  read();    // the socket has room again
+  put('b');  // and this must not overtake
+  for (int i = 0; i < 10 && layer.has_left_over(); ++i) {
+    static_cast<void>(layer.flush());
+    read();
+  }
+  read();
+  EXPECT_TRUE(got == sent);
+}
+
 TEST(SocketLayer, BreaksWhereAPeerReadsNothingAndMakesUsAnswer) {
   int both[2];
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, both), 0);
