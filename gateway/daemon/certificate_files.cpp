@@ -5,11 +5,11 @@
 
 #include <gatehouse/base/own_path.hpp>
 #include <gatehouse/base/unique_fd.hpp>
+#include <gatehouse/net/tls_context.hpp>
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -17,10 +17,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
 #include <memory>
+#include <stdexcept>
 #include <vector>
 
 namespace gatehouse {
@@ -39,7 +41,6 @@ struct Freed {
 };
 using Bio = std::unique_ptr<BIO, Freed<&BIO_free>>;
 using Key = std::unique_ptr<EVP_PKEY, Freed<&EVP_PKEY_free>>;
-using Context = std::unique_ptr<SSL_CTX, Freed<&SSL_CTX_free>>;
 using X509Ptr = std::unique_ptr<X509, Freed<&X509_free>>;
 
 /// Why OpenSSL would not, as it says; forgets it.
@@ -154,19 +155,18 @@ void require_match(const TlsConfig& config, const std::vector<X509Ptr>& chain, c
                 "); name files that belong together");
 }
 
-/// As a lane will do it: keys that are too short, digests that are too old.
-void require_usable(const TlsConfig& config, const std::vector<X509Ptr>& chain, EVP_PKEY* key) {
-  const Context context(SSL_CTX_new(TLS_server_method()));
-  if (!context) throw Refusal("OpenSSL cannot begin: " + openssl_reason());
-  bool good = SSL_CTX_use_certificate(context.get(), chain.front().get()) == 1;
-  for (std::size_t i = 1; good && i < chain.size(); ++i)
-    good = SSL_CTX_add1_chain_cert(context.get(), chain[i].get()) == 1;
-  if (!good)
-    throw Refusal("OpenSSL does not take the certificate in " + config.certificate.string() + " (" + openssl_reason() +
-                  "); have another one issued");
-  if (SSL_CTX_use_PrivateKey(context.get(), key) != 1)
-    throw Refusal("OpenSSL does not take the key in " + config.key.string() + " (" + openssl_reason() +
-                  "); make another one");
+/// By what a lane makes of them: keys that are too short, digests that are too old.
+void require_usable(const TlsConfig& config, const CertificateFiles& files) {
+  TlsSettings settings;
+  settings.chain = files.chain;
+  settings.key = files.key;
+  settings.client_ca = files.client_ca;
+  try {
+    const TlsContext usable(settings, nullptr);
+  } catch (const std::runtime_error& why) {
+    throw Refusal("OpenSSL does not take what is in " + config.certificate.string() + " and its key: " + why.what() +
+                  "; have another one issued");
+  }
 }
 
 std::int64_t unix_time(const ASN1_TIME* time) {
@@ -201,12 +201,13 @@ void read_certificate_files(const TlsConfig& config, CertificateFiles& out) {
   const Key key = parse_key(config.key, out.key);
   require_match(config, chain, key.get());
   require_order(config.certificate, chain);
-  require_usable(config, chain, key.get());
   note_times(chain, out);
-  if (config.client_ca.empty()) return;
-  const Opened ca_file = open_pem(config.client_ca);
-  read_pem(config.client_ca, ca_file, out.client_ca);
-  static_cast<void>(parse_certificates(config.client_ca, out.client_ca));
+  if (!config.client_ca.empty()) {
+    const Opened ca_file = open_pem(config.client_ca);
+    read_pem(config.client_ca, ca_file, out.client_ca);
+    static_cast<void>(parse_certificates(config.client_ca, out.client_ca));
+  }
+  require_usable(config, out);
 }
 
 std::string why_not_valid(const CertificateFiles& files, const TlsConfig& config, std::int64_t now) {

@@ -17,33 +17,29 @@ Arrival::Arrival(std::shared_ptr<const Listener> listener, UniqueFd socket, Stre
       surplus_(surplus.begin(), surplus.end()),
       identity_(std::move(identity)) {}
 
+/// Of a broken stream the next call tells.
+void Arrival::answer(const std::string& text) {
+  const Bytes part = bytes_of(text);
+  static_cast<void>(layer_->put({&part, 1}));
+}
+
 Stream Arrival::accept() {
-  if (!layer_ && (http_ || !surplus_.empty())) {
-    auto plain = std::make_unique<SocketLayer>(socket_.get());
-    bool is_needed = http_ && http_->request.is_web_socket;
-    if (http_) {
-      const std::string answer = write_http_switch(http_->request, http_->plugin);
-      const Bytes part = bytes_of(answer);
-      static_cast<void>(plain->put({&part, 1}));  // of a broken stream the next call tells
-    }
-    is_needed = is_needed || plain->has_left_over() || !surplus_.empty();
-    if (is_needed) layer_ = std::move(plain);
-  } else if (http_) {
-    const std::string answer = write_http_switch(http_->request, http_->plugin);
-    const Bytes part = bytes_of(answer);
-    static_cast<void>(layer_->put({&part, 1}));
-  }
+  const bool is_web_socket = http_ && http_->request.is_web_socket;
+  const bool is_bare = !layer_;
+  if (is_bare && (http_ || !surplus_.empty())) layer_ = std::make_unique<SocketLayer>(socket_.get());
+  if (http_) answer(write_http_switch(http_->request, http_->plugin));
   if (!surplus_.empty()) layer_->unread(surplus_);
-  if (http_ && http_->request.is_web_socket) layer_ = std::make_unique<WebSocketLayer>(std::move(layer_));
+  if (is_web_socket)
+    layer_ = std::make_unique<WebSocketLayer>(std::move(layer_));
+  else if (is_bare && layer_ && !layer_->has_left_over() && !layer_->holds_input())
+    layer_.reset();  // from here on the socket will do
   return Stream(std::move(socket_), peer_, std::move(layer_));
 }
 
 void Arrival::refuse(const HttpRefusal& why) {
   if (http_ && socket_) {
     if (!layer_) layer_ = std::make_unique<SocketLayer>(socket_.get());
-    const std::string answer = write_http_refusal(why, http_->plugin);
-    const Bytes part = bytes_of(answer);
-    static_cast<void>(layer_->put({&part, 1}));
+    answer(write_http_refusal(why, http_->plugin));
   }
   if (layer_) layer_->finish();
   layer_.reset();

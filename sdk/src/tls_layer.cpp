@@ -142,11 +142,9 @@ Result<std::size_t> TlsLayer::read(MutableBytes out) noexcept {
   lend_input();
   if (holds_input()) decrypt(out, got);
   Error failure = Errc::would_block;
-  if (got < out.size() && !broken_ && !is_ended_) {
+  if (got < out.size() && input_.empty() && !broken_ && !is_ended_) {
     // So much that one record at most finds no room.
-    const std::size_t wanted = std::clamp(out.size() - got + 512, TlsBuffers::kRecord + 1, kMostReceived);
-    const std::size_t most = wanted - std::min(wanted - 1, input_.size());
-    if (const auto received = receive(most)) {
+    if (const auto received = receive(std::clamp(out.size() - got + 512, TlsBuffers::kRecord, kMostReceived))) {
       decrypt(out, got);
     } else {
       failure = received.error();

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""udpgw over an HTTP opening: tokens, WebSocket, a real nginx before it, and whose address counts."""
+"""udpgw over an HTTP opening: tokens, WebSocket, whose address counts, and what probe and attach make of it."""
 
+import json
 import os
+import pathlib
+import subprocess
 import time
-import unittest
 
-from harness import GATEWAY, INTERNET, GatewayTest, UdpEcho, eventually, main
-from harness.nginx import Nginx, why_missing
+from harness import BUILD, INTERNET, GatewayTest, UdpEcho, eventually, main
 from harness.tls import Authority, Refused, WebSocket, open_http
-from harness.udpgw import Udpgw
+from harness.udpgw import Udpgw, frame
 
 PORT = 7302  # of the gateway, on loopback
-FRONT = 8443  # of nginx
 
 
 class HttpTest(GatewayTest):
@@ -152,67 +152,53 @@ class Openings(HttpTest):
         self.assertEqual(gateway.metric("gatehouse_plugin_udpgw_openings_refused_total", cause="too_slow"), 1)
 
 
-@unittest.skipIf(why_missing(), why_missing())
-class BehindNginx(HttpTest):
-    HTTP = """
-      map $http_upgrade $connection_upgrade { default upgrade; '' close; }
-      server {
-        listen %(address)s:%(port)d ssl;
-        ssl_certificate %(certificate)s; ssl_certificate_key %(key)s;
-        location /udpgw {
-          proxy_pass http://127.0.0.1:%(to)d;
-          proxy_http_version 1.1; proxy_read_timeout 60s; proxy_buffering off;
-          proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
-          proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-        }
-      }"""
-    STREAM = "server { listen %(address)s:%(port)d; proxy_pass 127.0.0.1:%(to)d; proxy_protocol on; }"
+class ProbeAndAttach(HttpTest):
+    """The gateway's own clients, within TLS."""
 
     def setUp(self):
         super().setUp()
-        folder = f"/run/tls-{self.id().rsplit('.', 1)[1]}"
-        self.authority = Authority(folder)
-        self.certificate, self.key = self.authority.issue("server")
+        self.authority = Authority(f"/run/tls-{self.id().rsplit('.', 1)[1]}")
+        certificate, key = self.authority.issue("server")
+        self.running = self.start(auth="token", tls={"certificate": certificate, "key": key})
+        self.token_file = pathlib.Path(self.authority.folder / "token")
+        self.token_file.touch(mode=0o600)
+        self.token_file.write_text(self.token(self.running) + "\n")
+        self.words = ["--tls", "--ca", str(self.authority.certificate), "--server-name", "gate.example"]
 
-    def nginx(self, http="", stream=""):
-        words = {"address": GATEWAY[0], "port": FRONT, "to": PORT, "certificate": self.certificate, "key": self.key}
-        server = Nginx(self.net, "gateway", f"/run/nginx-{self.id().rsplit('.', 1)[1]}", (GATEWAY[0], FRONT),
-                       http % words, stream % words)
-        self.addCleanup(server.stop)
+    def probe(self, *words):
+        return self.net.run("gateway", [str(BUILD / "bin" / "gatehouse"), "probe", "--config", str(self.running.config),
+                                        "--json", "udpgw", f"127.0.0.1:{PORT}", *self.words, "--echo",
+                                        f"{INTERNET[0]}:{self.echo.port}", "--count", "3", *words], check=False)
 
-    def through(self, **opening):
-        """By TLS from the client's namespace, through nginx."""
-        plain = self.net.connect("client", GATEWAY[0], FRONT)
-        stream = self.authority.context().wrap_socket(plain, server_hostname="gate.example")
-        self.addCleanup(stream.close)
-        return self.opened(stream, **opening)
+    def test_probe_goes_through_bare_bytes_and_websocket(self):
+        for opening in ("--http", "--websocket"):
+            done = self.probe(opening, "--token-file", str(self.token_file))
+            self.assertEqual(done.returncode, 0, done)
+            said = json.loads(done.stdout)
+            self.assertEqual((said["round_trips"], said["tls"]["version"], said["http"]), (3, "TLSv1.3", True))
 
-    def sources(self, gateway):
-        return {session["source"].rsplit(":", 1)[0] for session in gateway.json("sessions")["sessions"]
-                if session["ended_at"] is None}
+    def test_probe_says_what_is_missing(self):
+        done = self.probe("--http")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("401", done.stderr)
+        self.words[2] = str(Authority("/run/tls-stranger-http", "stranger").certificate)
+        done = self.probe("--http", "--token-file", str(self.token_file))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("not signed by an authority", done.stderr)
 
-    def test_tls_ends_in_nginx_and_the_clients_address_is_still_known(self):
-        gateway = self.start(auth="token", trusted_proxies=["127.0.0.1"])
-        token = self.token(gateway)
-        self.nginx(http=self.HTTP)
-        for upgrade in (None, "websocket"):
-            stream = self.through(token=token, upgrade=upgrade)
-            for size in (1, 1400, 20000):
-                self.assert_echoes(stream, os.urandom(size))
-            self.assertEqual(self.sources(gateway), {"10.77.0.2"})
-            stream.close()
-        with self.assertRaises(Refused) as refused:
-            self.through(token="wrong")
-        self.assertEqual(refused.exception.status, 401)
-
-    def test_tls_passes_nginx_and_a_proxy_header_tells_the_address(self):
-        gateway = self.start(auth="token", proxy_protocol=True, trusted_proxies=["127.0.0.0/8"],
-                             tls={"certificate": self.certificate, "key": self.key})
-        token = self.token(gateway)
-        self.nginx(stream=self.STREAM)
-        stream = self.through(token=token)
-        self.assert_echoes(stream)
-        self.assertEqual(self.sources(gateway), {"10.77.0.2"})
+    def test_attach_joins_standard_streams_with_a_listener_over_tcp(self):
+        for opening in ("--http", "--websocket"):
+            program = self.net.popen("gateway", [str(BUILD / "bin" / "gatehouse"), "attach", "udpgw", "--config",
+                                                 str(self.running.config), "--address", f"127.0.0.1:{PORT}", *self.words,
+                                                 opening, "--token-file", str(self.token_file)],
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self.addCleanup(lambda program=program: (program.kill(), program.wait(), program.stdout.close()))
+            sent = frame(9, (INTERNET[0], self.echo.port), b"attached")
+            program.stdin.write(sent)
+            program.stdin.flush()
+            self.assertEqual(program.stdout.read(len(sent)), sent)
+            program.stdin.close()
+            self.assertEqual(program.wait(10), 0)
 
 
 class ProxyHeaders(HttpTest):

@@ -43,6 +43,7 @@ struct TlsBuffers {
 /// not thread-safe.
 class TlsContext {
  public:
+  /// @param buffers  null where no stream will be made of it: only to see whether that would do
   /// @throws std::runtime_error  a sentence: the texts are no chain or key, do not belong together, or are too weak
   TlsContext(const TlsSettings& settings, std::shared_ptr<TlsBuffers> buffers);
   TlsContext(const TlsContext&) = delete;

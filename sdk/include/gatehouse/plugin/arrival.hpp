@@ -37,6 +37,8 @@ class Arrival {
   void refuse(const HttpRefusal& why);
 
  private:
+  void answer(const std::string& text);
+
   std::shared_ptr<const Listener> listener_;
   UniqueFd socket_;
   StreamPeer peer_;
