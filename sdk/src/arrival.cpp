@@ -23,11 +23,16 @@ void Arrival::answer(const std::string& text) {
   static_cast<void>(layer_->put({&part, 1}));
 }
 
-Stream Arrival::accept() {
+std::optional<std::string> Arrival::field(std::string_view name) const {
+  if (!http_) return {};
+  return find_field(http_->request.fields, name);
+}
+
+Stream Arrival::accept(std::span<const HttpField> fields) {
   const bool is_web_socket = http_ && http_->request.is_web_socket;
   const bool is_bare = !layer_;
   if (is_bare && (http_ || !surplus_.empty())) layer_ = std::make_unique<SocketLayer>(socket_.get());
-  if (http_) answer(write_http_switch(http_->request, http_->plugin));
+  if (http_) answer(write_http_switch(http_->request, http_->plugin, fields));
   if (!surplus_.empty()) layer_->unread(surplus_);
   if (is_web_socket)
     layer_ = std::make_unique<WebSocketLayer>(std::move(layer_));

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <stdexcept>
 
@@ -178,6 +179,37 @@ void read_forwarded_for(const http::fields& header, HttpRequest& out) {
   }
 }
 
+/// What others are to read: neither of this file nor of HTTP's own.
+std::vector<HttpField> own_fields(const http::fields& header) {
+  constexpr http::field kKnown[] = {http::field::host,
+                                    http::field::connection,
+                                    http::field::upgrade,
+                                    http::field::authorization,
+                                    http::field::origin,
+                                    http::field::content_length,
+                                    http::field::transfer_encoding,
+                                    http::field::sec_websocket_key,
+                                    http::field::sec_websocket_version,
+                                    http::field::sec_websocket_accept,
+                                    http::field::sec_websocket_extensions,
+                                    http::field::sec_websocket_protocol};
+  std::vector<HttpField> out;
+  for (const auto& field : header) {
+    if (std::ranges::find(kKnown, field.name()) != std::end(kKnown)) continue;
+    const std::string_view name = view(field.name_string());
+    if (!equal_without_case(name, kForwardedFor)) out.push_back({std::string(name), std::string(view(field.value()))});
+  }
+  return out;
+}
+
+void append(std::string& header, std::span<const HttpField> fields) {
+  for (const HttpField& field : fields) {
+    (header += "\r\n") += word(field.name);
+    header += ": ";
+    std::ranges::copy_if(field.value, std::back_inserter(header), [](char c) { return c >= ' ' && c <= '~'; });
+  }
+}
+
 HttpOpening refused(HttpRefusal why) {
   HttpOpening out;
   out.state = HttpOpening::State::refusal;
@@ -203,6 +235,15 @@ Result<std::size_t> read_header(Parser& parser, Bytes in) {
 
 }  // namespace
 
+std::optional<std::string> find_field(std::span<const HttpField> fields, std::string_view name) {
+  std::optional<std::string> out;
+  for (const HttpField& field : fields) {
+    if (!equal_without_case(field.name, name)) continue;
+    out = out ? *out + ", " + field.value : field.value;
+  }
+  return out;
+}
+
 HttpOpening parse_http_opening(Bytes in, std::string_view plugin) {
   const std::string_view text = text_of(in);
   if (!begins_like_a_request(text)) return refused(*refusal(400, "This is not HTTP/1.1."));
@@ -222,14 +263,16 @@ HttpOpening parse_http_opening(Bytes in, std::string_view plugin) {
   if (!why) why = read_token(header, out.request);
   if (why) return refused(std::move(*why));
   read_forwarded_for(header, out.request);
+  out.request.fields = own_fields(header);
   out.state = HttpOpening::State::request;
   return out;
 }
 
-std::string write_http_switch(const HttpRequest& request, std::string_view plugin) {
+std::string write_http_switch(const HttpRequest& request, std::string_view plugin, std::span<const HttpField> fields) {
   std::string out = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: ";
   out += request.is_web_socket ? "websocket" : word(plugin);
   if (request.is_web_socket) out += "\r\nSec-WebSocket-Accept: " + accept_key(request.web_socket_key);
+  append(out, fields);
   return out + "\r\n\r\n";
 }
 
@@ -258,7 +301,7 @@ std::optional<IpAddress> client_behind(std::span<const IpAddress> forwarded_for,
 }
 
 std::string write_http_request(std::string_view host, std::string_view plugin, std::string_view token,
-                               std::string_view web_socket_key) {
+                               std::string_view web_socket_key, std::span<const HttpField> fields) {
   const auto want = [](bool fact, const char* sentence) {
     if (!fact) throw std::invalid_argument(sentence);
   };
@@ -271,6 +314,7 @@ std::string write_http_request(std::string_view host, std::string_view plugin, s
   out += web_socket_key.empty() ? plugin : std::string_view("websocket");
   if (!web_socket_key.empty()) (out += "\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ") += web_socket_key;
   if (!token.empty()) (out += "\r\nAuthorization: Bearer ") += token;
+  append(out, fields);
   return out + "\r\n\r\n";
 }
 
@@ -285,7 +329,17 @@ std::string printable(std::string_view text) {
 }
 
 HttpAnswer refused_answer(unsigned status, std::string_view sentence) {
-  return {HttpAnswer::State::refused, 0, status, printable(sentence)};
+  return {HttpAnswer::State::refused, 0, status, printable(sentence), {}, {}};
+}
+
+/// In seconds; as a date it is not read, nor more than a day.
+std::chrono::seconds retry_after(const http::fields& header) {
+  const auto lines = values(header, http::field::retry_after);
+  std::uint32_t seconds = 0;
+  if (lines.size() != 1) return {};
+  const auto [end, failure] = std::from_chars(lines[0].data(), lines[0].data() + lines[0].size(), seconds);
+  const bool is_number = failure == std::errc() && end == lines[0].data() + lines[0].size();
+  return std::chrono::seconds(is_number ? std::min(seconds, 86'400u) : 0);
 }
 
 /// What is wrong with a 101; "" = nothing.
@@ -328,16 +382,21 @@ HttpAnswer parse_http_answer(Bytes in, std::string_view plugin, std::string_view
   if (status == 101) {
     const std::string_view wrong = judge_switch(header, plugin, web_socket_key);
     if (!wrong.empty()) return refused_answer(status, wrong);
-    return {HttpAnswer::State::switched, *size, status, {}};
+    return {HttpAnswer::State::switched, *size, status, {}, own_fields(header), {}};
   }
   const std::uint64_t length = parser.content_length().value_or(0);
+  std::optional<std::string> error;
   if (length <= kLongestHttpOpening - *size) {
     if (in.size() - *size < length) return {};
-    const auto error = error_of(text.substr(*size, length));
-    if (error) return refused_answer(status, *error);
+    error = error_of(text.substr(*size, length));
   }
   const std::string_view reason = view(header.reason());
-  return refused_answer(status, reason.empty() ? view(http::obsolete_reason(http::int_to_status(status))) : reason);
+  HttpAnswer out = refused_answer(
+      status, error            ? std::string_view(*error)
+              : reason.empty() ? view(http::obsolete_reason(http::int_to_status(status)))
+                               : reason);
+  out.retry_after = retry_after(header);
+  return out;
 }
 
 }  // namespace gatehouse

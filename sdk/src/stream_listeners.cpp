@@ -403,14 +403,22 @@ bool StreamListeners::TurnCount::take(SteadyTime turn, unsigned most) noexcept {
   return ++count_ <= most;
 }
 
+const std::shared_ptr<TlsBuffers>& StreamListeners::buffers() {
+  if (!buffers_) buffers_ = std::make_shared<TlsBuffers>();
+  return buffers_;
+}
+
+void StreamListeners::adopt(Arrival& arrival) {
+  if (arrival.layer_) arrival.layer_->move_to_lane(buffers());
+}
+
 std::shared_ptr<const TlsContext> StreamListeners::tls_of(std::uint32_t listener) {
   Entry& entry = listeners_.at(listener);
   if (const std::uint64_t newest = certificates_.generation(); std::exchange(entry.seen_generation, newest) != newest) {
     try {
-      if (!buffers_) buffers_ = std::make_shared<TlsBuffers>();
       const auto certificate = certificates_.get(listener);
       if (certificate && std::exchange(entry.tls_generation, certificate->generation) != certificate->generation)
-        entry.tls = std::make_shared<const TlsContext>(settings_of(*certificate, *entry.listener), buffers_);
+        entry.tls = std::make_shared<const TlsContext>(settings_of(*certificate, *entry.listener), buffers());
     } catch (const std::exception& error) {  // the one before goes on
       context_.host.log().error("a certificate cannot be used",
                                 {{"listener", entry.listener->name}, {"why", error.what()}});

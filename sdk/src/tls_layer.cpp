@@ -33,6 +33,7 @@ void add_name(std::vector<std::string>& names, const ASN1_STRING* text) {
 
 TlsLayer::TlsLayer(int fd, std::shared_ptr<const TlsContext> context, Bytes received)
     : context_(std::move(context)),
+      buffers_(context_->buffers()),
       ssl_(context_->make_session(*this)),
       socket_(fd),
       fd_(fd),
@@ -56,7 +57,7 @@ int TlsLayer::give(BIO* bio, char* out, int size) noexcept {
 }
 
 int TlsLayer::take(BIO* bio, const char* in, int size) noexcept {
-  std::vector<std::byte>& output = static_cast<TlsLayer*>(BIO_get_data(bio))->context_->buffers().output;
+  std::vector<std::byte>& output = static_cast<TlsLayer*>(BIO_get_data(bio))->buffers_->output;
   BIO_clear_retry_flags(bio);
   try {
     const auto* const bytes = reinterpret_cast<const std::byte*>(in);
@@ -73,14 +74,14 @@ long TlsLayer::control(BIO*, int command, long, void*) noexcept { return command
 
 /// What was carried stands at the front of the shared buffer.
 void TlsLayer::lend_input() noexcept {
-  std::vector<std::byte>& shared = context_->buffers().input;
+  std::vector<std::byte>& shared = buffers_->input;
   std::copy(carried_.begin(), carried_.end(), shared.begin());
   input_ = Bytes(shared).first(carried_.size());
 }
 
 /// Reads so much behind what has not been used.
 Result<void> TlsLayer::receive(std::size_t most) noexcept {
-  std::vector<std::byte>& shared = context_->buffers().input;
+  std::vector<std::byte>& shared = buffers_->input;
   const std::size_t rest = input_.size();
   if (rest != 0) std::memmove(shared.data(), input_.data(), rest);
   const auto got = receive_some(fd_, MutableBytes(shared).subspan(rest, std::min(most, shared.size() - rest)));
@@ -155,7 +156,7 @@ Result<std::size_t> TlsLayer::read(MutableBytes out) noexcept {
   } catch (const std::bad_alloc&) {
     return break_with(Errc::limit);
   }
-  if (!context_->buffers().output.empty()) static_cast<void>(send_output());
+  if (!buffers_->output.empty()) static_cast<void>(send_output());
   has_news_ = got != 0 && (broken_ || is_ended_);
   if (got != 0) return got;
   if (broken_) return broken_;
@@ -203,7 +204,7 @@ void TlsLayer::decrypt(MutableBytes out, std::size_t& got) noexcept {
 
 Result<void> TlsLayer::put(std::span<const Bytes> parts) noexcept {
   if (broken_) return broken_;
-  std::vector<std::byte>& plain = context_->buffers().plain;
+  std::vector<std::byte>& plain = buffers_->plain;
   std::size_t filled = 0;
   const auto seal = [&](Bytes content) {
     std::size_t taken = 0;
@@ -232,7 +233,7 @@ Result<void> TlsLayer::put(std::span<const Bytes> parts) noexcept {
 }
 
 Result<void> TlsLayer::send_output() noexcept {
-  std::vector<std::byte>& output = context_->buffers().output;
+  std::vector<std::byte>& output = buffers_->output;
   if (output.empty()) return boost::system::in_place_value;
   const Bytes all = output;
   const auto sent = socket_.put({&all, 1});
@@ -254,7 +255,7 @@ void TlsLayer::finish() noexcept {
 
 Error TlsLayer::break_with(Error why) noexcept {
   input_ = {};
-  context_->buffers().output.clear();
+  buffers_->output.clear();
   return broken_ = why;
 }
 

@@ -29,6 +29,14 @@ inline constexpr std::size_t kLongestHttpOpening = 8192;
 /// Addresses that are taken from X-Forwarded-For, the last ones.
 inline constexpr std::size_t kMostForwardedFor = 16;
 
+/// A line of a header that is the frontend's own business.
+struct HttpField {
+  std::string name;   ///< in whatever case it came
+  std::string value;  ///< without blanks around it
+};
+/// The value of all fields of that name, with ", " between two of them (RFC 9110, 5.3); none: there is no such field.
+[[nodiscard]] std::optional<std::string> find_field(std::span<const HttpField> fields, std::string_view name);
+
 /// What a client has asked for in order.
 struct HttpRequest {
   std::size_t size = 0;                  ///< bytes of the header; what is behind it belongs to the stream
@@ -36,6 +44,7 @@ struct HttpRequest {
   std::string web_socket_key;            ///< Sec-WebSocket-Key
   std::string token;                     ///< "" = none was shown; in the alphabet of RFC 6750, not checked otherwise
   std::vector<IpAddress> forwarded_for;  ///< X-Forwarded-For from the last to the first; ends before what is no address
+  std::vector<HttpField> fields;         ///< those that nothing above was read from
 };
 
 /// Why it is not to be had.
@@ -65,7 +74,10 @@ struct HttpOpening {
 [[nodiscard]] HttpOpening parse_http_opening(Bytes in, std::string_view plugin);
 
 /// The answer that switches: 101. What is written behind it belongs to the stream.
-[[nodiscard]] std::string write_http_switch(const HttpRequest& request, std::string_view plugin);
+/// @param fields  more lines: names of letters, digits and -, values of printable ASCII; what else is in them is left
+///                out
+[[nodiscard]] std::string write_http_switch(const HttpRequest& request, std::string_view plugin,
+                                            std::span<const HttpField> fields = {});
 
 /// The answer that refuses, with {"error": sentence} as its body; the connection ends behind it.
 [[nodiscard]] std::string write_http_refusal(const HttpRefusal& refusal, std::string_view plugin);
@@ -81,9 +93,10 @@ struct HttpOpening {
 /// @param host            name or address, with a port where it is not the usual one
 /// @param token           "" = none
 /// @param web_socket_key  base64 of 16 random bytes; "" = no WebSocket: Upgrade: <plugin>
-/// @throws std::invalid_argument  one of them has characters that it cannot have; says which
+/// @param fields          more lines, as of write_http_switch()
+/// @throws std::invalid_argument  one of the texts has characters that it cannot have; says which
 [[nodiscard]] std::string write_http_request(std::string_view host, std::string_view plugin, std::string_view token,
-                                             std::string_view web_socket_key);
+                                             std::string_view web_socket_key, std::span<const HttpField> fields = {});
 
 /// What a server, or a proxy before it, has answered.
 struct HttpAnswer {
@@ -94,6 +107,8 @@ struct HttpAnswer {
   /// Refused: the error of a JSON body, else the reason, else what is wrong with the answer. Printable ASCII of at most
   /// 400 characters, whatever was sent.
   std::string sentence;
+  std::vector<HttpField> fields;         ///< switched: those that nothing else was read from
+  std::chrono::seconds retry_after{0};   ///< refused: when to come again; 0 = it does not say
 };
 
 /// Reads the answer to write_http_request() with the same `plugin` and `web_socket_key`. A refusal is complete with its

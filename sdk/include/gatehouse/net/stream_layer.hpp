@@ -11,6 +11,8 @@
 
 namespace gatehouse {
 
+struct TlsBuffers;
+
 /// Not thread-safe. Never blocks and never throws, but for want of memory, which ends the stream.
 ///
 /// What a user has written is taken for good: what the socket does not take at once is left over in here, encoded, and
@@ -40,6 +42,9 @@ class StreamLayer {
   virtual void finish() noexcept = 0;
   /// What the kernel may hold and not send yet; room() goes by it.
   virtual void set_most_unsent(std::size_t bytes) noexcept = 0;
+
+  /// From now on another lane's thread has this stream, and lends it its buffers.
+  virtual void move_to_lane(const std::shared_ptr<TlsBuffers>& /*buffers*/) noexcept {}
 
   /// As Stream::take_work().
   [[nodiscard]] virtual std::size_t take_work() noexcept { return 0; }

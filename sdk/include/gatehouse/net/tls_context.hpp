@@ -39,8 +39,8 @@ struct TlsBuffers {
   std::vector<std::byte> plain;   ///< a record's content, of several parts
 };
 
-/// Lives as long as the last stream that was made of it: a listener's next certificate is another context. One lane's;
-/// not thread-safe.
+/// Lives as long as the last stream that was made of it: a listener's next certificate is another context. It never
+/// changes: one lane makes streams of it, which may go on in other ones.
 class TlsContext {
  public:
   /// @param buffers  null where no stream will be made of it: only to see whether that would do
@@ -51,7 +51,7 @@ class TlsContext {
 
   /// Of a new stream, which has had no byte yet; `layer` outlives it. @throws std::bad_alloc
   [[nodiscard]] std::unique_ptr<SSL, void (*)(SSL*)> make_session(TlsLayer& layer) const;
-  [[nodiscard]] TlsBuffers& buffers() const noexcept { return *buffers_; }
+  [[nodiscard]] const std::shared_ptr<TlsBuffers>& buffers() const noexcept { return buffers_; }
 
  private:
   using Key = std::array<unsigned char, 80>;

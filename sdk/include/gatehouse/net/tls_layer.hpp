@@ -27,6 +27,7 @@ class TlsLayer final : public StreamLayer {
   [[nodiscard]] std::vector<std::string> peer_names() const;
   [[nodiscard]] bool was_resumed() const noexcept { return SSL_session_reused(ssl_.get()) == 1; }
 
+  void move_to_lane(const std::shared_ptr<TlsBuffers>& buffers) noexcept override { buffers_ = buffers; }
   [[nodiscard]] Result<std::size_t> read(MutableBytes out) noexcept override;
   void unread(Bytes input) override { unread_.assign(input.begin(), input.end()); }
   [[nodiscard]] bool holds_input() const noexcept override {
@@ -61,6 +62,7 @@ class TlsLayer final : public StreamLayer {
   Error break_with(Error why) noexcept;
 
   std::shared_ptr<const TlsContext> context_;
+  std::shared_ptr<TlsBuffers> buffers_;  // of the lane that the stream is on
   std::unique_ptr<SSL, void (*)(SSL*)> ssl_;
   SocketLayer socket_;  // for output alone
   int fd_;

@@ -12,7 +12,8 @@
 namespace gatehouse {
 
 /// May be kept, and answered in a later turn: nothing is read meanwhile, and no deadline runs. Whoever destroys it has
-/// closed the stream. One lane's; not thread-safe.
+/// closed the stream. One lane's at a time: it may be moved to another one, whose StreamListeners adopt() it. Not
+/// thread-safe.
 class Arrival {
  public:
   /// What an HTTP opening came to; for StreamListeners.
@@ -31,12 +32,16 @@ class Arrival {
   /// "token:bob"; "" = anonymous, which the listener allows.
   [[nodiscard]] const std::string& identity() const noexcept { return identity_; }
 
-  /// Lets the client in: an HTTP opening is answered by 101. Once. @throws std::bad_alloc
-  [[nodiscard]] Stream accept();
+  /// What the client says in its HTTP opening under that name, as find_field(); none where there was no opening.
+  [[nodiscard]] std::optional<std::string> field(std::string_view name) const;
+
+  /// Lets the client in: an HTTP opening is answered by 101, with these fields. Once. @throws std::bad_alloc
+  [[nodiscard]] Stream accept(std::span<const HttpField> fields = {});
   /// Closes the stream: an HTTP opening is answered as it says first, other clients are told nothing.
   void refuse(const HttpRefusal& why);
 
  private:
+  friend class StreamListeners;
   void answer(const std::string& text);
 
   std::shared_ptr<const Listener> listener_;

@@ -41,6 +41,8 @@ class StreamListeners {
   /// The complete set of the lane's listeners, those of datagrams are left out. Who is on the way in of one that is
   /// gone is dropped; others stay.
   void listen(const std::vector<Listener>& listeners);
+  /// Takes a client over that has arrived on another lane of this plugin, which is done with it. @throws std::bad_alloc
+  void adopt(Arrival& arrival);
   /// Streams on their way in: a descriptor each.
   [[nodiscard]] std::size_t openings() const noexcept { return openings_.size(); }
 
@@ -74,6 +76,7 @@ class StreamListeners {
   void accept(const Entry& entry, Stream stream);
   /// The least of what is in progress gives way. False: there is no place at all.
   bool make_place();
+  [[nodiscard]] const std::shared_ptr<TlsBuffers>& buffers();
   /// What the listener shows now; null: nothing that works.
   std::shared_ptr<const TlsContext> tls_of(std::uint32_t listener);
   void end_slow_ones();
@@ -86,7 +89,7 @@ class StreamListeners {
   Identities identities_;
   ConnectionLog connections_;
   const std::unique_ptr<Counters> counters_;
-  std::shared_ptr<TlsBuffers> buffers_;  // made with the first TLS listener
+  std::shared_ptr<TlsBuffers> buffers_;  // made with the first TLS stream
   SourceLimits rates_;
   TurnCount handshakes_, requests_;
   std::map<std::uint32_t, Entry> listeners_;
