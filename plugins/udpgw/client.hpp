@@ -8,7 +8,7 @@
 
 #include "plugins/udpgw/counters.hpp"
 #include "plugins/udpgw/forward.hpp"
-#include "plugins/udpgw/kept_input.hpp"
+#include <gatehouse/table/kept_input.hpp>
 #include "plugins/udpgw/upstream_sender.hpp"
 
 #include <gatehouse/net/stream.hpp>

@@ -1,4 +1,4 @@
-#include "plugins/udpgw/kept_input.hpp"
+#include <gatehouse/table/kept_input.hpp>
 
 #include <gtest/gtest.h>
 

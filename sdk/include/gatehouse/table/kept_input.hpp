@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <vector>
 
-namespace gatehouse::udpgw {
+namespace gatehouse {
 
 /// What is used up leaves at the front without moving the rest, until it is half: a byte moves once on average, however
 /// little is used at a time. Not thread-safe.
@@ -52,4 +52,4 @@ class KeptInput {
   std::size_t used_ = 0;
 };
 
-}  // namespace gatehouse::udpgw
+}  // namespace gatehouse
