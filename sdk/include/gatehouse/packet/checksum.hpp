@@ -22,6 +22,12 @@ using ChecksumField = std::span<std::byte, 2>;
 /// copying and summing.
 [[nodiscard]] std::uint64_t copy_and_sum_words(MutableBytes out, Bytes in) noexcept;
 
+/// The two above as they are where the processor has nothing better, for tests of both.
+namespace portable {
+[[nodiscard]] std::uint64_t sum_words(Bytes bytes) noexcept;
+[[nodiscard]] std::uint64_t copy_and_sum_words(MutableBytes out, Bytes in) noexcept;
+}  // namespace portable
+
 /// `sum` as one word. A packet with a right checksum in it gives 0xffff; the checksum of one whose field is zero is the
 /// complement of this.
 [[nodiscard]] constexpr std::uint16_t fold_sum(std::uint64_t sum) noexcept {
