@@ -41,6 +41,13 @@ enum class PacketFault : std::uint8_t {
 /// "invalid_ip_packet_length" and so on, for counters: never renamed. "none" for none.
 [[nodiscard]] std::string_view reason_of(PacketFault fault) noexcept;
 
+/// What value() of a parsed packet that has a fault ends in: boost::system::system_error with Errc::malformed. For
+/// tests; the packet path looks first.
+[[noreturn]] void throw_exception_from_error(const PacketFault& fault, const boost::source_location& at);
+
+/// What becomes of IPv4 packets with options.
+enum class IpOptions : bool { accepted, refused };
+
 /// A value of some 40 bytes; nothing in it points anywhere.
 struct IpPacket {
   /// The most that is walked of IPv6 extension headers.
@@ -59,8 +66,9 @@ struct IpPacket {
   std::uint8_t tcp_flags = 0;  ///< TcpFlag
   std::uint8_t icmp_type = 0;
   std::uint8_t icmp_code = 0;
-  bool has_options = false;     ///< IPv4 with more than 20 bytes of header
-  bool has_extensions = false;  ///< IPv6 with any extension header
+  bool has_options = false;       ///< IPv4 with more than 20 bytes of header
+  bool has_extensions = false;    ///< IPv6 with any extension header
+  bool has_source_route = false;  ///< IPv6 routing header with segments left: the destination is not the last one
   bool is_fragment = false;
   bool more_fragments = false;
   std::uint16_t icmp_id = 0;          ///< of an echo, host byte order
@@ -73,8 +81,11 @@ struct IpPacket {
   /// @param headers  the packet, or as much of its front as holds all headers: the payload may lie elsewhere
   /// @param size     of the whole packet in bytes: as many as headers.size(), or more; held against what the IP header
   ///                 says
-  [[nodiscard]] static Parsed parse(Bytes headers, std::size_t size) noexcept;
-  [[nodiscard]] static Parsed parse(Bytes packet) noexcept { return parse(packet, packet.size()); }
+  /// @param options  refused: PacketFault::ip_header_options for any, before lengths are looked at
+  [[nodiscard]] static Parsed parse(Bytes headers, std::size_t size, IpOptions options = IpOptions::accepted) noexcept;
+  [[nodiscard]] static Parsed parse(Bytes packet, IpOptions options = IpOptions::accepted) noexcept {
+    return parse(packet, packet.size(), options);
+  }
 
   /// As parse(), for the packet that an ICMP error quotes, which may end anywhere behind its transport header's first
   /// 8 bytes; `size` is what its IP header says, and `payload` may lie beyond the quote.
@@ -107,6 +118,9 @@ struct IpPacket {
 
   bool operator==(const IpPacket&) const = default;
 };
+
+/// Does the IPv4 header's checksum hold? IPv6 has none: true.
+[[nodiscard]] bool has_right_header_checksum(const IpPacket& facts, Bytes headers) noexcept;
 
 /// Does the transport checksum hold? `packet` is whole and not a fragment. UDP without one, and protocols that are not
 /// TCP, UDP or ICMP: true. Reads the whole packet.
