@@ -58,7 +58,7 @@ class GatheredSink {
 class Coalescer {
  public:
   static constexpr std::size_t kMostPackets = 64;  ///< in a group: the kernel's UDP_MAX_SEGMENTS of old
-  static constexpr std::size_t kMostGroups = 32;   ///< open at a time; the one opened first gives way
+  static constexpr std::size_t kMostGroups = 32;   ///< open at a time; then one of them gives way
 
   /// @param sink       lives longer
   /// @param merge_udp  the device takes UDP super-packets (TUN_F_USO4 and TUN_F_USO6)
@@ -70,10 +70,10 @@ class Coalescer {
   /// Takes a packet in. `packet` must stay where it is, unchanged, until flush() returns. What cannot be merged goes to
   /// the sink at once, behind what its flow has gathered. Some 15 ns and the checksum.
   /// @param facts  of `packet`, which is whole
-  void add(MutableBytes packet, const IpPacket& facts) noexcept;
+  void add(MutableBytes packet, const IpPacket& facts) noexcept { take(packet, facts, true); }
 
   /// As add(), for a packet that must not be merged: one that is looked into, or answered, by itself.
-  void add_alone(MutableBytes packet, const IpPacket& facts) noexcept;
+  void add_alone(MutableBytes packet, const IpPacket& facts) noexcept { take(packet, facts, false); }
 
   /// Gives the sink all that is gathered. Before the read's buffer is used for anything else.
   void flush() noexcept;
@@ -81,6 +81,10 @@ class Coalescer {
  private:
   struct Group;
   struct Groups;
+
+  void take(MutableBytes packet, const IpPacket& facts, bool may_merge) noexcept;
+  void give(Group& group) noexcept;
+  void give_single(MutableBytes packet, const IpPacket& facts) noexcept;
 
   GatheredSink& sink_;
   bool merge_udp_;
