@@ -57,16 +57,16 @@ struct TunRequest {
 class TunDevice {
  public:
   /// Makes the device, or attaches to one of that name that has outlived its owner (persist), whatever number of queues
-  /// it had. Needs /dev/net/tun, and CAP_NET_ADMIN unless the device exists and belongs to this user (ip tuntap add
-  /// mode tun multi_queue user NAME).
+  /// it had. A new one belongs to this user, and nobody else without CAP_NET_ADMIN can attach to it. Needs
+  /// /dev/net/tun, and CAP_NET_ADMIN unless the device exists and belongs to this user (ip tuntap add mode tun
+  /// multi_queue user NAME).
   /// @throws std::runtime_error  a sentence that says what is missing and what to do: module, device node, capability;
   ///                             a name that is no tun device's or that another process is using
   [[nodiscard]] static TunDevice open(const TunRequest& request);
 
   /// Takes over descriptors of one device that somebody else has opened, in their order. Everything that the device can
   /// is found out from them; nothing needs a privilege.
-  /// @throws std::runtime_error  a sentence: none, or not all of one tun device, or a tap device, or with IFF_PI's
-  /// header
+  /// @throws std::runtime_error  a sentence: none, not all of one device, no tun device, or one without IFF_NO_PI
   [[nodiscard]] static TunDevice adopt(std::vector<UniqueFd> fds);
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
