@@ -4,11 +4,12 @@
 set -euo pipefail
 
 packages=(g++ cmake ninja-build ccache sqlite3
-  libspdlog-dev libsqlite3-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libssl-dev libsodium-dev libidn2-dev libpsl-dev)
+  libspdlog-dev libsqlite3-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libssl-dev libsodium-dev libidn2-dev libpsl-dev
+  libnftables-dev)
 [ "${1:-}" = product ] || packages+=(
   libgtest-dev libgmock-dev libbenchmark-dev clang libclang-rt-dev clang-format
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
-  git python3 iproute2 dnsmasq-base nftables nginx-light libnginx-mod-stream openssl procps util-linux)
+  git python3 iproute2 dnsmasq-base iptables nftables nginx-light libnginx-mod-stream openssl procps util-linux)
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 

@@ -15,7 +15,7 @@
 
 namespace gatehouse::packet_tunnel {
 
-/// A request. NLM_F_REQUEST is always set.
+/// A request. NLM_F_REQUEST is always set, NLM_F_ACK unless it asks for a dump (NLM_F_DUMP).
 class NetlinkMessage {
  public:
   NetlinkMessage(std::uint16_t type, std::uint16_t flags);

@@ -31,11 +31,13 @@ class NetlinkSocket {
   [[nodiscard]] const std::string& last_words() const noexcept { return last_words_; }
 
  private:
-  [[nodiscard]] Result<bool> read_answer(const OnMessage& on_message);
+  enum class Part { more_follows, last };
+  [[nodiscard]] Result<Part> read_part(const OnMessage& on_message);
 
   UniqueFd fd_;
   std::uint32_t sequence_ = 0;
   std::vector<std::byte> buffer_;
+  bool interrupted_ = false;
   std::string last_words_;
 };
 

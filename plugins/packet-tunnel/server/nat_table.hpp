@@ -14,9 +14,10 @@ namespace gatehouse::packet_tunnel {
 inline constexpr std::string_view kDefaultDevice = "gatehouse0";
 
 struct NatSettings {
-  std::string device;                 ///< the tunnel's
-  std::string egress_interface;       ///< clients' packets leave by this one only; "": by whichever the routes say
-  std::optional<std::uint32_t> mark;  ///< what clients' packets are marked with before they are routed
+  std::string device;              ///< the tunnel's
+  std::string egress_interface{};  ///< clients' packets leave by this one only, others are rejected; "": by whichever
+                                   ///< the routes say
+  std::optional<std::uint32_t> mark{};  ///< what clients' packets are marked with before they are routed
 };
 
 /// The table's name: "gatehouse" for kDefaultDevice, else "gatehouse_DEVICE", so that two gateways of one host do not
@@ -54,11 +55,17 @@ class NatTable {
   /// What the operator should know: a firewall that drops what is forwarded and that we must not open by ourselves.
   [[nodiscard]] const std::vector<std::string>& notes() const noexcept { return notes_; }
 
+  /// Makes again what somebody has removed since (`nft flush ruleset`), and opens a firewall that has come since
+  /// (Docker started later). Milliseconds: some times a minute. @throws HostError
+  /// @return whether there was something to do
+  bool restore();
+
  private:
-  [[nodiscard]] std::string remove_marked_rules();
+  void make();
 
   Nft nft_;
-  std::string device_;
+  NatSettings settings_;
+  TunnelPrefixes prefixes_;
   std::vector<std::string> notes_;
   bool kept_ = false;
 };

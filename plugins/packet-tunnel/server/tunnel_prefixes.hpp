@@ -50,6 +50,7 @@ class TunnelPrefixes {
 struct TakenPrefix {
   Prefix prefix;
   std::string what;
+  bool is_nowhere = false;  ///< an unreachable or blackhole route: it takes only what it lies in
 };
 
 /// Of all interfaces and tables but what belongs to `own_device` (0: none). Default routes take nothing, nor do routes
@@ -57,7 +58,7 @@ struct TakenPrefix {
 [[nodiscard]] std::vector<TakenPrefix> taken_prefixes(Netlink& netlink, unsigned own_device,
                                                       std::span<const Endpoint> name_servers);
 
-/// The one of `taken` that shares an address with `prefix`, or null.
+/// The first of `taken` that shares an address with `prefix`, or null.
 [[nodiscard]] const TakenPrefix* find_overlap(const Prefix& prefix, std::span<const TakenPrefix> taken) noexcept;
 
 /// @param configured  a prefix, or "auto": the first free of 10.0.0.0/8, 100.64.0.0/10 and 172.16.0.0/12, but rather
