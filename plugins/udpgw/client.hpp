@@ -6,9 +6,9 @@
 //   down  forward readable -> receive() -> ReplyQueue -> flush() at the end of the turn              (downstream.cpp)
 #pragma once
 
+#include <gatehouse/table/kept_input.hpp>
 #include "plugins/udpgw/counters.hpp"
 #include "plugins/udpgw/forward.hpp"
-#include <gatehouse/table/kept_input.hpp>
 #include "plugins/udpgw/upstream_sender.hpp"
 
 #include <gatehouse/net/stream.hpp>

@@ -391,10 +391,9 @@ HttpAnswer parse_http_answer(Bytes in, std::string_view plugin, std::string_view
     error = error_of(text.substr(*size, length));
   }
   const std::string_view reason = view(header.reason());
-  HttpAnswer out = refused_answer(
-      status, error            ? std::string_view(*error)
-              : reason.empty() ? view(http::obsolete_reason(http::int_to_status(status)))
-                               : reason);
+  HttpAnswer out = refused_answer(status, error            ? std::string_view(*error)
+                                          : reason.empty() ? view(http::obsolete_reason(http::int_to_status(status)))
+                                                           : reason);
   out.retry_after = retry_after(header);
   return out;
 }

@@ -107,8 +107,8 @@ struct HttpAnswer {
   /// Refused: the error of a JSON body, else the reason, else what is wrong with the answer. Printable ASCII of at most
   /// 400 characters, whatever was sent.
   std::string sentence;
-  std::vector<HttpField> fields;         ///< switched: those that nothing else was read from
-  std::chrono::seconds retry_after{0};   ///< refused: when to come again; 0 = it does not say
+  std::vector<HttpField> fields;        ///< switched: those that nothing else was read from
+  std::chrono::seconds retry_after{0};  ///< refused: when to come again; 0 = it does not say
 };
 
 /// Reads the answer to write_http_request() with the same `plugin` and `web_socket_key`. A refusal is complete with its

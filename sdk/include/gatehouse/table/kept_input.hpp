@@ -15,6 +15,8 @@ class KeptInput {
  public:
   /// Stands where it is until the next call that is not const.
   [[nodiscard]] Bytes bytes() const noexcept { return Bytes(kept_).subspan(used_); }
+  /// The same, for whoever works on it in place.
+  [[nodiscard]] MutableBytes bytes() noexcept { return MutableBytes(kept_).subspan(used_); }
   void assign(Bytes input) {
     if (kept_.capacity() > 2 * std::max(input.size(), kCapacity))
       kept_ = std::vector<std::byte>();  // which "= {}" would not give back

@@ -289,6 +289,41 @@ TEST(HttpRequest, IsNotWrittenWithWhatWouldBreakIt) {
     EXPECT_THROW(static_cast<void>(write_http_request("a", kPlugin, "", key)), std::invalid_argument) << key;
 }
 
+TEST(HttpFields, OfTheFrontendComeThroughTheRequest) {
+  const std::vector<HttpField> fields = {{"Session-ID", "abc"}, {"X-Many", "1"}, {"x-many", "2"}};
+  const HttpRequest request = request_of(write_http_request("a", kPlugin, "token", kKey, fields));
+  EXPECT_EQ(find_field(request.fields, "session-id"), "abc");
+  EXPECT_EQ(find_field(request.fields, "X-MANY"), "1, 2") << "RFC 9110, 5.3";
+  EXPECT_EQ(find_field(request.fields, "Session"), std::nullopt);
+  EXPECT_EQ(request.fields.size(), 3u) << "Host, Upgrade, Authorization and the like are nobody else's";
+}
+
+TEST(HttpFields, OfTheFrontendComeThroughTheAnswer) {
+  const std::vector<HttpField> fields = {{"Tunnel-MTU", "1500"}};
+  const std::string text = write_http_switch(request_of(get(kSocket)), kPlugin, fields);
+  const HttpAnswer answer = parse_http_answer(bytes_of(text), kPlugin, kKey);
+  ASSERT_EQ(answer.state, HttpAnswer::State::switched);
+  EXPECT_EQ(find_field(answer.fields, "tunnel-mtu"), "1500");
+  EXPECT_EQ(answer.fields.size(), 1u);
+}
+
+TEST(HttpFields, CannotBreakTheHeader) {
+  const std::vector<HttpField> fields = {{"A: b\r\nC", "d\r\nE: f\x80\n"}};
+  EXPECT_THAT(write_http_switch({}, kPlugin, fields), HasSubstr("\r\nAbC: dE: f\r\n\r\n"));
+}
+
+TEST(HttpAnswerText, SaysWhenToComeAgain) {
+  const auto after = [](const std::string& lines) {
+    const std::string text = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n" + lines + "\r\n";
+    return parse_http_answer(bytes_of(text), kPlugin, {}).retry_after.count();
+  };
+  EXPECT_EQ(after("Retry-After: 7\r\n"), 7);
+  EXPECT_EQ(after("Retry-After: 4000000000\r\n"), 86400);
+  EXPECT_EQ(after("Retry-After: Fri, 27 Nov 2026 00:00:00 GMT\r\n"), 0);
+  EXPECT_EQ(after("Retry-After: 7\r\nRetry-After: 8\r\n"), 0);
+  EXPECT_EQ(after(""), 0);
+}
+
 struct Answer {
   const char* name;
   std::string text;

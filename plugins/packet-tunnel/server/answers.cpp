@@ -1,0 +1,113 @@
+// What a client is told about packets that go no further, so that its programs fail at once; and the counts of both.
+#include "plugins/packet-tunnel/server/lane.hpp"
+
+#include <gatehouse/base/endian.hpp>
+#include <gatehouse/net/dns_message.hpp>
+#include <gatehouse/packet/checksum.hpp>
+#include <gatehouse/packet/packet_reply.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace gatehouse::packet_tunnel {
+namespace {
+
+// A second, and at once: each answer is a packet for a packet, so none is made for a flood of them.
+constexpr std::uint64_t kAnswerRate = 200, kAnswerBurst = 100;
+constexpr std::uint64_t kAnswerRateOfAll = 2000, kAnswerBurstOfAll = 500;
+constexpr std::size_t kUdpHeader = 8;
+constexpr std::size_t kLongestAnswer = 1500;
+
+std::uint64_t nanoseconds(SteadyTime time) noexcept {
+  return static_cast<std::uint64_t>(time.time_since_epoch().count());
+}
+
+/// Turns the datagram at the front of `packet`, with a payload of `size` bytes now, into its answer.
+void turn_round(MutableBytes packet, const IpPacket& facts, std::size_t size) noexcept {
+  const std::size_t address = facts.version == 4 ? 4 : 16, first = facts.version == 4 ? 12 : 8;
+  const MutableBytes addresses = packet.subspan(first, 2 * address);
+  std::swap_ranges(addresses.begin(), addresses.begin() + static_cast<std::ptrdiff_t>(address),
+                   addresses.begin() + static_cast<std::ptrdiff_t>(address));
+  const MutableBytes udp = packet.subspan(facts.transport, kUdpHeader + size);
+  std::swap_ranges(udp.begin(), udp.begin() + 2, udp.begin() + 2);
+  store_big(udp.subspan(4), static_cast<std::uint16_t>(udp.size()));
+  if (facts.version == 4) {
+    store_big(packet.subspan(2), static_cast<std::uint16_t>(facts.transport + udp.size()));
+    const MutableBytes header = packet.first(facts.transport);
+    store_big<std::uint16_t>(header.subspan(10), 0);
+    store_checksum(header.subspan(10).first<2>(), static_cast<std::uint16_t>(~fold_sum(sum_words(header))));
+  } else {
+    store_big(packet.subspan(4), static_cast<std::uint16_t>(udp.size()));
+  }
+  store_big<std::uint16_t>(udp.subspan(6), 0);
+  const auto sum =
+      pseudo_header_sum(facts.source(packet), facts.destination(packet), kUdp, static_cast<std::uint32_t>(udp.size())) +
+      sum_words(udp);
+  const auto checksum = static_cast<std::uint16_t>(~fold_sum(sum));
+  store_checksum(udp.subspan(6).first<2>(), checksum == 0 ? std::uint16_t{0xffff} : checksum);
+}
+
+}  // namespace
+
+void TunnelSession::reject(Direction direction, Reject why, std::uint64_t packets) noexcept {
+  if (packets == 0) return;
+  lane_.counters.rejected(direction, why, packets);
+  metrics_.rejected[static_cast<std::size_t>(direction)][static_cast<std::size_t>(why)] +=
+      static_cast<std::uint32_t>(packets);
+}
+
+/// @param bytes  of all packets, headers included
+void TunnelSession::count(Direction direction, const IpPacket& facts, std::uint64_t packets,
+                          std::uint64_t bytes) noexcept {
+  const Kind kind{direction, facts.protocol, facts.version};
+  SessionMetrics::Carried& carried = metrics_.carried[kind.index()];
+  carried.packets += packets;
+  carried.bytes += bytes;
+  carried.application_bytes += facts.payload_size();
+  lane_.counters.carried(kind, packets, bytes);
+  direction == Direction::up ? session_.count_up(packets, bytes) : session_.count_down(packets, bytes);
+}
+
+void TunnelSession::answer_denied(const GatheredPacket& packet, Reject why) noexcept {
+  const IpPacket& facts = packet.facts;
+  const bool is_name = why == Reject::disallowed_domain;
+  if (is_name && facts.is_udp()) return answer_blocked_name(packet);
+  const bool is_asked_for = lane_.settings().rejects_denied || why == Reject::no_ipv6;
+  if (!is_asked_for && !(is_name && facts.is_tcp())) return;
+  const std::uint64_t now = nanoseconds(lane_.now());
+  if (answers_.take(now, 1, kAnswerRate, kAnswerBurst) != 0) return;
+  if (lane_.answers.take(now, 1, kAnswerRateOfAll, kAnswerBurstOfAll) != 0) return;
+  std::array<std::byte, kLargestReply> answer;
+  std::size_t size = 0;
+  if (facts.is_tcp() && why != Reject::no_ipv6) {
+    size = make_tcp_reset(packet.headers, facts, answer);
+  } else if (facts.version == 4 || lane_.prefixes().v6()) {
+    const IpAddress gateway = facts.version == 4 ? lane_.prefixes().device_v4() : lane_.prefixes().device_v6();
+    size = make_unreachable(Unreachable::prohibited, packet.headers, facts, gateway, 0, answer);
+  } else {
+    // Without addresses of this family the answer is as from where the packet went.
+    size = make_unreachable(Unreachable::no_route, packet.headers, facts, facts.destination_address(packet.headers), 0,
+                            answer);
+  }
+  if (size == 0) return;
+  lane_.counters.answers.add();
+  deliver(Bytes(answer).first(size), facts.source_port);
+}
+
+void TunnelSession::answer_blocked_name(const GatheredPacket& packet) noexcept {
+  const BlockedAnswer how = lane_.settings().blocked_answer;
+  const IpPacket& facts = packet.facts;
+  if (how == BlockedAnswer::drop || facts.size > kLongestAnswer) return;
+  std::array<std::byte, kLongestAnswer + kDnsOptSize> answer;
+  std::ranges::copy(packet.headers, answer.begin());
+  const auto query = read_dns_query(packet.headers.subspan(facts.payload));
+  if (!query) return;
+  const DnsRcode code = how == BlockedAnswer::refused ? DnsRcode::refused : DnsRcode::nxdomain;
+  const std::size_t size = write_blocked_answer(*query, code, MutableBytes(answer).subspan(facts.payload));
+  if (size == 0 || facts.payload + size > lane_.settings().mtu) return;
+  turn_round(answer, facts, size);
+  lane_.counters.blocked_answers.add();
+  deliver(Bytes(answer).first(facts.payload + size), facts.source_port);
+}
+
+}  // namespace gatehouse::packet_tunnel

@@ -1,0 +1,72 @@
+// One flow of one session: that policy allows it, and what has been seen of it. Small, because there are many.
+#pragma once
+
+#include <gatehouse/base/address.hpp>
+#include <gatehouse/base/clock.hpp>
+#include <gatehouse/packet/ip_packet.hpp>
+#include <gatehouse/table/flow_table.hpp>
+#include <gatehouse/table/lru.hpp>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+namespace gatehouse::packet_tunnel {
+
+class TunnelSession;
+
+/// As the Internet sees it: the remote end, for DNS the resolver, and the client by its index. Of an ICMP echo the
+/// client's port is the identifier and the remote one 0.
+struct FlowKey {
+  std::array<std::byte, 16> remote{};  // IpAddress::storage()
+  std::uint32_t index = 0;             // of the session
+  std::uint16_t remote_port = 0, client_port = 0;
+  std::uint8_t protocol = 0, version = 0;
+  std::array<std::uint8_t, 6> padding{};
+
+  [[nodiscard]] IpAddress remote_address() const noexcept {
+    return version == 4 ? IpAddress::v4(Bytes(remote).first(4)) : IpAddress::v6(remote);
+  }
+  friend bool operator==(const FlowKey& a, const FlowKey& b) noexcept { return std::memcmp(&a, &b, sizeof a) == 0; }
+};
+static_assert(sizeof(FlowKey) == 32 && std::has_unique_object_representations_v<FlowKey>, "it is hashed as it stands");
+
+/// Multiplies and folds. What clients choose is in the key; the table of a lane is bounded, and each client's part in
+/// it, so that long chains cost those who make them.
+struct FlowKeyHash {
+  std::size_t operator()(const FlowKey& key) const noexcept {
+    __extension__ using Wide = unsigned __int128;
+    std::array<std::uint64_t, 4> words;
+    std::memcpy(words.data(), &key, sizeof key);
+    const auto mix = [](std::uint64_t a, std::uint64_t b) {
+      const Wide product = Wide{a} * b;
+      return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+    };
+    return mix(mix(words[0] ^ 0x9e3779b97f4a7c15, words[1] ^ 0xe7037ed1a0b428db),
+               mix(words[2] ^ 0x8ebc6af09c88c6e3, words[3] ^ 0x589965cc75374cc3) ^ 0x1d8e4e27c47d124f);
+  }
+};
+
+/// Which of a session's lists a flow is in: each has an idle time of its own.
+enum class FlowList : std::uint8_t { tcp, datagram, closing, count };
+
+struct TunnelFlow {
+  explicit TunnelFlow(TunnelSession& of) noexcept : session(of) {}
+
+  TunnelSession& session;
+  LruLink lru;                   // in the session's list
+  std::uint32_t slot = kNoSlot;  // in the lane's table
+  SteadyTime last_used{};
+  std::uint64_t generation = 0;  // of the policy that allows it
+  FlowList list = FlowList::datagram;
+  bool is_transparent = false;  // the client asked the DNS address, and the remote end is a resolver
+  bool is_judged_each = false;  // DNS: every packet is judged, not only the flow
+  std::uint8_t ended = 0;       // TCP: bit 0 the client has sent FIN, bit 1 the remote end
+};
+static_assert(sizeof(TunnelFlow) <= 48, "there are many: order its members by size");
+
+using FlowTable = gatehouse::FlowTable<FlowKey, TunnelFlow, FlowKeyHash>;
+
+}  // namespace gatehouse::packet_tunnel

@@ -1,0 +1,274 @@
+#include "plugins/packet-tunnel/server/lane.hpp"
+
+#include <gatehouse/packet/frame_reader.hpp>
+#include <gatehouse/packet/segmenter.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+namespace gatehouse::packet_tunnel {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kInput = 512 * 1024;    // bytes read from a stream at once
+constexpr Nanoseconds kTick = 250ms;          // resolution of idle times
+constexpr std::size_t kJudgedPerTurn = 4096;  // flows, after a policy change
+constexpr TurnWork kWork{.turn = 8000, .client = 2000, .little = 64};
+constexpr std::size_t kReads = 64;  // of the device in a turn
+constexpr std::size_t kReadBytes = 2 * 1024 * 1024;
+constexpr std::size_t kWarmPart = 16;         // of the memory, for blocks between two uses
+constexpr std::size_t kLeastMemory = 262144;  // of a lane, however many there are
+constexpr std::size_t kKeptInput = 65537 + 2;
+constexpr std::size_t kMostAlone = 4096;  // sessions in memory without a client: 10 MB
+
+std::uint32_t last_three_bytes(Bytes address) noexcept {
+  const Bytes last = address.last(3);
+  return std::to_integer<std::uint32_t>(last[0]) << 16 | std::to_integer<std::uint32_t>(last[1]) << 8 |
+         std::to_integer<std::uint32_t>(last[2]);
+}
+
+}  // namespace
+
+TunnelLane::TunnelLane(const LaneContext& context, std::shared_ptr<const TunnelSettings> settings, TunnelShared& shared)
+    : counters(context),
+      connections(context.loop, context.host.log()),
+      budget(context),
+      memory(0),
+      work(context.loop, kWork),
+      input(kInput + kKeptInput),
+      context_(context),
+      settings_(std::move(settings)),
+      shared_(shared),
+      queue_(shared.queue(context.lane->index)),
+      has_headers_(shared.device().has_headers()),
+      merges_(shared.device().has_tcp_segmentation()),
+      listeners_(context, {[this](Arrival arrival) { admit(std::move(arrival)); },
+                           [this](const Error& why) {
+                             counters.accept_pauses.add();
+                             if (why.value() == EMFILE || why.value() == ENFILE)
+                               budget.ran_short(Resource::descriptors);
+                           }}),
+      finds_(context.completions),
+      coalescer_(*this, shared.device().has_udp_segmentation()),
+      device_ready_([this] { read_device(); }),
+      arrivals_ready_([this] {
+        shared_.arrivals(context_.lane->index).receive([this](Arrival&& arrival) {
+          listeners_.adopt(arrival);
+          admit(std::move(arrival));
+        });
+      }),
+      ticker_([this] { tick(); }) {
+  std::array<std::byte, sizeof random_> seed;
+  host().random(seed);
+  random_ = std::max<std::uint64_t>(std::bit_cast<std::uint64_t>(seed), 1);
+  use_ranges();
+  if (settings_->nat && !shared.device().is_adopted()) conntrack_.emplace();
+  share_memory();
+  Poller& poller = context_.loop.poller();
+  const auto watched = [](const Result<void>& added) {
+    if (!added) throw boost::system::system_error(added.error(), "the device cannot be watched");
+  };
+  watched(poller.add(queue_.fd(), EPOLLIN, device_ready_));
+  watched(poller.add(shared_.arrivals(context_.lane->index).fd(), EPOLLIN, arrivals_ready_));
+  context_.loop.on_turn([this] { begin_turn(); }, [this] { end_turn(); });
+  context_.loop.schedule(ticker_, kTick);
+}
+
+TunnelLane::~TunnelLane() {
+  listeners_.listen({});
+  for (const auto& [index, session] : sessions_) session->disconnect("the gateway stops");
+  to_flush_.clear();
+  sessions_.clear();
+  context_.loop.poller().remove(queue_.fd(), device_ready_);
+  context_.loop.poller().remove(shared_.arrivals(context_.lane->index).fd(), arrivals_ready_);
+}
+
+void TunnelLane::listen(const std::vector<Listener>& listeners) {
+  if (!draining_) listeners_.listen(listeners);
+}
+
+void TunnelLane::policy_changed(std::uint64_t generation) {
+  generation_ = generation;
+  for (const auto& [index, session] : sessions_) session->policy_changed();
+  judging_again_ = true;
+  judging_cursor_ = 0;
+}
+
+void TunnelLane::woken(WakeReasons reasons) {
+  if (reasons.ranges) use_ranges();
+}
+
+void TunnelLane::drain(SteadyTime) {
+  draining_ = true;
+  listeners_.listen({});
+}
+
+void TunnelLane::client_connected() {
+  counters.clients.add();
+  ++context_.pending;
+  memory.reserve(sessions_.size() + 1);
+  work.reserve(sessions_.size() + 1);
+}
+
+void TunnelLane::client_gone() noexcept {
+  counters.clients.sub();
+  --context_.pending;
+}
+
+void TunnelLane::client_left(TunnelSession& session) {
+  alone_.push_back({session.index(), &session});
+  if (alone_.size() <= kMostAlone) return;
+  const Alone oldest = alone_.front();
+  alone_.pop_front();
+  const auto at = sessions_.find(oldest.index);
+  if (at != sessions_.end() && at->second.get() == oldest.session && at->second->is_alone())
+    ended_.push_back(oldest.index);
+}
+
+void TunnelLane::flush_at_end_of_turn(TunnelSession& session) {
+  if (std::exchange(session.listed_for_flush, true)) return;
+  to_flush_.push_back(&session);
+}
+
+// ---- the device
+
+void TunnelLane::gather(TunnelSession& session, MutableBytes packet, const IpPacket& facts, bool is_alone) noexcept {
+  gathering_ = &session;
+  is_alone || !merges_ ? coalescer_.add_alone(packet, facts) : coalescer_.add(packet, facts);
+}
+
+bool TunnelLane::did_write(const Result<void>& written) noexcept {
+  ++writes;
+  counters.device_writes.add();
+  return written.has_value();
+}
+
+bool TunnelLane::write(GatheredPacket& packet) noexcept {
+  std::array<Bytes, GatheredPacket::kMostPieces + 2> parts;
+  std::size_t count = 0;
+  if (has_headers_) {
+    packet.offload.store(packet.with_offload_header);
+    parts[count++] = packet.with_offload_header;
+  }
+  const bool is_single = packet.payload.empty();
+  if (is_single || !has_headers_) parts[count++] = packet.headers;
+  count = static_cast<std::size_t>(std::ranges::copy(packet.payload, parts.begin() + count).out - parts.begin());
+  const auto written = queue_.write(std::span(parts).first(count));
+  if (did_write(written)) return true;
+  if (is_single || written.error().value() != EINVAL) return false;
+  if (merges_)
+    host().log().warn("the kernel refuses super-packets: packets are written one by one from now on",
+                      {{"device", shared_.device().name()}});
+  merges_ = false;
+  write_in_pieces(packet);
+  return true;
+}
+
+/// What the kernel has refused as a super-packet.
+void TunnelLane::write_in_pieces(const GatheredPacket& packet) noexcept {
+  try {
+    const PacketBlockPtr whole(pool, pool.take(packet.size)), frames(pool, pool.take(PacketPool::kOutput));
+    auto end = std::ranges::copy(packet.headers, whole->room().begin()).out;
+    for (const Bytes piece : packet.payload) end = std::ranges::copy(piece, end).out;
+    const auto cut = cut_into_frames(packet.offload, whole->room().first(packet.size), frames->room());
+    if (!cut) return;
+    FrameReader reader(frames->room().first(cut->bytes), kLongestFrame);
+    for (auto next = reader.next(); next.kind == FrameReader::Kind::frame; next = reader.next())
+      static_cast<void>(write(Bytes(next.packet)));
+  } catch (const std::bad_alloc&) {  // they are lost, as on a full link
+  }
+}
+
+bool TunnelLane::write(Bytes packet) noexcept {
+  std::array<std::byte, OffloadHeader::kSize> header;
+  OffloadHeader{}.store(header);
+  const std::array<Bytes, 2> parts = {header, packet};
+  return did_write(queue_.write(has_headers_ ? std::span(parts) : std::span(parts).last(1)));
+}
+
+void TunnelLane::read_device() {
+  for (std::size_t reads = 0, before = 0; reads < kReads && before < kReadBytes; ++reads) {
+    if (!read_packet()) return;
+    before += reading_ ? reading_->size : PacketPool::kLargestPacket;
+  }
+}
+
+/// False: there is nothing more.
+bool TunnelLane::read_packet() {
+  if (!reading_) reading_ = PacketBlockPtr(pool, pool.take(PacketPool::kLargestPacket));
+  const MutableBytes room = reading_->room();
+  const auto got = queue_.read(room);
+  if (!got) {
+    if (got.error() == Errc::closed) throw std::runtime_error("the device " + shared_.device().name() + " is gone");
+    return false;
+  }
+  counters.device_reads.add();
+  const std::size_t head = has_headers_ ? OffloadHeader::kSize : 0;
+  reading_->begin = static_cast<std::uint32_t>(head);
+  reading_->size = static_cast<std::uint32_t>(*got - std::min(*got, head));
+  const auto offload = has_headers_ ? OffloadHeader::load(room.first(*got)) : Result<OffloadHeader>(OffloadHeader{});
+  const auto facts = IpPacket::parse(reading_->bytes());
+  if (!offload || !facts) {
+    counters.rejected(Direction::down, facts ? Reject::invalid_ip_packet_length : reject_of(facts.error()));
+    return true;
+  }
+  reading_->offload = *offload;
+  reading_->facts = *facts;
+  const Bytes to = facts->destination(reading_->bytes());
+  const auto at = sessions_.find(last_three_bytes(to));
+  if (at == sessions_.end() || !at->second->has_address(to)) {
+    counters.rejected(Direction::down, Reject::no_session);
+    return true;
+  }
+  at->second->forward_down(reading_);
+  return true;
+}
+
+// ---- turns
+
+void TunnelLane::share_memory() {
+  const std::size_t all = std::max(budget.memory(), kLeastMemory);
+  pool.set_most_warm(all / kWarmPart);
+  memory.resize(all - pool.most_warm());
+}
+
+void TunnelLane::begin_turn() {
+  ++turn_;
+  writes = 0;
+  work.begin_turn();
+}
+
+void TunnelLane::end_turn() {
+  if (judging_again_) {
+    judging_again_ =
+        !flows.sweep(judging_cursor_, kJudgedPerTurn, [this](SlotHandle, const FlowKey& key, TunnelFlow& flow) {
+          if (flow.generation != generation_) flow.session.judge_again(key, flow);
+        });
+  }
+  for (std::size_t i = 0; i < to_flush_.size(); ++i) {
+    to_flush_[i]->listed_for_flush = false;
+    to_flush_[i]->flush();
+  }
+  to_flush_.clear();
+  work.end_turn();
+  if (judging_again_) context_.loop.again();
+  for (const std::uint32_t index : ended_) {
+    const auto at = sessions_.find(index);
+    if (at != sessions_.end() && at->second->is_alone()) sessions_.erase(at);  // nobody has come meanwhile
+  }
+  ended_.clear();
+}
+
+void TunnelLane::tick() {
+  share_memory();
+  for (const auto& [index, session] : sessions_) {
+    if (session->look_at_clock(now())) continue;
+    session->disconnect("its session was ended");
+    ended_.push_back(index);
+  }
+  context_.loop.schedule(ticker_, kTick);
+}
+
+}  // namespace gatehouse::packet_tunnel
