@@ -9,6 +9,7 @@ import struct
 import time
 
 from harness import INTERNET, DnsServer, GatewayTest, UdpEcho, answer, eventually, main, query
+from harness.tls import Authority
 from harness.tunnel import (ACK, CLIENT4, CLIENT6, DNS4, DNS6, FIN, ICMP, ICMP6, PSH, RST, SYN, TCP, UDP, Refused,
                             Tunnel, echo_request, ip, tcp, udp, udp_body)
 
@@ -215,6 +216,37 @@ class Traffic(TunnelTest):
         tunnel = self.open(session)
         self.assertTrue(tunnel.resumed)
         self.assert_echoes(tunnel, client="172.16.0.9")
+
+
+class Transports(TunnelTest):
+    def test_a_session_goes_to_its_lane_with_its_tls(self):
+        """Every stream is accepted by whichever lane comes first; TLS goes on where the session lives."""
+        authority = Authority("/run/tunnel-tls")
+        certificate, key = map(str, authority.issue("server"))
+        gateway = self.start(lanes=2, listen=[{"address": f"127.0.0.1:{PORT}",
+                                               "tls": {"certificate": certificate, "key": key}}])
+        sessions = [secrets.token_urlsafe(32) for _ in range(8)]
+        for turn in range(4):
+            tunnels = []
+            for session in sessions:
+                plain = self.net.connect("gateway", "127.0.0.1", PORT)
+                stream = authority.context().wrap_socket(plain, server_hostname="gate.example")
+                self.addCleanup(stream.close)
+                tunnels.append(Tunnel(stream, session))
+            for at, tunnel in enumerate(tunnels):
+                self.assertEqual(tunnel.resumed, turn > 0)
+                self.assert_echoes(tunnel, payload=secrets.token_bytes(1400), port=5000 + at)
+        self.assertEqual(gateway.metric("gatehouse_plugin_packet_tunnel_sessions_opened_total"), len(sessions))
+
+    def test_a_unix_socket_gives_the_user_as_identity(self):
+        gateway = self.start(listen=[{"address": "unix:/run/tunnel.sock", "auth": "unix"}])
+        stream = socket.socket(socket.AF_UNIX)
+        self.addCleanup(stream.close)
+        stream.connect("/run/tunnel.sock")
+        self.assert_echoes(Tunnel(stream, "mine"))
+        session = lambda: next(one for one in gateway.json("sessions")["sessions"] if one["plugin"] == "packet-tunnel")
+        self.assertTrue(session()["identity"].startswith("unix:"))
+        self.assert_soon(lambda: "1 flows" in session()["state"], "people are told of its flows")
 
 
 class Refusals(TunnelTest):

@@ -5,16 +5,13 @@
 namespace gatehouse::packet_tunnel {
 namespace {
 
-/// For people: which addresses a session has.
-std::string describe(std::uint64_t index, std::uint64_t) { return "index " + std::to_string(index); }
-
 class PacketTunnelPlugin final : public LanePlugin<TunnelLane, TunnelSettings, TunnelShared> {
  public:
   using LanePlugin::LanePlugin;
   static const void* offer(std::string_view id) noexcept { return id == kDescribeOffer ? &kDescriber : nullptr; }
 
  private:
-  static constexpr SessionDescriber kDescriber = make_describer<describe>();
+  static constexpr SessionDescriber kDescriber = make_describer<describe_session>();
 };
 
 constexpr Role kRoles[] = {make_role("listen", RoleKind::streams, true, Openings::http)};

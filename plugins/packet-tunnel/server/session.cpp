@@ -6,6 +6,8 @@
 
 #include <gatehouse/base/endian.hpp>
 
+#include <numeric>
+
 namespace gatehouse::packet_tunnel {
 namespace {
 
@@ -42,6 +44,21 @@ std::optional<SessionBlob> SessionBlob::read(std::uint32_t version, Bytes blob) 
   return out;
 }
 
+std::string describe_session(std::uint64_t first, std::uint64_t second) {
+  const auto low = [](std::uint64_t word) { return std::to_string(static_cast<std::uint32_t>(word)); };
+  return "index " + low(first) + ", " + low(first >> 32) + " flows, packets refused: " + low(second) + " up, " +
+         low(second >> 32) + " down";
+}
+
+void TunnelSession::tell_state() noexcept {
+  const auto refused = [this](Direction direction) {
+    const auto& all = metrics_.rejected[static_cast<std::size_t>(direction)];
+    return std::uint64_t{std::accumulate(all.begin(), all.end(), std::uint32_t{0})};
+  };
+  session_.set_state(facts_.index | std::uint64_t{flows()} << 32, refused(Direction::up) | refused(Direction::down)
+                                                                                               << 32);
+}
+
 TunnelSession::TunnelSession(TunnelLane& lane, const SessionBlob& facts, Session session)
     : lane_(lane),
       facts_(facts),
@@ -55,7 +72,7 @@ TunnelSession::TunnelSession(TunnelLane& lane, const SessionBlob& facts, Session
       queue_(lane.pool),
       down_timer_([this] { flush(); }) {
   lane_.counters.sessions.add();
-  session_.set_state(facts_.index, 0);
+  tell_state();
 }
 
 TunnelSession::~TunnelSession() {
@@ -76,7 +93,7 @@ Expiry TunnelSession::expiry(Nanoseconds more) const {
 void TunnelSession::resume_with(Session session) {
   disconnect("its client has come again");
   session_ = std::move(session);
-  session_.set_state(facts_.index, 0);
+  tell_state();
 }
 
 void TunnelSession::receive_client(Arrival arrival, PolicyClient policy, SessionResolvers resolvers) {
@@ -149,6 +166,7 @@ void TunnelSession::policy_changed() {
 
 bool TunnelSession::look_at_clock(SteadyTime now) {
   if (!session_.is_mine()) return false;
+  tell_state();
   constexpr std::array kLists = {FlowList::tcp, FlowList::datagram, FlowList::closing};
   const std::array<Nanoseconds, kLists.size()> idle = {limits_.tcp_idle.value_or(kUsualTcpIdle),
                                                        limits_.udp_idle.value_or(kUsualUdpIdle), kClosingIdle};

@@ -43,6 +43,9 @@ struct SessionBlob {
   [[nodiscard]] static std::optional<SessionBlob> read(std::uint32_t version, Bytes blob) noexcept;
 };
 
+/// A session's two state words (Session::set_state), for people.
+[[nodiscard]] std::string describe_session(std::uint64_t first, std::uint64_t second);
+
 class TunnelSession final : public Readiness, public SourceClient, public MemoryHolder {
  public:
   TunnelSession(TunnelLane& lane, const SessionBlob& facts, Session session);
@@ -142,6 +145,7 @@ class TunnelSession final : public Readiness, public SourceClient, public Memory
   void account();
   void give_back() override;
   void leave_sources();
+  void tell_state() noexcept;
   void shrink_output();
   void remember_client(const IpAddress& address) noexcept;
   [[nodiscard]] const IpAddress& client_address(std::uint8_t version) const noexcept {
