@@ -1,21 +1,7 @@
 #include <gatehouse/packet/checksum.hpp>
 
-#include <boost/endian/conversion.hpp>
-
-#include <cassert>
-
 namespace gatehouse {
 namespace {
-
-std::uint64_t sum_of_address(Bytes address) noexcept {
-  std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < address.size(); i += 4) {
-    std::uint32_t words;
-    std::memcpy(&words, address.data() + i, sizeof words);
-    sum += words;
-  }
-  return sum;
-}
 
 /// The complement of the checksum that says `field` for bytes of `old_sum`, when they are of `new_sum`.
 std::uint16_t moved(std::uint16_t complement, std::uint64_t old_sum, std::uint64_t new_sum) noexcept {
@@ -24,13 +10,6 @@ std::uint16_t moved(std::uint16_t complement, std::uint64_t old_sum, std::uint64
 }
 
 }  // namespace
-
-std::uint64_t pseudo_header_sum(Bytes source, Bytes destination, std::uint8_t protocol,
-                                std::uint32_t transport_size) noexcept {
-  assert(source.size() % 4 == 0 && destination.size() == source.size());
-  return sum_of_address(source) + sum_of_address(destination) + boost::endian::native_to_big(std::uint16_t{protocol}) +
-         std::uint64_t{boost::endian::native_to_big(transport_size)};
-}
 
 void adjust_checksum(ChecksumField field, std::uint64_t old_sum, std::uint64_t new_sum) noexcept {
   const auto complement = static_cast<std::uint16_t>(~load_checksum(field));

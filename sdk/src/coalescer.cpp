@@ -37,35 +37,31 @@ void put_word(MutableBytes in, std::size_t at, std::size_t value) noexcept {
   store_big(in.subspan(at), static_cast<std::uint16_t>(value));
 }
 
-/// Whose packets keep their order among each other. Words are as they lie in memory.
-struct FlowKey {
-  std::array<std::uint64_t, 4> addresses{};
-  std::uint32_t ports = 0;
-  std::uint8_t version = 0, protocol = 0;
-  bool operator==(const FlowKey&) const = default;
-
-  static FlowKey of(Bytes packet, const IpPacket& facts) noexcept {
-    FlowKey out;
-    out.version = facts.version;
-    out.protocol = facts.protocol;
-    out.ports = native_at<std::uint32_t>(packet, facts.transport);
-    if (facts.version == 4) {
-      out.addresses[0] = native_at<std::uint64_t>(packet, 12);
-    } else {
-      for (std::size_t i = 0; i < 4; ++i) out.addresses[i] = native_at<std::uint64_t>(packet, 8 + 8 * i);
-    }
-    return out;
+/// Of the addresses and ports, as words of memory. A client may choose packets that meet: the search is among
+/// kMostGroups at worst.
+std::uint32_t hash_of(Bytes packet, const IpPacket& facts) noexcept {
+  constexpr std::uint64_t kFactor = 0x9e3779b97f4a7c15;
+  std::uint64_t sum = native_at<std::uint32_t>(packet, facts.transport);
+  if (facts.version == 4) {
+    sum ^= native_at<std::uint64_t>(packet, 12);
+  } else {
+    sum = (sum ^ native_at<std::uint64_t>(packet, 8) ^ std::rotl(native_at<std::uint64_t>(packet, 24), 21)) * kFactor;
+    sum ^= std::rotl(native_at<std::uint64_t>(packet, 16) ^ std::rotl(native_at<std::uint64_t>(packet, 32), 21), 32);
   }
+  sum *= kFactor;
+  return static_cast<std::uint32_t>(sum >> 32) ^ facts.protocol;
+}
 
-  /// A client may choose packets that meet: the search is among kMostGroups at worst.
-  [[nodiscard]] std::uint32_t hash() const noexcept {
-    constexpr std::uint64_t kFactor = 0x9e3779b97f4a7c15;
-    std::uint64_t sum = (addresses[0] ^ ports) * kFactor;
-    if (version == 6) sum ^= std::rotl((addresses[1] ^ std::rotl(addresses[2], 21) ^ addresses[3]) * kFactor, 32);
-    sum *= kFactor;
-    return static_cast<std::uint32_t>(sum >> 32) ^ protocol;
-  }
-};
+/// Both packets have a transport header.
+bool is_same_flow(Bytes one, const IpPacket& one_facts, Bytes other, const IpPacket& other_facts) noexcept {
+  const auto same = [&](std::size_t at) {
+    return native_at<std::uint64_t>(one, at) == native_at<std::uint64_t>(other, at);
+  };
+  if (one_facts.version != other_facts.version || one_facts.protocol != other_facts.protocol) return false;
+  if (native_at<std::uint32_t>(one, one_facts.transport) != native_at<std::uint32_t>(other, other_facts.transport))
+    return false;
+  return one_facts.version == 4 ? same(12) : same(8) && same(16) && same(24) && same(32);
+}
 
 bool has_flow(const IpPacket& facts) noexcept {
   return (facts.is_tcp() || facts.is_udp()) && facts.has_transport_header();
@@ -100,15 +96,21 @@ bool has_same_tcp_header(Bytes first, Bytes packet, std::size_t size) noexcept {
          std::memcmp(first.data() + kTcpOptions, packet.data() + kTcpOptions, size - kTcpOptions) == 0;
 }
 
+/// Of a packet that may be merged: no options, and the transport header tells no other length.
 bool has_right_checksums(Bytes packet, const IpPacket& facts) noexcept {
-  return has_right_header_checksum(facts, packet) && has_right_checksum(facts, packet);
+  if (facts.version == 4) {
+    const auto words = [&](std::size_t at) { return std::uint64_t{native_at<std::uint32_t>(packet, at)}; };
+    if (fold_sum(words(0) + words(4) + words(8) + words(12) + words(16)) != 0xffff) return false;
+  }
+  const std::uint64_t pseudo = pseudo_header_sum(facts.source(packet), facts.destination(packet), facts.protocol,
+                                                 static_cast<std::uint32_t>(facts.transport_size()));
+  return fold_sum(pseudo + sum_words(packet.subspan(facts.transport))) == 0xffff;
 }
 
 }  // namespace
 
 /// Packets of one flow, in order. The members down to `next` are read for every packet of a read.
 struct Coalescer::Group {
-  FlowKey key;
   std::uint32_t hash;
   std::uint8_t next;      // in the bucket
   bool is_first_checked;  // its checksums are right
@@ -200,24 +202,30 @@ struct Coalescer::Groups {
   std::array<std::uint8_t, kBuckets> buckets;
   std::uint32_t used = 0;
   std::uint32_t turn = 0;  // who gives way when all are used
+  Group* last = nullptr;   // of the packet before: often of this one, too
   std::array<std::byte, OffloadHeader::kSize> single_offload{};
   std::array<Group, kMostGroups> groups;
 
   Groups() noexcept { buckets.fill(kNone); }
 
-  Group* find(const FlowKey& key, std::uint32_t hash) noexcept {
-    for (std::uint8_t at = buckets[hash % kBuckets]; at != kNone; at = groups[at].next)
-      if (groups[at].hash == hash && groups[at].key == key) return &groups[at];
+  [[nodiscard]] bool is_last(Bytes packet, const IpPacket& facts) const noexcept {
+    return last != nullptr && is_same_flow(last->first, last->facts, packet, facts);
+  }
+
+  Group* find(std::uint32_t hash, Bytes packet, const IpPacket& facts) noexcept {
+    for (std::uint8_t at = buckets[hash % kBuckets]; at != kNone; at = groups[at].next) {
+      Group& group = groups[at];
+      if (group.hash == hash && is_same_flow(group.first, group.facts, packet, facts)) return &group;
+    }
     return nullptr;
   }
 
   [[nodiscard]] bool is_full() const noexcept { return used == ~std::uint32_t{0}; }
 
-  Group& take_free(const FlowKey& key, std::uint32_t hash) noexcept {
+  Group& take_free(std::uint32_t hash) noexcept {
     const auto at = static_cast<std::uint8_t>(std::countr_one(used));
     used |= std::uint32_t{1} << at;
     Group& out = groups[at];
-    out.key = key;
     out.hash = hash;
     out.next = std::exchange(buckets[hash % kBuckets], at);
     return out;
@@ -229,6 +237,7 @@ struct Coalescer::Groups {
     while (*link != at) link = &groups[*link].next;
     *link = group.next;
     used &= ~(std::uint32_t{1} << at);
+    if (last == &group) last = nullptr;
   }
 };
 
@@ -240,9 +249,12 @@ Coalescer::~Coalescer() = default;
 void Coalescer::take(MutableBytes packet, const IpPacket& facts, bool may_merge) noexcept {
   assert(packet.size() == facts.size);
   if (!has_flow(facts)) return give_single(packet, facts);
-  const FlowKey key = FlowKey::of(packet, facts);
-  const std::uint32_t hash = key.hash();
-  Group* group = groups_->find(key, hash);
+  Group* group = groups_->last;
+  std::uint32_t hash = 0;
+  if (!groups_->is_last(packet, facts)) {
+    hash = hash_of(packet, facts);
+    group = groups_->find(hash, packet, facts);
+  }
   bool can_begin = may_merge && may_be_merged(packet, facts, merge_udp_);
   const bool ends = facts.is_tcp() && (facts.tcp_flags & kTcpPsh) != 0;
 
@@ -250,6 +262,7 @@ void Coalescer::take(MutableBytes packet, const IpPacket& facts, bool may_merge)
     if (can_begin && group->fits(packet, facts) && group->first_is_right()) {
       if (has_right_checksums(packet, facts)) {
         group->append(packet, facts);
+        groups_->last = group;
         if (!ends && facts.payload_size() == group->segment) return;
         give(*group);
         return groups_->release(*group);
@@ -268,9 +281,10 @@ void Coalescer::take(MutableBytes packet, const IpPacket& facts, bool may_merge)
       give(oldest);
       groups_->release(oldest);
     }
-    group = &groups_->take_free(key, hash);
+    group = &groups_->take_free(hash);
   }
   group->begin(packet, facts);
+  groups_->last = group;
 }
 
 void Coalescer::flush() noexcept {
@@ -284,23 +298,21 @@ void Coalescer::flush() noexcept {
 
 void Coalescer::give(Group& group) noexcept {
   if (group.packets == 1) return give_single(group.first, group.facts);
-  GatheredPacket out;
+  GatheredPacket out{group.facts};
   out.offload = group.finish_headers();
   out.with_offload_header = MutableBytes(group.headers).first(OffloadHeader::kSize + group.facts.payload);
   out.headers = out.with_offload_header.subspan(OffloadHeader::kSize);
   out.payload = std::span(group.payload).first(group.packets);
   out.size = group.facts.size;
   out.packets = group.packets;
-  out.facts = group.facts;
   sink_.take(out);
 }
 
 void Coalescer::give_single(MutableBytes packet, const IpPacket& facts) noexcept {
-  GatheredPacket out;
+  GatheredPacket out{facts};
   out.headers = packet;
   out.size = packet.size();
   out.packets = 1;
-  out.facts = facts;
   out.with_offload_header = groups_->single_offload;
   sink_.take(out);
 }

@@ -5,6 +5,9 @@
 
 #include <gatehouse/base/bytes.hpp>
 
+#include <boost/endian/conversion.hpp>
+
+#include <cassert>
 #include <cstdint>
 #include <cstring>
 
@@ -42,8 +45,19 @@ namespace portable {
 /// @param source, destination  addresses as in the packet, 4 or 16 bytes each
 /// @param transport_size       bytes of transport header and payload
 /// Source: RFC 9293, section 3.1; RFC 768; RFC 8200, section 8.1.
-[[nodiscard]] std::uint64_t pseudo_header_sum(Bytes source, Bytes destination, std::uint8_t protocol,
-                                              std::uint32_t transport_size) noexcept;
+[[nodiscard]] inline std::uint64_t pseudo_header_sum(Bytes source, Bytes destination, std::uint8_t protocol,
+                                                     std::uint32_t transport_size) noexcept {
+  assert(source.size() % 4 == 0 && destination.size() == source.size());
+  std::uint64_t sum = boost::endian::native_to_big(std::uint32_t{protocol}) +
+                      std::uint64_t{boost::endian::native_to_big(transport_size)};
+  for (std::size_t at = 0; at < source.size(); at += 4) {
+    std::uint32_t from, to;
+    std::memcpy(&from, source.data() + at, sizeof from);
+    std::memcpy(&to, destination.data() + at, sizeof to);
+    sum += std::uint64_t{from} + to;
+  }
+  return sum;
+}
 
 /// A whole checksum as it is once bytes of `old_sum` have become bytes of `new_sum`. Source: RFC 1624, equation 3.
 void adjust_checksum(ChecksumField field, std::uint64_t old_sum, std::uint64_t new_sum) noexcept;

@@ -25,14 +25,14 @@ namespace gatehouse {
 
 /// A packet as the device takes it: one of the stream as it came, or several as one. Valid during GatheredSink::take().
 struct GatheredPacket {
-  OffloadHeader offload;           ///< of a single packet: nothing to do
-  MutableBytes headers;            ///< of a group: IP and transport headers; of a single packet: all of it, in place
-  std::span<const Bytes> payload;  ///< of a group: the pieces behind the headers; of a single packet: none
-  std::size_t size = 0;            ///< of the IP packet in bytes, headers and pieces together
-  unsigned packets = 0;            ///< of the stream that it is made of
-  IpPacket facts;                  ///< of the whole
+  const IpPacket& facts;             ///< of the whole
+  OffloadHeader offload{};           ///< of a single packet: nothing to do
+  MutableBytes headers{};            ///< of a group: IP and transport headers; of a single packet: all of it, in place
+  std::span<const Bytes> payload{};  ///< of a group: the pieces behind the headers; of a single packet: none
+  std::size_t size = 0;              ///< of the IP packet in bytes, headers and pieces together
+  unsigned packets = 0;              ///< of the stream that it is made of
   /// Room for the offload header, OffloadHeader::kSize bytes, and, of a group, `headers` right behind it.
-  MutableBytes with_offload_header;
+  MutableBytes with_offload_header{};
 
   /// The most pieces that a packet is written in.
   static constexpr std::size_t kMostPieces = 65;
