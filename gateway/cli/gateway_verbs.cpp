@@ -69,8 +69,16 @@ int check_verb(const Invocation& invocation, const NoArguments&) {
                     {"version", plugin->loaded().manifest->version},
                     {"file", plugin->loaded().file.original.string()}});
   }
-  const nlohmann::ordered_json body = {
-      {"state", "ok"}, {"config", invocation.config.string()}, {"plugins", std::move(list)}};
+  auto warnings = nlohmann::ordered_json::array();
+  for (const ConfigProblem& remark : plugins.remarks()) {
+    if (!invocation.json) complain(invocation, "warning: " + remark.to_string());
+    warnings.push_back({{"file", remark.place.file},
+                        {"line", remark.place.line},
+                        {"column", remark.place.column},
+                        {"sentence", remark.sentence}});
+  }
+  nlohmann::ordered_json body = {{"state", "ok"}, {"config", invocation.config.string()}, {"plugins", std::move(list)}};
+  if (invocation.json) body["warnings"] = std::move(warnings);
   print_body(invocation, one_line(body));
   return kExitYes;
 }

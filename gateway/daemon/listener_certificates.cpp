@@ -41,9 +41,22 @@ const ListenAddress* address_of(const PluginSettings& settings, const BoundListe
 }
 
 std::shared_ptr<const CertificateFiles> find(const ListenerCertificates::Readings& readings, const TlsConfig& config) {
-  for (const auto& [of, files] : readings)
-    if (of == config) return files;
+  for (const auto& reading : readings)
+    if (reading.config == config) return reading.files;
   return nullptr;
+}
+
+/// "" or a sentence of a chain that is not valid, or will not be for long.
+std::string remark_of(const CertificateFiles& files, const TlsConfig& config, std::int64_t now) {
+  std::string invalid = why_not_valid(files, config, now);
+  if (!invalid.empty() || now < files.not_after - ListenerCertificates::kWarning) return invalid;
+  return "the certificate in " + config.certificate.string() + " (" + files.weakest + ") expires at " +
+         utc_text(files.not_after) + ", in " + std::to_string((files.not_after - now) / kDay) +
+         " days; put a new one in its place";
+}
+
+std::string at_listener(const std::string& listener, const std::string& sentence) {
+  return "TLS of `" + listener + "`: " + sentence;
 }
 
 bool same_texts(const CertificateFiles& a, const CertificateFiles& b) {
@@ -52,9 +65,13 @@ bool same_texts(const CertificateFiles& a, const CertificateFiles& b) {
 
 }  // namespace
 
-bool ListenerCertificates::is_served(const TlsConfig& config, const CertificateFiles& files) const {
+/// Is another chain of the same file served, which clients trust still?
+bool ListenerCertificates::has_valid_one(const TlsConfig& config, const CertificateFiles& coming,
+                                         std::int64_t now) const {
   return std::any_of(served_.begin(), served_.end(), [&](const auto& one) {
-    return one.second.config.certificate == config.certificate && one.second.files->chain == files.chain;
+    const Served& served = one.second;
+    return served.config.certificate == config.certificate && served.files->chain != coming.chain &&
+           why_not_valid(*served.files, served.config, now).empty();
   });
 }
 
@@ -66,13 +83,22 @@ void ListenerCertificates::read(const PluginConfig& plugin, std::int64_t now, Re
       const auto files = std::make_shared<CertificateFiles>();
       try {
         read_certificate_files(*address.tls, *files);
-        if (!is_served(*address.tls, *files)) refuse_unless(why_not_valid(*files, *address.tls, now));
-        out.emplace_back(*address.tls, files);
+        if (has_valid_one(*address.tls, *files, now)) refuse_unless(why_not_valid(*files, *address.tls, now));
+        out.push_back({*address.tls, files, address.place, address.text});
       } catch (const Refusal& why) {
-        problems.push_back({address.place, "TLS of `" + address.text + "`: " + why.what()});
+        problems.push_back({address.place, at_listener(address.text, why.what())});
       }
     }
   }
+}
+
+std::vector<ConfigProblem> ListenerCertificates::remarks(const Readings& readings, std::int64_t now) {
+  std::vector<ConfigProblem> out;
+  for (const Reading& reading : readings) {
+    const std::string remark = remark_of(*reading.files, reading.config, now);
+    if (!remark.empty()) out.push_back({reading.place, at_listener(reading.listener, remark)});
+  }
+  return out;
 }
 
 bool ListenerCertificates::publish(std::uint32_t id, const Served& served) {
@@ -172,17 +198,20 @@ bool ListenerCertificates::look(Served& served, std::int64_t unix_now) {
   return true;
 }
 
-/// Once a day, from two weeks before on.
-void ListenerCertificates::tell_expiry(Served& served, std::int64_t unix_now) {
-  if (unix_now < served.files->not_after - kWarning || unix_now < served.tell_at) return;
+/// Once a day while it is not valid, and from two weeks before it expires on.
+void ListenerCertificates::tell_times(Served& served, std::int64_t unix_now) {
+  const CertificateFiles& files = *served.files;
+  const bool is_early = unix_now < files.not_before, is_over = unix_now >= files.not_after;
+  if ((!is_early && unix_now < files.not_after - kWarning) || unix_now < served.tell_at) return;
   served.tell_at = unix_now + kDay;
-  const bool is_over = unix_now >= served.files->not_after;
-  journal_->write(is_over ? GH_LOG_ERROR : GH_LOG_WARN, "gateway",
-                  is_over ? "a certificate has expired; replace it" : "a certificate expires soon; replace it",
+  const char* const text = is_over    ? "a certificate has expired; replace it"
+                           : is_early ? "a certificate is not valid yet; see this machine's clock"
+                                      : "a certificate expires soon; replace it";
+  journal_->write(is_over || is_early ? GH_LOG_ERROR : GH_LOG_WARN, "gateway", text,
                   {{"plugin", served.plugin},
                    {"listener", served.listener},
                    {"file", served.config.certificate.string()},
-                   {"expires", rfc3339(served.files->not_after)}});
+                   {is_early ? "valid_from" : "expires", rfc3339(is_early ? files.not_before : files.not_after)}});
 }
 
 bool ListenerCertificates::watch(SteadyTime now, std::int64_t unix_now) {
@@ -190,7 +219,7 @@ bool ListenerCertificates::watch(SteadyTime now, std::int64_t unix_now) {
   for (auto& [id, served] : served_) {
     const bool other_files = look(served, unix_now), other_keys = rotate(served, now);
     if (other_files || other_keys) is_new = publish(id, served) || is_new;
-    tell_expiry(served, unix_now);
+    tell_times(served, unix_now);
   }
   return is_new;
 }
@@ -198,14 +227,8 @@ bool ListenerCertificates::watch(SteadyTime now, std::int64_t unix_now) {
 std::vector<std::string> ListenerCertificates::reasons(std::int64_t unix_now) const {
   std::set<std::string> out;  // listeners share files
   for (const auto& [id, served] : served_) {
-    const CertificateFiles& files = *served.files;
-    const std::string invalid = why_not_valid(files, served.config, unix_now);
-    if (!invalid.empty())
-      out.insert(invalid);
-    else if (unix_now >= files.not_after - kWarning)
-      out.insert("the certificate in " + served.config.certificate.string() + " (" + files.weakest + ") expires at " +
-                 utc_text(files.not_after) + ", in " + std::to_string((files.not_after - unix_now) / kDay) +
-                 " days; put a new one in its place");
+    const std::string remark = remark_of(*served.files, served.config, unix_now);
+    if (!remark.empty()) out.insert(remark);
     if (!served.refused.empty())
       out.insert("changed files of a certificate are not taken, and the former ones go on: " + served.refused);
   }

@@ -17,30 +17,38 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace gatehouse {
 
 /// Control thread only.
 ///
-/// Files that change are taken once they fit together and are valid; until then, the ones before go on. One that
-/// expires goes on, too: its clients say more clearly what is wrong than a refused connection would. Rotates each
-/// listener's ticket keys: a ticket is good for one rotation to two.
+/// Files that change are taken once they fit together and are valid; until then, the ones before go on. One that has
+/// expired is served, too, also from the start on: its clients decide for themselves, say more clearly what is wrong
+/// than a refused connection would, and a restart takes nobody else down. Rotates each listener's ticket keys: a ticket
+/// is good for one rotation to two.
 class ListenerCertificates {
  public:
   static constexpr Nanoseconds kRotation = std::chrono::hours(1);
   static constexpr std::int64_t kWarning = 14 * 86'400;  ///< seconds before a certificate expires
 
   /// The files of a configuration that is not in force yet: what listeners with the same TlsConfig share.
-  using Readings = std::vector<std::pair<TlsConfig, std::shared_ptr<const CertificateFiles>>>;
+  struct Reading {
+    TlsConfig config;
+    std::shared_ptr<const CertificateFiles> files;
+    ConfigPlace place;  ///< of the first such listener
+    std::string listener;
+  };
+  using Readings = std::vector<Reading>;
 
   ListenerCertificates(std::shared_ptr<CertificateTable> table, std::shared_ptr<Journal> journal)
       : table_(std::move(table)), journal_(std::move(journal)) {}
 
   /// Reads what the listeners of `plugin` need into `out`. What is wrong is a problem at the listener's place; so is a
-  /// certificate that is not valid at `now`, unless it is served already.
+  /// certificate that is not valid at `now` where it would take the place of one that is.
   void read(const PluginConfig& plugin, std::int64_t now, Readings& out, std::vector<ConfigProblem>& problems) const;
+  /// What is to be said of them, and is no problem: which are not valid at `now`, or expire soon.
+  [[nodiscard]] static std::vector<ConfigProblem> remarks(const Readings& readings, std::int64_t now);
   /// Publishes what `settings` asks for, from `readings`.
   /// @param only_new  not where a listener has something already: before a reload is sure
   /// @return something is new: wake the lanes
@@ -69,14 +77,14 @@ class ListenerCertificates {
     std::string refused;                            // why they were not taken, or ""
     std::string ticket_key, ticket_key_before;      // 80 bytes, or ""; wiped when they go
     SteadyTime rotate_at{};
-    std::int64_t tell_at = 0;  // Unix time, of its expiry
+    std::int64_t tell_at = 0;  // Unix time, of when it is valid
   };
 
-  [[nodiscard]] bool is_served(const TlsConfig& config, const CertificateFiles& files) const;
+  [[nodiscard]] bool has_valid_one(const TlsConfig& config, const CertificateFiles& coming, std::int64_t now) const;
   bool publish(std::uint32_t id, const Served& served);
   bool rotate(Served& served, SteadyTime now);
   bool look(Served& served, std::int64_t unix_now);
-  void tell_expiry(Served& served, std::int64_t unix_now);
+  void tell_times(Served& served, std::int64_t unix_now);
 
   std::shared_ptr<CertificateTable> table_;
   std::shared_ptr<Journal> journal_;

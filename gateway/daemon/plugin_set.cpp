@@ -129,6 +129,8 @@ std::vector<ConfigProblem> PluginSet::load(const Config& config) {
   return problems;
 }
 
+std::vector<ConfigProblem> PluginSet::remarks() const { return ListenerCertificates::remarks(readings_, unix_now()); }
+
 std::vector<ConfigProblem> PluginSet::start() {
   Problems problems;
   for (const auto& plugin : plugins_) {

@@ -36,6 +36,8 @@ class PluginSet {
   /// Loads each enabled plugin and lets it judge its options; nothing listens and no lane runs. What `gatehouse check`
   /// does too. Returns every problem that it finds. Waits for plugins, see the constructor.
   [[nodiscard]] std::vector<ConfigProblem> load(const Config& config);
+  /// Between load() and start(): what is to be said of what was loaded, and keeps nobody from starting.
+  [[nodiscard]] std::vector<ConfigProblem> remarks() const;
   /// Binds every listener and starts every plugin that was loaded; no lane runs before all have started. With a
   /// problem, nothing is left running. Waits for plugins.
   [[nodiscard]] std::vector<ConfigProblem> start();

@@ -238,6 +238,24 @@ class Certificates(TlsTest):
         self.assertEqual(self.shown(), before)
         self.assert_echoes(stream)
 
+    def test_one_that_has_expired_is_served_and_keeps_nobody_down(self):
+        certificate, _ = self.authority.issue("server", days=0)  # valid until the second in which it was made
+        time.sleep(1.1)
+        gateway = self.start()
+        done = gateway.cli("check")
+        self.assertEqual(done.returncode, 0, done)
+        self.assertRegex(done.stderr, rf"warning: .*toml:\d+.*{certificate} \(CN=server\) has expired at")
+        self.assertTrue(eventually(lambda: "has expired at" in gateway.cli("status").stdout))
+        self.assertIn("degraded", gateway.cli("status").stdout)
+        with self.assertRaises(ssl.SSLCertVerificationError):
+            self.connect()
+        careless = self.authority.context()
+        careless.check_hostname, careless.verify_mode = False, ssl.CERT_NONE
+        self.assert_echoes(self.client(careless))
+        plain = Udpgw(self.net.connect("gateway", "127.0.0.1", 7300))
+        self.addCleanup(plain.close)
+        self.assert_echoes(plain)
+
     def test_check_tells_what_is_wrong_with_file_and_line(self):
         gateway = self.start()
         certificate, key = self.files

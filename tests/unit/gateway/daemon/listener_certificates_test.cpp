@@ -20,6 +20,7 @@ using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::MatchesRegex;
 namespace fs = std::filesystem;
 
 constexpr long kDay = 86'400;
@@ -62,6 +63,12 @@ class ListenerCertificatesTest : public testing::Test {
     certificates_.read(settings_.config, unix_now() + later, readings_, problems);
     std::vector<std::string> out;
     for (const ConfigProblem& problem : problems) out.push_back(problem.to_string());
+    return out;
+  }
+  std::vector<std::string> remarks(std::int64_t later = 0) const {
+    std::vector<std::string> out;
+    for (const ConfigProblem& remark : ListenerCertificates::remarks(readings_, unix_now() + later))
+      out.push_back(remark.to_string());
     return out;
   }
   bool serve() { return read().empty() && certificates_.serve(settings_, readings_, now_); }
@@ -122,12 +129,44 @@ TEST_F(ListenerCertificatesTest, ThatCannotBeReadAreAProblemAtTheirListener) {
                                             " has no private key in PEM")));
 }
 
-TEST_F(ListenerCertificatesTest, ThatHaveExpiredAreAProblemUnlessTheyAreServed) {
-  EXPECT_THAT(read(91 * kDay), ElementsAre(HasSubstr(" has expired at ")));
+TEST_F(ListenerCertificatesTest, ThatHaveExpiredAreServedAndRemarkedOn) {
+  replace(TestCertificate("old.test", nullptr, -1000, -10));
   EXPECT_TRUE(serve());
-  EXPECT_THAT(read(91 * kDay), IsEmpty());
+  EXPECT_THAT(remarks(), ElementsAre(MatchesRegex("gatehouse.toml:7:3: TLS of `tls:127.0.0.1:0`: the certificate in .* "
+                                                  "\\(CN=old.test\\) has expired at .*")));
+  EXPECT_THAT(reasons(), ElementsAre(HasSubstr(" (CN=old.test) has expired at ")));
+  EXPECT_NE(chain(), "");
+  const TestCertificate next("next.test");
+  replace(next);
+  EXPECT_TRUE(watch());
+  EXPECT_EQ(chain(), next.pem());
+  EXPECT_THAT(reasons(), IsEmpty());
+}
+
+TEST_F(ListenerCertificatesTest, ThatAreNotValidYetAreServedAndToldOf) {
+  replace(TestCertificate("early.test", nullptr, 100, kDay));
+  EXPECT_TRUE(serve());
+  EXPECT_THAT(remarks(), ElementsAre(HasSubstr(" is not valid before ")));
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 3; ++i) watch();
+  journal_->flush();
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              MatchesRegex("[^\n]*error[^\n]*a certificate is not valid yet; see this machine's clock[^\n]*\n"));
+  EXPECT_THAT(reasons(), ElementsAre(HasSubstr(" is not valid before ")));
+}
+
+TEST_F(ListenerCertificatesTest, ThatHaveExpiredDoNotTakeThePlaceOfAValidOne) {
+  EXPECT_TRUE(serve());
+  EXPECT_THAT(read(91 * kDay), IsEmpty()) << "it is served already";
   replace(TestCertificate("late.test", nullptr, 100, kDay));
   EXPECT_THAT(read(), ElementsAre(HasSubstr(" is not valid before ")));
+  EXPECT_THAT(read(91 * kDay), IsEmpty()) << "neither is valid";
+}
+
+TEST_F(ListenerCertificatesTest, AreRemarkedOnFromTwoWeeksBeforeTheyExpire) {
+  EXPECT_THAT(read(), IsEmpty());
+  EXPECT_THAT(remarks(75 * kDay), IsEmpty());
+  EXPECT_THAT(remarks(77 * kDay), ElementsAre(HasSubstr(" expires at ")));
 }
 
 TEST_F(ListenerCertificatesTest, AreTakenAnewWhenTheFilesChange) {
