@@ -30,6 +30,9 @@ struct ScopeLimits {
   Limit udp_idle_seconds, tcp_idle_seconds, session_idle_seconds;
 };
 
+/// A minute from one source, where no rule says: what the starter policy has. Policies of before that column have none.
+inline constexpr std::uint64_t kDefaultTokenFailures = 20;
+
 /// Both scopes hold at once: what one session may do, and what all sessions of one identity may do together.
 struct Limits {
   ScopeLimits session;
@@ -38,10 +41,12 @@ struct Limits {
   [[nodiscard]] const Limit& concurrent_sessions() const noexcept {
     return identity.concurrent_sessions.value ? identity.concurrent_sessions : session.concurrent_sessions;
   }
-  /// Tokens that are nobody's are counted for a source, whichever scope the row has.
-  [[nodiscard]] const Limit& token_failures() const noexcept {
-    return identity.token_failures_per_minute.value ? identity.token_failures_per_minute
-                                                    : session.token_failures_per_minute;
+  /// Tokens that are nobody's are counted for a source, whichever scope the row has. Always has a value: where no rule
+  /// sets one, kDefaultTokenFailures of row 0.
+  [[nodiscard]] Limit token_failures() const noexcept {
+    if (identity.token_failures_per_minute.value) return identity.token_failures_per_minute;
+    if (session.token_failures_per_minute.value) return session.token_failures_per_minute;
+    return {kDefaultTokenFailures, 0};
   }
 };
 

@@ -102,7 +102,7 @@ struct TrafficRule {
   Amount quota_bytes;
   std::optional<std::string> quota_period;  ///< day, month
   Amount concurrent_flows, new_flows_per_second, destinations_per_minute, concurrent_sessions;
-  Amount token_failures_per_minute;  ///< of one source
+  Amount token_failures_per_minute;  ///< of one source; none for `everyone` means 20
   Amount udp_idle_seconds, tcp_idle_seconds, session_idle_seconds;
   Life life;
   bool operator==(const TrafficRule&) const = default;

@@ -63,7 +63,7 @@ gh_status PluginIdentities::token_owner(gh_lane* lane, std::string_view token, c
   const IpAddress source = from_border(client.source).address;
   const std::string listener =
       client.listener == UINT32_MAX ? std::string() : guard_.listeners->name_of(plugin_, client.listener);
-  const policy::Limit& limit = snapshot.limits(snapshot.group_of({plugin_, listener, {}, source})).token_failures();
+  const policy::Limit limit = snapshot.limits(snapshot.group_of({plugin_, listener, {}, source})).token_failures();
   const IpAddress canonical = snapshot.canonical(source);
   const SteadyTime now = steady_now();
   const TokenFailures::Answer answer = guard_.failures->ask(canonical, limit.or_none(), now);
@@ -73,7 +73,7 @@ gh_status PluginIdentities::token_owner(gh_lane* lane, std::string_view token, c
                           {{"plugin", plugin_},
                            {"listener", listener},
                            {"source", canonical.to_string()},
-                           {"traffic_rules", std::to_string(limit.row)}});
+                           {"traffic_rules", limit.row == 0 ? "none: the default" : std::to_string(limit.row)}});
   if (wait > Nanoseconds(0)) return GH_E_LIMIT;
   const gh_status status = owner(lane, GH_CREDENTIAL_TOKEN, token, nullptr, identity);
   if (status == GH_E_NOT_FOUND) guard_.failures->add(canonical, limit.or_none(), now);

@@ -121,7 +121,7 @@ void print(std::ostream& out, const policy::Explanation& explained, const policy
   out << '\n';
 }
 
-/// The limits that rules set for the client's group: a line each, by scope.
+/// The limits that rules set for the client's group, and those that hold without: a line each, by scope.
 struct LimitLine {
   std::string scope, name;
   policy::Limit limit;
@@ -130,8 +130,10 @@ std::vector<LimitLine> limit_lines(const policy::Limits& limits) {
   std::vector<LimitLine> out;
   for (const auto& [scope, of] : {std::pair{"session", &limits.session}, std::pair{"identity", &limits.identity}})
     for (const policy::TrafficColumn& column : policy::kTrafficColumns)
-      if (const policy::Limit& limit = of->*column.limit; limit.value)
+      if (const policy::Limit& limit = of->*column.limit;
+          limit.value && column.limit != &policy::ScopeLimits::token_failures_per_minute)
         out.push_back({scope, std::string(column.name), limit});
+  out.push_back({"source", "token_failures_per_minute", limits.token_failures()});
   return out;
 }
 
@@ -139,14 +141,20 @@ void print(std::ostream& out, const policy::Limits& limits) {
   for (const LimitLine& line : limit_lines(limits)) {
     const std::string value = *line.limit.value == 0 ? "no limit" : std::to_string(*line.limit.value);
     out << "limit: " << line.name << " of a" << (line.scope == "identity" ? "n " : " ") << line.scope << ": " << value
-        << " (" << to_text(policy::Table::traffic_rules) << ' ' << line.limit.row << ")\n";
+        << " (";
+    if (line.limit.row == 0)
+      out << "the default)\n";
+    else
+      out << to_text(policy::Table::traffic_rules) << ' ' << line.limit.row << ")\n";
   }
 }
 
 Json to_json(const policy::Limits& limits) {
   Json out = Json::array();
-  for (const LimitLine& line : limit_lines(limits))
-    out.push_back({{"scope", line.scope}, {"name", line.name}, {"value", *line.limit.value}, {"row", line.limit.row}});
+  for (const LimitLine& line : limit_lines(limits)) {
+    const Json row = line.limit.row == 0 ? Json() : Json(line.limit.row);  // null: the default
+    out.push_back({{"scope", line.scope}, {"name", line.name}, {"value", *line.limit.value}, {"row", row}});
+  }
   return out;
 }
 
@@ -292,7 +300,8 @@ int policy_explain_verb(const Invocation& invocation, const ExplainArguments& ar
     print(out, problems);
     if (!rows.failure.empty()) out << "failure: " << printable(rows.failure) << '\n';
     out << "policy: revision " << model.revision << " of " << rows.file.string() << '\n';
-    if (running) print_limits(out, *running, model.revision, !limit_lines(limits).empty());
+    const bool are_any = limit_lines(limits).size() > 1;  // beside the one of sources
+    if (running) print_limits(out, *running, model.revision, are_any);
   }
   return explained.verdict.allowed() ? kExitYes : kExitNo;
 }

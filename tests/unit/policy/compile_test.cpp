@@ -163,6 +163,10 @@ TEST(Compile, CountsTokenFailuresWhicheverScopeTheRowHas) {
   EXPECT_EQ(limit(), (Limit{20, 3})) << "as for sessions, the row of identities comes first";
   model.traffic_rules[0].token_failures_per_minute = 0;
   EXPECT_EQ(limit(), (Limit{0, 3})) << "no limit";
+  for (TrafficRule& row : model.traffic_rules) row.token_failures_per_minute.reset();
+  EXPECT_EQ(limit(), (Limit{20, 0})) << "a policy of before that column";
+  model.traffic_rules.clear();
+  EXPECT_EQ(limit(), (Limit{20, 0}));
 }
 
 TEST(Compile, TakesTheFirstGroupByPriority) {

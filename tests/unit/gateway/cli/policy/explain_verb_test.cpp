@@ -161,7 +161,21 @@ TEST_F(Explain, AnswersForAnotherTimeAndNamesTheLimits) {
   asked.at = "2000";
   EXPECT_EQ(explain(asked, true), 0);
   EXPECT_EQ(body()["limits"][0]["name"], "rate_down");
+  EXPECT_EQ(body()["limits"][0]["row"], 9);
   EXPECT_GT(body()["revision"], 0);
+}
+
+TEST_F(Explain, CountsTokensThatAreNobodysForASourceByARowOrTheDefault) {
+  ASSERT_EQ(shell("DELETE FROM traffic_rules"), "");
+  EXPECT_EQ(explain(question("8.8.8.8:53")), 0);
+  EXPECT_THAT(out.str(), HasSubstr("limit: token_failures_per_minute of a source: 20 (the default)\n"));
+  EXPECT_EQ(explain(question("8.8.8.8:53"), true), 0);
+  EXPECT_EQ(body()["limits"], nlohmann::json::parse(R"([{"scope": "source", "name": "token_failures_per_minute",
+                                                         "value": 20, "row": null}])"));
+  ASSERT_EQ(shell("INSERT INTO traffic_rules(id, token_failures_per_minute) VALUES(9, 0)"), "");
+  EXPECT_EQ(explain(question("8.8.8.8:53")), 0);
+  EXPECT_THAT(out.str(), HasSubstr("limit: token_failures_per_minute of a source: no limit (traffic_rules 9)\n"));
+  EXPECT_THAT(out.str(), Not(HasSubstr("of a session")));
 }
 
 TEST_F(Explain, SaysInALineThatNoGatewayAnswersAndGoesOn) {
