@@ -212,7 +212,6 @@ void ClientStream::open_http(const ClientOptions& options, const std::string& pl
   if (got.size() > answer.size) layer_->unread(Bytes(got).subspan(answer.size));
   if (!options.web_socket) return;
   layer_ = std::make_unique<WebSocketLayer>(std::move(layer_), WebSocketRole::client);
-  has_half_close_ = false;
 }
 
 void ClientStream::write_all(Bytes in) {

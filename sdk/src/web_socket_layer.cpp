@@ -76,7 +76,7 @@ Error WebSocketLayer::decode(MutableBytes frames, std::size_t& got) noexcept {
         owes_pong_ = true;
         break;
       case WebSocketReader::Kind::pong: break;
-      case WebSocketReader::Kind::close: put_close(kCloseNormal); return make_error_code(Errc::closed);
+      case WebSocketReader::Kind::close: return make_error_code(Errc::closed);  // finish() answers
     }
     rest = rest.subspan(part->used);
   }

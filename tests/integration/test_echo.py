@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """The echo plugin: the border's second user, stream and datagram."""
 
+import os
 import socket
 import threading
 import time
 
 from harness import GATEWAY, GatewayTest, main
 from harness.net import family_of
-from harness.tls import Authority
+from harness.tls import Authority, WebSocket, open_http
 
 SECOND = ("10.77.0.9", "fd77::9")  # the gateway's other addresses
 
@@ -60,6 +61,34 @@ class Echo(GatewayTest):
                 while part := stream.recv(65536):
                     got += len(part)
                 self.assertEqual(got, size)
+
+    def test_what_is_on_its_way_over_web_socket_comes_after_the_clients_close(self):
+        self.gateway(plugins={"echo": {"listen": [{"address": f"{GATEWAY[0]}:7009", "auth": "none",
+                                                   "opening": "http"}]}})
+        plain = self.net.connect("client", GATEWAY[0], 7009)
+        self.addCleanup(plain.close)
+        stream = WebSocket(plain, open_http(plain, plugin="echo", upgrade="websocket"))
+        stream.settimeout(5)
+        sent = os.urandom(3_000_000)
+
+        def send():
+            for at in range(0, len(sent), 50_000):
+                stream.sendall(sent[at:at + 50_000])
+            stream.sendall(b"\x03\xe8", opcode=8)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        got = b""
+        while part := stream.recv(0):
+            got += part
+            time.sleep(0.002)
+        sender.join()
+        while part := plain.recv(100):
+            stream.rest += part
+        self.assertEqual(len(got), len(sent))
+        self.assertTrue(got == sent)
+        self.assertEqual(stream.closed_with, b"\x03\xe8")
+        self.assertEqual(stream.rest, b"")
 
     def test_wildcard_with_several_lanes(self):
         self.run_echo(lanes=2)

@@ -149,10 +149,7 @@ std::string bridge_streams(UniqueFd in, UniqueFd out, ClientStream stream) {
       if (!is_finished) layer.finish();
       is_finished = true;
     }
-    if (out && down.drained()) {
-      end_output(out);
-      if (!stream.has_half_close()) return {};
-    }
+    if (out && down.drained()) end_output(out);
   }
   return {};
 }

@@ -48,8 +48,7 @@ class ClientStream {
   void write_all(Bytes in);
   /// @param out  not empty @return 0: the server has ended its side
   [[nodiscard]] std::size_t read_some(MutableBytes out);
-  /// Ends our side behind all that was written; the server's can still be read (over WebSocket only what it sent before
-  /// it read that).
+  /// Ends our side behind all that was written; the server's can still be read.
   void finish();
 
   struct Tls {
@@ -57,8 +56,6 @@ class ClientStream {
   };
   [[nodiscard]] std::optional<Tls> tls() const;
   [[nodiscard]] bool has_opening() const noexcept { return has_opening_; }
-  /// Can either side end while the other goes on? Not over WebSocket.
-  [[nodiscard]] bool has_half_close() const noexcept { return has_half_close_; }
 
   /// The socket, which does not block, to be polled.
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
@@ -78,7 +75,7 @@ class ClientStream {
   UniqueFd fd_;
   std::unique_ptr<StreamLayer> layer_;
   TlsClientLayer* tls_ = nullptr;  // of layer_
-  bool has_opening_ = false, has_half_close_ = true;
+  bool has_opening_ = false;
 };
 
 }  // namespace gatehouse

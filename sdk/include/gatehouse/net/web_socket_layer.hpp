@@ -9,9 +9,10 @@
 
 namespace gatehouse {
 
-/// Each write is one binary message; the last ping of a read is answered, a close by a close. A stream over WebSocket
-/// has no half-close: finish() says that we go, and what the peer still sends is read. A client's side masks what it
-/// writes, in memory of its own, by OpenSSL's random bytes.
+/// Each write is one binary message; the last ping of a read is answered. A Close ends one direction, as FIN does:
+/// after the peer's, read() says Errc::closed and put() still writes, for the answer may wait until all is sent (RFC
+/// 6455, 5.5.1); finish() sends ours, and what the peer still sends is read. A client's side masks what it writes, in
+/// memory of its own, by OpenSSL's random bytes.
 class WebSocketLayer final : public StreamLayer {
  public:
   explicit WebSocketLayer(std::unique_ptr<StreamLayer> lower, WebSocketRole role = WebSocketRole::server) noexcept

@@ -126,15 +126,18 @@ TEST_F(Messages, AreWrittenAsOneEach) {
   }
 }
 
-TEST_F(Messages, EndWithACloseThatIsAnswered) {
+TEST_F(Messages, EndWithACloseThatIsAnsweredWhenWeEndToo) {
   send(frame(WebSocketOpcode::binary, "last") + frame(WebSocketOpcode::close, std::string("\x03\xe9", 2)));
   EXPECT_EQ(read(), "last");
   EXPECT_TRUE(layer->holds_input());  // the news
   EXPECT_EQ(read(), "");
   EXPECT_EQ(last.error(), Errc::closed);
   EXPECT_FALSE(layer->holds_input());
-  EXPECT_EQ(received(), std::string("\x88\x02\x03\xe8", 4));
   const Bytes more = bytes_of("more");
+  EXPECT_TRUE(layer->put({&more, 1}));
+  EXPECT_EQ(received(), "\x82\x04more");
+  layer->finish();
+  EXPECT_EQ(received(), std::string("\x88\x02\x03\xe8", 4));
   EXPECT_FALSE(layer->put({&more, 1}));
 }
 
