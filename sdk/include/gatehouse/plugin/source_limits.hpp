@@ -11,9 +11,10 @@
 
 namespace gatehouse {
 
-/// A source is an IPv4 address or an IPv6 /64. Where all places that it could have are taken by others, the one that
-/// was used longest ago is given away: whoever floods from many sources makes others begin with a full bucket again. A
-/// value; one lane's. Some 40 ns and no allocation a take.
+/// A source is an IPv4 address or an IPv6 /64; all of an IPv6 /48 together have kShares times as much. Where all places
+/// that it could have are taken by others, the one that was used longest ago is given away: whoever floods from many
+/// sources makes others begin with a full bucket again. A value; one lane's. Some 40 ns a prefix and no allocation a
+/// take.
 class SourceLimits {
  public:
   SourceLimits(std::uint64_t rate, std::uint64_t burst) noexcept : rate_(rate), burst_(burst) {}
@@ -21,13 +22,21 @@ class SourceLimits {
   /// Takes one of `source`. @return 0, or how long until there is one
   [[nodiscard]] Nanoseconds take(const IpAddress& source, SteadyTime now) noexcept {
     const IpAddress address = source.unmapped();
-    const Prefix network = address.family() == Family::none ? Prefix() : Prefix(address, address.is_v4() ? 32 : 64);
+    if (address.family() == Family::none) return take_of(Prefix(), 1, now);
+    if (address.is_v4()) return take_of(Prefix(address, 32), 1, now);
+    const Nanoseconds wait = take_of(Prefix(address, 64), 1, now);
+    return wait == Nanoseconds(0) ? take_of(Prefix(address, 48), kShares, now) : wait;
+  }
+
+  static constexpr std::uint64_t kShares = 8;
+
+ private:
+  Nanoseconds take_of(const Prefix& network, std::uint64_t shares, SteadyTime now) noexcept {
     const auto at = static_cast<std::uint64_t>(now.time_since_epoch().count());
-    const std::uint64_t wait = place_of(network, at).limit.take(at, 1, rate_, burst_);
+    const std::uint64_t wait = place_of(network, at).limit.take(at, 1, rate_ * shares, burst_ * shares);
     return Nanoseconds(static_cast<std::int64_t>(wait));
   }
 
- private:
   static constexpr std::size_t kPlaces = 1024, kProbes = 8;
   struct Place {
     Prefix source;

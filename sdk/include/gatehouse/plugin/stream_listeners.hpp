@@ -22,8 +22,8 @@ namespace gatehouse {
 /// One per lane; not thread-safe. Streams on their way in are bounded over all sources: in number (a sixteenth of the
 /// lane's descriptors, where the source with most of them gives way by its oldest), in time (kDeadline), in memory (a
 /// few hundred bytes until a client has begun its TLS, some 40 KB from then on), and in work: kHandshakesAtOnce in a
-/// turn and kOpeningRate a second of one source in a lane, but for loopback, behind which anybody may be. Nothing
-/// else is allocated for a client before it has arrived.
+/// turn and kOpeningRate a second of one source (SourceLimits) in a lane, but for loopback, behind which anybody may
+/// be. Nothing else is allocated for a client before it has arrived.
 class StreamListeners {
  public:
   struct Events {

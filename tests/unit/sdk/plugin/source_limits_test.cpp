@@ -40,6 +40,18 @@ TEST_F(SourceLimitsTest, CountANetworkOfIpv6AsOneAndMappedAddressesAsTheirOwn) {
   EXPECT_FALSE(take("::ffff:192.0.2.1"));
 }
 
+TEST_F(SourceLimitsTest, BoundWhatAllOfAnIpv6NetworkOf48BitsHasTogether) {
+  unsigned taken = 0;
+  for (unsigned i = 0; i < 100; ++i) taken += take(("2001:db8:7:" + std::to_string(i) + "::1").c_str()) ? 1 : 0;
+  EXPECT_EQ(taken, 3 * SourceLimits::kShares);
+  EXPECT_EQ(limits.take(address("2001:db8:7:200::1"), now), 12500us);
+  EXPECT_TRUE(take("2001:db8:8::1")) << "the next /48";
+  EXPECT_TRUE(take("192.0.2.1"));
+  now += 12500us;
+  EXPECT_TRUE(take("2001:db8:7:300::1"));
+  EXPECT_FALSE(take("2001:db8:7:300::1"));
+}
+
 TEST_F(SourceLimitsTest, ForgetTheOneThatWasUsedLongestAgo) {
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(take("192.0.2.1"));
   EXPECT_FALSE(take("192.0.2.1"));
