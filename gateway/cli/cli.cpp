@@ -177,6 +177,8 @@ void CommandLine::add_attach() {
       ->capture_default_str();
   attach.add_flag("--http", stream.http, "It begins with an HTTP opening");
   attach.add_flag("--websocket", stream.web_socket, "The same, and goes on as WebSocket");
+  attach.add_option("--path", stream.path, "/ and the plugin's name in the server's configuration; default: PLUGIN's")
+      ->type_name("/NAME");
   attach.add_option("--token-file", stream.token_file, "The token to show in the opening is its first line")
       ->type_name("FILE");
 }

@@ -70,7 +70,7 @@ bool take_client_word(ClientOptions& out, std::span<const std::string_view> word
   };
   return has_value("--ca", out.ca) || has_value("--cert", out.cert) || has_value("--key", out.key) ||
          has_value("--server-name", out.server_name) || has_value("--min-tls", out.least_tls) ||
-         has_value("--token-file", out.token_file);
+         has_value("--path", out.path) || has_value("--token-file", out.token_file);
 }
 
 void check_client_options(const ClientOptions& options) {
@@ -85,6 +85,9 @@ void check_client_options(const ClientOptions& options) {
   needs(options.least_tls != "1.3", "--min-tls", "--tls", options.tls);
   needs(!options.server_name.empty(), "--server-name", "--tls, --http or --websocket",
         options.tls || options.has_opening());
+  needs(!options.path.empty(), "--path", "--http or --websocket", options.has_opening());
+  if (!options.path.empty() && (options.path[0] != '/' || options.path.size() == 1 || options.path.rfind('/') != 0))
+    wrong("--path takes / and the name that the plugin has in the server's configuration, such as /udpgw");
   needs(!options.token_file.empty(), "--token-file", "--http or --websocket, which have a place for the token",
         options.has_opening());
   needs(options.tls && !address.path.empty(), "--tls over a Unix socket",

@@ -188,9 +188,10 @@ void ClientStream::shake_hands(const ClientOptions& options) {
 void ClientStream::open_http(const ClientOptions& options, const std::string& plugin) {
   const std::string token = options.token_file.empty() ? "" : read_token_file(options.token_file);
   const std::string key = options.web_socket ? make_web_socket_key() : "";
+  const std::string name = options.path.empty() ? plugin : options.path.substr(1);
   std::string request;
   try {
-    request = write_http_request(host_of(options), plugin, token, key);
+    request = write_http_request(host_of(options), name, token, key);
   } catch (const std::invalid_argument& wrong) {
     throw std::runtime_error("the request cannot be written: " + std::string(wrong.what()));
   }
@@ -205,7 +206,7 @@ void ClientStream::open_http(const ClientOptions& options, const std::string& pl
     got.resize(size + more);
     if (more == 0)
       throw std::runtime_error("the server ended the stream without an answer; has its listener opening = \"http\"?");
-    answer = parse_http_answer(got, plugin, key);
+    answer = parse_http_answer(got, name, key);
   }
   if (answer.state == HttpAnswer::State::refused) throw std::runtime_error(refusal_sentence(answer, options));
   has_opening_ = true;

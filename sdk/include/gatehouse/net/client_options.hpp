@@ -21,6 +21,7 @@ struct ClientOptions {
   std::string least_tls = "1.3";     ///< --min-tls: "1.3" or "1.2"
   bool http = false;                 ///< --http: the opening of net/http_opening.hpp, then bare bytes
   bool web_socket = false;           ///< --websocket: the same, then WebSocket messages
+  std::string path;                  ///< --path: /NAME, the instance's; "" = the plugin's own name
   std::filesystem::path token_file;  ///< --token-file: its first line is shown in the opening
 
   [[nodiscard]] bool has_opening() const noexcept { return http || web_socket; }
@@ -38,7 +39,7 @@ struct ClientAddress {
 /// What the words below look like, for a probe's usage.
 inline constexpr char kClientUsage[] =
     "[--tls [--ca FILE] [--cert FILE --key FILE] [--server-name NAME] [--min-tls 1.2]] "
-    "[(--http | --websocket) [--token-file FILE]]";
+    "[(--http | --websocket) [--path /NAME] [--token-file FILE]]";
 
 /// `own`, a space, kClientUsage: a probe's usage, which lives as long as the program where it is a constant.
 template <std::size_t kSize>

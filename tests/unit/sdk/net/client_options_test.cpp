@@ -29,9 +29,10 @@ Reading read(const std::vector<std::string_view>& words) {
 }
 
 TEST(ClientOptions, AreReadFromAmongOtherWords) {
-  const Reading got =
-      read({"gate.example:443", "--tls", "--ca", "a.pem", "--dns", "x.test", "--cert", "c.pem", "--key", "k.pem",
-            "--server-name", "n.example", "--min-tls", "1.2", "--http", "--websocket", "--token-file", "t"});
+  const Reading got = read({"gate.example:443", "--tls",     "--ca",      "a.pem",        "--dns",
+                            "x.test",           "--cert",    "c.pem",     "--key",        "k.pem",
+                            "--server-name",    "n.example", "--min-tls", "1.2",          "--http",
+                            "--websocket",      "--path",    "/gate",     "--token-file", "t"});
   EXPECT_EQ(got.others, (std::vector<std::string_view>{"gate.example:443", "--dns", "x.test"}));
   EXPECT_TRUE(got.options.tls && got.options.http && got.options.web_socket && got.options.has_opening());
   EXPECT_EQ(got.options.ca, "a.pem");
@@ -39,6 +40,7 @@ TEST(ClientOptions, AreReadFromAmongOtherWords) {
   EXPECT_EQ(got.options.key, "k.pem");
   EXPECT_EQ(got.options.server_name, "n.example");
   EXPECT_EQ(got.options.least_tls, "1.2");
+  EXPECT_EQ(got.options.path, "/gate");
   EXPECT_EQ(got.options.token_file, "t");
   EXPECT_EQ(sentence_of([] { read({"--tls", "--ca"}); }), "--ca needs a value");
   EXPECT_EQ(sentence_of([] { read({"--ca", ""}); }), "--ca needs a value");
@@ -47,8 +49,8 @@ TEST(ClientOptions, AreReadFromAmongOtherWords) {
 TEST(ClientOptions, AreInTheUsageOfAProbe) {
   static constexpr auto kUsage = with_client_usage("HOST:PORT");
   EXPECT_EQ(std::string(kUsage.data()), std::string("HOST:PORT ") + kClientUsage);
-  for (const char* const word :
-       {"--tls", "--ca", "--cert", "--key", "--server-name", "--min-tls", "--http", "--websocket", "--token-file"})
+  for (const char* const word : {"--tls", "--ca", "--cert", "--key", "--server-name", "--min-tls", "--http",
+                                 "--websocket", "--path", "--token-file"})
     EXPECT_THAT(kClientUsage, HasSubstr(word));
 }
 
@@ -69,6 +71,10 @@ TEST(ClientOptions, BelongTogether) {
   EXPECT_EQ(judge({"--min-tls", "1.2"}), "--min-tls needs --tls");
   EXPECT_EQ(judge({"--tls", "--min-tls", "1.1"}), "--min-tls takes 1.2 or 1.3");
   EXPECT_EQ(judge({"--server-name", "n"}), "--server-name needs --tls, --http or --websocket");
+  EXPECT_EQ(judge({"--http", "--path", "/gate"}), "");
+  EXPECT_EQ(judge({"--path", "/gate"}), "--path needs --http or --websocket");
+  for (const char* const path : {"/", "gate", "gate/", "/gate/", "//"})
+    EXPECT_THAT(judge({"--http", "--path", path}), HasSubstr("--path takes / and the name")) << path;
   EXPECT_EQ(judge({"--tls", "--token-file", "t"}),
             "--token-file needs --http or --websocket, which have a place for the token");
   EXPECT_THAT(judge({"--tls"}, "unix:/x"), HasSubstr("--tls over a Unix socket needs --server-name"));

@@ -336,6 +336,18 @@ TEST_F(ClientStreamTest, ShowsItsToken) {
   EXPECT_THAT(why_not(options), AllOf(HasSubstr("a token has letters"), Not(HasSubstr("two words"))));
 }
 
+TEST_F(ClientStreamTest, AsksForTheInstanceByItsPath) {
+  start({.http_opening = true});
+  ClientOptions options = this->options();
+  options.path = "/door";
+  for (const bool web_socket : {false, true}) {
+    options.http = !web_socket;
+    options.web_socket = web_socket;
+    ClientStream stream(options, "window", steady_now() + 30s);
+    EXPECT_EQ(ask(stream, "hello"), "hello");
+  }
+}
+
 TEST_F(ClientStreamTest, SaysHowItWasRefused) {
   start({.http_opening = true});
   ClientOptions options = this->options();
