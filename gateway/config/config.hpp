@@ -63,9 +63,10 @@ struct ListenAddress {
   bool proxy_protocol = false;  ///< each stream begins with a PROXY header
   /// Whose PROXY header or X-Forwarded-For is believed; with proxy_protocol on a Unix socket empty, for its mode says.
   std::vector<Prefix> trusted_proxies;
-  std::string identity;       ///< given to every client, or ""
-  std::uint32_t mode = 0660;  ///< permissions of a Unix socket
-  std::string group;          ///< owning group of a Unix socket, or ""
+  std::vector<std::string> origins;  ///< of pages that may ask with http_opening, as browsers send them
+  std::string identity;              ///< given to every client, or ""
+  std::uint32_t mode = 0660;         ///< permissions of a Unix socket
+  std::string group;                 ///< owning group of a Unix socket, or ""
   ConfigPlace place;
 };
 

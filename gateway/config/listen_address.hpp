@@ -11,9 +11,10 @@ namespace gatehouse {
 /// @return "" or what is wrong, as a sentence
 [[nodiscard]] std::string parse_listen_address(const std::string& text, ListenAddress& out);
 
-/// Reads one listener: such a text, or a table {address, tls, auth, opening, proxy_protocol, trusted_proxies, identity,
-/// mode, group}. `path` names it in sentences. Refuses what would be open to the network without being meant so, and
-/// what asks for something without its means; what depends on the plugin's role is left to accept_configuration().
+/// Reads one listener: such a text, or a table {address, tls, auth, opening, origins, proxy_protocol, trusted_proxies,
+/// identity, mode, group}. `path` names it in sentences. Refuses what would be open to the network without being meant
+/// so, and what asks for something without its means; what depends on the plugin's role is left to
+/// accept_configuration().
 /// @param tls  `[tls]`, what a listener with TLS has unless its own table says otherwise
 [[nodiscard]] std::optional<ListenAddress> read_listen_address(const ConfigValue& value, const std::string& path,
                                                                const TlsConfig& tls,

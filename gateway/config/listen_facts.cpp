@@ -10,6 +10,9 @@ namespace {
 using Kind = ListenAddress::Kind;
 
 constexpr std::size_t kMostProxies = 1024;
+constexpr std::size_t kMostOrigins = 256, kLongestOrigin = 255;
+constexpr std::string_view kOriginScheme = "abcdefghijklmnopqrstuvwxyz0123456789+-.";
+constexpr std::string_view kOriginHost = "abcdefghijklmnopqrstuvwxyz0123456789-._:[]";
 
 void read_tls(TableReader& reader, ListenAddress& out, SaidFacts& said, std::vector<ConfigProblem>& problems) {
   const ConfigValue* const value = reader.take("tls");
@@ -75,6 +78,42 @@ void read_proxies(TableReader& reader, ListenAddress& out) {
       reader.refuse(item, "trusted_proxies", wanted + "; who trusts everybody lets clients choose their address");
     else
       out.trusted_proxies.push_back(*prefix);
+  }
+}
+
+/// As browsers write it, in lower case and without its scheme's own port (RFC 6454, 6.2); "" where it is no origin.
+std::string as_origin(std::string text) {
+  if (text.size() > kLongestOrigin) return "";
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+  const std::size_t scheme = text.find("://");
+  if (scheme == 0 || scheme == text.npos || text.find_first_not_of(kOriginScheme) != scheme) return "";
+  const std::size_t host = scheme + 3;
+  if (text.find_first_not_of(kOriginHost, host) != text.npos || host == text.size() || text[host] == ':') return "";
+  for (const std::string_view usual : {"http:80", "https:443", "ws:80", "wss:443"}) {
+    const std::size_t colon = usual.find(':');
+    if (text.compare(0, scheme, usual.substr(0, colon)) == 0 && text.ends_with(usual.substr(colon)))
+      text.resize(text.size() - (usual.size() - colon));
+  }
+  return text;
+}
+
+void read_origins(TableReader& reader, ListenAddress& out) {
+  const ConfigValue* const value = reader.take("origins");
+  if (value == nullptr) return;
+  const std::string wanted =
+      "an array of origins of pages, as browsers send them, such as [\"https://app.example\", "
+      "\"http://localhost:8080\"]";
+  if (value->kind != ConfigValue::Kind::array || value->children.empty() || value->children.size() > kMostOrigins)
+    return reader.refuse(*value, "origins", wanted);
+  for (const ConfigValue& item : value->children) {
+    std::string origin = item.kind == ConfigValue::Kind::string ? as_origin(item.text) : "";
+    if (!origin.empty())
+      out.origins.push_back(std::move(origin));
+    else if (item.kind == ConfigValue::Kind::string && (item.text == "*" || item.text == "null"))
+      reader.refuse(item, "origins", wanted + "; each page that may ask is named, for any other could ask as its user");
+    else
+      reader.refuse(item, "origins", wanted);
   }
 }
 
@@ -148,15 +187,17 @@ void read_listen_facts(TableReader& reader, ListenAddress& out, SaidFacts& said,
   std::string opening;
   reader.read("opening", opening, {"http"});
   out.http_opening = !opening.empty();
+  read_origins(reader, out);
   read_proxies(reader, out);
 }
 
 std::string why_not_meant(const ListenAddress& address, const SaidFacts& said) {
   if (address.kind == Kind::udp) {
     const bool has_any = address.tls || address.auth.any() || address.http_opening || address.proxy_protocol ||
-                         !address.trusted_proxies.empty();
+                         !address.trusted_proxies.empty() || !address.origins.empty();
     return has_any ? "`" + address.text +
-                         "` takes datagrams; tls, auth, opening, proxy_protocol and trusted_proxies are for streams"
+                         "` takes datagrams; tls, auth, opening, origins, proxy_protocol and trusted_proxies are for "
+                         "streams"
                    : "";
   }
   for (std::string why : {why_not_tls(address, said), why_not_proxied(address), why_not_safe(address, said)})

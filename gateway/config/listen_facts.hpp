@@ -16,8 +16,8 @@ struct SaidFacts {
   TlsConfig tls;        ///< what it has if it has TLS
 };
 
-/// Reads tls, auth, opening, proxy_protocol and trusted_proxies into `out`, before its address is known. `said.tls` is
-/// given as what holds without a table.
+/// Reads tls, auth, opening, origins, proxy_protocol and trusted_proxies into `out`, before its address is known.
+/// `said.tls` is given as what holds without a table.
 void read_listen_facts(TableReader& reader, ListenAddress& out, SaidFacts& said, std::vector<ConfigProblem>& problems);
 
 /// What is well formed and still refused of a listener that is read: open to everybody by mistake, or without the means

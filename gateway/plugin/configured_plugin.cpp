@@ -22,8 +22,8 @@ bool same_address(const ListenAddress& a, const ListenAddress& b) {
 /// What lanes were told of it; a certificate, its key and whatever else is in TlsConfig reach them otherwise.
 bool same_facts(const ListenAddress& a, const ListenAddress& b) {
   return a.tls.has_value() == b.tls.has_value() && a.auth == b.auth && a.http_opening == b.http_opening &&
-         a.proxy_protocol == b.proxy_protocol && a.trusted_proxies == b.trusted_proxies && a.identity == b.identity &&
-         a.mode == b.mode && a.group == b.group;
+         a.proxy_protocol == b.proxy_protocol && a.trusted_proxies == b.trusted_proxies && a.origins == b.origins &&
+         a.identity == b.identity && a.mode == b.mode && a.group == b.group;
 }
 
 const ListenAddress* find_address(const PluginConfig& config, const std::string& role, const ListenAddress& wanted) {

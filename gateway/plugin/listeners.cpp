@@ -164,6 +164,7 @@ BoundListener::BoundListener(std::uint32_t id, const std::string& plugin, std::s
                              unsigned lanes)
     : id_(id), role_(std::move(role)), address_(std::move(address)) {
   for (const Prefix& proxy : address_.trusted_proxies) trusted_proxies_.push_back(to_border(proxy));
+  for (const std::string& origin : address_.origins) origins_.push_back(to_border(origin));
   switch (address_.kind) {
     case ListenAddress::Kind::tcp: bind_tcp(plugin); break;
     case ListenAddress::Kind::udp: bind_udp(plugin, lanes); break;
@@ -261,6 +262,8 @@ gh_listener BoundListener::describe(std::uint32_t lane, int fd) const noexcept {
   out.opening = address_.http_opening ? GH_OPENING_HTTP : GH_OPENING_NONE;
   out.trusted_proxies = trusted_proxies_.data();
   out.trusted_proxy_count = trusted_proxies_.size();
+  out.origins = origins_.data();
+  out.origin_count = origins_.size();
   out.proxy_protocol = address_.proxy_protocol ? 1 : 0;
   return out;
 }

@@ -55,6 +55,7 @@ class BoundListener {
   std::string role_;
   ListenAddress address_;
   std::vector<gh_prefix> trusted_proxies_;
+  std::vector<gh_bytes> origins_;  // of address_
   Endpoint local_;
   std::vector<UniqueFd> sockets_;
   dev_t device_ = 0;  // of the Unix socket file, to know it again

@@ -124,7 +124,7 @@ std::string why_not_role(const ListenAddress& address, std::uint32_t kinds) {
                     : "takes datagrams, not streams: write the address as `udp:ADDRESS:PORT`";
   const char* const asks = address.tls                                                  ? "TLS"
                            : address.auth.any()                                         ? "auth"
-                           : address.http_opening                                       ? "an opening"
+                           : address.http_opening || !address.origins.empty()           ? "an opening"
                            : address.proxy_protocol || !address.trusted_proxies.empty() ? "proxies"
                                                                                         : nullptr;
   if (asks != nullptr && (kinds & GH_ROLE_OPENINGS) == 0)
@@ -136,6 +136,9 @@ std::string why_not_role(const ListenAddress& address, std::uint32_t kinds) {
   if (!address.trusted_proxies.empty() && !address.proxy_protocol && !address.http_opening)
     return "cannot hear from trusted_proxies whose stream it is: write proxy_protocol = true beside them, or opening = "
            "\"http\" for their X-Forwarded-For";
+  if (!address.origins.empty() && !address.http_opening)
+    return "has no place for origins in its own protocol: write opening = \"http\" beside them, in which browsers say "
+           "whose page asks";
   return "";
 }
 

@@ -42,6 +42,7 @@ std::vector<Listener> from_border(const gh_listener* listeners, std::size_t coun
     listener.proxy_protocol = in.proxy_protocol != 0;
     for (std::size_t k = 0; k < in.trusted_proxy_count; ++k)
       listener.trusted_proxies.push_back(from_border(in.trusted_proxies[k]));
+    for (std::size_t k = 0; k < in.origin_count; ++k) listener.origins.emplace_back(from_border(in.origins[k]));
     out.push_back(std::move(listener));
   }
   return out;

@@ -115,15 +115,19 @@ Refusal judge_request_line(const http::request_header<>& header, std::string_vie
   return {};
 }
 
-Refusal judge_fields(const http::fields& header) {
+Refusal judge_fields(const http::fields& header, std::span<const std::string> origins) {
   if (header.count(http::field::host) != 1) return refusal(400, "Exactly one Host is needed.");
   const auto lengths = values(header, http::field::content_length);
   const bool has_body = std::ranges::any_of(lengths, [](std::string_view length) { return length != "0"; });
   if (has_body || header.count(http::field::transfer_encoding) != 0)
     return refusal(400, "The request must not have a body.");
   // A browser shows its user's certificate, or what loopback lets it do, to whatever page asks (RFC 6455, 10.2).
-  if (header.count(http::field::origin) != 0)
-    return refusal(403, "Pages in browsers are not served: leave Origin out.");
+  const auto pages = values(header, http::field::origin);
+  if (pages.empty()) return {};
+  if (origins.empty()) return refusal(403, "Pages in browsers are not served: leave Origin out.");
+  const auto is_page = [&](const std::string& origin) { return equal_without_case(pages[0], origin); };
+  if (pages.size() > 1 || std::ranges::none_of(origins, is_page))
+    return refusal(403, "This page is not served: its Origin is none of the listener's origins.");
   return {};
 }
 
@@ -244,7 +248,7 @@ std::optional<std::string> find_field(std::span<const HttpField> fields, std::st
   return out;
 }
 
-HttpOpening parse_http_opening(Bytes in, std::string_view plugin) {
+HttpOpening parse_http_opening(Bytes in, std::string_view plugin, std::span<const std::string> origins) {
   const std::string_view text = text_of(in);
   if (!begins_like_a_request(text)) return refused(*refusal(400, "This is not HTTP/1.1."));
   if (!has_ended(text)) return {};
@@ -258,7 +262,7 @@ HttpOpening parse_http_opening(Bytes in, std::string_view plugin) {
   out.request.size = *size;
   const auto& header = parser.get().base();
   Refusal why = judge_request_line(header, plugin);
-  if (!why) why = judge_fields(header);
+  if (!why) why = judge_fields(header, origins);
   if (!why) why = read_upgrade(header, plugin, out.request);
   if (!why) why = read_token(header, out.request);
   if (why) return refused(std::move(*why));

@@ -233,7 +233,7 @@ void StreamListeners::Opening::read_http() {
   if (!may_work(owner_.requests_, kRequestsAtOnce)) return;
   // What has come with the PROXY header is looked at first, then the socket.
   for (bool has_read = false;; has_read = true) {
-    HttpOpening opening = parse_http_opening(head_, owner_.context_.host.name());
+    HttpOpening opening = parse_http_opening(head_, owner_.context_.host.name(), listener_->origins);
     if (opening.state == HttpOpening::State::request) return take_request(std::move(opening.request));
     if (opening.state == HttpOpening::State::refusal) return refuse_request(std::move(opening.refusal));
     if (has_read || !read_more(kLongestHttpOpening + 1)) return;

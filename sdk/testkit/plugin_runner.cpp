@@ -87,8 +87,10 @@ PluginRunner::Bound PluginRunner::bind(const TestListener& spec, std::size_t ind
             .local = {},
             .path = {},
             .sockets = {},
-            .trusted_proxies = {}};
+            .trusted_proxies = {},
+            .origins = {}};
   for (const Prefix& proxy : spec.trusted_proxies) out.trusted_proxies.push_back(to_border(proxy));
+  for (const std::string& origin : out.spec.origins) out.origins.push_back(to_border(origin));
   if (spec.transport == GH_TRANSPORT_UNIX) {
     if (folder_.empty()) {
       std::string name = (std::filesystem::temp_directory_path() / "gatehouse-XXXXXX").string();
@@ -127,6 +129,8 @@ gh_listener PluginRunner::describe(std::size_t listener, unsigned lane) const {
   out.proxy_protocol = bound.spec.proxy_protocol ? 1 : 0;
   out.trusted_proxies = bound.trusted_proxies.data();
   out.trusted_proxy_count = bound.trusted_proxies.size();
+  out.origins = bound.origins.data();
+  out.origin_count = bound.origins.size();
   return out;
 }
 

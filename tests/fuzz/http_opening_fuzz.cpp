@@ -11,6 +11,7 @@ namespace gatehouse {
 namespace {
 
 constexpr std::string_view kPlugin = "udpgw";
+const std::vector<std::string> kOrigins = {"https://app.example"};
 constexpr std::string_view kKey = "dGhlIHNhbXBsZSBub25jZQ==";
 
 bool is_printable(std::string_view text) {
@@ -29,7 +30,7 @@ void cut(std::size_t size, Try attempt) {
 }
 
 void check_request(Bytes in) {
-  const HttpOpening opening = parse_http_opening(in, kPlugin);
+  const HttpOpening opening = parse_http_opening(in, kPlugin, kOrigins);
   if (opening.state == HttpOpening::State::incomplete) return require(in.size() < kLongestHttpOpening);
   if (opening.state == HttpOpening::State::refusal) {
     require(!opening.refusal.sentence.empty() && is_printable(opening.refusal.sentence));
@@ -41,13 +42,13 @@ void check_request(Bytes in) {
   const HttpRequest& request = opening.request;
   require(request.size <= in.size() && request.size <= kLongestHttpOpening);
   require(request.forwarded_for.size() <= kMostForwardedFor);
-  require(same(parse_http_opening(in.first(request.size), kPlugin).request, request));
+  require(same(parse_http_opening(in.first(request.size), kPlugin, kOrigins).request, request));
   cut(request.size, [&](std::size_t n) {
     const std::vector<std::byte> part(in.begin(), in.begin() + n);
-    require(parse_http_opening(part, kPlugin).state == HttpOpening::State::incomplete);
+    require(parse_http_opening(part, kPlugin, kOrigins).state == HttpOpening::State::incomplete);
   });
   const std::string text = write_http_request("a", kPlugin, request.token, request.web_socket_key);
-  const HttpOpening again = parse_http_opening(bytes_of(text), kPlugin);
+  const HttpOpening again = parse_http_opening(bytes_of(text), kPlugin, kOrigins);
   require(again.state == HttpOpening::State::request && again.request.size == text.size());
   require(again.request.token == request.token && again.request.web_socket_key == request.web_socket_key);
   const std::string answer = write_http_switch(request, kPlugin);

@@ -132,6 +132,35 @@ class Tokens(HttpTest):
         self.assertEqual(self.refusal(token=token).status, 429)
 
 
+class Pages(HttpTest):
+    def ask_as(self, origin):
+        return self.connect(upgrade="websocket", fields=[f"Origin: {origin}"])
+
+    def test_only_pages_that_are_meant_are_served(self):
+        self.start(origins=["https://app.example", "http://localhost:8080"])
+        for origin in ("https://app.example", "http://localhost:8080"):
+            self.assert_echoes(self.ask_as(origin))
+        self.assert_echoes(self.connect())
+        for origin in ("https://evil.example", "null", "http://app.example"):
+            with self.assertRaises(Refused) as refused:
+                self.ask_as(origin)
+            self.assertEqual(refused.exception.status, 403)
+            self.assertNotIn("evil", refused.exception.body)
+
+    def test_without_any_no_page_is_served_and_check_wants_an_opening(self):
+        gateway = self.start()
+        with self.assertRaises(Refused) as refused:
+            self.ask_as("https://app.example")
+        self.assertEqual(refused.exception.status, 403)
+        for facts, says in (('origins = ["https://app.example"]', 'write opening = "http"'),
+                            ('opening = "http", origins = ["*"]', "each page that may ask is named")):
+            gateway.drop_in(f'[plugin.udpgw]\nlisten = [{{ address = "127.0.0.1:{PORT}", {facts} }}]\n')
+            done = gateway.cli("check")
+            self.assertEqual(done.returncode, 2, facts)
+            self.assertIn("50-test.toml:2", done.stderr)
+            self.assertIn(says, done.stderr)
+
+
 class Openings(HttpTest):
     def test_what_is_no_opening_is_told_so(self):
         self.start()

@@ -155,6 +155,10 @@ typedef struct gh_listener {
   size_t trusted_proxy_count;
   uint32_t proxy_protocol;
   uint32_t reserved;
+  /* Pages that may ask with GH_OPENING_HTTP: what browsers send as Origin (RFC 6454, 7), in lower case. None: no page.
+   * They live as long as the listener. */
+  const gh_bytes* origins;
+  size_t origin_count;
 } gh_listener;
 
 /* ------------------------------------------------------------------------------- gh.log/1, clock, random */
@@ -732,7 +736,7 @@ typedef struct gh_sessions_export {
 #define GH_SIZE_1_0(type) (type##_size_1_0)
 enum {
   gh_lane_size_1_0 = 24,
-  gh_listener_size_1_0 = 128,
+  gh_listener_size_1_0 = 144,
   gh_log_size_1_0 = 32,
   gh_clock_size_1_0 = 32,
   gh_random_size_1_0 = 24,

@@ -66,12 +66,14 @@ struct HttpOpening {
 /// else when the header is whole. Whether a token is needed, and whose it is, is the caller's to say.
 ///
 /// Refusals: 400 malformed, too long, HTTP/1.0, no Host, with a body, two Authorizations or another than Bearer;
-/// 403 an Origin, which browsers alone send; 404 another path; 405 another method than GET; 426 no Upgrade to what is
-/// known here, or another version of WebSocket.
+/// 403 an Origin, which browsers alone send, that is none of `origins`; 404 another path; 405 another method than GET;
+/// 426 no Upgrade to what is known here, or another version of WebSocket.
 ///
 /// Cost: 1-3 us while it is incomplete, 30 us at worst; then 2 us for what browsers send and 150 us at worst (2,000
 /// fields), with an allocation for each field.
-[[nodiscard]] HttpOpening parse_http_opening(Bytes in, std::string_view plugin);
+/// @param origins  pages that may ask: "https://app.example", in lower case
+[[nodiscard]] HttpOpening parse_http_opening(Bytes in, std::string_view plugin,
+                                             std::span<const std::string> origins = {});
 
 /// The answer that switches: 101. What is written behind it belongs to the stream.
 /// @param fields  more lines: names of letters, digits and -, values of printable ASCII; what else is in them is left

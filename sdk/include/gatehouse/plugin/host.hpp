@@ -39,6 +39,7 @@ struct Listener {
   /// Streams begin with a PROXY header, from trusted_proxies alone. Without it these are believed in X-Forwarded-For.
   bool proxy_protocol = false;
   std::vector<Prefix> trusted_proxies;
+  std::vector<std::string> origins;  ///< of pages in browsers that may ask with an HTTP opening; none: no page
 
   [[nodiscard]] bool needs_credential() const noexcept { return takes_token || takes_certificate || takes_user; }
 };

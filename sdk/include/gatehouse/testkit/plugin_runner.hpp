@@ -22,6 +22,7 @@ struct TestListener {
   bool http_opening = false;
   bool proxy_protocol = false;
   std::vector<Prefix> trusted_proxies = {};
+  std::vector<std::string> origins = {};
 };
 
 /// Stops and destroys it when it goes. Sockets are made as the gateway makes them: TCP and Unix have one, with a dup
@@ -64,6 +65,7 @@ class PluginRunner {
     std::filesystem::path path;
     std::vector<UniqueFd> sockets;  // by lane
     std::vector<gh_prefix> trusted_proxies;
+    std::vector<gh_bytes> origins;  // of spec
   };
   [[nodiscard]] Bound bind(const TestListener& spec, std::size_t index);
   [[nodiscard]] gh_listener describe(std::size_t listener, unsigned lane) const;

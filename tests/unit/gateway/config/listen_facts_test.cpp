@@ -101,8 +101,21 @@ constexpr Wrong kWrong[] = {
      "56: `plugin.a.listen.trusted_proxies` must be "},
     {"TrustsNobody", R"({ address = "127.0.0.1:1", trusted_proxies = [] })",
      "55: `plugin.a.listen.trusted_proxies` must be "},
+    {"OriginOfEverybody", R"({ address = "127.0.0.1:1", opening = "http", origins = ["*"] })",
+     "66: `plugin.a.listen.origins` must be an array of origins of pages, as browsers send them, such as "
+     "[\"https://app.example\", \"http://localhost:8080\"]; each page that may ask is named, for any other could ask "
+     "as "
+     "its user, not \"*\""},
+    {"OriginOfNobody", R"({ address = "127.0.0.1:1", opening = "http", origins = ["null"] })", "66: "},
+    {"OriginWithPath", R"({ address = "127.0.0.1:1", opening = "http", origins = ["https://a.example/"] })",
+     "66: `plugin.a.listen.origins` must be an array of origins of pages"},
+    {"OriginWithoutScheme", R"({ address = "127.0.0.1:1", opening = "http", origins = ["a.example"] })", "66: "},
+    {"OriginWithoutHost", R"({ address = "127.0.0.1:1", opening = "http", origins = ["https://"] })", "66: "},
+    {"OriginText", R"({ address = "127.0.0.1:1", opening = "http", origins = "https://a.example" })", "65: "},
+    {"OriginNone", R"({ address = "127.0.0.1:1", opening = "http", origins = [] })", "65: "},
     {"Datagrams", R"({ address = "udp:127.0.0.1:1", tls = true })",
-     "10: `udp:127.0.0.1:1` takes datagrams; tls, auth, opening, proxy_protocol and trusted_proxies are for streams"},
+     "10: `udp:127.0.0.1:1` takes datagrams; tls, auth, opening, origins, proxy_protocol and trusted_proxies are for "
+     "streams"},
 };
 INSTANTIATE_TEST_SUITE_P(Table, WrongFacts, testing::ValuesIn(kWrong),
                          [](const auto& test) { return test.param.name; });
@@ -159,6 +172,14 @@ TEST(ListenFacts, TokensMayBePlainBehindAProxyAndOnThisMachine) {
   EXPECT_TRUE(behind.http_opening);
   EXPECT_FALSE(behind.proxy_protocol);
   EXPECT_THAT(behind.trusted_proxies, ElementsAre(Prefix::parse("10.0.0.1").value()));
+}
+
+TEST(ListenFacts, OriginsAreAsBrowsersSendThem) {
+  const ListenAddress pages = listener(
+      R"({ address = "127.0.0.1:1", opening = "http", origins = ["HTTPS://App.example:443", "http://[::1]:8080",
+           "http://b:80", "app+x://a"] })");
+  EXPECT_THAT(pages.origins, ElementsAre("https://app.example", "http://[::1]:8080", "http://b", "app+x://a"));
+  EXPECT_THAT(listener(R"({ address = "127.0.0.1:1", opening = "http" })").origins, IsEmpty());
 }
 
 TEST(ListenFacts, AUnixListenersModeSaysWhoIsAProxy) {

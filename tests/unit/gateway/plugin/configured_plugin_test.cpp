@@ -298,6 +298,7 @@ TEST_F(ConfiguredPluginTest, TakesOtherFilesOfTlsButNoOtherWayToBegin) {
   EXPECT_TRUE(is_fixed([](ListenAddress& one) { one.auth.token = true; }));
   EXPECT_TRUE(is_fixed([](ListenAddress& one) { one.http_opening = true; }));
   EXPECT_TRUE(is_fixed([](ListenAddress& one) { one.proxy_protocol = true; }));
+  EXPECT_TRUE(is_fixed([](ListenAddress& one) { one.origins = {"https://app.example"}; }));
   EXPECT_TRUE(is_fixed([](ListenAddress& one) { one.trusted_proxies = {Prefix::parse("10.0.0.0/8").value()}; }));
 }
 

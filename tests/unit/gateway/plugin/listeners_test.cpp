@@ -245,8 +245,11 @@ TEST(Listeners, SayHowTheirStreamsBegin) {
   address.auth = {.token = true, .certificate = true, .user = false};
   address.http_opening = address.proxy_protocol = true;
   address.trusted_proxies = {Prefix::parse("10.0.0.0/8").value(), Prefix::parse("2001:db8::/64").value()};
+  address.origins = {"https://app.example"};
   const auto listener = bind_listener(address);
   const gh_listener row = listener->describe(0, -1);
+  ASSERT_EQ(row.origin_count, 1u);
+  EXPECT_EQ(from_border(row.origins[0]), "https://app.example");
   EXPECT_EQ(row.tls, 1u);
   EXPECT_EQ(row.auth, static_cast<std::uint32_t>(GH_AUTH_TOKEN | GH_AUTH_CERT));
   EXPECT_EQ(row.opening, static_cast<std::uint32_t>(GH_OPENING_HTTP));
@@ -259,6 +262,7 @@ TEST(Listeners, SayHowTheirStreamsBegin) {
   const gh_listener plain = bind_listener(tcp("127.0.0.1:0"))->describe(0, -1);
   EXPECT_EQ(plain.tls + plain.auth + plain.opening + plain.proxy_protocol, 0u);
   EXPECT_EQ(plain.trusted_proxy_count, 0u);
+  EXPECT_EQ(plain.origin_count, 0u);
 }
 
 }  // namespace

@@ -182,6 +182,14 @@ TEST_F(RoleCheck, TrustedProxiesNeedSomethingToSayItIn) {
   EXPECT_EQ(wrong("openings", "listen_http", trust), "");
 }
 
+TEST_F(RoleCheck, OriginsNeedAnOpeningThatSaysThem) {
+  const auto page = [](ListenAddress& one) { one.origins = {"https://app.example"}; };
+  EXPECT_THAT(wrong("openings", "listen", page),
+              HasSubstr("has no place for origins in its own protocol: write opening = \"http\" beside them"));
+  EXPECT_EQ(wrong("openings", "listen_http", page), "");
+  EXPECT_THAT(wrong("good", "listen", page), HasSubstr("knows nothing of an opening"));
+}
+
 TEST_F(RoleCheck, OneOfHttpAlwaysHasThatOpening) {
   EXPECT_EQ(wrong("openings", "listen_http", [](ListenAddress&) {}), "");
   EXPECT_TRUE(accepted_.config.listeners.at("listen_http")[0].http_opening);

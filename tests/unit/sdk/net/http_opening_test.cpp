@@ -27,9 +27,9 @@ std::string get(std::string_view fields, std::string_view more = {}) {
   return "GET /udpgw HTTP/1.1\r\n" + std::string(fields) + std::string(more) + "\r\n";
 }
 
-HttpOpening parse(std::string_view text) {
+HttpOpening parse(std::string_view text, const std::vector<std::string>& origins = {}) {
   const std::vector<std::byte> exact(bytes_of(text).begin(), bytes_of(text).end());
-  return parse_http_opening(exact, kPlugin);
+  return parse_http_opening(exact, kPlugin, origins);
 }
 
 HttpRequest request_of(std::string_view text) {
@@ -180,6 +180,19 @@ TEST_P(InvalidHttpOpening, IsRefusedWithASentenceThatRepeatsNothing) {
 
 INSTANTIATE_TEST_SUITE_P(Vectors, InvalidHttpOpening, testing::ValuesIn(kInvalid),
                          [](const auto& test) { return test.param.name; });
+
+TEST(HttpOpening, IsForThePagesThatAreMeant) {
+  const std::vector<std::string> origins{"https://app.example", "http://localhost:8080"};
+  const auto status = [&](std::string_view fields) { return parse(get(kSocket, fields), origins).refusal.status; };
+  EXPECT_EQ(status(""), 0u) << "who is no page needs none";
+  EXPECT_EQ(status("Origin: https://app.example\r\n"), 0u);
+  EXPECT_EQ(status("origin:  HTTP://localhost:8080 \r\n"), 0u);
+  for (const char* const other :
+       {"", "null", "https://app.example.evil", "https://app.exampl", "http://app.example", "https://app.example/",
+        "http://localhost", "https://app.example, https://app.example"})
+    EXPECT_EQ(status("Origin: " + std::string(other) + "\r\n"), 403u) << other;
+  EXPECT_EQ(status("Origin: https://app.example\r\nOrigin: https://app.example\r\n"), 403u);
+}
 
 TEST(ForwardedFor, IsReadFromTheLastToTheFirst) {
   const auto of = [](std::string_view fields) { return words(request_of(get(kPlain, fields)).forwarded_for); };
