@@ -68,10 +68,10 @@ void TunnelSession::count(Direction direction, const IpPacket& facts, std::uint6
   direction == Direction::up ? session_.count_up(packets, bytes) : session_.count_down(packets, bytes);
 }
 
-void TunnelSession::answer_denied(const GatheredPacket& packet, Reject why) noexcept {
-  const IpPacket& facts = packet.facts;
+/// @param headers  of the client's packet, as it came; of a single one all of it
+void TunnelSession::answer_denied(Bytes headers, const IpPacket& facts, Reject why) noexcept {
   const bool is_name = why == Reject::disallowed_domain;
-  if (is_name && facts.is_udp()) return answer_blocked_name(packet);
+  if (is_name && facts.is_udp()) return answer_blocked_name(headers, facts);
   const bool is_asked_for = lane_.settings().rejects_denied || why == Reject::no_ipv6;
   if (!is_asked_for && !(is_name && facts.is_tcp())) return;
   const std::uint64_t now = nanoseconds(lane_.now());
@@ -80,27 +80,25 @@ void TunnelSession::answer_denied(const GatheredPacket& packet, Reject why) noex
   std::array<std::byte, kLargestReply> answer;
   std::size_t size = 0;
   if (facts.is_tcp() && why != Reject::no_ipv6) {
-    size = make_tcp_reset(packet.headers, facts, answer);
+    size = make_tcp_reset(headers, facts, answer);
   } else if (facts.version == 4 || lane_.prefixes().v6()) {
     const IpAddress gateway = facts.version == 4 ? lane_.prefixes().device_v4() : lane_.prefixes().device_v6();
-    size = make_unreachable(Unreachable::prohibited, packet.headers, facts, gateway, 0, answer);
+    size = make_unreachable(Unreachable::prohibited, headers, facts, gateway, 0, answer);
   } else {
     // Without addresses of this family the answer is as from where the packet went.
-    size = make_unreachable(Unreachable::no_route, packet.headers, facts, facts.destination_address(packet.headers), 0,
-                            answer);
+    size = make_unreachable(Unreachable::no_route, headers, facts, facts.destination_address(headers), 0, answer);
   }
   if (size == 0) return;
   lane_.counters.answers.add();
   deliver(Bytes(answer).first(size), facts.source_port);
 }
 
-void TunnelSession::answer_blocked_name(const GatheredPacket& packet) noexcept {
+void TunnelSession::answer_blocked_name(Bytes packet, const IpPacket& facts) noexcept {
   const BlockedAnswer how = lane_.settings().blocked_answer;
-  const IpPacket& facts = packet.facts;
   if (how == BlockedAnswer::drop || facts.size > kLongestAnswer) return;
   std::array<std::byte, kLongestAnswer + kDnsOptSize> answer;
-  std::ranges::copy(packet.headers, answer.begin());
-  const auto query = read_dns_query(packet.headers.subspan(facts.payload));
+  std::ranges::copy(packet, answer.begin());
+  const auto query = read_dns_query(packet.subspan(facts.payload));
   if (!query) return;
   const DnsRcode code = how == BlockedAnswer::refused ? DnsRcode::refused : DnsRcode::nxdomain;
   const std::size_t size = write_blocked_answer(*query, code, MutableBytes(answer).subspan(facts.payload));

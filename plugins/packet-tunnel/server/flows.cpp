@@ -90,7 +90,7 @@ TunnelFlow* TunnelSession::admit_up(const FlowKey& key, const GatheredPacket& pa
       if (found && (packet.facts.is_tcp() || (as != Reject::disallowed_domain && as != Reject::invalid_dns_message)))
         close_flow(*found);
       reject(Direction::up, as, packet.packets);
-      answer_denied(packet, as);
+      answer_denied(packet.headers, packet.facts, as);
       return nullptr;
     }
   }
@@ -101,7 +101,7 @@ TunnelFlow* TunnelSession::admit_up(const FlowKey& key, const GatheredPacket& pa
     if (flow == nullptr) {
       const Reject as = reject_of(refused.reason, key.protocol);
       reject(Direction::up, as, packet.packets);
-      answer_denied(packet, as);
+      answer_denied(packet.headers, packet.facts, as);
       return nullptr;
     }
     remember_client(packet.facts.source_address(packet.headers));

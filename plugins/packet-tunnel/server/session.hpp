@@ -136,8 +136,8 @@ class TunnelSession final : public Readiness, public SourceClient, public Memory
   [[nodiscard]] std::size_t flows() const noexcept;
 
   // answers.cpp
-  void answer_denied(const GatheredPacket& packet, Reject why) noexcept;
-  void answer_blocked_name(const GatheredPacket& packet) noexcept;
+  void answer_denied(Bytes headers, const IpPacket& facts, Reject why) noexcept;
+  void answer_blocked_name(Bytes packet, const IpPacket& facts) noexcept;
   void reject(Direction direction, Reject why, std::uint64_t packets = 1) noexcept;
   void count(Direction direction, const IpPacket& facts, std::uint64_t packets, std::uint64_t bytes) noexcept;
 

@@ -117,10 +117,7 @@ bool TunnelSession::take_packet(MutableBytes packet) {
   if (why) {
     reject(Direction::up, *why);
     if (*why == Reject::no_ipv6) {
-      GatheredPacket single;
-      single.headers = packet;
-      single.facts = *facts;
-      answer_denied(single, *why);
+      answer_denied(packet, *facts, *why);
     }
     return true;
   }
@@ -171,7 +168,7 @@ void TunnelSession::forward_up(GatheredPacket& packet) noexcept {
     const IpAddress* const chosen = resolver_for(facts.version, facts.source_port);
     if (chosen == nullptr) {
       reject(Direction::up, Reject::no_dns_resolvers, packet.packets);
-      return answer_denied(packet, Reject::no_dns_resolvers);
+      return answer_denied(packet.headers, packet.facts, Reject::no_dns_resolvers);
     }
     resolver = *chosen;
     key.remote = resolver.storage();
