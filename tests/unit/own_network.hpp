@@ -39,6 +39,12 @@ inline std::string output_of(const std::string& command) {
   return out;
 }
 
+/// Until the kernel takes packets for its own IPv6 address, which it gets round to some time after it was given.
+inline void wait_for_address(const std::string& address, const std::string& enter = "") {
+  output_of(enter + " timeout 10 sh -c 'until ip -6 route show table local | grep -qF \"" + address +
+            " \"; do sleep 0.005; done'");
+}
+
 /// This process can do nothing any more that needs a capability; it keeps its user.
 inline bool drop_capabilities() noexcept {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};

@@ -104,24 +104,29 @@ void HostNetwork::configure_device(Netlink& netlink, const TunDevice& device, co
   const std::string ipv6 = "net/ipv6/conf/" + device.name() + "/";
   netlink.set_mtu(link, settings.mtu);
   netlink.set_queue_length(link, settings.queue_length);
+  // Nobody on the other side answers the kernel's own solicitations.
+  try_sysctl(ipv6 + "addr_gen_mode", "1");
+  try_sysctl(ipv6 + "router_solicitations", "0");
+  netlink.put_address({link, prefixes_.device_v4(), prefixes_.v4().length()});
+  netlink.set_up(link, true);
   if (prefixes_.v6()) {
     try {
-      // Nobody on the other side answers the kernel's own solicitations.
-      try_sysctl(ipv6 + "addr_gen_mode", "1");
-      try_sysctl(ipv6 + "router_solicitations", "0");
       netlink.put_address({link, prefixes_.device_v6(), prefixes_.v6()->length()});
     } catch (const HostError& error) {
       without_ipv6(settings, error.what());
     }
   }
   if (!prefixes_.v6()) try_sysctl(ipv6 + "disable_ipv6", "1");
-  netlink.put_address({link, prefixes_.device_v4(), prefixes_.v4().length()});
-  for (const LinkAddress& old : netlink.addresses(link)) {
-    const bool is_ours = old.address == prefixes_.device_v4() ? old.length == prefixes_.v4().length()
-                                                              : prefixes_.v6() && old.address == prefixes_.device_v6();
-    if (!is_ours && !old.address.is_link_local()) netlink.delete_address(old);
+  delete_strange_addresses(netlink, link);
+}
+
+/// What an earlier start with another prefix has left.
+void HostNetwork::delete_strange_addresses(Netlink& netlink, unsigned link) {
+  for (const LinkAddress& address : netlink.addresses(link)) {
+    const bool is_ours = address == LinkAddress{link, prefixes_.device_v4(), prefixes_.v4().length()} ||
+                         (prefixes_.v6() && address.address == prefixes_.device_v6());
+    if (!is_ours && !address.address.is_link_local()) netlink.delete_address(address);
   }
-  netlink.set_up(link, true);
 }
 
 void HostNetwork::turn_forwarding_on(Netlink& netlink, const HostNetworkSettings& settings) {

@@ -56,6 +56,7 @@ class HostNetwork {
 
  private:
   void configure_device(Netlink& netlink, const TunDevice& device, const HostNetworkSettings& settings);
+  void delete_strange_addresses(Netlink& netlink, unsigned link);
   void without_ipv6(const HostNetworkSettings& settings, const std::string& reason);
   void turn_forwarding_on(Netlink& netlink, const HostNetworkSettings& settings);
 

@@ -46,8 +46,9 @@ template <class Task>
 void with_tracked_clients(unsigned flows, Task task) {
   in_own_network([&] {
     TunDevice device = TunDevice::open({"gatehouse0", 1, false});
-    output_of("ip address add 10.0.0.1/8 dev gatehouse0 && ip address add fd19::1/64 nodad dev gatehouse0");
     output_of("ip link set up dev gatehouse0");
+    output_of("ip address add 10.0.0.1/8 dev gatehouse0 && ip address add fd19::1/64 nodad dev gatehouse0");
+    wait_for_address("fd19::1");
     Nft().run(
         "add table inet t\nadd chain inet t c { type filter hook input priority filter; }\n"
         "add rule inet t c ct state new accept");

@@ -26,12 +26,12 @@ class FarNetwork {
     EXPECT_EQ(::setns(home_.get(), CLONE_NEWNET), 0);
     path_ = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(far_.get());
     output_of("ip link add to_far type veth peer name to_gateway netns " + path_);
-    output_of("ip address add 192.0.2.1/24 dev to_far && ip address add 2001:db8::1/64 nodad dev to_far");
     output_of("ip link set up dev to_far");
     run("ip link set up dev lo && ip link set up dev to_gateway");
+    output_of("ip address add 192.0.2.1/24 dev to_far && ip address add 2001:db8::1/64 nodad dev to_far");
     run("ip address add 192.0.2.2/24 dev to_gateway && ip address add 2001:db8::2/64 nodad dev to_gateway");
-    // From the first packet on nobody waits for a neighbour to answer.
-    run("ping -c 1 -W 5 192.0.2.1 >/dev/null 2>&1 || true");
+    wait_for_address("2001:db8::1");
+    wait_for_address("2001:db8::2", "nsenter --net=" + path_);
   }
 
   /// A shell command over there.

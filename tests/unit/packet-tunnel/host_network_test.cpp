@@ -161,7 +161,7 @@ TEST(HostNetwork, LeavesAnAdoptedDeviceAloneAndNeedsNoPrivilegeThen) {
   in_own_network([] {
     TunDevice given = TunDevice::open({"given0", 1});
     output_of("ip address add 172.16.0.1/12 dev given0 && ip link set mtu 1300 up dev given0");
-    const std::string before = output_of("ip address show dev given0");
+    const std::string before = output_of("ip -4 address show dev given0");
     std::vector<UniqueFd> fds;
     fds.emplace_back(::dup(given.queue(0).fd()));
     const TunDevice device = TunDevice::adopt(std::move(fds));
@@ -170,7 +170,7 @@ TEST(HostNetwork, LeavesAnAdoptedDeviceAloneAndNeedsNoPrivilegeThen) {
     settings.nat = false;
     const HostNetwork network(device, settings, {});
     EXPECT_EQ(network.prefixes().v4().to_string(), "172.16.0.0/12") << "what it was given";
-    EXPECT_EQ(output_of("ip address show dev given0"), before);
+    EXPECT_EQ(output_of("ip -4 address show dev given0"), before);
   });
 }
 

@@ -45,8 +45,9 @@ Endpoint endpoint(const char* text) { return *Endpoint::parse(text); }
 /// A gateway that forwards, its tunnel, and what is beyond.
 struct Gateway {
   Gateway() : device(TunDevice::open({std::string(kDefaultDevice), 1, false})) {
-    output_of("ip address add 10.0.0.1/8 dev gatehouse0 && ip address add fd19::1/64 nodad dev gatehouse0");
     output_of("ip link set mtu 1400 dev gatehouse0 && ip link set up dev gatehouse0");
+    output_of("ip address add 10.0.0.1/8 dev gatehouse0 && ip address add fd19::1/64 nodad dev gatehouse0");
+    wait_for_address("fd19::1");
     write_sysctl("net/ipv4/conf/all/forwarding", "1");
     write_sysctl("net/ipv6/conf/all/forwarding", "1");
   }
@@ -259,6 +260,33 @@ TEST(NatTable, LowersTheSegmentSizeToWhatTheTunnelCarries) {
     const NatTable nat({"gatehouse0"}, kPrefixes);
     EXPECT_EQ(clamped_mss(gateway, 8960), 1360u) << "1400 of the tunnel less 40 of headers";
     EXPECT_EQ(clamped_mss(gateway, 536), 536u) << "and never raises it";
+  });
+}
+
+TEST(NatTable, LowersTheSegmentSizeOfAnswersToo) {
+  with_gateway([](Gateway& gateway) {
+    const UniqueFd listener = gateway.far.socket(AF_INET, SOCK_STREAM, 0, "192.0.2.2:80");
+    ASSERT_EQ(::listen(listener.get(), 5), 0);
+    const NatTable nat({"gatehouse0"}, kPrefixes);
+    gateway.send(syn_packet(endpoint("10.1.2.3:4000"), endpoint("192.0.2.2:80"), 1360));
+    const Packet answer = gateway.next(IPPROTO_TCP);
+    ASSERT_GE(answer.size(), 44u);
+    EXPECT_EQ(std::to_integer<int>(answer[33]), 0x12) << "SYN and ACK";
+    ASSERT_EQ(std::to_integer<int>(answer[40]), 2) << "RFC 9293: maximum segment size";
+    EXPECT_EQ(std::to_integer<unsigned>(answer[42]) << 8 | std::to_integer<unsigned>(answer[43]), 1360u);
+  });
+}
+
+TEST(NatTable, LeavesAForwardChainAloneThatDoesNotDrop) {
+  in_own_network([] {
+    std::string accepting = kDocker;
+    for (auto at = accepting.find("drop"); at != accepting.npos; at = accepting.find("drop"))
+      accepting.replace(at, 4, "accept");
+    Nft().run(accepting);
+    const std::string before = output_of("nft -s list table ip filter");
+    const NatTable nat({"gatehouse0"}, kPrefixes);
+    EXPECT_EQ(output_of("nft -s list table ip filter"), before);
+    EXPECT_THAT(nat.notes(), IsEmpty());
   });
 }
 

@@ -110,6 +110,7 @@ TEST(Netlink, SaysWhichWayAPacketTakes) {
     EXPECT_EQ(route->via, ip("192.0.2.254"));
     EXPECT_EQ(route->source, ip("192.0.2.1"));
     EXPECT_EQ(netlink.route_to(ip("198.51.100.1"), 5)->via, ip("192.0.2.9"));
+    EXPECT_EQ(netlink.route_to(ip("198.51.100.1"), 5)->table, 70u);
     EXPECT_EQ(netlink.route_to(ip("192.0.2.7"))->via.family(), Family::none);
     EXPECT_FALSE(netlink.route_to(ip("2001:db8::1")));
     output_of("ip route add unreachable 203.0.113.0/24");
