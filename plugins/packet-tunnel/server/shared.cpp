@@ -2,14 +2,23 @@
 
 #include "plugins/packet-tunnel/server/client_resolvers.hpp"
 
+#include "plugins/packet-tunnel/server/conntrack.hpp"
+
 #include <gatehouse/plugin/kept_fds.hpp>
+#include <gatehouse/plugin/kept_sessions.hpp>
 #include <gatehouse/plugin/policy_client.hpp>
 #include <gatehouse/plugin/values.hpp>
 
 #include <fcntl.h>
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <set>
 #include <stdexcept>
 
 namespace gatehouse::packet_tunnel {
@@ -81,10 +90,47 @@ TunnelShared::TunnelShared(const StartContext& context, const TunnelSettings& se
   static_cast<void>(keep_fds(host_, kQueues, fds));  // without it a reload makes the device anew
   host_.random(owner_);
   static_cast<void>(Values(host_).put(kOwner, owner_, ValueKind::plain));
+  if (settings.nat) {
+    if (device_.was_there()) forget_old_flows();
+    keeper_ = std::jthread([this](const std::stop_token& stopped) { look_after_rules(stopped); });
+    ::pthread_setname_np(keeper_.native_handle(), "gh-tunnel-rules");
+  }
   host_.log().info("the tunnel's device is up", {{"device", device_.name()},
                                                  {"ipv4", prefixes().v4().to_string()},
                                                  {"ipv6", prefixes().v6() ? prefixes().v6()->to_string() : "none"},
                                                  {"udp_segmentation", device_.has_udp_segmentation() ? "yes" : "no"}});
+}
+
+void TunnelShared::forget_old_flows() {
+  std::set<std::string, std::less<>> held;
+  for_each_kept(
+      host_, [](const KeptSession&) {}, [&](const KeptLease& lease) { held.emplace(lease.resource); });
+  const auto is_to_go = [&](const IpAddress& source) {
+    const bool is_v4 = source.is_v4();
+    if (is_v4 ? !prefixes().v4().contains(source) : !prefixes().v6() || !prefixes().v6()->contains(source))
+      return false;
+    const std::uint32_t index = index_of(source);
+    if (index < prefixes().first_index() || index > prefixes().last_index()) return false;
+    return !held.contains(prefixes().v4_address(index).to_string());
+  };
+  if (const auto gone = Conntrack().forget_if(is_to_go); !gone)
+    host_.log().warn("flows of former clients may be remembered", {{"why", gone.error().message()}});
+}
+
+void TunnelShared::look_after_rules(const std::stop_token& stopped) {
+  constexpr std::chrono::seconds kPause{15};
+  std::mutex mutex;
+  std::condition_variable_any clock;
+  std::unique_lock lock(mutex);
+  for (bool is_bad = false; !clock.wait_for(lock, stopped, kPause, [&] { return stopped.stop_requested(); });) {
+    try {
+      if (network_.restore_rules()) host_.log().warn("the tunnel's rules were gone, and are back");
+      is_bad = false;
+    } catch (const std::exception& error) {
+      if (!std::exchange(is_bad, true))
+        host_.log().error("the tunnel's rules cannot be seen to", {{"why", error.what()}});
+    }
+  }
 }
 
 bool TunnelShared::is_still_ours() const {
@@ -93,6 +139,7 @@ bool TunnelShared::is_still_ours() const {
 }
 
 TunnelShared::~TunnelShared() {
+  keeper_ = {};
   try {
     if (is_still_ours()) {
       static_cast<void>(device_.persist(false));

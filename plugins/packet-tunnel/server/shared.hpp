@@ -11,6 +11,8 @@
 #include <gatehouse/plugin/lane_context.hpp>
 
 #include <memory>
+#include <stop_token>
+#include <thread>
 #include <vector>
 
 namespace gatehouse::packet_tunnel {
@@ -36,12 +38,17 @@ class TunnelShared {
  private:
   [[nodiscard]] static TunDevice open_device(const StartContext& context, const TunnelSettings& settings);
   [[nodiscard]] bool is_still_ours() const;
+  /// What the kernel remembers of clients whose sessions have ended since, as an earlier process had them.
+  void forget_old_flows();
+  /// Puts the host's rules back when somebody has removed them, or has put drops before them.
+  void look_after_rules(const std::stop_token& stopped);
 
   const Host& host_;
   TunDevice device_;
-  HostNetwork network_;
+  HostNetwork network_;  // of look_after_rules() alone, once that runs
   std::vector<std::unique_ptr<LaneChannel<Arrival>>> arrivals_;
   std::vector<std::byte> owner_;  // as it stands in the host's values while this instance is the last one
+  std::jthread keeper_;           // last: it ends before what it uses
 };
 
 }  // namespace gatehouse::packet_tunnel
