@@ -52,8 +52,8 @@ Layout layout_of(const OffloadHeader& offload, Bytes packet) noexcept {
   if (!out.udp && out.v4 != (offload.kind == Kind::tcp4)) return {};
   if (out.ip_header < kIp4Header || (out.v4 ? out.transport != out.ip_header : out.transport < kIp6Header)) return {};
   const std::size_t protocol = out.udp ? kUdp : kTcp;
-  const bool is_next = out.v4 || out.transport == kIp6Header;  // else behind extension headers, which are not walked
-  if (is_next && byte_at(packet, out.v4 ? kIp4Protocol : kIp6NextHeader) != protocol) return {};
+  const std::size_t next = byte_at(packet, out.v4 ? kIp4Protocol : kIp6NextHeader);
+  if (out.v4 || out.transport == kIp6Header ? next != protocol : next == kTcp || next == kUdp) return {};
   const std::size_t least = out.udp ? kUdpHeader : kTcpHeader;
   if (packet.size() < out.transport + least) return {};
   const std::size_t size = out.udp ? kUdpHeader : (byte_at(packet, out.transport + 12) >> 4) * 4;

@@ -165,6 +165,26 @@ TEST(Segmenter, RefusesWhatCannotBeTrue) {
     EXPECT_EQ(with([&](OffloadHeader& bad) { bad.checksum_start = start; }), Errc::malformed) << start;
 }
 
+TEST(Segmenter, RefusesAnotherTransportThanTheHeadersName) {
+  for (const Made& made : {Made{.payload = 300}, Made{.version = 6, .payload = 300}}) {
+    ByteVector packet = super_packet(made);
+    const std::size_t at = made.version == 4 ? 9 : 6;
+    OffloadHeader offload = test::made_offload(made, 100);
+    offload.kind = OffloadHeader::Kind::udp;
+    offload.checksum_offset = 6;
+    EXPECT_EQ(error_of(offload, packet), Errc::malformed);
+    packet[at] = std::byte{17};
+    EXPECT_EQ(error_of(offload, packet), Error());
+    offload.checksum_start += 8;
+    for (const unsigned next : {6U, 17U}) {
+      packet[at] = static_cast<std::byte>(next);
+      EXPECT_EQ(error_of(offload, packet), Errc::malformed);
+    }
+    packet[at] = std::byte{60};  // whatever it is, it is no transport
+    EXPECT_EQ(error_of(offload, packet), made.version == 4 ? Error(Errc::malformed) : Error());
+  }
+}
+
 TEST(Segmenter, RefusesAnImpossibleDataOffset) {
   for (unsigned words = 0; words < 16; ++words) {
     const Made made{.payload = 39};
