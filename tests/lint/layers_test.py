@@ -2,7 +2,7 @@
 """Reads every #include and every link edge and holds them to the allowed arrows:
 
     gateway -> db, policy, sdk      db -> policy, sdk/base      policy -> sdk/{base,table}      plugins -> sdk
-    plugins/X -> only itself and sdk; tests may include what they test
+    plugins/X -> only itself and sdk; tests may include what they test; sdk/packet -> sdk/base
 
 and: Boost.DLL and spdlog only in gateway/, SQLite only in db/, no Asio or sockets in policy/, no spdlog in the border.
 Also reports, without failing, files that have outgrown the house's sizes.
@@ -26,6 +26,8 @@ ALLOWED = {
 }
 # Parts of the sdk that a layer is held to.
 SDK_PARTS = {"policy": ("base", "table"), "db": ("base",)}
+# And one of the sdk's own parts.
+WITHIN_SDK = {"packet": ("base",)}
 # Headers that belong to some layers only.
 ONLY_IN = [
     (re.compile(r"^boost/dll"), {"gateway"}, "Boost.DLL"),
@@ -58,8 +60,19 @@ def target_layer(path, link):
     return name if name in ALLOWED else "plugins" if (ROOT / "plugins" / name.replace("_", "-")).is_dir() else None
 
 
+def sdk_part(path, text):
+    """The part of the sdk that a file belongs to: its folder, or of a source that of the header that it opens with."""
+    if path.parts[:3] == ("sdk", "include", "gatehouse") and len(path.parts) > 4:
+        return path.parts[3]
+    first = INCLUDE.search(text)
+    if path.parts[:2] == ("sdk", "src") and first and first[2].startswith("gatehouse/"):
+        return first[2].split("/")[1]
+    return None
+
+
 def include_problems(path, text):
     layer = layer_of(path)
+    own = sdk_part(path, text)
     for quote, name in INCLUDE.findall(text):
         if name == HUB:
             yield f"includes <{HUB}>; name the narrow headers"
@@ -72,6 +85,8 @@ def include_problems(path, text):
             part = name.split("/")[1]
             if layer in SDK_PARTS and part not in SDK_PARTS[layer]:
                 yield f"includes <{name}>, but {layer} may use only sdk/{{{','.join(SDK_PARTS[layer])}}}"
+            if own in WITHIN_SDK and part != own and part not in WITHIN_SDK[own]:
+                yield f"includes <{name}>, but sdk/{own} may use only sdk/{{{','.join(WITHIN_SDK[own])}}}"
             continue
         target = name.split("/")[0]
         if quote == '"' and target in ALLOWED and target != layer and target not in ALLOWED[layer]:
