@@ -76,7 +76,14 @@ UniqueFd connect_unix(const std::string& path, SteadyTime deadline) {
   return fd;
 }
 
-UniqueFd connect_tcp(const ClientAddress& to, const std::string& name, SteadyTime deadline) {
+/// @throws std::runtime_error  the system will not
+void mark_packets(int fd, std::uint32_t mark) {
+  if (mark == 0 || ::setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) == 0) return;
+  throw std::runtime_error("packets to the server cannot be marked: " + last_system_error().message() +
+                           "; that needs the capability CAP_NET_ADMIN");
+}
+
+UniqueFd connect_tcp(const ClientAddress& to, const std::string& name, std::uint32_t mark, SteadyTime deadline) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
@@ -86,6 +93,7 @@ UniqueFd connect_tcp(const ClientAddress& to, const std::string& name, SteadyTim
   Error error;
   for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
     UniqueFd fd(::socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (fd) mark_packets(fd.get(), mark);
     error = fd ? connect_until(fd.get(), at->ai_addr, at->ai_addrlen, deadline) : last_system_error();
     if (error) continue;
     const int on = 1;
@@ -102,7 +110,7 @@ UniqueFd connect_tcp(const ClientAddress& to, const std::string& name, SteadyTim
 UniqueFd connect_to(const ClientOptions& options, SteadyTime deadline) {
   check_client_options(options);
   const ClientAddress to = ClientAddress::parse(options.address);
-  return to.path.empty() ? connect_tcp(to, options.address, deadline) : connect_unix(to.path, deadline);
+  return to.path.empty() ? connect_tcp(to, options.address, options.mark, deadline) : connect_unix(to.path, deadline);
 }
 
 /// Without the zone of an IPv6 address, and without a final dot: neither stands in certificates.
@@ -132,6 +140,12 @@ std::string make_web_socket_key() {
   return {reinterpret_cast<const char*>(text.data()), static_cast<std::size_t>(size)};
 }
 
+std::vector<HttpField> http_fields(const std::vector<std::pair<std::string, std::string>>& fields) {
+  std::vector<HttpField> out;
+  for (const auto& [name, value] : fields) out.push_back({name, value});
+  return out;
+}
+
 std::string refusal_sentence(const HttpAnswer& answer, const ClientOptions& options) {
   if (answer.status == 0 || answer.status == 101)
     return "the server does not open the stream over HTTP: " + answer.sentence;
@@ -144,8 +158,20 @@ std::string refusal_sentence(const HttpAnswer& answer, const ClientOptions& opti
 
 ClientStream::ClientStream(const ClientOptions& options, const std::string& plugin, SteadyTime deadline)
     : ClientStream(connect_to(options, deadline)) {
-  server_ = options.address;
   deadline_ = deadline;
+  open(options, plugin);
+}
+
+ClientStream::ClientStream(UniqueFd socket, const ClientOptions& options, const std::string& plugin,
+                           SteadyTime deadline)
+    : ClientStream(std::move(socket)) {
+  check_client_options(options);
+  deadline_ = deadline;
+  open(options, plugin);
+}
+
+void ClientStream::open(const ClientOptions& options, const std::string& plugin) {
+  server_ = options.address;
   const char* what = "the TLS handshake in time; does its listener speak TLS?";
   try {
     if (options.tls) shake_hands(options);
@@ -191,7 +217,7 @@ void ClientStream::open_http(const ClientOptions& options, const std::string& pl
   const std::string name = options.path.empty() ? plugin : options.path.substr(1);
   std::string request;
   try {
-    request = write_http_request(host_of(options), name, token, key);
+    request = write_http_request(host_of(options), name, token, key, http_fields(options.fields));
   } catch (const std::invalid_argument& wrong) {
     throw std::runtime_error("the request cannot be written: " + std::string(wrong.what()));
   }
@@ -208,8 +234,10 @@ void ClientStream::open_http(const ClientOptions& options, const std::string& pl
       throw std::runtime_error("the server ended the stream without an answer; has its listener opening = \"http\"?");
     answer = parse_http_answer(got, name, key);
   }
-  if (answer.state == HttpAnswer::State::refused) throw std::runtime_error(refusal_sentence(answer, options));
+  if (answer.state == HttpAnswer::State::refused)
+    throw ClientRefused(refusal_sentence(answer, options), answer.status, answer.retry_after);
   has_opening_ = true;
+  for (HttpField& field : answer.fields) answer_fields_.emplace_back(std::move(field.name), std::move(field.value));
   if (got.size() > answer.size) layer_->unread(Bytes(got).subspan(answer.size));
   if (!options.web_socket) return;
   layer_ = std::make_unique<WebSocketLayer>(std::move(layer_), WebSocketRole::client);
@@ -249,6 +277,17 @@ void ClientStream::wait(short events) {
   if (!wait_until(fd_.get(), events, deadline_)) throw ClientTimeout(server_ + " did not answer in time");
   if (!layer_->has_left_over()) return;
   if (const auto flushed = layer_->flush(); !flushed && flushed.error() != Errc::would_block) fail(flushed.error());
+}
+
+std::optional<std::string> ClientStream::answer_field(std::string_view name) const {
+  return find_field(http_fields(answer_fields_), name);
+}
+
+Stream ClientStream::take_stream() {
+  const StreamPeer peer = Stream::peer_of(fd_.get());
+  const bool is_bare = dynamic_cast<SocketLayer*>(layer_.get()) != nullptr;
+  if (is_bare && !layer_->holds_input() && !layer_->has_left_over()) layer_.reset();
+  return Stream(std::move(fd_), peer, std::move(layer_));
 }
 
 std::optional<ClientStream::Tls> ClientStream::tls() const {

@@ -4,10 +4,13 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace gatehouse {
 
@@ -23,6 +26,8 @@ struct ClientOptions {
   bool web_socket = false;           ///< --websocket: the same, then WebSocket messages
   std::string path;                  ///< --path: /NAME, the instance's; "" = the plugin's own name
   std::filesystem::path token_file;  ///< --token-file: its first line is shown in the opening
+  std::vector<std::pair<std::string, std::string>> fields;  ///< the plugin's own, for the opening: names and values
+  std::uint32_t mark = 0;  ///< on every packet to the server (SO_MARK: CAP_NET_ADMIN); 0 = none
 
   [[nodiscard]] bool has_opening() const noexcept { return http || web_socket; }
 };
