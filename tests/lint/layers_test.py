@@ -32,7 +32,8 @@ WITHIN_SDK = {"packet": ("base",)}
 ONLY_IN = [
     (re.compile(r"^boost/dll"), {"gateway"}, "Boost.DLL"),
     (re.compile(r"^spdlog/"), {"gateway"}, "spdlog"),
-    (re.compile(r"^(CLI|toml\+\+|toml)/"), {"gateway"}, "CLI11 and toml++"),
+    (re.compile(r"^(toml\+\+|toml)/"), {"gateway"}, "toml++"),
+    (re.compile(r"^CLI/"), {"gateway", "plugins"}, "CLI11"),  # a plugin's client is a program of its own
     (re.compile(r"^sqlite3\.h$"), {"db"}, "SQLite"),
     (re.compile(r"^boost/(asio|beast)|^sys/socket\.h$|^netinet/"), {"sdk", "gateway", "plugins"}, "network code"),
 ]

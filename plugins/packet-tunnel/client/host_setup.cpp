@@ -1,0 +1,192 @@
+#include "plugins/packet-tunnel/client/host_setup.hpp"
+
+#include "plugins/packet-tunnel/client/dns_setup.hpp"
+#include "plugins/packet-tunnel/client/route_plan.hpp"
+#include "plugins/packet-tunnel/common/sysctl.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace gatehouse::packet_tunnel {
+namespace {
+
+constexpr unsigned kQueueLength = 2000;  // packets: of 64 bytes at 130,000 a second they come in 15 ms
+constexpr char kSourceMark[] = "net/ipv4/conf/all/src_valid_mark";
+
+Nft& made(std::optional<Nft>& nft) {
+  if (!nft) nft.emplace();
+  return *nft;
+}
+
+bool has_strict_path_filter(const std::vector<Link>& links) {
+  const auto is_strict = [](const std::string& name) {
+    return read_sysctl("net/ipv4/conf/" + name + "/rp_filter") == "1";
+  };
+  return is_strict("all") || std::ranges::any_of(links, is_strict, &Link::name);
+}
+
+}  // namespace
+
+HostSetup::HostSetup(const ClientSettings& settings, Console& console)
+    : settings_(settings), console_(console), state_(settings.state_dir, settings.device) {
+  changes_ = state_.load();
+  undo_earlier();
+  marks_ = settings_.changes_routes || settings_.blocks_when_down;
+  if (marks_) changes_.number = free_number(netlink_.rules(), netlink_.routes());
+  if (!settings_.blocks_when_down) return;
+  changes_.is_blocked = true;
+  state_.save(changes_);
+  put_kill_switch(made(nft_), settings_, changes_.number);
+  console_.say("nothing leaves this host but through the tunnel, until `gatehouse-tunnel --unblock --device " +
+               settings_.device + "` or an ordinary stop");
+}
+
+HostSetup::~HostSetup() { undo(false); }
+
+/// Of a process that was killed; its kill switch stays, if it is not replaced, since it is there for that.
+void HostSetup::undo_earlier() {
+  const HostChanges earlier = changes_;
+  const ResolvConfReplacement file(settings_.resolv_conf);
+  if (earlier.number == 0 && !file.is_replaced()) return;
+  changes_.number = earlier.number;
+  undo(false);
+  is_undone_ = false;
+  if (earlier.is_blocked && !settings_.blocks_when_down)
+    console_.say(
+        "an earlier run has blocked everything outside the tunnel, and so it stays; `gatehouse-tunnel --unblock "
+        "--device " +
+        settings_.device + "` ends that");
+}
+
+TunDevice HostSetup::make_device() {
+  if (settings_.device_fd) {
+    std::vector<UniqueFd> fds;
+    fds.emplace_back(::fcntl(*settings_.device_fd, F_DUPFD_CLOEXEC, 3));
+    if (!fds.front())
+      throw std::runtime_error("--device-fd: descriptor " + std::to_string(*settings_.device_fd) + " is not open");
+    TunDevice device = TunDevice::adopt(std::move(fds));
+    link_ = device.index();
+    return device;
+  }
+  refuse_taken_addresses();
+  TunDevice device = TunDevice::open({.name = settings_.device});
+  link_ = device.index();
+  for (const DeviceAddress& one : settings_.addresses) {
+    if (one.address.is_v6() && !read_sysctl("net/ipv6/conf/" + settings_.device + "/mtu")) {
+      console_.say("this host has no IPv6: " + one.to_string() + " is left out");
+      continue;
+    }
+    netlink_.put_address({link_, one.address, one.length});
+  }
+  netlink_.set_queue_length(link_, kQueueLength);
+  netlink_.set_up(link_, true);
+  return device;
+}
+
+void HostSetup::refuse_taken_addresses() {
+  const std::vector<Link> links = netlink_.links();
+  for (const LinkAddress& taken : netlink_.addresses()) {
+    for (const DeviceAddress& ours : settings_.addresses) {
+      const Prefix mine(ours.address, ours.length);
+      if (taken.address.family() != ours.address.family()) continue;
+      if (!mine.contains(taken.address) && !taken.prefix().contains(ours.address)) continue;
+      const auto at = std::ranges::find(links, taken.link, &Link::index);
+      const std::string where = at == links.end() ? "another interface" : at->name;
+      if (where == settings_.device) continue;
+      throw std::runtime_error(ours.to_string() + " for the device overlaps " + taken.address.to_string() + '/' +
+                               std::to_string(taken.length) + " of " + where + "; choose another with --address");
+    }
+  }
+}
+
+std::size_t HostSetup::connected(std::size_t mtu, bool has_ipv6, const KnownServers& known) {
+  const std::size_t most = std::min(mtu, settings_.mtu.value_or(mtu));
+  if (settings_.device_fd) return most;
+  netlink_.set_mtu(link_, static_cast<unsigned>(most));
+  changes_.known = known;
+  if (settings_.changes_routes && routed_with_ipv6_ != has_ipv6) put_routes(has_ipv6);
+  if (settings_.changes_dns && !has_dns_) put_dns();
+  if (settings_.blocks_when_down) state_.save(changes_);  // the names
+  return most;
+}
+
+void HostSetup::put_routes(bool has_ipv6) {
+  const RoutePlan plan = plan_routes(settings_, link_, changes_.number, has_ipv6);
+  changes_.rules = plan.rules;
+  state_.save(changes_);
+  if (routed_with_ipv6_)
+    for (const Route& route : netlink_.routes())
+      if (route.table == changes_.number && route.to.address().is_v6()) netlink_.delete_route(route);
+  const bool v6_is_off = !read_sysctl("net/ipv6/conf/all/disable_ipv6");
+  for (const Route& route : plan.routes)
+    if (!(v6_is_off && route.to.address().is_v6())) netlink_.put_route(route);
+  soften_path_filters();
+  for (const RoutingRule& rule : plan.rules)
+    if (!(v6_is_off && rule.family == Family::v6)) netlink_.put_rule(rule);
+  routed_with_ipv6_ = has_ipv6;
+}
+
+void HostSetup::soften_path_filters() {
+  if (!has_strict_path_filter(netlink_.links())) return;
+  const std::string before = read_sysctl(kSourceMark).value_or("1");
+  changes_.marks_connections = true;
+  changes_.source_mark_before = before == "1" ? "" : before;
+  state_.save(changes_);
+  put_connection_marks(made(nft_), settings_.device, changes_.number);
+  if (before != "1") write_sysctl(kSourceMark, "1");
+}
+
+void HostSetup::put_dns() {
+  has_dns_ = true;
+  if (has_resolved()) return point_resolved_to(settings_.device, settings_.dns);
+  changes_.resolv_conf = settings_.resolv_conf;
+  state_.save(changes_);
+  ResolvConfReplacement(settings_.resolv_conf).replace(settings_.dns);
+}
+
+IpAddress HostSetup::source_towards(const IpAddress& server) {
+  const auto route = netlink_.route_to(server, mark());
+  return route ? route->source : IpAddress();
+}
+
+/// One step that fails keeps none of the others back.
+template <class Step>
+void HostSetup::try_to(const char* what, Step&& step) noexcept {
+  try {
+    step();
+  } catch (const std::exception& problem) {
+    console_.say(std::string("left behind, ") + what + ": " + problem.what());
+  }
+}
+
+void HostSetup::undo(bool unblocks) noexcept {
+  if (is_undone_) return;
+  is_undone_ = true;
+  try_to("the resolver", [&] { ResolvConfReplacement(settings_.resolv_conf).restore(); });
+  if (!changes_.resolv_conf.empty() && changes_.resolv_conf != settings_.resolv_conf)
+    try_to("the resolver", [&] { ResolvConfReplacement(changes_.resolv_conf).restore(); });
+  for (const RoutingRule& rule : changes_.rules) try_to("a rule", [&] { netlink_.delete_rule(rule); });
+  try_to("routes", [&] {
+    for (const Route& route : netlink_.routes())
+      if (changes_.number != 0 && route.table == changes_.number) netlink_.delete_route(route);
+  });
+  if (changes_.marks_connections)
+    try_to("marks of connections", [&] { remove_connection_marks(made(nft_), settings_.device); });
+  if (!changes_.source_mark_before.empty())
+    try_to("src_valid_mark", [&] { write_sysctl(kSourceMark, changes_.source_mark_before); });
+  if (unblocks && changes_.is_blocked)
+    try_to("the kill switch", [&] {
+      remove_kill_switch(made(nft_), settings_.device);
+      changes_.is_blocked = false;
+    });
+  HostChanges left;
+  left.is_blocked = changes_.is_blocked;
+  left.known = changes_.known;
+  changes_ = left;
+  if (!left.is_blocked) return state_.remove();
+  try_to("the list of changes", [&] { state_.save(left); });
+}
+
+}  // namespace gatehouse::packet_tunnel
