@@ -7,7 +7,7 @@
 #include <gatehouse/base/clock.hpp>
 #include <gatehouse/base/domain.hpp>
 #include <gatehouse/net/client_stream.hpp>
-#include <gatehouse/net/dns_message.hpp>
+#include <gatehouse/net/dns_client.hpp>
 #include <gatehouse/plugin/plugin.hpp>
 
 #include <sys/random.h>
@@ -146,59 +146,10 @@ class ProbeStream {
   std::vector<std::byte> input_;
 };
 
-std::vector<std::byte> make_query(std::uint16_t id, const std::string& name, std::uint16_t type) {
-  std::vector<std::byte> out(12);
-  store_big(MutableBytes(out), id);
-  out[2] = std::byte{0x01};  // RD
-  out[5] = std::byte{0x01};  // QDCOUNT
-  for (std::size_t from = 0; from <= name.size();) {
-    const std::size_t to = std::min(name.find('.', from), name.size());
-    out.push_back(static_cast<std::byte>(to - from));
-    for (; from < to; ++from) out.push_back(static_cast<std::byte>(name[from]));
-    ++from;
-  }
-  out.push_back(std::byte{0});
-  out.resize(out.size() + 4);
-  store_big(MutableBytes(out).last(4), type);
-  store_big(MutableBytes(out).last(2), std::uint16_t{1});
-  return out;
-}
-
-std::string rcode_text(unsigned rcode) {
-  static constexpr std::array<const char*, 6> kNames = {"NOERROR",  "FORMERR", "SERVFAIL",
-                                                        "NXDOMAIN", "NOTIMP",  "REFUSED"};
-  return rcode < kNames.size() ? kNames[rcode] : "RCODE" + std::to_string(rcode);
-}
-
-/// Steps over a name at `at`; past the end where it is broken.
-std::size_t skip_name(Bytes message, std::size_t at) {
-  while (at < message.size()) {
-    const auto length = std::to_integer<std::size_t>(message[at]);
-    if (length == 0) return at + 1;
-    if (length >= 0xc0) return at + 2;
-    at += 1 + length;
-  }
-  return message.size();
-}
-
-/// The addresses in the answer section, as JSON strings.
-std::string addresses_in(Bytes reply) {
+/// As JSON strings.
+std::string addresses_text(const std::vector<IpAddress>& addresses) {
   std::string out;
-  std::size_t at = 12;
-  for (unsigned i = load_big<std::uint16_t>(reply.subspan(4)); i > 0; --i) at = skip_name(reply, at) + 4;
-  for (unsigned i = load_big<std::uint16_t>(reply.subspan(6)); i > 0; --i) {
-    at = skip_name(reply, at);
-    if (at + 10 > reply.size()) break;
-    const auto type = load_big<std::uint16_t>(reply.subspan(at));
-    const std::size_t length = load_big<std::uint16_t>(reply.subspan(at + 8));
-    at += 10;
-    if (at + length > reply.size()) break;
-    const Bytes data = reply.subspan(at, length);
-    at += length;
-    const bool v4 = type == 1 && length == 4, v6 = type == 28 && length == 16;
-    if (!v4 && !v6) continue;
-    out += (out.empty() ? "\"" : ", \"") + (v4 ? IpAddress::v4(data) : IpAddress::v6(data)).to_string() + '"';
-  }
+  for (const IpAddress& one : addresses) out += (out.empty() ? "\"" : ", \"") + one.to_string() + '"';
   return out;
 }
 
@@ -211,15 +162,16 @@ std::string milliseconds(Nanoseconds time) {
 std::string probe_dns(const ProbeRequest& request, ProbeStream& stream) {
   std::uint16_t id = 0;
   if (getrandom(&id, sizeof id, 0) != sizeof id) throw std::runtime_error("the system gives no random bytes");
-  const auto query = make_query(id, request.dns_name, request.dns_type);
+  const auto query = make_dns_query(id, request.dns_name, request.dns_type);
   const Endpoint anywhere{IpAddress::v4(0xc0000035), 53, 0};  // not used: the flag says "your own resolver"
   const SteadyTime begin = steady_now();
   stream.send(kRebind | kDns, 1, anywhere, query);
   const auto reply =
       stream.receive(1, [id](Bytes payload) { return payload.size() >= 12 && load_big<std::uint16_t>(payload) == id; });
-  const unsigned rcode = std::to_integer<unsigned>(reply[3]) & 15;
-  return R"({"name": ")" + request.dns_name + R"(", "rcode": ")" + rcode_text(rcode) + R"(", "addresses": [)" +
-         addresses_in(reply) + R"(], "round_trip_ms": )" + milliseconds(steady_now() - begin) + stream.end_of_json();
+  const DnsAnswer answer = read_dns_answer(reply);
+  return R"({"name": ")" + request.dns_name + R"(", "rcode": ")" + answer.rcode + R"(", "addresses": [)" +
+         addresses_text(answer.addresses) + R"(], "round_trip_ms": )" + milliseconds(steady_now() - begin) +
+         stream.end_of_json();
 }
 
 std::string probe_echo(const ProbeRequest& request, ProbeStream& stream) {

@@ -1,9 +1,9 @@
 #include "plugins/packet-tunnel/client/client.hpp"
 
 #include "plugins/packet-tunnel/client/command_line.hpp"
-#include "plugins/packet-tunnel/client/echo_request.hpp"
-#include "plugins/packet-tunnel/client/session_id.hpp"
 #include "plugins/packet-tunnel/common/host_error.hpp"
+#include "plugins/packet-tunnel/common/raw_packet.hpp"
+#include "plugins/packet-tunnel/common/session_id.hpp"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -20,6 +20,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Nanoseconds kShowEvery = 1s;
+constexpr std::uint16_t kEchoId = 0x6774;
 constexpr Nanoseconds kNetworkSettles = 300ms;
 
 std::string seconds_text(std::chrono::milliseconds time) {
@@ -206,7 +207,8 @@ void Client::ask_peer() {
   for (const DeviceAddress& own : settings_.addresses) {
     if (own.address.is_v6() && !tunnel_->has_ipv6) continue;
     std::array<std::byte, kEchoRequestSize> packet;
-    return uplink_.send(Bytes(packet).first(make_echo_request(own.address, gateway_dns(own.address.family()), packet)));
+    const IpAddress to = gateway_dns(own.address.family());
+    return uplink_.send(Bytes(packet).first(make_echo_request(own.address, to, kEchoId, 1, packet)));
   }
 }
 

@@ -1,6 +1,7 @@
 // packet-tunnel: IP packets over a byte stream. See README.md for the wire.
 #include "plugins/packet-tunnel/server/lane.hpp"
 #include "plugins/packet-tunnel/server/options_schema.hpp"
+#include "plugins/packet-tunnel/server/probe.hpp"
 
 namespace gatehouse::packet_tunnel {
 namespace {
@@ -8,7 +9,10 @@ namespace {
 class PacketTunnelPlugin final : public LanePlugin<TunnelLane, TunnelSettings, TunnelShared> {
  public:
   using LanePlugin::LanePlugin;
-  static const void* offer(std::string_view id) noexcept { return id == kDescribeOffer ? &kDescriber : nullptr; }
+  static const void* offer(std::string_view id) noexcept {
+    if (id == kProbeOffer) return &kProbe;
+    return id == kDescribeOffer ? &kDescriber : nullptr;
+  }
 
  private:
   static constexpr SessionDescriber kDescriber = make_describer<describe_session>();

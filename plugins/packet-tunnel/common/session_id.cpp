@@ -1,4 +1,4 @@
-#include "plugins/packet-tunnel/client/session_id.hpp"
+#include "plugins/packet-tunnel/common/session_id.hpp"
 
 #include <gatehouse/base/error.hpp>
 #include <gatehouse/base/own_path.hpp>
