@@ -1,0 +1,589 @@
+#!/usr/bin/env python3
+"""gatehouse-tunnel against the real gateway: traffic, routes, resolver, resume, kill switch, and what it leaves behind.
+
+The client's host reaches the gateway (10.77.0.1) and, by a default route over it, the internet too: what does not go
+through the tunnel is seen there from 10.77.0.2, what does from the gateway's own address.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import struct
+import threading
+import time
+
+from harness import BUILD, CLIENT, GATEWAY, INTERNET, DnsServer, GatewayTest, UdpEcho, answer, main, query
+from harness.net import _setns
+from harness.tls import Authority
+from harness.tunnel_client import RESOLV_CONF, TunnelClient
+
+PORT = 7301
+SERVER = f"{GATEWAY[0]}:{PORT}"
+OUTSIDE = ("93.184.0.1", "2a00:a::1")  # the gateway's addresses towards the internet
+DEVICE = "gatehouse-tun0"
+STATE = pathlib.Path("/run/gatehouse-tunnel")
+# Joins its standard streams with a Unix socket, as ssh does with one at the other end.
+RELAY = """
+import os, socket, sys, threading
+there = socket.socket(socket.AF_UNIX)
+there.connect(sys.argv[1])
+def up():
+    while data := os.read(0, 65536):
+        there.sendall(data)
+threading.Thread(target=up, daemon=True).start()
+while data := there.recv(65536):
+    os.write(1, data)
+"""
+
+
+class ClientTest(GatewayTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.net.route("client", "default", GATEWAY[0])
+        cls.net.run("client", ["ip", "-6", "route", "add", "default", "via", GATEWAY[1]])
+        mac = json.loads(cls.net.run("gateway", ["ip", "-json", "link", "show", "to_client"]).stdout)[0]["address"]
+        cls.net.run("client", ["ip", "neigh", "replace", GATEWAY[1], "lladdr", mac, "dev", "to_gateway"])
+        cls.net.route("internet", "10.77.0.0/24", OUTSIDE[0])
+        cls.net.run("internet", ["ip", "-6", "route", "add", "fd77::/64", "via", OUTSIDE[1]])
+
+    def setUp(self):
+        self.echo = UdpEcho(self.net, "internet", INTERNET)
+        self.addCleanup(self.echo.stop)
+        self.addCleanup(self.forget)
+
+    def forget(self):
+        """What a client that was killed by its test has left; there is no later one that would undo it."""
+        for family, priority in ((family, priority) for family in ("-4", "-6") for priority in range(30000, 30004)):
+            self.net.run("client", ["ip", family, "rule", "delete", "priority", str(priority)], check=False)
+        shutil.rmtree(STATE, ignore_errors=True)
+
+    def start(self, policy=None, options=None, **listener):
+        listener = {"address": f"0.0.0.0:{PORT}", "auth": "none", **listener}
+        options = {"dns_resolvers": ["93.184.0.53"], **(options or {})}
+        return self.gateway(policy=policy, plugins={"packet-tunnel": {"listen": [listener], "options": options}})
+
+    def tunnel(self, *words, **more):
+        """A client that has connected."""
+        return TunnelClient(self, *(words or (SERVER,)), **more).connected()
+
+    def source_of(self, to=INTERNET[0], mark=0, within=2.0):
+        """By which address the internet sees a datagram of the client's host; None: no answer came."""
+        key = os.urandom(8)
+        with self.net.socket("client", socket.AF_INET6 if ":" in to else socket.AF_INET, socket.SOCK_DGRAM) as one:
+            if mark:
+                one.setsockopt(socket.SOL_SOCKET, 36, mark)  # SO_MARK
+            one.settimeout(within)
+            try:
+                one.sendto(key, (to, self.echo.port))
+                self.assertEqual(one.recv(100), key)
+            except (TimeoutError, OSError):
+                return None
+        return self.echo.last_source(key)[0]
+
+    def ip(self, *words):
+        return self.net.run("client", ["ip", *words]).stdout
+
+    def host_state(self):
+        """All that a client may have changed."""
+        return [self.ip("rule"), self.ip("-6", "rule"), self.ip("route", "show", "table", "all"),
+                self.net.run("client", ["nft", "list", "ruleset"]).stdout]
+
+
+class TcpEcho:
+    """Sends back on the internet what comes by any connection."""
+
+    def __init__(self, test, address=INTERNET[0], port=5000):
+        self._listener = test.net.socket("internet", socket.AF_INET6 if ":" in address else socket.AF_INET,
+                                         socket.SOCK_STREAM)
+        self._listener.bind((address, port))
+        self._listener.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+        test.addCleanup(self._listener.close)
+
+    def _serve(self):
+        while True:
+            try:
+                stream, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._echo, args=(stream,), daemon=True).start()
+
+    def _echo(self, stream):
+        with stream:
+            while data := stream.recv(1 << 16):
+                stream.sendall(data)
+
+
+def echo_through(stream, size, test):
+    """Sends `size` random bytes and compares what comes back, meanwhile."""
+    sent, got = hashlib.sha256(), hashlib.sha256()
+
+    def send():
+        for _ in range(size >> 16):
+            part = os.urandom(1 << 16)
+            sent.update(part)
+            stream.sendall(part)
+        stream.shutdown(socket.SHUT_WR)
+
+    sender = threading.Thread(target=send, daemon=True)
+    sender.start()
+    total = 0
+    while data := stream.recv(1 << 18):
+        got.update(data)
+        total += len(data)
+    sender.join(10)
+    test.assertEqual(total, size)
+    test.assertEqual(got.hexdigest(), sent.hexdigest())
+
+
+class Traffic(ClientTest):
+    def test_datagrams_of_both_families_leave_by_the_gateway(self):
+        self.start()
+        self.assertEqual(self.source_of(), CLIENT[0])  # as long as there is no tunnel
+        self.tunnel(dns=False)
+        for to, outside in zip(INTERNET, OUTSIDE):
+            self.assertEqual(self.source_of(to), outside)
+
+    def test_64_mib_come_back_as_they_went(self):
+        self.start()
+        self.tunnel(dns=False)
+        for address, port in ((INTERNET[0], 5000), (INTERNET[1], 5001)):
+            TcpEcho(self, address, port)
+            with self.net.connect("client", address, port) as stream:
+                echo_through(stream, 64 << 20, self)
+
+    def test_super_packets_of_udp_arrive_as_datagrams(self):
+        self.start()
+        self.tunnel(dns=False)
+        with self.net.socket("client", socket.AF_INET, socket.SOCK_DGRAM) as one:
+            one.setsockopt(17, 103, 1000)  # SOL_UDP, UDP_SEGMENT
+            one.settimeout(5)
+            whole = os.urandom(30_000)
+            one.sendto(whole, (INTERNET[0], self.echo.port))
+            got = {one.recv(2000) for _ in range(30)}
+        self.assertEqual(got, {whole[at:at + 1000] for at in range(0, 30_000, 1000)})
+
+    def test_a_datagram_in_fragments_comes_back(self):
+        self.start()
+        self.tunnel(dns=False)
+        with self.net.socket("client", socket.AF_INET, socket.SOCK_DGRAM) as one:
+            one.settimeout(5)
+            whole = os.urandom(9000)
+            one.sendto(whole, (INTERNET[0], self.echo.port))
+            self.assertEqual(one.recv(10_000), whole)
+
+    def test_what_the_server_would_refuse_fails_at_once(self):
+        self.start()
+        self.tunnel(dns=False)
+        self.ip("route", "add", "169.254.7.0/24", "dev", DEVICE)
+        began = time.monotonic()
+        with self.assertRaises(ConnectionRefusedError):
+            self.net.connect("client", "169.254.7.7", 80)
+        self.assertLess(time.monotonic() - began, 1)
+
+    def test_tls_and_websocket_carry_it_too(self):
+        authority = Authority("/run/tls-tunnel")
+        certificate, key = authority.issue("server")
+        self.start(tls={"certificate": certificate, "key": key})
+        TcpEcho(self)
+        trust = ["--tls", "--ca", str(authority.certificate), "--server-name", "gate.example"]
+        for more in ([], ["--websocket"]):
+            client = self.tunnel(SERVER, *trust, *more, dns=False)
+            self.assertIn("by TLSv1.3", client.text())
+            self.assertEqual(self.source_of(), OUTSIDE[0])
+            with self.net.connect("client", INTERNET[0], 5000) as stream:
+                echo_through(stream, 8 << 20, self)
+            self.assertEqual(client.stop(), 0)
+
+    def test_a_command_may_be_the_transport(self):
+        self.gateway(plugins={"packet-tunnel": {"listen": ["unix:/run/tunnel.sock"]}})
+        script = pathlib.Path("/run/relay.py")
+        script.write_text(RELAY)
+        client = self.tunnel("--exec-transport", f"exec python3 {script} /run/tunnel.sock", "--exclude", GATEWAY[0],
+                             dns=False)
+        self.assertEqual(self.source_of(), OUTSIDE[0])
+        self.assertEqual(client.stop(), 0)
+        self.assertEqual(self.net.run("client", ["pgrep", "-f", "relay.py"], check=False).stdout, "")
+
+    def test_a_device_may_be_handed_over(self):
+        self.start()
+        home = os.open("/proc/self/ns/net", os.O_RDONLY)
+        with open("/run/netns/client", "rb") as there:
+            _setns(there.fileno())
+        try:
+            device = os.open("/dev/net/tun", os.O_RDWR)  # of the namespace in which it is opened
+        finally:
+            _setns(home)
+            os.close(home)
+        self.addCleanup(os.close, device)
+        fcntl.ioctl(device, 0x400454CA, struct.pack("16sH22x", b"handed0", 0x1001))  # TUNSETIFF, IFF_TUN | IFF_NO_PI
+        self.ip("address", "add", "172.20.0.9/24", "dev", "handed0")
+        self.ip("link", "set", "handed0", "up")
+        self.ip("route", "add", INTERNET[0], "dev", "handed0")
+        client = self.tunnel(SERVER, "--device-fd", str(device), dns=False, pass_fds=[device])
+        self.assertEqual(self.source_of(), OUTSIDE[0])
+        self.assertEqual(client.stop(), 0)
+        self.assertIn("172.20.0.9/24", self.ip("address"))
+
+
+class Resolver(ClientTest):
+    def setUp(self):
+        super().setUp()
+        server = DnsServer(self.net, "internet", ["93.184.0.53"], {"www.example.org": ["192.0.2.7"]})
+        self.addCleanup(server.stop)
+
+    def ask(self, to):
+        with self.net.socket("client", socket.AF_INET, socket.SOCK_DGRAM) as one:
+            one.settimeout(5)
+            one.sendto(query("www.example.org"), (to, 53))
+            message, sender = one.recvfrom(2000)
+            self.assertEqual(sender[0], to)
+            return answer(message).addresses
+
+    def test_the_system_asks_through_the_tunnel_and_as_before_afterwards(self):
+        self.start()
+        client = self.tunnel(SERVER)
+        self.assertIn("nameserver 10.0.0.2\n", client.resolv_conf.read_text())
+        self.assertEqual(self.ask("10.0.0.2"), ["192.0.2.7"])
+        self.assertEqual(client.stop(), 0)
+        self.assertEqual(client.resolv_conf.read_text(), RESOLV_CONF)
+
+    def test_programs_may_have_any_address_for_it(self):
+        self.start()
+        client = self.tunnel(SERVER, "--dns", "172.16.0.2")
+        self.assertIn("nameserver 172.16.0.2\n", client.resolv_conf.read_text())
+        self.assertEqual(self.ask("172.16.0.2"), ["192.0.2.7"])
+
+    def test_a_symbolic_link_comes_back_as_one(self):
+        self.start()
+        target, link = pathlib.Path("/run/stub.conf"), pathlib.Path("/run/linked.conf")
+        target.write_text(RESOLV_CONF)
+        link.symlink_to("stub.conf")
+        client = self.tunnel(SERVER, resolv_conf=link)
+        self.assertFalse(link.is_symlink())
+        client.process.kill()
+        client.wait()
+        self.assertEqual(self.tunnel(SERVER, resolv_conf=link).stop(), 0)  # which undoes the killed one's, too
+        self.assertEqual((link.is_symlink(), link.read_text()), (True, RESOLV_CONF))
+
+
+class Routes(ClientTest):
+    def test_an_ordinary_end_leaves_the_host_as_it_was(self):
+        self.start()
+        before = self.host_state()
+        client = self.tunnel(SERVER)
+        self.assertNotEqual(self.host_state(), before)
+        self.assertEqual(client.stop(), 0)
+        self.assertEqual(self.host_state(), before)
+        self.assertEqual([file.name for file in STATE.iterdir()], [f"{DEVICE}.lock"])
+
+    def test_the_next_start_undoes_what_a_killed_one_has_left(self):
+        self.start()
+        before = self.host_state()
+        client = self.tunnel(SERVER)
+        client.process.kill()
+        client.wait()
+        self.assertNotEqual(self.ip("rule"), before[0])
+        second = self.tunnel(SERVER, resolv_conf=client.resolv_conf)
+        self.assertEqual(self.source_of(), OUTSIDE[0])
+        self.assertEqual(second.stop(), 0)
+        self.assertEqual(self.host_state(), before)
+        self.assertEqual(client.resolv_conf.read_text(), RESOLV_CONF)
+
+    def test_two_cannot_have_one_device(self):
+        self.start()
+        self.tunnel(SERVER, dns=False)
+        second = TunnelClient(self, SERVER, dns=False)
+        self.assertEqual(second.wait(), 1)
+        self.assertIn("another gatehouse-tunnel has the device", second.text())
+        self.assertEqual(self.source_of(), OUTSIDE[0])
+
+    def test_only_takes_what_it_names(self):
+        self.start()
+        self.tunnel(SERVER, "--only", INTERNET[0], "--only", "2a00:a::10/128", dns=False)
+        self.assertEqual([self.source_of(to) for to in INTERNET], list(OUTSIDE))
+        self.assertIn("via 10.77.0.1 dev to_gateway", self.ip("route", "get", "93.184.0.11"))
+        self.assertIn("via fd77::1 dev to_gateway", self.ip("route", "get", "2a00:a::11"))
+
+    def test_exclude_leaves_out_what_it_names(self):
+        self.start()
+        self.tunnel(SERVER, "--exclude", "93.184.0.8/29", "--exclude-mark", "0x7", dns=False)
+        self.assertEqual(self.source_of(INTERNET[0]), CLIENT[0])
+        self.assertEqual(self.source_of(INTERNET[1]), OUTSIDE[1])
+        self.assertEqual(self.source_of(INTERNET[1], mark=7), CLIENT[1])
+
+    def test_a_strict_reverse_path_filter_lets_the_server_answer(self):
+        self.start()
+        for name in ("all", "to_gateway"):
+            self.net.sysctl("client", f"net.ipv4.conf.{name}.rp_filter", 1)
+            self.addCleanup(self.net.sysctl, "client", f"net.ipv4.conf.{name}.rp_filter", 0)
+        before = self.host_state()
+        client = self.tunnel(SERVER, dns=False)
+        self.assertEqual(self.source_of(), OUTSIDE[0])
+        self.assertEqual(client.stop(), 0)
+        self.assertEqual(self.host_state(), before)
+
+    def test_without_ipv6_at_the_server_it_fails_at_once_and_leaks_nothing(self):
+        self.start(options={"ipv6": "off"})
+        self.tunnel(SERVER, dns=False)
+        began = time.monotonic()
+        with self.assertRaises(OSError):
+            self.net.connect("client", INTERNET[1], 80)
+        self.assertLess(time.monotonic() - began, 1)
+        self.assertIsNone(self.source_of(INTERNET[1], within=0.5))
+        self.assertEqual(self.source_of(), OUTSIDE[0])
+
+
+class Connections(ClientTest):
+    def cut(self, how):
+        """Everything that comes to the gateway for the tunnel is treated so, until the returned function is called."""
+        self.net.run("gateway", ["nft", f"add table ip cut; add chain ip cut in {{ type filter hook input priority 0; }};"
+                                        f"add rule ip cut in tcp dport {PORT} {how}"])
+        heal = lambda: self.net.run("gateway", ["nft", "delete table ip cut"], check=False)
+        self.addCleanup(heal)
+        return heal
+
+    def test_a_running_connection_survives_one_that_breaks(self):
+        self.start()
+        client = self.tunnel(SERVER, dns=False)
+        TcpEcho(self)
+        with self.net.connect("client", INTERNET[0], 5000) as stream:
+            stream.sendall(b"before")
+            self.assertEqual(stream.recv(100), b"before")
+            heal = self.cut("reject with tcp reset")
+            stream.sendall(b"meanwhile")
+            client.wait_for("has ended: ")
+            heal()
+            client.connected(2)
+            self.assertIn("session resumed", client.lines[-1])
+            self.assertEqual(stream.recv(100), b"meanwhile")
+
+    def test_a_session_file_brings_the_session_back(self):
+        self.start()
+        file = pathlib.Path("/run/session")
+        first = self.tunnel(SERVER, "--session-file", str(file), dns=False)
+        self.assertIn("new session", first.text())
+        self.assertEqual(file.stat().st_mode & 0o777, 0o600)
+        self.assertEqual(first.stop(), 0)
+        self.assertIn("session resumed", self.tunnel(SERVER, "--session-file", str(file), dns=False).text())
+
+    def test_the_next_server_is_tried(self):
+        self.start()
+        client = self.tunnel("10.77.0.1:7399", SERVER, dns=False)
+        self.assertIn(f"connected to {SERVER}", client.text())
+
+    def test_a_peer_that_is_gone_is_noticed_by_what_is_written(self):
+        self.start()
+        client = self.tunnel(SERVER, dns=False)
+        self.assertEqual(self.source_of(), OUTSIDE[0])
+        heal = self.cut("drop")
+        self.source_of(within=0.1)
+        client.wait_for("has ended: ", within=25)
+        heal()
+        client.connected(2, within=15)
+        self.assertEqual(self.source_of(), OUTSIDE[0])
+
+    def test_an_idle_client_sends_nothing(self):
+        self.start()
+        self.tunnel(SERVER, dns=False)
+        self.source_of()
+        time.sleep(1)
+        with Capture(self) as seen:
+            time.sleep(15)
+        self.assertEqual([packet for packet in seen.packets if struct.pack(">H", PORT) in packet[34:38]], [])
+
+    def test_another_network_is_noticed_at_once(self):
+        self.start()
+        client = self.tunnel(SERVER, dns=False)
+        self.ip("address", "add", "10.77.0.9/24", "dev", "to_gateway")
+        self.addCleanup(self.net.run, "client", ["ip", "address", "del", "10.77.0.9/24", "dev", "to_gateway"], False)
+        self.ip("route", "replace", "default", "via", GATEWAY[0], "src", "10.77.0.9")
+        self.ip("route", "replace", "10.77.0.0/24", "dev", "to_gateway", "src", "10.77.0.9")
+        self.addCleanup(self.ip, "route", "replace", "10.77.0.0/24", "dev", "to_gateway", "src", CLIENT[0])
+        self.addCleanup(self.ip, "route", "replace", "default", "via", GATEWAY[0])
+        client.wait_for("moved to another network", within=3)
+        client.connected(2)
+        self.assertEqual(self.source_of(), OUTSIDE[0])
+
+    def test_a_refusal_is_said_and_ends_it(self):
+        self.start(auth="token", address=f"127.0.0.1:{PORT}")
+        client = TunnelClient(self, f"127.0.0.1:{PORT}", namespace="gateway", dns=False)
+        self.assertEqual(client.wait(), 1)
+        self.assertIn("the gateway refused with 401", client.text())
+        self.assertIn("--token-file", client.text())
+
+    def test_a_token_opens_it(self):
+        authority = Authority("/run/tls-token")
+        certificate, key = authority.issue("server")
+        gateway = self.start(auth="token", tls={"certificate": certificate, "key": key})
+        token = gateway.json("token", "new", "bob")["token"]
+        self.assert_soon(gateway.policy_in_force, "the token is in force")
+        file = pathlib.Path("/run/token")
+        file.touch(mode=0o600)
+        file.write_text(token + "\n")
+        self.tunnel(SERVER, "--token-file", str(file), "--tls", "--ca", str(authority.certificate), "--server-name",
+                    "gate.example", dns=False)
+        self.assertEqual(self.source_of(), OUTSIDE[0])
+
+    def test_it_waits_for_a_gateway_that_is_not_there_yet(self):
+        client = TunnelClient(self, SERVER, dns=False).wait_for("Connection refused")
+        self.start()
+        client.connected()
+
+    def test_wrong_use_is_told_and_ends_with_2(self):
+        for words, said in ((["--only", "10.0.0.1/8"], "--only takes a text such as"), ([], "name a server"),
+                            ([SERVER, "--device", "a/b"], "--device takes a name"), ([SERVER, "--wrong"], "--wrong")):
+            client = TunnelClient(self, *words, dns=False)
+            self.assertEqual(client.wait(), 2)
+            self.assertIn(said, client.text())
+
+
+class Capture:
+    """Frames that leave the client's host by its only wire, while in `with`."""
+
+    def __init__(self, test):
+        self.packets = []
+        self._socket = test.net.socket("client", socket.AF_PACKET, socket.SOCK_RAW)
+        self._socket.bind(("to_gateway", 3))  # ETH_P_ALL
+        self._socket.settimeout(0.1)
+
+    def __enter__(self):
+        self._runs = True
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+        return self
+
+    def _read(self):
+        while self._runs:
+            try:
+                packet, about = self._socket.recvfrom(2000)
+            except TimeoutError:
+                continue
+            if about[2] == socket.PACKET_OUTGOING:
+                self.packets.append(packet)
+
+    def __exit__(self, *_):
+        time.sleep(0.2)
+        self._runs = False
+        self._thread.join(5)
+        self._socket.close()
+
+    def leaked(self):
+        """IP packets that were neither for the server nor about the link itself."""
+        out = []
+        for packet in self.packets:
+            kind = packet[12:14]
+            if kind == b"\x08\x00" and packet[30:34] != socket.inet_aton(GATEWAY[0]):
+                out.append(packet)
+            is_neighbour = len(packet) > 54 and packet[20] == 58 and packet[54] in (133, 135, 136, 143)
+            is_group = packet[20] == 0  # multicast listener reports have a hop-by-hop header
+            if kind == b"\x86\xdd" and not is_neighbour and not is_group:
+                out.append(packet)
+        return out
+
+
+class KillSwitch(ClientTest):
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(self.unblock)
+
+    def unblock(self):
+        return self.net.run("client", [str(BUILD / "bin" / "gatehouse-tunnel"), "--unblock"])
+
+    def try_everything(self):
+        for to in INTERNET:
+            self.source_of(to, within=0.1)
+        for to, family in ((GATEWAY[0], socket.AF_INET), (GATEWAY[1], socket.AF_INET6)):
+            with self.net.socket("client", family, socket.SOCK_DGRAM) as one:  # a resolver in the network next door
+                try:
+                    one.sendto(b"leak", (to, 53))
+                except PermissionError:
+                    pass
+
+    def test_nothing_leaves_before_the_first_connection_nor_after_a_crash(self):
+        with Capture(self) as open_host:
+            self.try_everything()
+        self.assertEqual(len(open_host.leaked()), 3)  # that the capture sees them; the fourth is for the gateway
+        client = TunnelClient(self, SERVER, "--block-when-down", dns=False).wait_for("nothing leaves this host")
+        client.wait_for("Connection refused")
+        with Capture(self) as seen:
+            self.try_everything()
+            self.start()
+            client.connected()
+            self.assertEqual(self.source_of(), OUTSIDE[0])
+            client.process.kill()
+            client.wait()
+            self.try_everything()
+        self.assertEqual(seen.leaked(), [])
+        udp = [packet for packet in seen.packets if packet[12:14] == b"\x08\x00" and packet[23] == 17]
+        self.assertEqual(udp, [])  # not to the gateway either
+        self.unblock()
+        self.assertEqual(self.source_of(), CLIENT[0])
+
+    def test_nothing_leaves_while_the_gateway_is_down(self):
+        gateway = self.start()
+        client = self.tunnel(SERVER, "--block-when-down", dns=False)
+        with Capture(self) as seen:
+            gateway.stop()
+            client.wait_for("has ended")
+            self.try_everything()
+        self.assertEqual(seen.leaked(), [])
+
+    def test_an_ordinary_stop_ends_it_and_a_hangup_does_not(self):
+        self.start()
+        before = self.host_state()
+        client = self.tunnel(SERVER, "--block-when-down", dns=False)
+        self.assertEqual(client.stop(signal.SIGHUP), 0)
+        self.assertIsNone(self.source_of(within=0.2))
+        self.assertEqual(self.tunnel(SERVER, "--block-when-down", dns=False).stop(), 0)
+        self.assertEqual(self.host_state(), before)
+        self.assertEqual(self.source_of(), CLIENT[0])
+
+    def test_a_later_run_without_it_says_that_it_stays(self):
+        self.start()
+        self.tunnel(SERVER, "--block-when-down", dns=False).process.kill()
+        client = self.tunnel(SERVER, dns=False)
+        self.assertIn("so it stays", client.text())
+        self.assertEqual(self.source_of(), OUTSIDE[0])
+
+
+class Probe(ClientTest):
+    def probe(self, *words):
+        done = self.net.run("client", [str(BUILD / "bin" / "gatehouse"), "probe", "--json", "packet-tunnel", SERVER,
+                                       *words], check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def said(self, *words):
+        code, out, err = self.probe(*words)
+        self.assertEqual(code, 0, err)
+        return json.loads(out)
+
+    def test_it_reports_what_came_back(self):
+        server = DnsServer(self.net, "internet", ["93.184.0.53"], {"www.example.org": ["192.0.2.7"]})
+        self.addCleanup(server.stop)
+        TcpEcho(self)
+        self.start()
+        said = self.said("--dns", "www.example.org", "--to", INTERNET[0])
+        self.assertEqual(said["mtu"], 1500)
+        self.assertEqual((said["dns"]["rcode"], said["dns"]["addresses"]), ("NOERROR", ["192.0.2.7"]))
+        self.assertIn("echo", said)
+        self.assertEqual(self.said("--to", f"{INTERNET[0]}:5000")["connect"]["answer"], "accepted")
+        self.assertEqual(self.said("--to", f"{INTERNET[0]}:5999")["connect"]["answer"], "reset")
+
+    def test_it_says_what_is_wrong(self):
+        code, _, err = self.probe()
+        self.assertEqual(code, 1)
+        self.assertIn("Connection refused", err)
+        code, _, err = self.probe("--to", "nonsense")
+        self.assertEqual(code, 2)
+        self.assertIn("usage: gatehouse probe packet-tunnel", err)
+
+
+if __name__ == "__main__":
+    main(at_once=2)
