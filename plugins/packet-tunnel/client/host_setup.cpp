@@ -33,31 +33,29 @@ HostSetup::HostSetup(const ClientSettings& settings, Console& console)
     : settings_(settings), console_(console), state_(settings.state_dir, settings.device) {
   changes_ = state_.load();
   undo_earlier();
-  marks_ = settings_.changes_routes || settings_.blocks_when_down;
+  const bool blocks = settings_.blocks_when_down || changes_.is_blocked;
+  marks_ = settings_.changes_routes || blocks;
   if (marks_) changes_.number = free_number(netlink_.rules(), netlink_.routes());
-  if (!settings_.blocks_when_down) return;
+  if (!blocks) return;
   changes_.is_blocked = true;
   state_.save(changes_);
-  put_kill_switch(made(nft_), settings_, changes_.number);
-  console_.say("nothing leaves this host but through the tunnel, until `gatehouse-tunnel --unblock --device " +
-               settings_.device + "` or an ordinary stop");
+  put_kill_switch(made(nft_), settings_, changes_.number);  // an earlier one may know another mark
+  const std::string end = "`gatehouse-tunnel --unblock --device " + settings_.device + '`';
+  console_.say(settings_.blocks_when_down
+                   ? "nothing leaves this host but through the tunnel, until an ordinary stop or " + end
+                   : "an earlier run has blocked everything outside the tunnel, and so it stays; " + end +
+                         " ends that");
 }
 
 HostSetup::~HostSetup() { undo(false); }
 
-/// Of a process that was killed; its kill switch stays, if it is not replaced, since it is there for that.
+/// Of a process that was killed; its kill switch stays, since it is there for that.
 void HostSetup::undo_earlier() {
   const HostChanges earlier = changes_;
   const ResolvConfReplacement file(settings_.resolv_conf);
   if (earlier.number == 0 && !file.is_replaced()) return;
-  changes_.number = earlier.number;
   undo(false);
   is_undone_ = false;
-  if (earlier.is_blocked && !settings_.blocks_when_down)
-    console_.say(
-        "an earlier run has blocked everything outside the tunnel, and so it stays; `gatehouse-tunnel --unblock "
-        "--device " +
-        settings_.device + "` ends that");
 }
 
 TunDevice HostSetup::make_device() {
@@ -176,7 +174,7 @@ void HostSetup::undo(bool unblocks) noexcept {
     try_to("marks of connections", [&] { remove_connection_marks(made(nft_), settings_.device); });
   if (!changes_.source_mark_before.empty())
     try_to("src_valid_mark", [&] { write_sysctl(kSourceMark, changes_.source_mark_before); });
-  if (unblocks && changes_.is_blocked)
+  if (unblocks && settings_.blocks_when_down)
     try_to("the kill switch", [&] {
       remove_kill_switch(made(nft_), settings_.device);
       changes_.is_blocked = false;

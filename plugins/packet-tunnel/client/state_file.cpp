@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <time.h>
 
 #include <fstream>
 #include <sstream>
@@ -16,6 +17,9 @@ namespace gatehouse::packet_tunnel {
 namespace {
 
 using Json = nlohmann::json;
+
+constexpr int kLooks = 50;
+constexpr timespec kBetweenLooks{0, 10 * 1000 * 1000};  // 10 ms
 
 Json to_json(const RoutingRule& rule) {
   Json out = {{"family", rule.family == Family::v4 ? 4 : 6}, {"priority", rule.priority}, {"table", rule.table}};
@@ -87,7 +91,9 @@ StateFile::StateFile(const std::filesystem::path& dir, const std::string& device
   const std::filesystem::path lock = dir / (device + ".lock");
   lock_ = open_or_make(lock, O_RDWR, 0600);
   if (!lock_) fail(lock);
-  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0)
+  int looks = kLooks;  // one that has been killed is not quite gone when its parent is told
+  while (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0 && --looks > 0) ::nanosleep(&kBetweenLooks, nullptr);
+  if (looks == 0)
     throw std::runtime_error("another gatehouse-tunnel has the device " + device +
                              " already; stop it, or name another with --device");
 }
