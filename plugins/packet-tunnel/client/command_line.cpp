@@ -33,6 +33,7 @@ void add_stream_words(CLI::App& app, Words& words) {
   app.add_option("--server-name", opening.server_name, "Whom the server's certificate must be for; else HOST");
   app.add_option("--min-tls", opening.least_tls, "1.3 or 1.2");
   app.add_flag("--websocket", opening.web_socket, "WebSocket messages, which CDNs pass");
+  app.add_option("--path", opening.path, "/NAME of the plugin's instance, where that is not /packet-tunnel");
   app.add_option("--token-file", words.token_file, "A file whose first line is the token to show");
   app.add_option("--exec-transport", words.settings.transport_command,
                  "In place of SERVER: a command whose standard input and output are the stream");

@@ -27,7 +27,7 @@ using namespace std::chrono_literals;
 constexpr char kUsageWords[] =
     "HOST:PORT|unix:PATH [--dns NAME [--type A|AAAA]] [--to ADDRESS[:PORT] [--count N]] [--timeout-ms N] "
     "[--tls [--ca FILE] [--cert FILE --key FILE] [--server-name NAME] [--min-tls 1.2]] [--websocket] "
-    "[--token-file FILE]";
+    "[--path /NAME] [--token-file FILE]";
 constexpr std::uint16_t kDnsPort = 53, kLeastPort = 32768;
 
 struct ProbeRequest {
