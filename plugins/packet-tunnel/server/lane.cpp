@@ -16,8 +16,9 @@ constexpr std::size_t kInput = 512 * 1024;    // bytes read from a stream at onc
 constexpr Nanoseconds kTick = 250ms;          // resolution of idle times
 constexpr std::size_t kJudgedPerTurn = 4096;  // flows, after a policy change
 constexpr TurnWork kWork{.turn = 8000, .client = 2000, .little = 64};
-constexpr std::size_t kReads = 64;  // of the device in a turn
-constexpr std::size_t kReadBytes = 2 * 1024 * 1024;
+constexpr std::size_t kReads = 256;  // of the device in a turn: half a millisecond of small packets
+constexpr std::size_t kReadBytes = 1024 * 1024;
+constexpr std::size_t kSmallPacket = 2048;    // bytes; of such a busy lane waits for more, of super-packets it does not
 constexpr std::size_t kWarmPart = 16;         // of the memory, for blocks between two uses
 constexpr std::size_t kLeastMemory = 262144;  // of a lane, however many there are
 constexpr std::size_t kKeptInput = 65537 + 2;
@@ -193,6 +194,7 @@ void TunnelLane::read_device() {
     if (!read_packet()) return;
     before += reading_ ? reading_->size : PacketPool::kLargestPacket;
   }
+  context_.loop.busy().reached_limit();
 }
 
 /// False: there is nothing more.
@@ -205,6 +207,7 @@ bool TunnelLane::read_packet() {
     return false;
   }
   counters.device_reads.add();
+  if (*got < kSmallPacket) context_.loop.busy().add(1);
   const std::size_t head = has_headers_ ? OffloadHeader::kSize : 0;
   reading_->begin = static_cast<std::uint32_t>(head);
   reading_->size = static_cast<std::uint32_t>(*got - std::min(*got, head));
