@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/random.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace gatehouse::testkit {
@@ -209,6 +210,18 @@ struct FakeHost::Services {
     return GH_OK;
   }
 
+  static gh_status ranges_of(void* context, gh_bytes space, gh_range* out, std::size_t capacity, std::size_t* count) {
+    FakeHost& host = self(context);
+    if (space.size == 0) return GH_E_INVALID;
+    const std::scoped_lock lock(host.mutex_);
+    const auto found = host.ranges_.find(std::string(from_border(space)));
+    const std::vector<NumberRange> all{{0, UINT64_MAX}};
+    const std::vector<NumberRange>& known = found == host.ranges_.end() ? all : found->second;
+    *count = known.size();
+    for (std::size_t i = 0; i < std::min(capacity, known.size()); ++i) out[i] = {known[i].first, known[i].last};
+    return GH_OK;
+  }
+
   static void ran_short(void* context, std::uint32_t resource) {
     if (resource < self(context).shortages_.size()) ++self(context).shortages_[resource];
   }
@@ -222,6 +235,7 @@ struct FakeHost::Services {
   gh_fds fds;
   gh_budget budget;
   gh_certificates certificates;
+  gh_ranges ranges;
 };
 
 FakeHost::Services::Services(FakeHost& host)
@@ -246,7 +260,8 @@ FakeHost::Services::Services(FakeHost& host)
       identity{sizeof identity, 0, &host, resolve, resolve_token},
       fds{sizeof fds, 0, &host, fds_keep, fds_take},
       budget{sizeof budget, 0, &host, &host.memory_bytes_, &host.descriptors_, ran_short},
-      certificates{sizeof certificates, 0, &host, &host.certificate_generation_, certificate} {}
+      certificates{sizeof certificates, 0, &host, &host.certificate_generation_, certificate},
+      ranges{sizeof ranges, 0, &host, &host.ranges_generation_, ranges_of} {}
 
 FakeHost::Instance::Instance(FakeHost& host, std::string plugin)
     : host_(host),
@@ -264,7 +279,8 @@ FakeHost::FakeHost()
                  {GH_IDENTITY_ID, &services_->identity},
                  {GH_FDS_ID, &services_->fds},
                  {GH_BUDGET_ID, &services_->budget},
-                 {GH_CERTIFICATES_ID, &services_->certificates}};
+                 {GH_CERTIFICATES_ID, &services_->certificates},
+                 {GH_RANGES_ID, &services_->ranges}};
   test_.emplace(*this, "test");
   Policy first;
   first.limits.struct_size = sizeof first.limits;
@@ -291,6 +307,12 @@ void FakeHost::set_certificate(std::uint32_t listener, Certificate certificate) 
   certificate.generation = certificate_generation_ + 1;
   certificates_[listener] = std::make_shared<const Certificate>(std::move(certificate));
   std::atomic_ref(certificate_generation_).store(certificate_generation_ + 1, std::memory_order_release);
+}
+
+void FakeHost::set_ranges(std::string space, std::vector<NumberRange> ranges) {
+  const std::scoped_lock lock(mutex_);
+  ranges_[std::move(space)] = std::move(ranges);
+  std::atomic_ref(ranges_generation_).store(ranges_generation_ + 1, std::memory_order_release);
 }
 
 void FakeHost::set_policy(std::function<std::uint16_t(const FakeFlow&)> judge) {

@@ -17,8 +17,9 @@ enum class Reject : std::uint8_t {
   invalid_destination_address,  ///< a hard denial, a bogon, another client
   invalid_ip_packet_length,     ///< of the frame, or of the header
   invalid_ip_header_version,
-  invalid_ip_header_options,   ///< IPv4 options; IPv6 extension headers but a fragment's
-  invalid_ip_header_protocol,  ///< neither TCP, UDP nor what is relayed of ICMP
+  invalid_ip_header_options,   ///< of IPv4
+  invalid_ip_header_protocol,  ///< neither TCP, UDP nor what is relayed of ICMP; IPv6 extension headers but a
+                               ///< fragment's
   invalid_tcp_packet_length,
   invalid_udp_packet_length,
   disallowed_tcp_destination_port,  ///< by a row of policy, or by its default; port 0
@@ -83,8 +84,8 @@ inline constexpr std::array<std::string_view, kRejects> kRejectNames = {
 [[nodiscard]] constexpr Reject reject_of(PacketFault fault) noexcept {
   switch (fault) {
     case PacketFault::ip_header_version: return Reject::invalid_ip_header_version;
-    case PacketFault::ip_header_options:
-    case PacketFault::ip_extension_headers: return Reject::invalid_ip_header_options;
+    case PacketFault::ip_header_options: return Reject::invalid_ip_header_options;
+    case PacketFault::ip_extension_headers: return Reject::invalid_ip_header_protocol;
     case PacketFault::tcp_packet_length: return Reject::invalid_tcp_packet_length;
     case PacketFault::udp_packet_length: return Reject::invalid_udp_packet_length;
     case PacketFault::icmp_packet_length: return Reject::invalid_icmp_message;

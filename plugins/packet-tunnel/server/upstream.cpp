@@ -131,7 +131,7 @@ bool TunnelSession::take_packet(MutableBytes packet) {
 std::optional<Reject> TunnelSession::refuse_shape(const IpPacket& facts) const noexcept {
   if (facts.version == 6 && !lane_.prefixes().v6()) return Reject::no_ipv6;
   const bool is_just_fragment = facts.is_fragment && facts.transport == kHeaderV6 + kFragmentHeader;
-  if (facts.has_extensions && !is_just_fragment) return Reject::invalid_ip_header_options;
+  if (facts.has_extensions && !is_just_fragment) return Reject::invalid_ip_header_protocol;
   if (facts.is_later_fragment()) return {};
   if (facts.is_tcp() || facts.is_udp()) {
     if (facts.destination_port != 0) return {};

@@ -7,6 +7,7 @@
 #include <gatehouse/base/unique_fd.hpp>
 #include <gatehouse/plugin/certificates.hpp>
 #include <gatehouse/plugin/policy_client.hpp>
+#include <gatehouse/plugin/ranges.hpp>
 #include <gatehouse/testkit/fake_store.hpp>
 
 #include <array>
@@ -108,6 +109,9 @@ class FakeHost {
     const std::scoped_lock lock(mutex_);
     token_wait_ns_ = static_cast<std::uint64_t>(wait.count());
   }
+  /// What may be handed out of a space from now on; lanes are to be woken with GH_WAKE_RANGES. Until then, and of other
+  /// spaces, all numbers.
+  void set_ranges(std::string space, std::vector<NumberRange> ranges);
   /// What all clients may have waiting, and have open; 256 MiB and 16,384 at first. Lanes see it soon.
   void set_memory(std::uint64_t bytes) noexcept { std::atomic_ref(memory_bytes_).store(bytes); }
   void set_descriptors(std::uint64_t count) noexcept { std::atomic_ref(descriptors_).store(count); }
@@ -141,7 +145,7 @@ class FakeHost {
   };
   void publish(Policy policy);
 
-  mutable std::mutex mutex_;  // guards policies_, series_, log_, claims_, credentials_, certificates_ and fds_
+  mutable std::mutex mutex_;  // guards policies_, series_, log_, claims_, credentials_, certificates_, fds_ and ranges_
   std::map<std::string, const void*> interfaces_;
   std::unique_ptr<Services> services_;
   std::int32_t level_ = GH_LOG_DEBUG;
@@ -156,7 +160,9 @@ class FakeHost {
   std::vector<std::shared_ptr<const Certificate>> lent_;  // for good: lanes may be reading it
   std::uint64_t certificate_generation_ = 1;
   std::map<std::string, std::vector<UniqueFd>> fds_;  // kept, by name
-  std::uint64_t memory_bytes_ = 256 * 1024 * 1024;    // plugins read them as plain words, atomically
+  std::map<std::string, std::vector<NumberRange>> ranges_;
+  std::uint64_t ranges_generation_ = 1;
+  std::uint64_t memory_bytes_ = 256 * 1024 * 1024;  // plugins read them as plain words, atomically
   std::uint64_t descriptors_ = 16384;
   std::array<std::atomic<std::uint64_t>, 3> shortages_{};
   std::atomic<unsigned> delayed_identities_{0};
