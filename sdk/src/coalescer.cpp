@@ -39,7 +39,7 @@ void put_word(MutableBytes in, std::size_t at, std::size_t value) noexcept {
 
 /// Of the addresses and ports, as words of memory. A client may choose packets that meet: the search is among
 /// kMostGroups at worst.
-std::uint32_t hash_of(Bytes packet, const IpPacket& facts) noexcept {
+inline std::uint32_t hash_of(Bytes packet, const IpPacket& facts) noexcept {
   constexpr std::uint64_t kFactor = 0x9e3779b97f4a7c15;
   std::uint64_t sum = native_at<std::uint32_t>(packet, facts.transport);
   if (facts.version == 4) {
@@ -53,7 +53,7 @@ std::uint32_t hash_of(Bytes packet, const IpPacket& facts) noexcept {
 }
 
 /// Both packets have a transport header.
-bool is_same_flow(Bytes one, const IpPacket& one_facts, Bytes other, const IpPacket& other_facts) noexcept {
+inline bool is_same_flow(Bytes one, const IpPacket& one_facts, Bytes other, const IpPacket& other_facts) noexcept {
   const auto same = [&](std::size_t at) {
     return native_at<std::uint64_t>(one, at) == native_at<std::uint64_t>(other, at);
   };
@@ -63,12 +63,12 @@ bool is_same_flow(Bytes one, const IpPacket& one_facts, Bytes other, const IpPac
   return one_facts.version == 4 ? same(12) : same(8) && same(16) && same(24) && same(32);
 }
 
-bool has_flow(const IpPacket& facts) noexcept {
+inline bool has_flow(const IpPacket& facts) noexcept {
   return (facts.is_tcp() || facts.is_udp()) && facts.has_transport_header();
 }
 
 /// Whatever its neighbours are.
-bool may_be_merged(Bytes packet, const IpPacket& facts, bool merge_udp) noexcept {
+inline bool may_be_merged(Bytes packet, const IpPacket& facts, bool merge_udp) noexcept {
   if (facts.has_options || facts.has_extensions || facts.is_fragment || facts.payload_size() == 0) return false;
   const Bytes transport = packet.subspan(facts.transport);
   if (facts.is_udp())
@@ -78,14 +78,14 @@ bool may_be_merged(Bytes packet, const IpPacket& facts, bool merge_udp) noexcept
   return (facts.tcp_flags & ~unsigned{kTcpPsh}) == kTcpAck && !has_reserved;
 }
 
-bool has_same_ip_header(Bytes first, const IpPacket& first_facts, Bytes packet, const IpPacket& facts) noexcept {
+inline bool has_same_ip_header(Bytes first, const IpPacket& first_facts, Bytes packet, const IpPacket& facts) noexcept {
   if (first_facts.ttl != facts.ttl || first_facts.payload != facts.payload) return false;
   if (facts.version == 4) return first[1] == packet[1] && first[6] == packet[6];
   return native_at<std::uint32_t>(first, 0) == native_at<std::uint32_t>(packet, 0);
 }
 
 /// But for the sequence number and PSH.
-bool has_same_tcp_header(Bytes first, Bytes packet, std::size_t size) noexcept {
+inline bool has_same_tcp_header(Bytes first, Bytes packet, std::size_t size) noexcept {
   constexpr std::array kIgnored = {std::byte{0}, std::byte{kTcpPsh}, std::byte{0}, std::byte{0}};
   const auto ignored = std::bit_cast<std::uint32_t>(kIgnored);
   const auto differs = native_at<std::uint32_t>(first, kTcpOffset) ^ native_at<std::uint32_t>(packet, kTcpOffset);
@@ -97,7 +97,7 @@ bool has_same_tcp_header(Bytes first, Bytes packet, std::size_t size) noexcept {
 }
 
 /// Of a packet that may be merged: no options, and the transport header tells no other length.
-bool has_right_checksums(Bytes packet, const IpPacket& facts) noexcept {
+inline bool has_right_checksums(Bytes packet, const IpPacket& facts) noexcept {
   if (facts.version == 4) {
     const auto words = [&](std::size_t at) { return std::uint64_t{native_at<std::uint32_t>(packet, at)}; };
     if (fold_sum(words(0) + words(4) + words(8) + words(12) + words(16)) != 0xffff) return false;
