@@ -107,7 +107,6 @@ void rewrite_quoted_destination(MutableBytes packet, const IpPacket& facts, cons
 bool mark_congestion(MutableBytes headers, IpPacket& facts) noexcept {
   constexpr std::uint8_t kCongestion = 3;
   if (facts.ecn() == 0) return false;
-  if (facts.ecn() == kCongestion) return true;
   const MutableBytes front = headers.first(2);
   const std::uint64_t before = sum_words(front);
   facts.traffic_class |= kCongestion;

@@ -179,8 +179,7 @@ std::size_t framed_size(const OffloadHeader& offload, std::size_t packet_size) n
 std::size_t largest_cut(const OffloadHeader& offload, Bytes packet) noexcept {
   if (offload.kind == Kind::none) return packet.size();
   const Layout layout = layout_of(offload, packet);
-  if (layout.segment == 0) return 0;
-  return std::min(packet.size(), layout.header + layout.segment);
+  return std::min(packet.size(), layout.header + layout.segment);  // of what cannot be believed both are 0
 }
 
 Result<CutFrames> cut_into_frames(const OffloadHeader& offload, MutableBytes packet, MutableBytes out) noexcept {

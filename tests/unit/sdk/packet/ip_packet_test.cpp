@@ -167,6 +167,12 @@ TEST(IpPacket, WithOptionsIsReadBehindThemUnlessRefused) {
   EXPECT_EQ(fault_of(packet, IpOptions::refused), PacketFault::ip_header_options);
 }
 
+TEST(IpPacket, ThatEndsWithinItsOptionsIsRefusedForThem) {
+  const ByteVector packet = make_packet({.ip_options = "0101010101010101"});
+  for (std::size_t size = 20; size < 28; ++size)
+    EXPECT_EQ(fault_of(Bytes(packet).first(size)), PacketFault::ip_header_options) << size;
+}
+
 TEST(IpPacket, WithAHeaderShorterThanAHeaderIsRefused) {
   for (unsigned words = 0; words < 5; ++words) {
     ByteVector packet = make_packet({});
@@ -206,6 +212,31 @@ TEST(IpPacket, WalksExtensionHeadersInAnyOrder) {
   EXPECT_EQ(facts.destination_port, 443);
   EXPECT_TRUE(facts.has_extensions);
   EXPECT_FALSE(facts.is_fragment || facts.has_source_route);
+}
+
+TEST(IpPacket, TakesNoOtherExtensionForAFragmentHeader) {
+  const IpPacket facts =  // padding that would be an offset
+      IpPacket::parse(make_packet({.version = 6, .extensions = "0600010400ff00ff"})).value();
+  EXPECT_FALSE(facts.is_fragment);
+  EXPECT_EQ(facts.fragment_id, 0U);
+  EXPECT_EQ(facts.destination_port, 443);
+}
+
+TEST(IpPacket, WalksOnBehindTheHeaderOfAFirstFragment) {
+  const IpPacket facts =
+      IpPacket::parse(
+          make_packet({.version = 6, .extensions = "3c000001000000070600010400000000", .first_extension = 44}))
+          .value();
+  EXPECT_TRUE(facts.is_first_fragment());
+  EXPECT_TRUE(facts.is_tcp());
+  EXPECT_EQ(facts.transport, 56);
+  EXPECT_EQ(facts.destination_port, 443);
+}
+
+TEST(IpPacket, IsAFragmentOnceAtMost) {
+  EXPECT_EQ(
+      fault_of(make_packet({.version = 6, .extensions = "2c000001000000070600000100000007", .first_extension = 44})),
+      PacketFault::ip_extension_headers);
 }
 
 TEST(IpPacket, WithARouteLeftSaysSo) {

@@ -247,18 +247,22 @@ TEST(PacketEdit, OfAQuoteKeepsAllItsChecksums) {
       }
 }
 
-TEST(PacketEdit, OfAQuoteThatEndsBeforeTheChecksumTouchesNothingBehindIt) {
-  const ByteVector inner = make_packet({.payload = 40});
-  const IpPacket inner_facts = IpPacket::parse(inner).value();
-  ByteVector packet(kLargestReply);
-  packet.resize(make_unreachable(Unreachable::prohibited, Bytes(inner).first(28), inner_facts, address("203.0.113.9"),
-                                 0, packet));
-  ASSERT_EQ(packet.size(), 20U + 8 + 28);
-  const IpPacket facts = IpPacket::parse(packet).value();
-  const IpPacket quoted = IpPacket::parse_quoted(Bytes(packet).subspan(facts.payload)).value();
-  rewrite_quoted_source(packet, facts, quoted, address(kAssigned4));
-  EXPECT_TRUE(test::has_right_checksums(packet));
-  EXPECT_EQ(test::ip4_header_sum(Bytes(packet).subspan(facts.payload)), 0xffffU);
+TEST(PacketEdit, OfAQuoteThatIsCutIsTheFrontOfThePacketRewritten) {
+  const ByteVector inner = make_packet({.payload = 40}), rewritten = with_source(inner, kAssigned4);
+  constexpr std::size_t kChecksum = 20 + 16;
+  for (std::size_t size = 28; size <= inner.size(); ++size) {
+    ByteVector packet(kLargestReply);
+    packet.resize(make_unreachable(Unreachable::prohibited, Bytes(inner).first(size), IpPacket::parse(inner).value(),
+                                   address("203.0.113.9"), 0, packet));
+    ASSERT_EQ(packet.size(), 20U + 8 + size);
+    const IpPacket facts = IpPacket::parse(packet).value();
+    const IpPacket quoted = IpPacket::parse_quoted(Bytes(packet).subspan(facts.payload)).value();
+    rewrite_quoted_source(packet, facts, quoted, address(kAssigned4));
+    EXPECT_TRUE(test::has_right_checksums(packet)) << size;
+    ByteVector expected(rewritten.begin(), rewritten.begin() + static_cast<std::ptrdiff_t>(size));
+    if (size == kChecksum + 1) expected.back() = inner[kChecksum];  // half of it cannot be adjusted
+    EXPECT_EQ(ByteVector(packet.begin() + facts.payload, packet.end()), expected) << size;
+  }
 }
 
 TEST(Congestion, IsMarkedWhereEcnIsSpoken) {
