@@ -5,6 +5,7 @@ import signal
 import subprocess
 import threading
 
+from .case import eventually
 from .gateway import BUILD, SLOW
 
 PROGRAM = BUILD / "bin" / "gatehouse-tunnel"
@@ -43,9 +44,9 @@ class TunnelClient:
 
     def wait_for(self, words, count=1, within=10.0):
         """Until it has said that so often."""
-        self._test.assert_soon(lambda: self.said(words, count) or self.process.poll() is not None,
-                               f"`{words}` in:\n{self.text()}", within)
-        self._test.assertTrue(self.said(words, count), f"it has ended:\n{self.text()}")
+        eventually(lambda: self.said(words, count) or self.process.poll() is not None, within)
+        how = "it is running" if self.process.poll() is None else "it has ended"
+        self._test.assertTrue(self.said(words, count), f"`{words}` is not in what it says ({how}):\n{self.text()}")
         return self
 
     def connected(self, count=1, within=10.0):
