@@ -46,5 +46,19 @@ TEST(KeptInput, GivesBackTheMemoryOfWhatIsUsedUp) {
   EXPECT_TRUE(kept.bytes().empty());
 }
 
+TEST(KeptInput, HoldsAtMostTwiceWhatItNeeds) {
+  KeptInput kept;
+  kept.assign(numbered(100'000));
+  kept.consume(40'000);
+  EXPECT_EQ(kept.memory(), 100'000u);
+  kept.consume(20'000);
+  EXPECT_EQ(kept.memory(), 40'000u);
+  kept.assign(numbered(100'000));
+  kept.assign(numbered(60'000));
+  EXPECT_EQ(kept.memory(), 100'000u) << "for the next one";
+  kept.assign(numbered(40'000));
+  EXPECT_EQ(kept.memory(), 40'000u);
+}
+
 }  // namespace
 }  // namespace gatehouse::udpgw

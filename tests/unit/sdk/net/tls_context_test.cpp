@@ -34,6 +34,7 @@ class Tickets : public Tls {
 TEST_F(Tickets, AreGoodInEveryLaneThatHasTheKey) {
   const auto ticket = run(keyed(ticket_key('a')));
   EXPECT_FALSE(layer->was_resumed());
+  EXPECT_EQ(SSL_SESSION_get_ticket_lifetime_hint(ticket.get()), 7200u) << "seconds: as long as their key may be known";
   run(keyed(ticket_key('a')), ticket);  // of another context
   EXPECT_TRUE(layer->was_resumed());
 }
