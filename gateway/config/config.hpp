@@ -40,6 +40,7 @@ struct TlsConfig {
   std::filesystem::path client_ca;    ///< PEM: whose certificates clients may show; "" = none are asked for
   std::vector<std::string> alpn;      ///< the preferred name first
   bool takes_tls12 = false;           ///< minimum = "1.2"
+  bool ktls = true;                   ///< "auto"
   friend bool operator==(const TlsConfig&, const TlsConfig&) = default;
 };
 

@@ -40,6 +40,9 @@ void read_tls_keys(TableReader& reader, TlsConfig& out) {
   std::string minimum = out.takes_tls12 ? "1.2" : "1.3";
   reader.read("minimum", minimum, {"1.3", "1.2"});
   out.takes_tls12 = minimum == "1.2";
+  std::string ktls = out.ktls ? "auto" : "off";
+  reader.read("ktls", ktls, {"auto", "off"});
+  out.ktls = ktls == "auto";
 }
 
 }  // namespace gatehouse

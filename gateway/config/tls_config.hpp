@@ -6,7 +6,7 @@
 
 namespace gatehouse {
 
-/// Reads certificate, key, client_ca, alpn and minimum; what is not there stays as it is.
+/// Reads certificate, key, client_ca, alpn, minimum and ktls; what is not there stays as it is.
 void read_tls_keys(TableReader& reader, TlsConfig& out);
 
 }  // namespace gatehouse

@@ -108,7 +108,8 @@ bool ListenerCertificates::publish(std::uint32_t id, const Served& served) {
                               .alpn = wire_form(served.config.alpn),
                               .ticket_key = served.ticket_key,
                               .ticket_key_before = served.ticket_key_before,
-                              .least_version = served.config.takes_tls12 ? 0x0303U : 0x0304U});
+                              .least_version = served.config.takes_tls12 ? 0x0303U : 0x0304U,
+                              .ktls = served.config.ktls});
 }
 
 ListenerCertificates::Served::~Served() {

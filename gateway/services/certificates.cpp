@@ -65,6 +65,7 @@ gh_status PluginCertificates::get(gh_lane* lane, std::uint32_t listener, gh_cert
     out.ticket_key = to_border(entry->pem.ticket_key);
     out.ticket_key_before = to_border(entry->pem.ticket_key_before);
     out.least_version = entry->pem.least_version;
+    out.ktls = entry->pem.ktls ? 1 : 0;
     HostLane::of(lane).certificate = std::move(entry);
     return GH_OK;
   });

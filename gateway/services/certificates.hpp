@@ -24,6 +24,7 @@ struct ListenerPem {
   std::string ticket_key = {};         ///< 80 bytes, as gh_certificate has them, or ""
   std::string ticket_key_before = {};  ///< the same
   std::uint32_t least_version = 0x0304;
+  bool ktls = false;
 
   /// Overwrites the secrets, which nobody needs any more.
   void wipe() noexcept;

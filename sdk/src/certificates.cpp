@@ -19,7 +19,8 @@ std::optional<Certificate> Certificates::get(std::uint32_t listener) const {
                      text(out.alpn),
                      text(out.ticket_key),
                      text(out.ticket_key_before),
-                     out.least_version};
+                     out.least_version,
+                     out.ktls != 0};
 }
 
 }  // namespace gatehouse

@@ -211,7 +211,7 @@ void Stream::close() noexcept {
   fd_.reset();
 }
 
-bool Stream::has_unsent() const noexcept { return layered_ && layered_->layer().has_left_over(); }
+bool Stream::has_unsent() const noexcept { return layered_ && !layered_->layer().may_close(); }
 
 std::size_t Stream::take_work() noexcept { return layered_ ? layered_->layer().take_work() : 0; }
 

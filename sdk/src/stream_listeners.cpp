@@ -25,6 +25,7 @@ TlsSettings settings_of(const Certificate& from, const Listener& listener) {
   out.ticket_key = from.ticket_key;
   out.ticket_key_before = from.ticket_key_before;
   out.least_version = static_cast<std::uint16_t>(from.least_version);
+  out.ktls = from.ktls;
   out.scope = listener.name;
   return out;
 }
@@ -65,9 +66,10 @@ struct StreamListeners::Counters {
                                "Streams that were closed before the frontend had them.", {{"cause", kCauses[i]}});
     handshakes = context.host.counter(context.lane, "tls_handshakes", "TLS handshakes that were completed.");
     resumed = context.host.counter(context.lane, "tls_resumed", "Of these, with a ticket.");
+    in_kernel = context.host.counter(context.lane, "tls_in_kernel", "Of these, whose records the kernel makes.");
   }
   std::array<Counter, static_cast<std::size_t>(Refusal::count)> refused;
-  Counter handshakes, resumed;
+  Counter handshakes, resumed, in_kernel;
 };
 
 /// One stream on its way in. It reads what its stage needs, and never more than the next one can be given.
@@ -226,6 +228,7 @@ void StreamListeners::Opening::shake_hands() {
   }
   owner_.counters_->handshakes.add();
   if (tls_->was_resumed()) owner_.counters_->resumed.add();
+  if (tls_->is_in_kernel()) owner_.counters_->in_kernel.add();
   stage_ = after_tls();
 }
 

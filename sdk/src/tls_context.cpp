@@ -1,5 +1,6 @@
 #include <gatehouse/net/tls_context.hpp>
 
+#include <gatehouse/net/kernel_tls.hpp>
 #include <gatehouse/net/tls_layer.hpp>
 
 #include <openssl/bn.h>
@@ -92,6 +93,7 @@ std::string take_openssl_error() {
 TlsContext::TlsContext(const TlsSettings& settings, std::shared_ptr<TlsBuffers> buffers)
     : buffers_(std::move(buffers)),
       alpn_(settings.alpn),
+      ktls_(settings.ktls),
       ticket_key_(key_of<Key>(settings.ticket_key)),
       ticket_key_before_(key_of<Key>(settings.ticket_key_before)),
       port_(BIO_meth_new(BIO_TYPE_SOURCE_SINK, "TlsLayer"), BIO_meth_free),
@@ -172,14 +174,37 @@ int TlsContext::verify(X509_STORE_CTX* chain, void* is_required) noexcept {
   return X509_verify_cert(chain) == 1 || is_required == nullptr ? 1 : 0;
 }
 
-std::unique_ptr<SSL, void (*)(SSL*)> TlsContext::make_session(TlsLayer& layer) const {
-  std::unique_ptr<SSL, void (*)(SSL*)> out(SSL_new(context_.get()), SSL_free);
-  BIO* const port = out ? BIO_new(port_.get()) : nullptr;
+BIO* TlsContext::make_port(TlsLayer& layer) const {
+  BIO* const port = BIO_new(port_.get());
   if (port == nullptr) throw std::bad_alloc();
   BIO_set_data(port, &layer);
   BIO_set_init(port, 1);
+  return port;
+}
+
+/// Asks a kernel that has no TLS once.
+bool TlsContext::can_use_kernel(int fd) const noexcept {
+  if (!ktls_ || buffers_->is_without_ktls) return false;
+  const auto prepared = KernelTls::prepare(fd);
+  if (!prepared && prepared.error() == Errc::unsupported) buffers_->is_without_ktls = true;
+  return prepared.has_value();
+}
+
+std::unique_ptr<SSL, void (*)(SSL*)> TlsContext::make_session(TlsLayer& layer, int fd) const {
+  std::unique_ptr<SSL, void (*)(SSL*)> out(SSL_new(context_.get()), SSL_free);
+  if (!out) throw std::bad_alloc();
+  BIO* const port = make_port(layer);
   SSL_set_bio(out.get(), port, port);
   SSL_set_accept_state(out.get());
+  if (!can_use_kernel(fd)) return out;
+  // OpenSSL gives its keys to the socket behind a port of its own: it would give away those of our input, too.
+  BIO* const output = make_port(layer);
+  SSL_set0_wbio(out.get(), output);
+  BIO* const socket = BIO_new(BIO_s_socket());
+  if (socket == nullptr) throw std::bad_alloc();
+  BIO_set_fd(socket, fd, BIO_NOCLOSE);
+  BIO_push(output, socket);
+  SSL_set_options(out.get(), SSL_OP_ENABLE_KTLS);
   return out;
 }
 

@@ -12,6 +12,7 @@
 namespace gatehouse {
 namespace {
 
+constexpr int kSetRecordKind = 74;  // BIO_CTRL_SET_KTLS_SEND_CTRL_MSG, which <openssl/bio.h> has in a comment alone
 constexpr std::size_t kHandshakeRead = 16 * 1024;
 constexpr std::size_t kMostHandshake = 64 * 1024;  // bytes of a client before it is let in
 constexpr unsigned kMostWithoutContent = 16;       // records in one read
@@ -34,7 +35,7 @@ void add_name(std::vector<std::string>& names, const ASN1_STRING* text) {
 TlsLayer::TlsLayer(int fd, std::shared_ptr<const TlsContext> context, Bytes received)
     : context_(std::move(context)),
       buffers_(context_->buffers()),
-      ssl_(context_->make_session(*this)),
+      ssl_(context_->make_session(*this, fd)),
       socket_(fd),
       fd_(fd),
       carried_(received.begin(), received.end()) {}
@@ -57,8 +58,11 @@ int TlsLayer::give(BIO* bio, char* out, int size) noexcept {
 }
 
 int TlsLayer::take(BIO* bio, const char* in, int size) noexcept {
-  std::vector<std::byte>& output = static_cast<TlsLayer*>(BIO_get_data(bio))->buffers_->output;
+  auto& layer = *static_cast<TlsLayer*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
+  if (layer.kernel_.is_on())
+    return layer.send_by_kernel(bio, Bytes(reinterpret_cast<const std::byte*>(in), static_cast<std::size_t>(size)));
+  std::vector<std::byte>& output = layer.buffers_->output;
   try {
     const auto* const bytes = reinterpret_cast<const std::byte*>(in);
     output.insert(output.end(), bytes, bytes + size);
@@ -68,7 +72,37 @@ int TlsLayer::take(BIO* bio, const char* in, int size) noexcept {
   return size;
 }
 
-long TlsLayer::control(BIO*, int command, long, void*) noexcept { return command == BIO_CTRL_FLUSH ? 1 : 0; }
+/// A port with a socket behind it is for output, and leaves what concerns the kernel to that, but for records: to write
+/// them, OpenSSL would need a process that ignores SIGPIPE. It flushes before it gives its keys to the socket: where
+/// all was sent it may.
+long TlsLayer::control(BIO* bio, int command, long number, void* pointer) noexcept {
+  BIO* const socket = BIO_next(bio);
+  if (socket == nullptr) return command == BIO_CTRL_FLUSH ? 1 : 0;
+  auto& layer = *static_cast<TlsLayer*>(BIO_get_data(bio));
+  if (command == BIO_CTRL_FLUSH) {
+    static_cast<void>(layer.send_output());
+    return 1;
+  }
+  if (command == kSetRecordKind) {
+    layer.record_kind_ = static_cast<std::uint8_t>(number);
+    return 0;
+  }
+  if (command == BIO_CTRL_DUP || command == BIO_CTRL_POP || command == BIO_CTRL_PUSH) return 0;
+  if (!layer.kernel_.is_on() && (layer.socket_.has_left_over() || layer.broken_)) return 0;
+  const long done = BIO_ctrl(socket, command, number, pointer);
+  if (!layer.kernel_.is_on() && BIO_get_ktls_send(socket)) layer.kernel_.begin(layer.fd_);
+  return done;
+}
+
+/// What OpenSSL has to say, now that the kernel makes the records.
+int TlsLayer::send_by_kernel(BIO* bio, Bytes content) noexcept {
+  const int size = static_cast<int>(content.size());
+  if (socket_.has_left_over()) return size;  // an alert, which must not overtake the rest
+  const auto sent = kernel_.send_record(record_kind_, content);
+  if (sent) return size;
+  if (sent.error() == Errc::would_block) BIO_set_retry_write(bio);
+  return -1;
+}
 
 // ---- input
 
@@ -177,6 +211,10 @@ std::size_t TlsLayer::take_unread(MutableBytes out) noexcept {
 /// Opens records until there are no more or `out` is full.
 void TlsLayer::decrypt(MutableBytes out, std::size_t& got) noexcept {
   unsigned without_content = 0;
+  const auto end_with = [this](std::string why, Errc code) {
+    failure_ = std::move(why);
+    static_cast<void>(break_with(code));
+  };
   for (std::size_t records = 0; got < out.size() && records < kMostRecords; ++records, ++work_) {
     std::size_t size = 0;
     ERR_clear_error();
@@ -185,17 +223,14 @@ void TlsLayer::decrypt(MutableBytes out, std::size_t& got) noexcept {
     if (done == 1) continue;
     switch (SSL_get_error(ssl_.get(), done)) {
       case SSL_ERROR_WANT_READ:
+        if (kernel_.is_on() && SSL_get_key_update_type(ssl_.get()) != SSL_KEY_UPDATE_NONE)
+          return end_with("the client asks for other keys, which the kernel does not take", Errc::unsupported);
         if (input_.empty()) return;
         work_ += kWithoutContentWork;
         if (++without_content <= kMostWithoutContent) continue;
-        failure_ = "the client sends records without content";
-        static_cast<void>(break_with(Errc::limit));
-        return;
+        return end_with("the client sends records without content", Errc::limit);
       case SSL_ERROR_ZERO_RETURN: is_ended_ = true; return;
-      default:
-        failure_ = take_openssl_error();
-        static_cast<void>(break_with(Errc::malformed));
-        return;
+      default: return end_with(take_openssl_error(), Errc::malformed);
     }
   }
 }
@@ -204,6 +239,7 @@ void TlsLayer::decrypt(MutableBytes out, std::size_t& got) noexcept {
 
 Result<void> TlsLayer::put(std::span<const Bytes> parts) noexcept {
   if (broken_) return broken_;
+  if (kernel_.is_on()) return put_by_kernel(parts);
   std::vector<std::byte>& plain = buffers_->plain;
   std::size_t filled = 0;
   const auto seal = [&](Bytes content) {
@@ -232,6 +268,20 @@ Result<void> TlsLayer::put(std::span<const Bytes> parts) noexcept {
   return send_output();
 }
 
+Result<void> TlsLayer::put_by_kernel(std::span<const Bytes> parts) noexcept {
+  for (const Bytes part : parts) kernel_.add(part.size());
+  const auto sent = socket_.put(parts);
+  if (!sent) static_cast<void>(break_with(sent.error()));
+  return sent;
+}
+
+Result<void> TlsLayer::flush() noexcept {
+  if (const auto flushed = socket_.flush(); !flushed || !owes_end_) return flushed;
+  end_in_kernel();
+  if (owes_end_) return make_error_code(Errc::would_block);
+  return boost::system::in_place_value;
+}
+
 Result<void> TlsLayer::send_output() noexcept {
   std::vector<std::byte>& output = buffers_->output;
   if (output.empty()) return boost::system::in_place_value;
@@ -244,12 +294,28 @@ Result<void> TlsLayer::send_output() noexcept {
 
 void TlsLayer::finish() noexcept {
   if (std::exchange(is_finished_, true)) return;
+  if (kernel_.is_on()) return end_in_kernel();
   if (!broken_ && SSL_is_init_finished(ssl_.get()) == 1) {
     ERR_clear_error();
     SSL_shutdown(ssl_.get());
     ERR_clear_error();
     static_cast<void>(send_output());
   }
+  socket_.finish();
+}
+
+/// close_notify behind all that was put; FIN when TCP has all records, for it would take no more.
+void TlsLayer::end_in_kernel() noexcept {
+  owes_end_ = !broken_ && SSL_is_init_finished(ssl_.get()) == 1;
+  if (owes_end_ && socket_.has_left_over()) return;
+  if (owes_end_ && !has_said_end_) {
+    ERR_clear_error();
+    const int said = SSL_shutdown(ssl_.get());
+    has_said_end_ = said >= 0 || SSL_get_error(ssl_.get(), said) != SSL_ERROR_WANT_WRITE;
+    ERR_clear_error();
+  }
+  if (owes_end_ && !(has_said_end_ && kernel_.has_passed_all())) return;
+  owes_end_ = false;
   socket_.finish();
 }
 

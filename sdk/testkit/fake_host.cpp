@@ -204,9 +204,17 @@ struct FakeHost::Services {
     if (found == host.certificates_.end()) return GH_E_NOT_FOUND;
     const Certificate& from = *found->second;
     host.lent_.push_back(found->second);
-    *out = {sizeof *out,           from.least_version,         from.generation,
-            to_border(from.chain), to_border(from.key),        to_border(from.client_ca),
-            to_border(from.alpn),  to_border(from.ticket_key), to_border(from.ticket_key_before)};
+    *out = {sizeof *out,
+            from.least_version,
+            from.generation,
+            to_border(from.chain),
+            to_border(from.key),
+            to_border(from.client_ca),
+            to_border(from.alpn),
+            to_border(from.ticket_key),
+            to_border(from.ticket_key_before),
+            from.ktls ? 1U : 0U,
+            0};
     return GH_OK;
   }
 

@@ -404,6 +404,8 @@ typedef struct gh_certificate {
    * lanes, and change with the generation; what the one before has sealed is accepted, and answered with a new ticket. */
   gh_bytes ticket_key;
   gh_bytes ticket_key_before; /* empty: there was none */
+  uint32_t ktls;              /* 1: the kernel may make the records, where it and the cipher can */
+  uint32_t reserved;
 } gh_certificate;
 
 #define GH_CERTIFICATES_ID "gh.certificates/1"
@@ -748,7 +750,7 @@ enum {
   gh_limits_size_1_0 = 40,
   gh_policy_size_1_0 = 104,
   gh_identity_size_1_0 = 32,
-  gh_certificate_size_1_0 = 112,
+  gh_certificate_size_1_0 = 120,
   gh_certificates_size_1_0 = 32,
   gh_session_size_1_0 = 128,
   gh_lease_size_1_0 = 40,

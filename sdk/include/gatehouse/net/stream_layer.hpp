@@ -38,6 +38,9 @@ class StreamLayer {
   /// Sends what is left over, as much as the socket takes.
   [[nodiscard]] virtual Result<void> flush() noexcept = 0;
   [[nodiscard]] virtual bool has_left_over() const noexcept = 0;
+  /// Has all that was put gone where it does not get lost with the socket? May cost some system calls, at a stream's
+  /// end.
+  [[nodiscard]] virtual bool may_close() const noexcept { return !has_left_over(); }
   /// Ends our side behind all that was put: no put() after that.
   virtual void finish() noexcept = 0;
   /// What the kernel may hold and not send yet; room() goes by it.

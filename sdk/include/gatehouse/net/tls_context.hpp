@@ -25,6 +25,7 @@ struct TlsSettings {
   std::string alpn;                   ///< names, each behind its length in a byte, the preferred one first; "" = none
   std::string ticket_key, ticket_key_before;  ///< 80 bytes each: name, AES-256, HMAC-SHA-256; "" = random ones, none
   std::uint16_t least_version = 0x0304;       ///< TLS 1.3; 0x0303 = 1.2
+  bool ktls = false;  ///< the kernel makes the records of TCP streams, where it and the cipher can (net/kernel_tls.hpp)
   std::string scope;  ///< tickets of one scope are good in it alone, and where `client_ca` is the same
 };
 
@@ -37,6 +38,7 @@ struct TlsBuffers {
   std::vector<std::byte> input;   ///< records as they come
   std::vector<std::byte> output;  ///< records that are to go, of the stream that has its call
   std::vector<std::byte> plain;   ///< a record's content, of several parts
+  bool is_without_ktls = false;   ///< the kernel has said that it has no TLS: it is not asked again
 };
 
 /// Lives as long as the last stream that was made of it: a listener's next certificate is another context. It never
@@ -49,12 +51,14 @@ class TlsContext {
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
 
-  /// Of a new stream, which has had no byte yet; `layer` outlives it. @throws std::bad_alloc
-  [[nodiscard]] std::unique_ptr<SSL, void (*)(SSL*)> make_session(TlsLayer& layer) const;
+  /// Of a new stream, which has had no byte yet; `layer` outlives it. @param fd  not owned @throws std::bad_alloc
+  [[nodiscard]] std::unique_ptr<SSL, void (*)(SSL*)> make_session(TlsLayer& layer, int fd) const;
   [[nodiscard]] const std::shared_ptr<TlsBuffers>& buffers() const noexcept { return buffers_; }
 
  private:
   using Key = std::array<unsigned char, 80>;
+  [[nodiscard]] BIO* make_port(TlsLayer& layer) const;
+  [[nodiscard]] bool can_use_kernel(int fd) const noexcept;
   void use_certificate(const TlsSettings& settings);
   void use_client_ca(const TlsSettings& settings);
   static int verify(X509_STORE_CTX* chain, void* is_required) noexcept;
@@ -65,6 +69,7 @@ class TlsContext {
 
   std::shared_ptr<TlsBuffers> buffers_;
   std::string alpn_;
+  bool ktls_;
   std::optional<Key> ticket_key_, ticket_key_before_;
   std::unique_ptr<BIO_METHOD, void (*)(BIO_METHOD*)> port_;  // OpenSSL's way to the layer's memory
   std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context_;

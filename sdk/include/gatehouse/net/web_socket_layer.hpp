@@ -27,6 +27,7 @@ class WebSocketLayer final : public StreamLayer {
   [[nodiscard]] Result<void> put(std::span<const Bytes> parts) noexcept override;
   [[nodiscard]] Result<void> flush() noexcept override;
   [[nodiscard]] bool has_left_over() const noexcept override { return lower_->has_left_over(); }
+  [[nodiscard]] bool may_close() const noexcept override { return lower_->may_close(); }
   void finish() noexcept override;
   void set_most_unsent(std::size_t bytes) noexcept override { lower_->set_most_unsent(bytes); }
   [[nodiscard]] std::size_t take_work() noexcept override { return lower_->take_work(); }

@@ -19,6 +19,7 @@ struct Certificate {
   std::string alpn = {};       ///< names, each behind its length in a byte, the preferred one first; "" = none
   std::string ticket_key = {}, ticket_key_before = {};  ///< 80 bytes each (gh_certificate), or ""
   std::uint32_t least_version = 0x0304;                 ///< TLS 1.3; 0x0303 = 1.2
+  bool ktls = false;                                    ///< the kernel may make the records
 };
 
 /// For one lane, on its thread; copies are cheap and refer to the same host.

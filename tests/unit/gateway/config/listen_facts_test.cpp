@@ -121,20 +121,21 @@ INSTANTIATE_TEST_SUITE_P(Table, WrongFacts, testing::ValuesIn(kWrong),
                          [](const auto& test) { return test.param.name; });
 
 TEST(TlsSection, RefusesWhatItDoesNotKnow) {
-  EXPECT_THAT(
-      problems_of("[tls]\nminimum = \"1.1\"\nkeys = \"/x\"\n"),
-      ElementsAre("2:11: `tls.minimum` must be one of 1.3, 1.2, not \"1.1\"", HasSubstr("unknown key `tls.keys`")));
+  EXPECT_THAT(problems_of("[tls]\nminimum = \"1.1\"\nktls = \"on\"\nkeys = \"/x\"\n"),
+              ElementsAre("2:11: `tls.minimum` must be one of 1.3, 1.2, not \"1.1\"",
+                          "3:8: `tls.ktls` must be one of auto, off, not \"on\"", HasSubstr("unknown key `tls.keys`")));
 }
 
 TEST(TlsSection, IsWhatAListenerHasUnlessItSaysOtherwise) {
-  const std::string all = kTls + "client_ca = \"/t/ca.pem\"\nalpn = [\"a\", \"b\"]\nminimum = \"1.2\"\n";
-  const TlsConfig expected{"/t/chain.pem", "/t/key.pem", "/t/ca.pem", {"a", "b"}, true};
+  const std::string all =
+      kTls + "client_ca = \"/t/ca.pem\"\nalpn = [\"a\", \"b\"]\nminimum = \"1.2\"\nktls = \"off\"\n";
+  const TlsConfig expected{"/t/chain.pem", "/t/key.pem", "/t/ca.pem", {"a", "b"}, true, false};
   for (const char* const value :
        {R"("tls:127.0.0.1:1")", R"({ address = "127.0.0.1:1", tls = true })", R"({ address = "unix:/x", tls = {} })",
         R"({ address = "tls:127.0.0.1:1", tls = {} })"})
     EXPECT_EQ(listener(value, all).tls, expected) << value;
-  const TlsConfig own{"/o/chain.pem", "/t/key.pem", "", {}, false};
-  const std::string tls = R"(certificate = "/o/chain.pem", client_ca = "", alpn = [], minimum = "1.3")";
+  const TlsConfig own{"/o/chain.pem", "/t/key.pem", "", {}, false, true};
+  const std::string tls = R"(certificate = "/o/chain.pem", client_ca = "", alpn = [], minimum = "1.3", ktls = "auto")";
   EXPECT_EQ(listener("{ address = \"127.0.0.1:1\", tls = { " + tls + " } }", all).tls, own);
   EXPECT_EQ(listener(R"("127.0.0.1:1")", all).tls, std::nullopt);
   EXPECT_EQ(listener(R"({ address = "127.0.0.1:1", tls = false })", all).tls, std::nullopt);
@@ -144,6 +145,7 @@ TEST(TlsSection, IsStrictByDefault) {
   const auto tls = listener(R"("tls:127.0.0.1:1")", kTls).tls;
   ASSERT_TRUE(tls);
   EXPECT_FALSE(tls->takes_tls12);
+  EXPECT_TRUE(tls->ktls);
   EXPECT_EQ(tls->client_ca, "");
   EXPECT_THAT(tls->alpn, IsEmpty());
 }

@@ -108,6 +108,7 @@ TEST_F(ListenerCertificatesTest, AreOfListenersWithTls) {
   EXPECT_EQ(out.ticket_key.size, 80u);
   EXPECT_EQ(out.ticket_key_before.size, 0u);
   EXPECT_EQ(out.least_version, 0x0304u);
+  EXPECT_EQ(out.ktls, 1u);
   get(0);
   EXPECT_EQ(status_, GH_E_NOT_FOUND);
   EXPECT_FALSE(serve()) << "nothing has changed";
@@ -119,6 +120,9 @@ TEST_F(ListenerCertificatesTest, FollowTheConfiguration) {
   tls.takes_tls12 = true;
   tls.alpn.clear();
   EXPECT_TRUE(serve());
+  tls.ktls = false;
+  EXPECT_TRUE(serve());
+  EXPECT_EQ(get().ktls, 0u);
   EXPECT_EQ(get().least_version, 0x0303u);
   EXPECT_EQ(get().alpn.size, 0u);
 }

@@ -45,15 +45,18 @@ TEST_F(CertificatesTest, SayHowStreamsAreToBeEncrypted) {
                    .alpn = "\2h2",
                    .ticket_key = "now",
                    .ticket_key_before = "before",
-                   .least_version = 0x0303});
+                   .least_version = 0x0303,
+                   .ktls = true});
   ASSERT_EQ(get(3), GH_OK);
   EXPECT_EQ(from_border(out.alpn), "\2h2");
   EXPECT_EQ(from_border(out.ticket_key), "now");
   EXPECT_EQ(from_border(out.ticket_key_before), "before");
   EXPECT_EQ(out.least_version, 0x0303u);
+  EXPECT_EQ(out.ktls, 1u);
   all->publish(4, {"chain", "key", ""});
   ASSERT_EQ(get(4), GH_OK);
   EXPECT_EQ(out.least_version, 0x0304u);
+  EXPECT_EQ(out.ktls, 0u);
   EXPECT_EQ(out.ticket_key.size + out.ticket_key_before.size + out.alpn.size, 0u);
 }
 

@@ -156,7 +156,8 @@ class ClientStreamTest : public testing::Test {
              const CertificateWish& shown = {.alternatives = "DNS:gate.example,DNS:*.wild.example,IP:127.0.0.1"}) {
     if (listener.tls) {
       const TestCertificate own = authority().issue(shown);
-      host.set_certificate(0, {.chain = own.certificate, .key = own.key, .client_ca = authority().certificate()});
+      host.set_certificate(
+          0, {.chain = own.certificate, .key = own.key, .client_ca = authority().certificate(), .ktls = true});
     }
     plugin.emplace(kManifest, host, "{}", 1, std::vector{listener});
   }

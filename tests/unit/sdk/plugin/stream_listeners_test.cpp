@@ -1,6 +1,7 @@
 // What comes before a stream's first byte for the frontend, with real sockets and a real lane.
 #include <gatehouse/plugin/stream_listeners.hpp>
 
+#include <gatehouse/net/kernel_tls.hpp>
 #include <gatehouse/net/proxy_header.hpp>
 #include <gatehouse/net/web_socket.hpp>
 #include <gatehouse/plugin/lane_plugin.hpp>
@@ -167,7 +168,10 @@ class StreamListenersTest : public testing::Test {
   void start(const testkit::TestListener& listener) {
     if (listener.tls) {
       const TestCertificate own = authority().issue();
-      host.set_certificate(0, {.chain = own.certificate, .key = own.key, .client_ca = authority().certificate()});
+      host.set_certificate(0, {.chain = own.certificate,
+                               .key = own.key,
+                               .client_ca = authority().certificate(),
+                               .ktls = true});  // where the kernel can
     }
     plugin.emplace(kManifest, host, "{}", 1, std::vector{listener});
   }
@@ -234,6 +238,7 @@ TEST_F(StreamListenersTest, ShakeHandsBeforeAnybodyArrives) {
   EXPECT_STREQ(text, "hello");
   EXPECT_EQ(arrivals(), std::vector<std::string>{" 127.0.0.1"});
   EXPECT_EQ(host.metric("tls_handshakes"), 1u);
+  EXPECT_EQ(host.metric("tls_in_kernel"), KernelTls::prepare(client.fd()) ? 1u : 0u);
 }
 
 TEST_F(StreamListenersTest, NameTheClientByItsCertificate) {
