@@ -10,9 +10,9 @@
 namespace gatehouse::packet_tunnel {
 
 /// Needs CAP_NET_ADMIN. Nothing waits, but the kernel walks its whole table in each call, even in the one request of
-/// forget(): 33 ms with 100,000 entries (measured), a dump of them 140 ms. So this is for a control thread, with the
-/// addresses of all that have gone by one forget_if(), before they are given out again; a lane calls forget() for a
-/// single one at most. Not thread-safe.
+/// forget(): 33 ms with 100,000 entries (measured), a dump of them 140 ms. So this is for a control thread, at the
+/// start by forget_if(); a lane calls forget() only for an address that somebody has had before (used_indexes.hpp). Not
+/// thread-safe.
 class Conntrack {
  public:
   using IsToGo = std::function<bool(const IpAddress& source)>;

@@ -85,7 +85,6 @@ class TunnelLane final : public LaneWorker, private GatheredSink {
   void open_new(Arrival arrival, Session session, PolicyClient policy);
   [[nodiscard]] std::optional<PolicyClient> ask_policy(Arrival& arrival, std::uint64_t session);
   [[nodiscard]] std::optional<std::uint32_t> choose_index() noexcept;
-  void note_given(std::uint32_t index);
   void use_ranges();
   [[nodiscard]] std::size_t streams() const noexcept { return sources.size() + listeners_.openings(); }
   [[nodiscard]] bool make_place_for_stream();
@@ -109,7 +108,6 @@ class TunnelLane final : public LaneWorker, private GatheredSink {
   StreamListeners listeners_;
   ClientResolvers resolvers_;
   std::optional<Conntrack> conntrack_;
-  std::vector<bool> given_;  // by index: to a session, since the start; 2 MB at most
   CompletionScope finds_;
   std::vector<NumberRange> ranges_;  // of indexes that this lane may give
   std::uint64_t random_ = 0;

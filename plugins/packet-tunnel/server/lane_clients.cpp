@@ -14,9 +14,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::chrono::seconds kSoon{5}, kAtOnce{1};
-constexpr int kMostRecycled = 4;       // to win one descriptor
-constexpr int kMostCandidates = 64;    // addresses that somebody else may hold
-constexpr int kUnusedCandidates = 48;  // of these, the first ones, only if nobody had them since the start
+constexpr int kMostRecycled = 4;     // to win one descriptor
+constexpr int kMostUnused = 32;      // of these, that are to be nobody's so far
+constexpr int kMostCandidates = 96;  // addresses that somebody else may hold
 constexpr std::string_view kSpace = "tunnel-index";
 
 SessionFacts facts_of(const Arrival& arrival, std::string_view id) {
@@ -128,7 +128,6 @@ void TunnelLane::open(Arrival arrival, const std::optional<FoundSession>& found)
     return arrival.refuse({503, "the gateway cannot tell whose this address is: " + leased.message(), kSoon});
   }
   counters.sessions_resumed.add();
-  note_given(index);
   auto& place = sessions_[index];
   if (!place) {
     place = std::make_unique<TunnelSession>(*this, kept, std::move(*session));
@@ -142,13 +141,10 @@ void TunnelLane::open(Arrival arrival, const std::optional<FoundSession>& found)
 void TunnelLane::open_new(Arrival arrival, Session session, PolicyClient policy) {
   Error failure = Errc::exists;
   SessionBlob blob;
-  bool is_used = false;
   for (int i = 0; i < kMostCandidates && failure == Errc::exists; ++i) {
     const auto index = choose_index();
     if (!index) break;
-    if (sessions_.contains(*index)) continue;
-    is_used = given_.size() > *index && given_[*index];
-    if (is_used && i < kUnusedCandidates) continue;
+    if (sessions_.contains(*index) || (i < kMostUnused && shared_.used().contains(*index))) continue;
     blob = {*index, prefixes().v4_address(*index), {}, {}};
     failure = session.keep(SessionBlob::kVersion, blob.write());
     if (failure) break;
@@ -168,12 +164,11 @@ void TunnelLane::open_new(Arrival arrival, Session session, PolicyClient policy)
                                                    : "the gateway's store gives no addresses: " + failure.message(),
                            kSoon});
   }
-  // Who had the address before must not be remembered by its flows. That is rare, for the kernel walks its whole table.
-  note_given(blob.index);
-  if (is_used && conntrack_) {
+  if (conntrack_ && shared_.used().contains(blob.index)) {  // what the kernel knows is not of this client
     static_cast<void>(conntrack_->forget(blob.leased));
     if (prefixes().v6()) static_cast<void>(conntrack_->forget(prefixes().v6_address(blob.index)));
   }
+  shared_.used().add(blob.index);
   counters.sessions_opened.add();
   auto made = std::make_unique<TunnelSession>(*this, blob, std::move(session));
   TunnelSession& at = *made;
@@ -204,11 +199,6 @@ std::optional<std::uint32_t> TunnelLane::choose_index() noexcept {
     return {};
   }
   return {};
-}
-
-void TunnelLane::note_given(std::uint32_t index) {
-  if (given_.size() <= index) given_.resize(prefixes().last_index() + 1);
-  given_[index] = true;
 }
 
 void TunnelLane::use_ranges() {

@@ -3,6 +3,7 @@
 #include "plugins/packet-tunnel/server/client_resolvers.hpp"
 
 #include "plugins/packet-tunnel/server/conntrack.hpp"
+#include "plugins/packet-tunnel/server/session.hpp"
 
 #include <gatehouse/plugin/kept_fds.hpp>
 #include <gatehouse/plugin/kept_sessions.hpp>
@@ -70,6 +71,7 @@ TunnelShared::TunnelShared(const StartContext& context, const TunnelSettings& se
     : host_(context.host),
       device_(open_device(context, settings)),
       network_(device_, network_settings(settings), name_servers(settings)),
+      used_(prefixes().first_index(), prefixes().last_index()),
       owner_(16) {
   if (!settings.device_fd) {
     if (const auto persists = device_.persist(true); !persists)
@@ -78,6 +80,7 @@ TunnelShared::TunnelShared(const StartContext& context, const TunnelSettings& se
       throw std::runtime_error("the kernel does not steer a tun device (" + steered.error().message() +
                                "): set lanes = 1");
   }
+  if (settings.nat && !device_.is_adopted()) forget_strangers();
   for (const std::string& note : network_.notes()) host_.log().warn("the host's network", {{"note", note}});
   std::vector<Prefix> own{prefixes().v4()};
   if (prefixes().v6()) own.push_back(*prefixes().v6());
@@ -91,7 +94,6 @@ TunnelShared::TunnelShared(const StartContext& context, const TunnelSettings& se
   host_.random(owner_);
   static_cast<void>(Values(host_).put(kOwner, owner_, ValueKind::plain));
   if (settings.nat) {
-    if (device_.was_there()) forget_old_flows();
     keeper_ = std::jthread([this](const std::stop_token& stopped) { look_after_rules(stopped); });
     ::pthread_setname_np(keeper_.native_handle(), "gh-tunnel-rules");
   }
@@ -101,20 +103,34 @@ TunnelShared::TunnelShared(const StartContext& context, const TunnelSettings& se
                                                  {"udp_segmentation", device_.has_udp_segmentation() ? "yes" : "no"}});
 }
 
-void TunnelShared::forget_old_flows() {
-  std::set<std::string, std::less<>> held;
-  for_each_kept(
-      host_, [](const KeptSession&) {}, [&](const KeptLease& lease) { held.emplace(lease.resource); });
-  const auto is_to_go = [&](const IpAddress& source) {
-    const bool is_v4 = source.is_v4();
-    if (is_v4 ? !prefixes().v4().contains(source) : !prefixes().v6() || !prefixes().v6()->contains(source))
-      return false;
-    const std::uint32_t index = index_of(source);
-    if (index < prefixes().first_index() || index > prefixes().last_index()) return false;
-    return !held.contains(prefixes().v4_address(index).to_string());
+/// What the kernel tracks of clients that nobody remembers, as an earlier process has left it, goes. An instance that
+/// this one follows may be at work, so that sessions are looked at after connections.
+void TunnelShared::forget_strangers() {
+  const auto is_clients = [this](const IpAddress& source) {
+    const auto& v6 = prefixes().v6();
+    return (source.is_v4() ? prefixes().v4().contains(source) : v6 && v6->contains(source)) &&
+           index_of(source) >= prefixes().first_index();
   };
-  if (const auto gone = Conntrack().forget_if(is_to_go); !gone)
-    host_.log().warn("flows of former clients may be remembered", {{"why", gone.error().message()}});
+  Conntrack conntrack;
+  std::set<std::uint32_t> strangers;
+  auto done = conntrack.forget_if([&](const IpAddress& source) {
+    if (is_clients(source)) strangers.insert(index_of(source));
+    return false;
+  });
+  for_each_kept(
+      host_,
+      [this](const KeptSession& session) {
+        if (const auto blob = SessionBlob::read(session.blob_version, session.blob)) used_.add(blob->index);
+      },
+      [](const KeptLease&) {});
+  std::erase_if(strangers, [this](std::uint32_t index) { return used_.contains(index); });
+  if (done && !strangers.empty())
+    done = conntrack.forget_if(
+        [&](const IpAddress& source) { return is_clients(source) && strangers.contains(index_of(source)); });
+  if (!done)
+    host_.log().warn(
+        "the kernel does not say what connections it knows: a new client may get packets of an earlier one",
+        {{"why", done.error().message()}});
 }
 
 void TunnelShared::look_after_rules(const std::stop_token& stopped) {

@@ -4,6 +4,7 @@
 
 #include "plugins/packet-tunnel/server/host_network.hpp"
 #include "plugins/packet-tunnel/server/settings.hpp"
+#include "plugins/packet-tunnel/server/used_indexes.hpp"
 
 #include <gatehouse/async/lane_channel.hpp>
 #include <gatehouse/net/tun_device.hpp>
@@ -30,6 +31,8 @@ class TunnelShared {
   [[nodiscard]] const TunDevice& device() const noexcept { return device_; }
   /// Constant while lanes run.
   [[nodiscard]] const TunnelPrefixes& prefixes() const noexcept { return network_.prefixes(); }
+  /// Clients of whom the kernel may know connections.
+  [[nodiscard]] UsedIndexes& used() noexcept { return used_; }
   /// The lane's own.
   [[nodiscard]] TunQueue& queue(std::uint32_t lane) noexcept { return device_.queue(lane); }
   /// Clients for that lane: any lane sends, the lane itself receives.
@@ -38,14 +41,14 @@ class TunnelShared {
  private:
   [[nodiscard]] static TunDevice open_device(const StartContext& context, const TunnelSettings& settings);
   [[nodiscard]] bool is_still_ours() const;
-  /// What the kernel remembers of clients whose sessions have ended since, as an earlier process had them.
-  void forget_old_flows();
+  void forget_strangers();
   /// Puts the host's rules back when somebody has removed them, or has put drops before them.
   void look_after_rules(const std::stop_token& stopped);
 
   const Host& host_;
   TunDevice device_;
   HostNetwork network_;  // of look_after_rules() alone, once that runs
+  UsedIndexes used_;
   std::vector<std::unique_ptr<LaneChannel<Arrival>>> arrivals_;
   std::vector<std::byte> owner_;  // as it stands in the host's values while this instance is the last one
   std::jthread keeper_;           // last: it ends before what it uses
