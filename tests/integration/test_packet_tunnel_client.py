@@ -389,6 +389,25 @@ class Connections(ClientTest):
         client.connected(2, within=15)
         self.assertEqual(self.source_of(), OUTSIDE[0])
 
+    def test_a_name_is_looked_up_outside_while_the_tunnel_is_down(self):
+        server = DnsServer(self.net, "internet", ["93.184.0.53"], {"gate.example": [GATEWAY[0]]})
+        self.addCleanup(server.stop)
+        gateway = self.start()
+        resolv_conf = pathlib.Path("/run/outside.conf")
+        resolv_conf.write_text("nameserver 93.184.0.53\n")
+        STATE.mkdir(exist_ok=True)
+        # The name has stood for another host, which nobody has any more.
+        (STATE / f"{DEVICE}.json").write_text(json.dumps(
+            {"rules": [], "servers": {f"gate.example:{PORT}": ["10.77.0.77"]}, "is_blocked": True}))
+        client = TunnelClient(self, f"gate.example:{PORT}", resolv_conf=resolv_conf).connected(within=20)
+        self.assertEqual(self.source_of(), OUTSIDE[0])
+        gateway.stop()
+        client.wait_for("has ended")
+        gateway.start()
+        client.connected(2, within=5)  # at once: what the name has led to is known
+        client.stop()
+        self.net.run("client", [str(BUILD / "bin" / "gatehouse-tunnel"), "--unblock"])
+
     def test_an_idle_client_sends_nothing(self):
         self.start()
         self.tunnel(SERVER, dns=False)
@@ -402,11 +421,15 @@ class Connections(ClientTest):
         self.start()
         client = self.tunnel(SERVER, dns=False)
         self.ip("address", "add", "10.77.0.9/24", "dev", "to_gateway")
-        self.addCleanup(self.net.run, "client", ["ip", "address", "del", "10.77.0.9/24", "dev", "to_gateway"], False)
         self.ip("route", "replace", "default", "via", GATEWAY[0], "src", "10.77.0.9")
-        self.ip("route", "replace", "10.77.0.0/24", "dev", "to_gateway", "src", "10.77.0.9")
-        self.addCleanup(self.ip, "route", "replace", "10.77.0.0/24", "dev", "to_gateway", "src", CLIENT[0])
         self.addCleanup(self.ip, "route", "replace", "default", "via", GATEWAY[0])
+        self.addCleanup(self.ip, "address", "delete", "10.77.0.9/24", "dev", "to_gateway")
+        self.addCleanup(self.ip, "address", "add", f"{CLIENT[0]}/24", "dev", "to_gateway")
+        time.sleep(0.5)
+        self.assertNotIn("moved", client.text())  # the old one is still there
+        self.net.sysctl("client", "net.ipv4.conf.all.promote_secondaries", 1)
+        self.ip("address", "delete", f"{CLIENT[0]}/24", "dev", "to_gateway")
+        self.ip("route", "replace", "default", "via", GATEWAY[0])
         client.wait_for("moved to another network", within=3)
         client.connected(2)
         self.assertEqual(self.source_of(), OUTSIDE[0])

@@ -22,6 +22,7 @@ using namespace std::chrono_literals;
 constexpr Nanoseconds kShowEvery = 1s;
 constexpr std::uint16_t kEchoId = 0x6774;
 constexpr Nanoseconds kNetworkSettles = 300ms;
+constexpr Nanoseconds kStale = 3s;  // what has waited longer has been sent again, or nobody wants it any more
 
 std::string seconds_text(std::chrono::milliseconds time) {
   const auto tenths = time.count() / 100;
@@ -102,7 +103,7 @@ void Client::stop(int code, bool unblocks) {
 void Client::open() {
   if (tunnel_ || is_stopping_) return;
   loop_.cancel(retry_);
-  opener_.start(session_id_, host_.mark());
+  opener_.start(session_id_, host_.way());
 }
 
 void Client::opened(Opener::Outcome outcome) {
@@ -125,7 +126,8 @@ void Client::connect(OpenedTunnel tunnel) {
   downlink_.start(tunnel_->mtu);
   if (const auto watched = tunnel_->stream->watch(loop_.poller(), *this); !watched)
     throw boost::system::system_error(watched.error(), "watch the stream");
-  uplink_.start(*tunnel_->stream, mtu);
+  uplink_.start(*tunnel_->stream, mtu, down_since_ && steady_now() - *down_since_ > kStale);
+  down_since_.reset();
   peer_ = DeadPeer();
   back_off_.reset();
   was_connected_ = true;
@@ -144,6 +146,7 @@ void Client::disconnect(const std::string& why) {
   uplink_.stop();
   const std::string server = tunnel_->server;
   tunnel_.reset();
+  down_since_ = steady_now();
   loop_.cancel(peer_timer_);
   peer_is_timed_ = false;
   console_.say("the connection to " + server + " has ended: " + why);
@@ -224,8 +227,7 @@ void Client::look_at_network() {
   socklen_t size = sizeof local;
   if (::getsockname(tunnel_->fd, reinterpret_cast<sockaddr*>(&local), &size) != 0) return;
   try {
-    const IpAddress source = host_.source_towards(tunnel_->address);
-    if (source.family() == Family::none || source == Endpoint::from_sockaddr(local).address) return;
+    if (host_.is_on_its_way(Endpoint::from_sockaddr(local).address, tunnel_->address)) return;
     disconnect("this host has moved to another network");
   } catch (const HostError& problem) {
     console_.detail(problem.what());

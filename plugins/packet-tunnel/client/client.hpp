@@ -70,6 +70,7 @@ class Client final : private Readiness {
   std::string broken_;  // why the stream is to be given up at the end of this turn; "" = it is not
   std::uint64_t seen_up_ = 0;
   DeadPeer peer_;
+  std::optional<SteadyTime> down_since_;  // of a connection that there was
   BackOff back_off_;
   Signals signals_;
   NetworkWatch network_;

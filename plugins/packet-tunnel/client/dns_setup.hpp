@@ -23,6 +23,8 @@ class ResolvConfReplacement {
   void restore() const;
   /// Does a replaced one wait to be restored?
   [[nodiscard]] bool is_replaced() const noexcept;
+  /// Where the replaced one stands.
+  [[nodiscard]] const std::filesystem::path& before() const noexcept { return before_; }
 
  private:
   [[nodiscard]] bool is_ours() const;

@@ -1,6 +1,7 @@
 #include "plugins/packet-tunnel/client/host_setup.hpp"
 
 #include "plugins/packet-tunnel/client/dns_setup.hpp"
+#include "plugins/packet-tunnel/client/outside_look_up.hpp"
 #include "plugins/packet-tunnel/client/route_plan.hpp"
 #include "plugins/packet-tunnel/common/sysctl.hpp"
 
@@ -144,9 +145,20 @@ void HostSetup::put_dns() {
   ResolvConfReplacement(settings_.resolv_conf).replace(settings_.dns);
 }
 
-IpAddress HostSetup::source_towards(const IpAddress& server) {
+Opener::Way HostSetup::way() const {
+  Opener::Way out{mark(), {}};
+  if (!changes_.is_blocked && !(has_dns_ && routed_with_ipv6_)) return out;
+  const ResolvConfReplacement file(settings_.resolv_conf);
+  out.nameservers = outside_nameservers(file.is_replaced() ? file.before() : settings_.resolv_conf, settings_.dns);
+  return out;
+}
+
+bool HostSetup::is_on_its_way(const IpAddress& local, const IpAddress& server) {
+  const std::vector<LinkAddress> addresses = netlink_.addresses();
+  const auto at = std::ranges::find(addresses, local, &LinkAddress::address);
+  if (at == addresses.end()) return false;
   const auto route = netlink_.route_to(server, mark());
-  return route ? route->source : IpAddress();
+  return !route || route->kind == RTN_LOCAL || route->link == 0 || route->link == at->link;
 }
 
 /// One step that fails keeps none of the others back.

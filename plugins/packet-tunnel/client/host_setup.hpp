@@ -36,8 +36,11 @@ class HostSetup {
   /// Undoes everything; what cannot be undone is said. @param unblocks  ends the kill switch, too
   void undo(bool unblocks) noexcept;
 
-  /// The source of a packet of ours to `server`; none: it cannot be reached now.
-  [[nodiscard]] IpAddress source_towards(const IpAddress& server);
+  /// How servers are had now.
+  [[nodiscard]] Opener::Way way() const;
+  /// Does the way to `server` still begin at the interface that has `local`, our end of the connection? False where
+  /// that address is gone, too.
+  [[nodiscard]] bool is_on_its_way(const IpAddress& local, const IpAddress& server);
 
  private:
   void undo_earlier();

@@ -1,5 +1,7 @@
 #include "plugins/packet-tunnel/client/opener.hpp"
 
+#include "plugins/packet-tunnel/client/outside_look_up.hpp"
+
 #include <gatehouse/net/client_stream.hpp>
 
 #include <algorithm>
@@ -22,7 +24,7 @@ void add(std::string& all, const std::string& one) { all += (all.empty() ? "" : 
 struct Opener::Attempt {
   const ClientSettings settings;
   const std::string session_id;
-  const std::uint32_t mark;
+  const Way way;
   KnownServers known;
   std::size_t first;
   OpeningFailure failure{{}, {}, true};
@@ -34,30 +36,59 @@ struct Opener::Attempt {
     }
     const std::size_t count = settings.servers.size();
     for (std::size_t tried = 0; tried < count; ++tried, first = (first + 1) % count)
-      for (const ServerTarget& target : targets_of(settings.servers[first]))
-        if (auto opened = try_target(target)) return std::move(*opened);
+      if (auto opened = try_server(settings.servers[first])) return std::move(*opened);
     return failure;
   }
 
-  std::vector<ServerTarget> targets_of(const std::string& name) {
+  /// Each look-up is made only where all before it have led nowhere: the system's may take long.
+  std::optional<OpenedTunnel> try_server(const std::string& name) {
+    std::vector<IpAddress> tried;
+    if (auto opened = try_all(kept_targets(name), tried)) return opened;
+    if (auto opened = try_all(outside_targets(name), tried)) return opened;
+    if (!tried.empty() && !way.nameservers.empty()) return {};
     try {
-      std::vector<ServerTarget> out = look_up(name);
-      std::vector<IpAddress>& kept = known[name];
-      kept.clear();
-      for (const ServerTarget& target : out)
-        if (target.address.family() != Family::none) kept.push_back(target.address);
-      return out;
+      return try_all(keep(name, look_up(name)), tried);
     } catch (const std::exception& problem) {
-      std::vector<ServerTarget> out;
-      for (const IpAddress& address : known[name]) out.push_back({name, address});
-      if (out.empty()) fail(problem.what());
-      return out;
+      fail(problem.what());
+      return {};
     }
+  }
+
+  std::optional<OpenedTunnel> try_all(const std::vector<ServerTarget>& targets, std::vector<IpAddress>& tried) {
+    for (const ServerTarget& target : targets) {
+      const bool is_known = target.address.family() != Family::none;
+      if (is_known && std::ranges::count(tried, target.address) != 0) continue;
+      if (is_known) tried.push_back(target.address);
+      if (auto opened = try_target(target)) return opened;
+    }
+    return {};
+  }
+
+  std::vector<ServerTarget> kept_targets(const std::string& name) {
+    std::vector<ServerTarget> out;
+    for (const IpAddress& address : known[name]) out.push_back({name, address});
+    return out;
+  }
+
+  std::vector<ServerTarget> outside_targets(const std::string& name) {
+    const ClientAddress to = ClientAddress::parse(name);
+    std::vector<ServerTarget> out;
+    if (way.nameservers.empty() || !to.path.empty() || IpAddress::parse(to.host)) return out;
+    for (const IpAddress& address : look_up_outside(to.host, way.nameservers, way.mark)) out.push_back({name, address});
+    return out.empty() ? out : keep(name, out);
+  }
+
+  std::vector<ServerTarget> keep(const std::string& name, std::vector<ServerTarget> targets) {
+    std::vector<IpAddress>& kept = known[name];
+    kept.clear();
+    for (const ServerTarget& target : targets)
+      if (target.address.family() != Family::none) kept.push_back(target.address);
+    return targets;
   }
 
   std::optional<OpenedTunnel> try_target(const ServerTarget& target) {
     try {
-      return open_tunnel(settings, target, session_id, mark, steady_now() + kAttempt);
+      return open_tunnel(settings, target, session_id, way.mark, steady_now() + kAttempt);
     } catch (const ClientRefused& refused) {
       add(failure.sentence, refused.what());
       failure.is_final = failure.is_final && is_final(refused.status);
@@ -84,12 +115,12 @@ Opener::~Opener() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Opener::start(const std::string& session_id, std::uint32_t mark) {
+void Opener::start(const std::string& session_id, Way way) {
   if (is_busy_) return;
   if (thread_.joinable()) thread_.join();
   is_busy_ = true;
-  thread_ = std::thread([this, is_alive = is_alive_,
-                         attempt = Attempt{settings_, session_id, mark, known_, first_, {{}, {}, true}}]() mutable {
+  Attempt made{settings_, session_id, std::move(way), known_, first_, {{}, {}, true}};
+  thread_ = std::thread([this, is_alive = is_alive_, attempt = std::move(made)]() mutable {
     Outcome outcome = attempt.run();
     loop_.post([this, is_alive, outcome = std::move(outcome), known = std::move(attempt.known),
                 had = attempt.first]() mutable {

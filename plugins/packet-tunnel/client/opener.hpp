@@ -33,15 +33,17 @@ class Opener {
   /// Waits for an attempt that is under way, kAttempt and what the system's resolver takes at most.
   ~Opener();
 
-  /// Tries each server once, beginning with the one that was had last, or is behind the one that has failed.
-  /// @param mark  on our packets to servers; 0 = none
-  void start(const std::string& session_id, std::uint32_t mark);
+  /// How to go out.
+  struct Way {
+    std::uint32_t mark = 0;             ///< on our packets to servers; 0 = none
+    std::vector<Endpoint> nameservers;  ///< to be asked by ourselves; empty = the system's resolver is as good
+  };
+  /// Tries each server once, beginning with the one that was had last: where its name has led before, then where it
+  /// leads now.
+  void start(const std::string& session_id, Way way);
   /// Is an attempt under way?
   [[nodiscard]] bool is_busy() const noexcept { return is_busy_; }
-  /// The servers behind the first one in turn are tried first the next time.
-  void move_on() noexcept { first_ = settings_.servers.empty() ? 0 : (first_ + 1) % settings_.servers.size(); }
-
-  /// Where look-ups that fail are answered from: they do while everything but the tunnel is blocked.
+  /// What names have led to; for the time in which nobody can be asked.
   [[nodiscard]] const KnownServers& known() const noexcept { return known_; }
   void set_known(KnownServers known) { known_ = std::move(known); }
 

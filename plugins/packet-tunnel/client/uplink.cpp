@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t kWriteAt = 256 * 1024;                  // bytes: enough for one system call
 constexpr std::size_t kOutput = kWriteAt + 160 * 1024;        // and a super-packet behind them, cut into small frames
 constexpr std::size_t kTurnReads = 64, kTurnBytes = 1 << 20;  // then the stream has its turn
+constexpr std::size_t kMostDiscarded = 10'000;                // packets: more than a device's ring has
 constexpr std::size_t kMostWaiting = 4 * 1024 * 1024;         // bytes of packets
 constexpr std::size_t kMostUnsent = 256 * 1024;  // bytes that the kernel holds: the queue here is the fair one
 constexpr std::uint64_t kAnswersPerSecond = 200, kAnswersAtOnce = 50;
@@ -40,7 +41,12 @@ Uplink::Uplink(LaneLoop& loop, DevicePort& device, const PacketRules& rules, std
 
 Uplink::~Uplink() { stop(); }
 
-void Uplink::start(Stream& stream, std::size_t mtu) {
+void Uplink::start(Stream& stream, std::size_t mtu, bool discards) {
+  if (!reading_) reading_ = PacketBlockPtr(pool_, pool_.take(PacketPool::kLargestPacket));
+  for (std::size_t most = kMostDiscarded; discards && most > 0; --most, ++counters_.lost) {
+    const auto got = device_.read(*reading_);
+    if (!got && got.error() != Errc::malformed) break;
+  }
   stream_ = &stream;
   mtu_ = mtu;
   stream.limit_unsent(kMostUnsent);

@@ -23,7 +23,8 @@ class Uplink final : public Readiness {
   ~Uplink();
 
   /// Packets go into `stream`, which lives until stop(), and are cut to `mtu` bytes at most.
-  void start(Stream& stream, std::size_t mtu);
+  /// @param discards  what the device has by now is dropped
+  void start(Stream& stream, std::size_t mtu, bool discards = false);
   /// Nothing is read any more; what waits is dropped.
   void stop() noexcept;
 
