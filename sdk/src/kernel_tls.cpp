@@ -55,11 +55,19 @@ std::size_t overhead_of(const tls_crypto_info& info) noexcept {
   return kHeader + (info.cipher_type == TLS_CIPHER_CHACHA20_POLY1305 ? 0 : kNonce) + kTag;
 }
 
-std::optional<std::uint64_t> acknowledged(int fd) noexcept {
+constexpr std::uint8_t kGone = 7;  // TCP_CLOSE of the kernel's net/tcp_states.h
+
+std::optional<tcp_info> info_of(int fd) noexcept {
   tcp_info info{};
   socklen_t size = sizeof info;
   if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
-  return info.tcpi_bytes_acked;
+  return info;
+}
+
+std::optional<std::uint64_t> acknowledged(int fd) noexcept {
+  const auto info = info_of(fd);
+  if (!info) return {};
+  return info->tcpi_bytes_acked;
 }
 
 /// What TCP has got: what was acknowledged, and what was not yet.
@@ -125,6 +133,7 @@ std::optional<KernelTls::Place> KernelTls::place() const noexcept {
 }
 
 bool KernelTls::has_passed_all() const noexcept {
+  if (const auto info = info_of(fd_); info && info->tcpi_state == kGone) return true;
   if (const auto at = overhead_ != 0 ? place() : std::nullopt)
     return at->bytes - first_.bytes >= content_ + (at->records - first_.records) * overhead_;
   int unsent = 0;  // the best guess of a kernel that does not say how many records there were

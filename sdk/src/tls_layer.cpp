@@ -97,6 +97,7 @@ long TlsLayer::control(BIO* bio, int command, long number, void* pointer) noexce
 /// What OpenSSL has to say, now that the kernel makes the records.
 int TlsLayer::send_by_kernel(BIO* bio, Bytes content) noexcept {
   const int size = static_cast<int>(content.size());
+  if (record_kind_ == 0) return -1;          // an OpenSSL that does not say
   if (socket_.has_left_over()) return size;  // an alert, which must not overtake the rest
   const auto sent = kernel_.send_record(record_kind_, content);
   if (sent) return size;
@@ -276,7 +277,9 @@ Result<void> TlsLayer::put_by_kernel(std::span<const Bytes> parts) noexcept {
 }
 
 Result<void> TlsLayer::flush() noexcept {
-  if (const auto flushed = socket_.flush(); !flushed || !owes_end_) return flushed;
+  const auto flushed = socket_.flush();
+  if (!flushed && flushed.error() != Errc::would_block) owes_end_ = false;  // nobody is there
+  if (!flushed || !owes_end_) return flushed;
   end_in_kernel();
   if (owes_end_) return make_error_code(Errc::would_block);
   return boost::system::in_place_value;

@@ -29,7 +29,8 @@ class KernelTls {
   /// So many bytes of content, of any kind, were given to the socket, or will be.
   void add(std::size_t content) noexcept { content_ += content; }
   /// Has TCP got the records of all that was added? What it has not got is lost when the socket is closed or ends its
-  /// side: TCP keeps what it has, TLS does not. Some four system calls; for the end of a stream.
+  /// side: TCP keeps what it has, TLS does not. Some four system calls; for the end of a stream. True also where
+  /// the connection is gone.
   [[nodiscard]] bool has_passed_all() const noexcept;
 
  private:

@@ -42,7 +42,7 @@ class TlsLayer final : public StreamLayer {
   [[nodiscard]] Result<void> flush() noexcept override;
   [[nodiscard]] bool has_left_over() const noexcept override { return socket_.has_left_over() || owes_end_; }
   [[nodiscard]] bool may_close() const noexcept override {
-    return !has_left_over() && (!kernel_.is_on() || kernel_.has_passed_all());
+    return !has_left_over() && (broken_ || !kernel_.is_on() || kernel_.has_passed_all());
   }
   void finish() noexcept override;
   void set_most_unsent(std::size_t bytes) noexcept override { socket_.set_most_unsent(bytes); }

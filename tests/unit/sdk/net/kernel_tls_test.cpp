@@ -292,6 +292,27 @@ TEST_F(KernelTlsTest, SurvivesAClientThatIsGone) {
   EXPECT_FALSE(layer->has_left_over());
 }
 
+TEST_F(KernelTlsTest, WaitsForNobodyWhoIsGoneBeforeAllHasGone) {
+  for (const bool is_finished : {false, true}) {
+    begin_tcp();
+    ASSERT_TRUE(shake_hands_over_tcp());
+    const int small = 8192;
+    setsockopt(ours.get(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    const std::string text = long_text(50'000);
+    for (int i = 0; i < 1000 && !layer->has_left_over(); ++i) put(text);
+    if (is_finished) layer->finish();
+    EXPECT_FALSE(layer->may_close());
+    const linger at_once{1, 0};
+    setsockopt(theirs.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    client.reset();
+    theirs.reset();
+    wait(ours.get());
+    EXPECT_FALSE(layer->flush());
+    EXPECT_FALSE(layer->has_left_over());
+    EXPECT_TRUE(layer->may_close());
+  }
+}
+
 TEST_F(KernelTlsTest, RefusesACertificateThatIsNobodysInTheHandshakesWords) {
   TlsSettings strict = in_kernel();
   strict.client_ca = authority().certificate();
