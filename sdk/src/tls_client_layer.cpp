@@ -17,7 +17,7 @@
 namespace gatehouse {
 namespace {
 
-constexpr std::size_t kReadAtOnce = 32 * 1024;
+constexpr std::size_t kReadAtOnce = 64 * 1024;
 constexpr std::size_t kLongestNames = 200;  // that a stranger's certificate may put into a sentence
 
 int no_password(char*, int, int, void*) noexcept { return -1; }
@@ -162,6 +162,7 @@ Result<std::size_t> TlsClientLayer::read(MutableBytes out) noexcept {
     unread_.erase(unread_.begin(), unread_.begin() + static_cast<std::ptrdiff_t>(size));
     return size;
   }
+  has_news_ = false;
   if (broken_) return broken_;
   for (bool has_received = false;; has_received = true) {
     std::size_t size = 0;
@@ -173,15 +174,34 @@ Result<std::size_t> TlsClientLayer::read(MutableBytes out) noexcept {
       return break_with(Errc::malformed);
     }
     static_cast<void>(send_output());  // a new key's; of a broken socket the next write tells
-    if (why == SSL_ERROR_NONE) return size;
+    if (why == SSL_ERROR_NONE) return size + read_more(out.subspan(size));
     if (why == SSL_ERROR_ZERO_RETURN) return make_error_code(Errc::closed);
     if (has_received) return make_error_code(Errc::would_block);
     if (const auto got = receive(); !got) return got.error();
   }
 }
 
+/// The other records that have been received already. What else is behind them is told by the next read().
+std::size_t TlsClientLayer::read_more(MutableBytes out) noexcept {
+  std::size_t total = 0;
+  while (total < out.size() && (SSL_pending(ssl_.get()) > 0 || BIO_pending(input_) > 0)) {
+    std::size_t size = 0;
+    ERR_clear_error();
+    const int done = SSL_read_ex(ssl_.get(), out.data() + total, out.size() - total, &size);
+    const int why = done == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), done);
+    total += size;
+    if (why == SSL_ERROR_NONE) continue;
+    has_news_ = why != SSL_ERROR_WANT_READ;
+    if (!has_news_ || why == SSL_ERROR_ZERO_RETURN) break;
+    failure_ = explain();
+    broken_ = Errc::malformed;
+    break;
+  }
+  return total;
+}
+
 bool TlsClientLayer::holds_input() const noexcept {
-  return !unread_.empty() || (!broken_ && (SSL_pending(ssl_.get()) > 0 || BIO_pending(input_) > 0));
+  return !unread_.empty() || has_news_ || (!broken_ && (SSL_pending(ssl_.get()) > 0 || BIO_pending(input_) > 0));
 }
 
 Result<void> TlsClientLayer::receive() noexcept {

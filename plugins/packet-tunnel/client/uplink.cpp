@@ -156,10 +156,13 @@ void Uplink::send(Bytes packet) noexcept {
 }
 
 void Uplink::write_output() noexcept {
-  if (stream_ == nullptr || is_blocked_ || begin_ == end_) return;
-  const auto written = stream_->write(Bytes(output_).subspan(begin_, end_ - begin_));
-  if (!written && written.error() != Errc::would_block) end_ = begin_;  // the stream's next event tells
-  if (written) begin_ += *written;
+  if (stream_ == nullptr || is_blocked_) return;
+  while (begin_ != end_) {  // TLS takes 64 KiB at a time
+    const auto written = stream_->write(Bytes(output_).subspan(begin_, end_ - begin_));
+    if (!written && written.error() != Errc::would_block) end_ = begin_;  // the stream's next event tells
+    if (!written) break;
+    begin_ += *written;
+  }
   is_blocked_ = begin_ != end_;
   if (!is_blocked_) begin_ = end_ = 0;
 }

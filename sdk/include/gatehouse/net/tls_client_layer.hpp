@@ -59,6 +59,7 @@ class TlsClientLayer final : public StreamLayer {
   void use_files();
   void expect_server();
   Result<void> receive() noexcept;
+  std::size_t read_more(MutableBytes out) noexcept;
   Result<void> send_output() noexcept;
   Error break_with(Error why) noexcept;
   std::string explain() const;
@@ -75,6 +76,7 @@ class TlsClientLayer final : public StreamLayer {
   std::string failure_;
   Error broken_;
   bool is_finished_ = false;
+  bool has_news_ = false;  // behind what read() has given: an end, of whichever kind
 };
 
 }  // namespace gatehouse
