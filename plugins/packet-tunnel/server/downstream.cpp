@@ -60,8 +60,8 @@ void TunnelSession::forward_down(PacketBlockPtr& packet) {
     if (flow == nullptr) return;
     is_transparent = flow->is_transparent;
     if (facts.is_first_fragment()) {
-      if (!fragments_down_) fragments_down_ = std::make_unique<Fragments>();
-      fragments_down_->remember(facts, bytes, is_transparent, lane_.now());
+      if (!fragments_down_) fragments_down_ = std::make_unique<Fragments>(false);
+      static_cast<void>(fragments_down_->remember(facts, bytes, is_transparent, lane_.now()));
     }
   }
   const bool is_partial = packet->offload.needs_checksum;

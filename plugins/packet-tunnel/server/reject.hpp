@@ -32,6 +32,7 @@ enum class Reject : std::uint8_t {
   disallowed_icmp,       ///< by a row of policy, or by its default
   no_ipv6,               ///< the tunnel carries none
   no_first_fragment,     ///< a later one whose first was refused, or has not come
+  fragment_limit,        ///< up: too many packets whose fragments have not all come
   split_dns_message,     ///< TCP to port 53: a segment that does not hold whole messages, where names are judged
   flow_limit,            ///< a traffic rule on flows
   rate,                  ///< a traffic rule on bytes a second
@@ -66,6 +67,7 @@ inline constexpr std::array<std::string_view, kRejects> kRejectNames = {
     "disallowed_icmp",
     "no_ipv6",
     "no_first_fragment",
+    "fragment_limit",
     "split_dns_message",
     "flow_limit",
     "rate",

@@ -176,10 +176,12 @@ void TunnelSession::forward_up(GatheredPacket& packet) noexcept {
   if (admit_up(key, packet, is_transparent) == nullptr) return;
   if (facts.is_first_fragment()) {
     try {
-      if (!fragments_up_) fragments_up_ = std::make_unique<Fragments>();
-      fragments_up_->remember(facts, packet.headers, is_transparent, lane_.now());
-    } catch (const std::bad_alloc&) {  // then the later ones are refused
+      if (!fragments_up_) fragments_up_ = std::make_unique<Fragments>(true);
+    } catch (const std::bad_alloc&) {
+      return reject(Direction::up, Reject::memory);
     }
+    if (!fragments_up_->remember(facts, packet.headers, is_transparent, lane_.now()))
+      return reject(Direction::up, Reject::fragment_limit);
   }
   send_up(packet, is_transparent, resolver);
 }
@@ -188,6 +190,7 @@ void TunnelSession::forward_fragment_up(GatheredPacket& packet) noexcept {
   const auto found =
       fragments_up_ ? fragments_up_->find(packet.facts, packet.headers, lane_.now()) : Fragments::Found{};
   if (!found.is_there || found.is_transparent) return reject(Direction::up, Reject::no_first_fragment, packet.packets);
+  if (found.is_too_much) return reject(Direction::up, Reject::fragment_limit);
   send_up(packet, false, {});
 }
 
