@@ -23,8 +23,11 @@ std::optional<HttpRefusal> refuse_session_id(const std::optional<std::string>& i
   return {};
 }
 
-std::vector<HttpField> opening_answer(std::size_t mtu, bool is_resumed) {
-  return {{std::string(kMtuField), std::to_string(mtu)}, {std::string(kResumedField), is_resumed ? "yes" : "no"}};
+std::vector<HttpField> opening_answer(std::size_t mtu, bool is_resumed, bool has_ipv6) {
+  const auto word = [](bool yes) { return yes ? "yes" : "no"; };
+  return {{std::string(kMtuField), std::to_string(mtu)},
+          {std::string(kResumedField), word(is_resumed)},
+          {std::string(kIpv6Field), word(has_ipv6)}};
 }
 
 }  // namespace gatehouse::packet_tunnel

@@ -116,7 +116,8 @@ void TunnelSession::let_in() {
        {"listener", arrival->listener().name},
        {"identity", arrival->identity().empty() ? "anonymous" : std::string_view(arrival->identity())},
        {"address", assigned_v4_.to_string()}});
-  stream_.emplace(arrival->accept(opening_answer(lane_.settings().mtu, session_.resumed())));
+  stream_.emplace(
+      arrival->accept(opening_answer(lane_.settings().mtu, session_.resumed(), lane_.prefixes().v6().has_value())));
   stream_->limit_unsent(kMostUnsent);
   lane_.client_connected();
   next_touch_ = lane_.now();

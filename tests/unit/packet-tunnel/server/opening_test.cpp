@@ -32,6 +32,13 @@ TEST(SessionId, OfAnAnonymousClientHasToBeASecret) {
   EXPECT_FALSE(refuse_session_id(std::string(31, 'a'), false));
 }
 
+TEST(OpeningAnswer, SaysWhatTheTunnelCarries) {
+  std::string text;
+  for (const HttpField& field : opening_answer(1400, true, false)) text += field.name + ": " + field.value + "; ";
+  EXPECT_EQ(text, "Tunnel-MTU: 1400; Session-Resumed: yes; Tunnel-IPv6: no; ");
+  EXPECT_EQ(opening_answer(1400, true, true).back().value, "yes");
+}
+
 TEST(SessionBlob, ReadsWhatItWrote) {
   const SessionBlob blob{0x123456, IpAddress::v4(0x0a12'3456), IpAddress::v4(0xac10'0001),
                          *IpAddress::parse("fd26:b6a6:4454:310a::1")};
