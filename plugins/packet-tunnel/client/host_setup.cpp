@@ -128,7 +128,7 @@ void HostSetup::put_routes(bool has_ipv6) {
 }
 
 void HostSetup::soften_path_filters() {
-  if (!has_strict_path_filter(netlink_.links())) return;
+  if (changes_.marks_connections || !has_strict_path_filter(netlink_.links())) return;
   const std::string before = read_sysctl(kSourceMark).value_or("1");
   changes_.marks_connections = true;
   changes_.source_mark_before = before == "1" ? "" : before;
