@@ -55,7 +55,9 @@ PacketRules::Verdict PacketRules::judge(MutableBytes headers, const IpPacket& fa
 
 void PacketRules::rewrite_answer(MutableBytes headers, const IpPacket& facts, bool is_partial) const noexcept {
   const OfFamily& family = of(facts);
-  if (!family.is_rewritten || facts.source_port != kDnsPort || facts.is_later_fragment()) return;
+  // Nothing but answers comes from there, so that fragments without ports are some, too.
+  const bool may_be_answer = facts.is_later_fragment() ? facts.is_udp() : facts.source_port == kDnsPort;
+  if (!family.is_rewritten || !may_be_answer) return;
   if (is_equal(facts.source(headers), family.gateway)) rewrite_source(headers, facts, family.dns, is_partial);
 }
 
