@@ -1,7 +1,6 @@
 #include "plugins/packet-tunnel/server/shared.hpp"
 
 #include "plugins/packet-tunnel/server/client_resolvers.hpp"
-
 #include "plugins/packet-tunnel/server/conntrack.hpp"
 #include "plugins/packet-tunnel/server/session.hpp"
 
@@ -74,8 +73,6 @@ TunnelShared::TunnelShared(const StartContext& context, const TunnelSettings& se
       used_(prefixes().first_index(), prefixes().last_index()),
       owner_(16) {
   if (!settings.device_fd) {
-    if (const auto persists = device_.persist(true); !persists)
-      host_.log().warn("the device will not survive a crash", {{"why", persists.error().message()}});
     if (const auto steered = device_.steer(); !steered)
       throw std::runtime_error("the kernel does not steer a tun device (" + steered.error().message() +
                                "): set lanes = 1");
@@ -93,6 +90,10 @@ TunnelShared::TunnelShared(const StartContext& context, const TunnelSettings& se
   static_cast<void>(keep_fds(host_, kQueues, fds));  // without it a reload makes the device anew
   host_.random(owner_);
   static_cast<void>(Values(host_).put(kOwner, owner_, ValueKind::plain));
+  if (!settings.device_fd) {  // not before: a start that fails leaves no device
+    if (const auto persists = device_.persist(true); !persists)
+      host_.log().warn("the device will not survive a crash", {{"why", persists.error().message()}});
+  }
   if (settings.nat) {
     keeper_ = std::jthread([this](const std::stop_token& stopped) { look_after_rules(stopped); });
     ::pthread_setname_np(keeper_.native_handle(), "gh-tunnel-rules");
