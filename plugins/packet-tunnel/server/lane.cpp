@@ -65,7 +65,7 @@ TunnelLane::TunnelLane(const LaneContext& context, std::shared_ptr<const TunnelS
   host().random(seed);
   random_ = std::max<std::uint64_t>(std::bit_cast<std::uint64_t>(seed), 1);
   use_ranges();
-  if (settings_->nat && !shared.device().is_adopted()) conntrack_.emplace();
+  if (settings_->nat && !settings_->device_fd) conntrack_.emplace();
   share_memory();
   Poller& poller = context_.loop.poller();
   const auto watched = [](const Result<void>& added) {
