@@ -143,8 +143,7 @@ void TunnelLane::open_new(Arrival arrival, Session session, PolicyClient policy)
   SessionBlob blob;
   for (int i = 0; i < kMostCandidates && failure == Errc::exists; ++i) {
     const auto index = choose_index();
-    if (!index) break;
-    if (sessions_.contains(*index) || (i < kMostUnused && shared_.used().contains(*index))) continue;
+    if (!index || sessions_.contains(*index) || (i < kMostUnused && shared_.used().contains(*index))) continue;
     blob = {*index, prefixes().v4_address(*index), {}, {}};
     failure = session.keep(SessionBlob::kVersion, blob.write());
     if (failure) break;
@@ -176,7 +175,8 @@ void TunnelLane::open_new(Arrival arrival, Session session, PolicyClient policy)
   at.receive_client(std::move(arrival), std::move(policy), resolvers_.choose(*settings_, now()));
 }
 
-/// Of the ranges that this gateway may hand out, at random: one that congruence makes this lane's.
+/// Of the ranges that this gateway may hand out, at random: one that congruence makes this lane's. None: this time a
+/// range was hit that has none of them.
 std::optional<std::uint32_t> TunnelLane::choose_index() noexcept {
   std::uint64_t all = 0;
   for (const NumberRange& range : ranges_) all += range.last - range.first + 1;
