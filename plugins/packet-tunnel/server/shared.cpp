@@ -77,7 +77,7 @@ TunnelShared::TunnelShared(const StartContext& context, const TunnelSettings& se
       throw std::runtime_error("the kernel does not steer a tun device (" + steered.error().message() +
                                "): set lanes = 1");
   }
-  if (settings.nat && !device_.is_adopted()) forget_strangers();
+  if (settings.nat && !settings.device_fd) forget_strangers();
   for (const std::string& note : network_.notes()) host_.log().warn("the host's network", {{"note", note}});
   std::vector<Prefix> own{prefixes().v4()};
   if (prefixes().v6()) own.push_back(*prefixes().v6());
