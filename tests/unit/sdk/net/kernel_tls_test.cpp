@@ -184,6 +184,21 @@ TEST_F(KernelTlsTest, TellsThatThePeerHasEndedItsSideAndGoesOnWriting) {
   EXPECT_TRUE(layer->may_close());
 }
 
+TEST_F(KernelTlsTest, CountsTheRecordsThatTcpHas) {
+  begin_tcp();
+  ASSERT_TRUE(shake_hands_over_tcp());
+  KernelTls count;
+  count.begin(ours.get());
+  ASSERT_TRUE(count.is_on());
+  EXPECT_TRUE(count.has_passed_all());
+  count.add(40'001);
+  EXPECT_FALSE(count.has_passed_all());
+  put(long_text(40'000));
+  EXPECT_FALSE(count.has_passed_all()) << "a byte is missing";
+  put("x");
+  EXPECT_TRUE(count.has_passed_all());
+}
+
 TEST_F(KernelTlsTest, KnowsWhatTcpHasWhateverTheCipherIs) {
   for (const char* const cipher :
        {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}) {
