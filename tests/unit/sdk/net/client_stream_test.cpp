@@ -111,7 +111,9 @@ class Worker final : public LaneWorker {
       refusal = desk->refusal;
     }
     if (refusal.status != 0) return arrival.refuse(refusal);
-    served_.push_back(std::make_unique<Served>(arrival.accept(), context_.loop, [this](Served& gone) {
+    std::vector<HttpField> fields;
+    if (const auto asked = arrival.field("Door-Question")) fields = {{"Door-Answer", *asked + '!'}};
+    served_.push_back(std::make_unique<Served>(arrival.accept(fields), context_.loop, [this](Served& gone) {
       std::erase_if(served_, [&](const auto& one) { return one.get() == &gone; });
     }));
   }
@@ -349,6 +351,50 @@ TEST_F(ClientStreamTest, AsksForTheInstanceByItsPath) {
   }
 }
 
+TEST_F(ClientStreamTest, HasFieldsOfItsOwnInTheOpening) {
+  start({.http_opening = true});
+  ClientOptions options = this->options();
+  options.fields = {{"Door-Question", "open"}};
+  for (const bool web_socket : {false, true}) {
+    options.http = !web_socket;
+    options.web_socket = web_socket;
+    ClientStream stream = connect(options);
+    EXPECT_EQ(stream.answer_field("door-answer"), "open!");
+    EXPECT_EQ(stream.answer_field("Door-Question"), std::nullopt);
+    EXPECT_EQ(ask(stream, "hello"), "hello");
+  }
+}
+
+TEST_F(ClientStreamTest, OpensASocketThatSomebodyElseHasConnected) {
+  start({.http_opening = true});
+  ClientOptions options = this->options();
+  sockaddr_storage address{};
+  const socklen_t size = Endpoint::parse(options.address)->to_sockaddr(address);
+  UniqueFd socket(::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), size), 0);
+  options.address = "unix:whatever";
+  options.http = true;
+  ClientStream stream(std::move(socket), options, "door", steady_now() + 5s);
+  EXPECT_EQ(ask(stream, "hello"), "hello");
+}
+
+TEST_F(ClientStreamTest, TellsStatusAndPatienceOfARefusal) {
+  start({.http_opening = true});
+  ClientOptions options = this->options();
+  options.http = true;
+  {
+    const std::scoped_lock lock(desk_.mutex);
+    desk_.refusal = {503, "later", 7s};
+  }
+  try {
+    connect(options);
+    ADD_FAILURE() << "it was let in";
+  } catch (const ClientRefused& refused) {
+    EXPECT_EQ(refused.status, 503U);
+    EXPECT_EQ(refused.retry_after, 7s);
+  }
+}
+
 TEST_F(ClientStreamTest, SaysHowItWasRefused) {
   start({.http_opening = true});
   ClientOptions options = this->options();
@@ -442,6 +488,20 @@ TEST_P(ClientStreamOver, WaitsNoLongerThanItsDeadline) {
   EXPECT_GE(steady_now() - begin, 50ms);
   stream.set_deadline(steady_now() + 5s);
   EXPECT_EQ(ask(stream, "hello"), "hello");
+}
+
+TEST_P(ClientStreamOver, GoesOnWithoutBlocking) {
+  ClientStream opened = open();
+  Stream stream = opened.take_stream();
+  const std::string text = long_text(300'000);
+  std::string got;
+  std::array<std::byte, 40'000> part;
+  const SteadyTime end = steady_now() + 10s;
+  for (std::size_t sent = 0; got.size() < text.size() && steady_now() < end;) {
+    if (const auto taken = stream.write(bytes_of(text).subspan(sent)); taken && sent < text.size()) sent += *taken;
+    if (const auto size = stream.read(part)) got += text_of(Bytes(part).first(*size));
+  }
+  EXPECT_EQ(got, text);
 }
 
 INSTANTIATE_TEST_SUITE_P(Carriers, ClientStreamOver,
