@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -230,6 +231,47 @@ class Traffic(ClientTest):
         self.assertEqual(self.source_of(), OUTSIDE[0])
         self.assertEqual(client.stop(), 0)
         self.assertIn("172.20.0.9/24", self.ip("address"))
+
+
+    def test_a_device_made_beforehand_needs_no_capability(self):
+        self.start()
+        self.ip("tuntap", "add", "mode", "tun", "multi_queue", "user", str(os.geteuid()), "name", "made0")
+        self.addCleanup(self.ip, "link", "delete", "made0")
+        self.ip("address", "add", "172.20.0.9/24", "dev", "made0")
+        self.ip("link", "set", "made0", "mtu", "1400", "up")
+        self.ip("route", "add", INTERNET[0], "dev", "made0")
+        client = TunnelClient(self, SERVER, "--device", "made0", "--no-routes", dns=False,
+                              before=["setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin"]).connected()
+        self.assertEqual(self.source_of(), OUTSIDE[0])
+        self.assertEqual(client.stop(), 0)
+        self.assertIn("172.20.0.9/24", self.ip("address"))
+
+
+class Terminal(ClientTest):
+    def test_a_line_is_kept_up_to_date(self):
+        self.start()
+        ours, theirs = os.openpty()
+        self.addCleanup(os.close, ours)
+        process = self.net.popen("client", [str(BUILD / "bin" / "gatehouse-tunnel"), SERVER, "--no-dns"], stderr=theirs)
+        os.close(theirs)
+        os.set_blocking(ours, False)
+        seen = b""
+
+        def shows(words):
+            nonlocal seen
+            try:
+                seen += os.read(ours, 65536)
+            except OSError:
+                pass
+            return re.search(words, seen) is not None
+
+        self.assert_soon(lambda: shows(re.escape(b"\r\x1b[K" + SERVER.encode()) + b"  up 0 bit/s"), "the line")
+        self.source_of()
+        self.assert_soon(lambda: shows(b"  up [1-9][0-9.]* k?bit/s  down [1-9]"), "rates")
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(5), 0)
+        shows(b"")
+        self.assertTrue(seen.endswith(b"\r\x1b[K"), seen[-80:])  # nothing of it stays
 
 
 class Resolver(ClientTest):

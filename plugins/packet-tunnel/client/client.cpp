@@ -54,8 +54,9 @@ Client::Client(const ClientSettings& settings, Console& console)
       session_id_(settings.session_file.empty() ? make_session_id() : keep_session_id(settings.session_file)),
       host_(settings_, console),
       device_(host_.make_device()),
+      addresses_(host_.addresses()),
       port_(device_),
-      rules_(settings_.dns, settings_.addresses),
+      rules_(settings_.dns, addresses_),
       uplink_(loop_, port_, rules_,
               [this] {
                 console_.say("the device " + device_.name() + " has been deleted");
@@ -207,7 +208,7 @@ void Client::check_peer() {
 
 /// An echo request to the gateway: it answers, be it by a refusal.
 void Client::ask_peer() {
-  for (const DeviceAddress& own : settings_.addresses) {
+  for (const DeviceAddress& own : addresses_) {
     if (own.address.is_v6() && !tunnel_->has_ipv6) continue;
     std::array<std::byte, kEchoRequestSize> packet;
     const IpAddress to = gateway_dns(own.address.family());
@@ -255,7 +256,7 @@ void Client::show() {
     if (const auto time = round_trip())
       line += "  round trip " +
               std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(*time).count() / 1000) + " ms";
-    for (const DeviceAddress& own : settings_.addresses) line += "  " + own.address.to_string();
+    for (const DeviceAddress& own : addresses_) line += "  " + own.address.to_string();
   }
   shown_ = current;
   console_.status(line);

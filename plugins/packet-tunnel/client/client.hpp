@@ -60,6 +60,7 @@ class Client final : private Readiness {
   const std::string session_id_;
   HostSetup host_;
   TunDevice device_;
+  const std::vector<DeviceAddress> addresses_;  // of the device
   LaneLoop loop_;
   DevicePort port_;
   PacketRules rules_;

@@ -60,18 +60,14 @@ void HostSetup::undo_earlier() {
 }
 
 TunDevice HostSetup::make_device() {
-  if (settings_.device_fd) {
-    std::vector<UniqueFd> fds;
-    fds.emplace_back(::fcntl(*settings_.device_fd, F_DUPFD_CLOEXEC, 3));
-    if (!fds.front())
-      throw std::runtime_error("--device-fd: descriptor " + std::to_string(*settings_.device_fd) + " is not open");
-    TunDevice device = TunDevice::adopt(std::move(fds));
-    link_ = device.index();
-    return device;
-  }
-  refuse_taken_addresses();
+  is_foreign_ = settings_.device_fd.has_value();
+  if (is_foreign_) return adopt_device();
+  const auto before = netlink_.find_link(settings_.device);
+  is_foreign_ = before && before->up;
+  if (!is_foreign_) refuse_taken_addresses();
   TunDevice device = TunDevice::open({.name = settings_.device});
   link_ = device.index();
+  if (is_foreign_) return device;
   for (const DeviceAddress& one : settings_.addresses) {
     if (one.address.is_v6() && !read_sysctl("net/ipv6/conf/" + settings_.device + "/mtu")) {
       console_.say("this host has no IPv6: " + one.to_string() + " is left out");
@@ -82,6 +78,24 @@ TunDevice HostSetup::make_device() {
   netlink_.set_queue_length(link_, kQueueLength);
   netlink_.set_up(link_, true);
   return device;
+}
+
+TunDevice HostSetup::adopt_device() {
+  std::vector<UniqueFd> fds;
+  fds.emplace_back(::fcntl(*settings_.device_fd, F_DUPFD_CLOEXEC, 3));
+  if (!fds.front())
+    throw std::runtime_error("--device-fd: descriptor " + std::to_string(*settings_.device_fd) + " is not open");
+  TunDevice device = TunDevice::adopt(std::move(fds));
+  link_ = device.index();
+  return device;
+}
+
+std::vector<DeviceAddress> HostSetup::addresses() {
+  if (!is_foreign_) return settings_.addresses;
+  std::vector<DeviceAddress> out;
+  for (const LinkAddress& one : netlink_.addresses(link_))
+    if (!one.address.is_link_local()) out.push_back({one.address, one.length});
+  return out;
 }
 
 void HostSetup::refuse_taken_addresses() {
@@ -102,8 +116,7 @@ void HostSetup::refuse_taken_addresses() {
 
 std::size_t HostSetup::connected(std::size_t mtu, bool has_ipv6, const KnownServers& known) {
   const std::size_t most = std::min(mtu, settings_.mtu.value_or(mtu));
-  if (settings_.device_fd) return most;
-  netlink_.set_mtu(link_, static_cast<unsigned>(most));
+  if (!is_foreign_) netlink_.set_mtu(link_, static_cast<unsigned>(most));
   changes_.known = known;
   if (settings_.changes_routes && routed_with_ipv6_ != has_ipv6) put_routes(has_ipv6);
   if (settings_.changes_dns && !has_dns_) put_dns();

@@ -21,9 +21,11 @@ class HostSetup {
   /// undo(), without ending the kill switch.
   ~HostSetup();
 
-  /// Makes the device with its addresses, or takes over the one of --device-fd. It is up, and nothing is routed to it.
-  /// @throws std::runtime_error  a sentence
+  /// Makes the device with its addresses; or takes over the one of --device-fd, or one of that name that is there and
+  /// up, as it is. Nothing is routed to a new one. @throws std::runtime_error  a sentence
   [[nodiscard]] TunDevice make_device();
+  /// What packets of the device may come from; empty: it is not known.
+  [[nodiscard]] std::vector<DeviceAddress> addresses();
 
   /// On our own packets to servers: 0 where neither routes nor the kill switch ask for one.
   [[nodiscard]] std::uint32_t mark() const noexcept { return marks_ ? changes_.number : 0; }
@@ -47,6 +49,7 @@ class HostSetup {
   void put_routes(bool has_ipv6);
   void put_dns();
   void soften_path_filters();
+  [[nodiscard]] TunDevice adopt_device();
   void refuse_taken_addresses();
   template <class Step>
   void try_to(const char* what, Step&& step) noexcept;
@@ -59,6 +62,7 @@ class HostSetup {
   HostChanges changes_;
   unsigned link_ = 0;
   bool marks_ = false, is_undone_ = false, has_dns_ = false;
+  bool is_foreign_ = false;  // the device: somebody else has set it up
   std::optional<bool> routed_with_ipv6_;
 };
 

@@ -17,14 +17,14 @@ class TunnelClient:
 
     count = 0
 
-    def __init__(self, test, *words, namespace="client", dns=True, resolv_conf=None, **popen):
+    def __init__(self, test, *words, namespace="client", dns=True, resolv_conf=None, before=(), **popen):
         TunnelClient.count += 1
         self.resolv_conf = resolv_conf or pathlib.Path(f"/run/resolv-{TunnelClient.count}.conf")
         if not self.resolv_conf.exists():
             self.resolv_conf.write_text(RESOLV_CONF)
         own = ["--resolv-conf", str(self.resolv_conf)] if dns else ["--no-dns"]
         self.lines = []
-        self.process = test.net.popen(namespace, [str(PROGRAM), *words, *own, "--verbose"], stdin=subprocess.DEVNULL,
+        self.process = test.net.popen(namespace, [*before, str(PROGRAM), *words, *own, "--verbose"], stdin=subprocess.DEVNULL,
                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
                                       **popen)
         self._reader = threading.Thread(target=self._read, daemon=True)
