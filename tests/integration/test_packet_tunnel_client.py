@@ -509,6 +509,98 @@ class Connections(ClientTest):
             self.assertIn(said, client.text())
 
 
+class FakeServer:
+    """Answers each opening on the gateway's host with the next of the given texts, the last one again and again."""
+
+    def __init__(self, test, *answers):
+        self.asked, self.streams = [], []
+        self._answers = list(answers)
+        self._listener = test.net.socket("gateway", socket.AF_INET, socket.SOCK_STREAM)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(("0.0.0.0", PORT))
+        self._listener.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+        test.addCleanup(self.close)
+
+    def _serve(self):
+        while True:
+            try:
+                stream, _ = self._listener.accept()
+            except OSError:
+                return
+            request = b""
+            while not request.endswith(b"\r\n\r\n") and (part := stream.recv(4096)):
+                request += part
+            self.asked.append((time.monotonic(), request.decode()))
+            answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+            stream.sendall(answer if isinstance(answer, bytes) else answer.encode())
+            self.streams.append(stream)
+            if not answer[:12].endswith("101" if isinstance(answer, str) else b"101"):
+                stream.close()
+
+    def close(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for stream in self.streams:
+            stream.close()
+
+
+def opened(*fields, rest=b""):
+    lines = ["HTTP/1.1 101 Switching Protocols", "Connection: upgrade", "Upgrade: packet-tunnel", *fields, "", ""]
+    return "\r\n".join(lines).encode() + rest
+
+
+def refused(status, *fields):
+    return "\r\n".join([f"HTTP/1.1 {status} No", "Content-Length: 18", *fields, "", '{"error": "so so"}']).encode()
+
+
+class OddServers(ClientTest):
+    def test_one_without_ipv6_makes_it_unreachable_here(self):
+        FakeServer(self, opened("Tunnel-MTU: 1400", "Session-Resumed: no", "Tunnel-IPv6: no"))
+        client = self.tunnel(SERVER, dns=False)
+        client.wait_for("the server has no IPv6")
+        self.assertNotEqual(self.net.run("client", ["ip", "route", "get", INTERNET[1]], check=False).returncode, 0)
+        self.assertIn(f"dev {DEVICE}", self.ip("route", "get", INTERNET[0]))
+        self.assertIn("mtu 1400", self.ip("link", "show", DEVICE))
+
+    def test_one_that_asks_for_patience_gets_it(self):
+        server = FakeServer(self, refused(503, "Retry-After: 2"), opened("Tunnel-MTU: 1500"))
+        self.tunnel(SERVER, dns=False)
+        (first, before), (second, after) = server.asked
+        self.assertGreaterEqual(second - first, 2)
+        session = [line for line in before.split("\r\n") if line.startswith("Session-ID: ")]
+        self.assertEqual(len(session), 1)
+        self.assertIn(session[0], after)  # the same again
+
+    def test_too_many_is_no_reason_to_give_up_and_forbidden_is_one(self):
+        FakeServer(self, refused(429, "Retry-After: 1"), refused(403))
+        client = TunnelClient(self, SERVER, dns=False)
+        self.assertEqual(client.wait(), 1)
+        self.assertIn("refused with 429: so so", client.text())
+        self.assertIn("refused with 403: so so", client.text())
+
+    def test_one_that_is_no_tunnel_is_named(self):
+        FakeServer(self, opened())
+        TunnelClient(self, SERVER, dns=False).wait_for("has no Tunnel-MTU")
+
+    def test_a_packet_longer_than_agreed_ends_the_stream_and_no_more(self):
+        server = FakeServer(self, opened("Tunnel-MTU: 1280", rest=b"\x05\x01"), opened("Tunnel-MTU: 1280"))
+        client = self.tunnel(SERVER, dns=False)
+        client.wait_for("longer than its Tunnel-MTU")
+        client.connected(2)
+        self.assertEqual(len(server.asked), 2)
+
+    def test_garbage_in_frames_goes_nowhere(self):
+        server = FakeServer(self, opened("Tunnel-MTU: 1500"))
+        client = self.tunnel(SERVER, dns=False)
+        self.assert_soon(lambda: server.streams, "the stream")
+        for _ in range(200):
+            server.streams[0].sendall(b"".join(struct.pack(">H", size) + os.urandom(size) for size in range(0, 1500, 50)))
+        time.sleep(0.5)
+        self.assertFalse(client.said("has ended"))
+        self.assertEqual(client.stop(), 0)
+
+
 class Capture:
     """Frames that leave the client's host by its only wire, while in `with`."""
 
