@@ -22,15 +22,15 @@ constexpr std::size_t kWriteAt = 128 * 1024;     // bytes of output: enough for 
 constexpr std::size_t kSmallOutput = 16 * 1024;  // where a turn has little
 
 /// Packets that it will be cut into, at most.
-std::uint64_t cuts_of(const PacketBlock& packet) noexcept {
+std::uint32_t cuts_of(const PacketBlock& packet) noexcept {
   if (packet.offload.kind == OffloadHeader::Kind::none || packet.offload.segment_size == 0) return 1;
-  const std::uint64_t payload = packet.facts.payload_size(), segment = packet.offload.segment_size;
-  return std::max<std::uint64_t>((payload + segment - 1) / segment, 1);
+  const auto payload = static_cast<std::uint32_t>(packet.facts.payload_size());
+  return std::max<std::uint32_t>((payload + packet.offload.segment_size - 1) / packet.offload.segment_size, 1);
 }
 
 /// Bytes on the Internet side, headers included.
 std::uint64_t bytes_of_all(const PacketBlock& packet) noexcept {
-  return packet.size + (cuts_of(packet) - 1) * std::uint64_t{packet.facts.payload};
+  return packet.size + (packet.packets - 1) * std::uint64_t{packet.facts.payload};
 }
 
 }  // namespace
@@ -89,8 +89,8 @@ bool TunnelSession::relay_error_down(PacketBlock& packet, FlowKey& key) {
 
 void TunnelSession::send_down(PacketBlockPtr& packet, const FlowKey& key) {
   if (largest_cut(packet->offload, packet->bytes()) > lane_.settings().mtu)
-    return reject(Direction::down, Reject::too_big);
-  count(Direction::down, packet->facts, cuts_of(*packet), bytes_of_all(*packet));
+    return reject(Direction::down, Reject::too_big, cuts_of(*packet));
+  packet->packets = cuts_of(*packet);
   const auto hash = static_cast<std::uint32_t>(FlowKeyHash{}(key));
   lane_.flush_at_end_of_turn(*this);
   const bool must_wait = blocked_ || !queue_.empty() || limits_.metered;
@@ -105,6 +105,7 @@ void TunnelSession::deliver(Bytes packet, std::uint32_t hash) noexcept try {
   block->size = static_cast<std::uint32_t>(packet.size());
   std::ranges::copy(packet, block->room().begin());
   block->offload = {};
+  block->is_answer = true;
   const auto facts = IpPacket::parse(block->bytes());
   if (!facts) return;
   block->facts = *facts;
@@ -129,6 +130,8 @@ void TunnelSession::enqueue(PacketBlockPtr& packet, std::uint32_t hash) {
       copy->size = packet->size;
       copy->offload = packet->offload;
       copy->facts = packet->facts;
+      copy->packets = packet->packets;
+      copy->is_answer = packet->is_answer;
       queue_.push(std::move(copy), hash, lane_.now());
     }
     account();
@@ -144,9 +147,10 @@ bool TunnelSession::emit(PacketBlock& packet) {
   const MutableBytes room = output_->room().subspan(output_->begin + output_->size);
   const auto cut = cut_into_frames(packet.offload, packet.bytes(), room);
   if (!cut) {
-    reject(Direction::down, Reject::invalid_ip_packet_length);
+    reject(Direction::down, Reject::invalid_ip_packet_length, packet.packets);
     return true;  // it is done with
   }
+  if (!packet.is_answer) count(Direction::down, packet.facts, packet.packets, bytes_of_all(packet));
   output_->size += static_cast<std::uint32_t>(cut->bytes);
   if (output_->size >= kWriteAt) write_output();
   return true;
@@ -207,12 +211,12 @@ void TunnelSession::pump() {
     reject(Direction::down, Reject::early, early.dropped);
     lane_.counters.marked.add(early.marked);
     if (!packet) return;
-    if (limits_.metered) {
+    if (limits_.metered && !packet->is_answer) {
       const std::uint64_t bytes = bytes_of_all(*packet);
-      const Grant grant = policy_->charge(Direction::down, cuts_of(*packet), bytes, 0, lane_.now());
+      const Grant grant = policy_->charge(Direction::down, packet->packets, bytes, 0, lane_.now());
       if (grant.bytes != bytes) {
         if (grant.wait == UINT64_MAX) {
-          reject(Direction::down, Reject::quota, cuts_of(*packet));
+          reject(Direction::down, Reject::quota, packet->packets);
           continue;
         }
         queue_.put_back(std::move(packet));

@@ -78,7 +78,13 @@ PacketBlock* DownstreamQueue::take_head(Flow& flow) noexcept {
   return block;
 }
 
-void DownstreamQueue::lose_head(Flow& flow) noexcept { pool_.give(take_head(flow)); }
+/// @return how many packets it would have been
+std::uint32_t DownstreamQueue::lose_head(Flow& flow) noexcept {
+  PacketBlock* const lost = take_head(flow);
+  const std::uint32_t packets = lost->packets;
+  pool_.give(lost);
+  return packets;
+}
 
 /// RFC 8289, 5.4 (dodequeue): has what is at the head waited too long, for an interval?
 bool DownstreamQueue::has_waited(Flow& flow, const PacketBlock& head, SteadyTime now) noexcept {
@@ -100,8 +106,7 @@ PacketBlock* DownstreamQueue::take_in_time(Flow& flow, SteadyTime now, Early& ea
       ++early.marked;
       return true;
     }
-    lose_head(flow);
-    ++early.dropped;
+    early.dropped += lose_head(flow);
     return false;
   };
   if (flow.head == nullptr) return nullptr;
@@ -178,19 +183,19 @@ std::size_t DownstreamQueue::drop_to(std::size_t memory) noexcept {
   while (memory_ > memory && packets_ != 0) {
     Flow& longest = *std::ranges::max_element(flows_->all, {}, &Flow::bytes);
     // A good part of it at once: looking for the longest costs more than a packet.
-    for (const std::size_t enough = longest.bytes / 2; longest.head != nullptr && longest.bytes >= enough; ++dropped) {
-      lose_head(longest);
-      if (memory_ <= memory) return dropped + 1;
+    for (const std::size_t enough = longest.bytes / 2; longest.head != nullptr && longest.bytes >= enough;) {
+      dropped += lose_head(longest);
+      if (memory_ <= memory) return dropped;
     }
   }
   return dropped;
 }
 
 std::size_t DownstreamQueue::clear() noexcept {
-  const std::size_t dropped = packets_;
+  std::size_t dropped = 0;
   if (flows_) {
     for (Flow& flow : flows_->all)
-      while (flow.head != nullptr) lose_head(flow);
+      while (flow.head != nullptr) dropped += lose_head(flow);
     memory_ -= sizeof(Flows);
   }
   flows_.reset();

@@ -36,7 +36,8 @@ class DownstreamQueue {
   /// Allocates when the first packet comes. @throws std::bad_alloc, and the packet is dropped
   void push(PacketBlockPtr packet, std::uint32_t hash, SteadyTime now);
 
-  /// What calls of pop() have lost, or marked, beside what they gave: they add to it.
+  /// What calls of pop() have lost, in packets that it would have been cut into, or marked, beside what they gave: they
+  /// add to it.
   struct Early {
     std::uint32_t dropped = 0, marked = 0;
   };
@@ -46,9 +47,9 @@ class DownstreamQueue {
   /// The packet that pop() has given last goes back to the front of its queue: there is no room for it yet.
   void put_back(PacketBlockPtr packet) noexcept;
 
-  /// Drops packets from the head of the longest queue until `memory` is left or less. @return how many
+  /// Drops packets from the head of the longest queue until `memory` is left or less. @return how many, as Early has it
   std::size_t drop_to(std::size_t memory) noexcept;
-  /// Drops all, and gives the memory back. @return how many
+  /// Drops all, and gives the memory back. @return how many, as Early has it
   std::size_t clear() noexcept;
 
  private:
@@ -60,7 +61,7 @@ class DownstreamQueue {
   PacketBlock* take_head(Flow& flow) noexcept;
   PacketBlock* take_in_time(Flow& flow, SteadyTime now, Early& early) noexcept;
   [[nodiscard]] bool has_waited(Flow& flow, const PacketBlock& head, SteadyTime now) noexcept;
-  void lose_head(Flow& flow) noexcept;
+  std::uint32_t lose_head(Flow& flow) noexcept;
 
   PacketPool& pool_;
   std::unique_ptr<Flows> flows_;  // while there are packets

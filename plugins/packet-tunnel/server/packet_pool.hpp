@@ -22,7 +22,9 @@ struct PacketBlock {
   std::uint32_t capacity = 0;   // of bytes()
   std::uint32_t begin = 0;      // of what is in use
   std::uint32_t size = 0;       // bytes of it
+  std::uint32_t packets = 1;    // that it is, or will be cut into
   std::uint8_t kind = 0;        // the pool's
+  bool is_answer = false;       // made here for the client: neither charged nor counted as carried
   OffloadHeader offload;
   IpPacket facts;
   SteadyTime queued_at{};
@@ -67,6 +69,8 @@ class PacketPool {
     }
     block->next = nullptr;
     block->begin = block->size = 0;
+    block->packets = 1;
+    block->is_answer = false;
     return block;
   }
   void give(PacketBlock* block) noexcept {

@@ -155,6 +155,17 @@ TEST_F(DownstreamQueues, MakeRoomAtTheCostOfTheLongestFlow) {
   EXPECT_TRUE(has_small);
 }
 
+TEST_F(DownstreamQueues, TellOfLossesInThePacketsThatItWouldHaveBeen) {
+  for (int i = 0; i < 2; ++i) {
+    PacketBlockPtr super = packet(60000);
+    super->packets = 42;
+    queue_.push(std::move(super), 1, kStart);
+  }
+  EXPECT_EQ(queue_.drop_to(queue_.memory() - 1), 42u);
+  EXPECT_EQ(queue_.clear(), 42u);
+  EXPECT_EQ(packet(60000)->packets, 1u) << "a block that is used again says nothing of what it was";
+}
+
 TEST_F(DownstreamQueues, HaveNoMemoryWithoutPackets) {
   EXPECT_EQ(queue_.memory(), 0u);
   for (int i = 0; i < 5; ++i) push(2000, static_cast<std::uint32_t>(i));
