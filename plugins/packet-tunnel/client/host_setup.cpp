@@ -53,8 +53,8 @@ HostSetup::~HostSetup() { undo(false); }
 /// Of a process that was killed; its kill switch stays, since it is there for that.
 void HostSetup::undo_earlier() {
   const HostChanges earlier = changes_;
-  const ResolvConfReplacement file(settings_.resolv_conf);
-  if (earlier.number == 0 && !file.is_replaced()) return;
+  const bool has_file = settings_.changes_dns && ResolvConfReplacement(settings_.resolv_conf).is_replaced();
+  if (earlier.number == 0 && earlier.resolv_conf.empty() && !has_file) return;
   undo(false);
   is_undone_ = false;
 }
@@ -187,8 +187,9 @@ void HostSetup::try_to(const char* what, Step&& step) noexcept {
 void HostSetup::undo(bool unblocks) noexcept {
   if (is_undone_) return;
   is_undone_ = true;
-  try_to("the resolver", [&] { ResolvConfReplacement(settings_.resolv_conf).restore(); });
-  if (!changes_.resolv_conf.empty() && changes_.resolv_conf != settings_.resolv_conf)
+  if (settings_.changes_dns)  // else it may be another client's
+    try_to("the resolver", [&] { ResolvConfReplacement(settings_.resolv_conf).restore(); });
+  if (!changes_.resolv_conf.empty())
     try_to("the resolver", [&] { ResolvConfReplacement(changes_.resolv_conf).restore(); });
   for (const RoutingRule& rule : changes_.rules) try_to("a rule", [&] { netlink_.delete_rule(rule); });
   try_to("routes", [&] {
