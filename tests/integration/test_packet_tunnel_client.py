@@ -302,6 +302,32 @@ class Resolver(ClientTest):
         self.assertIn("nameserver 172.16.0.2\n", client.resolv_conf.read_text())
         self.assertEqual(self.ask("172.16.0.2"), ["192.0.2.7"])
 
+    def test_a_client_that_changes_no_resolver_leaves_that_of_another(self):
+        self.start()
+        client = self.tunnel(SERVER)
+        other = self.tunnel(SERVER, "--device", "gatehouse-tun1", "--address", "172.17.0.1/24", "--no-dns",
+                            "--only", "198.51.100.0/24", resolv_conf=client.resolv_conf)
+        self.assertIn("nameserver 10.0.0.2\n", client.resolv_conf.read_text())
+        self.assertEqual(other.stop(), 0)
+        self.assertIn("nameserver 10.0.0.2\n", client.resolv_conf.read_text())
+
+    def test_a_large_answer_comes_in_fragments_of_one_address(self):
+        with self.net.socket("internet", socket.AF_INET, socket.SOCK_DGRAM) as server:
+            server.bind(("93.184.0.53", 5353))
+            self.net.run("internet", ["nft", "add table ip large; add chain ip large in "
+                                      "{ type nat hook prerouting priority dstnat; };"
+                                      "add rule ip large in udp dport 53 dnat to 93.184.0.53:5353"])
+            self.addCleanup(self.net.run, "internet", ["nft", "delete table ip large"])
+            self.start()
+            self.tunnel(SERVER, "--dns", "172.16.0.2")
+            with self.net.socket("client", socket.AF_INET, socket.SOCK_DGRAM) as one:
+                one.settimeout(5)
+                one.sendto(query("www.example.org"), ("172.16.0.2", 53))
+                server.settimeout(5)
+                _, asking = server.recvfrom(2000)
+                server.sendto(bytes(3000), asking)
+                self.assertEqual(one.recvfrom(4000), (bytes(3000), ("172.16.0.2", 53)))
+
     def test_a_symbolic_link_comes_back_as_one(self):
         self.start()
         target, link = pathlib.Path("/run/stub.conf"), pathlib.Path("/run/linked.conf")
