@@ -127,8 +127,9 @@ std::string nat_table_text(const NatSettings& settings, const TunnelPrefixes& pr
   text += "  chain forward {\n    type filter hook forward priority filter; policy accept;\n";
   if (!settings.egress_interface.empty())
     text += "    iifname " + device + " oifname != " + out + " reject with icmpx type admin-prohibited\n";
-  // Behind the translation nobody reaches a client but by an answer.
-  text += "    oifname " + device + " ct state new drop\n";
+  // Behind the translation nobody reaches a client but by an answer. What the kernel can tell no connection of, such as
+  // a stray reset or an error about somebody's packet, is none: it would be one of those of a client to us.
+  text += "    oifname " + device + " ct state != { established, related } drop\n";
   for (const char* direction : {"iifname ", "oifname "})
     text += "    " + (direction + device) + " tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu\n";
   text +=
