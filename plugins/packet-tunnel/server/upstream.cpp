@@ -26,7 +26,32 @@ constexpr std::size_t kHeaderV6 = 40;
 
 // What packets cost, in units of TunnelLane::work.
 constexpr std::size_t kPacketWork = 1;
-constexpr std::size_t kWriteWork = 8;  // a system call in which the kernel forwards
+constexpr std::size_t kWriteWork = 8;  // a system call in which the kernel forwards, at least
+constexpr Nanoseconds kWorkUnit{500};
+constexpr std::size_t kLookEvery = 64;  // frames, or any write: then the clock tells what the work really cost
+
+/// What a client's packets have cost, in units of TunnelLane::work: by their number, or by the time where that is more,
+/// as for packets that begin flows, whose ports the kernel has to look for.
+class WorkClock {
+ public:
+  explicit WorkClock(std::size_t writes) noexcept : writes_before_(writes), writes_seen_(writes) {}
+
+  void count_packet() noexcept { ++packets_; }
+  /// @param writes  to the device, of the lane
+  [[nodiscard]] std::size_t look(std::size_t writes) noexcept {
+    if (writes != writes_seen_ || packets_ >= look_at_) {
+      writes_seen_ = writes;
+      look_at_ = packets_ + kLookEvery;
+      passed_ = static_cast<std::size_t>((steady_now() - began_) / kWorkUnit);
+    }
+    return std::max(packets_ * kPacketWork + (writes - writes_before_) * kWriteWork, passed_);
+  }
+
+ private:
+  const SteadyTime began_ = steady_now();
+  const std::size_t writes_before_;
+  std::size_t writes_seen_, packets_ = 0, look_at_ = kLookEvery, passed_ = 0;
+};
 
 /// IPv4 options, by which a header longer than 20 bytes is meant, whatever else is wrong with it.
 bool has_options(Bytes packet) noexcept {
@@ -84,12 +109,14 @@ void TunnelSession::resume() {
 /// @return how many bytes of `in` are done with
 std::size_t TunnelSession::take_frames(MutableBytes in) {
   if (std::exchange(worked_in_, lane_.turn()) != lane_.turn()) work_ = 0;
-  const std::size_t before = work_, most = lane_.work.part(), writes = lane_.writes;
+  const std::size_t before = work_, most = lane_.work.part();
   FrameReader frames(in, lane_.settings().mtu);
+  WorkClock clock(lane_.writes);
   std::size_t done = 0;
   bool is_lost = false;
   while (stream_) {
-    if (work_ + kWriteWork * (lane_.writes - writes) > most) {
+    work_ = before + clock.look(lane_.writes);
+    if (work_ > most) {
       yields_ = true;
       lane_.work.go_on(*this);
       break;
@@ -98,10 +125,10 @@ std::size_t TunnelSession::take_frames(MutableBytes in) {
     is_lost = next.kind == FrameReader::Kind::oversize;
     if (next.kind != FrameReader::Kind::frame || !take_packet(next.packet)) break;
     done = frames.used();
-    work_ += kPacketWork;
+    clock.count_packet();
   }
   lane_.flush_upstream();
-  work_ += kWriteWork * (lane_.writes - writes);
+  work_ = before + clock.look(lane_.writes);
   lane_.work.did(work_ - before);
   if (is_lost && stream_)
     disconnect("its packets are longer than the tunnel's MTU of " + std::to_string(lane_.settings().mtu));
