@@ -195,7 +195,8 @@ std::optional<std::uint32_t> TunnelLane::choose_index() noexcept {
     const std::uint64_t number = range.first + chosen;
     const std::uint64_t mine = number - number % lanes + lane;
     if (mine >= range.first && mine <= range.last) return static_cast<std::uint32_t>(mine);
-    if (mine >= lanes && mine - lanes >= range.first) return static_cast<std::uint32_t>(mine - lanes);
+    if (mine < range.first && mine + lanes <= range.last) return static_cast<std::uint32_t>(mine + lanes);
+    if (mine > range.last && mine >= lanes + range.first) return static_cast<std::uint32_t>(mine - lanes);
     return {};
   }
   return {};
