@@ -7,6 +7,8 @@
 #include <gatehouse/table/flow_table.hpp>
 #include <gatehouse/table/lru.hpp>
 
+#include <sys/random.h>
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -33,8 +35,8 @@ struct FlowKey {
 };
 static_assert(sizeof(FlowKey) == 32 && std::has_unique_object_representations_v<FlowKey>, "it is hashed as it stands");
 
-/// Multiplies and folds. What clients choose is in the key; the table of a lane is bounded, and each client's part in
-/// it, so that long chains cost those who make them.
+/// Multiplies and folds, with numbers that nobody outside knows. What clients choose is in the key: with known numbers
+/// all keys to one IPv6 address have the same hash, and each look into the table costs everybody on the lane.
 struct FlowKeyHash {
   std::size_t operator()(const FlowKey& key) const noexcept {
     __extension__ using Wide = unsigned __int128;
@@ -44,10 +46,24 @@ struct FlowKeyHash {
       const Wide product = Wide{a} * b;
       return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
     };
-    return mix(mix(words[0] ^ 0x9e3779b97f4a7c15, words[1] ^ 0xe7037ed1a0b428db),
-               mix(words[2] ^ 0x8ebc6af09c88c6e3, words[3] ^ 0x589965cc75374cc3) ^ 0x1d8e4e27c47d124f);
+    return mix(mix(words[0] ^ kSecret[0], words[1] ^ kSecret[1]),
+               mix(words[2] ^ kSecret[2], words[3] ^ kSecret[3]) ^ kSecret[4]);
   }
+
+ private:
+  using Secret = std::array<std::uint64_t, 5>;
+  static Secret make_secret() noexcept;
+  static const Secret kSecret;  // of this process
 };
+
+inline FlowKeyHash::Secret FlowKeyHash::make_secret() noexcept {
+  Secret out = {0x9e3779b97f4a7c15, 0xe7037ed1a0b428db, 0x8ebc6af09c88c6e3, 0x589965cc75374cc3, 0x1d8e4e27c47d124f};
+  Secret random{};
+  if (::getrandom(random.data(), sizeof random, GRND_NONBLOCK) != static_cast<ssize_t>(sizeof random)) return out;
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] ^= random[i];
+  return out;
+}
+inline const FlowKeyHash::Secret FlowKeyHash::kSecret = FlowKeyHash::make_secret();
 
 /// Which of a session's lists a flow is in: each has an idle time of its own.
 enum class FlowList : std::uint8_t { tcp, datagram, closing, count };

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstring>
 #include <set>
 
 namespace gatehouse::packet_tunnel {
@@ -73,6 +75,20 @@ TEST(FlowKey, SpreadsNeighbours) {
     low.insert(FlowKeyHash{}(key)&1023);
   }
   EXPECT_GT(low.size(), 550u) << "1,024 keys into as many places: 647 of them are used at random";
+}
+
+TEST(FlowKey, SpreadsWhatAClientHasChosenAgainstIt) {
+  std::set<std::size_t> hashes;
+  for (std::uint16_t port = 0; port < 1024; ++port) {
+    FlowKey key;
+    // An interface identifier that makes one factor 0 where the hash has these well-known numbers and no secret.
+    constexpr std::array<unsigned char, 8> kFactor = {0xdb, 0x28, 0xb4, 0xa0, 0xd1, 0x7e, 0x03, 0xe7};
+    std::memcpy(key.remote.data() + 8, kFactor.data(), kFactor.size());
+    key.version = 6;
+    key.remote_port = port;
+    hashes.insert(FlowKeyHash{}(key));
+  }
+  EXPECT_EQ(hashes.size(), 1024u);
 }
 
 TEST(Reject, HasANameForEach) {
