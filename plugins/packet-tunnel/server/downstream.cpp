@@ -56,7 +56,7 @@ void TunnelSession::forward_down(PacketBlockPtr& packet) {
       return reject(Direction::down,
                     facts.is_icmp() ? Reject::invalid_icmp_message : Reject::invalid_ip_header_protocol);
     key = key_of(facts, bytes, Direction::down);
-    const TunnelFlow* const flow = admit_down(key, facts);
+    const TunnelFlow* const flow = admit_down(key, facts, bytes);
     if (flow == nullptr) return;
     is_transparent = flow->is_transparent;
     if (facts.is_first_fragment()) {

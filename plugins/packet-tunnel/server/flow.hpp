@@ -68,18 +68,50 @@ inline const FlowKeyHash::Secret FlowKeyHash::kSecret = FlowKeyHash::make_secret
 /// Which of a session's lists a flow is in: each has an idle time of its own.
 enum class FlowList : std::uint8_t { tcp, datagram, closing, count };
 
+/// Where the client's stream of DNS messages stands. Messages are looked for from the front of a segment, which is what
+/// the resolver does only where each segment begins where the one before has ended, or is that one again: of two that
+/// overlap the resolver takes a part of the second, and could find there what nobody has looked at.
+class DnsStream {
+ public:
+  /// The client begins, perhaps: only the other end's answer tells.
+  void see_syn() noexcept { is_open_ = false; }
+  /// The other end has answered a SYN: `acknowledged` is the first byte of data.
+  void see_answer(std::uint32_t acknowledged) noexcept {
+    if (is_open_) return;
+    is_open_ = true;
+    last_size_ = 0;
+    next_ = acknowledged;
+  }
+  /// May a segment with `size` bytes of data be judged by itself?
+  [[nodiscard]] bool fits(std::uint32_t sequence, std::size_t size) const noexcept {
+    return is_open_ && (sequence == next_ || (size == last_size_ && sequence + last_size_ == next_));
+  }
+  /// One that fits has been let go.
+  void see(std::uint32_t sequence, std::size_t size) noexcept {
+    if (sequence != next_) return;
+    next_ += static_cast<std::uint32_t>(size);
+    last_size_ = static_cast<std::uint16_t>(size);
+  }
+
+ private:
+  std::uint32_t next_ = 0;
+  std::uint16_t last_size_ = 0;
+  bool is_open_ = false;
+};
+
 struct TunnelFlow {
   explicit TunnelFlow(TunnelSession& of) noexcept : session(of) {}
 
   TunnelSession& session;
   LruLink lru;                   // in the session's list
   std::uint32_t slot = kNoSlot;  // in the lane's table
-  SteadyTime last_used{};
-  std::uint64_t generation = 0;  // of the policy that allows it
   FlowList list = FlowList::datagram;
   bool is_transparent = false;  // the client asked the DNS address, and the remote end is a resolver
   bool is_judged_each = false;  // DNS: every packet is judged, not only the flow
   std::uint8_t ended = 0;       // TCP: bit 0 the client has sent FIN, bit 1 the remote end
+  SteadyTime last_used{};
+  std::uint64_t generation = 0;  // of the policy that allows it
+  DnsStream dns;                 // of TCP to port 53
 };
 static_assert(sizeof(TunnelFlow) <= 48, "there are many: order its members by size");
 

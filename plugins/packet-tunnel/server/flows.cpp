@@ -11,7 +11,12 @@ namespace {
 constexpr std::uint64_t kUsualFlows = 4096;     // of a session, where no traffic rule says
 constexpr std::size_t kMostFlows = 256 * 1024;  // of a lane: 30 MB
 constexpr std::uint16_t kDnsPort = 53;
+constexpr std::size_t kTcpSequence = 4, kTcpAcknowledgement = 8;  // in its header
 constexpr std::uint8_t kFromClient = 1, kFromRemote = 2, kBoth = 3;
+
+std::uint32_t tcp_sequence(const IpPacket& facts, Bytes packet) noexcept {
+  return load_big<std::uint32_t>(packet.subspan(facts.transport + kTcpSequence));
+}
 
 }  // namespace
 
@@ -73,9 +78,22 @@ Verdict TunnelSession::judge(const FlowKey& key, const IpPacket& facts, Bytes pa
       if (!is_whole) break;
       rest = rest.subspan(2 + size);
     }
+    // Of a segment in fragments only the first is looked into, and what lies over another one is not taken as it
+    // stands.
+    const bool is_in_place = facts.payload_size() == 0 || fits_dns_stream(key, facts, packet);
+    if (verdict.allowed && (facts.is_fragment || !is_in_place)) {
+      verdict = judge_datagram(*policy_, flow, {});
+      if (!verdict.allowed) as = Reject::split_dns_message;
+      if (!verdict.allowed) return verdict;
+    }
   }
   if (!verdict.allowed) as = reject_of(verdict.reason, key.protocol);
   return verdict;
+}
+
+bool TunnelSession::fits_dns_stream(const FlowKey& key, const IpPacket& facts, Bytes packet) const noexcept {
+  const auto flow = lane_.flows.find(key);
+  return flow && (facts.tcp_flags & kTcpSyn) == 0 && flow->dns.fits(tcp_sequence(facts, packet), facts.payload_size());
 }
 
 /// The flow that an upstream packet may go by; null: it has been refused, and answered.
@@ -109,11 +127,16 @@ TunnelFlow* TunnelSession::admit_up(const FlowKey& key, const GatheredPacket& pa
   flow->generation = lane_.generation();
   flow->is_transparent = is_transparent;
   see(*flow, packet.facts, Direction::up);
+  if (flow->is_judged_each && packet.facts.is_tcp()) {
+    if ((packet.facts.tcp_flags & kTcpSyn) != 0) flow->dns.see_syn();
+    if (packet.facts.payload_size() != 0)
+      flow->dns.see(tcp_sequence(packet.facts, packet.headers), packet.facts.payload_size());
+  }
   return flow;
 }
 
 /// The flow that a packet for the client belongs to; one that is not tracked may begin here, as after a restart.
-TunnelFlow* TunnelSession::admit_down(const FlowKey& key, const IpPacket& facts) {
+TunnelFlow* TunnelSession::admit_down(const FlowKey& key, const IpPacket& facts, Bytes packet) {
   auto found = lane_.flows.find(key);
   if (!found || found->generation != lane_.generation()) {
     const bool is_transparent = found && found->is_transparent;
@@ -142,6 +165,8 @@ TunnelFlow* TunnelSession::admit_down(const FlowKey& key, const IpPacket& facts)
     found->generation = lane_.generation();
   }
   see(*found, facts, Direction::down);
+  if (found->is_judged_each && facts.is_tcp() && (facts.tcp_flags & kTcpSyn) != 0 && (facts.tcp_flags & kTcpAck) != 0)
+    found->dns.see_answer(load_big<std::uint32_t>(packet.subspan(facts.transport + kTcpAcknowledgement)));
   return found.flow;
 }
 

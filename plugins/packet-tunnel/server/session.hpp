@@ -127,7 +127,8 @@ class TunnelSession final : public Readiness, public SourceClient, public Memory
   [[nodiscard]] Verdict judge(const FlowKey& key, const IpPacket& facts, Bytes packet, bool is_transparent,
                               Reject& as) const noexcept;
   [[nodiscard]] TunnelFlow* admit_up(const FlowKey& key, const GatheredPacket& packet, bool is_transparent) noexcept;
-  [[nodiscard]] TunnelFlow* admit_down(const FlowKey& key, const IpPacket& facts);
+  [[nodiscard]] TunnelFlow* admit_down(const FlowKey& key, const IpPacket& facts, Bytes packet);
+  [[nodiscard]] bool fits_dns_stream(const FlowKey& key, const IpPacket& facts, Bytes packet) const noexcept;
   [[nodiscard]] TunnelFlow* open_flow(const FlowKey& key, bool is_transparent, Verdict& refused) noexcept;
   void see(TunnelFlow& flow, const IpPacket& facts, Direction direction) noexcept;
   void close_flows() noexcept;
