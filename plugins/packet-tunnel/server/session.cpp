@@ -158,6 +158,7 @@ void TunnelSession::disconnect(std::string_view why) {
   account();
   lane_.client_gone();
   leave_sources();
+  keep_facts();
   static_cast<void>(session_.touch(source_, expiry(0ns)));
 }
 
@@ -167,6 +168,7 @@ void TunnelSession::policy_changed() {
 
 bool TunnelSession::look_at_clock(SteadyTime now) {
   if (!session_.is_mine()) return false;
+  keep_facts();
   tell_state();
   constexpr std::array kLists = {FlowList::tcp, FlowList::datagram, FlowList::closing};
   const std::array<Nanoseconds, kLists.size()> idle = {limits_.tcp_idle.value_or(kUsualTcpIdle),
@@ -188,9 +190,16 @@ bool TunnelSession::look_at_clock(SteadyTime now) {
 void TunnelSession::remember_client(const IpAddress& address) noexcept {
   IpAddress& known = address.is_v4() ? facts_.client_v4 : facts_.client_v6;
   if (known == address) return;
+  const bool is_first = known.family() == Family::none;
   known = address;
+  has_moved_ = true;
+  if (is_first) keep_facts();  // another one can wait for the clock: a client may change it with each packet
+}
+
+void TunnelSession::keep_facts() noexcept {
+  if (!has_moved_) return;
   try {
-    static_cast<void>(session_.keep(SessionBlob::kVersion, facts_.write()));
+    has_moved_ = static_cast<bool>(session_.keep(SessionBlob::kVersion, facts_.write()));
   } catch (const std::bad_alloc&) {  // it is known here; after a crash the client's first packet tells
   }
 }

@@ -149,6 +149,7 @@ class TunnelSession final : public Readiness, public SourceClient, public Memory
   void tell_state() noexcept;
   void shrink_output();
   void remember_client(const IpAddress& address) noexcept;
+  void keep_facts() noexcept;
   [[nodiscard]] const IpAddress& client_address(std::uint8_t version) const noexcept {
     return version == 4 ? facts_.client_v4 : facts_.client_v6;
   }
@@ -161,6 +162,7 @@ class TunnelSession final : public Readiness, public SourceClient, public Memory
 
   TunnelLane& lane_;
   SessionBlob facts_;
+  bool has_moved_ = false;  // the client, since facts_ were kept
   IpAddress assigned_v4_, assigned_v6_;
   Session session_;
   std::string name_;  // of the client, for the log
