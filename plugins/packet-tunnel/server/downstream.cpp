@@ -41,6 +41,7 @@ void TunnelSession::forward_down(PacketBlockPtr& packet) {
   if (!stream_) return reject(Direction::down, Reject::no_client);
   const IpAddress& client = client_address(facts.version);
   if (client.family() == Family::none) return reject(Direction::down, Reject::no_original_address);
+  if (const auto why = refuse_shape(facts, Direction::down)) return reject(Direction::down, *why);
   FlowKey key;
   bool is_transparent = false;
   if (facts.is_later_fragment()) {
@@ -51,10 +52,6 @@ void TunnelSession::forward_down(PacketBlockPtr& packet) {
   } else if (facts.is_icmp_error()) {
     if (!relay_error_down(*packet, key)) return reject(Direction::down, Reject::invalid_icmp_message);
   } else {
-    const bool is_known = facts.is_tcp() || facts.is_udp() || facts.is_icmp_echo();
-    if (!is_known)
-      return reject(Direction::down,
-                    facts.is_icmp() ? Reject::invalid_icmp_message : Reject::invalid_ip_header_protocol);
     key = key_of(facts, bytes, Direction::down);
     const TunnelFlow* const flow = admit_down(key, facts, bytes);
     if (flow == nullptr) return;
@@ -180,9 +177,8 @@ void TunnelSession::write_output() {
   if (!output_ || blocked_ || !stream_) return;
   const auto written = stream_->write(output_->bytes());
   if (!written && written.error() != Errc::would_block) {
-    output_.reset();  // the stream's next event tells
-    blocked_ = true;
-    return;
+    blocked_ = is_broken_ = true;  // flush() ends it
+    return output_.reset();
   }
   const std::size_t taken = written ? *written : 0;
   if (taken != 0) last_active = lane_.now();
@@ -235,6 +231,7 @@ void TunnelSession::flush() {
   pump();
   write_output();
   if (!stream_) return;
+  if (is_broken_) return disconnect("its stream is broken");
   account();
   if (stream_) watch_stream();
 }

@@ -65,6 +65,15 @@ inline FlowKeyHash::Secret FlowKeyHash::make_secret() noexcept {
 }
 inline const FlowKeyHash::Secret FlowKeyHash::kSecret = FlowKeyHash::make_secret();
 
+/// May an ICMP error go to the one whose packet it quotes? Only what tells of that packet: a redirect is a host's own
+/// network's, and nobody sends a source quench (RFC 1122, 3.2.2.2; RFC 6633).
+[[nodiscard]] inline bool is_relayed_error(const IpPacket& facts) noexcept {
+  if (!facts.is_icmp_error()) return false;
+  constexpr std::uint8_t kUnreachable = 3, kTimeExceeded = 11, kParameterProblem = 12, kLastV6 = 4;
+  if (facts.version == 6) return facts.icmp_type <= kLastV6;
+  return facts.icmp_type == kUnreachable || facts.icmp_type == kTimeExceeded || facts.icmp_type == kParameterProblem;
+}
+
 /// Which of a session's lists a flow is in: each has an idle time of its own.
 enum class FlowList : std::uint8_t { tcp, datagram, closing, count };
 

@@ -245,13 +245,16 @@ void TunnelSession::close_flow(TunnelFlow& flow) {
 }
 
 bool TunnelSession::recycle_flow() {
-  for (const FlowList of : {FlowList::closing, FlowList::datagram, FlowList::tcp}) {
-    if (list(of).empty()) continue;
-    lane_.counters.flows_recycled.add();
-    close_flow(lane_.flows[list(of).oldest()]);
-    return true;
+  TunnelFlow* quietest = nullptr;
+  for (const Lru& one : lists_) {
+    if (one.empty()) continue;
+    TunnelFlow& oldest = lane_.flows[one.oldest()];
+    if (quietest == nullptr || oldest.last_used < quietest->last_used) quietest = &oldest;
   }
-  return false;
+  if (quietest == nullptr) return false;
+  lane_.counters.flows_recycled.add();
+  close_flow(*quietest);
+  return true;
 }
 
 void TunnelSession::close_flows() noexcept {

@@ -150,7 +150,7 @@ void TunnelSession::disconnect(std::string_view why) {
   close_flows();
   lane_.loop().cancel(rate_timer_);
   lane_.loop().cancel(down_timer_);
-  waits_for_rate_ = yields_ = blocked_ = false;
+  waits_for_rate_ = yields_ = blocked_ = is_broken_ = false;
   stream_->close();
   stream_.reset();
   fragments_up_.reset();

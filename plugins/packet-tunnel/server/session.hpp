@@ -103,8 +103,8 @@ class TunnelSession final : public Readiness, public SourceClient, public Memory
   void read();
   std::size_t take_frames(MutableBytes in);
   bool take_packet(MutableBytes packet);
-  [[nodiscard]] std::optional<Reject> refuse_shape(const IpPacket& facts) const noexcept;
-  bool charge_up(const IpPacket& facts, std::size_t size);
+  [[nodiscard]] std::optional<Reject> refuse_shape(const IpPacket& facts, Direction direction) const noexcept;
+  bool charge_up(std::size_t size);
   void forward_fragment_up(GatheredPacket& packet) noexcept;
   void forward_error_up(GatheredPacket& packet) noexcept;
   void send_up(GatheredPacket& packet, bool is_transparent, const IpAddress& resolver) noexcept;
@@ -189,9 +189,10 @@ class TunnelSession final : public Readiness, public SourceClient, public Memory
 
   // down
   DownstreamQueue queue_;
-  PacketBlockPtr output_;  // frames on their way to the stream
-  bool blocked_ = false;   // the stream takes no more at the moment
-  LaneTimer down_timer_;   // a rate lets the next packet go
+  PacketBlockPtr output_;   // frames on their way to the stream
+  bool blocked_ = false;    // the stream takes no more at the moment
+  bool is_broken_ = false;  // it will never take anything again
+  LaneTimer down_timer_;    // a rate lets the next packet go
 
   std::array<Lru, static_cast<std::size_t>(FlowList::count)> lists_;
 };

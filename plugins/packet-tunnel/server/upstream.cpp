@@ -139,43 +139,41 @@ std::size_t TunnelSession::take_frames(MutableBytes in) {
 bool TunnelSession::take_packet(MutableBytes packet) {
   const auto facts = IpPacket::parse(packet);
   const auto why = has_options(packet) ? Reject::invalid_ip_header_options
-                   : facts             ? refuse_shape(*facts)
+                   : facts             ? refuse_shape(*facts, Direction::up)
                                        : std::optional(reject_of(facts.error()));
   if (why) {
     reject(Direction::up, *why);
-    if (*why == Reject::no_ipv6) {
-      answer_denied(packet, *facts, *why);
-    }
+    if (*why == Reject::no_ipv6) answer_denied(packet, *facts, *why);
     return true;
   }
-  if (limits_.metered && !charge_up(*facts, packet.size())) return !waits_for_rate_;
+  if (limits_.metered && !charge_up(packet.size())) return !waits_for_rate_;
   const bool is_alone = facts->is_fragment || facts->is_icmp() || facts->destination_port == kDnsPort;
   lane_.gather(*this, packet, *facts, is_alone);
   return true;
 }
 
 /// What no flow may have.
-std::optional<Reject> TunnelSession::refuse_shape(const IpPacket& facts) const noexcept {
+std::optional<Reject> TunnelSession::refuse_shape(const IpPacket& facts, Direction direction) const noexcept {
   if (facts.version == 6 && !lane_.prefixes().v6()) return Reject::no_ipv6;
   const bool is_just_fragment = facts.is_fragment && facts.transport == kHeaderV6 + kFragmentHeader;
+  if (facts.has_options) return Reject::invalid_ip_header_options;
   if (facts.has_extensions && !is_just_fragment) return Reject::invalid_ip_header_protocol;
   if (facts.is_later_fragment()) return {};
   if (facts.is_tcp() || facts.is_udp()) {
-    if (facts.destination_port != 0) return {};
+    if ((direction == Direction::up ? facts.destination_port : facts.source_port) != 0) return {};
     return facts.is_tcp() ? Reject::disallowed_tcp_destination_port : Reject::disallowed_udp_destination_port;
   }
   if (!facts.is_icmp()) return Reject::invalid_ip_header_protocol;
-  if (!facts.is_icmp_echo() && !facts.is_icmp_error()) return Reject::invalid_icmp_message;
+  if (!facts.is_icmp_echo() && !is_relayed_error(facts)) return Reject::invalid_icmp_message;
   return {};
 }
 
 /// False: it must not go now (the stream waits), or not at all (counted).
-bool TunnelSession::charge_up(const IpPacket& facts, std::size_t size) {
+bool TunnelSession::charge_up(std::size_t size) {
   const Grant grant = policy_->charge(Direction::up, 1, size, size, lane_.now());
   if (grant.bytes == size) return true;
   if (grant.wait == UINT64_MAX) {
     reject(Direction::up, Reject::quota);
-    static_cast<void>(facts);
     return false;
   }
   waits_for_rate_ = true;
