@@ -45,6 +45,10 @@ void Downlink::add(MutableBytes packet) noexcept {
     counters_.dropped += packet.empty() ? 0 : 1;  // an empty frame says nothing but "I am here"
     return;
   }
+  if (!rules_.may_come(packet, *facts)) {
+    ++counters_.dropped;
+    return;
+  }
   ++counters_.packets;
   counters_.bytes += packet.size();
   if (device_.merges())

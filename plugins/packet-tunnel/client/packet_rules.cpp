@@ -53,6 +53,12 @@ PacketRules::Verdict PacketRules::judge(MutableBytes headers, const IpPacket& fa
   return Verdict::pass;
 }
 
+bool PacketRules::may_come(Bytes packet, const IpPacket& facts) const noexcept {
+  const OfFamily& family = of(facts);
+  if (family.own.family() != Family::none && !is_equal(facts.destination(packet), family.own)) return false;
+  return facts.is_later_fragment() || !facts.is_icmp() || facts.is_icmp_echo() || facts.is_icmp_error();
+}
+
 void PacketRules::rewrite_answer(MutableBytes headers, const IpPacket& facts, bool is_partial) const noexcept {
   const OfFamily& family = of(facts);
   // Nothing but answers comes from there, so that fragments without ports are some, too.

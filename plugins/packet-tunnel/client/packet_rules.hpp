@@ -30,6 +30,9 @@ class PacketRules {
   /// @param headers  the packet, or its front with all headers @param is_partial  OffloadHeader::needs_checksum
   [[nodiscard]] Verdict judge(MutableBytes headers, const IpPacket& facts, bool is_partial) const noexcept;
 
+  /// May what the server sends come to this host? To the device's own address only, and no ICMP but echoes and errors:
+  /// a router advertisement would give the server this host's default route, another address its other services.
+  [[nodiscard]] bool may_come(Bytes packet, const IpPacket& facts) const noexcept;
   /// A packet for the device: an answer comes from where the query went to.
   void rewrite_answer(MutableBytes headers, const IpPacket& facts, bool is_partial) const noexcept;
 
