@@ -8,6 +8,7 @@ import struct
 import sys
 
 from harness import INTERNET, DnsServer, GatewayTest, UdpEcho, answer, main, query
+from harness import net as namespaces
 from harness.tunnel import ACK, CLIENT4, FIN, ICMP, PSH, RST, SYN, TCP, UDP, Tunnel, checksum, ip, summed, tcp, udp
 
 PORT = 7400
@@ -130,6 +131,31 @@ class Neighbours(AttackTest):
                            ip(own, address, ICMP, error)):
                 self.net.run(namespace, [sys.executable, "-c", SEND_RAW, packet.hex(), address])
         self.assertIsNone(tunnel.receive(1.0), "a neighbour's packet has come")
+
+
+class Leaks(AttackTest):
+    def test_what_is_not_translated_does_not_leave(self):
+        """A wrong checksum: the kernel's NAT leaves such a packet as it is."""
+        self.start()
+        seen = self.raw_udp()
+        tunnel = self.open()
+        wrong = bytearray(udp(CLIENT4, INTERNET[0], 5000, 9, b"wrong"))
+        wrong[-1] ^= 1
+        tunnel.send(bytes(wrong), udp(CLIENT4, INTERNET[0], 5001, 9, b"right"))
+        seen.settimeout(5)
+        first = seen.recv(2000)
+        self.assertEqual(first[-5:], b"right")
+        self.assertEqual(socket.inet_ntoa(first[12:16]), "93.184.0.1")
+
+    def raw_udp(self):
+        with open("/run/netns/internet", "rb") as there, open("/proc/thread-self/ns/net", "rb") as home:
+            namespaces._setns(there.fileno())
+            try:
+                out = socket.socket(socket.AF_INET, socket.SOCK_RAW, UDP)
+            finally:
+                namespaces._setns(home.fileno())
+        self.addCleanup(out.close)
+        return out
 
 
 class Stores(AttackTest):

@@ -127,6 +127,8 @@ std::string nat_table_text(const NatSettings& settings, const TunnelPrefixes& pr
   text += "  chain forward {\n    type filter hook forward priority filter; policy accept;\n";
   if (!settings.egress_interface.empty())
     text += "    iifname " + device + " oifname != " + out + " reject with icmpx type admin-prohibited\n";
+  // What the kernel takes for invalid, it does not translate: it would leave with the client's address in here.
+  text += "    iifname " + device + " ct state invalid drop\n";
   // Behind the translation nobody reaches a client but by an answer. What the kernel can tell no connection of, such as
   // a stray reset or an error about somebody's packet, is none: it would be one of those of a client to us.
   text += "    oifname " + device + " ct state != { established, related } drop\n";
