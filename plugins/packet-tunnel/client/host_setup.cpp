@@ -6,6 +6,7 @@
 #include "plugins/packet-tunnel/common/sysctl.hpp"
 
 #include <fcntl.h>
+#include <time.h>
 
 #include <algorithm>
 #include <stdexcept>
@@ -14,6 +15,8 @@ namespace gatehouse::packet_tunnel {
 namespace {
 
 constexpr unsigned kQueueLength = 2000;  // packets: of 64 bytes at 130,000 a second they come in 15 ms
+constexpr int kLooks = 500;
+constexpr timespec kBetweenLooks{0, 1000 * 1000};  // 1 ms
 constexpr char kSourceMark[] = "net/ipv4/conf/all/src_valid_mark";
 
 Nft& made(std::optional<Nft>& nft) {
@@ -68,16 +71,27 @@ TunDevice HostSetup::make_device() {
   TunDevice device = TunDevice::open({.name = settings_.device});
   link_ = device.index();
   if (is_foreign_) return device;
+  netlink_.set_queue_length(link_, kQueueLength);
+  netlink_.set_up(link_, true);
   for (const DeviceAddress& one : settings_.addresses) {
     if (one.address.is_v6() && !read_sysctl("net/ipv6/conf/" + settings_.device + "/mtu")) {
       console_.say("this host has no IPv6: " + one.to_string() + " is left out");
       continue;
     }
     netlink_.put_address({link_, one.address, one.length});
+    wait_until_taken(one.address);
   }
-  netlink_.set_queue_length(link_, kQueueLength);
-  netlink_.set_up(link_, true);
   return device;
+}
+
+/// The kernel takes packets for a new IPv6 address when one of its workers has had its turn: answers that come before
+/// are lost.
+void HostSetup::wait_until_taken(const IpAddress& own) {
+  for (int looks = kLooks; looks > 0; --looks) {
+    const auto route = netlink_.route_to(own);
+    if (route && route->kind == RTN_LOCAL) return;
+    ::nanosleep(&kBetweenLooks, nullptr);
+  }
 }
 
 TunDevice HostSetup::adopt_device() {

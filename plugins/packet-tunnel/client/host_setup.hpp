@@ -51,6 +51,7 @@ class HostSetup {
   void soften_path_filters();
   [[nodiscard]] TunDevice adopt_device();
   void refuse_taken_addresses();
+  void wait_until_taken(const IpAddress& own);
   template <class Step>
   void try_to(const char* what, Step&& step) noexcept;
 
