@@ -46,14 +46,15 @@ class HiddenNames(AttackTest):
                              {"blocked.example": ["93.184.0.99"], "fine.example": ["93.184.0.98"]})
         self.addCleanup(self.dns.stop)
         self.tunnel = self.open()
-        self.tunnel.send(tcp(CLIENT4, RESOLVER, 5555, 53, 100, 0, SYN))
+        self.port = 20000 + secrets.randbelow(30000)  # the resolver may still know another test's connection
+        self.tunnel.send(tcp(CLIENT4, RESOLVER, self.port, 53, 100, 0, SYN))
         opened = self.tunnel.find(lambda one: one.protocol == TCP and one.flags == SYN | ACK)
         self.assertIsNotNone(opened, "the resolver does not answer")
         self.seq, self.ack = 101, opened.seq + 1
-        self.tunnel.send(tcp(CLIENT4, RESOLVER, 5555, 53, self.seq, self.ack, ACK))
+        self.tunnel.send(tcp(CLIENT4, RESOLVER, self.port, 53, self.seq, self.ack, ACK))
 
     def send(self, payload, sequence):
-        self.tunnel.send(tcp(CLIENT4, RESOLVER, 5555, 53, sequence, self.ack, ACK | PSH, payload))
+        self.tunnel.send(tcp(CLIENT4, RESOLVER, self.port, 53, sequence, self.ack, ACK | PSH, payload))
 
     def answered(self):
         got = self.tunnel.find(lambda one: one.protocol == TCP and (one.flags & RST or len(one.payload) > 2))
@@ -65,7 +66,7 @@ class HiddenNames(AttackTest):
 
     def test_behind_the_first_fragment_of_a_segment(self):
         message = framed(query("www.blocked.example"))
-        body = struct.pack(">HHIIBBHHH", 5555, 53, self.seq, self.ack, 6 << 4, ACK | PSH, 64240, 0, 0) + b"\1" * 4
+        body = struct.pack(">HHIIBBHHH", self.port, 53, self.seq, self.ack, 6 << 4, ACK | PSH, 64240, 0, 0) + b"\1" * 4
         body = summed(CLIENT4, RESOLVER, TCP, body + message, 16)
         self.tunnel.send(ip(CLIENT4, RESOLVER, TCP, body[:24], id=99, more=True),
                          ip(CLIENT4, RESOLVER, TCP, body[24:], id=99, offset=24))
@@ -92,7 +93,7 @@ class HiddenNames(AttackTest):
     def test_a_forged_handshake_does_not_move_where_messages_begin(self):
         self.send(framed(query("fine.example")), self.seq)
         self.assertEqual(self.answered(), ["93.184.0.98"])
-        self.tunnel.send(tcp(CLIENT4, RESOLVER, 5555, 53, 102, 0, SYN))
+        self.tunnel.send(tcp(CLIENT4, RESOLVER, self.port, 53, 102, 0, SYN))
         self.send(framed(query("fine.example")), 103)
         self.assertIsNone(self.answered())
 
