@@ -270,7 +270,8 @@ std::optional<Route> Netlink::route_to(const IpAddress& address, std::uint32_t m
   rtmsg header{};
   header.rtm_family = number_of(address.family());
   header.rtm_dst_len = static_cast<std::uint8_t>(address.bits());
-  header.rtm_flags = RTM_F_LOOKUP_TABLE;
+  // IPv6 tells the table unasked, and where requests are checked it refuses this flag (inet6_rtm_valid_getroute_req).
+  if (address.is_v4()) header.rtm_flags = RTM_F_LOOKUP_TABLE;
   request.put_header(header);
   request.put_address(RTA_DST, address);
   if (mark != 0) request.put_number(RTA_MARK, mark);

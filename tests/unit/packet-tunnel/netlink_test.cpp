@@ -100,6 +100,25 @@ TEST(Netlink, ListsLocalRoutesAndRoutesOfSeveralWays) {
   });
 }
 
+TEST(Netlink, SaysWhichWayAPacketOfIpv6Takes) {
+  with_wan([](Netlink& netlink, unsigned wan) {
+    output_of("ip address add 2001:db8:1::1/64 dev wan0 nodad");
+    output_of("ip -6 route add 2001:db8:2::/64 via 2001:db8:1::9");
+    output_of("ip -6 route add 2001:db8:2::/64 via 2001:db8:1::8 table 70 && ip -6 rule add fwmark 5 table 70");
+    const auto route = netlink.route_to(ip("2001:db8:2::7"));
+    ASSERT_TRUE(route);
+    EXPECT_EQ(route->link, wan);
+    EXPECT_EQ(route->via, ip("2001:db8:1::9"));
+    EXPECT_EQ(route->source, ip("2001:db8:1::1"));
+    ASSERT_TRUE(netlink.route_to(ip("2001:db8:2::7"), 5));
+    EXPECT_EQ(netlink.route_to(ip("2001:db8:2::7"), 5)->via, ip("2001:db8:1::8"));
+    EXPECT_EQ(netlink.route_to(ip("2001:db8:2::7"), 5)->table, 70u);
+    const auto own = netlink.route_to(ip("::1"));
+    ASSERT_TRUE(own);
+    EXPECT_EQ(own->kind, RTN_LOCAL);
+  });
+}
+
 TEST(Netlink, SaysWhichWayAPacketTakes) {
   with_wan([](Netlink& netlink, unsigned wan) {
     output_of("ip route add default via 192.0.2.254");
