@@ -69,7 +69,7 @@ class FlowLog(FlowLogCase):
         status = gateway.json("status")["flow_log"]
         self.assertEqual((status["file"], status["lines"], status["lost"]), (str(FILE), len(self.lines()), 0))
         self.assertEqual(gateway.metric("gatehouse_flow_log_lines_total"), len(self.lines()))
-        self.assertIn("flow_log is set", gateway.text())
+        self.assert_says(gateway, "flow_log is set")
 
     def test_the_last_lines_are_there_after_the_end(self):
         gateway = self.logging()
@@ -116,7 +116,7 @@ class FlowLog(FlowLogCase):
         gateway.stop()
         gateway.spawn()
         self.assertEqual(gateway.wait(), 2)
-        self.assertIn("/run/none/flows.json", gateway.text())
+        self.assert_says(gateway, "/run/none/flows.json")
 
 
 class Privacy(FlowLogCase):

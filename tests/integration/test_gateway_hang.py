@@ -40,7 +40,7 @@ class Hang(GatewayTest):
         found = self.stuck(gateway)
         self.assertRegex(found["hung"][0]["what"], r"^lane \d hangs: it has not moved for 1 s$")
         self.assertIn("hangs.so(hang_here", " ".join(found["hung"][0]["stack"]))
-        self.assertIn("does not answer", gateway.text())
+        self.assert_says(gateway, "does not answer")
         asked = 0
         deadline = time.monotonic() + 30 * SLOW
         while (found := self.stuck(gateway))["restarts"] == 0 or found["state"] != "running":

@@ -206,7 +206,7 @@ class UnreadablePolicy(GatewayTest):
         stream = self.client(gateway)
         self.assertIsNone(stream.ask(1, (INTERNET[0], echo.port), b"denied", timeout=0.5))
         self.assertEqual(echo.received, 0)
-        self.assertIn("policy.db", gateway.text())
+        self.assert_says(gateway, "policy.db")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ class Lasting(Store):
         self.assertEqual(json.loads(done.stdout)["source"], "state.db")
         self.assertEqual(json.loads(done.stdout)["bytes_up"], 15_000)
         gateway.start()
-        self.assertIn("did not end in an orderly way", gateway.text())
+        self.assert_says(gateway, "did not end in an orderly way")
         self.carry(gateway, 1)
         usage = gateway.json("usage", "--by", "plugin")
         self.assertEqual(usage["source"], "gateway")
@@ -111,7 +111,7 @@ class Lasting(Store):
         second.drop_in(f'[store]\nurl = "sqlite:{gateway.state}/state.db"\n[metrics]\nlisten = ""\n')
         second.spawn()
         self.assertEqual(second.wait(), 2)
-        self.assertIn(str(gateway.process.pid), second.text(), "says who has it")
+        self.assert_says(second, str(gateway.process.pid))
         self.assertEqual(self.state(gateway), "ok")
 
 
@@ -192,7 +192,7 @@ class BadDisk(Store):
             except OSError:
                 pass  # it drains
         self.assertEqual(gateway.wait(), 1)
-        self.assertIn("on_store_failure is stop", gateway.text())
+        self.assert_says(gateway, "on_store_failure is stop")
 
     def test_on_store_failure_may_change_while_it_runs(self):
         gateway = self.on_small_disk("serve")
@@ -233,7 +233,7 @@ class HangingDisk(Store):
     def test_is_told_of_and_does_not_keep_the_gateway_from_ending(self):
         gateway = self.hanging()
         self.assert_soon(lambda: gateway.metric("gatehouse_store_failing") == 1, "it is noticed", timeout=20)
-        self.assertIn("cannot write the store; going on from memory", gateway.text())
+        self.assert_says(gateway, "cannot write the store; going on from memory")
         self.assertIn("does not return", " ".join(gateway.json("status")["reasons"]))
         waiting = gateway.metric("gatehouse_store_dirty_rows")
         for _ in range(5):
@@ -241,7 +241,7 @@ class HangingDisk(Store):
         self.assert_soon(lambda: gateway.metric("gatehouse_store_dirty_rows") >= waiting + 5, "rows pile up")
         gateway.process.send_signal(signal.SIGTERM)
         self.assertEqual(gateway.wait(), 1)
-        self.assertIn("the store could not be written to its end", gateway.text())
+        self.assert_says(gateway, "the store could not be written to its end")
         gateway.mark.unlink()
         gateway.start()
         self.assertGreaterEqual(self.bytes_up(gateway), 1_000)
@@ -249,7 +249,7 @@ class HangingDisk(Store):
     def test_ends_the_gateway_under_stop(self):
         gateway = self.hanging('[store]\non_store_failure = "stop"\n')
         self.assertEqual(gateway.wait(), 1)
-        self.assertIn("on_store_failure is stop", gateway.text())
+        self.assert_says(gateway, "on_store_failure is stop")
 
     def test_that_answers_again_gets_everything(self):
         gateway = self.hanging()
@@ -388,7 +388,7 @@ class Databases(Store):
         gateway.start()
         self.assertEqual(self.state(gateway), "degraded")
         self.assertIn("was broken and began anew", " ".join(gateway.json("status")["reasons"]))
-        self.assertIn("began anew", gateway.text())
+        self.assert_says(gateway, "began anew")
         kept = [path for path in gateway.state.iterdir() if "corrupt" in path.name]
         self.assertTrue(kept, list(gateway.state.iterdir()))
         self.carry(gateway, 1)

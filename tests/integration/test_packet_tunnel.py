@@ -280,7 +280,7 @@ class Refusals(TunnelTest):
         """Whatever rows say: addresses of the tunnel are no destinations."""
         gateway = self.start(policy=lambda db: db.insert("port_permits", destination="100.64.0.0/10",
                                                                          priority=1))
-        self.assertIn("ipv4=100.64.0.0/10", gateway.text(), "10.0.0.0/8 is in use here")
+        self.assert_says(gateway, "ipv4=100.64.0.0/10")
         tunnel = self.open()
         refused = ["100.64.0.1", "100.72.52.87", "127.0.0.1", "93.184.0.1", "224.0.0.251", "255.255.255.255", "169.254.1.1",
                    "169.254.169.254"]
@@ -311,7 +311,7 @@ class Refusals(TunnelTest):
         tunnel.send(bytes(1501))
         self.assertTrue(tunnel.has_ended())
         self.assertTrue(self.open(session).resumed)
-        self.assertIn("longer than the tunnel's MTU", gateway.text())
+        self.assert_says(gateway, "longer than the tunnel's MTU")
 
     def test_a_blocked_name_is_answered_over_udp_and_reset_over_tcp(self):
         gateway = self.start(policy=lambda db: db.insert("domain_rules", domain="blocked.example"))

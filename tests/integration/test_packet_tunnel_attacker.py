@@ -116,8 +116,8 @@ class Neighbours(AttackTest):
         server.bind((INTERNET[0], 8080))
         server.listen()
         tunnel = self.open()
-        opened = next(line for line in gateway.log if "session opened" in line)
-        address = opened.rpartition("address=")[2].split()[0]
+        self.assert_says(gateway, "session opened")
+        address = gateway.text().partition("session opened")[2].partition("address=")[2].split()[0]
         tunnel.send(tcp(CLIENT4, INTERNET[0], 5555, 8080, 100, 0, SYN))
         answered = tunnel.find(lambda one: one.protocol == TCP)
         tunnel.send(tcp(CLIENT4, INTERNET[0], 5555, 8080, 101, answered.seq + 1, ACK))

@@ -196,7 +196,7 @@ class Traffic(ClientTest):
         trust = ["--tls", "--ca", str(authority.certificate), "--server-name", "gate.example"]
         for more in ([], ["--websocket"]):
             client = self.tunnel(SERVER, *trust, *more, dns=False)
-            self.assertIn("by TLSv1.3", client.text())
+            self.assert_says(client, "by TLSv1.3")
             self.assertEqual(self.source_of(), OUTSIDE[0])
             with self.net.connect("client", INTERNET[0], 5000) as stream:
                 echo_through(stream, 8 << 20, self)
@@ -369,7 +369,7 @@ class Routes(ClientTest):
         self.tunnel(SERVER, dns=False)
         second = TunnelClient(self, SERVER, dns=False)
         self.assertEqual(second.wait(), 1)
-        self.assertIn("another gatehouse-tunnel has the device", second.text())
+        self.assert_says(second, "another gatehouse-tunnel has the device")
         self.assertEqual(self.source_of(), OUTSIDE[0])
 
     def test_only_takes_what_it_names(self):
@@ -436,15 +436,15 @@ class Connections(ClientTest):
         self.start()
         file = pathlib.Path("/run/session")
         first = self.tunnel(SERVER, "--session-file", str(file), dns=False)
-        self.assertIn("new session", first.text())
+        self.assert_says(first, "new session")
         self.assertEqual(file.stat().st_mode & 0o777, 0o600)
         self.assertEqual(first.stop(), 0)
-        self.assertIn("session resumed", self.tunnel(SERVER, "--session-file", str(file), dns=False).text())
+        self.assert_says(self.tunnel(SERVER, "--session-file", str(file), dns=False), "session resumed")
 
     def test_the_next_server_is_tried(self):
         self.start()
         client = self.tunnel("10.77.0.1:7399", SERVER, dns=False)
-        self.assertIn(f"connected to {SERVER}", client.text())
+        self.assert_says(client, f"connected to {SERVER}")
 
     def test_a_peer_that_is_gone_is_noticed_by_what_is_written(self):
         self.start()
@@ -506,8 +506,8 @@ class Connections(ClientTest):
         self.start(auth="token", address=f"127.0.0.1:{PORT}")
         client = TunnelClient(self, f"127.0.0.1:{PORT}", namespace="gateway", dns=False)
         self.assertEqual(client.wait(), 1)
-        self.assertIn("the gateway refused with 401", client.text())
-        self.assertIn("--token-file", client.text())
+        self.assert_says(client, "the gateway refused with 401")
+        self.assert_says(client, "--token-file")
 
     def test_a_token_opens_it(self):
         authority = Authority("/run/tls-token")
@@ -532,7 +532,7 @@ class Connections(ClientTest):
                             ([SERVER, "--device", "a/b"], "--device takes a name"), ([SERVER, "--wrong"], "--wrong")):
             client = TunnelClient(self, *words, dns=False)
             self.assertEqual(client.wait(), 2)
-            self.assertIn(said, client.text())
+            self.assert_says(client, said)
 
 
 class FakeServer:
@@ -602,8 +602,8 @@ class OddServers(ClientTest):
         FakeServer(self, refused(429, "Retry-After: 1"), refused(403))
         client = TunnelClient(self, SERVER, dns=False)
         self.assertEqual(client.wait(), 1)
-        self.assertIn("refused with 429: so so", client.text())
-        self.assertIn("refused with 403: so so", client.text())
+        self.assert_says(client, "refused with 429: so so")
+        self.assert_says(client, "refused with 403: so so")
 
     def test_one_that_is_no_tunnel_is_named(self):
         FakeServer(self, opened())
@@ -732,7 +732,7 @@ class KillSwitch(ClientTest):
         self.start()
         self.tunnel(SERVER, "--block-when-down", dns=False).process.kill()
         client = self.tunnel(SERVER, dns=False)
-        self.assertIn("so it stays", client.text())
+        self.assert_says(client, "so it stays")
         self.assertEqual(self.source_of(), OUTSIDE[0])
 
 

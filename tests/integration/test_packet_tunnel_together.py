@@ -60,8 +60,8 @@ class FiveClients(ClientTest):
             self.assertGreaterEqual(packets, CLIENTS * ECHO / 1500)
         for client in clients:
             self.assertEqual(client.stop(), 0)
-        ends = [line for line in gateway.text().splitlines() if "client gone" in line]
-        for line in ends[-CLIENTS:]:
+        self.assert_soon(lambda: gateway.text().count("client gone") == CLIENTS, "all are logged")
+        for line in [line for line in gateway.text().splitlines() if "client gone" in line]:
             up = re.search(rf"tcp{version}_up=(\d+)/(\d+)/(\d+)", line)
             self.assertGreaterEqual(int(up[3]), ECHO, "application bytes, per session")
         sessions = gateway.json("sessions")["sessions"]

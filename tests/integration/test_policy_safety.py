@@ -85,7 +85,7 @@ class PolicySafety(GatewayTest):
                 self.assert_last_good(what)
                 self.put_back(copy)
                 self.assert_recovered(what)
-        self.assertIn("last good policy stays in force", self.running.text())
+        self.assert_says(self.running, "last good policy stays in force")
 
     def replace_by_foreign(self):
         other = self.file(".other")
@@ -194,8 +194,9 @@ class PolicySafety(GatewayTest):
         self.assert_soon(lambda: self.serves() and self.running.metric(
             "gatehouse_policy_row_hits_total", table="port_permits", row=str(row), action="monitor") > 0, "counted")
         self.assert_soon(lambda: f"monitor port_permits {row}: " in self.running.text(), "logged")
-        named = [line for line in self.running.text().splitlines() if f"{self.there[0]}:{self.there[1]}" in line]
-        self.assertTrue(named, "an example at the level debug")
+        address = f"{self.there[0]}:{self.there[1]}"
+        self.assert_soon(lambda: address in self.running.text(), "an example at the level debug")
+        named = [line for line in self.running.text().splitlines() if address in line]
         self.assertEqual([line for line in named if " debug " not in line], [], "nobody is named at the level info")
         self.assertIsNone(self.stream.ask(2, (INTERNET[0], 9), b"denied", timeout=0.2))
         self.assertGreater(self.running.metric("gatehouse_policy_verdicts_total", plugin="udpgw", action="deny",

@@ -115,7 +115,7 @@ class Tls(TlsTest):
         self.addCleanup(plain.close)
         plain.send(1, (INTERNET[0], self.echo.port), b"plain")
         self.assertTrue(plain.wait_end())
-        self.assertTrue(eventually(lambda: "stream refused" in gateway.text()), gateway.text())
+        self.assert_says(gateway, "stream refused")
         self.assertEqual(gateway.metric("gatehouse_plugin_udpgw_openings_refused_total", cause="tls"), 1)
 
     def test_replies_still_come_after_the_clients_fin(self):
@@ -161,7 +161,7 @@ class ClientCertificates(TlsTest):
         refusals = {cause: gateway.metric("gatehouse_plugin_udpgw_openings_refused_total", cause=cause)
                     for cause in ("tls", "credential")}
         self.assertEqual(refusals, {"tls": 2, "credential": 1})
-        self.assertIn("no row of credentials has eve.example", gateway.text())
+        self.assert_says(gateway, "no row of credentials has eve.example")
         self.assert_echoes(self.client(self.authority.context(self.authority.issue("bob", "DNS:bob.example"))))
 
     def test_a_row_that_goes_lets_no_new_stream_in(self):

@@ -68,6 +68,10 @@ class GatewayTest(unittest.TestCase):
     def assert_soon(self, condition, what, timeout=5.0):
         self.assertTrue(eventually(condition, timeout), f"not within {timeout} s: {what}")
 
+    def assert_says(self, process, words, timeout=5.0):
+        """Waits for what a gateway or a client prints: a thread reads it, so it comes behind what the process did."""
+        self.assertTrue(eventually(lambda: words in process.text(), timeout), f"not said: {words!r}\n{process.text()}")
+
 
 def eventually(condition, timeout=5.0, pause=0.02):
     """Asks until the condition holds; its last value."""
