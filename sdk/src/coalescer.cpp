@@ -317,16 +317,15 @@ void Coalescer::give_single(MutableBytes packet, const IpPacket& facts) noexcept
   sink_.take(out);
 }
 
-std::size_t GatheredPacket::fill(std::span<iovec> out) const noexcept {
+std::size_t GatheredPacket::fill(std::span<Bytes> out) const noexcept {
   offload.store(with_offload_header);
-  out[0] = {with_offload_header.data(), with_offload_header.size()};
-  if (packets == 1) {
-    out[1] = {headers.data(), headers.size()};
+  out[0] = with_offload_header;
+  if (payload.empty()) {
+    out[1] = headers;
     return 2;
   }
-  std::size_t count = 1;
-  for (const Bytes piece : payload) out[count++] = {const_cast<std::byte*>(piece.data()), piece.size()};
-  return count;
+  std::ranges::copy(payload, out.begin() + 1);
+  return payload.size() + 1;
 }
 
 }  // namespace gatehouse

@@ -247,7 +247,7 @@ void TunDevice::find_out_features() {
     set_offload(0);  // without a header nobody could tell that a checksum or a cut is missing
     return;
   }
-  int header = kTunHeader;
+  int header = OffloadHeader::kSize;
   if (::ioctl(fd, TUNSETVNETHDRSZ, &header) != 0)
     fail("the tun device " + name_ + " has no headers of 10 bytes: " + reason(errno));
   constexpr unsigned kTcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;

@@ -85,12 +85,12 @@ void cut_super_packet(benchmark::State& state) {
 }
 BENCHMARK(cut_super_packet)->Args({4, 6})->Args({6, 6})->Args({4, 17})->Args({6, 17});
 
-/// Makes of each packet what a writev() takes.
+/// Makes of each packet what a write takes.
 class Discard final : public GatheredSink {
  public:
   std::size_t writes = 0;
   void take(GatheredPacket& packet) noexcept override {
-    std::array<iovec, GatheredPacket::kMostPieces> pieces;
+    std::array<Bytes, GatheredPacket::kMostPieces> pieces;
     benchmark::DoNotOptimize(packet.fill(pieces));
     benchmark::DoNotOptimize(pieces.data());
     benchmark::ClobberMemory();

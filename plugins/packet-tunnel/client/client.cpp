@@ -211,7 +211,7 @@ void Client::ask_peer() {
   for (const DeviceAddress& own : addresses_) {
     if (own.address.is_v6() && !tunnel_->has_ipv6) continue;
     std::array<std::byte, kEchoRequestSize> packet;
-    const IpAddress to = gateway_dns(own.address.family());
+    const IpAddress to = dns_address(own.address.family());
     return uplink_.send(Bytes(packet).first(make_echo_request(own.address, to, kEchoId, 1, packet)));
   }
 }

@@ -1,8 +1,8 @@
 // From the stream to the tun device.
 #pragma once
 
-#include "plugins/packet-tunnel/client/device_port.hpp"
 #include "plugins/packet-tunnel/client/packet_rules.hpp"
+#include "plugins/packet-tunnel/common/device_port.hpp"
 
 #include <gatehouse/net/stream.hpp>
 

@@ -7,8 +7,7 @@
 namespace gatehouse::packet_tunnel {
 namespace {
 
-constexpr std::uint16_t kDnsPort = 53;
-constexpr std::uint32_t kBroadcast = 0xffffffff, kGatewayDns = 0x0a000002;  // 10.0.0.2
+constexpr std::uint32_t kBroadcast = 0xffffffff;
 
 /// Does it belong to a link, or to many hosts? Nobody waits for the failure of such a packet.
 bool is_of_the_link(const IpAddress& to) noexcept {
@@ -21,16 +20,11 @@ bool is_equal(Bytes in_packet, const IpAddress& address) noexcept {
 
 }  // namespace
 
-IpAddress gateway_dns(Family family) noexcept {
-  if (family == Family::v4) return IpAddress::v4(kGatewayDns);
-  return *IpAddress::parse("fd19:ca83:e6d5:1c44::2");
-}
-
 PacketRules::PacketRules(const std::vector<IpAddress>& dns, const std::vector<DeviceAddress>& own) noexcept {
   for (OfFamily* const family : {&v4_, &v6_}) {
     const Family wanted = family == &v4_ ? Family::v4 : Family::v6;
     const auto is_wanted = [wanted](const IpAddress& address) { return address.family() == wanted; };
-    family->gateway = gateway_dns(wanted);
+    family->gateway = dns_address(wanted);
     if (const auto at = std::ranges::find_if(dns, is_wanted); at != dns.end()) family->dns = *at;
     if (const auto at = std::ranges::find_if(own, is_wanted, &DeviceAddress::address); at != own.end())
       family->own = at->address;

@@ -3,13 +3,11 @@
 #pragma once
 
 #include "plugins/packet-tunnel/client/settings.hpp"
+#include "plugins/packet-tunnel/common/dns_address.hpp"
 
 #include <gatehouse/packet/ip_packet.hpp>
 
 namespace gatehouse::packet_tunnel {
-
-/// Where the gateway answers DNS: the same for every client.
-[[nodiscard]] IpAddress gateway_dns(Family family) noexcept;
 
 class PacketRules {
  public:

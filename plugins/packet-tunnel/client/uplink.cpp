@@ -44,8 +44,7 @@ Uplink::~Uplink() { stop(); }
 void Uplink::start(Stream& stream, std::size_t mtu, bool discards) {
   if (!reading_) reading_ = PacketBlockPtr(pool_, pool_.take(PacketPool::kLargestPacket));
   for (std::size_t most = kMostDiscarded; discards && most > 0; --most, ++counters_.lost) {
-    const auto got = device_.read(*reading_);
-    if (!got && got.error() != Errc::malformed) break;
+    if (!device_.read(*reading_)) break;
   }
   stream_ = &stream;
   mtu_ = mtu;
@@ -75,17 +74,16 @@ void Uplink::on_ready(std::uint32_t) {
 /// False: there is nothing more.
 bool Uplink::read_packet() {
   if (!reading_) reading_ = PacketBlockPtr(pool_, pool_.take(PacketPool::kLargestPacket));
-  const auto got = device_.read(*reading_);
-  if (got) {
+  const auto fault = device_.read(*reading_);
+  if (!fault) {
+    if (fault.error() == Errc::closed) on_gone_();
+    return false;
+  }
+  if (*fault == PacketFault::none)
     take(reading_);
-    return true;
-  }
-  if (got.error() == Errc::malformed) {
+  else
     ++counters_.dropped;
-    return true;
-  }
-  if (got.error() == Errc::closed) on_gone_();
-  return false;
+  return true;
 }
 
 void Uplink::take(PacketBlockPtr& packet) {
@@ -106,7 +104,7 @@ void Uplink::refuse(PacketBlock& packet, std::uint16_t mtu) noexcept {
   ++counters_.refused;
   if (answers_.take(to_ns(loop_.now()), 1, kAnswersPerSecond, kAnswersAtOnce) != 0) return;
   std::array<std::byte, kLargestReply> answer;
-  const IpAddress from = gateway_dns(packet.facts.version == 4 ? Family::v4 : Family::v6);
+  const IpAddress from = dns_address(packet.facts.version);
   std::size_t size = 0;
   if (mtu != 0)
     size = make_unreachable(Unreachable::too_big, packet.bytes(), packet.facts, from, mtu, answer);
@@ -120,16 +118,7 @@ void Uplink::refuse(PacketBlock& packet, std::uint16_t mtu) noexcept {
 /// Takes the block, or a smaller copy.
 void Uplink::enqueue(PacketBlockPtr& packet) {
   const std::uint32_t hash = hash_of(packet->facts, packet->bytes());
-  if (packet->size > PacketPool::kRoom[2]) {
-    queue_.push(std::move(packet), hash, loop_.now());
-  } else {
-    PacketBlockPtr copy(pool_, pool_.take(packet->size));
-    std::ranges::copy(packet->bytes(), copy->room().begin());
-    copy->size = packet->size;
-    copy->offload = packet->offload;
-    copy->facts = packet->facts;
-    queue_.push(std::move(copy), hash, loop_.now());
-  }
+  queue_.push(compact(pool_, packet), hash, loop_.now());
   if (queue_.memory() > kMostWaiting) counters_.lost += queue_.drop_to(kMostWaiting - kMostWaiting / 8);
 }
 
@@ -174,7 +163,7 @@ void Uplink::go_on() noexcept {
 
 void Uplink::pump() noexcept {
   while (!is_blocked_ && !queue_.empty()) {
-    DownstreamQueue::Early early;
+    PacketQueue::Early early;
     PacketBlockPtr packet = queue_.pop(loop_.now(), early);
     counters_.lost += early.dropped;
     if (!packet) return;

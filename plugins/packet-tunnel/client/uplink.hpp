@@ -1,11 +1,11 @@
 // From the tun device to the stream. The device is read whatever the stream takes: a tun device has no back-pressure
 // (its driver lets go of the sender's socket and drops what its ring cannot hold), so that an unread ring would be 500
-// super-packets of delay with a tail drop. What waits stands in a DownstreamQueue: fair, short, with early drops.
+// super-packets of delay with a tail drop. What waits stands in a PacketQueue: fair, short, with early drops.
 #pragma once
 
-#include "plugins/packet-tunnel/client/device_port.hpp"
 #include "plugins/packet-tunnel/client/packet_rules.hpp"
-#include "plugins/packet-tunnel/server/downstream_queue.hpp"
+#include "plugins/packet-tunnel/common/device_port.hpp"
+#include "plugins/packet-tunnel/common/packet_queue.hpp"
 
 #include <gatehouse/async/lane_loop.hpp>
 #include <gatehouse/net/stream.hpp>
@@ -60,7 +60,7 @@ class Uplink final : public Readiness {
   const PacketRules& rules_;
   std::function<void()> on_gone_;
   PacketPool pool_;
-  DownstreamQueue queue_;
+  PacketQueue queue_;
   PacketBlockPtr reading_;
   std::vector<std::byte> output_;
   std::size_t begin_ = 0, end_ = 0;  // of what is in output_

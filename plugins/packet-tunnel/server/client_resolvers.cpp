@@ -1,7 +1,5 @@
 #include "plugins/packet-tunnel/server/client_resolvers.hpp"
 
-#include <gatehouse/base/endian.hpp>
-
 #include <algorithm>
 
 namespace gatehouse::packet_tunnel {
@@ -13,14 +11,6 @@ bool can_be_routed_to(const Endpoint& server) noexcept {
 }
 
 }  // namespace
-
-IpAddress dns_address(std::uint8_t version) noexcept {
-  if (version == 4) return IpAddress::v4(0x0a00'0002);
-  std::array<std::byte, 16> bytes{};
-  store_big<std::uint64_t>(bytes, 0xfd19'ca83'e6d5'1c44);
-  bytes[15] = std::byte{2};
-  return IpAddress::v6(bytes);
-}
 
 SessionResolvers ClientResolvers::choose(const TunnelSettings& settings, SteadyTime now) {
   SessionResolvers out;

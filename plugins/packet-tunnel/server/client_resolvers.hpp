@@ -1,6 +1,7 @@
 // Where the DNS queries go that clients send to the tunnel's DNS address.
 #pragma once
 
+#include "plugins/packet-tunnel/common/dns_address.hpp"
 #include "plugins/packet-tunnel/server/settings.hpp"
 
 #include <gatehouse/net/resolv_conf.hpp>
@@ -9,9 +10,6 @@
 #include <vector>
 
 namespace gatehouse::packet_tunnel {
-
-/// What clients ask for names, whatever the tunnel's prefixes are: 10.0.0.2 and fd19:ca83:e6d5:1c44::2.
-[[nodiscard]] IpAddress dns_address(std::uint8_t version) noexcept;
 
 /// A session's, as they were when it began: of each family, any number.
 struct SessionResolvers {

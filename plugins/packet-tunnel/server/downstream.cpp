@@ -2,7 +2,7 @@
 //   1. forward_down(): the packet's flow, judged once for each policy; the addresses are rewritten once a super-packet
 //   2. emit():         cut into frames, straight into the output
 //   3. flush():        at the end of the turn, or when there is much: one write
-// While the stream takes no more, packets wait as they came in a DownstreamQueue; what is there too long is dropped or
+// While the stream takes no more, packets wait as they came in a PacketQueue; what is there too long is dropped or
 // marked, so that senders slow down before everybody waits.
 #include "plugins/packet-tunnel/server/lane.hpp"
 
@@ -119,18 +119,7 @@ void TunnelSession::enqueue(PacketBlockPtr& packet, std::uint32_t hash) {
     const std::size_t most = lane_.settings().client_buffer;
     if (queue_.memory() + PacketPool::cost_of(*packet) > most)
       reject(Direction::down, Reject::queue_full, queue_.drop_to(most - most / 8));
-    if (packet->size > PacketPool::kRoom[2]) {
-      queue_.push(std::move(packet), hash, lane_.now());
-    } else {
-      PacketBlockPtr copy(lane_.pool, lane_.pool.take(packet->size));
-      std::ranges::copy(packet->bytes(), copy->room().begin());
-      copy->size = packet->size;
-      copy->offload = packet->offload;
-      copy->facts = packet->facts;
-      copy->packets = packet->packets;
-      copy->is_answer = packet->is_answer;
-      queue_.push(std::move(copy), hash, lane_.now());
-    }
+    queue_.push(compact(lane_.pool, packet), hash, lane_.now());
     account();
   } catch (const std::bad_alloc&) {
     reject(Direction::down, Reject::memory);
@@ -202,7 +191,7 @@ void TunnelSession::shrink_output() {
 /// What waits, as far as the stream and the client's rates take it.
 void TunnelSession::pump() {
   while (stream_ && !blocked_) {
-    DownstreamQueue::Early early;
+    PacketQueue::Early early;
     PacketBlockPtr packet = queue_.pop(lane_.now(), early);
     reject(Direction::down, Reject::early, early.dropped);
     lane_.counters.marked.add(early.marked);

@@ -8,9 +8,8 @@
 namespace gatehouse::packet_tunnel {
 namespace {
 
-constexpr std::uint64_t kUsualFlows = 4096;     // of a session, where no traffic rule says
-constexpr std::size_t kMostFlows = 256 * 1024;  // of a lane: 30 MB
-constexpr std::uint16_t kDnsPort = 53;
+constexpr std::uint64_t kUsualFlows = 4096;                       // of a session, where no traffic rule says
+constexpr std::size_t kMostFlows = 256 * 1024;                    // of a lane: 30 MB
 constexpr std::size_t kTcpSequence = 4, kTcpAcknowledgement = 8;  // in its header
 constexpr std::uint8_t kFromClient = 1, kFromRemote = 2, kBoth = 3;
 

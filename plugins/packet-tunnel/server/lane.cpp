@@ -1,11 +1,7 @@
 #include "plugins/packet-tunnel/server/lane.hpp"
 
-#include <gatehouse/packet/frame_reader.hpp>
-#include <gatehouse/packet/segmenter.hpp>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 
 namespace gatehouse::packet_tunnel {
 namespace {
@@ -42,9 +38,7 @@ TunnelLane::TunnelLane(const LaneContext& context, std::shared_ptr<const TunnelS
       context_(context),
       settings_(std::move(settings)),
       shared_(shared),
-      queue_(shared.queue(context.lane->index)),
-      has_headers_(shared.device().has_headers()),
-      merges_(shared.device().has_tcp_segmentation()),
+      device_(shared.device(), context.lane->index),
       listeners_(context, {[this](Arrival arrival) { admit(std::move(arrival)); },
                            [this](const Error& why) {
                              counters.accept_pauses.add();
@@ -52,7 +46,7 @@ TunnelLane::TunnelLane(const LaneContext& context, std::shared_ptr<const TunnelS
                                budget.ran_short(Resource::descriptors);
                            }}),
       finds_(context.completions),
-      coalescer_(*this, shared.device().has_udp_segmentation()),
+      coalescer_(*this, device_.merges_udp()),
       device_ready_([this] { read_device(); }),
       arrivals_ready_([this] {
         shared_.arrivals(context_.lane->index).receive([this](Arrival&& arrival) {
@@ -71,7 +65,7 @@ TunnelLane::TunnelLane(const LaneContext& context, std::shared_ptr<const TunnelS
   const auto watched = [](const Result<void>& added) {
     if (!added) throw boost::system::system_error(added.error(), "the device cannot be watched");
   };
-  watched(poller.add(queue_.fd(), EPOLLIN, device_ready_));
+  watched(poller.add(device_.fd(), EPOLLIN, device_ready_));
   watched(poller.add(shared_.arrivals(context_.lane->index).fd(), EPOLLIN, arrivals_ready_));
   context_.loop.on_turn([this] { begin_turn(); }, [this] { end_turn(); });
   context_.loop.schedule(ticker_, kTick);
@@ -82,7 +76,7 @@ TunnelLane::~TunnelLane() {
   for (const auto& [index, session] : sessions_) session->disconnect("the gateway stops");
   to_flush_.clear();
   sessions_.clear();
-  context_.loop.poller().remove(queue_.fd(), device_ready_);
+  context_.loop.poller().remove(device_.fd(), device_ready_);
   context_.loop.poller().remove(shared_.arrivals(context_.lane->index).fd(), arrivals_ready_);
 }
 
@@ -137,56 +131,7 @@ void TunnelLane::flush_at_end_of_turn(TunnelSession& session) {
 
 void TunnelLane::gather(TunnelSession& session, MutableBytes packet, const IpPacket& facts, bool is_alone) noexcept {
   gathering_ = &session;
-  is_alone || !merges_ ? coalescer_.add_alone(packet, facts) : coalescer_.add(packet, facts);
-}
-
-bool TunnelLane::did_write(const Result<void>& written) noexcept {
-  ++writes;
-  counters.device_writes.add();
-  return written.has_value();
-}
-
-bool TunnelLane::write(GatheredPacket& packet) noexcept {
-  std::array<Bytes, GatheredPacket::kMostPieces + 2> parts;
-  std::size_t count = 0;
-  if (has_headers_) {
-    packet.offload.store(packet.with_offload_header);
-    parts[count++] = packet.with_offload_header;
-  }
-  const bool is_single = packet.payload.empty();
-  if (is_single || !has_headers_) parts[count++] = packet.headers;
-  count = static_cast<std::size_t>(std::ranges::copy(packet.payload, parts.begin() + count).out - parts.begin());
-  const auto written = queue_.write(std::span(parts).first(count));
-  if (did_write(written)) return true;
-  if (is_single || written.error().value() != EINVAL) return false;
-  if (merges_)
-    host().log().warn("the kernel refuses super-packets: packets are written one by one from now on",
-                      {{"device", shared_.device().name()}});
-  merges_ = false;
-  write_in_pieces(packet);
-  return true;
-}
-
-/// What the kernel has refused as a super-packet.
-void TunnelLane::write_in_pieces(const GatheredPacket& packet) noexcept {
-  try {
-    const PacketBlockPtr whole(pool, pool.take(packet.size)), frames(pool, pool.take(PacketPool::kOutput));
-    auto end = std::ranges::copy(packet.headers, whole->room().begin()).out;
-    for (const Bytes piece : packet.payload) end = std::ranges::copy(piece, end).out;
-    const auto cut = cut_into_frames(packet.offload, whole->room().first(packet.size), frames->room());
-    if (!cut) return;
-    FrameReader reader(frames->room().first(cut->bytes), kLongestFrame);
-    for (auto next = reader.next(); next.kind == FrameReader::Kind::frame; next = reader.next())
-      static_cast<void>(write(Bytes(next.packet)));
-  } catch (const std::bad_alloc&) {  // they are lost, as on a full link
-  }
-}
-
-bool TunnelLane::write(Bytes packet) noexcept {
-  std::array<std::byte, OffloadHeader::kSize> header;
-  OffloadHeader{}.store(header);
-  const std::array<Bytes, 2> parts = {header, packet};
-  return did_write(queue_.write(has_headers_ ? std::span(parts) : std::span(parts).last(1)));
+  is_alone || !device_.merges() ? coalescer_.add_alone(packet, facts) : coalescer_.add(packet, facts);
 }
 
 void TunnelLane::read_device() {
@@ -200,26 +145,17 @@ void TunnelLane::read_device() {
 /// False: there is nothing more.
 bool TunnelLane::read_packet() {
   if (!reading_) reading_ = PacketBlockPtr(pool, pool.take(PacketPool::kLargestPacket));
-  const MutableBytes room = reading_->room();
-  const auto got = queue_.read(room);
-  if (!got) {
-    if (got.error() == Errc::closed) throw std::runtime_error("the device " + shared_.device().name() + " is gone");
+  const auto fault = device_.read(*reading_);
+  if (!fault) {
+    if (fault.error() == Errc::closed) throw std::runtime_error("the device " + shared_.device().name() + " is gone");
     return false;
   }
-  counters.device_reads.add();
-  if (*got < kSmallPacket) context_.loop.busy().add(1);
-  const std::size_t head = has_headers_ ? OffloadHeader::kSize : 0;
-  reading_->begin = static_cast<std::uint32_t>(head);
-  reading_->size = static_cast<std::uint32_t>(*got - std::min(*got, head));
-  const auto offload = has_headers_ ? OffloadHeader::load(room.first(*got)) : Result<OffloadHeader>(OffloadHeader{});
-  const auto facts = IpPacket::parse(reading_->bytes());
-  if (!offload || !facts) {
-    counters.rejected(Direction::down, facts ? Reject::invalid_ip_packet_length : reject_of(facts.error()));
+  if (reading_->size < kSmallPacket) context_.loop.busy().add(1);
+  if (*fault != PacketFault::none) {
+    counters.rejected(Direction::down, reject_of(*fault));
     return true;
   }
-  reading_->offload = *offload;
-  reading_->facts = *facts;
-  const Bytes to = facts->destination(reading_->bytes());
+  const Bytes to = reading_->facts.destination(reading_->bytes());
   const auto at = sessions_.find(last_three_bytes(to));
   if (at == sessions_.end() || !at->second->has_address(to)) {
     counters.rejected(Direction::down, Reject::no_session);
@@ -227,6 +163,17 @@ bool TunnelLane::read_packet() {
   }
   at->second->forward_down(reading_);
   return true;
+}
+
+/// What it has counted, and whether it still takes super-packets.
+void TunnelLane::look_at_device() {
+  const DevicePort::Counters now = device_.counters();
+  counters.device_reads.add(now.reads - device_before_.reads);
+  counters.device_writes.add(now.writes - device_before_.writes);
+  device_before_ = now;
+  if (!std::exchange(merged_, device_.merges()) || device_.merges()) return;
+  host().log().warn("the kernel refuses super-packets: packets are written one by one from now on",
+                    {{"device", shared_.device().name()}});
 }
 
 // ---- turns
@@ -239,7 +186,6 @@ void TunnelLane::share_memory() {
 
 void TunnelLane::begin_turn() {
   ++turn_;
-  writes = 0;
   work.begin_turn();
 }
 
@@ -256,6 +202,7 @@ void TunnelLane::end_turn() {
   }
   to_flush_.clear();
   work.end_turn();
+  look_at_device();
   if (judging_again_) context_.loop.again();
   for (const std::uint32_t index : ended_) {
     const auto at = sessions_.find(index);

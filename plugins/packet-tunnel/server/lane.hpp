@@ -2,6 +2,7 @@
 // they share. On one thread. A session's index modulo the number of lanes is its lane's number, for its life.
 #pragma once
 
+#include "plugins/packet-tunnel/common/device_port.hpp"
 #include "plugins/packet-tunnel/server/client_resolvers.hpp"
 #include "plugins/packet-tunnel/server/conntrack.hpp"
 #include "plugins/packet-tunnel/server/session.hpp"
@@ -47,9 +48,9 @@ class TunnelLane final : public LaneWorker, private GatheredSink {
   void gather(TunnelSession& session, MutableBytes packet, const IpPacket& facts, bool is_alone) noexcept;
   void flush_upstream() noexcept { coalescer_.flush(); }
   /// To the device, with a system call in which the kernel forwards it. False: it did not take it.
-  [[nodiscard]] bool write(GatheredPacket& packet) noexcept;
-  /// The same for one whole packet.
-  [[nodiscard]] bool write(Bytes packet) noexcept;
+  [[nodiscard]] bool write(GatheredPacket& packet) noexcept { return device_.write(packet); }
+  /// How many writes there have been.
+  [[nodiscard]] std::uint64_t writes() const noexcept { return device_.counters().writes; }
   void client_connected();
   void client_gone() noexcept;
   /// `session` waits for its client. There is a bound for how many do that in memory; the host has them all.
@@ -65,7 +66,6 @@ class TunnelLane final : public LaneWorker, private GatheredSink {
   TurnBudget<TunnelSession> work;  // in halves of a microsecond or so
   Gcra answers;                    // to denied packets, of all sessions
   std::vector<std::byte> input;    // the stream under work is read into this
-  std::size_t writes = 0;          // to the device, in this turn
 
  private:
   /// The device's queue, and arrivals of other lanes, when they have something.
@@ -92,8 +92,7 @@ class TunnelLane final : public LaneWorker, private GatheredSink {
   void read_device();
   [[nodiscard]] bool read_packet();
   void take(GatheredPacket& packet) noexcept override { gathering_->forward_up(packet); }
-  void write_in_pieces(const GatheredPacket& packet) noexcept;
-  [[nodiscard]] bool did_write(const Result<void>& written) noexcept;
+  void look_at_device();
   void share_memory();
   void begin_turn();
   void end_turn();
@@ -102,9 +101,9 @@ class TunnelLane final : public LaneWorker, private GatheredSink {
   LaneContext context_;
   std::shared_ptr<const TunnelSettings> settings_;
   TunnelShared& shared_;
-  TunQueue& queue_;
-  const bool has_headers_;
-  bool merges_;  // the device takes super-packets
+  DevicePort device_;
+  DevicePort::Counters device_before_;  // as they were told last
+  bool merged_ = device_.merges();      // at that time
   StreamListeners listeners_;
   ClientResolvers resolvers_;
   std::optional<Conntrack> conntrack_;

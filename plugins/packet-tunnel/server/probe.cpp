@@ -2,6 +2,7 @@
 // listener needs
 #include "plugins/packet-tunnel/server/probe.hpp"
 
+#include "plugins/packet-tunnel/common/dns_address.hpp"
 #include "plugins/packet-tunnel/common/raw_packet.hpp"
 #include "plugins/packet-tunnel/common/session_id.hpp"
 
@@ -28,7 +29,7 @@ constexpr char kUsageWords[] =
     "HOST:PORT|unix:PATH [--dns NAME [--type A|AAAA]] [--to ADDRESS[:PORT] [--count N]] [--timeout-ms N] "
     "[--tls [--ca FILE] [--cert FILE --key FILE] [--server-name NAME] [--min-tls 1.2]] [--websocket] "
     "[--path /NAME] [--token-file FILE]";
-constexpr std::uint16_t kDnsPort = 53, kLeastPort = 32768;
+constexpr std::uint16_t kLeastPort = 32768;
 
 struct ProbeRequest {
   ClientOptions server;
@@ -196,7 +197,7 @@ std::string error_text(const IpPacket& facts) {
 std::string probe_dns(const ProbeRequest& request, ProbeSession& session) {
   const std::uint16_t id = random_number();
   const Endpoint from{own_address(Family::v4), static_cast<std::uint16_t>(kLeastPort | id), 0};
-  const Endpoint to{*IpAddress::parse("10.0.0.2"), kDnsPort, 0};
+  const Endpoint to{dns_address(Family::v4), kDnsPort, 0};
   const auto query = make_dns_query(id, request.dns_name, request.dns_type);
   std::vector<std::byte> packet(kUdpOverhead + query.size());
   packet.resize(make_udp_packet(from, to, query, packet));

@@ -3,11 +3,11 @@
 //
 // The way of a packet:
 //   up    stream -> read() -> frames, checked one by one -> Coalescer -> forward_up() -> device        (upstream.cpp)
-//   down  device -> forward_down() -> output, or DownstreamQueue -> stream at the end of the turn      (downstream.cpp)
+//   down  device -> forward_down() -> output, or PacketQueue -> stream at the end of the turn      (downstream.cpp)
 #pragma once
 
+#include "plugins/packet-tunnel/common/packet_queue.hpp"
 #include "plugins/packet-tunnel/server/client_resolvers.hpp"
-#include "plugins/packet-tunnel/server/downstream_queue.hpp"
 #include "plugins/packet-tunnel/server/flow.hpp"
 #include "plugins/packet-tunnel/server/fragments.hpp"
 #include "plugins/packet-tunnel/server/metrics.hpp"
@@ -188,7 +188,7 @@ class TunnelSession final : public Readiness, public SourceClient, public Memory
   std::unique_ptr<Fragments> fragments_up_, fragments_down_;  // with the first one
 
   // down
-  DownstreamQueue queue_;
+  PacketQueue queue_;
   PacketBlockPtr output_;   // frames on their way to the stream
   bool blocked_ = false;    // the stream takes no more at the moment
   bool is_broken_ = false;  // it will never take anything again

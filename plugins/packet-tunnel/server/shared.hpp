@@ -29,12 +29,12 @@ class TunnelShared {
   TunnelShared& operator=(const TunnelShared&) = delete;
 
   [[nodiscard]] const TunDevice& device() const noexcept { return device_; }
+  /// For the lanes: each has the queue of its number.
+  [[nodiscard]] TunDevice& device() noexcept { return device_; }
   /// Constant while lanes run.
   [[nodiscard]] const TunnelPrefixes& prefixes() const noexcept { return network_.prefixes(); }
   /// Clients of whom the kernel may know connections.
   [[nodiscard]] UsedIndexes& used() noexcept { return used_; }
-  /// The lane's own.
-  [[nodiscard]] TunQueue& queue(std::uint32_t lane) noexcept { return device_.queue(lane); }
   /// Clients for that lane: any lane sends, the lane itself receives.
   [[nodiscard]] LaneChannel<Arrival>& arrivals(std::uint32_t lane) noexcept { return *arrivals_[lane]; }
 

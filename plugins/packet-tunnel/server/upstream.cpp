@@ -20,8 +20,7 @@ namespace {
 constexpr std::size_t kLeastRead = 16 * 1024;
 constexpr std::size_t kReadPart = 16;          // of the free memory: so much of it may have to be kept
 constexpr std::size_t kLittleRead = 4 * 1024;  // when the turn's work is done
-constexpr std::uint16_t kDnsPort = 53;
-constexpr std::size_t kFragmentHeader = 8;  // of IPv6 (RFC 8200, 4.5)
+constexpr std::size_t kFragmentHeader = 8;     // of IPv6 (RFC 8200, 4.5)
 constexpr std::size_t kHeaderV6 = 40;
 
 // What packets cost, in units of TunnelLane::work.
@@ -34,11 +33,11 @@ constexpr std::size_t kLookEvery = 64;  // frames, or any write: then the clock 
 /// as for packets that begin flows, whose ports the kernel has to look for.
 class WorkClock {
  public:
-  explicit WorkClock(std::size_t writes) noexcept : writes_before_(writes), writes_seen_(writes) {}
+  explicit WorkClock(std::uint64_t writes) noexcept : writes_before_(writes), writes_seen_(writes) {}
 
   void count_packet() noexcept { ++packets_; }
   /// @param writes  to the device, of the lane
-  [[nodiscard]] std::size_t look(std::size_t writes) noexcept {
+  [[nodiscard]] std::size_t look(std::uint64_t writes) noexcept {
     if (writes != writes_seen_ || packets_ >= look_at_) {
       writes_seen_ = writes;
       look_at_ = packets_ + kLookEvery;
@@ -49,8 +48,9 @@ class WorkClock {
 
  private:
   const SteadyTime began_ = steady_now();
-  const std::size_t writes_before_;
-  std::size_t writes_seen_, packets_ = 0, look_at_ = kLookEvery, passed_ = 0;
+  const std::uint64_t writes_before_;
+  std::uint64_t writes_seen_;
+  std::size_t packets_ = 0, look_at_ = kLookEvery, passed_ = 0;
 };
 
 /// IPv4 options, by which a header longer than 20 bytes is meant, whatever else is wrong with it.
@@ -111,11 +111,11 @@ std::size_t TunnelSession::take_frames(MutableBytes in) {
   if (std::exchange(worked_in_, lane_.turn()) != lane_.turn()) work_ = 0;
   const std::size_t before = work_, most = lane_.work.part();
   FrameReader frames(in, lane_.settings().mtu);
-  WorkClock clock(lane_.writes);
+  WorkClock clock(lane_.writes());
   std::size_t done = 0;
   bool is_lost = false;
   while (stream_) {
-    work_ = before + clock.look(lane_.writes);
+    work_ = before + clock.look(lane_.writes());
     if (work_ > most) {
       yields_ = true;
       lane_.work.go_on(*this);
@@ -128,7 +128,7 @@ std::size_t TunnelSession::take_frames(MutableBytes in) {
     clock.count_packet();
   }
   lane_.flush_upstream();
-  work_ = before + clock.look(lane_.writes);
+  work_ = before + clock.look(lane_.writes());
   lane_.work.did(work_ - before);
   if (is_lost && stream_)
     disconnect("its packets are longer than the tunnel's MTU of " + std::to_string(lane_.settings().mtu));

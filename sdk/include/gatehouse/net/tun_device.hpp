@@ -5,6 +5,7 @@
 #include <gatehouse/base/bytes.hpp>
 #include <gatehouse/base/error.hpp>
 #include <gatehouse/base/unique_fd.hpp>
+#include <gatehouse/packet/offload_header.hpp>
 
 #include <span>
 #include <string>
@@ -12,11 +13,8 @@
 
 namespace gatehouse {
 
-/// Before each packet where TunDevice::has_headers(): flags, gso_type (a byte each), hdr_len, gso_size, csum_start and
-/// csum_offset (two bytes each, the host's byte order; linux/virtio_net.h).
-inline constexpr std::size_t kTunHeader = 10;
 /// No read is longer, in bytes: a header and the longest IP packet.
-inline constexpr std::size_t kLongestTunRead = kTunHeader + 65535;
+inline constexpr std::size_t kLongestTunRead = OffloadHeader::kSize + 65535;
 /// Parts that one write may have.
 inline constexpr std::size_t kMostTunParts = 512;
 
@@ -72,7 +70,7 @@ class TunDevice {
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   /// The number that routes and rules have it by.
   [[nodiscard]] unsigned index() const noexcept { return index_; }
-  /// Does a header of kTunHeader bytes precede each packet? If not, there are no super-packets either.
+  /// Does an OffloadHeader precede each packet? If not, there are no super-packets either.
   [[nodiscard]] bool has_headers() const noexcept { return headers_; }
   /// Super-packets of TCP (TSO4 and TSO6), both ways.
   [[nodiscard]] bool has_tcp_segmentation() const noexcept { return tcp_segmentation_; }

@@ -19,8 +19,6 @@
 #include <memory>
 #include <span>
 
-struct iovec;
-
 namespace gatehouse {
 
 /// A packet as the device takes it: one of the stream as it came, or several as one. Valid during GatheredSink::take().
@@ -37,10 +35,10 @@ struct GatheredPacket {
   /// The most pieces that a packet is written in.
   static constexpr std::size_t kMostPieces = 65;
 
-  /// Stores the offload header and fills in what a writev() to the device needs, after any rewriting.
+  /// Stores the offload header and fills in the parts of a write to the device, after any rewriting.
   /// @param out  kMostPieces of them
   /// @return how many are used
-  [[nodiscard]] std::size_t fill(std::span<iovec> out) const noexcept;
+  [[nodiscard]] std::size_t fill(std::span<Bytes> out) const noexcept;
 };
 
 /// Where packets go.

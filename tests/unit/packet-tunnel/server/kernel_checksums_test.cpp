@@ -72,7 +72,7 @@ class Wire {
       const auto got = device_.queue(0).read(out);
       if (!got) continue;
       out.resize(*got);
-      out.erase(out.begin(), out.begin() + kTunHeader);
+      out.erase(out.begin(), out.begin() + OffloadHeader::kSize);
       const auto facts = IpPacket::parse(out);
       if (facts && wanted(*facts)) return out;
     }

@@ -38,7 +38,7 @@ struct Header {
   std::uint8_t flags = 0, gso_type = 0;
   std::uint16_t hdr_len = 0, gso_size = 0, csum_start = 0, csum_offset = 0;
 };
-static_assert(sizeof(Header) == kTunHeader);
+static_assert(sizeof(Header) == OffloadHeader::kSize);
 constexpr std::uint8_t kNeedsChecksum = 1, kGsoUdp = 5;
 
 std::vector<std::byte> next_packet(TunQueue& queue) {
@@ -77,7 +77,7 @@ std::multiset<unsigned> last_bytes(TunQueue& queue) {
   while (true) {
     const auto packet = next_packet(queue);
     if (packet.empty()) return out;
-    const Bytes ip = Bytes(packet).subspan(kTunHeader);
+    const Bytes ip = Bytes(packet).subspan(OffloadHeader::kSize);
     const bool v4 = (std::to_integer<unsigned>(ip[0]) >> 4) == 4;
     if (std::to_integer<unsigned>(ip[v4 ? 9 : 6]) == IPPROTO_UDP)
       out.insert(std::to_integer<unsigned>(ip[v4 ? 19 : 39]));
@@ -226,9 +226,9 @@ TEST(TunDevice, ReadsManyDatagramsAsOneWhereTheKernelSegmentsUdp) {
     ASSERT_EQ(::setsockopt(socket.get(), IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment), 0);
     send_to(socket, "10.0.0.6:9", std::string(1000, 'x'));
     const auto packet = next_packet(device.queue(0));
-    ASSERT_EQ(packet.size(), kTunHeader + 20 + 8 + 1000);
+    ASSERT_EQ(packet.size(), OffloadHeader::kSize + 20 + 8 + 1000);
     Header header;
-    std::memcpy(&header, packet.data(), kTunHeader);
+    std::memcpy(&header, packet.data(), OffloadHeader::kSize);
     EXPECT_EQ(header.gso_type, kGsoUdp);
     EXPECT_EQ(header.gso_size, segment);
     EXPECT_EQ(header.flags, kNeedsChecksum);
@@ -237,7 +237,7 @@ TEST(TunDevice, ReadsManyDatagramsAsOneWhereTheKernelSegmentsUdp) {
 
 /// A UDP super-packet from 10.0.0.6 to 10.0.0.1:4444, without its checksums, which the kernel then does not look at.
 std::vector<std::byte> super_packet(std::uint16_t payload, std::uint16_t segment) {
-  std::vector<std::byte> out(kTunHeader + 28 + payload, std::byte{'x'});
+  std::vector<std::byte> out(OffloadHeader::kSize + 28 + payload, std::byte{'x'});
   Header header;
   header.flags = kNeedsChecksum;
   header.gso_type = segment != 0 ? kGsoUdp : std::uint8_t{0};
@@ -245,7 +245,7 @@ std::vector<std::byte> super_packet(std::uint16_t payload, std::uint16_t segment
   header.hdr_len = 28;
   header.csum_start = 20;
   header.csum_offset = 6;
-  std::memcpy(out.data(), &header, kTunHeader);
+  std::memcpy(out.data(), &header, OffloadHeader::kSize);
   const auto length = static_cast<std::uint16_t>(28 + payload), datagram = static_cast<std::uint16_t>(8 + payload);
   std::uint8_t ip[28] = {0x45, 0, 0, 0, 0,  1, 0, 0, 64,   IPPROTO_UDP, 0,    0,
                          10,   0, 0, 6, 10, 0, 0, 1, 0x11, 0x5c,        0x11, 0x5c};
@@ -258,7 +258,7 @@ std::vector<std::byte> super_packet(std::uint16_t payload, std::uint16_t segment
   std::uint32_t pseudo = 0x0a00 + 0x0006 + 0x0a00 + 0x0001 + IPPROTO_UDP + datagram;
   pseudo = (pseudo & 0xffff) + (pseudo >> 16);
   ip[26] = static_cast<std::uint8_t>(pseudo >> 8), ip[27] = static_cast<std::uint8_t>(pseudo);
-  std::memcpy(out.data() + kTunHeader, ip, sizeof ip);
+  std::memcpy(out.data() + OffloadHeader::kSize, ip, sizeof ip);
   return out;
 }
 

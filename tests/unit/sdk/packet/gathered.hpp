@@ -32,13 +32,10 @@ class GatheringSink final : public GatheredSink {
 
   void take(GatheredPacket& packet) noexcept override {
     if (before) before(packet);
-    std::array<iovec, GatheredPacket::kMostPieces> pieces;
+    std::array<Bytes, GatheredPacket::kMostPieces> pieces;
     const std::size_t count = packet.fill(pieces);
     ByteVector wire;
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto* const from = static_cast<const std::byte*>(pieces[i].iov_base);
-      wire.insert(wire.end(), from, from + pieces[i].iov_len);
-    }
+    for (const Bytes piece : std::span(pieces).first(count)) wire.insert(wire.end(), piece.begin(), piece.end());
     Gathered out;
     out.offload = OffloadHeader::load(wire).value();
     out.packet.assign(wire.begin() + OffloadHeader::kSize, wire.end());

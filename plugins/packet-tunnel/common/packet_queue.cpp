@@ -1,4 +1,4 @@
-#include "plugins/packet-tunnel/server/downstream_queue.hpp"
+#include "plugins/packet-tunnel/common/packet_queue.hpp"
 
 #include <gatehouse/packet/packet_edit.hpp>
 
@@ -10,13 +10,13 @@ namespace {
 
 /// The control law: signals come the faster the longer it takes (RFC 8289, 5.5).
 SteadyTime next_signal(SteadyTime after, std::uint32_t signals) noexcept {
-  const double wait = static_cast<double>(DownstreamQueue::kInterval.count()) / std::sqrt(static_cast<double>(signals));
+  const double wait = static_cast<double>(PacketQueue::kInterval.count()) / std::sqrt(static_cast<double>(signals));
   return after + Nanoseconds(static_cast<std::int64_t>(wait));
 }
 
 }  // namespace
 
-struct DownstreamQueue::Flow {
+struct PacketQueue::Flow {
   PacketBlock *head = nullptr, *tail = nullptr;
   std::size_t bytes = 0;
   std::int64_t credit = 0;  // bytes that it may send in this turn
@@ -29,7 +29,7 @@ struct DownstreamQueue::Flow {
   bool is_signalling = false;
 };
 
-struct DownstreamQueue::Flows {
+struct PacketQueue::Flows {
   std::array<Flow, kFlows> all;
   struct Ends {
     Flow *first = nullptr, *last = nullptr;
@@ -37,10 +37,10 @@ struct DownstreamQueue::Flows {
   Ends fresh, old;
 };
 
-DownstreamQueue::DownstreamQueue(PacketPool& pool) noexcept : pool_(pool) {}
-DownstreamQueue::~DownstreamQueue() { clear(); }
+PacketQueue::PacketQueue(PacketPool& pool) noexcept : pool_(pool) {}
+PacketQueue::~PacketQueue() { clear(); }
 
-void DownstreamQueue::append(List to, Flow& flow) noexcept {
+void PacketQueue::append(List to, Flow& flow) noexcept {
   Flows::Ends& ends = to == List::fresh ? flows_->fresh : flows_->old;
   flow.list = to;
   flow.next = nullptr;
@@ -48,7 +48,7 @@ void DownstreamQueue::append(List to, Flow& flow) noexcept {
   ends.last = &flow;
 }
 
-void DownstreamQueue::push(PacketBlockPtr packet, std::uint32_t hash, SteadyTime now) {
+void PacketQueue::push(PacketBlockPtr packet, std::uint32_t hash, SteadyTime now) {
   if (!flows_) {
     flows_ = std::make_unique<Flows>();
     memory_ += sizeof(Flows);
@@ -67,7 +67,7 @@ void DownstreamQueue::push(PacketBlockPtr packet, std::uint32_t hash, SteadyTime
   append(List::fresh, flow);
 }
 
-PacketBlock* DownstreamQueue::take_head(Flow& flow) noexcept {
+PacketBlock* PacketQueue::take_head(Flow& flow) noexcept {
   PacketBlock* const block = flow.head;
   if (block == nullptr) return nullptr;
   flow.head = block->next;
@@ -79,7 +79,7 @@ PacketBlock* DownstreamQueue::take_head(Flow& flow) noexcept {
 }
 
 /// @return how many packets it would have been
-std::uint32_t DownstreamQueue::lose_head(Flow& flow) noexcept {
+std::uint32_t PacketQueue::lose_head(Flow& flow) noexcept {
   PacketBlock* const lost = take_head(flow);
   const std::uint32_t packets = lost->packets;
   pool_.give(lost);
@@ -87,7 +87,7 @@ std::uint32_t DownstreamQueue::lose_head(Flow& flow) noexcept {
 }
 
 /// RFC 8289, 5.4 (dodequeue): has what is at the head waited too long, for an interval?
-bool DownstreamQueue::has_waited(Flow& flow, const PacketBlock& head, SteadyTime now) noexcept {
+bool PacketQueue::has_waited(Flow& flow, const PacketBlock& head, SteadyTime now) noexcept {
   if (now - head.queued_at < kTarget || flow.bytes <= static_cast<std::size_t>(kQuantum)) {
     flow.above_since = {};
     return false;
@@ -99,7 +99,7 @@ bool DownstreamQueue::has_waited(Flow& flow, const PacketBlock& head, SteadyTime
   return now >= flow.above_since;
 }
 
-PacketBlock* DownstreamQueue::take_in_time(Flow& flow, SteadyTime now, Early& early) noexcept {
+PacketBlock* PacketQueue::take_in_time(Flow& flow, SteadyTime now, Early& early) noexcept {
   // True: the packet at the head is to go; it tells of the congestion, or it has just been lost.
   const auto signal = [&] {
     if (mark_congestion(flow.head->bytes(), flow.head->facts)) {
@@ -134,7 +134,7 @@ PacketBlock* DownstreamQueue::take_in_time(Flow& flow, SteadyTime now, Early& ea
   return take_head(flow);
 }
 
-PacketBlockPtr DownstreamQueue::pop(SteadyTime now, Early& early) {
+PacketBlockPtr PacketQueue::pop(SteadyTime now, Early& early) {
   if (packets_ == 0) return {};
   const auto take_first = [](Flows::Ends& ends) {
     Flow& flow = *ends.first;
@@ -166,7 +166,7 @@ PacketBlockPtr DownstreamQueue::pop(SteadyTime now, Early& early) {
   }
 }
 
-void DownstreamQueue::put_back(PacketBlockPtr packet) noexcept {
+void PacketQueue::put_back(PacketBlockPtr packet) noexcept {
   Flow& flow = *last_popped_;
   flow.credit += static_cast<std::int64_t>(packet->size);
   flow.bytes += packet->size;
@@ -178,7 +178,7 @@ void DownstreamQueue::put_back(PacketBlockPtr packet) noexcept {
   if (flow.tail == nullptr) flow.tail = block;
 }
 
-std::size_t DownstreamQueue::drop_to(std::size_t memory) noexcept {
+std::size_t PacketQueue::drop_to(std::size_t memory) noexcept {
   std::size_t dropped = 0;
   while (memory_ > memory && packets_ != 0) {
     Flow& longest = *std::ranges::max_element(flows_->all, {}, &Flow::bytes);
@@ -191,7 +191,7 @@ std::size_t DownstreamQueue::drop_to(std::size_t memory) noexcept {
   return dropped;
 }
 
-std::size_t DownstreamQueue::clear() noexcept {
+std::size_t PacketQueue::clear() noexcept {
   std::size_t dropped = 0;
   if (flows_) {
     for (Flow& flow : flows_->all)

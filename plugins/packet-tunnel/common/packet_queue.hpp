@@ -5,7 +5,7 @@
 // goes first: so a small question is not behind a large download. Packets are super-packets, as the device gave them.
 #pragma once
 
-#include "plugins/packet-tunnel/server/packet_pool.hpp"
+#include "plugins/packet-tunnel/common/packet_pool.hpp"
 
 #include <array>
 #include <cstddef>
@@ -15,17 +15,17 @@
 namespace gatehouse::packet_tunnel {
 
 /// Takes packets in at the end of their flow's queue, and out by turns. One lane's; not thread-safe.
-class DownstreamQueue {
+class PacketQueue {
  public:
   static constexpr std::size_t kFlows = 64;
   static constexpr Nanoseconds kTarget = std::chrono::milliseconds(5);      ///< that a packet should wait at most
   static constexpr Nanoseconds kInterval = std::chrono::milliseconds(100);  ///< how long it may be more
   static constexpr std::int64_t kQuantum = 1514;                            ///< bytes of a turn
 
-  explicit DownstreamQueue(PacketPool& pool) noexcept;
-  ~DownstreamQueue();
-  DownstreamQueue(const DownstreamQueue&) = delete;
-  DownstreamQueue& operator=(const DownstreamQueue&) = delete;
+  explicit PacketQueue(PacketPool& pool) noexcept;
+  ~PacketQueue();
+  PacketQueue(const PacketQueue&) = delete;
+  PacketQueue& operator=(const PacketQueue&) = delete;
 
   [[nodiscard]] bool empty() const noexcept { return packets_ == 0; }
   [[nodiscard]] std::size_t packets() const noexcept { return packets_; }

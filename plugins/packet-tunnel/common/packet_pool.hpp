@@ -6,6 +6,7 @@
 #include <gatehouse/packet/ip_packet.hpp>
 #include <gatehouse/packet/offload_header.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cstddef>
@@ -132,5 +133,19 @@ class PacketBlockPtr {
   PacketPool* pool_ = nullptr;
   PacketBlock* block_ = nullptr;
 };
+
+/// The same packet in a block that may wait: its own where that is a large one or no larger than need be, else a copy.
+/// @throws std::bad_alloc, and `packet` stays as it is
+[[nodiscard]] inline PacketBlockPtr compact(PacketPool& pool, PacketBlockPtr& packet) {
+  if (packet->size > PacketPool::kRoom[2]) return std::move(packet);
+  PacketBlockPtr copy(pool, pool.take(packet->size));
+  std::ranges::copy(packet->bytes(), copy->room().begin());
+  copy->size = packet->size;
+  copy->offload = packet->offload;
+  copy->facts = packet->facts;
+  copy->packets = packet->packets;
+  copy->is_answer = packet->is_answer;
+  return copy;
+}
 
 }  // namespace gatehouse::packet_tunnel

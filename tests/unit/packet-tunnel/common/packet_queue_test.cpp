@@ -1,4 +1,4 @@
-#include "plugins/packet-tunnel/server/downstream_queue.hpp"
+#include "plugins/packet-tunnel/common/packet_queue.hpp"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 
 constexpr SteadyTime kStart{1h};
 
-class DownstreamQueues : public testing::Test {
+class PacketQueues : public testing::Test {
  protected:
   /// A packet whose first byte is `name`, of IPv4 without ECN.
   PacketBlockPtr packet(std::size_t size, std::uint8_t name = 0) {
@@ -36,19 +36,19 @@ class DownstreamQueues : public testing::Test {
   }
 
   PacketPool pool_;
-  DownstreamQueue queue_{pool_};
-  DownstreamQueue::Early early_;
+  PacketQueue queue_{pool_};
+  PacketQueue::Early early_;
   std::uint32_t dropped_ = 0;
 };
 
-TEST_F(DownstreamQueues, GiveAFlowsPacketsInTheirOrder) {
+TEST_F(PacketQueues, GiveAFlowsPacketsInTheirOrder) {
   for (std::uint8_t i = 0; i < 10; ++i) push(1000, 7, kStart, i);
   for (int i = 0; i < 10; ++i) EXPECT_EQ(pop(), i);
   EXPECT_EQ(pop(), -1);
   EXPECT_TRUE(queue_.empty());
 }
 
-TEST_F(DownstreamQueues, LetASmallFlowPassALargeOne) {
+TEST_F(PacketQueues, LetASmallFlowPassALargeOne) {
   for (int i = 0; i < 20; ++i) push(60000, 1, kStart, 1);
   EXPECT_EQ(pop(), 1);
   push(100, 2, kStart, 2);
@@ -56,7 +56,7 @@ TEST_F(DownstreamQueues, LetASmallFlowPassALargeOne) {
   EXPECT_EQ(pop(), 1);
 }
 
-TEST_F(DownstreamQueues, ShareBytesEvenlyAndNotPackets) {
+TEST_F(PacketQueues, ShareBytesEvenlyAndNotPackets) {
   for (int i = 0; i < 40; ++i) push(30000, 1, kStart, 1);
   for (int i = 0; i < 1000; ++i) push(1000, 2, kStart, 2);
   std::array<std::size_t, 3> bytes{};
@@ -67,19 +67,19 @@ TEST_F(DownstreamQueues, ShareBytesEvenlyAndNotPackets) {
   EXPECT_NEAR(static_cast<double>(bytes[1]), static_cast<double>(bytes[2]), 62000);
 }
 
-TEST_F(DownstreamQueues, KeepAllThatWaitsAShortTime) {
+TEST_F(PacketQueues, KeepAllThatWaitsAShortTime) {
   for (int i = 0; i < 100; ++i) push(1500, 1);
   for (int i = 0; i < 100; ++i) EXPECT_NE(pop(kStart + 4ms), -1);
   EXPECT_EQ(dropped_, 0u);
 }
 
-TEST_F(DownstreamQueues, KeepABurstThatIsGoneWithinAnInterval) {
+TEST_F(PacketQueues, KeepABurstThatIsGoneWithinAnInterval) {
   for (int i = 0; i < 90; ++i) push(1500, 1);
   for (int i = 0; i < 90; ++i) EXPECT_NE(pop(kStart + 6ms + i * 1ms), -1);
   EXPECT_EQ(dropped_, 0u);
 }
 
-TEST_F(DownstreamQueues, LoseMoreAndMoreOfAFlowThatStaysLate) {
+TEST_F(PacketQueues, LoseMoreAndMoreOfAFlowThatStaysLate) {
   SteadyTime now = kStart;
   std::array<std::uint32_t, 4> lost{};
   for (int i = 0; i < 40; ++i) push(1500, 1, now);  // waits 40 ms
@@ -99,7 +99,7 @@ TEST_F(DownstreamQueues, LoseMoreAndMoreOfAFlowThatStaysLate) {
   EXPECT_GT(lost[3], lost[2]);
 }
 
-TEST_F(DownstreamQueues, MarkInPlaceOfLosingWhereEcnIsSpoken) {
+TEST_F(PacketQueues, MarkInPlaceOfLosingWhereEcnIsSpoken) {
   SteadyTime now = kStart;
   const auto push_ecn = [&] {
     PacketBlockPtr one = packet(1500);
@@ -123,7 +123,7 @@ TEST_F(DownstreamQueues, MarkInPlaceOfLosingWhereEcnIsSpoken) {
   EXPECT_GT(marked, 3u);
 }
 
-TEST_F(DownstreamQueues, PutAPacketBackWhereItWas) {
+TEST_F(PacketQueues, PutAPacketBackWhereItWas) {
   push(1000, 1, kStart, 1);
   push(1000, 1, kStart, 2);
   const std::size_t before = queue_.memory();
@@ -135,7 +135,7 @@ TEST_F(DownstreamQueues, PutAPacketBackWhereItWas) {
   EXPECT_EQ(pop(), 2);
 }
 
-TEST_F(DownstreamQueues, PutTheOnlyPacketBack) {
+TEST_F(PacketQueues, PutTheOnlyPacketBack) {
   push(1000, 1, kStart, 1);
   queue_.put_back(queue_.pop(kStart, early_));
   EXPECT_FALSE(queue_.empty());
@@ -143,7 +143,7 @@ TEST_F(DownstreamQueues, PutTheOnlyPacketBack) {
   EXPECT_EQ(pop(), -1);
 }
 
-TEST_F(DownstreamQueues, MakeRoomAtTheCostOfTheLongestFlow) {
+TEST_F(PacketQueues, MakeRoomAtTheCostOfTheLongestFlow) {
   for (int i = 0; i < 50; ++i) push(2000, 1, kStart, 1);
   push(2000, 2, kStart, 2);
   const std::size_t before = queue_.memory();
@@ -155,7 +155,7 @@ TEST_F(DownstreamQueues, MakeRoomAtTheCostOfTheLongestFlow) {
   EXPECT_TRUE(has_small);
 }
 
-TEST_F(DownstreamQueues, TellOfLossesInThePacketsThatItWouldHaveBeen) {
+TEST_F(PacketQueues, TellOfLossesInThePacketsThatItWouldHaveBeen) {
   for (int i = 0; i < 2; ++i) {
     PacketBlockPtr super = packet(60000);
     super->packets = 42;
@@ -166,7 +166,7 @@ TEST_F(DownstreamQueues, TellOfLossesInThePacketsThatItWouldHaveBeen) {
   EXPECT_EQ(packet(60000)->packets, 1u) << "a block that is used again says nothing of what it was";
 }
 
-TEST_F(DownstreamQueues, HaveNoMemoryWithoutPackets) {
+TEST_F(PacketQueues, HaveNoMemoryWithoutPackets) {
   EXPECT_EQ(queue_.memory(), 0u);
   for (int i = 0; i < 5; ++i) push(2000, static_cast<std::uint32_t>(i));
   EXPECT_EQ(queue_.clear(), 5u);

@@ -1,4 +1,4 @@
-#include "plugins/packet-tunnel/client/device_port.hpp"
+#include "plugins/packet-tunnel/common/device_port.hpp"
 
 #include <gatehouse/packet/frame_reader.hpp>
 #include <gatehouse/packet/segmenter.hpp>
@@ -9,9 +9,9 @@
 
 namespace gatehouse::packet_tunnel {
 
-Result<void> DevicePort::read(PacketBlock& into) noexcept {
+Result<PacketFault> DevicePort::read(PacketBlock& into) noexcept {
   const MutableBytes room = into.room();
-  const auto got = device_.queue(0).read(room);
+  const auto got = queue_.read(room);
   if (!got) return got.error();
   ++counters_.reads;
   const std::size_t head = has_headers_ ? OffloadHeader::kSize : 0;
@@ -19,41 +19,36 @@ Result<void> DevicePort::read(PacketBlock& into) noexcept {
   into.size = static_cast<std::uint32_t>(*got - std::min(*got, head));
   const auto offload = has_headers_ ? OffloadHeader::load(room.first(*got)) : Result<OffloadHeader>(OffloadHeader{});
   const auto facts = IpPacket::parse(into.bytes());
-  if (!offload || !facts) return Errc::malformed;
+  if (!facts) return facts.error();
+  if (!offload) return PacketFault::ip_packet_length;
   into.offload = *offload;
   into.facts = *facts;
-  return boost::system::in_place_value;
+  return PacketFault::none;
 }
 
-void DevicePort::write(GatheredPacket& packet) noexcept {
-  std::array<Bytes, GatheredPacket::kMostPieces + 2> parts;
-  std::size_t count = 0;
-  if (has_headers_) {
-    packet.offload.store(packet.with_offload_header);
-    parts[count++] = packet.with_offload_header;
-  }
-  const bool is_single = packet.payload.empty();
-  if (!is_single && !has_headers_) return write_in_pieces(packet);
-  if (is_single) parts[count++] = packet.headers;
-  count = static_cast<std::size_t>(std::ranges::copy(packet.payload, parts.begin() + count).out - parts.begin());
-  const auto written = device_.queue(0).write(std::span(parts).first(count));
+Result<void> DevicePort::write_parts(std::span<const Bytes> parts) noexcept {
   ++counters_.writes;
-  if (written) return;
-  if (is_single || written.error().value() != EINVAL) {
-    ++counters_.refused;
-    return;
-  }
+  const auto written = queue_.write(parts);
+  if (!written) ++counters_.refused;
+  return written;
+}
+
+bool DevicePort::write(GatheredPacket& packet) noexcept {
+  const bool is_single = packet.payload.empty();
+  if (is_single) return write(Bytes(packet.headers));
+  std::array<Bytes, GatheredPacket::kMostPieces> parts;
+  const auto written = write_parts(std::span(parts).first(packet.fill(parts)));
+  if (written || written.error().value() != EINVAL) return written.has_value();
   merges_ = false;
   write_in_pieces(packet);
+  return true;
 }
 
-void DevicePort::write(Bytes packet) noexcept {
+bool DevicePort::write(Bytes packet) noexcept {
   std::array<std::byte, OffloadHeader::kSize> header;
   OffloadHeader{}.store(header);
   const std::array<Bytes, 2> parts = {header, packet};
-  const auto written = device_.queue(0).write(has_headers_ ? std::span(parts) : std::span(parts).last(1));
-  ++counters_.writes;
-  if (!written) ++counters_.refused;
+  return write_parts(has_headers_ ? std::span(parts) : std::span(parts).last(1)).has_value();
 }
 
 /// Rare, so that it may allocate. What cannot be had memory for is lost, as on a full link.
