@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """A running TCP connection through the packet tunnel goes on over kill -9 of the gateway, both ways, byte for byte."""
 
+import json
 import random
 import secrets
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -13,6 +15,7 @@ from harness import INTERNET, GatewayTest, main
 from harness.gateway import SLOW
 from harness.tunnel import CLIENT4, CLIENT6, Tunnel
 from harness.tunnel_tcp import TunnelTcp
+from test_packet_tunnel_client import SERVER, ClientTest
 
 PORT = 7400
 DOWN, UP = 6_000_000, 300_000
@@ -84,6 +87,54 @@ class Killed(GatewayTest):
 
     def test_a_tcp_connection_goes_on_over_ipv6(self):
         self.connection_goes_on(CLIENT6, INTERNET[1])
+
+
+class KilledUnderIperf(ClientTest):
+    """The kernel's own TCP at both ends, over the real client: what people run."""
+
+    SECONDS = 6 * SLOW
+
+    def measure(self, *words):
+        gateway = self.start()
+        client = self.tunnel(SERVER, dns=False)
+        server = self.net.popen("internet", ["iperf3", "-s", "-1", "-B", INTERNET[0]], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL)
+        self.addCleanup(end, server)
+        self.assert_soon(lambda: ":5201" in self.net.run("internet", ["ss", "-Hltn"]).stdout, "iperf3 listens")
+        asked = ["iperf3", "-c", INTERNET[0], "-t", str(self.SECONDS), "-J", *words]
+        iperf = self.net.popen("client", asked, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(end, iperf)
+        for number in range(1, KILLS + 1):
+            time.sleep(self.SECONDS / (KILLS + 2))
+            gateway.process.send_signal(signal.SIGKILL)
+            gateway.process.wait()
+            gateway.process.stdout.close()
+            gateway.start()
+            client.wait_for("session resumed", number)
+        report = json.loads(iperf.communicate(timeout=self.SECONDS * 5)[0])
+        self.assertNotIn("error", report)
+        self.assertEqual(iperf.returncode, 0)
+        received = report["end"]["sum_received"]
+        still = sum(one["sum"]["bytes"] == 0 for one in report["intervals"])
+        print(f"{' '.join(words) or 'up'}: {received['bits_per_second'] / 1e9:.2f} Gbit/s over {KILLS} kills, "
+              f"{still} of {len(report['intervals'])} seconds with nothing", file=sys.stderr)
+        self.assertGreater(received["bytes"], 100_000_000 // SLOW)
+        self.assertLessEqual(still, KILLS)
+        self.assertGreater(report["intervals"][-1]["sum"]["bytes"], 0, "it goes on after the last")
+
+    def test_an_upload_goes_on(self):
+        self.measure()
+
+    def test_a_download_goes_on(self):
+        self.measure("-R")
+
+
+def end(process):
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        process.stdout.close()
 
 
 if __name__ == "__main__":
