@@ -349,7 +349,7 @@ class Routes(ClientTest):
         self.assertNotEqual(self.host_state(), before)
         self.assertEqual(client.stop(), 0)
         self.assertEqual(self.host_state(), before)
-        self.assertEqual([file.name for file in STATE.iterdir()], [f"{DEVICE}.lock"])
+        self.assertEqual({file.suffix for file in STATE.iterdir()}, {".lock"})
 
     def test_the_next_start_undoes_what_a_killed_one_has_left(self):
         self.start()
@@ -371,6 +371,38 @@ class Routes(ClientTest):
         self.assertEqual(second.wait(), 1)
         self.assert_says(second, "another gatehouse-tunnel has the device")
         self.assertEqual(self.source_of(), OUTSIDE[0])
+
+    def test_two_that_begin_at_one_time_have_marks_of_their_own(self):
+        """Before they connect neither has a rule that the other could see."""
+        one = TunnelClient(self, SERVER, "--only", f"{INTERNET[0]}/32", dns=False)
+        other = TunnelClient(self, SERVER, "--device", "other0", "--address", "10.99.0.1/24", "--only", "93.184.0.11/32",
+                             dns=False)
+        for client in (one, other):
+            client.wait_for("Connection refused")
+        self.start()
+        one.connected()
+        other.connected()
+        marks = {word for word in self.ip("rule").split() if word.startswith("0x")}
+        self.assertEqual(len(marks), 2, self.ip("rule"))
+        self.assertEqual(one.stop(), 0)
+        self.assertEqual(self.source_of(INTERNET[0]), CLIENT[0])
+        self.echo.stop()
+        self.echo = UdpEcho(self.net, "internet", ["93.184.0.11"])
+        self.assertEqual(self.source_of("93.184.0.11"), OUTSIDE[0], "the other one's goes on")
+
+    def test_two_do_not_replace_one_resolv_conf(self):
+        self.start()
+        first = self.tunnel(SERVER, "--only", f"{INTERNET[0]}/32")
+        ours = first.resolv_conf.read_text()
+        other = ("--device", "other0", "--address", "10.99.0.1/24", "--only", "93.184.0.11/32")
+        second = TunnelClient(self, SERVER, *other, resolv_conf=first.resolv_conf)
+        self.assertEqual(second.wait(), 1)
+        self.assert_says(second, f"another gatehouse-tunnel has replaced {first.resolv_conf}")
+        self.assertEqual(first.resolv_conf.read_text(), ours)
+        self.assertEqual(self.tunnel(SERVER, *other, dns=False).stop(), 0)
+        self.assertEqual(first.resolv_conf.read_text(), ours)
+        self.assertEqual(first.stop(), 0)
+        self.assertEqual(first.resolv_conf.read_text(), RESOLV_CONF)
 
     def test_only_takes_what_it_names(self):
         self.start()
@@ -597,6 +629,17 @@ class OddServers(ClientTest):
         session = [line for line in before.split("\r\n") if line.startswith("Session-ID: ")]
         self.assertEqual(len(session), 1)
         self.assertIn(session[0], after)  # the same again
+
+    def test_another_network_does_not_make_it_impatient(self):
+        server = FakeServer(self, opened("Tunnel-MTU: 1500"), refused(503, "Retry-After: 3"), opened("Tunnel-MTU: 1500"))
+        client = self.tunnel(SERVER, dns=False)
+        self.assert_soon(lambda: server.streams, "the stream")
+        server.streams[0].close()
+        client.wait_for("refused with 503")
+        self.addCleanup(self.ip, "address", "delete", "10.77.0.9/24", "dev", "to_gateway")
+        self.ip("address", "add", "10.77.0.9/24", "dev", "to_gateway")
+        client.connected(2)
+        self.assertGreaterEqual(server.asked[2][0] - server.asked[1][0], 3)
 
     def test_too_many_is_no_reason_to_give_up_and_forbidden_is_one(self):
         FakeServer(self, refused(429, "Retry-After: 1"), refused(403))

@@ -156,6 +156,7 @@ void Client::disconnect(const std::string& why) {
 
 void Client::come_again(std::chrono::seconds asked) {
   const auto wait = back_off_.next(asked, static_cast<std::uint32_t>(std::random_device{}()));
+  if (asked > 0s) not_before_ = steady_now() + wait;
   if (wait >= 100ms) console_.detail("the next attempt is in " + seconds_text(wait));
   loop_.schedule(retry_, wait);
 }
@@ -220,7 +221,7 @@ void Client::ask_peer() {
 void Client::look_at_network() {
   if (is_stopping_) return;
   if (!tunnel_) {
-    if (was_connected_ && !opener_.is_busy()) open();
+    if (was_connected_ && !opener_.is_busy() && steady_now() >= not_before_) open();
     return;
   }
   if (tunnel_->address.family() == Family::none) return;

@@ -73,6 +73,7 @@ class Client final : private Readiness {
   DeadPeer peer_;
   std::optional<SteadyTime> down_since_;  // of a connection that there was
   BackOff back_off_;
+  SteadyTime not_before_{};  // what a server has asked for, whatever network we are in
   Signals signals_;
   NetworkWatch network_;
   LaneTimer retry_, peer_timer_, network_timer_, show_timer_;

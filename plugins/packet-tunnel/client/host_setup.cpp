@@ -24,6 +24,13 @@ Nft& made(std::optional<Nft>& nft) {
   return *nft;
 }
 
+/// The name of the lock on a resolv.conf.
+std::string lock_of(const std::filesystem::path& resolv_conf) {
+  std::string out = "resolver" + resolv_conf.string();
+  std::ranges::replace(out, '/', '-');
+  return out;
+}
+
 bool has_strict_path_filter(const std::vector<Link>& links) {
   const auto is_strict = [](const std::string& name) {
     return read_sysctl("net/ipv4/conf/" + name + "/rp_filter") == "1";
@@ -39,7 +46,7 @@ HostSetup::HostSetup(const ClientSettings& settings, Console& console)
   undo_earlier();
   const bool blocks = settings_.blocks_when_down || changes_.is_blocked;
   marks_ = settings_.changes_routes || blocks;
-  if (marks_) changes_.number = free_number(netlink_.rules(), netlink_.routes());
+  if (marks_) hold_number();
   if (!blocks) return;
   changes_.is_blocked = true;
   state_.save(changes_);
@@ -53,8 +60,28 @@ HostSetup::HostSetup(const ClientSettings& settings, Console& console)
 
 HostSetup::~HostSetup() { undo(false); }
 
+void HostSetup::hold_number() {
+  const auto rules = netlink_.rules();
+  const auto routes = netlink_.routes();
+  number_ = HeldNumber(kFirstNumber, [&](std::uint32_t number) { return is_in_use(number, rules, routes); });
+  changes_.number = number_.value();
+}
+
+/// The file is one client's at a time: another one would put back what this one has put there.
+void HostSetup::hold_resolv_conf() {
+  if (resolv_conf_lock_) return;
+  resolv_conf_lock_ = state_.lock(lock_of(settings_.resolv_conf));
+  if (!resolv_conf_lock_)
+    throw std::runtime_error("another gatehouse-tunnel has replaced " + settings_.resolv_conf.string() +
+                             "; end that one, or leave the resolver to it with --no-dns");
+}
+
 /// Of a process that was killed; its kill switch stays, since it is there for that.
 void HostSetup::undo_earlier() {
+  if (settings_.changes_dns && !has_resolved())
+    hold_resolv_conf();
+  else if (!changes_.resolv_conf.empty() && !state_.lock(lock_of(changes_.resolv_conf)))
+    changes_.resolv_conf.clear();  // it is another client's by now
   const HostChanges earlier = changes_;
   const bool has_file = settings_.changes_dns && ResolvConfReplacement(settings_.resolv_conf).is_replaced();
   if (earlier.number == 0 && earlier.resolv_conf.empty() && !has_file) return;
@@ -167,6 +194,7 @@ void HostSetup::soften_path_filters() {
 void HostSetup::put_dns() {
   has_dns_ = true;
   if (has_resolved()) return point_resolved_to(settings_.device, settings_.dns);
+  hold_resolv_conf();
   changes_.resolv_conf = settings_.resolv_conf;
   state_.save(changes_);
   ResolvConfReplacement(settings_.resolv_conf).replace(settings_.dns);
@@ -201,7 +229,7 @@ void HostSetup::try_to(const char* what, Step&& step) noexcept {
 void HostSetup::undo(bool unblocks) noexcept {
   if (is_undone_) return;
   is_undone_ = true;
-  if (settings_.changes_dns)  // else it may be another client's
+  if (resolv_conf_lock_)  // else it may be another client's
     try_to("the resolver", [&] { ResolvConfReplacement(settings_.resolv_conf).restore(); });
   if (!changes_.resolv_conf.empty())
     try_to("the resolver", [&] { ResolvConfReplacement(changes_.resolv_conf).restore(); });

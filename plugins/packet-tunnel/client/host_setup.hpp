@@ -2,6 +2,7 @@
 #pragma once
 
 #include "plugins/packet-tunnel/client/console.hpp"
+#include "plugins/packet-tunnel/client/held_number.hpp"
 #include "plugins/packet-tunnel/client/kill_switch.hpp"
 #include "plugins/packet-tunnel/client/state_file.hpp"
 #include "plugins/packet-tunnel/common/netlink.hpp"
@@ -45,6 +46,8 @@ class HostSetup {
   [[nodiscard]] bool is_on_its_way(const IpAddress& local, const IpAddress& server);
 
  private:
+  void hold_number();
+  void hold_resolv_conf();
   void undo_earlier();
   void put_routes(bool has_ipv6);
   void put_dns();
@@ -60,6 +63,8 @@ class HostSetup {
   StateFile state_;
   Netlink netlink_;
   std::optional<Nft> nft_;
+  HeldNumber number_;
+  UniqueFd resolv_conf_lock_;
   HostChanges changes_;
   unsigned link_ = 0;
   bool marks_ = false, is_undone_ = false, has_dns_ = false;

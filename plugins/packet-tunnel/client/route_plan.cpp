@@ -5,8 +5,6 @@
 namespace gatehouse::packet_tunnel {
 namespace {
 
-constexpr std::uint32_t kFirstNumber = 0x6774;
-
 Prefix everything(Family family) {
   return family == Family::v4 ? Prefix(IpAddress::v4(0), 0) : Prefix(*IpAddress::parse("::"), 0);
 }
@@ -97,15 +95,10 @@ RoutePlan plan_routes(const ClientSettings& settings, unsigned link, std::uint32
   return out;
 }
 
-std::uint32_t free_number(const std::vector<RoutingRule>& rules, const std::vector<Route>& routes) {
-  std::uint32_t number = kFirstNumber;
-  const auto is_taken = [&] {
-    return std::ranges::any_of(rules,
-                               [&](const RoutingRule& rule) { return rule.table == number || rule.mark == number; }) ||
-           std::ranges::any_of(routes, [&](const Route& route) { return route.table == number; });
-  };
-  while (is_taken()) ++number;
-  return number;
+bool is_in_use(std::uint32_t number, const std::vector<RoutingRule>& rules, const std::vector<Route>& routes) {
+  return std::ranges::any_of(rules,
+                             [&](const RoutingRule& rule) { return rule.table == number || rule.mark == number; }) ||
+         std::ranges::any_of(routes, [&](const Route& route) { return route.table == number; });
 }
 
 }  // namespace gatehouse::packet_tunnel

@@ -25,7 +25,10 @@ inline constexpr std::uint32_t kFirstRule = 30'000, kRules = 4;
 ///                  where it would have gone into the tunnel: it fails at once, and does not leak
 [[nodiscard]] RoutePlan plan_routes(const ClientSettings& settings, unsigned link, std::uint32_t number, bool has_ipv6);
 
-/// A number that no rule and no route has.
-[[nodiscard]] std::uint32_t free_number(const std::vector<RoutingRule>& rules, const std::vector<Route>& routes);
+/// Where the search for a number begins.
+inline constexpr std::uint32_t kFirstNumber = 0x6774;
+/// Does a rule or a route have `number`, as a table's or as a mark?
+[[nodiscard]] bool is_in_use(std::uint32_t number, const std::vector<RoutingRule>& rules,
+                             const std::vector<Route>& routes);
 
 }  // namespace gatehouse::packet_tunnel

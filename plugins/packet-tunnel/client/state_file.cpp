@@ -84,18 +84,27 @@ HostChanges HostChanges::from_json(const std::string& text) {
   return out;
 }
 
-StateFile::StateFile(const std::filesystem::path& dir, const std::string& device) : file_(dir / (device + ".json")) {
+StateFile::StateFile(const std::filesystem::path& dir, const std::string& device)
+    : dir_(dir), file_(dir / (device + ".json")) {
   std::error_code ignored;
   std::filesystem::create_directories(dir, ignored);
   if (const std::string why = why_not_own(dir); !why.empty()) throw std::runtime_error(why);
-  const std::filesystem::path lock = dir / (device + ".lock");
-  lock_ = open_or_make(lock, O_RDWR, 0600);
-  if (!lock_) fail(lock);
-  int looks = kLooks;  // one that has been killed is not quite gone when its parent is told
-  while (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0 && --looks > 0) ::nanosleep(&kBetweenLooks, nullptr);
-  if (looks == 0)
+  lock_ = lock(device);
+  if (!lock_)
     throw std::runtime_error("another gatehouse-tunnel has the device " + device +
                              " already; stop it, or name another with --device");
+}
+
+UniqueFd StateFile::lock(const std::string& name) const {
+  const std::filesystem::path path = dir_ / (name + ".lock");
+  UniqueFd out = open_or_make(path, O_RDWR, 0600);
+  if (!out) fail(path);
+  int looks = kLooks;  // one that has been killed is not quite gone when its parent is told
+  while (::flock(out.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (--looks == 0) return {};
+    ::nanosleep(&kBetweenLooks, nullptr);
+  }
+  return out;
 }
 
 HostChanges StateFile::load() const {
