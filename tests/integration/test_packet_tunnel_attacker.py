@@ -8,7 +8,6 @@ import struct
 import sys
 
 from harness import INTERNET, DnsServer, GatewayTest, UdpEcho, answer, main, query
-from harness import net as namespaces
 from harness.tunnel import ACK, CLIENT4, FIN, ICMP, PSH, RST, SYN, TCP, UDP, Tunnel, checksum, ip, summed, tcp, udp
 
 PORT = 7400
@@ -149,12 +148,7 @@ class Leaks(AttackTest):
         self.assertEqual(socket.inet_ntoa(first[12:16]), "93.184.0.1")
 
     def raw_udp(self):
-        with open("/run/netns/internet", "rb") as there, open("/proc/thread-self/ns/net", "rb") as home:
-            namespaces._setns(there.fileno())
-            try:
-                out = socket.socket(socket.AF_INET, socket.SOCK_RAW, UDP)
-            finally:
-                namespaces._setns(home.fileno())
+        out = self.net.socket("internet", socket.AF_INET, socket.SOCK_RAW, UDP)
         self.addCleanup(out.close)
         return out
 

@@ -5,7 +5,6 @@ The client's host reaches the gateway (10.77.0.1) and, by a default route over i
 through the tunnel is seen there from 10.77.0.2, what does from the gateway's own address.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -19,7 +18,6 @@ import threading
 import time
 
 from harness import BUILD, CLIENT, GATEWAY, INTERNET, DnsServer, GatewayTest, UdpEcho, answer, main, query
-from harness.net import _setns
 from harness.tls import Authority
 from harness.tunnel_client import RESOLV_CONF, TunnelClient
 
@@ -214,16 +212,8 @@ class Traffic(ClientTest):
 
     def test_a_device_may_be_handed_over(self):
         self.start()
-        home = os.open("/proc/self/ns/net", os.O_RDONLY)
-        with open("/run/netns/client", "rb") as there:
-            _setns(there.fileno())
-        try:
-            device = os.open("/dev/net/tun", os.O_RDWR)  # of the namespace in which it is opened
-        finally:
-            _setns(home)
-            os.close(home)
+        device = self.net.open_tun("client", "handed0")
         self.addCleanup(os.close, device)
-        fcntl.ioctl(device, 0x400454CA, struct.pack("16sH22x", b"handed0", 0x1001))  # TUNSETIFF, IFF_TUN | IFF_NO_PI
         self.ip("address", "add", "172.20.0.9/24", "dev", "handed0")
         self.ip("link", "set", "handed0", "up")
         self.ip("route", "add", INTERNET[0], "dev", "handed0")

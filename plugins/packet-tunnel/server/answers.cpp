@@ -68,15 +68,19 @@ void TunnelSession::count(Direction direction, const IpPacket& facts, std::uint6
   direction == Direction::up ? session_.count_up(packets, bytes) : session_.count_down(packets, bytes);
 }
 
+bool TunnelSession::may_answer() noexcept {
+  const std::uint64_t now = nanoseconds(lane_.now());
+  return answers_.take(now, 1, kAnswerRate, kAnswerBurst) == 0 &&
+         lane_.answers.take(now, 1, kAnswerRateOfAll, kAnswerBurstOfAll) == 0;
+}
+
 /// @param headers  of the client's packet, as it came; of a single one all of it
 void TunnelSession::answer_denied(Bytes headers, const IpPacket& facts, Reject why) noexcept {
   const bool is_name = why == Reject::disallowed_domain;
   if (is_name && facts.is_udp()) return answer_blocked_name(headers, facts);
   const bool is_asked_for = lane_.settings().rejects_denied || why == Reject::no_ipv6;
   if (!is_asked_for && !(is_name && facts.is_tcp())) return;
-  const std::uint64_t now = nanoseconds(lane_.now());
-  if (answers_.take(now, 1, kAnswerRate, kAnswerBurst) != 0) return;
-  if (lane_.answers.take(now, 1, kAnswerRateOfAll, kAnswerBurstOfAll) != 0) return;
+  if (!may_answer()) return;
   std::array<std::byte, kLargestReply> answer;
   std::size_t size = 0;
   if (facts.is_tcp() && why != Reject::no_ipv6) {
@@ -91,6 +95,18 @@ void TunnelSession::answer_denied(Bytes headers, const IpPacket& facts, Reject w
   if (size == 0) return;
   lane_.counters.answers.add();
   deliver(Bytes(answer).first(size), facts.source_port);
+}
+
+/// Whoever has sent `packet` to the client learns what fits. Of a device that the kernel knows the tunnel's MTU of,
+/// none comes: one that was handed over may have another.
+void TunnelSession::answer_too_big(PacketBlock& packet) noexcept {
+  reject(Direction::down, Reject::too_big, packet.packets);
+  if (!may_answer()) return;
+  std::array<std::byte, kLargestReply> answer;
+  const auto mtu = static_cast<std::uint16_t>(std::min<std::size_t>(lane_.settings().mtu, 0xffff));
+  const std::size_t size = make_unreachable(Unreachable::too_big, packet.bytes(), packet.facts,
+                                            assigned_address(packet.facts.version), mtu, answer);
+  if (size != 0 && lane_.write(Bytes(answer).first(size))) lane_.counters.answers.add();
 }
 
 void TunnelSession::answer_blocked_name(Bytes packet, const IpPacket& facts) noexcept {

@@ -61,6 +61,8 @@ void TunnelSession::forward_down(PacketBlockPtr& packet) {
       static_cast<void>(fragments_down_->remember(facts, bytes, is_transparent, lane_.now()));
     }
   }
+  packet->packets = cuts_of(*packet);
+  if (largest_cut(packet->offload, bytes) > lane_.settings().mtu) return answer_too_big(*packet);
   const bool is_partial = packet->offload.needs_checksum;
   rewrite_destination(bytes, facts, client, is_partial);
   if (is_transparent) rewrite_source(bytes, facts, dns_address(facts.version), is_partial);
@@ -85,9 +87,6 @@ bool TunnelSession::relay_error_down(PacketBlock& packet, FlowKey& key) {
 }
 
 void TunnelSession::send_down(PacketBlockPtr& packet, const FlowKey& key) {
-  if (largest_cut(packet->offload, packet->bytes()) > lane_.settings().mtu)
-    return reject(Direction::down, Reject::too_big, cuts_of(*packet));
-  packet->packets = cuts_of(*packet);
   const auto hash = static_cast<std::uint32_t>(FlowKeyHash{}(key));
   lane_.flush_at_end_of_turn(*this);
   const bool must_wait = blocked_ || !queue_.empty() || limits_.metered;

@@ -49,6 +49,8 @@ class TunnelLane final : public LaneWorker, private GatheredSink {
   void flush_upstream() noexcept { coalescer_.flush(); }
   /// To the device, with a system call in which the kernel forwards it. False: it did not take it.
   [[nodiscard]] bool write(GatheredPacket& packet) noexcept { return device_.write(packet); }
+  /// The same for one whole packet.
+  [[nodiscard]] bool write(Bytes packet) noexcept { return device_.write(packet); }
   /// How many writes there have been.
   [[nodiscard]] std::uint64_t writes() const noexcept { return device_.counters().writes; }
   void client_connected();

@@ -137,7 +137,9 @@ class TunnelSession final : public Readiness, public SourceClient, public Memory
   [[nodiscard]] std::size_t flows() const noexcept;
 
   // answers.cpp
+  [[nodiscard]] bool may_answer() noexcept;
   void answer_denied(Bytes headers, const IpPacket& facts, Reject why) noexcept;
+  void answer_too_big(PacketBlock& packet) noexcept;
   void answer_blocked_name(Bytes packet, const IpPacket& facts) noexcept;
   void reject(Direction direction, Reject why, std::uint64_t packets = 1) noexcept;
   void count(Direction direction, const IpPacket& facts, std::uint64_t packets, std::uint64_t bytes) noexcept;

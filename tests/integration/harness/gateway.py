@@ -38,6 +38,7 @@ class Gateway:
         self.policy = Policy(self.state / "policy.db")
         self.environment = dict(os.environ, **(environment or {}))
         self.process, self.log = None, []
+        self.before, self.pass_fds = [], ()  # words before the program's, and descriptors that it is handed
         for folder in (self.state, self.runtime):
             folder.mkdir(parents=True, mode=0o750)
         self.write_config(plugins, extra)
@@ -84,8 +85,8 @@ class Gateway:
         """Starts without waiting."""
         if not PROGRAM.exists():
             raise RuntimeError(f"{PROGRAM} is missing: build it first, or set GATEHOUSE_BUILD")
-        self.process = self.net.popen(self.namespace, [str(PROGRAM), "run", "--config", str(self.config), *arguments],
-                                      nofile=self.nofile, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        self.process = self.net.popen(self.namespace, [*self.before, str(PROGRAM), "run", "--config", str(self.config), *arguments],
+                                      nofile=self.nofile, pass_fds=self.pass_fds, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, text=True, errors="replace", env=self.environment)
         self._reader = threading.Thread(target=self._read, args=(self.process.stdout, self.log), daemon=True)
         self._reader.start()

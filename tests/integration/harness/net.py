@@ -4,10 +4,13 @@
 last process, however it ends. Children die with the test (PR_SET_PDEATHSIG).
 """
 
+import contextlib
 import ctypes
+import fcntl
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 
@@ -79,14 +82,27 @@ class Net:
         path = "/proc/sys/" + key.replace(".", "/")
         self.run(name, ["sh", "-c", f"echo '{value}' > {path}"])
 
-    def socket(self, name, family, kind):
-        """A socket that lives in the namespace, for use from this process."""
+    @contextlib.contextmanager
+    def inside(self, name):
+        """This thread in the namespace."""
         with open(f"/run/netns/{name}", "rb") as there:
             _setns(there.fileno())
             try:
-                return socket.socket(family, kind | socket.SOCK_CLOEXEC)
+                yield
             finally:
                 _setns(self._home)
+
+    def socket(self, name, family, kind, protocol=0):
+        """A socket that lives in the namespace, for use from this process."""
+        with self.inside(name):
+            return socket.socket(family, kind | socket.SOCK_CLOEXEC, protocol)
+
+    def open_tun(self, name, device, flags=0):
+        """The descriptor of a new tun device in the namespace, with IFF_ flags beside IFF_TUN and IFF_NO_PI."""
+        with self.inside(name):
+            out = os.open("/dev/net/tun", os.O_RDWR)
+        fcntl.ioctl(out, 0x400454CA, struct.pack("16sH22x", device.encode(), 0x1001 | flags))  # TUNSETIFF
+        return out
 
     def connect(self, name, host, port, timeout=10):
         """A TCP connection made inside the namespace, with TCP_NODELAY."""
