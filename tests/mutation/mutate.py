@@ -39,18 +39,25 @@ from mutants import Mutant, find
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "lint"))
 from sources import files as project_files
-PROGRAMS = {  # which tests are to notice; the first word of a path decides
+PROGRAMS = {  # which tests are to notice; the front of a path decides
     "sdk": ["unit_sdk"],
     "policy": ["unit_policy", "unit_db"],  # the cases in tests/unit/db/policy/cases are the policy's
     "db": ["unit_db"],
     "gateway": ["unit_gateway"],
-    "plugins": ["unit_udpgw"],
+    "plugins/udpgw": ["unit_udpgw"],
+    "plugins/packet-tunnel/client": ["unit_packet-tunnel-client"],
+    "plugins/packet-tunnel/common": ["unit_packet-tunnel", "unit_packet-tunnel-client"],
+    "plugins/packet-tunnel/server": ["unit_packet-tunnel"],
 }
 FLAGS = "-O0 -w"
 WANTED = 0.9
 QUICK = 0.5  # seconds
 AT_ONCE = 4  # processes of tests
 MEMORY, FILE_SIZE = 8 << 30, 1 << 30  # bytes; a mutant may ask for anything
+
+
+def programs_of(path: str) -> list[str]:
+    return next((programs for front, programs in PROGRAMS.items() if f"{path}/".startswith(f"{front}/")), [])
 
 
 RUNNING: set[subprocess.Popen] = set()
@@ -122,7 +129,7 @@ class Copy:
         """Builds what these files' tests need and sees that they pass."""
         self.refresh()
         self.configure()
-        programs = sorted({program for file in files for program in PROGRAMS[file.split("/")[0]]})
+        programs = sorted({program for file in files for program in programs_of(file)})
         status, said = self.make(programs, env=os.environ)
         if status != 0:
             sys.exit(said)
@@ -204,7 +211,7 @@ def own_suites(file: str) -> tuple:
 def stages(copy: Copy, file: str, thorough: bool):
     """(program, names of tests): its own tests, the layer's quick ones, and the others."""
     own = own_suites(file)
-    for program in PROGRAMS[file.split("/")[0]]:
+    for program in programs_of(file):
         rest = dict(copy.seconds[program])
         mine = [name for name in rest if any(suite in re.split(r"[/.]", name)[:2] for suite in own)]
         yield program, mine
@@ -230,7 +237,7 @@ def judge(copy: Copy, mutant: Mutant, thorough: bool = False) -> tuple[str, str]
     """(noticed, survived, equivalent or not built; by which test) of one mutant."""
     path = copy.tree / mutant.file
     sound = path.read_text()
-    programs = PROGRAMS[mutant.file.split("/")[0]]
+    programs = programs_of(mutant.file)
     path.write_text(mutant.apply(sound))
     try:
         if copy.make(programs, env={**os.environ, "CCACHE_DISABLE": "1"})[0] != 0:
@@ -250,7 +257,7 @@ def judge(copy: Copy, mutant: Mutant, thorough: bool = False) -> tuple[str, str]
 def mutants_of(argument: str, most: int | None, seed: int) -> list[Mutant]:
     path = ROOT / argument
     files = [path] if path.is_file() else sorted(path.rglob("*.cpp"))
-    if argument.split("/")[0] not in PROGRAMS:
+    if not programs_of(argument):
         sys.exit(f"{argument}: no unit tests are meant to notice faults there")
     found = [mutant for file in files for mutant in find(str(file.relative_to(ROOT)), file.read_text())]
     if not found:
