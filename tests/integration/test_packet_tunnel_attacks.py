@@ -223,6 +223,22 @@ class Senders(Attacked):
 
         self.beside(attack, "new flows without end")
 
+    def test_one_client_does_not_take_every_port_towards_a_server(self):
+        """The host has 64,512 of them, and the kernel keeps each for 30 s after its packet."""
+        self.start()
+        other, many = self.open(), self.open()
+        self.echo.silent = True
+        for first in range(1024, 65536, 512):
+            many.send(*(udp(CLIENT4, INTERNET[0], port, self.echo.port, b"f") for port in range(first, first + 512)))
+        self.assert_soon(lambda: self.metric("packets_total", direction="up", protocol="udp", ip="4") >= 64512,
+                         "all are sent")
+        self.echo.silent = False
+        for number in range(20):
+            payload = b"theirs%d" % number
+            self.assertEqual(self.ask(other, payload, port=5000 + number), payload, "a port is free")
+        chain = self.net.run("gateway", ["nft", "list", "chain", "inet", "gatehouse", "forward"]).stdout
+        self.assertIn(f"counter packets {64512 - 8192} ", chain, "who had too many is seen")
+
     def test_frames_of_one_byte_slow_nobody_down(self):
         self.start()
         self.beside(self.endless(self.open().stream, frames(b"\x45") * 100_000), "frames of one byte")

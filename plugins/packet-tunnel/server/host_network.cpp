@@ -80,7 +80,7 @@ HostNetwork::HostNetwork(const TunDevice& device, const HostNetworkSettings& set
   if (!device.is_adopted()) configure_device(netlink, device, settings);
   if (!settings.nat) return;
   turn_forwarding_on(netlink, settings);
-  const NatSettings nat{device.name(), settings.egress_interface, settings.mark};
+  const NatSettings nat{device.name(), settings.egress_interface, settings.mark, settings.connections_per_client};
   nat_ = std::make_unique<NatTable>(nat, prefixes_);
   notes_.insert(notes_.end(), nat_->notes().begin(), nat_->notes().end());
 }

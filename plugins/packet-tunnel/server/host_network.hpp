@@ -27,6 +27,7 @@ struct HostNetworkSettings {
   bool nat = true;               ///< false: neither rules nor forwarding are touched, the operator has his own
   std::string egress_interface{};  ///< as in NatSettings
   std::optional<std::uint32_t> mark{};
+  std::uint32_t connections_per_client = 0;
 };
 
 /// Control threads only; needs CAP_NET_ADMIN, unless the device is adopted and nat is off. An adopted device is left as

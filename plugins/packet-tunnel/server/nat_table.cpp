@@ -12,6 +12,9 @@ namespace gatehouse::packet_tunnel {
 namespace {
 
 constexpr int kTries = 3;  // Docker may change its rules between our look and our transaction
+/// Clients whose connections are counted at a time. Who finds the set full is let through uncounted. The kernel takes
+/// memory for those that are there, and drops an entry once its last connection is gone.
+constexpr std::string_view kCountedClients = "1048576";
 constexpr std::string_view kIptables = "filter", kForward = "FORWARD", kDockerUser = "DOCKER-USER";
 
 /// A name as nftables reads it: it must not end the quotes, nor be a pattern.
@@ -104,6 +107,22 @@ bool has_legacy_filter() {
   return found;
 }
 
+/// How the connections of one family are counted by client, and those refused that are too many.
+struct ConnectionBound {
+  std::string_view set, type, source;
+};
+constexpr ConnectionBound kBounds[] = {{"held4", "ipv4_addr", "ip saddr"}, {"held6", "ipv6_addr", "ip6 saddr"}};
+
+std::string set_text(const ConnectionBound& bound) {
+  return "  set " + std::string(bound.set) + " {\n    type " + std::string(bound.type) + "\n    size " +
+         std::string(kCountedClients) + "\n    flags dynamic\n  }\n";
+}
+
+std::string rule_text(const ConnectionBound& bound, const std::string& device, std::uint32_t most) {
+  return "    iifname " + device + " ct state new add @" + std::string(bound.set) + " { " + std::string(bound.source) +
+         " ct count over " + std::to_string(most) + " } counter drop\n";
+}
+
 }  // namespace
 
 std::string nat_table_name(const std::string& device) {
@@ -119,6 +138,9 @@ std::string nat_table_text(const NatSettings& settings, const TunnelPrefixes& pr
   const std::string table = nat_table_name(settings.device);
   const std::string out = settings.egress_interface.empty() ? "!= " + device : in_rule(settings.egress_interface);
   std::string text = replace_table(table) + "table inet " + table + " {\n";
+  const std::uint32_t most = settings.connections_per_client;
+  if (most != 0)
+    for (const ConnectionBound& bound : kBounds) text += set_text(bound);
   if (settings.mark)
     text +=
         "  chain prerouting {\n    type filter hook prerouting priority mangle; policy accept;\n"
@@ -129,6 +151,10 @@ std::string nat_table_text(const NatSettings& settings, const TunnelPrefixes& pr
     text += "    iifname " + device + " oifname != " + out + " reject with icmpx type admin-prohibited\n";
   // What the kernel takes for invalid, it does not translate: it would leave with the client's address in here.
   text += "    iifname " + device + " ct state invalid drop\n";
+  // All clients share the ports of the host's address: one alone must not take those towards a server, nor the kernel's
+  // table of connections.
+  if (most != 0)
+    for (const ConnectionBound& bound : kBounds) text += rule_text(bound, device, most);
   // Behind the translation nobody reaches a client but by an answer. What the kernel can tell no connection of, such as
   // a stray reset or an error about somebody's packet, is none: it would be one of those of a client to us.
   text += "    oifname " + device + " ct state != { established, related } drop\n";

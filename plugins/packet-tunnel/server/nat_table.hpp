@@ -17,7 +17,8 @@ struct NatSettings {
   std::string device;              ///< the tunnel's
   std::string egress_interface{};  ///< clients' packets leave by this one only, others are rejected; "": by whichever
                                    ///< the routes say
-  std::optional<std::uint32_t> mark{};  ///< what clients' packets are marked with before they are routed
+  std::optional<std::uint32_t> mark{};       ///< what clients' packets are marked with before they are routed
+  std::uint32_t connections_per_client = 0;  ///< that the kernel tracks, of each family; 0: no bound
 };
 
 /// The table's name: "gatehouse" for kDefaultDevice, else "gatehouse_DEVICE", so that two gateways of one host do not

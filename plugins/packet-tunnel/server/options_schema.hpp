@@ -23,6 +23,8 @@ inline constexpr char kOptionsSchema[] = R"({"properties": {
     "description": "nftables = a table of our own, removed at the stop; none = you have a firewall of your own that masquerades."},
   "fwmark": {"type": "integer", "minimum": 0, "maximum": 4294967295, "default": 0, "x-reload": "restart",
     "description": "A mark on clients' packets, for your own rules and routes; 0 = none."},
+  "nat_connections_per_client": {"type": "integer", "minimum": 0, "maximum": 65535, "default": 8192, "x-reload": "restart",
+    "description": "Connections of one client, of IPv4 and of IPv6, that the kernel tracks at a time; the first packets of more are dropped. At least what concurrent_flows of a traffic rule allows; 0 = no bound."},
   "dns_resolvers": {"type": "array", "items": {"type": "string"}, "default": ["system"], "x-reload": "live",
     "description": "Where queries to 10.0.0.2 and fd19:ca83:e6d5:1c44::2 go: addresses, or \"system\" for the nameservers of /etc/resolv.conf; a session keeps those that were there when it began."},
   "blocked_answer": {"type": "string", "enum": ["nxdomain", "refused", "drop"], "default": "nxdomain", "x-reload": "live",

@@ -40,6 +40,7 @@ TunnelSettings::TunnelSettings(const Options& options)
       ipv6_prefix(options.text("ipv6_prefix")),
       nat(options.text("nat") == "nftables"),
       fwmark(static_cast<std::uint32_t>(options.integer("fwmark"))),
+      nat_connections(static_cast<std::uint32_t>(options.integer("nat_connections_per_client"))),
       rejects_denied(options.text("denied_answer") == "reject"),
       session_idle(std::chrono::seconds(options.integer("session_idle_seconds"))),
       client_buffer(static_cast<std::size_t>(options.integer("client_buffer_bytes"))) {
@@ -78,6 +79,7 @@ void TunnelSettings::check_change(const TunnelSettings& from) const {
   same(ipv4_prefix == from.ipv4_prefix, "ipv4_prefix");
   same(ipv6_prefix == from.ipv6_prefix && ipv6 == from.ipv6, "ipv6");
   same(nat == from.nat && fwmark == from.fwmark, "nat");
+  same(nat_connections == from.nat_connections, "nat_connections_per_client");
 }
 
 }  // namespace gatehouse::packet_tunnel

@@ -28,6 +28,7 @@ struct TunnelSettings {
   Ipv6 ipv6 = Ipv6::automatic;
   bool nat = true;  ///< rules of our own
   std::uint32_t fwmark = 0;
+  std::uint32_t nat_connections = 0;  ///< of one client in the kernel, of each family; 0 = no bound
 
   bool system_resolvers = false;    ///< the nameservers of /etc/resolv.conf come first
   std::vector<Endpoint> resolvers;  ///< then these

@@ -39,6 +39,7 @@ HostNetworkSettings network_settings(const TunnelSettings& settings) {
   out.nat = settings.nat;
   out.egress_interface = settings.egress_interface;
   if (settings.fwmark != 0) out.mark = settings.fwmark;
+  out.connections_per_client = settings.nat_connections;
   return out;
 }
 

@@ -93,7 +93,7 @@ void with_gateway(Task task) {
   });
 }
 
-std::string ruleset() { return output_of("nft -s list ruleset"); }
+std::string ruleset() { return output_of("nft -s -t list ruleset"); }
 
 void expect_both_families_pass(Gateway& gateway, const std::string& when) {
   const auto [question4, answer4] = gateway.exchange("10.1.2.3:4000", "192.0.2.2:7000");
@@ -297,6 +297,25 @@ TEST(NatTable, MarksWhatClientsSendBeforeItIsRouted) {
     EXPECT_EQ(gateway.exchange("10.1.2.3:4000", "192.0.2.2:7000").first.text, "question");
     const NatTable nat({"gatehouse0", "", 77}, kPrefixes);
     EXPECT_THAT(gateway.exchange("10.1.2.3:4001", "192.0.2.2:7000").first.text, IsEmpty());
+  });
+}
+
+/// How many of `count` questions of a client, each a connection of its own, are answered.
+int answered(Gateway& gateway, const std::string& client, const char* server, std::uint16_t first, int count) {
+  int out = 0;
+  for (int i = 0; i < count; ++i)
+    if (!gateway.exchange((client + ":" + std::to_string(first + i)).c_str(), server).second.empty()) ++out;
+  return out;
+}
+
+TEST(NatTable, BoundsTheConnectionsOfOneClientInEachFamily) {
+  with_gateway([](Gateway& gateway) {
+    const NatTable nat({.device = "gatehouse0", .connections_per_client = 3}, kPrefixes);
+    EXPECT_EQ(answered(gateway, "10.1.2.3", "192.0.2.2:7000", 4000, 5), 3);
+    EXPECT_EQ(answered(gateway, "[fd19::7]", "[2001:db8::2]:7000", 4000, 5), 3);
+    EXPECT_THAT(output_of("nft list chain inet gatehouse forward"), HasSubstr("counter packets 2 "));
+    EXPECT_EQ(answered(gateway, "10.1.2.3", "192.0.2.2:7000", 4000, 3), 3) << "those that it has go on";
+    EXPECT_EQ(answered(gateway, "10.1.2.4", "192.0.2.2:7000", 4000, 3), 3) << "another client has its own";
   });
 }
 
