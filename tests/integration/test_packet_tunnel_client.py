@@ -787,6 +787,7 @@ class Probe(ClientTest):
         self.start()
         said = self.said("--dns", "www.example.org", "--to", INTERNET[0])
         self.assertEqual(said["mtu"], 1500)
+        self.assertEqual(self.said()["dns"]["name"], "example.com")  # something comes back of every probe
         self.assertEqual((said["dns"]["rcode"], said["dns"]["addresses"]), ("NOERROR", ["192.0.2.7"]))
         self.assertIn("echo", said)
         self.assertEqual(self.said("--to", f"{INTERNET[0]}:5000")["connect"]["answer"], "accepted")

@@ -28,8 +28,9 @@ using namespace std::chrono_literals;
 constexpr char kUsageWords[] =
     "HOST:PORT|unix:PATH [--dns NAME [--type A|AAAA]] [--to ADDRESS[:PORT] [--count N]] [--timeout-ms N] "
     "[--tls [--ca FILE] [--cert FILE --key FILE] [--server-name NAME] [--min-tls 1.2]] [--websocket] "
-    "[--path /NAME] [--token-file FILE]";
+    "[--path /NAME] [--token-file FILE]; without --dns and --to a query for example.com";
 constexpr std::uint16_t kLeastPort = 32768;
+constexpr char kUsualName[] = "example.com";  // there for such use (RFC 2606): what is asked where nothing is named
 
 struct ProbeRequest {
   ClientOptions server;
@@ -89,6 +90,7 @@ ProbeRequest read_arguments(const std::vector<std::string_view>& arguments) {
   if (out.server.address.empty()) wrong_use("the server's address is missing");
   out.server.http = !out.server.web_socket;  // this protocol begins by nothing else
   check_client_options(out.server);
+  if (out.dns_name.empty() && !out.to) out.dns_name = kUsualName;
   return out;
 }
 
