@@ -106,6 +106,13 @@ void SourceTable::add(SourceClient& client, const IpAddress& address, std::strin
   }
 }
 
+std::uint64_t SourceTable::clients_of(const IpAddress& address, std::string_view identity) const {
+  const bool has_network = identity.empty() && !is_local(address) && address.is_v6();
+  const auto found =
+      sources_->by_key.find(has_network ? key_of_network('n', address.upper64() >> 16U) : key_of(address, identity));
+  return found == sources_->by_key.end() ? 0 : found->second.clients;
+}
+
 void SourceTable::remove(SourceClient& client) noexcept {
   if (client.source_ == nullptr) return;
   Source& source = *client.source_;

@@ -375,6 +375,21 @@ class Life(TunnelTest):
         self.assertIsNotNone(got, "what the kernel knew of the flow is lost")
         self.assertEqual((got.destination, got.payload), (CLIENT4, b"still there?"))
 
+    def test_a_session_that_gets_other_addresses_is_not_called_resumed(self):
+        """Nothing that its client had running goes on."""
+        gateway = self.start(options={"ipv4_prefix": "10.200.0.0/24"})
+        session = secrets.token_urlsafe(32)
+        self.open(session)
+        for prefix, resumed in (("10.201.0.0/24", False), ("10.201.0.0/24", True), ("11.201.0.0/24", False)):
+            gateway.stop()
+            gateway.drop_in(f'[plugin.packet-tunnel.options]\nipv4_prefix = "{prefix}"\n')
+            gateway.start()
+            tunnel = self.open(session)
+            self.assertEqual(tunnel.resumed, resumed, prefix)
+            self.assert_echoes(tunnel)
+            leases = [one["resource"] for one in gateway.json("leases")["leases"]]
+            self.assertEqual([one.rpartition(".")[0] for one in leases], [prefix.rpartition(".")[0]])
+
     def test_a_second_client_with_the_same_id_replaces_the_first(self):
         self.start()
         session = secrets.token_urlsafe(32)

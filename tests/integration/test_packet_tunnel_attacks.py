@@ -41,7 +41,7 @@ class Attacked(GatewayTest):
             self.net.run(name, ["sysctl", "-qw", "net.ipv4.tcp_wmem=4096 16384 131072",
                                 "net.ipv4.tcp_rmem=4096 16384 131072"])
 
-    def start(self, traffic=None, memory=64 * MIB, extra="", **options):
+    def start(self, traffic=None, memory=64 * MIB, extra="", listen=f"127.0.0.1:{PORT}", lanes=1, **options):
         """One lane, so that nobody is out of reach of the attack."""
         def policy(db):
             db.sql("DELETE FROM traffic_rules;")
@@ -49,7 +49,7 @@ class Attacked(GatewayTest):
 
         options = {"dns_resolvers": ["93.184.0.53"], "client_buffer_bytes": BUFFER, **options}
         self.running = self.gateway(policy=policy, nofile=4096, extra=extra, plugins={"packet-tunnel": {
-            "listen": [{"address": f"127.0.0.1:{PORT}"}], "lanes": 1, "memory_bytes": memory, "options": options}})
+            "listen": [{"address": listen, "auth": "none"}], "lanes": lanes, "memory_bytes": memory, "options": options}})
         return self.running
 
     def open(self, session=None, port=PORT, **opening):
@@ -350,6 +350,70 @@ class Comers(Attacked):
         self.assert_grown_less(before, 6 * 1024 * count, "sessions that are remembered")
         self.assertLess(statistics.median(beside), max(2 * statistics.median(alone), FULL_CORE))
         self.assertEqual(self.metric("clients"), 1)
+
+
+class Strangers(Attacked):
+    """Clients of several addresses, and a tunnel that has fewer than they want: 12."""
+
+    def setUp(self):
+        super().setUp()
+        for last in range(3, 6):
+            with contextlib.suppress(RuntimeError):  # another test of this class has made it
+                self.net.address("client", "to_gateway", f"10.77.0.{last}/24")
+
+    def start(self, **more):
+        return super().start(listen=f"10.77.0.1:{PORT}", ipv4_prefix="10.200.0.0/28", **more)
+
+    def come(self, last, session=None):
+        """A client at 10.77.0.`last`."""
+        stream = self.net.socket("client", socket.AF_INET, socket.SOCK_STREAM)
+        self.addCleanup(stream.close)
+        stream.settimeout(10)
+        stream.bind((f"10.77.0.{last}", 0))
+        stream.connect(("10.77.0.1", PORT))
+        return Tunnel(stream, session or secrets.token_urlsafe(32))
+
+    def come_and_go(self, last):
+        """The session, whose client is gone; None: it was refused."""
+        clients = self.metric("clients")
+        try:
+            tunnel = self.come(last)
+        except Refused as refused:
+            self.assertEqual((refused.status, refused.fields["retry-after"]), (503, "5"), refused.body)
+            return None
+        tunnel.stream.close()
+        self.assert_soon(lambda: self.metric("clients") == clients, "it is gone")
+        return tunnel.session
+
+    def test_sessions_opened_and_left_keep_nobody_out(self):
+        gateway = self.start()
+        theirs = [self.come_and_go(3) for _ in range(2)]
+        self.assertNotIn(None, theirs)
+        left = [self.come_and_go(2) for _ in range(20)]
+        self.assertEqual(sum(one is not None for one in left), 10, "all that is free, and no more")
+        other = self.come(4)
+        self.assertEqual(self.ask(other, b"came in"), b"came in")
+        self.assertEqual(self.metric("sessions_recycled_total"), 1)
+        self.assert_says(gateway, "session ended for a newer one")
+        self.assertIsNone(self.come_and_go(2), "who has most gets no more")
+        for session in theirs:
+            self.assertTrue(self.come(3, session).resumed, "sessions of others wait on")
+        self.assertFalse(self.come(5, left[0]).resumed, "the one that waited for longest has ended")
+        self.assertTrue(self.come(2, left[2]).resumed, "and only as many as places were needed")
+
+    def test_a_lane_without_a_free_address_hands_clients_to_another_one(self):
+        self.start(lanes=4)
+        stay = [self.come(2) for _ in range(12)]
+        self.assertEqual(len({self.echo_source(one, b"%08d" % at) for at, one in enumerate(stay)}), 12)
+        with self.assertRaises(Refused) as refused:
+            self.come(3)
+        self.assertEqual(refused.exception.status, 503)
+        self.assertIn(b"no free address", refused.exception.body)
+        self.assertEqual(self.metric("sessions_recycled_total"), 0, "nobody who is connected gives way")
+
+    def echo_source(self, tunnel, payload):
+        self.assertEqual(self.ask(tunnel, payload), payload)
+        return self.echo.last_source(payload)
 
 
 class Changes(Attacked):

@@ -18,7 +18,13 @@ constexpr std::size_t kSmallPacket = 2048;    // bytes; of such a busy lane wait
 constexpr std::size_t kWarmPart = 16;         // of the memory, for blocks between two uses
 constexpr std::size_t kLeastMemory = 262144;  // of a lane, however many there are
 constexpr std::size_t kKeptInput = 65537 + 2;
-constexpr std::size_t kMostAlone = 4096;  // sessions in memory without a client: 10 MB
+constexpr std::size_t kMostWaiting = 4096;  // sessions in memory without a client: 10 MB
+
+std::uint64_t random_word(const Host& host) {
+  std::array<std::byte, sizeof(std::uint64_t)> bytes;
+  host.random(bytes);
+  return std::bit_cast<std::uint64_t>(bytes);
+}
 
 std::uint32_t last_three_bytes(Bytes address) noexcept {
   const Bytes last = address.last(3);
@@ -39,25 +45,23 @@ TunnelLane::TunnelLane(const LaneContext& context, std::shared_ptr<const TunnelS
       settings_(std::move(settings)),
       shared_(shared),
       device_(shared.device(), context.lane->index),
-      listeners_(context, {[this](Arrival arrival) { admit(std::move(arrival)); },
+      listeners_(context, {[this](Arrival arrival) { admit({std::move(arrival)}); },
                            [this](const Error& why) {
                              counters.accept_pauses.add();
                              if (why.value() == EMFILE || why.value() == ENFILE)
                                budget.ran_short(Resource::descriptors);
                            }}),
       finds_(context.completions),
+      indexes_(context.lane->index, context.lane->count, random_word(context.host)),
       coalescer_(*this, device_.merges_udp()),
       device_ready_([this] { read_device(); }),
       arrivals_ready_([this] {
-        shared_.arrivals(context_.lane->index).receive([this](Arrival&& arrival) {
-          listeners_.adopt(arrival);
-          admit(std::move(arrival));
+        shared_.arrivals(context_.lane->index).receive([this](Newcomer&& newcomer) {
+          listeners_.adopt(newcomer.arrival);
+          admit(std::move(newcomer));
         });
       }),
       ticker_([this] { tick(); }) {
-  std::array<std::byte, sizeof random_> seed;
-  host().random(seed);
-  random_ = std::max<std::uint64_t>(std::bit_cast<std::uint64_t>(seed), 1);
   use_ranges();
   if (settings_->nat && !settings_->device_fd) conntrack_.emplace();
   share_memory();
@@ -76,6 +80,7 @@ TunnelLane::~TunnelLane() {
   for (const auto& [index, session] : sessions_) session->disconnect("the gateway stops");
   to_flush_.clear();
   sessions_.clear();
+  recycled_.clear();
   context_.loop.poller().remove(device_.fd(), device_ready_);
   context_.loop.poller().remove(shared_.arrivals(context_.lane->index).fd(), arrivals_ready_);
 }
@@ -112,14 +117,12 @@ void TunnelLane::client_gone() noexcept {
   --context_.pending;
 }
 
-void TunnelLane::client_left(TunnelSession& session) {
-  alone_.push_back({session.index(), &session});
-  if (alone_.size() <= kMostAlone) return;
-  const Alone oldest = alone_.front();
-  alone_.pop_front();
-  const auto at = sessions_.find(oldest.index);
-  if (at != sessions_.end() && at->second.get() == oldest.session && at->second->is_alone())
-    ended_.push_back(oldest.index);
+void TunnelLane::begin_waiting(TunnelSession& session) {
+  waiting_.add(session, session.source().address, session.identity());
+  if (waiting_.size() <= kMostWaiting) return;
+  auto* const idlest = static_cast<TunnelSession*>(waiting_.idlest());
+  waiting_.remove(*idlest);
+  ended_.push_back(idlest->index());
 }
 
 void TunnelLane::flush_at_end_of_turn(TunnelSession& session) {
@@ -209,6 +212,7 @@ void TunnelLane::end_turn() {
     if (at != sessions_.end() && at->second->is_alone()) sessions_.erase(at);  // nobody has come meanwhile
   }
   ended_.clear();
+  recycled_.clear();
 }
 
 void TunnelLane::tick() {

@@ -5,6 +5,7 @@
 #include "plugins/packet-tunnel/common/device_port.hpp"
 #include "plugins/packet-tunnel/server/client_resolvers.hpp"
 #include "plugins/packet-tunnel/server/conntrack.hpp"
+#include "plugins/packet-tunnel/server/lane_indexes.hpp"
 #include "plugins/packet-tunnel/server/session.hpp"
 #include "plugins/packet-tunnel/server/shared.hpp"
 
@@ -12,12 +13,10 @@
 #include <gatehouse/plugin/budget.hpp>
 #include <gatehouse/plugin/connection_log.hpp>
 #include <gatehouse/plugin/lane_plugin.hpp>
-#include <gatehouse/plugin/ranges.hpp>
 #include <gatehouse/plugin/stream_listeners.hpp>
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -56,15 +55,16 @@ class TunnelLane final : public LaneWorker, private GatheredSink {
   void client_connected();
   void client_gone() noexcept;
   /// `session` waits for its client. There is a bound for how many do that in memory; the host has them all.
-  void client_left(TunnelSession& session);
+  void begin_waiting(TunnelSession& session);
+  void end_waiting(TunnelSession& session) noexcept { waiting_.remove(session); }
 
   Counters counters;
   ConnectionLog connections;
   PacketPool pool;
   FlowTable flows;
   Budget budget;
-  MemoryBudget memory;  // of all that waits for clients
-  SourceTable sources;
+  MemoryBudget memory;             // of all that waits for clients
+  SourceTable sources;             // of clients
   TurnBudget<TunnelSession> work;  // in halves of a microsecond or so
   Gcra answers;                    // to denied packets, of all sessions
   std::vector<std::byte> input;    // the stream under work is read into this
@@ -81,12 +81,15 @@ class TunnelLane final : public LaneWorker, private GatheredSink {
   };
 
   // lane_clients.cpp
-  void admit(Arrival arrival);
-  void route(Arrival arrival, const std::optional<FoundSession>& found);
-  void open(Arrival arrival, const std::optional<FoundSession>& found);
-  void open_new(Arrival arrival, Session session, PolicyClient policy);
+  void admit(Newcomer newcomer);
+  void route(Newcomer newcomer, const std::optional<FoundSession>& found);
+  void send_to(std::uint32_t lane, Newcomer newcomer);
+  void open(Newcomer newcomer, const std::optional<FoundSession>& found);
+  void open_new(Newcomer newcomer, Session session, PolicyClient policy);
   [[nodiscard]] std::optional<PolicyClient> ask_policy(Arrival& arrival, std::uint64_t session);
-  [[nodiscard]] std::optional<std::uint32_t> choose_index() noexcept;
+  [[nodiscard]] Error take_free_index(Session& session, SessionBlob& blob);
+  [[nodiscard]] Error take_index(std::uint32_t index, Session& session, SessionBlob& blob);
+  [[nodiscard]] std::optional<std::uint32_t> recycle_session(const Arrival& newcomer);
   void use_ranges();
   [[nodiscard]] std::size_t streams() const noexcept { return sources.size() + listeners_.openings(); }
   [[nodiscard]] bool make_place_for_stream();
@@ -110,18 +113,14 @@ class TunnelLane final : public LaneWorker, private GatheredSink {
   ClientResolvers resolvers_;
   std::optional<Conntrack> conntrack_;
   CompletionScope finds_;
-  std::vector<NumberRange> ranges_;  // of indexes that this lane may give
-  std::uint64_t random_ = 0;
+  LaneIndexes indexes_;
   Coalescer coalescer_;
   TunnelSession* gathering_ = nullptr;  // whose packets the coalescer has
   PacketBlockPtr reading_;
   boost::unordered_flat_map<std::uint32_t, std::unique_ptr<TunnelSession>> sessions_;  // by index
-  struct Alone {
-    std::uint32_t index;
-    const TunnelSession* session;  // may be another one's place by now
-  };
-  std::deque<Alone> alone_;  // those without a client, and some that have one again; the one that was left first
-  std::vector<std::uint32_t> ended_;  // sessions to be destroyed at the end of the turn
+  SourceTable waiting_;                                   // sessions without a client, but those that are about to go
+  std::vector<std::uint32_t> ended_;                      // sessions to be destroyed at the end of the turn
+  std::vector<std::unique_ptr<TunnelSession>> recycled_;  // likewise: others have their indexes
   std::vector<TunnelSession*> to_flush_;
   std::uint64_t generation_ = 0;
   std::uint32_t turn_ = 0;

@@ -1,6 +1,7 @@
 // From an arrival to a session's client:
 //   1. admit():  what the client says of itself will do; is its session remembered?
-//   2. route():  the lane that owns the session's index goes on; a new session is the accepting lane's
+//   2. route():  the lane that owns the session's index goes on; a new session is the accepting lane's, if that has an
+//                index for it, else another one's
 //   3. open():   policy, then the session, whose lease of an address is asked for, or renewed
 //   4. TunnelSession::let_in(): once that is durable, the client is answered
 #include "plugins/packet-tunnel/server/lane.hpp"
@@ -14,9 +15,11 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::chrono::seconds kSoon{5}, kAtOnce{1};
-constexpr int kMostRecycled = 4;     // to win one descriptor
-constexpr int kMostUnused = 32;      // of these, that are to be nobody's so far
-constexpr int kMostCandidates = 96;  // addresses that somebody else may hold
+constexpr int kMostRecycled = 4;   // to win one descriptor
+constexpr int kMostUnused = 32;    // indexes that are to be nobody's so far
+constexpr int kMostByChance = 64;  // with these; then one after the other, for where few are free
+constexpr int kMostLooks = 1024;   // with these
+constexpr int kMostAsked = 96;     // of these that the host is asked about: somebody else may hold them
 constexpr std::string_view kSpace = "tunnel-index";
 
 SessionFacts facts_of(const Arrival& arrival, std::string_view id) {
@@ -25,17 +28,17 @@ SessionFacts facts_of(const Arrival& arrival, std::string_view id) {
 
 }  // namespace
 
-void TunnelLane::admit(Arrival arrival) {
-  const auto id = arrival.field(kSessionField);
-  if (const auto why = refuse_session_id(id, arrival.identity().empty())) {
+void TunnelLane::admit(Newcomer newcomer) {
+  const auto id = newcomer.arrival.field(kSessionField);
+  if (const auto why = refuse_session_id(id, newcomer.arrival.identity().empty())) {
     counters.refused_malformed.add();
-    return arrival.refuse(*why);
+    return newcomer.arrival.refuse(*why);
   }
-  const auto waiting = std::make_shared<Arrival>(std::move(arrival));
+  const auto waiting = std::make_shared<Newcomer>(std::move(newcomer));
   const auto found =
-      Session::find(context_, facts_of(*waiting, *id), finds_, [this, waiting, id = *id](const Error& failure) {
+      Session::find(context_, facts_of(waiting->arrival, *id), finds_, [this, waiting, id = *id](const Error& failure) {
         CompletionScope nobody(context_.completions);
-        const auto asked = Session::find(context_, facts_of(*waiting, id), nobody);
+        const auto asked = Session::find(context_, facts_of(waiting->arrival, id), nobody);
         if (failure || !asked) return route(std::move(*waiting), {});
         route(std::move(*waiting), *asked);
       });
@@ -43,14 +46,17 @@ void TunnelLane::admit(Arrival arrival) {
   route(std::move(*waiting), found ? std::optional(*found) : std::nullopt);
 }
 
-void TunnelLane::route(Arrival arrival, const std::optional<FoundSession>& found) {
+void TunnelLane::route(Newcomer newcomer, const std::optional<FoundSession>& found) {
   const auto blob = found ? SessionBlob::read(found->blob_version, found->blob) : std::nullopt;
   const std::uint32_t owner = blob ? blob->index % context_.lane->count : context_.lane->index;
-  if (owner == context_.lane->index) return open(std::move(arrival), found);
-  if (!shared_.arrivals(owner).try_send(std::move(arrival))) {
-    counters.refused_full.add();
-    arrival.refuse({503, "the gateway is busy", kAtOnce});
-  }
+  if (owner == context_.lane->index) return open(std::move(newcomer), found);
+  send_to(owner, std::move(newcomer));
+}
+
+void TunnelLane::send_to(std::uint32_t lane, Newcomer newcomer) {
+  if (shared_.arrivals(lane).try_send(std::move(newcomer))) return;
+  counters.refused_full.add();
+  newcomer.arrival.refuse({503, "the gateway is busy", kAtOnce});
 }
 
 /// None: policy has refused it, and it has been told.
@@ -71,7 +77,8 @@ std::optional<PolicyClient> TunnelLane::ask_policy(Arrival& arrival, std::uint64
   return {};
 }
 
-void TunnelLane::open(Arrival arrival, const std::optional<FoundSession>& found) {
+void TunnelLane::open(Newcomer newcomer, const std::optional<FoundSession>& found) {
+  Arrival& arrival = newcomer.arrival;
   if (!make_place_for_stream()) {
     counters.refused_full.add();
     budget.ran_short(Resource::descriptors);
@@ -107,22 +114,25 @@ void TunnelLane::open(Arrival arrival, const std::optional<FoundSession>& found)
     return arrival.refuse({503, "this session has just begun elsewhere", kAtOnce});
   }
   const bool has_address = blob && blob->index >= prefixes().first_index() && blob->index <= prefixes().last_index();
-  if (!has_address) return open_new(std::move(arrival), std::move(*session), std::move(*policy));
+  if (blob && !has_address) static_cast<void>(session->release(blob->leased.to_string()));
+  if (!has_address) return open_new(std::move(newcomer), std::move(*session), std::move(*policy));
 
   const std::uint32_t index = blob->index;
   SessionBlob kept = *blob;
-  if (const IpAddress now_leased = prefixes().v4_address(index); kept.leased != now_leased) {  // another prefix
+  const IpAddress now_leased = prefixes().v4_address(index);
+  const bool keeps_addresses = kept.leased == now_leased;
+  if (!keeps_addresses) {  // another prefix
     static_cast<void>(session->release(kept.leased.to_string()));
     kept.leased = now_leased;
     static_cast<void>(session->keep(SessionBlob::kVersion, kept.write()));
   }
   const Error leased =
       session->lease(kept.leased.to_string(), Session::kWithSession, [this, index](const Error& failure) {
-        if (const auto at = sessions_.find(index); at != sessions_.end() && !failure) at->second->let_in();
-        if (const auto at = sessions_.find(index); at != sessions_.end() && failure)
-          at->second->turn_away({503, "the gateway's store does not take new sessions", kSoon});
+        const auto at = sessions_.find(index);
+        if (at == sessions_.end()) return;
+        failure ? at->second->refuse_address() : at->second->let_in();
       });
-  if (leased == Errc::exists) return open_new(std::move(arrival), std::move(*session), std::move(*policy));
+  if (leased == Errc::exists) return open_new(std::move(newcomer), std::move(*session), std::move(*policy));
   if (leased) {
     counters.refused_store.add();
     return arrival.refuse({503, "the gateway cannot tell whose this address is: " + leased.message(), kSoon});
@@ -130,30 +140,25 @@ void TunnelLane::open(Arrival arrival, const std::optional<FoundSession>& found)
   counters.sessions_resumed.add();
   auto& place = sessions_[index];
   if (!place) {
-    place = std::make_unique<TunnelSession>(*this, kept, std::move(*session));
+    place = std::make_unique<TunnelSession>(*this, kept, std::move(*session), keeps_addresses);
   } else {
     place->resume_with(std::move(*session));
   }
   place->receive_client(std::move(arrival), std::move(*policy), resolvers_.choose(*settings_, now()));
 }
 
-/// Gives the session an address that nobody holds.
-void TunnelLane::open_new(Arrival arrival, Session session, PolicyClient policy) {
-  Error failure = Errc::exists;
+/// Gives the session an address that nobody holds: of this lane, of another one, or one that is taken from who waits.
+void TunnelLane::open_new(Newcomer newcomer, Session session, PolicyClient policy) {
+  Arrival& arrival = newcomer.arrival;
   SessionBlob blob;
-  for (int i = 0; i < kMostCandidates && failure == Errc::exists; ++i) {
-    const auto index = choose_index();
-    if (!index || sessions_.contains(*index) || (i < kMostUnused && shared_.used().contains(*index))) continue;
-    blob = {*index, prefixes().v4_address(*index), {}, {}};
-    failure = session.keep(SessionBlob::kVersion, blob.write());
-    if (failure) break;
-    failure = session.lease(blob.leased.to_string(), Session::kWithSession, [this, at = *index](const Error& why) {
-      const auto place = sessions_.find(at);
-      if (place == sessions_.end()) return;
-      if (!why) return place->second->let_in();
-      counters.refused_store.add();
-      place->second->turn_away({503, "the gateway's store does not take new sessions", kSoon});
-    });
+  Error failure = take_free_index(session, blob);
+  if (failure == Errc::exists) {
+    if (++newcomer.full_lanes < context_.lane->count) {
+      session.end();
+      static_cast<void>(PolicyClient(std::move(policy)));  // it would be counted twice
+      return send_to((context_.lane->index + 1) % context_.lane->count, std::move(newcomer));
+    }
+    if (const auto index = recycle_session(arrival)) failure = take_index(*index, session, blob);
   }
   if (failure) {
     (failure == Errc::exists ? counters.refused_address : counters.refused_store).add();
@@ -169,46 +174,66 @@ void TunnelLane::open_new(Arrival arrival, Session session, PolicyClient policy)
   }
   shared_.used().add(blob.index);
   counters.sessions_opened.add();
-  auto made = std::make_unique<TunnelSession>(*this, blob, std::move(session));
+  auto made = std::make_unique<TunnelSession>(*this, blob, std::move(session), false);
   TunnelSession& at = *made;
   sessions_[blob.index] = std::move(made);
   at.receive_client(std::move(arrival), std::move(policy), resolvers_.choose(*settings_, now()));
 }
 
-/// Of the ranges that this gateway may hand out, at random: one that congruence makes this lane's. None: this time a
-/// range was hit that has none of them.
-std::optional<std::uint32_t> TunnelLane::choose_index() noexcept {
-  std::uint64_t all = 0;
-  for (const NumberRange& range : ranges_) all += range.last - range.first + 1;
-  if (all == 0) return {};
-  random_ ^= random_ << 13;
-  random_ ^= random_ >> 7;
-  random_ ^= random_ << 17;
-  std::uint64_t chosen = random_ % all;
-  const std::uint32_t lanes = context_.lane->count, lane = context_.lane->index;
-  for (const NumberRange& range : ranges_) {
-    const std::uint64_t size = range.last - range.first + 1;
-    if (chosen >= size) {
-      chosen -= size;
-      continue;
-    }
-    const std::uint64_t number = range.first + chosen;
-    const std::uint64_t mine = number - number % lanes + lane;
-    if (mine >= range.first && mine <= range.last) return static_cast<std::uint32_t>(mine);
-    if (mine < range.first && mine + lanes <= range.last) return static_cast<std::uint32_t>(mine + lanes);
-    if (mine > range.last && mine >= lanes + range.first) return static_cast<std::uint32_t>(mine - lanes);
-    return {};
+/// Errc::exists: all are taken, as far as kMostLooks show. Then `blob` says what the session has.
+Error TunnelLane::take_free_index(Session& session, SessionBlob& blob) {
+  Error failure = Errc::exists;
+  std::optional<std::uint32_t> index;
+  for (int looks = 0, asked = 0; looks < kMostLooks && asked < kMostAsked && failure == Errc::exists; ++looks) {
+    index = index && looks >= kMostByChance ? indexes_.after(*index) : indexes_.any();
+    const bool is_taken = !index || sessions_.contains(*index);
+    if (is_taken || (looks < kMostUnused && shared_.used().contains(*index))) continue;
+    ++asked;
+    failure = take_index(*index, session, blob);
   }
-  return {};
+  return failure;
+}
+
+/// Leases it, if it is free.
+Error TunnelLane::take_index(std::uint32_t index, Session& session, SessionBlob& blob) {
+  blob = {index, prefixes().v4_address(index), {}, {}};
+  if (const Error failure = session.keep(SessionBlob::kVersion, blob.write())) return failure;
+  return session.lease(blob.leased.to_string(), Session::kWithSession, [this, index](const Error& why) {
+    const auto place = sessions_.find(index);
+    if (place == sessions_.end()) return;
+    why ? place->second->refuse_address() : place->second->let_in();
+  });
+}
+
+/// Ends the session that waits for its client for longest, of the source with most of these, and gives its index away.
+/// None: no source has more sessions than the newcomer's, so that nobody gets a place by opening many.
+std::optional<std::uint32_t> TunnelLane::recycle_session(const Arrival& newcomer) {
+  auto* const idlest = static_cast<TunnelSession*>(waiting_.idlest());
+  if (idlest == nullptr) return {};
+  const auto sessions_of = [this](const Endpoint& source, const std::string& identity) {
+    return sources.clients_of(source.address, identity) + waiting_.clients_of(source.address, identity);
+  };
+  if (sessions_of(idlest->source(), idlest->identity()) <= sessions_of(newcomer.peer().source, newcomer.identity()))
+    return {};
+  const std::uint32_t index = idlest->index();
+  connections.info(idlest->source().address, "session ended for a newer one",
+                   {{"address", prefixes().v4_address(index).to_string()}, {"why", "there is no free address"}});
+  counters.sessions_recycled.add();
+  idlest->end();
+  waiting_.remove(*idlest);
+  const auto at = sessions_.find(index);
+  recycled_.push_back(std::move(at->second));
+  sessions_.erase(at);
+  return index;
 }
 
 void TunnelLane::use_ranges() {
-  ranges_.clear();
   const std::uint64_t first = prefixes().first_index(), last = prefixes().last_index();
-  for (const NumberRange& range : Ranges(host()).of(kSpace)) {
-    const NumberRange ours{std::max(range.first, first), std::min(range.last, last)};
-    if (ours.first <= ours.last) ranges_.push_back(ours);
-  }
+  std::vector<NumberRange> ours;
+  for (const NumberRange& range : Ranges(host()).of(kSpace))
+    if (const NumberRange both{std::max(range.first, first), std::min(range.last, last)}; both.first <= both.last)
+      ours.push_back(both);
+  indexes_.use(std::move(ours));
 }
 
 /// The client that was idle for longest, of the source with most, gives way.

@@ -66,6 +66,8 @@ Counters::Counters(const LaneContext& context) {
   flows = host.gauge(lane, "flows", "Flows that are tracked.");
   sessions_opened = host.counter(lane, "sessions_opened", "Sessions that were opened.");
   sessions_resumed = host.counter(lane, "sessions_resumed", "Clients that came back to their session.");
+  sessions_recycled =
+      host.counter(lane, "sessions_recycled", "Sessions without a client whose address went to a newer one.");
   clients_recycled = host.counter(lane, "clients_recycled", "Clients that made place for newer ones.");
   flows_recycled = host.counter(lane, "flows_recycled", "Flows that made place for newer ones.");
   constexpr std::string_view kRefused = "Clients that were not let in, by cause.";

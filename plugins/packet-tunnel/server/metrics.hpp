@@ -53,7 +53,7 @@ class Counters {
   }
 
   Counter sessions, clients, flows;
-  Counter sessions_opened, sessions_resumed, clients_recycled, flows_recycled;
+  Counter sessions_opened, sessions_resumed, sessions_recycled, clients_recycled, flows_recycled;
   Counter refused_limit, refused_admission, refused_full, refused_address, refused_store, refused_malformed;
   Counter device_reads, device_writes, answers, blocked_answers, marked, accept_pauses;
 

@@ -59,9 +59,10 @@ void TunnelSession::tell_state() noexcept {
                                                                                                << 32);
 }
 
-TunnelSession::TunnelSession(TunnelLane& lane, const SessionBlob& facts, Session session)
+TunnelSession::TunnelSession(TunnelLane& lane, const SessionBlob& facts, Session session, bool keeps_addresses)
     : lane_(lane),
       facts_(facts),
+      keeps_addresses_(keeps_addresses),
       assigned_v4_(lane.prefixes().v4_address(facts.index)),
       assigned_v6_(lane.prefixes().v6() ? lane.prefixes().v6_address(facts.index) : IpAddress()),
       session_(std::move(session)),
@@ -77,6 +78,7 @@ TunnelSession::TunnelSession(TunnelLane& lane, const SessionBlob& facts, Session
 
 TunnelSession::~TunnelSession() {
   disconnect("the session has ended");
+  lane_.end_waiting(*this);
   lane_.memory.hold(*this, 0);
   lane_.counters.sessions.sub();
   lane_.connections.info(source_.address, "session ended",
@@ -93,6 +95,7 @@ Expiry TunnelSession::expiry(Nanoseconds more) const {
 void TunnelSession::resume_with(Session session) {
   disconnect("its client has come again");
   session_ = std::move(session);
+  keeps_addresses_ = true;
   tell_state();
 }
 
@@ -103,21 +106,23 @@ void TunnelSession::receive_client(Arrival arrival, PolicyClient policy, Session
   policy_changed();
   name_ = arriving_->peer().to_string();
   source_ = arriving_->peer().source;
+  identity_ = arriving_->identity();
   last_active = lane_.now();
-  lane_.sources.add(*this, source_.address, arriving_->identity());
+  lane_.end_waiting(*this);
+  lane_.sources.add(*this, source_.address, identity_);
 }
 
 void TunnelSession::let_in() {
   if (!arriving_) return;
   const std::unique_ptr<Arrival> arrival = std::move(arriving_);
   lane_.connections.info(
-      source_.address, session_.resumed() ? "session resumed" : "session opened",
+      source_.address, keeps_addresses_ ? "session resumed" : "session opened",
       {{"client", name_},
        {"listener", arrival->listener().name},
        {"identity", arrival->identity().empty() ? "anonymous" : std::string_view(arrival->identity())},
        {"address", assigned_v4_.to_string()}});
   stream_.emplace(
-      arrival->accept(opening_answer(lane_.settings().mtu, session_.resumed(), lane_.prefixes().v6().has_value())));
+      arrival->accept(opening_answer(lane_.settings().mtu, keeps_addresses_, lane_.prefixes().v6().has_value())));
   stream_->limit_unsent(kMostUnsent);
   lane_.client_connected();
   next_touch_ = lane_.now();
@@ -131,11 +136,18 @@ void TunnelSession::turn_away(const HttpRefusal& why) {
   leave_sources();
 }
 
+void TunnelSession::refuse_address() {
+  lane_.counters.refused_store.add();
+  static_cast<void>(session_.release(facts_.leased.to_string()));
+  if (!session_.resumed()) session_.end();
+  turn_away({503, "the gateway's store does not take new sessions", std::chrono::seconds(5)});
+}
+
 /// No client has part in anything any more.
 void TunnelSession::leave_sources() {
   policy_.reset();
   lane_.sources.remove(*this);
-  lane_.client_left(*this);
+  lane_.begin_waiting(*this);
 }
 
 void TunnelSession::disconnect(std::string_view why) {

@@ -48,7 +48,8 @@ struct SessionBlob {
 
 class TunnelSession final : public Readiness, public SourceClient, public MemoryHolder {
  public:
-  TunnelSession(TunnelLane& lane, const SessionBlob& facts, Session session);
+  /// @param keeps_addresses  the client had them before
+  TunnelSession(TunnelLane& lane, const SessionBlob& facts, Session session, bool keeps_addresses);
   ~TunnelSession();
 
   [[nodiscard]] std::uint32_t index() const noexcept { return facts_.index; }
@@ -57,6 +58,10 @@ class TunnelSession final : public Readiness, public SourceClient, public Memory
     return std::ranges::equal(address, (address.size() == 4 ? assigned_v4_ : assigned_v6_).bytes());
   }
 
+  /// Where the client is, or was when it was last here, and who.
+  [[nodiscard]] const Endpoint& source() const noexcept { return source_; }
+  [[nodiscard]] const std::string& identity() const noexcept { return identity_; }
+
   // ---- life
   /// The same session, opened again for a client that has come back; one that is still here goes.
   void resume_with(Session session);
@@ -64,14 +69,19 @@ class TunnelSession final : public Readiness, public SourceClient, public Memory
   void receive_client(Arrival arrival, PolicyClient policy, SessionResolvers resolvers);
   /// What was asked of the store is durable: answers the client that waits.
   void let_in();
-  /// The store, or something else, says no.
+  /// Another client has come in its place, or the store says no.
   void turn_away(const HttpRefusal& why);
+  /// The store does not take the session's address: nor does the client that waits get it, or whoever comes next. The
+  /// session is over if it was a new one.
+  void refuse_address();
   /// The client is gone, the session stays.
   void disconnect(std::string_view why);
   /// Takes the limits of the lane's present policy.
   void policy_changed();
   /// Closes what was idle for too long. False: the host has ended the session, or somebody else has it.
   [[nodiscard]] bool look_at_clock(SteadyTime now);
+  /// For good, with its addresses: they are free for others. It is alone.
+  void end() noexcept { session_.end(); }
   /// Neither a client is connected nor one on its way in.
   [[nodiscard]] bool is_alone() const noexcept { return !stream_ && !arriving_; }
 
@@ -165,9 +175,11 @@ class TunnelSession final : public Readiness, public SourceClient, public Memory
   TunnelLane& lane_;
   SessionBlob facts_;
   bool has_moved_ = false;  // the client, since facts_ were kept
+  bool keeps_addresses_;    // the client is told so: what it had running goes on
   IpAddress assigned_v4_, assigned_v6_;
   Session session_;
-  std::string name_;  // of the client, for the log
+  std::string name_;      // of the client, for the log
+  std::string identity_;  // of the client; "" = anonymous
   SteadyTime next_touch_{};
   SessionMetrics metrics_;
 

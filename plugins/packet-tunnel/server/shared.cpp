@@ -85,7 +85,7 @@ TunnelShared::TunnelShared(const StartContext& context, const TunnelSettings& se
   if (const auto claimed = claim_prefixes(host_, own); !claimed)
     throw std::runtime_error("the gateway does not take the tunnel's prefixes as places: " + claimed.error().message());
   for (std::uint32_t i = 0; i < context.lanes; ++i)
-    arrivals_.push_back(std::make_unique<LaneChannel<Arrival>>(kArrivals));
+    arrivals_.push_back(std::make_unique<LaneChannel<Newcomer>>(kArrivals));
   std::vector<int> fds;
   for (std::size_t i = 0; i < device_.queues(); ++i) fds.push_back(device_.queue(i).fd());
   static_cast<void>(keep_fds(host_, kQueues, fds));  // without it a reload makes the device anew

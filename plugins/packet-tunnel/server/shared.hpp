@@ -18,6 +18,12 @@
 
 namespace gatehouse::packet_tunnel {
 
+/// A client on its way to the lane that serves it.
+struct Newcomer {
+  Arrival arrival;
+  std::uint32_t full_lanes = 0;  ///< that had no address for it
+};
+
 class TunnelShared {
  public:
   /// Opens the device, or goes on with the one that an earlier instance or process has left, and sets the host up.
@@ -36,7 +42,7 @@ class TunnelShared {
   /// Clients of whom the kernel may know connections.
   [[nodiscard]] UsedIndexes& used() noexcept { return used_; }
   /// Clients for that lane: any lane sends, the lane itself receives.
-  [[nodiscard]] LaneChannel<Arrival>& arrivals(std::uint32_t lane) noexcept { return *arrivals_[lane]; }
+  [[nodiscard]] LaneChannel<Newcomer>& arrivals(std::uint32_t lane) noexcept { return *arrivals_[lane]; }
 
  private:
   [[nodiscard]] static TunDevice open_device(const StartContext& context, const TunnelSettings& settings);
@@ -49,7 +55,7 @@ class TunnelShared {
   TunDevice device_;
   HostNetwork network_;  // of look_after_rules() alone, once that runs
   UsedIndexes used_;
-  std::vector<std::unique_ptr<LaneChannel<Arrival>>> arrivals_;
+  std::vector<std::unique_ptr<LaneChannel<Newcomer>>> arrivals_;
   std::vector<std::byte> owner_;  // as it stands in the host's values while this instance is the last one
   std::jthread keeper_;           // last: it ends before what it uses
 };

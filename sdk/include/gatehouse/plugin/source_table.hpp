@@ -52,6 +52,9 @@ class SourceTable {
   void set_flows(SourceClient& client, std::uint64_t flows) noexcept;
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  /// How many clients there are of the source that such a client has or would have, or of the /48 around it: whatever
+  /// one of the two is compared by. @throws std::bad_alloc. O(log n)
+  [[nodiscard]] std::uint64_t clients_of(const IpAddress& address, std::string_view identity) const;
   /// Of the source with most clients, as told above, the one that was idle for longest, as far as kMostLooks show; null
   /// when there is none. Amortised O(1): who was active since it was last looked at goes to the end of the row.
   [[nodiscard]] SourceClient* idlest() noexcept;

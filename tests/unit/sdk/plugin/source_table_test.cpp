@@ -30,6 +30,20 @@ TEST(SourceTable, NamesNobodyWhenItIsEmpty) {
   EXPECT_EQ(table.idlest(), nullptr);
 }
 
+TEST(SourceTable, CountsTheClientsOfASourceOrOfTheNetworkAroundIt) {
+  SourceTable table;
+  const Client one(table, "192.0.2.1"), two(table, "192.0.2.1"), bob(table, "192.0.2.1", "token:bob");
+  const Client six(table, "2001:db8::1"), other_six(table, "2001:db8:0:5::1");
+  const auto count = [&](const char* address, const char* identity = "") {
+    return table.clients_of(IpAddress::parse(address).value(), identity);
+  };
+  EXPECT_EQ(count("192.0.2.1"), 2u);
+  EXPECT_EQ(count("192.0.2.2"), 0u);
+  EXPECT_EQ(count("192.0.2.2", "token:bob"), 1u);
+  EXPECT_EQ(count("2001:db8:0:9::1"), 2u) << "of the /48";
+  EXPECT_EQ(count("2001:db8:1::1"), 0u);
+}
+
 TEST(SourceTable, TheSourceWithMostClientsGivesWay) {
   SourceTable table;
   Client one(table, "192.0.2.1");
