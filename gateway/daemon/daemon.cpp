@@ -439,9 +439,10 @@ void Daemon::Core::take_over(Config next) {
 void Daemon::Core::show_sessions(ShownSessions sessions, ControlRespond respond) {
   auto shown = std::make_shared<ShownSessions>(std::move(sessions));
   asio::co_spawn(io_, describe_states(*plugins_, shown->listed()),
-                 [shown, respond = std::move(respond)](std::exception_ptr failure, const DescribeState& describe) {
+                 [shown, names = count_names_of(*plugins_), respond = std::move(respond)](
+                     std::exception_ptr failure, const DescribeState& describe) {
                    try {
-                     respond({200, sessions_json(*shown, failure ? DescribeState() : describe)});
+                     respond({200, sessions_json(*shown, failure ? DescribeState() : describe, names)});
                    } catch (const std::exception& error) {
                      respond(control_error(kFailed, error.what()));
                    }

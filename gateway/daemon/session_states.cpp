@@ -51,6 +51,13 @@ std::map<std::string, Question> ask(const PluginSet& plugins, const std::vector<
 
 }  // namespace
 
+CountNames count_names_of(const PluginSet& plugins) {
+  CountNames out;
+  for (const auto& plugin : plugins.plugins())
+    if (auto names = plugin->loaded().count_names(); !names.empty()) out[plugin->name()] = std::move(names);
+  return out;
+}
+
 /// Plugins may go while it waits; the calls stay, and are over when their plugin has ended.
 asio::awaitable<DescribeState> describe_states(const PluginSet& plugins, const std::vector<LiveSession>& sessions) {
   const std::map<std::string, Question> questions = ask(plugins, sessions);

@@ -16,4 +16,7 @@ namespace gatehouse {
 [[nodiscard]] boost::asio::awaitable<DescribeState> describe_states(const PluginSet& plugins,
                                                                     const std::vector<LiveSession>& sessions);
 
+/// What their plugins call the counts of sessions.
+[[nodiscard]] CountNames count_names_of(const PluginSet& plugins);
+
 }  // namespace gatehouse

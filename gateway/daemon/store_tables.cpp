@@ -67,6 +67,20 @@ std::vector<LiveSession> shown_sessions(std::vector<db::SessionRecord> records,
   return out;
 }
 
+namespace {
+
+Json counts_json(const LiveSession& session, const CountNames& names) {
+  Json out = Json::object();
+  const auto found = names.find(session.record.plugin);
+  if (found == names.end()) return out;
+  const std::size_t named = std::min(session.counts.size(), found->second.size());
+  for (std::size_t i = 0; i < named; ++i)
+    if (session.counts[i] != 0) out[std::string(found->second[i])] = session.counts[i];
+  return out;
+}
+
+}  // namespace
+
 ShownSessions::ShownSessions(Shown shown, std::vector<LiveSession> sessions)
     : shown_(shown), listed_(std::move(sessions)) {
   std::sort(listed_.begin(), listed_.end(), [](const LiveSession& a, const LiveSession& b) {
@@ -77,7 +91,7 @@ ShownSessions::ShownSessions(Shown shown, std::vector<LiveSession> sessions)
   listed_.resize(shown_.most);
 }
 
-std::string sessions_json(const ShownSessions& sessions, const DescribeState& describe) {
+std::string sessions_json(const ShownSessions& sessions, const DescribeState& describe, const CountNames& count_names) {
   Json rows = Json::array();
   for (const LiveSession& session : sessions.listed()) {
     const db::SessionRecord& record = session.record;
@@ -92,6 +106,7 @@ std::string sessions_json(const ShownSessions& sessions, const DescribeState& de
     add_totals(row, record.totals);
     row["leases"] = session.leases;
     row["state"] = describe ? describe(session) : "";
+    row["counts"] = counts_json(session, count_names);
     rows.push_back(std::move(row));
   }
   const Shown& shown = sessions.shown();

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,11 +53,16 @@ class ShownSessions {
 /// What the state of a session means, in the words of its plugin; "" where that is not known.
 using DescribeState = std::function<std::string(const LiveSession& session)>;
 
+/// What the counts of sessions are called, by plugin.
+using CountNames = std::map<std::string, std::vector<std::string_view>, std::less<>>;
+
 /// `count` is how many there are.
 /// {source, current, count, sessions: [{id, plugin, identity, group, source, created_at, last_seen_at, ended_at,
-/// bytes_up, bytes_down, packets_up, packets_down, leases, state}]}, the newest first.
+/// bytes_up, bytes_down, packets_up, packets_down, leases, state, counts: {NAME: N}}]}, the newest first; of counts
+/// those that have a name and are not 0.
 /// @param describe  none: `state` is empty
-[[nodiscard]] std::string sessions_json(const ShownSessions& sessions, const DescribeState& describe = {});
+[[nodiscard]] std::string sessions_json(const ShownSessions& sessions, const DescribeState& describe = {},
+                                        const CountNames& count_names = {});
 /// {source, current, count, leases: [{plugin, resource, session, identity, granted_at, expires_at}]} by plugin and
 /// resource.
 [[nodiscard]] std::string leases_json(const Shown& shown, std::vector<db::LeaseRecord> leases,

@@ -1,6 +1,7 @@
 #include "gateway/plugin/loader.hpp"
 
 #include <gatehouse/base/unique_fd.hpp>
+#include <gatehouse/plugin/border.hpp>
 
 #include "gateway/base/refusal.hpp"
 #include "gateway/plugin/elf_check.hpp"
@@ -17,6 +18,7 @@
 #include <cerrno>
 #include <cstring>
 #include <set>
+#include <span>
 
 namespace gatehouse {
 namespace {
@@ -173,6 +175,15 @@ std::string LoadedPlugin::describe(const std::array<std::uint64_t, 2>& state) co
   gh_message out{text.data(), text.size(), 0};
   describer->describe(state.data(), &out);
   return {text.data(), std::min(out.size, text.size())};
+}
+
+std::vector<std::string_view> LoadedPlugin::count_names() const {
+  if (describer == nullptr || describer->count_names == nullptr) return {};
+  std::vector<std::string_view> out;
+  for (const gh_bytes& name :
+       std::span(describer->count_names, std::min<std::size_t>(describer->count_names_size, GH_SESSION_COUNTS)))
+    out.push_back(from_border(name));
+  return out;
 }
 
 fs::path find_plugin(const Config& config, const std::string& name) {

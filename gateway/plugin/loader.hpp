@@ -29,6 +29,8 @@ struct LoadedPlugin {
   /// What the two words of a session of this plugin mean (gh.sessions.describe/1); "" where the plugin does not say.
   /// Calls it: not on the control thread.
   [[nodiscard]] std::string describe(const std::array<std::uint64_t, 2>& state) const;
+  /// Names of a session's counts, from the first on; they live as long as the process.
+  [[nodiscard]] std::vector<std::string_view> count_names() const;
 };
 
 /// Where the plugin `name` lies: its configured path, or NAME.so in the first of `plugin_dirs` that has one.

@@ -16,6 +16,7 @@ struct LiveSession {
   std::string public_id;
   std::vector<std::string> leases;       ///< their resources
   std::array<std::uint64_t, 2> state{};  ///< the plugin's, see gh_session_cells
+  std::vector<std::uint64_t> counts;     ///< likewise; those at the end that are 0 are left out
 };
 
 /// What may be shown of a session: 8 hex digits of its key's SHA-256, or the number of one without a key.

@@ -26,11 +26,23 @@ void set_totals(gh_session_cells& cells, const db::TrafficTotals& totals) noexce
 
 void clear_state(gh_session_cells& cells) noexcept {
   for (std::uint64_t& word : cells.state) std::atomic_ref(word).store(0, std::memory_order_relaxed);
+  for (std::uint64_t& word : cells.counts) std::atomic_ref(word).store(0, std::memory_order_relaxed);
 }
 
 std::array<std::uint64_t, 2> state_of(gh_session_cells& cells) noexcept {
   const auto read = [](std::uint64_t& word) { return std::atomic_ref(word).load(std::memory_order_relaxed); };
   return {read(cells.state[0]), read(cells.state[1])};
+}
+
+std::vector<std::uint64_t> counts_of(gh_session_cells& cells) {
+  std::vector<std::uint64_t> out;
+  for (std::size_t i = 0; i < std::size(cells.counts); ++i) {
+    const std::uint64_t count = std::atomic_ref(cells.counts[i]).load(std::memory_order_relaxed);
+    if (count == 0) continue;
+    out.resize(i + 1);
+    out[i] = count;
+  }
+  return out;
 }
 
 db::TrafficTotals difference(const db::TrafficTotals& now, const db::TrafficTotals& before) noexcept {
@@ -328,7 +340,7 @@ std::optional<SessionTable::Copy> SessionTable::copy_of(std::uint32_t slot) cons
   const std::scoped_lock lock(shards_[session.shard.load(std::memory_order_relaxed)].mutex);
   if (!session.is_live(id)) return std::nullopt;
   Copy out{session.record, &session.cells, std::atomic_ref(session.cells.opening).load(std::memory_order_relaxed),
-           state_of(session.cells)};
+           state_of(session.cells), counts_of(session.cells)};
   out.record.totals = totals_of(session.cells);
   return out;
 }
@@ -342,6 +354,7 @@ std::vector<LiveSession> SessionTable::rows() const {
     row.public_id = public_id(copy.record);
     row.record = std::move(copy.record);
     row.state = copy.state;
+    row.counts = std::move(copy.counts);
     row.record.key.clear();
     row.record.blob.reset();
     if (const auto mine = held.find(row.record.id); mine != held.end()) row.leases = std::move(mine->second);

@@ -115,6 +115,7 @@ class SessionTable {
     gh_session_cells* cells = nullptr;
     std::uint64_t opening = 0;
     std::array<std::uint64_t, 2> state{};
+    std::vector<std::uint64_t> counts;
   };
   /// Calls visit(const Copy&) for each session that has not ended, with no lock held.
   template <class Visit>

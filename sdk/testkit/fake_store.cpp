@@ -176,7 +176,7 @@ void FakeStore::erase_if(Which which) {
 
 gh_session_cells* FakeStore::make_cells(const FakeSession& facts) {
   return &cells_.emplace_back(
-      gh_session_cells{facts.bytes_up, facts.bytes_down, facts.packets_up, facts.packets_down, 0, {}});
+      gh_session_cells{facts.bytes_up, facts.bytes_down, facts.packets_up, facts.packets_down, 0, {}, {}});
 }
 
 /// Makes a change under the lock; then what was asked is durable, or waits.

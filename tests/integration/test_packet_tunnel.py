@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """The packet tunnel's server by packets made by hand: openings, addresses, NAT, DNS, what is refused and how, resume."""
 
+import contextlib
 import json
 import secrets
 import signal
 import socket
+import sqlite3
 import struct
 import time
 
@@ -88,6 +90,46 @@ class Openings(TunnelTest):
         refused = self.refusal("two", token=token)
         self.assertEqual(refused.status, 429)
         self.assertIn("retry-after", refused.fields)
+
+
+    def test_who_is_not_admitted_is_told(self):
+        gateway = self.start(policy=lambda db: db.insert("admissions", plugin="packet-tunnel", action="deny"))
+        refused = self.refusal(secrets.token_urlsafe(32))
+        self.assertEqual((refused.status, json.loads(refused.body)), (403, {"error": "you may not use this gateway"}))
+        self.assertEqual(gateway.json("leases")["leases"], [])
+        self.assertEqual(gateway.metric("gatehouse_plugin_packet_tunnel_clients_refused_total", cause="admission"), 1)
+
+    def test_where_addresses_are_in_doubt_new_clients_are_to_come_again(self):
+        """As after a loss of the store's log: somebody may hold what seems to be free."""
+        gateway = self.start()
+        session = secrets.token_urlsafe(32)
+        self.open(session)
+        gateway.stop()
+        with contextlib.closing(sqlite3.connect(gateway.state / "state.db")) as store, store:
+            store.execute("UPDATE epoch SET unsure_until = ?", (int(time.time()) + 600,))
+        gateway.start()
+        refused = self.refusal(secrets.token_urlsafe(32))
+        self.assertEqual((refused.status, refused.fields["retry-after"]), (503, "5"))
+        self.assertIn(b"store gives no addresses", refused.body)
+        self.assertTrue(self.open(session).resumed, "who had an address before has it still")
+
+    def test_who_comes_while_the_gateway_drains_is_told_when_to_come_again(self):
+        gateway = self.start()
+        there = self.open()
+        late = self.net.connect("gateway", "127.0.0.1", PORT)
+        self.addCleanup(late.close)
+        request = (f"GET /packet-tunnel HTTP/1.1\r\nHost: gate.example\r\nConnection: upgrade\r\n"
+                   f"Upgrade: packet-tunnel\r\nSession-ID: {secrets.token_urlsafe(32)}\r\n\r\n").encode()
+        late.sendall(request[:40])
+        self.assertEqual(gateway.cli("drain").returncode, 0)
+        self.assert_says(gateway, "draining")
+        late.sendall(request[40:])
+        answer = late.recv(65536)
+        self.assertTrue(answer.startswith(b"HTTP/1.1 503 "), answer)
+        self.assertIn(b"retry-after: 5\r\n", answer.lower())
+        refused = self.refusal(secrets.token_urlsafe(32))
+        self.assertEqual((refused.status, refused.fields["retry-after"]), (503, "5"))
+        self.assert_echoes(there)
 
 
 class Traffic(TunnelTest):
@@ -238,6 +280,28 @@ class Transports(TunnelTest):
                 self.assert_echoes(tunnel, payload=secrets.token_bytes(1400), port=5000 + at)
         self.assertEqual(gateway.metric("gatehouse_plugin_packet_tunnel_sessions_opened_total"), len(sessions))
 
+    def test_a_certificate_gives_the_identity_that_a_session_is_of(self):
+        authority = Authority("/run/tunnel-certificates")
+        certificate, key = map(str, authority.issue("server"))
+        shown = {name: authority.issue(name, f"DNS:{name}.example") for name in ("bob", "eve")}
+
+        def policy(db):
+            for name in shown:
+                db.insert("credentials", kind="cert", value=f"{name}.example", identity=f"cert:{name}")
+
+        gateway = self.start(policy=policy, listen=[{"address": f"127.0.0.1:{PORT}", "auth": "cert", "tls": {
+            "certificate": certificate, "key": key, "client_ca": str(authority.certificate)}}])
+
+        def come(name):
+            plain = self.net.connect("gateway", "127.0.0.1", PORT)
+            stream = authority.context(shown[name]).wrap_socket(plain, server_hostname="gate.example")
+            self.addCleanup(stream.close)
+            return Tunnel(stream, "laptop")
+
+        self.assertEqual([come(name).resumed for name in ("bob", "eve", "bob", "eve")], [False, False, True, True])
+        self.assertEqual({one["identity"] for one in gateway.json("sessions")["sessions"]}, {"cert:bob", "cert:eve"})
+        self.assert_echoes(come("bob"))
+
     def test_a_unix_socket_gives_the_user_as_identity(self):
         gateway = self.start(listen=[{"address": "unix:/run/tunnel.sock", "auth": "unix"}])
         stream = socket.socket(socket.AF_UNIX)
@@ -247,6 +311,30 @@ class Transports(TunnelTest):
         session = lambda: next(one for one in gateway.json("sessions")["sessions"] if one["plugin"] == "packet-tunnel")
         self.assertTrue(session()["identity"].startswith("unix:"))
         self.assert_soon(lambda: "1 flows" in session()["state"], "people are told of its flows")
+
+
+class Sessions(TunnelTest):
+    def test_people_see_what_a_session_carries_by_protocol(self):
+        gateway = self.start()
+        session = secrets.token_urlsafe(32)
+        tunnel = self.open(session)
+        for _ in range(3):
+            self.assert_echoes(tunnel)
+        self.assert_echoes(tunnel, client=CLIENT6, to=INTERNET[1])
+        tunnel.send(echo_request(CLIENT4, INTERNET[0], 7, 1))
+        self.assertIsNotNone(tunnel.find(lambda one: one.protocol == ICMP))
+        tunnel.send(udp(CLIENT4, "127.0.0.1", 5000, 80, b"x"))
+        counts = lambda: gateway.json("sessions")["sessions"][0]["counts"]  # noqa: E731
+        wanted = {"udp4_up_packets": 3, "udp4_up_bytes": 3 * 33, "udp6_up_packets": 1, "udp6_up_bytes": 53,
+                  "icmp4_up_packets": 1, "icmp4_up_bytes": 32}
+        wanted |= {name.replace("up", "down"): count for name, count in wanted.items()}
+        self.assert_soon(lambda: counts() == wanted, "all of it")
+        self.assertIn("packets refused: 1 up, 0 down", gateway.json("sessions")["sessions"][0]["state"])
+        tunnel.stream.close()
+        self.assert_soon(lambda: gateway.metric("gatehouse_plugin_packet_tunnel_clients") == 0, "it is gone")
+        self.assertEqual(counts(), wanted, "as long as the session waits")
+        self.assert_echoes(self.open(session))
+        self.assert_soon(lambda: counts()["udp4_up_packets"] == 4, "and when its client has come again")
 
 
 class Refusals(TunnelTest):
@@ -374,6 +462,23 @@ class Life(TunnelTest):
         got = tunnel.receive()
         self.assertIsNotNone(got, "what the kernel knew of the flow is lost")
         self.assertEqual((got.destination, got.payload), (CLIENT4, b"still there?"))
+
+    def test_sessions_find_their_lane_when_there_are_others_after_a_restart(self):
+        gateway = self.start(lanes=4)
+        sessions = [secrets.token_urlsafe(32) for _ in range(12)]
+        leases = lambda: sorted(one["resource"] for one in gateway.json("leases")["leases"])  # noqa: E731
+        for session in sessions:
+            self.open(session)
+        before = leases()
+        for lanes in (3, 1, 2):
+            gateway.stop()
+            gateway.drop_in(f"[plugin.packet-tunnel]\nlanes = {lanes}\n")
+            gateway.start()
+            for at, session in enumerate(sessions):
+                tunnel = self.open(session)
+                self.assertTrue(tunnel.resumed)
+                self.assert_echoes(tunnel, payload=b"lane%d" % at, port=5000 + at)
+            self.assertEqual(leases(), before, f"with {lanes} lanes")
 
     def test_a_session_that_gets_other_addresses_is_not_called_resumed(self):
         """Nothing that its client had running goes on."""

@@ -52,8 +52,10 @@ void turn_round(MutableBytes packet, const IpPacket& facts, std::size_t size) no
 void TunnelSession::reject(Direction direction, Reject why, std::uint64_t packets) noexcept {
   if (packets == 0) return;
   lane_.counters.rejected(direction, why, packets);
-  metrics_.rejected[static_cast<std::size_t>(direction)][static_cast<std::size_t>(why)] +=
-      static_cast<std::uint32_t>(packets);
+  const auto way = static_cast<std::size_t>(direction);
+  metrics_.rejected[way][static_cast<std::size_t>(why)] += static_cast<std::uint32_t>(packets);
+  metrics_.all_rejected[way] += static_cast<std::uint32_t>(packets);
+  has_news_ = true;
 }
 
 /// @param bytes  of all packets, headers included
@@ -64,6 +66,7 @@ void TunnelSession::count(Direction direction, const IpPacket& facts, std::uint6
   carried.packets += packets;
   carried.bytes += bytes;
   carried.application_bytes += facts.payload_size();
+  has_news_ = true;
   lane_.counters.carried(kind, packets, bytes);
   direction == Direction::up ? session_.count_up(packets, bytes) : session_.count_down(packets, bytes);
 }

@@ -241,6 +241,7 @@ void TunnelSession::close_flow(TunnelFlow& flow) {
   if (policy_) policy_->close_flow();
   lane_.counters.flows.sub();
   lane_.sources.set_flows(*this, flows());
+  has_news_ = true;
 }
 
 bool TunnelSession::recycle_flow() {

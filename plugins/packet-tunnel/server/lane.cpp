@@ -101,8 +101,7 @@ void TunnelLane::woken(WakeReasons reasons) {
 }
 
 void TunnelLane::drain(SteadyTime) {
-  draining_ = true;
-  listeners_.listen({});
+  draining_ = true;  // the host keeps its sockets: who comes meanwhile is told so, rather than left without an answer
 }
 
 void TunnelLane::client_connected() {

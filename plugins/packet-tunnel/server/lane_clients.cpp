@@ -29,6 +29,10 @@ SessionFacts facts_of(const Arrival& arrival, std::string_view id) {
 }  // namespace
 
 void TunnelLane::admit(Newcomer newcomer) {
+  if (draining_) {
+    counters.refused_draining.add();
+    return newcomer.arrival.refuse({503, "the gateway is about to stop", kSoon});
+  }
   const auto id = newcomer.arrival.field(kSessionField);
   if (const auto why = refuse_session_id(id, newcomer.arrival.identity().empty())) {
     counters.refused_malformed.add();

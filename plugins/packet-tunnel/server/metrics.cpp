@@ -1,5 +1,7 @@
 #include "plugins/packet-tunnel/server/metrics.hpp"
 
+#include <algorithm>
+
 namespace gatehouse::packet_tunnel {
 namespace {
 
@@ -20,7 +22,34 @@ void for_each_kind(Visit&& visit) {
       for (const std::uint8_t version : kVersions) visit(Kind{direction, protocol, version});
 }
 
+/// In the order of Kind::index().
+constexpr std::array<std::string_view, SessionMetrics::kCounts> kCountNames = {
+    "tcp4_up_packets",    "tcp4_up_bytes",     "tcp6_up_packets",    "tcp6_up_bytes",     "udp4_up_packets",
+    "udp4_up_bytes",      "udp6_up_packets",   "udp6_up_bytes",      "icmp4_up_packets",  "icmp4_up_bytes",
+    "icmp6_up_packets",   "icmp6_up_bytes",    "tcp4_down_packets",  "tcp4_down_bytes",   "tcp6_down_packets",
+    "tcp6_down_bytes",    "udp4_down_packets", "udp4_down_bytes",    "udp6_down_packets", "udp6_down_bytes",
+    "icmp4_down_packets", "icmp4_down_bytes",  "icmp6_down_packets", "icmp6_down_bytes"};
+static_assert(SessionMetrics::kCounts <= GH_SESSION_COUNTS);
+
 }  // namespace
+
+std::span<const gh_bytes, SessionMetrics::kCounts> SessionMetrics::count_names() noexcept {
+  static const auto names = [] {
+    std::array<gh_bytes, kCounts> out;
+    std::ranges::transform(kCountNames, out.begin(), [](std::string_view name) { return to_border(name); });
+    return out;
+  }();
+  return names;
+}
+
+std::array<std::uint64_t, SessionMetrics::kCounts> SessionMetrics::counts() const noexcept {
+  std::array<std::uint64_t, kCounts> out;
+  for (std::size_t i = 0; i < carried.size(); ++i) {
+    out[2 * i] = carried[i].packets;
+    out[2 * i + 1] = carried[i].bytes;
+  }
+  return out;
+}
 
 std::string SessionMetrics::to_string() const {
   std::string out;
@@ -76,6 +105,7 @@ Counters::Counters(const LaneContext& context) {
   refused_full = host.counter(lane, "clients_refused", kRefused, {{"cause", "descriptors"}});
   refused_address = host.counter(lane, "clients_refused", kRefused, {{"cause", "address"}});
   refused_store = host.counter(lane, "clients_refused", kRefused, {{"cause", "store"}});
+  refused_draining = host.counter(lane, "clients_refused", kRefused, {{"cause", "draining"}});
   refused_malformed = host.counter(lane, "clients_refused", kRefused, {{"cause", "opening"}});
   device_reads = host.counter(lane, "device_reads", "Packets and super-packets read of the device.");
   device_writes = host.counter(lane, "device_writes", "Packets and super-packets written to the device.");

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 
 namespace gatehouse::packet_tunnel {
@@ -34,9 +35,15 @@ struct SessionMetrics {
   };
   std::array<Carried, Kind::kCount> carried{};
   std::array<std::array<std::uint32_t, kRejects>, 2> rejected{};  // by direction
+  std::array<std::uint32_t, 2> all_rejected{};                    // the sum of these
 
   /// For people, at its end: "tcp4_up=12/1800/1200 ..." as packets/bytes/application bytes, then what was refused.
   [[nodiscard]] std::string to_string() const;
+
+  /// For `gatehouse sessions`: "tcp4_up_packets", "tcp4_up_bytes" and so on, in the order of counts().
+  static constexpr std::size_t kCounts = 2 * Kind::kCount;
+  [[nodiscard]] static std::span<const gh_bytes, kCounts> count_names() noexcept;
+  [[nodiscard]] std::array<std::uint64_t, kCounts> counts() const noexcept;
 };
 
 /// The lane's cells in the exporter.
@@ -54,7 +61,8 @@ class Counters {
 
   Counter sessions, clients, flows;
   Counter sessions_opened, sessions_resumed, sessions_recycled, clients_recycled, flows_recycled;
-  Counter refused_limit, refused_admission, refused_full, refused_address, refused_store, refused_malformed;
+  Counter refused_limit, refused_admission, refused_full, refused_address, refused_store, refused_malformed,
+      refused_draining;
   Counter device_reads, device_writes, answers, blocked_answers, marked, accept_pauses;
 
  private:

@@ -11,11 +11,9 @@ class PacketTunnelPlugin final : public LanePlugin<TunnelLane, TunnelSettings, T
   using LanePlugin::LanePlugin;
   static const void* offer(std::string_view id) noexcept {
     if (id == kProbeOffer) return &kProbe;
-    return id == kDescribeOffer ? &kDescriber : nullptr;
+    static const SessionDescriber describer = make_describer<describe_session>(SessionMetrics::count_names());
+    return id == kDescribeOffer ? &describer : nullptr;
   }
-
- private:
-  static constexpr SessionDescriber kDescriber = make_describer<describe_session>();
 };
 
 constexpr Role kRoles[] = {make_role("listen", RoleKind::streams, true, Openings::http)};

@@ -6,8 +6,6 @@
 
 #include <gatehouse/base/endian.hpp>
 
-#include <numeric>
-
 namespace gatehouse::packet_tunnel {
 namespace {
 
@@ -51,12 +49,11 @@ std::string describe_session(std::uint64_t first, std::uint64_t second) {
 }
 
 void TunnelSession::tell_state() noexcept {
-  const auto refused = [this](Direction direction) {
-    const auto& all = metrics_.rejected[static_cast<std::size_t>(direction)];
-    return std::uint64_t{std::accumulate(all.begin(), all.end(), std::uint32_t{0})};
-  };
-  session_.set_state(facts_.index | std::uint64_t{flows()} << 32, refused(Direction::up) | refused(Direction::down)
-                                                                                               << 32);
+  has_news_ = false;
+  const auto& [up, down] = metrics_.all_rejected;
+  session_.set_state(facts_.index | std::uint64_t{flows()} << 32, up | std::uint64_t{down} << 32);
+  const auto counts = metrics_.counts();
+  for (std::size_t i = 0; i < counts.size(); ++i) session_.set_count(i, counts[i]);
 }
 
 TunnelSession::TunnelSession(TunnelLane& lane, const SessionBlob& facts, Session session, bool keeps_addresses)
@@ -181,7 +178,7 @@ void TunnelSession::policy_changed() {
 bool TunnelSession::look_at_clock(SteadyTime now) {
   if (!session_.is_mine()) return false;
   keep_facts();
-  tell_state();
+  if (has_news_) tell_state();
   constexpr std::array kLists = {FlowList::tcp, FlowList::datagram, FlowList::closing};
   const std::array<Nanoseconds, kLists.size()> idle = {limits_.tcp_idle.value_or(kUsualTcpIdle),
                                                        limits_.udp_idle.value_or(kUsualUdpIdle), kClosingIdle};

@@ -182,6 +182,7 @@ class TunnelSession final : public Readiness, public SourceClient, public Memory
   std::string identity_;  // of the client; "" = anonymous
   SteadyTime next_touch_{};
   SessionMetrics metrics_;
+  bool has_news_ = false;  // for tell_state()
 
   // while a client is on its way in or connected
   std::unique_ptr<Arrival> arriving_;

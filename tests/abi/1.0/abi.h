@@ -420,6 +420,8 @@ typedef struct gh_certificates {
 
 /* -------------------------------------------------------------------------------------- gh.sessions/1 */
 
+#define GH_SESSION_COUNTS 24
+
 /* What a session has carried since it began. The lane that opened the session last adds to its cells with relaxed
  * atomic stores, as to those of a metric: counting costs no call. The memory lives as long as the process. The host
  * looks every few seconds, when the session ends, and when somebody asks; bytes are what the client's flows carried,
@@ -434,6 +436,10 @@ typedef struct gh_session_cells {
   /* Two words of the plugin's own about its state now, such as the phase of a handshake and the last refusal. People
    * see them through gh.sessions.describe/1. 0 after a start. */
   uint64_t state[2];
+  /* What else the plugin counts of the session, such as packets by protocol: gh.sessions.describe/1 has their names.
+   * Stores as above, as often as people should see news; those that the plugin has no name for stay 0. 0 after a
+   * start. */
+  uint64_t counts[GH_SESSION_COUNTS];
 } gh_session_cells;
 
 /* A client's lasting relation to a plugin, known by (identity or anonymous, key). The source is no part of it: clients
@@ -701,6 +707,10 @@ typedef struct gh_sessions_describe {
   /* [any] What the two words of gh_session_cells.state mean, for people: "bound; last refusal: wrong key". A
    * function of the words alone; returns at once. */
   void (*describe)(const uint64_t state[2], gh_message* out);
+  /* Names of gh_session_cells.counts from the first on, "tcp4_up_packets"; constants. At most GH_SESSION_COUNTS; may be
+   * none. */
+  const gh_bytes* count_names;
+  size_t count_names_size;
 } gh_sessions_describe;
 
 /* One session that moves from an old instance to a new one, or one record for the instance's devices. */
@@ -765,7 +775,7 @@ enum {
   gh_listener_role_size_1_0 = 24,
   gh_manifest_size_1_0 = 96,
   gh_probe_size_1_0 = 24,
-  gh_sessions_describe_size_1_0 = 16,
+  gh_sessions_describe_size_1_0 = 32,
   gh_export_record_size_1_0 = 80,
   gh_sessions_export_size_1_0 = 24
 };
@@ -788,8 +798,9 @@ GH_FROZEN(gh_message, 24);
 GH_FROZEN(gh_completion, 24);
 GH_FROZEN(gh_log_field, 32);
 GH_FROZEN(gh_metric_label, 32);
-static_assert(sizeof(gh_session_cells) >= 56, "gh_session_cells has lost a field");
+static_assert(sizeof(gh_session_cells) >= 248, "gh_session_cells has lost a field");
 GH_PLACE(gh_session_cells, state, 40);
+GH_PLACE(gh_session_cells, counts, 56);
 GH_FROZEN(gh_range, 16);
 GH_GROWS(gh_lane);
 GH_PLACE(gh_lane, turns, 16);

@@ -252,7 +252,7 @@ static void stop(gh_instance* self) {
 }
 
 static void describe(const uint64_t state[2], gh_message* out) { say(out, state[1] == 5 ? "five" : "another"); }
-static const gh_sessions_describe describer = {sizeof describer, 0, describe};
+static const gh_sessions_describe describer = {sizeof describer, 0, describe, NULL, 0};
 
 static gh_status run_probe(const gh_bytes* arguments, size_t count, void (*print)(void* context, gh_bytes json),
                            void* context, gh_message* why) {

@@ -140,12 +140,15 @@ TEST_P(SessionConformance, KeepsItsTimeOverACrash) {
   EXPECT_THAT(kept(*plugin).keys, ElementsAre("b"));
 }
 
-TEST_P(SessionConformance, BeginsWithoutStateWords) {
+TEST_P(SessionConformance, BeginsWithoutStateWordsAndCounts) {
   const gh_session first = opened("a");
   std::atomic_ref(first.cells->state[0]).store(7);
+  std::atomic_ref(first.cells->counts[GH_SESSION_COUNTS - 1]).store(8);
   EXPECT_EQ(std::atomic_ref(opened("a").cells->state[0]).load(), 7u) << "the session is the same";
   EXPECT_EQ(end(*plugin, first.id), GH_OK);
-  EXPECT_EQ(std::atomic_ref(opened("a").cells->state[0]).load(), 0u);
+  const gh_session again = opened("a");
+  EXPECT_EQ(std::atomic_ref(again.cells->state[0]).load(), 0u);
+  EXPECT_EQ(std::atomic_ref(again.cells->counts[GH_SESSION_COUNTS - 1]).load(), 0u);
 }
 
 }  // namespace

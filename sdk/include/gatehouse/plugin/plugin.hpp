@@ -195,14 +195,17 @@ constexpr Probe make_probe(const char* usage) noexcept {
 
 /// What a plugin says about its sessions' state words (Session::set_state), as `std::string describe(std::uint64_t
 /// first, std::uint64_t second)`.
+/// @param count_names  of what Session::set_count() sets; must live as long as the program
 template <auto kDescribe>
-constexpr SessionDescriber make_describer() noexcept {
-  return {sizeof(gh_sessions_describe), 0, [](const std::uint64_t state[2], gh_message* out) noexcept {
+constexpr SessionDescriber make_describer(std::span<const gh_bytes> count_names = {}) noexcept {
+  return {sizeof(gh_sessions_describe), 0,
+          [](const std::uint64_t state[2], gh_message* out) noexcept {
             guarded(nullptr, [&] {
               const std::string text = kDescribe(state[0], state[1]);
               out->size = text.copy(out->text, out->capacity);
             });
-          }};
+          },
+          count_names.data(), count_names.size()};
 }
 
 /// The ids of what a plugin may offer, for its `static const void* offer(std::string_view id)`.

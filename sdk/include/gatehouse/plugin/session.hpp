@@ -100,6 +100,12 @@ class Session {
     std::atomic_ref(cells_->state[1]).store(second, std::memory_order_relaxed);
   }
 
+  /// One of what the plugin counts of its sessions beside the above, for people: `which` is below GH_SESSION_COUNTS,
+  /// and has a name in make_describer().
+  void set_count(std::size_t which, std::uint64_t value) noexcept {
+    std::atomic_ref(cells_->counts[which]).store(value, std::memory_order_relaxed);
+  }
+
   /// The client is still there, and where.
   Error touch(const Endpoint& source, Expiry expires = {});
   /// Replaces the blob. Errc::invalid: it is longer than 4096 bytes.

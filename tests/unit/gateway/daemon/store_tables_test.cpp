@@ -60,10 +60,20 @@ TEST(StoreTables, ShowASessionWithoutItsKey) {
   EXPECT_THAT(column(body, "sessions", "leases"), ElementsAre("[]", "[]", R"(["vni:7"])"));
   EXPECT_EQ(
       json::parse(body)["sessions"][2],
-      json::parse(R"({"id":")" + to_hex(digest).substr(0, 8) +
-                  R"(","plugin":"relay","identity":"","group":"everyone","source":"192.0.2.7:4000",)"
-                  R"("created_at":"2026-11-21T14:30:01Z","last_seen_at":"2026-11-21T14:31:40Z","ended_at":null,)"
-                  R"("bytes_up":1,"bytes_down":2,"packets_up":3,"packets_down":4,"leases":["vni:7"],"state":""})"));
+      json::parse(
+          R"({"id":")" + to_hex(digest).substr(0, 8) +
+          R"(","plugin":"relay","identity":"","group":"everyone","source":"192.0.2.7:4000",)"
+          R"("created_at":"2026-11-21T14:30:01Z","last_seen_at":"2026-11-21T14:31:40Z","ended_at":null,)"
+          R"("bytes_up":1,"bytes_down":2,"packets_up":3,"packets_down":4,"leases":["vni:7"],"state":"","counts":{}})"));
+}
+
+TEST(StoreTables, ShowTheCountsThatThePluginHasANameFor) {
+  LiveSession one;
+  one.record = session(1, "", "");
+  one.counts = {5, 0, 7, 9};
+  const std::string body = sessions_json({{}, {one}}, {}, {{"relay", {"first", "second", "third"}}});
+  EXPECT_THAT(column(body, "sessions", "counts"), ElementsAre(R"({"first":5,"third":7})"));
+  EXPECT_THAT(column(sessions_json({{}, {one}}), "sessions", "counts"), ElementsAre("{}"));
 }
 
 TEST(StoreTables, ShowTheNewestSessionsWhenThereAreMany) {

@@ -118,6 +118,7 @@ TEST_F(SessionChanges, EndWithTheSessionWhoseSlotRestsBeforeItIsUsedAgain) {
   const auto first = open("");
   first.cells->bytes_up = 7;
   first.cells->state[0] = 9;
+  first.cells->counts[1] = 9;
   ASSERT_EQ(table.end("relay", first.id, 1500), GH_OK);
   const auto ended = changes().at(0);
   EXPECT_EQ(ended.record.ended_at, 1500);
@@ -136,6 +137,7 @@ TEST_F(SessionChanges, EndWithTheSessionWhoseSlotRestsBeforeItIsUsedAgain) {
   EXPECT_NE(again.id, first.id);
   EXPECT_EQ(again.cells->bytes_up, 0u);
   EXPECT_EQ(again.cells->state[0], 0u);
+  EXPECT_EQ(again.cells->counts[1], 0u);
   table.change_all();
   const auto change = changes().at(0);
   EXPECT_TRUE(change.is_first);
