@@ -109,6 +109,18 @@ inline bool has_right_checksums(Bytes packet, const IpPacket& facts) noexcept {
 
 }  // namespace
 
+OffloadHeader super_packet_offload(const IpPacket& facts, std::size_t segment_size) noexcept {
+  OffloadHeader out;
+  out.kind = facts.is_udp() ? Kind::udp : facts.version == 4 ? Kind::tcp4 : Kind::tcp6;
+  out.needs_checksum = true;
+  out.has_ecn = facts.is_tcp() && (facts.tcp_flags & kTcpCwr) != 0;
+  out.header_size = facts.payload;
+  out.segment_size = static_cast<std::uint16_t>(segment_size);
+  out.checksum_start = facts.transport;
+  out.checksum_offset = facts.is_udp() ? kUdpChecksum : kTcpChecksum;
+  return out;
+}
+
 /// Packets of one flow, in order. The members down to `next` are read for every packet of a read.
 struct Coalescer::Group {
   std::uint32_t hash;
@@ -150,11 +162,14 @@ struct Coalescer::Group {
     return is_first_checked;
   }
 
+  /// The first packet's headers get a place of their own.
+  void copy_headers() noexcept {
+    std::memcpy(headers.data() + OffloadHeader::kSize, first.data(), facts.payload);
+    payload[0] = first.subspan(facts.payload);
+  }
+
   void append(MutableBytes packet, const IpPacket& of) noexcept {
-    if (packets == 1) {
-      std::memcpy(headers.data() + OffloadHeader::kSize, first.data(), facts.payload);
-      payload[0] = first.subspan(facts.payload);
-    }
+    if (packets == 1) copy_headers();
     payload[packets++] = packet.subspan(of.payload);
     facts.size += static_cast<std::uint32_t>(of.payload_size());
     facts.tcp_flags |= of.tcp_flags;
@@ -168,13 +183,7 @@ struct Coalescer::Group {
 OffloadHeader Coalescer::Group::finish_headers() noexcept {
   const MutableBytes ip = MutableBytes(headers).subspan(OffloadHeader::kSize, facts.payload);
   const MutableBytes transport = ip.subspan(facts.transport);
-  OffloadHeader offload;
-  offload.kind = facts.is_udp() ? Kind::udp : facts.version == 4 ? Kind::tcp4 : Kind::tcp6;
-  offload.needs_checksum = true;
-  offload.header_size = facts.payload;
-  offload.segment_size = static_cast<std::uint16_t>(segment);
-  offload.checksum_start = facts.transport;
-  offload.checksum_offset = facts.is_udp() ? kUdpChecksum : kTcpChecksum;
+  const OffloadHeader offload = super_packet_offload(facts, segment);
   if (facts.version == 4) {
     put_word(ip, 2, facts.size);
     put_word(ip, 10, 0);
@@ -205,6 +214,7 @@ struct Coalescer::Groups {
   Group* last = nullptr;   // of the packet before: often of this one, too
   std::array<std::byte, OffloadHeader::kSize> single_offload{};
   std::array<Group, kMostGroups> groups;
+  Group whole;  // a super-packet that came as such, for the time in which it is given away
 
   Groups() noexcept { buckets.fill(kNone); }
 
@@ -218,6 +228,13 @@ struct Coalescer::Groups {
       if (group.hash == hash && is_same_flow(group.first, group.facts, packet, facts)) return &group;
     }
     return nullptr;
+  }
+
+  /// The open group of that packet's flow; null: it has none. @param hash  set where there was need to look for it
+  Group* find_flow(Bytes packet, const IpPacket& facts, std::uint32_t& hash) noexcept {
+    if (is_last(packet, facts)) return last;
+    hash = hash_of(packet, facts);
+    return find(hash, packet, facts);
   }
 
   [[nodiscard]] bool is_full() const noexcept { return used == ~std::uint32_t{0}; }
@@ -249,12 +266,8 @@ Coalescer::~Coalescer() = default;
 void Coalescer::take(MutableBytes packet, const IpPacket& facts, bool may_merge) noexcept {
   assert(packet.size() == facts.size);
   if (!has_flow(facts)) return give_single(packet, facts);
-  Group* group = groups_->last;
   std::uint32_t hash = 0;
-  if (!groups_->is_last(packet, facts)) {
-    hash = hash_of(packet, facts);
-    group = groups_->find(hash, packet, facts);
-  }
+  Group* group = groups_->find_flow(packet, facts, hash);
   bool can_begin = may_merge && may_be_merged(packet, facts, merge_udp_);
   const bool ends = facts.is_tcp() && (facts.tcp_flags & kTcpPsh) != 0;
 
@@ -287,6 +300,22 @@ void Coalescer::take(MutableBytes packet, const IpPacket& facts, bool may_merge)
   groups_->last = group;
 }
 
+void Coalescer::add_super_packet(MutableBytes packet, const IpPacket& facts, std::size_t segment_size,
+                                 unsigned packets) noexcept {
+  assert(packet.size() == facts.size && has_flow(facts) && facts.payload <= kLargestHeaders);
+  std::uint32_t hash = 0;
+  if (Group* const before = groups_->find_flow(packet, facts, hash); before != nullptr) {
+    give(*before);
+    groups_->release(*before);
+  }
+  Group& whole = groups_->whole;
+  whole.begin(packet, facts);
+  whole.segment = segment_size;
+  whole.packets = packets;
+  whole.copy_headers();
+  give_whole(whole, 1);
+}
+
 void Coalescer::flush() noexcept {
   while (groups_->used != 0) {
     Group& group = groups_->groups[static_cast<std::size_t>(std::countr_zero(groups_->used))];
@@ -298,11 +327,15 @@ void Coalescer::flush() noexcept {
 
 void Coalescer::give(Group& group) noexcept {
   if (group.packets == 1) return give_single(group.first, group.facts);
+  give_whole(group, group.packets);
+}
+
+void Coalescer::give_whole(Group& group, std::size_t pieces) noexcept {
   GatheredPacket out{group.facts};
   out.offload = group.finish_headers();
   out.with_offload_header = MutableBytes(group.headers).first(OffloadHeader::kSize + group.facts.payload);
   out.headers = out.with_offload_header.subspan(OffloadHeader::kSize);
-  out.payload = std::span(group.payload).first(group.packets);
+  out.payload = std::span(group.payload).first(pieces);
   out.size = group.facts.size;
   out.packets = group.packets;
   sink_.take(out);

@@ -21,6 +21,11 @@
 
 namespace gatehouse {
 
+/// What stands in front of a super-packet with these headers, plain TCP or UDP.
+/// @param facts         of the whole
+/// @param segment_size  payload bytes of each packet but the last
+[[nodiscard]] OffloadHeader super_packet_offload(const IpPacket& facts, std::size_t segment_size) noexcept;
+
 /// A packet as the device takes it: one of the stream as it came, or several as one. Valid during GatheredSink::take().
 struct GatheredPacket {
   const IpPacket& facts;             ///< of the whole
@@ -73,6 +78,14 @@ class Coalescer {
   /// As add(), for a packet that must not be merged: one that is looked into, or answered, by itself.
   void add_alone(MutableBytes packet, const IpPacket& facts) noexcept { take(packet, facts, false); }
 
+  /// Takes in what is a super-packet already, behind what its flow has gathered, and gives it to the sink at once. Its
+  /// headers are finished as those of a group: length, IPv4 checksum and partial checksum are not believed.
+  /// @param packet        of TCP or UDP, without IPv4 options, extension headers and fragments
+  /// @param segment_size  less than its payload
+  /// @param packets       that it stands for
+  void add_super_packet(MutableBytes packet, const IpPacket& facts, std::size_t segment_size,
+                        unsigned packets) noexcept;
+
   /// Gives the sink all that is gathered. Before the read's buffer is used for anything else.
   void flush() noexcept;
 
@@ -82,6 +95,7 @@ class Coalescer {
 
   void take(MutableBytes packet, const IpPacket& facts, bool may_merge) noexcept;
   void give(Group& group) noexcept;
+  void give_whole(Group& group, std::size_t pieces) noexcept;
   void give_single(MutableBytes packet, const IpPacket& facts) noexcept;
 
   GatheredSink& sink_;

@@ -322,6 +322,34 @@ TEST(Coalescer, LeavesAPacketAloneWhereItIsToldTo) {
   EXPECT_EQ(sink.cut(), packets);
 }
 
+TEST(Coalescer, PassesASuperPacketBehindWhatItsFlowHas) {
+  for (const Made& base : kBases) {
+    Packets packets = run_of(base, 2, 100);
+    const Made whole = second_of(Made{base}, [&](Made& made) { made.sequence += 100, made.payload = 350; });
+    ByteVector large = make_packet(whole);
+    ByteVector other = run_of(second_of(base, [](Made& made) { made.source_port = 9; }), 1, 100)[0];
+    GatheringSink sink;
+    std::size_t pieces = 0;
+    const std::byte* payload = nullptr;
+    sink.before = [&](GatheredPacket& one) {
+      pieces = one.payload.size();
+      if (pieces != 0) payload = one.payload[0].data();
+    };
+    Coalescer coalescer(sink);
+    coalescer.add(other, IpPacket::parse(other).value());
+    for (ByteVector& packet : packets) coalescer.add(packet, IpPacket::parse(packet).value());
+    coalescer.add_super_packet(large, IpPacket::parse(large).value(), 100, 4);
+    ASSERT_EQ(sink.shape(), "2 4") << "another flow's packet waits";
+    EXPECT_EQ(pieces, 1U);
+    EXPECT_EQ(payload, large.data() + test::made_header(whole)) << "not copied";
+    EXPECT_EQ(sink.all[1].offload, test::made_offload(whole, 100));
+    EXPECT_EQ(sink.all[1].packet, test::with_partial_checksum(make_packet(whole), whole));
+    EXPECT_EQ(sink.cut(), packets + test::made_segments(whole, 100));
+    coalescer.flush();
+    EXPECT_EQ(sink.shape(), "2 4 1");
+  }
+}
+
 TEST(Coalescer, GivesWhatHasNoPortsAtOnce) {
   const Made made[] = {
       {.protocol = 17, .fragment = 0x0010}, {.protocol = 1}, {.version = 6, .protocol = 58}, {.protocol = 50}};
