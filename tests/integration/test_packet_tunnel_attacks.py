@@ -17,7 +17,8 @@ import time
 
 from harness import INTERNET, GatewayTest, UdpEcho, main
 from harness.gateway import SLOW
-from harness.tunnel import (ACK, CLIENT4, CLIENT6, DNS4, SYN, TCP, UDP, Refused, Tunnel, ip, tcp, udp, udp_body)
+from harness.tunnel import (ACK, CLIENT4, CLIENT6, DNS4, SYN, TCP, UDP, Refused, Tunnel, ip, large_frame, tcp, udp,
+                            udp_body)
 
 PORT = 7400
 MIB = 1 << 20
@@ -250,6 +251,17 @@ class Senders(Attacked):
         self.start()
         wire = frames(*(udp(CLIENT4, "93.184.0.11", 5000 + number % 2, 9, b"") for number in range(4000)))
         self.beside(self.endless(self.open().stream, wire), "small packets")
+
+    def test_super_packets_slow_nobody_down(self):
+        """Of as many segments as one may have, the shortest and the longest, of two flows in turn; and empty ones."""
+        self.start()
+        flows = [(CLIENT4, "93.184.0.11", 5000 + number) for number in range(2)]
+        shortest = [large_frame(tcp(*flow, 9, 1, 1, ACK, bytes(128 * 40)), 40) for flow in flows]
+        longest = [large_frame(udp(*flow, 9, bytes(65_000)), 1400) for flow in flows]
+        for what, wire in (("super-packets of short segments", b"".join(shortest) * 40),
+                           ("super-packets of 64 KiB", b"".join(longest)), ("empty large frames", bytes(200_000))):
+            self.beside(self.endless(self.open(features="large-frames").stream, wire), what)
+        self.assertNotIn("refuses super-packets", self.running.text())
 
     def test_questions_for_names_slow_nobody_down(self):
         self.start()

@@ -104,7 +104,9 @@ void Client::stop(int code, bool unblocks) {
 void Client::open() {
   if (tunnel_ || is_stopping_) return;
   loop_.cancel(retry_);
-  opener_.start(session_id_, host_.way());
+  Opener::Way way = host_.way();
+  way.form = settings_.large_frames && port_.merges() ? FrameForm::large : FrameForm::plain;
+  opener_.start(session_id_, std::move(way));
 }
 
 void Client::opened(Opener::Outcome outcome) {
@@ -124,16 +126,17 @@ void Client::connect(OpenedTunnel tunnel) {
   tunnel_.emplace(std::move(tunnel));
   broken_.clear();
   rules_.set_ipv6(tunnel_->has_ipv6);
-  downlink_.start(tunnel_->mtu);
+  downlink_.start(tunnel_->mtu, tunnel_->form);
   if (const auto watched = tunnel_->stream->watch(loop_.poller(), *this); !watched)
     throw boost::system::system_error(watched.error(), "watch the stream");
-  uplink_.start(*tunnel_->stream, mtu, down_since_ && steady_now() - *down_since_ > kStale);
+  uplink_.start(*tunnel_->stream, mtu, tunnel_->form, down_since_ && steady_now() - *down_since_ > kStale);
   down_since_.reset();
   peer_ = DeadPeer();
   back_off_.reset();
   was_connected_ = true;
   console_.say("connected to " + tunnel_->server + (tunnel_->encryption.empty() ? "" : " by " + tunnel_->encryption) +
-               (tunnel_->is_resumed ? ", session resumed" : ", new session") + ", MTU " + std::to_string(mtu));
+               (tunnel_->is_resumed ? ", session resumed" : ", new session") + ", MTU " + std::to_string(mtu) +
+               (tunnel_->form == FrameForm::large ? ", large frames" : ""));
   if (!tunnel_->has_ipv6) console_.say("the server has no IPv6: it is refused here");
 }
 

@@ -20,7 +20,7 @@ struct Words {
   std::size_t mtu = 0;
   int device_fd = -1;
   unsigned keep_alive = 0;
-  bool no_dns = false, no_routes = false, unblock = false;
+  bool no_dns = false, no_routes = false, no_large_frames = false, unblock = false;
 };
 
 void add_stream_words(CLI::App& app, Words& words) {
@@ -37,6 +37,8 @@ void add_stream_words(CLI::App& app, Words& words) {
   app.add_option("--token-file", words.token_file, "A file whose first line is the token to show");
   app.add_option("--exec-transport", words.settings.transport_command,
                  "In place of SERVER: a command whose standard input and output are the stream");
+  app.add_flag("--no-large-frames", words.no_large_frames,
+               "Cut packets for the stream, also where the server would take super-packets in one piece");
   app.add_option("--session-file", words.settings.session_file, "Keeps the session over restarts of this program");
   app.add_option("--keep-alive", words.keep_alive, "Seconds of silence after which the connection is probed; 0 = never")
       ->check(CLI::Range(0, 32767));
@@ -127,6 +129,7 @@ void understand_stream(const Words& words, ClientSettings& out) {
   opening.key = words.key;
   opening.token_file = words.token_file;
   opening.http = !opening.web_socket;
+  out.large_frames = !words.no_large_frames;
   if (out.servers.empty() && out.transport_command.empty())
     wrong("name a server, HOST:PORT or unix:PATH, or a command with --exec-transport");
   if (!out.servers.empty() && !out.transport_command.empty())

@@ -1,5 +1,7 @@
 #include "plugins/packet-tunnel/client/opened_tunnel.hpp"
 
+#include "plugins/packet-tunnel/common/features.hpp"
+
 #include <gatehouse/net/client_stream.hpp>
 
 #include <netdb.h>
@@ -39,9 +41,10 @@ void set_patience(int fd, std::chrono::seconds keep_alive) noexcept {
 }
 
 ClientOptions options_for(const ClientSettings& settings, const ServerTarget& target, const std::string& session_id,
-                          std::uint32_t mark) {
+                          std::uint32_t mark, FrameForm form) {
   ClientOptions out = settings.opening;
   out.fields = {{"Session-ID", session_id}};
+  if (form == FrameForm::large) out.fields.emplace_back(kFeaturesField, kLargeFrames);
   out.mark = mark;
   out.address = target.name.empty() ? "unix:transport" : target.name;
   if (target.address.family() == Family::none) return out;
@@ -55,9 +58,9 @@ ClientOptions options_for(const ClientSettings& settings, const ServerTarget& ta
 }  // namespace
 
 OpenedTunnel open_tunnel(const ClientSettings& settings, const ServerTarget& target, const std::string& session_id,
-                         std::uint32_t mark, SteadyTime deadline) {
+                         std::uint32_t mark, FrameForm form, SteadyTime deadline) {
   OpenedTunnel out;
-  const ClientOptions options = options_for(settings, target, session_id, mark);
+  const ClientOptions options = options_for(settings, target, session_id, mark, form);
   const auto connect = [&] {
     if (!target.name.empty()) return ClientStream(options, kPlugin, deadline);
     out.command = std::make_unique<TransportCommand>(settings.transport_command);
@@ -69,6 +72,8 @@ OpenedTunnel open_tunnel(const ClientSettings& settings, const ServerTarget& tar
   out.mtu = mtu_in(opened.answer_field("Tunnel-MTU"));
   out.is_resumed = opened.answer_field("Session-Resumed") == "yes";
   out.has_ipv6 = opened.answer_field("Tunnel-IPv6") != "no";
+  const bool is_agreed = names_feature(opened.answer_field(std::string(kFeaturesField)), kLargeFrames);
+  if (form == FrameForm::large && is_agreed) out.form = FrameForm::large;
   if (const auto tls = opened.tls()) out.encryption = tls->version;
   out.fd = opened.fd();
   set_patience(out.fd, settings.keep_alive);

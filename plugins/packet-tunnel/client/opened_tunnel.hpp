@@ -3,6 +3,7 @@
 
 #include "plugins/packet-tunnel/client/settings.hpp"
 #include "plugins/packet-tunnel/client/transport_command.hpp"
+#include "plugins/packet-tunnel/common/large_frame.hpp"
 
 #include <gatehouse/base/clock.hpp>
 #include <gatehouse/net/stream.hpp>
@@ -21,7 +22,8 @@ struct OpenedTunnel {
   std::size_t mtu = 0;                        ///< bytes
   bool is_resumed = false;
   bool has_ipv6 = true;
-  std::string encryption;  ///< "TLSv1.3", or ""
+  FrameForm form = FrameForm::plain;  ///< as it was agreed on
+  std::string encryption;             ///< "TLSv1.3", or ""
 };
 
 /// Where one attempt goes.
@@ -32,9 +34,11 @@ struct ServerTarget {
 
 /// Opens a stream and asks for the tunnel.
 /// @param mark  on our packets to the server; 0 = none
+/// @param form  large: the server is asked for it, and may say no
 /// @throws ClientRefused, or another std::exception with a sentence
 [[nodiscard]] OpenedTunnel open_tunnel(const ClientSettings& settings, const ServerTarget& target,
-                                       const std::string& session_id, std::uint32_t mark, SteadyTime deadline);
+                                       const std::string& session_id, std::uint32_t mark, FrameForm form,
+                                       SteadyTime deadline);
 
 /// What `name` stands for, by the system's resolver, which may take its time. A Unix socket: one target.
 /// @throws std::runtime_error  a sentence

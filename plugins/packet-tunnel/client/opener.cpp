@@ -88,7 +88,7 @@ struct Opener::Attempt {
 
   std::optional<OpenedTunnel> try_target(const ServerTarget& target) {
     try {
-      return open_tunnel(settings, target, session_id, way.mark, steady_now() + kAttempt);
+      return open_tunnel(settings, target, session_id, way.mark, way.form, steady_now() + kAttempt);
     } catch (const ClientRefused& refused) {
       add(failure.sentence, refused.what());
       failure.is_final = failure.is_final && is_final(refused.status);

@@ -37,6 +37,7 @@ class Opener {
   struct Way {
     std::uint32_t mark = 0;             ///< on our packets to servers; 0 = none
     std::vector<Endpoint> nameservers;  ///< to be asked by ourselves; empty = the system's resolver is as good
+    FrameForm form = FrameForm::plain;  ///< that servers are asked for
   };
   /// Tries each server once, beginning with the one that was had last: where its name has led before, then where it
   /// leads now.

@@ -30,6 +30,7 @@ struct ClientSettings {
   std::vector<std::string> servers;  ///< as ClientOptions::address, in the order in which they are tried
   ClientOptions opening;             ///< the same for all of them; its address is empty
   std::string transport_command;     ///< --exec-transport: in place of servers
+  bool large_frames = true;          ///< super-packets stay whole, where the server and the device take them
 
   std::string device = "gatehouse-tun0";
   std::optional<int> device_fd;          ///< of a device that somebody else has made and configured

@@ -1,11 +1,9 @@
 // Stages: read_packet(): one super-packet; take(): judged, and a query's address rewritten, once; emit(): cut into
-// frames straight into the output; write_output(): one write of a turn's frames, or of 256 KiB.
+// frames, or as one large one, straight into the output; write_output(): one write of a turn's frames, or of 256 KiB.
 #include "plugins/packet-tunnel/client/uplink.hpp"
 
 #include <gatehouse/base/endian.hpp>
-#include <gatehouse/packet/frame_reader.hpp>
 #include <gatehouse/packet/packet_reply.hpp>
-#include <gatehouse/packet/segmenter.hpp>
 
 #include <algorithm>
 #include <array>
@@ -41,13 +39,14 @@ Uplink::Uplink(LaneLoop& loop, DevicePort& device, const PacketRules& rules, std
 
 Uplink::~Uplink() { stop(); }
 
-void Uplink::start(Stream& stream, std::size_t mtu, bool discards) {
+void Uplink::start(Stream& stream, std::size_t mtu, FrameForm form, bool discards) {
   if (!reading_) reading_ = PacketBlockPtr(pool_, pool_.take(PacketPool::kLargestPacket));
   for (std::size_t most = kMostDiscarded; discards && most > 0; --most, ++counters_.lost) {
     if (!device_.read(*reading_)) break;
   }
   stream_ = &stream;
   mtu_ = mtu;
+  form_ = form;
   stream.limit_unsent(kMostUnsent);
   if (const auto added = loop_.poller().add(device_.fd(), EPOLLIN, *this); !added)
     throw boost::system::system_error(added.error(), "watch the device");
@@ -124,15 +123,17 @@ void Uplink::enqueue(PacketBlockPtr& packet) {
 
 /// False: the output has no room for it.
 bool Uplink::emit(PacketBlock& packet) noexcept {
-  const auto cut = cut_into_frames(packet.offload, packet.bytes(), MutableBytes(output_).subspan(end_));
+  const auto cut =
+      write_frames(form_, packet.offload, packet.bytes(), packet.facts, mtu_, MutableBytes(output_).subspan(end_));
   if (!cut && cut.error() == Errc::oversize && end_ != 0) return false;
   if (!cut) {
     ++counters_.dropped;
     return true;  // it is done with
   }
   end_ += cut->bytes;
-  counters_.packets += cut->packets;
-  counters_.bytes += cut->bytes - kFrameLengthSize * cut->packets;
+  packet.packets = cut->packets;
+  counters_.packets += packet.packets;
+  counters_.bytes += packet.bytes_of_all();
   if (end_ - begin_ >= kWriteAt) write_output();
   return true;
 }

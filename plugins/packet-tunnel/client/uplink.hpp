@@ -5,6 +5,7 @@
 
 #include "plugins/packet-tunnel/client/packet_rules.hpp"
 #include "plugins/packet-tunnel/common/device_port.hpp"
+#include "plugins/packet-tunnel/common/large_frame.hpp"
 #include "plugins/packet-tunnel/common/packet_queue.hpp"
 
 #include <gatehouse/async/lane_loop.hpp>
@@ -22,9 +23,9 @@ class Uplink final : public Readiness {
   Uplink(LaneLoop& loop, DevicePort& device, const PacketRules& rules, std::function<void()> on_gone);
   ~Uplink();
 
-  /// Packets go into `stream`, which lives until stop(), and are cut to `mtu` bytes at most.
+  /// Packets go into `stream`, which lives until stop(), in that form, of `mtu` bytes at most.
   /// @param discards  what the device has by now is dropped
-  void start(Stream& stream, std::size_t mtu, bool discards = false);
+  void start(Stream& stream, std::size_t mtu, FrameForm form = FrameForm::plain, bool discards = false);
   /// Nothing is read any more; what waits is dropped.
   void stop() noexcept;
 
@@ -38,7 +39,7 @@ class Uplink final : public Readiness {
   [[nodiscard]] bool is_blocked() const noexcept { return is_blocked_; }
 
   struct Counters {
-    std::uint64_t packets = 0, bytes = 0;  ///< in frames; bytes without their lengths
+    std::uint64_t packets = 0, bytes = 0;  ///< as cut, bytes without the frames' heads
     std::uint64_t dropped = 0;             ///< nobody is told: the link's own, foreign sources, malformed
     std::uint64_t refused = 0;             ///< the sender was told
     std::uint64_t lost = 0;                ///< early, or because too much waited
@@ -66,6 +67,7 @@ class Uplink final : public Readiness {
   std::size_t begin_ = 0, end_ = 0;  // of what is in output_
   Stream* stream_ = nullptr;
   std::size_t mtu_ = 0;
+  FrameForm form_ = FrameForm::plain;
   bool is_blocked_ = false;
   Gcra answers_;
   Counters counters_;

@@ -36,10 +36,12 @@ Result<void> DevicePort::write_parts(std::span<const Bytes> parts) noexcept {
 bool DevicePort::write(GatheredPacket& packet) noexcept {
   const bool is_single = packet.payload.empty();
   if (is_single) return write(Bytes(packet.headers));
-  std::array<Bytes, GatheredPacket::kMostPieces> parts;
-  const auto written = write_parts(std::span(parts).first(packet.fill(parts)));
-  if (written || written.error().value() != EINVAL) return written.has_value();
-  merges_ = false;
+  if (takes(packet.offload.kind)) {
+    std::array<Bytes, GatheredPacket::kMostPieces> parts;
+    const auto written = write_parts(std::span(parts).first(packet.fill(parts)));
+    if (written || written.error().value() != EINVAL) return written.has_value();
+    merges_ = false;
+  }
   write_in_pieces(packet);
   return true;
 }
@@ -51,14 +53,16 @@ bool DevicePort::write(Bytes packet) noexcept {
   return write_parts(has_headers_ ? std::span(parts) : std::span(parts).last(1)).has_value();
 }
 
-/// Rare, so that it may allocate. What cannot be had memory for is lost, as on a full link.
+/// Allocates until it has seen the largest. What cannot be had memory for is lost, as on a full link.
 void DevicePort::write_in_pieces(const GatheredPacket& packet) noexcept try {
-  std::vector<std::byte> whole(packet.size), frames(framed_size(packet.offload, packet.size));
-  auto end = std::ranges::copy(packet.headers, whole.begin()).out;
+  const std::size_t room = framed_size(packet.offload, packet.size);
+  if (whole_.size() < packet.size) whole_.resize(packet.size);
+  if (frames_.size() < room) frames_.resize(room);
+  auto end = std::ranges::copy(packet.headers, whole_.begin()).out;
   for (const Bytes piece : packet.payload) end = std::ranges::copy(piece, end).out;
-  const auto cut = cut_into_frames(packet.offload, whole, frames);
+  const auto cut = cut_into_frames(packet.offload, MutableBytes(whole_).first(packet.size), frames_);
   if (!cut) return;
-  FrameReader reader(MutableBytes(frames).first(cut->bytes), kLongestFrame);
+  FrameReader reader(MutableBytes(frames_).first(cut->bytes), kLongestFrame);
   for (auto next = reader.next(); next.kind == FrameReader::Kind::frame; next = reader.next())
     write(Bytes(next.packet));
 } catch (const std::bad_alloc&) {

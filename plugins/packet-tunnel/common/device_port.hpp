@@ -7,6 +7,7 @@
 #include <gatehouse/packet/coalescer.hpp>
 
 #include <cstdint>
+#include <vector>
 
 namespace gatehouse::packet_tunnel {
 
@@ -32,8 +33,9 @@ class DevicePort {
   ///         TunQueue::read(): Errc::would_block, Errc::closed and others
   [[nodiscard]] Result<PacketFault> read(PacketBlock& into) noexcept;
 
-  /// Writes a group, or a single packet; where the kernel refuses a group, its packets one by one, and merges() is
-  /// false from then on. One system call, in which the kernel forwards it. False: it did not take it.
+  /// Writes a super-packet, or a single packet; where the kernel takes no super-packets of that kind, its packets one
+  /// by one, and where it refuses one that it should take, merges() is false from then on. One system call, in which
+  /// the kernel forwards it. False: it did not take it.
   bool write(GatheredPacket& packet) noexcept;
   /// The same for one whole packet.
   bool write(Bytes packet) noexcept;
@@ -45,12 +47,16 @@ class DevicePort {
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
 
  private:
+  [[nodiscard]] bool takes(OffloadHeader::Kind kind) const noexcept {
+    return merges_ && (kind != OffloadHeader::Kind::udp || merges_udp_);
+  }
   [[nodiscard]] Result<void> write_parts(std::span<const Bytes> parts) noexcept;
   void write_in_pieces(const GatheredPacket& packet) noexcept;
 
   TunQueue& queue_;
   const bool has_headers_, merges_udp_;
   bool merges_;
+  std::vector<std::byte> whole_, frames_;  // of write_in_pieces(), with its first call
   Counters counters_;
 };
 

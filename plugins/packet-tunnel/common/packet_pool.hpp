@@ -30,6 +30,11 @@ struct PacketBlock {
   IpPacket facts;
   SteadyTime queued_at{};
 
+  /// Bytes of all packets that it is, or will be cut into, headers included.
+  [[nodiscard]] std::uint64_t bytes_of_all() const noexcept {
+    return size + (packets - 1) * std::uint64_t{facts.payload};
+  }
+
   /// All of the room, behind this head.
   [[nodiscard]] MutableBytes room() noexcept { return {reinterpret_cast<std::byte*>(this + 1), capacity}; }
   [[nodiscard]] MutableBytes bytes() noexcept { return room().subspan(begin, size); }

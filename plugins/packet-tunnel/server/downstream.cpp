@@ -1,16 +1,13 @@
 // From the device to the stream.
 //   1. forward_down(): the packet's flow, judged once for each policy; the addresses are rewritten once a super-packet
-//   2. emit():         cut into frames, straight into the output
+//   2. emit():         cut into frames, or as one large one, straight into the output
 //   3. flush():        at the end of the turn, or when there is much: one write
 // While the stream takes no more, packets wait as they came in a PacketQueue; what is there too long is dropped or
 // marked, so that senders slow down before everybody waits.
 #include "plugins/packet-tunnel/server/lane.hpp"
 
-#include <gatehouse/base/endian.hpp>
-#include <gatehouse/packet/frame_reader.hpp>
 #include <gatehouse/packet/packet_edit.hpp>
 #include <gatehouse/packet/packet_reply.hpp>
-#include <gatehouse/packet/segmenter.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -26,11 +23,6 @@ std::uint32_t cuts_of(const PacketBlock& packet) noexcept {
   if (packet.offload.kind == OffloadHeader::Kind::none || packet.offload.segment_size == 0) return 1;
   const auto payload = static_cast<std::uint32_t>(packet.facts.payload_size());
   return std::max<std::uint32_t>((payload + packet.offload.segment_size - 1) / packet.offload.segment_size, 1);
-}
-
-/// Bytes on the Internet side, headers included.
-std::uint64_t bytes_of_all(const PacketBlock& packet) noexcept {
-  return packet.size + (packet.packets - 1) * std::uint64_t{packet.facts.payload};
 }
 
 }  // namespace
@@ -130,12 +122,12 @@ bool TunnelSession::emit(PacketBlock& packet) {
   const std::size_t wanted = framed_size(packet.offload, packet.size);
   if (!make_room(wanted)) return false;
   const MutableBytes room = output_->room().subspan(output_->begin + output_->size);
-  const auto cut = cut_into_frames(packet.offload, packet.bytes(), room);
+  const auto cut = write_frames(form_, packet.offload, packet.bytes(), packet.facts, lane_.settings().mtu, room);
   if (!cut) {
     reject(Direction::down, Reject::invalid_ip_packet_length, packet.packets);
     return true;  // it is done with
   }
-  if (!packet.is_answer) count(Direction::down, packet.facts, packet.packets, bytes_of_all(packet));
+  if (!packet.is_answer) count(Direction::down, packet.facts, packet.packets, packet.bytes_of_all());
   output_->size += static_cast<std::uint32_t>(cut->bytes);
   if (output_->size >= kWriteAt) write_output();
   return true;
@@ -196,7 +188,7 @@ void TunnelSession::pump() {
     lane_.counters.marked.add(early.marked);
     if (!packet) return;
     if (limits_.metered && !packet->is_answer) {
-      const std::uint64_t bytes = bytes_of_all(*packet);
+      const std::uint64_t bytes = packet->bytes_of_all();
       const Grant grant = policy_->charge(Direction::down, packet->packets, bytes, 0, lane_.now());
       if (grant.bytes != bytes) {
         if (grant.wait == UINT64_MAX) {

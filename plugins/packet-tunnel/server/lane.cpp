@@ -17,8 +17,7 @@ constexpr std::size_t kReadBytes = 1024 * 1024;
 constexpr std::size_t kSmallPacket = 2048;    // bytes; of such a busy lane waits for more, of super-packets it does not
 constexpr std::size_t kWarmPart = 16;         // of the memory, for blocks between two uses
 constexpr std::size_t kLeastMemory = 262144;  // of a lane, however many there are
-constexpr std::size_t kKeptInput = 65537 + 2;
-constexpr std::size_t kMostWaiting = 4096;  // sessions in memory without a client: 10 MB
+constexpr std::size_t kMostWaiting = 4096;    // sessions in memory without a client: 10 MB
 
 std::uint64_t random_word(const Host& host) {
   std::array<std::byte, sizeof(std::uint64_t)> bytes;
@@ -40,7 +39,7 @@ TunnelLane::TunnelLane(const LaneContext& context, std::shared_ptr<const TunnelS
       budget(context),
       memory(0),
       work(context.loop, kWork),
-      input(kInput + kKeptInput),
+      input(kInput + kLongestLargeFrame),
       context_(context),
       settings_(std::move(settings)),
       shared_(shared),
@@ -134,6 +133,12 @@ void TunnelLane::flush_at_end_of_turn(TunnelSession& session) {
 void TunnelLane::gather(TunnelSession& session, MutableBytes packet, const IpPacket& facts, bool is_alone) noexcept {
   gathering_ = &session;
   is_alone || !device_.merges() ? coalescer_.add_alone(packet, facts) : coalescer_.add(packet, facts);
+}
+
+void TunnelLane::gather_super_packet(TunnelSession& session, MutableBytes packet, const IpPacket& facts,
+                                     std::size_t segment_size, std::uint32_t packets) noexcept {
+  gathering_ = &session;
+  coalescer_.add_super_packet(packet, facts, segment_size, packets);
 }
 
 void TunnelLane::read_device() {

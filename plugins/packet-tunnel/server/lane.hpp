@@ -45,11 +45,16 @@ class TunnelLane final : public LaneWorker, private GatheredSink {
   void flush_at_end_of_turn(TunnelSession& session);
   /// A packet of `session`, for forward_up(), now or when more of its flow has come, which flush_upstream() ends.
   void gather(TunnelSession& session, MutableBytes packet, const IpPacket& facts, bool is_alone) noexcept;
+  /// The same for what came as a super-packet, `packets` of them in one; for forward_up() at once.
+  void gather_super_packet(TunnelSession& session, MutableBytes packet, const IpPacket& facts, std::size_t segment_size,
+                           std::uint32_t packets) noexcept;
   void flush_upstream() noexcept { coalescer_.flush(); }
   /// To the device, with a system call in which the kernel forwards it. False: it did not take it.
   [[nodiscard]] bool write(GatheredPacket& packet) noexcept { return device_.write(packet); }
   /// The same for one whole packet.
   [[nodiscard]] bool write(Bytes packet) noexcept { return device_.write(packet); }
+  /// Super-packets of clients are welcome: the device takes them as they are.
+  [[nodiscard]] bool takes_large_frames() const noexcept { return settings_->large_frames && device_.merges(); }
   /// How many writes there have been.
   [[nodiscard]] std::uint64_t writes() const noexcept { return device_.counters().writes; }
   void client_connected();

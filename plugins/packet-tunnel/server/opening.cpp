@@ -1,5 +1,7 @@
 #include "plugins/packet-tunnel/server/opening.hpp"
 
+#include "plugins/packet-tunnel/common/features.hpp"
+
 #include <algorithm>
 
 namespace gatehouse::packet_tunnel {
@@ -23,11 +25,13 @@ std::optional<HttpRefusal> refuse_session_id(const std::optional<std::string>& i
   return {};
 }
 
-std::vector<HttpField> opening_answer(std::size_t mtu, bool is_resumed, bool has_ipv6) {
+std::vector<HttpField> opening_answer(std::size_t mtu, bool is_resumed, bool has_ipv6, FrameForm form) {
   const auto word = [](bool yes) { return yes ? "yes" : "no"; };
-  return {{std::string(kMtuField), std::to_string(mtu)},
-          {std::string(kResumedField), word(is_resumed)},
-          {std::string(kIpv6Field), word(has_ipv6)}};
+  std::vector<HttpField> out = {{std::string(kMtuField), std::to_string(mtu)},
+                                {std::string(kResumedField), word(is_resumed)},
+                                {std::string(kIpv6Field), word(has_ipv6)}};
+  if (form == FrameForm::large) out.push_back({std::string(kFeaturesField), std::string(kLargeFrames)});
+  return out;
 }
 
 }  // namespace gatehouse::packet_tunnel

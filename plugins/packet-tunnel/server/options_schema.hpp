@@ -31,6 +31,8 @@ inline constexpr char kOptionsSchema[] = R"({"properties": {
     "description": "What the client is told about a name that policy blocks; drop = nothing."},
   "denied_answer": {"type": "string", "enum": ["reject", "drop"], "default": "reject", "x-reload": "live",
     "description": "reject = denied TCP gets a RST and denied UDP an ICMP error, so that programs fail at once; drop = nothing."},
+  "large_frames": {"type": "boolean", "default": true, "x-reload": "live",
+    "description": "Clients that ask for it send and get super-packets in one piece (Tunnel-Features: large-frames), where the device takes them; new clients get a changed value."},
   "session_idle_seconds": {"type": "integer", "minimum": 10, "maximum": 2592000, "default": 300, "x-reload": "live",
     "description": "How long a session without a client keeps its addresses, where no traffic rule says."},
   "client_buffer_bytes": {"type": "integer", "minimum": 131072, "maximum": 1073741824, "default": 4194304, "x-reload": "live",

@@ -37,7 +37,7 @@ enum class Reject : std::uint8_t {
   flow_limit,            ///< a traffic rule on flows
   rate,                  ///< a traffic rule on bytes a second
   quota,                 ///< a traffic rule on bytes a day or month
-  too_big,               ///< down: more than the tunnel's MTU
+  too_big,               ///< more than the tunnel's MTU; up: segments of a super-packet
   queue_full,            ///< down: the client does not read fast enough
   early,                 ///< down: the same, told by a lost packet before the queue is full (CoDel)
   memory,                ///< down: all clients together have too much that waits

@@ -1,6 +1,7 @@
 // A session's life, and that of its client's stream.
 #include "plugins/packet-tunnel/server/session.hpp"
 
+#include "plugins/packet-tunnel/common/features.hpp"
 #include "plugins/packet-tunnel/server/lane.hpp"
 #include "plugins/packet-tunnel/server/opening.hpp"
 
@@ -112,14 +113,16 @@ void TunnelSession::receive_client(Arrival arrival, PolicyClient policy, Session
 void TunnelSession::let_in() {
   if (!arriving_) return;
   const std::unique_ptr<Arrival> arrival = std::move(arriving_);
+  const bool is_large = lane_.takes_large_frames() && names_feature(arrival->field(kFeaturesField), kLargeFrames);
+  form_ = is_large ? FrameForm::large : FrameForm::plain;
   lane_.connections.info(
       source_.address, keeps_addresses_ ? "session resumed" : "session opened",
       {{"client", name_},
        {"listener", arrival->listener().name},
        {"identity", arrival->identity().empty() ? "anonymous" : std::string_view(arrival->identity())},
        {"address", assigned_v4_.to_string()}});
-  stream_.emplace(
-      arrival->accept(opening_answer(lane_.settings().mtu, keeps_addresses_, lane_.prefixes().v6().has_value())));
+  stream_.emplace(arrival->accept(
+      opening_answer(lane_.settings().mtu, keeps_addresses_, lane_.prefixes().v6().has_value(), form_)));
   stream_->limit_unsent(kMostUnsent);
   lane_.client_connected();
   next_touch_ = lane_.now();

@@ -6,6 +6,7 @@
 //   down  device -> forward_down() -> output, or PacketQueue -> stream at the end of the turn      (downstream.cpp)
 #pragma once
 
+#include "plugins/packet-tunnel/common/large_frame.hpp"
 #include "plugins/packet-tunnel/common/packet_queue.hpp"
 #include "plugins/packet-tunnel/server/client_resolvers.hpp"
 #include "plugins/packet-tunnel/server/flow.hpp"
@@ -112,9 +113,9 @@ class TunnelSession final : public Readiness, public SourceClient, public Memory
   // upstream.cpp
   void read();
   std::size_t take_frames(MutableBytes in);
-  bool take_packet(MutableBytes packet);
+  bool take_packet(MutableBytes packet, std::size_t segment_size);
   [[nodiscard]] std::optional<Reject> refuse_shape(const IpPacket& facts, Direction direction) const noexcept;
-  bool charge_up(std::size_t size);
+  bool charge_up(std::uint64_t packets, std::uint64_t bytes);
   void forward_fragment_up(GatheredPacket& packet) noexcept;
   void forward_error_up(GatheredPacket& packet) noexcept;
   void send_up(GatheredPacket& packet, bool is_transparent, const IpAddress& resolver) noexcept;
@@ -190,6 +191,7 @@ class TunnelSession final : public Readiness, public SourceClient, public Memory
   Limits limits_;
   SessionResolvers resolvers_;
   std::optional<Stream> stream_;
+  FrameForm form_ = FrameForm::plain;  // of what is on it
   Endpoint source_;
 
   // up

@@ -42,6 +42,7 @@ TunnelSettings::TunnelSettings(const Options& options)
       fwmark(static_cast<std::uint32_t>(options.integer("fwmark"))),
       nat_connections(static_cast<std::uint32_t>(options.integer("nat_connections_per_client"))),
       rejects_denied(options.text("denied_answer") == "reject"),
+      large_frames(options.boolean("large_frames")),
       session_idle(std::chrono::seconds(options.integer("session_idle_seconds"))),
       client_buffer(static_cast<std::size_t>(options.integer("client_buffer_bytes"))) {
   check_name("device", device);

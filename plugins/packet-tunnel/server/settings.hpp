@@ -34,6 +34,7 @@ struct TunnelSettings {
   std::vector<Endpoint> resolvers;  ///< then these
   BlockedAnswer blocked_answer = BlockedAnswer::nxdomain;
   bool rejects_denied = true;     ///< denied TCP gets a RST, denied UDP an ICMP error
+  bool large_frames = true;       ///< super-packets go uncut to and from clients that ask for that
   Nanoseconds session_idle{};     ///< how long a session waits for its client, where no traffic rule says
   std::size_t client_buffer = 0;  ///< bytes of packets that wait for one client
 };

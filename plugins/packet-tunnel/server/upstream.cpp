@@ -1,14 +1,14 @@
 // From the stream to the device.
 //   1. read():         what the stream has, up to 512 KiB, behind what was kept of the last read
 //   2. take_frames():  frames in place, none copied; each packet's shape is checked, and its rate charged
-//   3. (Coalescer):    packets of one flow that follow each other become one super-packet
+//   3. (Coalescer):    packets of one flow that follow each other become one super-packet; what came as one, in a large
+//                      frame, passes behind them
 //   4. forward_up():   its flow, judged once for each policy; the addresses are rewritten once
 //   5. TunnelLane::write(): one system call, in which the kernel forwards it
 // What a rate does not let go, or is more than the work of one turn, stays in kept_, and the stream is not read until
 // it is used up.
 #include "plugins/packet-tunnel/server/lane.hpp"
 
-#include <gatehouse/packet/frame_reader.hpp>
 #include <gatehouse/packet/packet_edit.hpp>
 
 #include <algorithm>
@@ -57,6 +57,13 @@ class WorkClock {
 bool has_options(Bytes packet) noexcept {
   const unsigned first = packet.empty() ? 0 : std::to_integer<unsigned>(packet[0]);
   return first > 0x45 && first <= 0x4f;
+}
+
+/// What that is called which comes as a super-packet and cannot be one.
+Reject no_super_packet(const IpPacket& facts) noexcept {
+  if (facts.is_fragment || (!facts.is_tcp() && !facts.is_udp())) return Reject::invalid_ip_packet_length;
+  if (facts.is_tcp()) return Reject::invalid_tcp_packet_length;
+  return facts.destination_port == kDnsPort ? Reject::invalid_dns_message : Reject::invalid_udp_packet_length;
 }
 
 }  // namespace
@@ -110,7 +117,7 @@ void TunnelSession::resume() {
 std::size_t TunnelSession::take_frames(MutableBytes in) {
   if (std::exchange(worked_in_, lane_.turn()) != lane_.turn()) work_ = 0;
   const std::size_t before = work_, most = lane_.work.part();
-  FrameReader frames(in, lane_.settings().mtu);
+  TunnelFrameReader frames(in, lane_.settings().mtu, form_);
   WorkClock clock(lane_.writes());
   std::size_t done = 0;
   bool is_lost = false;
@@ -122,8 +129,8 @@ std::size_t TunnelSession::take_frames(MutableBytes in) {
       break;
     }
     const auto next = frames.next();
-    is_lost = next.kind == FrameReader::Kind::oversize;
-    if (next.kind != FrameReader::Kind::frame || !take_packet(next.packet)) break;
+    is_lost = next.kind == TunnelFrameReader::Kind::oversize;
+    if (next.kind != TunnelFrameReader::Kind::frame || !take_packet(next.packet, next.segment_size)) break;
     done = frames.used();
     clock.count_packet();
   }
@@ -135,8 +142,9 @@ std::size_t TunnelSession::take_frames(MutableBytes in) {
   return done;
 }
 
+/// @param segment_size  of a super-packet; 0: it is a single one
 /// False: the stream has to wait, from this packet on.
-bool TunnelSession::take_packet(MutableBytes packet) {
+bool TunnelSession::take_packet(MutableBytes packet, std::size_t segment_size) {
   const auto facts = IpPacket::parse(packet);
   const auto why = has_options(packet) ? Reject::invalid_ip_header_options
                    : facts             ? refuse_shape(*facts, Direction::up)
@@ -146,7 +154,21 @@ bool TunnelSession::take_packet(MutableBytes packet) {
     if (*why == Reject::no_ipv6) answer_denied(packet, *facts, *why);
     return true;
   }
-  if (limits_.metered && !charge_up(packet.size())) return !waits_for_rate_;
+  std::uint32_t packets = 1;
+  if (segment_size != 0) {
+    const auto segments = count_segments(packet, *facts, segment_size, lane_.settings().mtu);
+    if (!segments) {
+      reject(Direction::up, segments.error() == Errc::oversize ? Reject::too_big : no_super_packet(*facts));
+      return true;
+    }
+    packets = *segments;
+  }
+  const std::uint64_t bytes = packet.size() + (packets - 1) * std::uint64_t{facts->payload};
+  if (limits_.metered && !charge_up(packets, bytes)) return !waits_for_rate_;
+  if (segment_size != 0) {
+    lane_.gather_super_packet(*this, packet, *facts, segment_size, packets);
+    return true;
+  }
   const bool is_alone = facts->is_fragment || facts->is_icmp() || facts->destination_port == kDnsPort;
   lane_.gather(*this, packet, *facts, is_alone);
   return true;
@@ -168,12 +190,12 @@ std::optional<Reject> TunnelSession::refuse_shape(const IpPacket& facts, Directi
   return {};
 }
 
-/// False: it must not go now (the stream waits), or not at all (counted).
-bool TunnelSession::charge_up(std::size_t size) {
-  const Grant grant = policy_->charge(Direction::up, 1, size, size, lane_.now());
-  if (grant.bytes == size) return true;
+/// All of a super-packet, or nothing. False: it must not go now (the stream waits), or not at all (counted).
+bool TunnelSession::charge_up(std::uint64_t packets, std::uint64_t bytes) {
+  const Grant grant = policy_->charge(Direction::up, packets, bytes, 0, lane_.now());
+  if (grant.bytes == bytes) return true;
   if (grant.wait == UINT64_MAX) {
-    reject(Direction::up, Reject::quota);
+    reject(Direction::up, Reject::quota, packets);
     return false;
   }
   waits_for_rate_ = true;

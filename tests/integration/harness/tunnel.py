@@ -80,6 +80,7 @@ class Packet(NamedTuple):
     whole: bytes
     offset: int
     more: bool
+    segment: int = 0  # of a super-packet in a large frame; its transport checksum is partial
 
     @property
     def ports(self):
@@ -133,6 +134,11 @@ def read(data):
                   socket.inet_ntop(socket.AF_INET6, data[24:40]), body, data, offset, more)
 
 
+def large_frame(packet, segment):
+    """A super-packet as it stands on a stream with large frames."""
+    return struct.pack(">HHH", 0, segment, len(packet)) + packet
+
+
 class Refused(Exception):
     """The opening was answered by something else than 101."""
 
@@ -142,13 +148,15 @@ class Refused(Exception):
 
 
 class Tunnel:
-    """A session's client on a connected stream."""
+    """A session's client on a connected stream. `features` is what it asks for; is_large: large frames hold."""
 
-    def __init__(self, stream, session, token=None, host="gate.example", plugin="packet-tunnel", extra=""):
+    def __init__(self, stream, session, token=None, host="gate.example", plugin="packet-tunnel", extra="",
+                 features=None):
         self.stream, self.session = stream, session
         self._buffer = bytearray()
         request = (f"GET /{plugin} HTTP/1.1\r\nHost: {host}\r\nConnection: upgrade\r\nUpgrade: {plugin}\r\n"
                    + (f"Session-ID: {session}\r\n" if session is not None else "")
+                   + (f"Tunnel-Features: {features}\r\n" if features is not None else "")
                    + (f"Authorization: Bearer {token}\r\n" if token else "") + extra + "\r\n")
         stream.sendall(request.encode())
         while b"\r\n\r\n" not in self._buffer:
@@ -166,21 +174,38 @@ class Tunnel:
             raise Refused(status, fields, rest)
         self.fields, self.mtu = fields, int(fields["tunnel-mtu"])
         self.resumed = fields["session-resumed"] == "yes"
+        self.is_large = fields.get("tunnel-features") == "large-frames"
         self._buffer = bytearray(rest)
 
     def send(self, *packets):
         self.stream.sendall(b"".join(struct.pack(">H", len(one)) + one for one in packets))
 
+    def send_large(self, *packets, segment):
+        """Super-packets, whatever is in them."""
+        self.stream.sendall(b"".join(large_frame(one, segment) for one in packets))
+
+    def _take(self):
+        """The packet at the front of what has come, as (bytes, segment size); None: it is not whole."""
+        head, segment = 2, 0
+        if len(self._buffer) < 2:
+            return None
+        size = struct.unpack_from(">H", self._buffer)[0]
+        if size == 0 and self.is_large:
+            if len(self._buffer) < 6:
+                return None
+            head, (segment, size) = 6, struct.unpack_from(">HH", self._buffer, 2)
+        if len(self._buffer) < head + size:
+            return None
+        packet = bytes(self._buffer[head:head + size])
+        del self._buffer[:head + size]
+        return packet, segment
+
     def receive(self, within=5.0):
         """The next packet; None when none comes, and when the stream has ended."""
         deadline = time.monotonic() + within
         while True:
-            if len(self._buffer) >= 2:
-                size = struct.unpack_from(">H", self._buffer)[0]
-                if len(self._buffer) >= 2 + size:
-                    packet = bytes(self._buffer[2:2 + size])
-                    del self._buffer[:2 + size]
-                    return read(packet)
+            if (taken := self._take()) is not None:
+                return read(taken[0])._replace(segment=taken[1])
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.stream], [], [], left)[0]:
                 return None

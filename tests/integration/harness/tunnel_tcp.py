@@ -6,6 +6,7 @@ from .tunnel import ACK, FIN, PSH, RST, SYN, TCP, tcp
 
 RETRY = 0.2  # seconds without progress, then everything that is not acknowledged is sent again
 SEGMENT, WINDOW = 1400, 60000
+SUPER_PACKET = 5 * SEGMENT  # where the tunnel takes it in one piece
 
 
 class TunnelTcp:
@@ -96,12 +97,17 @@ class TunnelTcp:
     def _push(self, begin=None):
         """What was not sent so far; from `begin` on once more."""
         end = min(len(self._to_send), self._acked + WINDOW // 4)
-        for at in range(self._sent if begin is None else begin, end, SEGMENT):
-            self._segment(ACK | PSH, self._isn + 1 + at, self._next(), self._to_send[at:min(at + SEGMENT, end)])
+        step = SUPER_PACKET if self.tunnel.is_large else SEGMENT
+        for at in range(self._sent if begin is None else begin, end, step):
+            self._segment(ACK | PSH, self._isn + 1 + at, self._next(), self._to_send[at:min(at + step, end)])
         self._sent = max(self._sent, end)
 
     def _segment(self, flags, seq, ack, data=b""):
+        packet = tcp(self.client, self.remote, *self.ports, seq & 0xFFFFFFFF, ack, flags, data)
         try:
-            self.tunnel.send(tcp(self.client, self.remote, *self.ports, seq & 0xFFFFFFFF, ack, flags, data))
+            if len(data) > SEGMENT:
+                self.tunnel.send_large(packet, segment=SEGMENT)
+            else:
+                self.tunnel.send(packet)
         except OSError:
             pass  # the tunnel is down: it is sent again

@@ -37,7 +37,7 @@ TEST(CommandLine, NeedsNoMoreThanAServer) {
   EXPECT_EQ(got.addresses[0].to_string(), "172.16.0.1/24");
   EXPECT_EQ(got.addresses[1].to_string(), "fd26:b6a6:4454:310a::1/64");
   EXPECT_THAT(got.dns, testing::ElementsAre(*IpAddress::parse("10.0.0.2")));
-  EXPECT_TRUE(got.changes_dns && got.changes_routes && got.opening.http);
+  EXPECT_TRUE(got.changes_dns && got.changes_routes && got.opening.http && got.large_frames);
   EXPECT_FALSE(got.blocks_when_down || got.mtu || got.device_fd);
 }
 
@@ -59,6 +59,8 @@ TEST(CommandLine, LeavesADeviceThatIsHandedOverAlone) {
   EXPECT_FALSE(got.changes_dns || got.changes_routes);
   EXPECT_TRUE(got.addresses.empty());
 }
+
+TEST(CommandLine, LeavesLargeFrames) { EXPECT_FALSE(settings_of({"a:1", "--no-large-frames"}).large_frames); }
 
 TEST(CommandLine, UnblocksADevice) {
   const Read got = read({"--unblock", "--device", "vpn1"});

@@ -25,6 +25,7 @@ using namespace std::chrono_literals;
 
 constexpr char kOwn[] = "172.16.0.1", kFar[] = "192.0.2.9";
 constexpr std::uint16_t kPort = 4000;
+constexpr std::size_t kUdpHeaders = 28;  // of IPv4
 
 Endpoint endpoint(const char* address, std::uint16_t port) { return {*IpAddress::parse(address), port, 0}; }
 
@@ -41,8 +42,9 @@ std::vector<std::byte> framed(std::uint16_t to_port, std::string_view payload, s
 /// A client's packet path with a device that is up, and the server's end of its stream.
 class Path final : private Readiness {
  public:
-  explicit Path(std::size_t mtu = 1500, std::vector<IpAddress> dns = {})
-      : device_(TunDevice::open({.name = "tun0"})),
+  explicit Path(std::size_t mtu = 1500, std::vector<IpAddress> dns = {}, FrameForm form = FrameForm::plain,
+                bool has_offload = true)
+      : device_(TunDevice::open({.name = "tun0", .offload = has_offload})),
         port_(device_),
         rules_(dns, {*DeviceAddress::parse("172.16.0.1/24")}),
         uplink_(loop_, port_, rules_, [this] { is_gone_ = true; }),
@@ -54,8 +56,8 @@ class Path final : private Readiness {
     stream_ = std::make_unique<Stream>(UniqueFd(ends[0]));
     far_.reset(ends[1]);
     EXPECT_TRUE(stream_->watch(loop_.poller(), *this));
-    downlink_.start(mtu);
-    uplink_.start(*stream_, mtu);
+    downlink_.start(mtu, form);
+    uplink_.start(*stream_, mtu, form);
     loop_.on_turn([] {}, [this] { after_turn(); });
   }
   ~Path() { uplink_.stop(); }
@@ -70,12 +72,16 @@ class Path final : private Readiness {
     return done_();
   }
 
-  /// Whole packets that the server's end has got by now.
-  std::vector<std::vector<std::byte>> arrived() {
+  /// All that the server's end has got by now.
+  std::vector<std::byte>& arrived_bytes() {
     std::vector<std::byte> part(1 << 20);
     for (ssize_t size = 0; (size = ::recv(far_.get(), part.data(), part.size(), MSG_DONTWAIT)) > 0;)
       got_.insert(got_.end(), part.begin(), part.begin() + size);
-    FrameReader reader(got_, kLongestFrame);
+    return got_;
+  }
+  /// Whole packets of it, in the plain form.
+  std::vector<std::vector<std::byte>> arrived() {
+    FrameReader reader(arrived_bytes(), kLongestFrame);
     std::vector<std::vector<std::byte>> out;
     for (auto next = reader.next(); next.kind == FrameReader::Kind::frame; next = reader.next())
       out.emplace_back(next.packet.begin(), next.packet.end());
@@ -231,6 +237,66 @@ TEST(PacketPath, DropsMalformedPacketsAndGoesOn) {
     all.insert(all.end(), one.begin(), one.end());
     path.send(all);
     ASSERT_TRUE(path.run_until([&] { return !socket.received().empty(); }));
+    EXPECT_EQ(path.downlink_.counters().dropped, 1U);
+  });
+}
+
+TEST(PacketPath, SendsASuperPacketInOnePieceWhereThatIsAgreedOn) {
+  in_own_network([] {
+    Path path(1500, {}, FrameForm::large);
+    Socket socket;
+    socket.send(std::string(5500, 'x'), kFar, 7, 1000);
+    constexpr std::size_t kFrame = kLargeHeadSize + kUdpHeaders + 5500;
+    ASSERT_TRUE(path.run_until([&] { return path.arrived_bytes().size() >= kFrame; }));
+    ASSERT_EQ(path.arrived_bytes().size(), kFrame);
+    TunnelFrameReader reader(path.arrived_bytes(), 1500, FrameForm::large);
+    const auto got = reader.next();
+    EXPECT_EQ(got.segment_size, 1000);
+    EXPECT_EQ(count_segments(got.packet, IpPacket::parse(got.packet).value(), got.segment_size, 1500).value(), 6U);
+    EXPECT_EQ(path.uplink_.counters().packets, 6U);
+    EXPECT_EQ(path.uplink_.counters().bytes, 5500U + 6 * kUdpHeaders);
+  });
+}
+
+/// Also where the device takes no super-packets.
+TEST(PacketPath, TakesASuperPacketAsTheDeviceCan) {
+  for (const bool has_offload : {true, false}) {
+    in_own_network([has_offload] {
+      Path path(1500, {}, FrameForm::large, has_offload);
+      Socket socket;
+      std::string payload;
+      for (int i = 0; i < 5500; ++i) payload += static_cast<char>('a' + i % 23);
+      std::vector<std::byte> packet(kUdpOverhead + payload.size());
+      packet.resize(make_udp_packet(endpoint(kFar, 7), endpoint(kOwn, kPort), bytes_of(payload), packet));
+      std::vector<std::byte> frame(kLargeHeadSize);
+      store_big(MutableBytes(frame).subspan(2), std::uint16_t{1000});
+      store_big(MutableBytes(frame).subspan(4), static_cast<std::uint16_t>(packet.size()));
+      frame.insert(frame.end(), packet.begin(), packet.end());
+      path.send(frame);
+      ASSERT_TRUE(path.run_until([&] { return socket.received().size() == 6; }));
+      std::string got;
+      for (const std::string& one : socket.received()) got += one;
+      EXPECT_EQ(got, payload);
+      EXPECT_EQ(path.downlink_.counters().packets, 6U);
+      EXPECT_EQ(path.downlink_.counters().bytes, 5500U + 6 * kUdpHeaders);
+      EXPECT_EQ(path.port_.merges(), has_offload);
+    });
+  }
+}
+
+TEST(PacketPath, DropsASuperPacketThatCannotBeOne) {
+  in_own_network([] {
+    Path path(1500, {}, FrameForm::large);
+    Socket socket;
+    const auto one = framed(kPort, std::string(100, 'x'));
+    std::vector<std::byte> all(4);
+    store_big(MutableBytes(all).subspan(2), std::uint16_t{1});  // 100 datagrams of a byte
+    all.insert(all.end(), one.begin(), one.end());
+    const auto next = framed(kPort, "hello");
+    all.insert(all.end(), next.begin(), next.end());
+    path.send(all);
+    ASSERT_TRUE(path.run_until([&] { return !socket.received().empty(); }));
+    EXPECT_EQ(socket.received(), std::vector<std::string>{"hello"});
     EXPECT_EQ(path.downlink_.counters().dropped, 1U);
   });
 }

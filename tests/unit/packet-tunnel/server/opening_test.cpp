@@ -36,9 +36,12 @@ TEST(SessionId, OfAnAnonymousClientHasToBeASecret) {
 
 TEST(OpeningAnswer, SaysWhatTheTunnelCarries) {
   std::string text;
-  for (const HttpField& field : opening_answer(1400, true, false)) text += field.name + ": " + field.value + "; ";
+  for (const HttpField& field : opening_answer(1400, true, false, FrameForm::plain))
+    text += field.name + ": " + field.value + "; ";
   EXPECT_EQ(text, "Tunnel-MTU: 1400; Session-Resumed: yes; Tunnel-IPv6: no; ");
-  EXPECT_EQ(opening_answer(1400, true, true).back().value, "yes");
+  EXPECT_EQ(opening_answer(1400, true, true, FrameForm::plain).back().value, "yes");
+  EXPECT_EQ(opening_answer(1400, true, true, FrameForm::large).back().name, "Tunnel-Features");
+  EXPECT_EQ(opening_answer(1400, true, true, FrameForm::large).back().value, "large-frames");
 }
 
 TEST(SessionBlob, ReadsWhatItWrote) {
