@@ -6,6 +6,8 @@
     tests/bench/tunnel_bench.py --wire nic               packets of the MTU on every wire, as a usual NIC has them
     tests/bench/tunnel_bench.py --client floor           the bare loop as the gateway's client, to see the server alone
     tests/bench/tunnel_bench.py --tls                    over TLS (the bare loops stay plain)
+    tests/bench/tunnel_bench.py --features none          the client asks for no large frames
+    tests/bench/tunnel_bench.py --features both          with and without, in turn, and no bare loops
     tests/bench/tunnel_bench.py --smoke                  a second of each, to see that everything runs
 
     client 172.31.1.2 ---- veth ---- 172.31.1.1 server 198.18.0.1 ---- veth ---- 198.18.0.2 internet
@@ -107,7 +109,7 @@ class Bench:
         self.net.run("server", ["nft", "delete", "table", "inet", "floor"], check=False)
         end(processes)
 
-    def start_gateway(self, build):
+    def start_gateway(self, build, words):
         base = self.folder / "gateway"
         shutil.rmtree(base, ignore_errors=True)
         for folder in ("state", "run"):
@@ -144,7 +146,7 @@ dns_resolvers = ["198.18.0.53"]
             more = ["--tls", "--ca", str(self.authority.certificate)] if self.options.tls else []
             client = self.net.popen("client", [str(pathlib.Path(build) / "bin" / "gatehouse-tunnel"),
                                                f"{SERVER}:{PORT}", "--device", DEVICE, "--only", "198.18.0.0/24",
-                                               "--no-dns", *more], stdout=subprocess.DEVNULL)
+                                               "--no-dns", *words, *more], stdout=subprocess.DEVNULL)
             self.wait("client", DEVICE, client, route="198.18.0.0/24")
         return server, client
 
@@ -225,6 +227,7 @@ def main():
     parser.add_argument("--client", choices=("own", "floor"), default="own")
     parser.add_argument("--lanes", type=int, default=1)
     parser.add_argument("--tls", action="store_true")
+    parser.add_argument("--features", choices=("none", "large", "both"), default="large")
     parser.add_argument("--other", help="another build's folder, which takes part as `before`")
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
@@ -235,12 +238,18 @@ def main():
             namespaces.skip(f"{tool} is not installed; scripts/deps.sh installs it")
     namespaces.enter()
     bench = Bench(options)
-    programs = {"floor": None, "gateway": BUILD, **({"before": options.other} if options.other else {})}
+    # Who takes part: the build, and more words of its client.
+    large, cut = (BUILD, []), (BUILD, ["--no-large-frames"])
+    programs = {"floor": None, "gateway": large if options.features == "large" else cut}
+    if options.features == "both":
+        programs = {"cut": cut, "large": large}
+    if options.other:
+        programs["before"] = (options.other, [])
     runs = {name: {} for name in programs}
     for number in range(options.rounds):
         order = list(programs)
         for name in order[number % len(order):] + order[:number % len(order)]:  # who is first differs
-            processes = bench.start_floor() if name == "floor" else bench.start_gateway(programs[name])
+            processes = bench.start_floor() if name == "floor" else bench.start_gateway(*programs[name])
             time.sleep(0.5)
             for shape in options.only or SHAPES:
                 got = bench.measure(shape, processes)
@@ -251,7 +260,12 @@ def main():
             time.sleep(0.2)
     result = {name: {shape: {key: middle(all, key) for key in all[0]} for shape, all in shapes.items()}
               for name, shapes in runs.items()}
-    for shape, floor in result["floor"].items():
+    for shape, cut in result.get("cut", {}).items():
+        ours = result["large"][shape]
+        for key in ("rate", "server", "client"):
+            if cut.get(key):
+                ours[f"{key}_of_cut"] = round(ours[key] / cut[key], 3)
+    for shape, floor in result.get("floor", {}).items():
         ours = result["gateway"][shape]
         if "rate" in floor and floor["rate"]:
             ours["of_floor"] = round(ours["rate"] / floor["rate"], 3)
