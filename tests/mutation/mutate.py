@@ -45,6 +45,7 @@ PROGRAMS = {  # which tests are to notice; the front of a path decides
     "db": ["unit_db"],
     "gateway": ["unit_gateway"],
     "plugins/udpgw": ["unit_udpgw"],
+    "plugins/geneve-relay": ["unit_geneve-relay"],
     "plugins/packet-tunnel/client": ["unit_packet-tunnel-client"],
     "plugins/packet-tunnel/common": ["unit_packet-tunnel", "unit_packet-tunnel-client"],
     "plugins/packet-tunnel/server": ["unit_packet-tunnel"],

@@ -1,0 +1,49 @@
+#include "plugins/geneve-relay/relay/drop.hpp"
+
+#include <numeric>
+
+namespace gatehouse::geneve_relay {
+namespace {
+
+struct Words {
+  std::string_view name, sentence;
+};
+
+constexpr std::array<Words, kDrops> kWords = {{
+    {"short_header", "shorter than a Geneve header"},
+    {"geneve_version", "a Geneve version other than 0"},
+    {"no_geneve", "no Geneve header"},
+    {"unknown_vni", "no endpoint has this VNI"},
+    {"closed", "the endpoint has ended"},
+    {"control_protocol", "a control packet that is not disco"},
+    {"short_envelope", "a control packet too short for a disco envelope"},
+    {"envelope_magic", "a control packet that is no disco envelope"},
+    {"unknown_key", "the sender's key is neither client's"},
+    {"handshake_limit", "too many handshakes at a time"},
+    {"box", "the box does not open: sealed for another relay or by another key, or changed under way"},
+    {"long_message", "the message is larger than any of a client's"},
+    {"short_message", "the message is too short for its type"},
+    {"message_type", "the message is neither a Bind nor an Answer"},
+    {"sealed_vni", "the VNI in the box is not the header's"},
+    {"remote_key", "the remote key is not the other client's"},
+    {"zero_generation", "the generation is 0"},
+    {"no_handshake", "an Answer, and no handshake is in progress"},
+    {"other_generation", "an Answer of another generation than the handshake in progress"},
+    {"wrong_challenge", "the Answer's challenge is not the one for its source: the address changed, or it came late"},
+    {"denied", "policy does not let a client be at this address"},
+    {"not_bound", "data before both clients were bound"},
+    {"unbound_source", "data from an address where neither client is bound"},
+}};
+
+const Words& words_of(Drop drop) noexcept { return kWords[static_cast<std::size_t>(drop)]; }
+
+}  // namespace
+
+std::string_view to_text(Drop drop) noexcept { return words_of(drop).name; }
+std::string_view describe(Drop drop) noexcept { return words_of(drop).sentence; }
+
+std::uint64_t DropCounts::sum() const noexcept {
+  return std::accumulate(counts_.begin(), counts_.end(), std::uint64_t{0});
+}
+
+}  // namespace gatehouse::geneve_relay

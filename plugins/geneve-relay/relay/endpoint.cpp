@@ -1,0 +1,149 @@
+#include "plugins/geneve-relay/relay/endpoint.hpp"
+
+#include <algorithm>
+
+namespace gatehouse::geneve_relay {
+namespace {
+
+std::size_t write_reply(MutableBytes out, std::uint32_t vni, const BindMessage& message, const SharedKey& key,
+                        HandshakeTools& tools) noexcept {
+  write_geneve_header(out, {.control = true, .protocol = kProtocolDisco, .vni = vni});
+  std::array<std::byte, kLargestBindMessage> plain;
+  const std::size_t size = write_bind_message(plain, message);
+  return kGeneveHeaderSize + seal_envelope(out.subspan(kGeneveHeaderSize), tools.server, key, tools.nonces,
+                                           Bytes(plain).first(size));
+}
+
+}  // namespace
+
+RelayEndpoint::RelayEndpoint(std::uint32_t vni, const DiscoPair& clients, const std::array<SharedKey, 2>& shared,
+                             SteadyTime now) noexcept
+    : clients_(clients), legs_{Leg(shared[0]), Leg(shared[1])}, allocated_(now), vni_(vni) {}
+
+OrDrop<LegIndex> RelayEndpoint::leg_of(const DiscoKey& sender) const noexcept {
+  if (is_closed_) return Drop::closed;
+  for (LegIndex leg = 0; leg < legs_.size(); ++leg)
+    if (clients_.keys[leg] == sender) return leg;
+  return Drop::unknown_key;
+}
+
+OrDrop<ControlEffect> RelayEndpoint::take_control(LegIndex leg, const DiscoEnvelope& envelope, const LegAddress& from,
+                                                  HandshakeTools& tools, MutableBytes out) noexcept {
+  const auto effect = follow(leg, envelope, from, tools, out);
+  if (!effect) refuse(leg, effect.error());
+  return effect;
+}
+
+OrDrop<ControlEffect> RelayEndpoint::follow(LegIndex leg, const DiscoEnvelope& envelope, const LegAddress& from,
+                                            HandshakeTools& tools, MutableBytes out) noexcept {
+  if (is_closed_) return Drop::closed;
+  const auto message = open(leg, envelope);
+  if (!message) return message.error();
+  if (const auto fault = fault_of(leg, *message)) return *fault;
+  return message->type == MessageType::bind ? take_bind(leg, *message, from, tools, out)
+                                            : take_answer(leg, *message, from, tools.secrets);
+}
+
+OrDrop<BindMessage> RelayEndpoint::open(LegIndex leg, const DiscoEnvelope& envelope) const noexcept {
+  std::array<std::byte, kLargestControlMessage> plain;
+  const auto opened = open_envelope(envelope, legs_[leg].shared, plain);
+  if (!opened) return opened.error() == Errc::oversize ? Drop::long_message : Drop::box;
+  const auto message = read_bind_message(*opened);
+  if (!message) return message.error() == Errc::unsupported ? Drop::message_type : Drop::short_message;
+  if (message->type == MessageType::challenge) return Drop::message_type;
+  return *message;
+}
+
+/// What the current form has in the box must be of this endpoint.
+std::optional<Drop> RelayEndpoint::fault_of(LegIndex leg, const BindMessage& message) const noexcept {
+  if (message.form == WireForm::first) return std::nullopt;
+  if (message.vni != vni_) return Drop::sealed_vni;
+  if (message.remote != key_of_other(leg)) return Drop::remote_key;
+  if (message.generation == 0) return Drop::zero_generation;
+  return std::nullopt;
+}
+
+ChallengeFacts RelayEndpoint::facts_of(LegIndex leg, const BindMessage& message,
+                                       const LegAddress& from) const noexcept {
+  return {vni_, message.generation, key_of_other(leg), from.remote, from.local};
+}
+
+OrDrop<ControlEffect> RelayEndpoint::take_bind(LegIndex leg, const BindMessage& message, const LegAddress& from,
+                                               HandshakeTools& tools, MutableBytes out) noexcept {
+  const auto challenge = tools.secrets.make(facts_of(leg, message, from));
+  if (!challenge) return Drop::wrong_challenge;
+  Leg& mine = legs_[leg];
+  mine.in_progress = InProgress{message.form, message.generation};
+  mine.state.handshake = mine.address.is_set() ? HandshakeState::rebinding : HandshakeState::challenged;
+  mine.state.form = message.form;
+  BindMessage reply = message;
+  reply.type = MessageType::challenge;
+  reply.challenge = *challenge;
+  return ControlEffect{ControlEffect::Kind::reply, write_reply(out, vni_, reply, mine.shared, tools)};
+}
+
+OrDrop<ControlEffect> RelayEndpoint::take_answer(LegIndex leg, const BindMessage& message, const LegAddress& from,
+                                                 ChallengeSecrets& secrets) noexcept {
+  Leg& mine = legs_[leg];
+  auto& in_progress = mine.in_progress;
+  if (!in_progress) return Drop::no_handshake;
+  if (in_progress->form != message.form || in_progress->generation != message.generation) return Drop::other_generation;
+  if (!secrets.is_made_for(facts_of(leg, message, from), message.challenge)) return Drop::wrong_challenge;
+  in_progress.reset();  // the same again is dropped
+  mine.state.handshake = mine.address.is_set() ? HandshakeState::bound : HandshakeState::none;
+  return ControlEffect{ControlEffect::Kind::answered};
+}
+
+void RelayEndpoint::bind(LegIndex leg, const LegAddress& where, SteadyTime now) noexcept {
+  Leg& mine = legs_[leg];
+  mine.address = where;
+  mine.last_seen = now;
+  mine.is_permitted = true;
+  mine.state.handshake = HandshakeState::bound;
+}
+
+void RelayEndpoint::refuse(LegIndex leg, Drop why) noexcept { legs_[leg].state.refuse(why); }
+
+/// Both clients may be behind one address and port, if they come to different addresses of the relay. A client that
+/// sends to another than it is bound by is still who it is.
+std::optional<LegIndex> RelayEndpoint::leg_at(const Endpoint& source, const IpAddress& local) const noexcept {
+  std::optional<LegIndex> found;
+  for (LegIndex leg = 0; leg < legs_.size(); ++leg) {
+    const LegAddress& address = legs_[leg].address;
+    if (!address.is_set() || address.remote != source) continue;
+    if (address.local == local) return leg;
+    if (!found) found = leg;
+  }
+  return found;
+}
+
+OrDrop<LegIndex> RelayEndpoint::sender_of(const Endpoint& source, const IpAddress& local) const noexcept {
+  if (is_closed_) return Drop::closed;
+  if (!is_open()) return Drop::not_bound;
+  if (!legs_[0].is_permitted || !legs_[1].is_permitted) return Drop::denied;
+  const auto leg = leg_at(source, local);
+  if (!leg) return Drop::unbound_source;
+  return *leg;
+}
+
+OrDrop<LegIndex> RelayEndpoint::route(const Endpoint& source, const IpAddress& local, std::uint64_t packets,
+                                      std::uint64_t bytes, SteadyTime now) noexcept {
+  const auto leg = sender_of(source, local);
+  if (!leg) {
+    if (const auto bound = leg_at(source, local)) refuse(*bound, leg.error());
+    return leg;
+  }
+  Leg& sender = legs_[*leg];
+  sender.last_seen = now;
+  sender.packets += packets;
+  sender.bytes += bytes;
+  return 1 - *leg;
+}
+
+SteadyTime RelayEndpoint::expires_at(Nanoseconds bind, Nanoseconds steady) const noexcept {
+  if (!is_open()) return allocated_ + bind;
+  if (steady == Nanoseconds::zero()) return SteadyTime::max();
+  return std::min(legs_[0].last_seen, legs_[1].last_seen) + steady;
+}
+
+}  // namespace gatehouse::geneve_relay

@@ -1,0 +1,154 @@
+// One endpoint: two clients, how far the handshake of each is, and where each is reached. A state machine that is told
+// what came, from where and when: no socket, no clock, no table.
+//
+//   control   leg_of() -> [the caller's bounds] -> take_control() -> a challenge to send, or
+//                                                                 -> a valid Answer -> [policy] -> bind() or refuse()
+//   data      route() -> the other leg
+//
+// An Answer is asked for by MAC (challenge.hpp), so a Bind never disturbs what is bound: data goes to the old place until
+// the Answer has come. The first form's clients are handled alike, with generation 0. Their reference pinned a client to
+// the source of its first Bind and was final when bound, so that one behind a NAT which moves was lost until the endpoint
+// expired; here it is followed, as soon as it has answered from where it is.
+#pragma once
+
+#include "plugins/geneve-relay/relay/leg_state.hpp"
+#include "plugins/geneve-relay/wire/challenge_secrets.hpp"
+#include "plugins/geneve-relay/wire/disco_envelope.hpp"
+#include "plugins/geneve-relay/wire/disco_pair.hpp"
+#include "plugins/geneve-relay/wire/geneve_header.hpp"
+
+#include <optional>
+
+namespace gatehouse::geneve_relay {
+
+/// Which of a pair's two clients: 0 or 1.
+using LegIndex = std::size_t;
+
+/// A path between a client and the relay.
+struct LegAddress {
+  Endpoint remote;  ///< the client; port 0: none
+  IpAddress local;  ///< the relay's address that the client sends to, and is answered from
+
+  [[nodiscard]] bool is_set() const noexcept { return remote.port != 0; }
+  bool operator==(const LegAddress&) const = default;
+};
+
+/// A challenge's datagram, Geneve header included.
+inline constexpr std::size_t kLargestReply = kGeneveHeaderSize + kEnvelopeOverhead + kLargestBindMessage;
+/// The longest message of a client that is opened, bytes.
+inline constexpr std::size_t kLargestControlMessage = 1024;
+
+/// What one lane handles control packets with.
+struct HandshakeTools {
+  const DiscoKey& server;     ///< the relay's own key
+  ChallengeSecrets& secrets;  ///< the caller has them look at the clock
+  RandomSource& nonces;
+};
+
+/// What a control packet leads to.
+struct ControlEffect {
+  enum class Kind : std::uint8_t {
+    reply,    ///< send `size` bytes of the output back, from the address that the packet came to
+    answered  ///< the client has shown that it is there: bind(), or refuse()
+  };
+  Kind kind;
+  std::size_t size = 0;
+};
+
+/// From one thread: the lane that owns the endpoint.
+class RelayEndpoint {
+ public:
+  /// @param shared  the keys that the relay shares with each client, in the pair's order
+  RelayEndpoint(std::uint32_t vni, const DiscoPair& clients, const std::array<SharedKey, 2>& shared,
+                SteadyTime now) noexcept;
+
+  [[nodiscard]] std::uint32_t vni() const noexcept { return vni_; }
+  [[nodiscard]] const DiscoPair& clients() const noexcept { return clients_; }
+
+  // ---- control
+  /// Which client says that it sends. Cheap, and proves nothing.
+  [[nodiscard]] OrDrop<LegIndex> leg_of(const DiscoKey& sender) const noexcept;
+
+  /// Opens and follows a handshake's message. Costs about a microsecond for the box and one for the challenge; neither
+  /// throws nor allocates.
+  /// @param leg   what leg_of() said
+  /// @param from  where the packet came from, and to
+  /// @param out   room for kLargestReply bytes, apart from the packet
+  [[nodiscard]] OrDrop<ControlEffect> take_control(LegIndex leg, const DiscoEnvelope& envelope, const LegAddress& from,
+                                                   HandshakeTools& tools, MutableBytes out) noexcept;
+
+  /// The client is at `where` from now on: after a valid Answer, or as it was remembered over a restart.
+  void bind(LegIndex leg, const LegAddress& where, SteadyTime now) noexcept;
+  /// What came from this client, or in its name, went no further.
+  void refuse(LegIndex leg, Drop why) noexcept;
+
+  // ---- policy
+  /// May the client be where it is bound? Data passes only while both may. bind() says yes.
+  void set_permitted(LegIndex leg, bool is_permitted) noexcept { legs_[leg].is_permitted = is_permitted; }
+
+  // ---- data
+  /// Where packets from `source` go, which came to `local`: the leg of the other client. Counts them, as the source's.
+  /// @param packets, bytes  of a run of equal source; bytes are UDP payload, Geneve headers included
+  [[nodiscard]] OrDrop<LegIndex> route(const Endpoint& source, const IpAddress& local, std::uint64_t packets,
+                                       std::uint64_t bytes, SteadyTime now) noexcept;
+  /// Where to send to, and from, for a leg.
+  [[nodiscard]] const LegAddress& address(LegIndex leg) const noexcept { return legs_[leg].address; }
+
+  // ---- life
+  /// Both bound, once: stays so.
+  [[nodiscard]] bool is_open() const noexcept { return legs_[0].address.is_set() && legs_[1].address.is_set(); }
+  /// Asked for again: an endpoint that is not open has its whole bind lifetime from now.
+  void extend(SteadyTime now) noexcept { allocated_ = now; }
+  /// From now on nothing is taken.
+  void close() noexcept { is_closed_ = true; }
+  [[nodiscard]] bool is_closed() const noexcept { return is_closed_; }
+  /// When it is over if nothing comes: not open for `bind` since the allocation, or either client silent for `steady`.
+  /// SteadyTime::max(): never, as `steady` is 0 and the endpoint open.
+  [[nodiscard]] SteadyTime expires_at(Nanoseconds bind, Nanoseconds steady) const noexcept;
+
+  // ---- for people
+  [[nodiscard]] const LegState& state(LegIndex leg) const noexcept { return legs_[leg].state; }
+  [[nodiscard]] std::uint64_t packets(LegIndex leg) const noexcept { return legs_[leg].packets; }
+  [[nodiscard]] std::uint64_t bytes(LegIndex leg) const noexcept { return legs_[leg].bytes; }
+  [[nodiscard]] SteadyTime last_seen(LegIndex leg) const noexcept { return legs_[leg].last_seen; }
+
+ private:
+  /// A handshake that waits for its Answer.
+  struct InProgress {
+    WireForm form;
+    std::uint32_t generation;  // 0 with the first form
+  };
+  struct Leg {
+    explicit Leg(const SharedKey& key) noexcept : shared(key) {}
+
+    SharedKey shared;
+    LegAddress address;
+    SteadyTime last_seen{};
+    std::uint64_t packets = 0, bytes = 0;
+    std::optional<InProgress> in_progress;
+    LegState state;
+    bool is_permitted = true;
+  };
+
+  [[nodiscard]] OrDrop<ControlEffect> follow(LegIndex leg, const DiscoEnvelope& envelope, const LegAddress& from,
+                                             HandshakeTools& tools, MutableBytes out) noexcept;
+  [[nodiscard]] OrDrop<BindMessage> open(LegIndex leg, const DiscoEnvelope& envelope) const noexcept;
+  [[nodiscard]] std::optional<Drop> fault_of(LegIndex leg, const BindMessage& message) const noexcept;
+  [[nodiscard]] OrDrop<ControlEffect> take_bind(LegIndex leg, const BindMessage& message, const LegAddress& from,
+                                                HandshakeTools& tools, MutableBytes out) noexcept;
+  [[nodiscard]] OrDrop<ControlEffect> take_answer(LegIndex leg, const BindMessage& message, const LegAddress& from,
+                                                  ChallengeSecrets& secrets) noexcept;
+  [[nodiscard]] ChallengeFacts facts_of(LegIndex leg, const BindMessage& message,
+                                        const LegAddress& from) const noexcept;
+  [[nodiscard]] OrDrop<LegIndex> sender_of(const Endpoint& source, const IpAddress& local) const noexcept;
+  [[nodiscard]] std::optional<LegIndex> leg_at(const Endpoint& source, const IpAddress& local) const noexcept;
+  [[nodiscard]] const DiscoKey& key_of_other(LegIndex leg) const noexcept { return clients_.keys[1 - leg]; }
+
+  DiscoPair clients_;
+  std::array<Leg, 2> legs_;
+  SteadyTime allocated_;
+  std::uint32_t vni_;
+  bool is_closed_ = false;
+};
+
+}  // namespace gatehouse::geneve_relay

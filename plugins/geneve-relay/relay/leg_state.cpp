@@ -1,0 +1,59 @@
+#include "plugins/geneve-relay/relay/leg_state.hpp"
+
+#include <limits>
+
+namespace gatehouse::geneve_relay {
+namespace {
+
+// A word: refusals 32 | - 8 | last refusal + 1, 8 | form 8 | handshake 8
+constexpr unsigned kFormAt = 8, kRefusalAt = 16, kRefusalsAt = 32;
+
+std::string_view words_of(HandshakeState state) noexcept {
+  switch (state) {
+    case HandshakeState::none: return "no handshake yet";
+    case HandshakeState::challenged: return "challenged, has not answered";
+    case HandshakeState::bound: return "bound";
+    case HandshakeState::rebinding: return "bound, and challenged again";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+void LegState::refuse(Drop why) noexcept {
+  last_refusal = why;
+  if (refusals < std::numeric_limits<std::uint32_t>::max()) ++refusals;
+}
+
+std::uint64_t LegState::to_word() const noexcept {
+  const std::uint64_t refusal = last_refusal ? static_cast<std::uint64_t>(*last_refusal) + 1 : 0;
+  return static_cast<std::uint64_t>(handshake) | static_cast<std::uint64_t>(form) << kFormAt | refusal << kRefusalAt |
+         std::uint64_t{refusals} << kRefusalsAt;
+}
+
+LegState LegState::from_word(std::uint64_t word) noexcept {
+  const auto byte_at = [word](unsigned bit) { return static_cast<std::uint8_t>(word >> bit); };
+  LegState out;
+  if (byte_at(0) <= static_cast<std::uint8_t>(HandshakeState::rebinding))
+    out.handshake = static_cast<HandshakeState>(byte_at(0));
+  if (byte_at(kFormAt) == static_cast<std::uint8_t>(WireForm::first)) out.form = WireForm::first;
+  if (const std::uint8_t refusal = byte_at(kRefusalAt); refusal >= 1 && refusal <= kDrops)
+    out.last_refusal = static_cast<Drop>(refusal - 1);
+  out.refusals = static_cast<std::uint32_t>(word >> kRefusalsAt);
+  return out;
+}
+
+std::string LegState::to_string() const {
+  std::string out(words_of(handshake));
+  if (handshake != HandshakeState::none && form == WireForm::first) out += " (first form)";
+  if (refusals == 0 || !last_refusal) return out;
+  return out.append("; refused ").append(std::to_string(refusals)).append(refusals == 1 ? " time: " : " times, last: ")
+      .append(describe(*last_refusal));
+}
+
+std::string describe_session(std::uint64_t first, std::uint64_t second) {
+  return "first client: " + LegState::from_word(first).to_string() +
+         ". Second client: " + LegState::from_word(second).to_string();
+}
+
+}  // namespace gatehouse::geneve_relay

@@ -1,0 +1,41 @@
+// How far a client's handshake is and what it was last refused for, as one of a session's two state words.
+#pragma once
+
+#include "plugins/geneve-relay/relay/drop.hpp"
+#include "plugins/geneve-relay/wire/bind_message.hpp"
+
+#include <optional>
+#include <string>
+
+namespace gatehouse::geneve_relay {
+
+enum class HandshakeState : std::uint8_t {
+  none,        ///< nothing valid has come
+  challenged,  ///< a Bind was answered, its Answer has not come
+  bound,
+  rebinding,  ///< bound, and challenged again; data goes where it went
+};
+
+/// A value of eight bytes.
+struct LegState {
+  HandshakeState handshake = HandshakeState::none;
+  WireForm form = WireForm::current;  ///< of the last valid handshake
+  std::optional<Drop> last_refusal;   ///< of what came from this client, or in its name
+  std::uint32_t refusals = 0;         ///< stays at the largest number
+
+  void refuse(Drop why) noexcept;
+
+  /// For Session::set_state.
+  [[nodiscard]] std::uint64_t to_word() const noexcept;
+  /// Of whatever word: unknown numbers, as of a later version, come out as none.
+  [[nodiscard]] static LegState from_word(std::uint64_t word) noexcept;
+  /// "bound", "no handshake yet; refused 3 times, last: the box does not open"
+  [[nodiscard]] std::string to_string() const;
+
+  bool operator==(const LegState&) const = default;
+};
+
+/// A session's two state words, those of the legs in the order of their keys, for people.
+[[nodiscard]] std::string describe_session(std::uint64_t first, std::uint64_t second);
+
+}  // namespace gatehouse::geneve_relay
