@@ -12,29 +12,29 @@ namespace gatehouse::geneve_relay {
 
 /// In the order in which they are looked for. Numbers are in sessions' state words, so new ones go to the end.
 enum class Drop : std::uint8_t {
-  short_header,           ///< shorter than a Geneve header
-  geneve_version,         ///< another than 0
-  no_geneve,              ///< naked disco or WireGuard, and nothing that is taken so
-  unknown_vni,            ///< no endpoint has it
-  closed,                 ///< the endpoint has ended, and is about to go
-  control_protocol,       ///< control, and not disco
-  short_envelope,         ///< control, and no room for an envelope
-  envelope_magic,         ///< control, and no envelope
-  unknown_key,            ///< the sender is neither of the two clients
-  handshake_limit,        ///< more handshakes than one source, or one lane, may cost
-  box,                    ///< does not open: another's key, or changed under way
-  long_message,           ///< larger than any message of a client
-  short_message,          ///< opened, and shorter than its type wants
-  message_type,           ///< neither a Bind nor an Answer
-  sealed_vni,             ///< of another endpoint than the header's
-  remote_key,             ///< not the other client's
-  zero_generation,        ///< which no client chooses
-  no_handshake,           ///< an Answer, and nothing was asked: also one that comes twice
-  other_generation,       ///< an Answer to an earlier handshake than the one in progress
-  wrong_challenge,        ///< an Answer from elsewhere than the Bind, or too late
-  denied,                 ///< policy does not let a client be where it is
-  not_bound,              ///< data before both clients are bound
-  unbound_source,         ///< data from where neither client is bound
+  short_header,      ///< shorter than a Geneve header
+  geneve_version,    ///< another than 0
+  no_geneve,         ///< naked disco or WireGuard, and nothing that is taken so
+  unknown_vni,       ///< no endpoint has it
+  closed,            ///< the endpoint has ended, and is about to go
+  control_protocol,  ///< control, and not disco
+  short_envelope,    ///< control, and no room for an envelope
+  envelope_magic,    ///< control, and no envelope
+  unknown_key,       ///< the sender is neither of the two clients
+  handshake_limit,   ///< more handshakes than one source, or one lane, may cost
+  box,               ///< does not open: another's key, or changed under way
+  long_message,      ///< larger than any message of a client
+  short_message,     ///< opened, and shorter than its type wants
+  message_type,      ///< neither a Bind nor an Answer
+  sealed_vni,        ///< of another endpoint than the header's
+  remote_key,        ///< not the other client's
+  zero_generation,   ///< which no client chooses
+  no_handshake,      ///< an Answer, and nothing was asked: also one that comes twice
+  other_generation,  ///< an Answer to an earlier handshake than the one in progress
+  wrong_challenge,   ///< an Answer from elsewhere than the Bind, or too late
+  denied,            ///< policy does not let a client be where it is
+  not_bound,         ///< data before both clients are bound
+  unbound_source,    ///< data from where neither client is bound
   count
 };
 inline constexpr std::size_t kDrops = static_cast<std::size_t>(Drop::count);

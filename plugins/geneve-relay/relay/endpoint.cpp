@@ -10,8 +10,8 @@ std::size_t write_reply(MutableBytes out, std::uint32_t vni, const BindMessage& 
   write_geneve_header(out, {.control = true, .protocol = kProtocolDisco, .vni = vni});
   std::array<std::byte, kLargestBindMessage> plain;
   const std::size_t size = write_bind_message(plain, message);
-  return kGeneveHeaderSize + seal_envelope(out.subspan(kGeneveHeaderSize), tools.server, key, tools.nonces,
-                                           Bytes(plain).first(size));
+  return kGeneveHeaderSize +
+         seal_envelope(out.subspan(kGeneveHeaderSize), tools.server, key, tools.nonces, Bytes(plain).first(size));
 }
 
 }  // namespace

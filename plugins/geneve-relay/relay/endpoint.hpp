@@ -5,10 +5,10 @@
 //                                                                 -> a valid Answer -> [policy] -> bind() or refuse()
 //   data      route() -> the other leg
 //
-// An Answer is asked for by MAC (challenge.hpp), so a Bind never disturbs what is bound: data goes to the old place until
-// the Answer has come. The first form's clients are handled alike, with generation 0. Their reference pinned a client to
-// the source of its first Bind and was final when bound, so that one behind a NAT which moves was lost until the endpoint
-// expired; here it is followed, as soon as it has answered from where it is.
+// An Answer is asked for by MAC (challenge.hpp), so a Bind never disturbs what is bound: data goes to the old place
+// until the Answer has come. The first form's clients are handled alike, with generation 0. Their reference pinned a
+// client to the source of its first Bind and was final when bound, so that one behind a NAT which moves was lost until
+// the endpoint expired; here it is followed, as soon as it has answered from where it is.
 #pragma once
 
 #include "plugins/geneve-relay/relay/leg_state.hpp"

@@ -47,7 +47,9 @@ std::string LegState::to_string() const {
   std::string out(words_of(handshake));
   if (handshake != HandshakeState::none && form == WireForm::first) out += " (first form)";
   if (refusals == 0 || !last_refusal) return out;
-  return out.append("; refused ").append(std::to_string(refusals)).append(refusals == 1 ? " time: " : " times, last: ")
+  return out.append("; refused ")
+      .append(std::to_string(refusals))
+      .append(refusals == 1 ? " time: " : " times, last: ")
       .append(describe(*last_refusal));
 }
 

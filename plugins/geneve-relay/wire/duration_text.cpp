@@ -15,7 +15,7 @@ struct Unit {
 constexpr std::uint64_t kMinuteLong = 60'000'000'000, kHourLong = 60 * kMinuteLong;
 constexpr Unit kHour{"h", kHourLong}, kMinute{"m", kMinuteLong}, kSecond{"s", 1'000'000'000},
     kMillisecond{"ms", 1'000'000}, kMicrosecond{"\u00b5s", 1'000}, kNanosecond{"ns", 1};
-constexpr std::array kUnits = {kHour,        kMinute,     kSecond,       kMillisecond,
+constexpr std::array kUnits = {kHour,        kMinute,     kSecond,           kMillisecond,
                                kMicrosecond, kNanosecond, Unit{"us", 1'000}, Unit{"\u03bcs", 1'000}};
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }

@@ -140,7 +140,8 @@ Result<AllocationRequest> read_allocation_request(Bytes message) noexcept {
 
 Result<AllocationResponse> read_allocation_response(Bytes message) noexcept {
   AllocationResponse out;
-  auto in = body_of(message, MessageType::allocation_response, sizeof out.generation + kEndpointSize + kAddressPortSize);
+  auto in =
+      body_of(message, MessageType::allocation_response, sizeof out.generation + kEndpointSize + kAddressPortSize);
   if (!in) return in.error();
   out.generation = in->number<std::uint32_t>();
   const auto endpoint = take_endpoint(*in);

@@ -1,4 +1,5 @@
-// The fixed Geneve header (RFC 8926) in front of everything that the relay carries, and what else may arrive on its port.
+// The fixed Geneve header (RFC 8926) in front of everything that the relay carries, and what else may arrive on its
+// port.
 //
 //   byte  0         1          2..3       4..6   7
 //         Ver OptLen O C Rsvd  protocol   VNI    reserved

@@ -1,0 +1,80 @@
+#include "plugins/geneve-relay/relay/leg_state.hpp"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <set>
+#include <string>
+
+namespace gatehouse::geneve_relay {
+namespace {
+
+TEST(Drop, EveryCauseHasANameAndWordsOfItsOwn) {
+  std::set<std::string_view> names, sentences;
+  for (std::size_t i = 0; i < kDrops; ++i) {
+    const auto drop = static_cast<Drop>(i);
+    EXPECT_TRUE(names.insert(to_text(drop)).second && !to_text(drop).empty()) << i;
+    EXPECT_TRUE(sentences.insert(describe(drop)).second && !describe(drop).empty()) << i;
+    EXPECT_EQ(to_text(drop).find_first_not_of("abcdefghijklmnopqrstuvwxyz_"), std::string_view::npos);
+  }
+  EXPECT_EQ(to_text(Drop::short_header), "short_header");
+  EXPECT_EQ(to_text(Drop::unbound_source), "unbound_source");
+  EXPECT_EQ(describe(Drop::not_bound), "data before both clients were bound");
+}
+
+TEST(DropCounts, AddUp) {
+  DropCounts counts;
+  counts.add(Drop::box);
+  counts.add(Drop::not_bound, 7);
+  counts.add(Drop::box);
+  EXPECT_EQ(counts.of(Drop::box), 2U);
+  EXPECT_EQ(counts.of(Drop::not_bound), 7U);
+  EXPECT_EQ(counts.of(Drop::closed), 0U);
+  EXPECT_EQ(counts.sum(), 9U);
+}
+
+TEST(LegState, SurvivesItsWord) {
+  for (const auto handshake :
+       {HandshakeState::none, HandshakeState::challenged, HandshakeState::bound, HandshakeState::rebinding})
+    for (const WireForm form : {WireForm::first, WireForm::current})
+      for (std::size_t drop = 0; drop <= kDrops; ++drop) {
+        LegState state{handshake, form, {}, 0};
+        if (drop < kDrops)
+          state = {handshake, form, static_cast<Drop>(drop), std::numeric_limits<std::uint32_t>::max()};
+        EXPECT_EQ(LegState::from_word(state.to_word()), state);
+      }
+}
+
+TEST(LegState, AWordOfALaterVersionIsNoHarm) {
+  const LegState state = LegState::from_word(std::numeric_limits<std::uint64_t>::max());
+  EXPECT_EQ(state.handshake, HandshakeState::none);
+  EXPECT_EQ(state.form, WireForm::current);
+  EXPECT_FALSE(state.last_refusal);
+  EXPECT_EQ(state.to_string(), "no handshake yet");
+}
+
+TEST(LegState, RefusalsStayAtTheLargestNumber) {
+  LegState state;
+  state.refusals = std::numeric_limits<std::uint32_t>::max() - 1;
+  for (int i = 0; i < 3; ++i) state.refuse(Drop::box);
+  EXPECT_EQ(state.refusals, std::numeric_limits<std::uint32_t>::max());
+}
+
+TEST(LegState, IsToldInWords) {
+  LegState first, second{HandshakeState::bound, WireForm::first, {}, 0};
+  EXPECT_EQ(describe_session(first.to_word(), second.to_word()),
+            "first client: no handshake yet. Second client: bound (first form)");
+  first.handshake = HandshakeState::challenged;
+  first.refuse(Drop::box);
+  second = {HandshakeState::rebinding, WireForm::current, {}, 0};
+  second.refuse(Drop::box);
+  second.refuse(Drop::no_handshake);
+  EXPECT_EQ(
+      describe_session(first.to_word(), second.to_word()),
+      "first client: challenged, has not answered; refused 1 time: the box does not open: sealed for another relay "
+      "or by another key, or changed under way. Second client: bound, and challenged again; refused 2 times, last: "
+      "an Answer, and no handshake is in progress");
+}
+
+}  // namespace
+}  // namespace gatehouse::geneve_relay
