@@ -69,8 +69,8 @@ class RelayEndpoint {
   /// Which client says that it sends. Cheap, and proves nothing.
   [[nodiscard]] OrDrop<LegIndex> leg_of(const DiscoKey& sender) const noexcept;
 
-  /// Opens and follows a handshake's message. Costs about a microsecond for the box and one for the challenge; neither
-  /// throws nor allocates.
+  /// Opens and follows a handshake's message. A Bind costs about 1.5 us, what does not open 0.3 us; neither throws nor
+  /// allocates.
   /// @param leg   what leg_of() said
   /// @param from  where the packet came from, and to
   /// @param out   room for kLargestReply bytes, apart from the packet

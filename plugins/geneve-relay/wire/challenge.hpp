@@ -36,7 +36,7 @@ class ChallengeMaker {
   /// @throws std::runtime_error  OpenSSL has no BLAKE2s
   explicit ChallengeMaker(const SecretBytes& secret);
 
-  /// About 0.6 us; allocates nothing. None: OpenSSL failed, which is nobody's challenge.
+  /// About 0.3 us; allocates nothing. None: OpenSSL failed, which is nobody's challenge.
   [[nodiscard]] std::optional<Challenge> make(const ChallengeFacts& facts) noexcept;
 
  private:

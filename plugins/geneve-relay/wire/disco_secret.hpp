@@ -34,7 +34,7 @@ class DiscoSecret {
   explicit DiscoSecret(Bytes bytes) noexcept : bytes_(bytes) {}
   [[nodiscard]] static DiscoSecret make(RandomSource& random) noexcept;
 
-  /// Costs a multiplication on the curve, some 20 us.
+  /// Costs a multiplication on the curve, some 15 us.
   [[nodiscard]] DiscoKey public_key() const noexcept;
   [[nodiscard]] Bytes bytes() const noexcept { return bytes_.bytes(); }
 
