@@ -1,5 +1,6 @@
 #include "plugins/geneve-relay/wire/disco_envelope.hpp"
 
+#include "plugins/geneve-relay/wire/cryptography.hpp"
 #include "plugins/geneve-relay/wire/random_pool.hpp"
 #include "tests/unit/allocations.hpp"
 #include "tests/unit/geneve-relay/vectors.hpp"
@@ -59,6 +60,12 @@ TEST_F(DiscoEnvelopeTest, SealingAndOpeningAllocateNothing) {
   const bool is_open = open_envelope(*read_envelope(wire), server_side, room).has_value();
   EXPECT_EQ(allocations(), before);
   EXPECT_TRUE(is_open);
+}
+
+TEST(Cryptography, MayBePreparedAgain) {
+  EXPECT_TRUE(prepare_cryptography());
+  EXPECT_TRUE(prepare_cryptography());
+  EXPECT_EQ(copied(shared_by("a", "b").bytes()), hex_of(vector_file()["keys"]["shared_a_b"]));
 }
 
 TEST(SharedKey, PointsOfLowOrderAreNobodysKey) {

@@ -123,6 +123,12 @@ TEST(JsonEndpoint, AnythingElseIsRefused) {
            {"\"5m0s\"", "1e3"},
            {"\"5m0s\"", "9223372036854775808"}})
     EXPECT_EQ(parse_json_endpoint(with(text, from, to)).error(), make_error_code(Errc::malformed)) << from << ' ' << to;
+  const std::string a = public_of("a").to_string(), b = public_of("b").to_string();
+  const std::string both = "[\"" + a + "\",\"" + b + "\"]";
+  for (const std::string& clients :
+       {std::string("{}"), std::string("7"), '"' + a + '"', both.substr(0, both.size() - 1) + ",\"" + b + "\"]",
+        "[\"" + a + "\"]", "[\"" + a + "\",null]"})
+    EXPECT_EQ(parse_json_endpoint(with(text, both, clients)).error(), make_error_code(Errc::malformed)) << clients;
   EXPECT_EQ(parse_json_endpoint("[]").error(), make_error_code(Errc::malformed));
   EXPECT_EQ(parse_json_endpoint(std::string(kLargestJsonEndpoint + 1, ' ')).error(), make_error_code(Errc::oversize));
   for (const auto& [from, to] : std::initializer_list<std::pair<const char*, const char*>>{
