@@ -380,6 +380,18 @@ class Routes(ClientTest):
         self.echo = UdpEcho(self.net, "internet", ["93.184.0.11"])
         self.assertEqual(self.source_of("93.184.0.11"), OUTSIDE[0], "the other one's goes on")
 
+    def test_what_a_killed_one_had_not_used_stays_with_who_has_it_now(self):
+        """One with a kill switch has its number before it has routes; when it is killed then, the number is free."""
+        other = ("--device", "other0", "--address", "10.99.0.1/24", "--block-when-down", "--only", "93.184.0.11/32")
+        killed = TunnelClient(self, SERVER, *other, dns=False)
+        killed.wait_for("Connection refused")
+        killed.process.kill()
+        killed.wait()
+        self.start()
+        self.tunnel(SERVER, "--only", f"{INTERNET[0]}/32", dns=False)
+        self.assertEqual(self.tunnel(SERVER, *other, dns=False).stop(), 0)
+        self.assertEqual(self.source_of(INTERNET[0]), OUTSIDE[0], "its routes are there")
+
     def test_two_do_not_replace_one_resolv_conf(self):
         self.start()
         first = self.tunnel(SERVER, "--only", f"{INTERNET[0]}/32")

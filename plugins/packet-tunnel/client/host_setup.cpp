@@ -6,6 +6,7 @@
 #include "plugins/packet-tunnel/common/sysctl.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <algorithm>
@@ -14,7 +15,8 @@
 namespace gatehouse::packet_tunnel {
 namespace {
 
-constexpr unsigned kQueueLength = 2000;  // packets: of 64 bytes at 130,000 a second they come in 15 ms
+constexpr unsigned kQueueLength = 2000;       // packets: of 64 bytes at 130,000 a second they come in 15 ms
+constexpr std::uint32_t kMostNumbers = 1000;  // that are looked at
 constexpr int kLooks = 500;
 constexpr timespec kBetweenLooks{0, 1000 * 1000};  // 1 ms
 constexpr char kSourceMark[] = "net/ipv4/conf/all/src_valid_mark";
@@ -22,6 +24,13 @@ constexpr char kSourceMark[] = "net/ipv4/conf/all/src_valid_mark";
 Nft& made(std::optional<Nft>& nft) {
   if (!nft) nft.emplace();
   return *nft;
+}
+
+/// The name of the lock on a number, which the clients of a network namespace share.
+std::string lock_of(std::uint32_t number) {
+  struct stat network {};
+  static_cast<void>(::stat("/proc/self/ns/net", &network));
+  return "number-" + std::to_string(network.st_ino) + '-' + std::to_string(number);
 }
 
 /// The name of the lock on a resolv.conf.
@@ -60,11 +69,20 @@ HostSetup::HostSetup(const ClientSettings& settings, Console& console)
 
 HostSetup::~HostSetup() { undo(false); }
 
+/// Two clients that begin at one time see neither's rules yet, so a number is held from before its first use.
 void HostSetup::hold_number() {
   const auto rules = netlink_.rules();
   const auto routes = netlink_.routes();
-  number_ = HeldNumber(kFirstNumber, [&](std::uint32_t number) { return is_in_use(number, rules, routes); });
-  changes_.number = number_.value();
+  for (std::uint32_t number = kFirstNumber; number < kFirstNumber + kMostNumbers; ++number) {
+    if (is_in_use(number, rules, routes)) continue;
+    number_lock_ = state_.try_lock(lock_of(number));
+    if (!number_lock_) continue;
+    changes_.number = number;
+    return;
+  }
+  throw std::runtime_error(
+      "no number is free for a table of routes: `ip rule` and `ip route show table all` list those "
+      "that are in use");
 }
 
 /// The file is one client's at a time: another one would put back what this one has put there.
@@ -78,13 +96,22 @@ void HostSetup::hold_resolv_conf() {
 
 /// Of a process that was killed; its kill switch stays, since it is there for that.
 void HostSetup::undo_earlier() {
-  if (settings_.changes_dns && !has_resolved())
-    hold_resolv_conf();
-  else if (!changes_.resolv_conf.empty() && !state_.lock(lock_of(changes_.resolv_conf)))
-    changes_.resolv_conf.clear();  // it is another client's by now
-  const HostChanges earlier = changes_;
-  const bool has_file = settings_.changes_dns && ResolvConfReplacement(settings_.resolv_conf).is_replaced();
-  if (earlier.number == 0 && earlier.resolv_conf.empty() && !has_file) return;
+  // What another client has taken meanwhile is not ours to undo: ours had gone before it could take it.
+  const UniqueFd number = state_.try_lock(lock_of(changes_.number));
+  if (!number) {
+    changes_.number = 0;
+    changes_.rules.clear();
+  }
+  if (settings_.changes_dns && !has_resolved()) hold_resolv_conf();
+  UniqueFd other_file;
+  const bool is_held = resolv_conf_lock_ && changes_.resolv_conf == settings_.resolv_conf;
+  if (!changes_.resolv_conf.empty() && !is_held) {
+    other_file = state_.try_lock(lock_of(changes_.resolv_conf));
+    if (!other_file) changes_.resolv_conf.clear();
+  }
+  const bool has_file = resolv_conf_lock_ && ResolvConfReplacement(settings_.resolv_conf).is_replaced();
+  const bool is_marking = changes_.marks_connections || !changes_.source_mark_before.empty();
+  if (changes_.number == 0 && changes_.resolv_conf.empty() && !has_file && !is_marking) return;
   undo(false);
   is_undone_ = false;
 }

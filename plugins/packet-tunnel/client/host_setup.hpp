@@ -2,7 +2,6 @@
 #pragma once
 
 #include "plugins/packet-tunnel/client/console.hpp"
-#include "plugins/packet-tunnel/client/held_number.hpp"
 #include "plugins/packet-tunnel/client/kill_switch.hpp"
 #include "plugins/packet-tunnel/client/state_file.hpp"
 #include "plugins/packet-tunnel/common/netlink.hpp"
@@ -63,8 +62,7 @@ class HostSetup {
   StateFile state_;
   Netlink netlink_;
   std::optional<Nft> nft_;
-  HeldNumber number_;
-  UniqueFd resolv_conf_lock_;
+  UniqueFd number_lock_, resolv_conf_lock_;
   HostChanges changes_;
   unsigned link_ = 0;
   bool marks_ = false, is_undone_ = false, has_dns_ = false;

@@ -95,14 +95,20 @@ StateFile::StateFile(const std::filesystem::path& dir, const std::string& device
                              " already; stop it, or name another with --device");
 }
 
-UniqueFd StateFile::lock(const std::string& name) const {
+UniqueFd StateFile::try_lock(const std::string& name) const {
   const std::filesystem::path path = dir_ / (name + ".lock");
   UniqueFd out = open_or_make(path, O_RDWR, 0600);
   if (!out) fail(path);
-  int looks = kLooks;  // one that has been killed is not quite gone when its parent is told
-  while (::flock(out.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (--looks == 0) return {};
+  if (::flock(out.get(), LOCK_EX | LOCK_NB) != 0) return {};
+  return out;
+}
+
+UniqueFd StateFile::lock(const std::string& name) const {
+  UniqueFd out = try_lock(name);
+  for (int looks = kLooks; !out && looks > 0;
+       --looks) {  // one that was killed is not quite gone when its parent is told
     ::nanosleep(&kBetweenLooks, nullptr);
+    out = try_lock(name);
   }
   return out;
 }

@@ -39,8 +39,10 @@ class StateFile {
   void save(const HostChanges& changes) const;
   void remove() const noexcept;
 
-  /// A lock of that name in the folder, until the descriptor is closed; waits half a second at most. Empty: another
-  /// process has it. @throws std::runtime_error  a sentence: the folder cannot be used
+  /// A lock of that name in the folder, until the descriptor is closed. Empty: another process has it.
+  /// @throws std::runtime_error  a sentence: the folder cannot be used
+  [[nodiscard]] UniqueFd try_lock(const std::string& name) const;
+  /// The same; waits half a second at most.
   [[nodiscard]] UniqueFd lock(const std::string& name) const;
 
  private:

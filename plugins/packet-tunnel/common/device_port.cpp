@@ -42,8 +42,7 @@ bool DevicePort::write(GatheredPacket& packet) noexcept {
     if (written || written.error().value() != EINVAL) return written.has_value();
     merges_ = false;
   }
-  write_in_pieces(packet);
-  return true;
+  return write_in_pieces(packet);
 }
 
 bool DevicePort::write(Bytes packet) noexcept {
@@ -54,18 +53,22 @@ bool DevicePort::write(Bytes packet) noexcept {
 }
 
 /// Allocates until it has seen the largest. What cannot be had memory for is lost, as on a full link.
-void DevicePort::write_in_pieces(const GatheredPacket& packet) noexcept try {
+/// False: nothing was taken.
+bool DevicePort::write_in_pieces(const GatheredPacket& packet) noexcept try {
   const std::size_t room = framed_size(packet.offload, packet.size);
   if (whole_.size() < packet.size) whole_.resize(packet.size);
   if (frames_.size() < room) frames_.resize(room);
   auto end = std::ranges::copy(packet.headers, whole_.begin()).out;
   for (const Bytes piece : packet.payload) end = std::ranges::copy(piece, end).out;
   const auto cut = cut_into_frames(packet.offload, MutableBytes(whole_).first(packet.size), frames_);
-  if (!cut) return;
+  if (!cut) return false;
+  bool any = false;
   FrameReader reader(MutableBytes(frames_).first(cut->bytes), kLongestFrame);
   for (auto next = reader.next(); next.kind == FrameReader::Kind::frame; next = reader.next())
-    write(Bytes(next.packet));
+    any |= write(Bytes(next.packet));
+  return any;
 } catch (const std::bad_alloc&) {
+  return false;
 }
 
 }  // namespace gatehouse::packet_tunnel

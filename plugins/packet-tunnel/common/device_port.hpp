@@ -51,7 +51,7 @@ class DevicePort {
     return merges_ && (kind != OffloadHeader::Kind::udp || merges_udp_);
   }
   [[nodiscard]] Result<void> write_parts(std::span<const Bytes> parts) noexcept;
-  void write_in_pieces(const GatheredPacket& packet) noexcept;
+  [[nodiscard]] bool write_in_pieces(const GatheredPacket& packet) noexcept;
 
   TunQueue& queue_;
   const bool has_headers_, merges_udp_;

@@ -37,7 +37,8 @@ std::string Nft::run(const std::string& text) {
         "container, or set nat = \"none\" and have rules of your own";
   if (said.find("Operation not supported") != said.npos || said.find("No such file or directory") != said.npos ||
       said.find("not supported by protocol") != said.npos)
-    sentence += "; a module of the kernel may be missing (modprobe nf_tables nft_chain_nat nft_masq nft_ct)";
+    sentence +=
+        "; a module of the kernel may be missing (modprobe nf_tables nft_chain_nat nft_masq nft_ct nft_connlimit)";
   throw HostError(sentence);
 }
 

@@ -17,6 +17,7 @@ constexpr std::size_t kReadBytes = 1024 * 1024;
 constexpr std::size_t kSmallPacket = 2048;    // bytes; of such a busy lane waits for more, of super-packets it does not
 constexpr std::size_t kWarmPart = 16;         // of the memory, for blocks between two uses
 constexpr std::size_t kLeastMemory = 262144;  // of a lane, however many there are
+constexpr std::size_t kArrivalsPerTurn = 8;   // of other lanes: each may ask the store a hundred times
 constexpr std::size_t kMostWaiting = 4096;    // sessions in memory without a client: 10 MB
 
 std::uint64_t random_word(const Host& host) {
@@ -55,10 +56,13 @@ TunnelLane::TunnelLane(const LaneContext& context, std::shared_ptr<const TunnelS
       coalescer_(*this, device_.merges_udp()),
       device_ready_([this] { read_device(); }),
       arrivals_ready_([this] {
-        shared_.arrivals(context_.lane->index).receive([this](Newcomer&& newcomer) {
-          listeners_.adopt(newcomer.arrival);
-          admit(std::move(newcomer));
-        });
+        shared_.arrivals(context_.lane->index)
+            .receive(
+                [this](Newcomer&& newcomer) {
+                  listeners_.adopt(newcomer.arrival);
+                  admit(std::move(newcomer));
+                },
+                kArrivalsPerTurn);
       }),
       ticker_([this] { tick(); }) {
   use_ranges();

@@ -1,7 +1,5 @@
 #include "plugins/packet-tunnel/client/route_plan.hpp"
 
-#include "plugins/packet-tunnel/client/held_number.hpp"
-
 #include <gmock/gmock.h>
 
 namespace gatehouse::packet_tunnel {
@@ -110,16 +108,6 @@ TEST(RoutePlan, KnowsWhoHasANumber) {
   EXPECT_TRUE(is_in_use(7, {{.table = 7}}, {}));
   EXPECT_TRUE(is_in_use(7, {{.mark = 7}}, {}));
   EXPECT_TRUE(is_in_use(7, {}, {{.to = prefix("0.0.0.0/0"), .table = 7}}));
-}
-
-TEST(HeldNumber, IsOneThatNobodyElseHas) {
-  const auto is_five = [](std::uint32_t number) { return number == 5; };
-  std::optional<HeldNumber> first(std::in_place, 4, is_five);
-  EXPECT_EQ(first->value(), 4U);
-  EXPECT_EQ(HeldNumber(4, is_five).value(), 6U);
-  first.reset();
-  EXPECT_EQ(HeldNumber(4, is_five).value(), 4U) << "it ends with its holder";
-  EXPECT_THROW(HeldNumber(4, [](std::uint32_t) { return true; }), std::runtime_error);
 }
 
 }  // namespace
