@@ -71,18 +71,15 @@ HostSetup::~HostSetup() { undo(false); }
 
 /// Two clients that begin at one time see neither's rules yet, so a number is held from before its first use.
 void HostSetup::hold_number() {
-  const auto rules = netlink_.rules();
-  const auto routes = netlink_.routes();
   for (std::uint32_t number = kFirstNumber; number < kFirstNumber + kMostNumbers; ++number) {
-    if (is_in_use(number, rules, routes)) continue;
     number_lock_ = state_.try_lock(lock_of(number));
-    if (!number_lock_) continue;
+    // Looked at behind the lock: who had it may have been killed, and has left its rules.
+    if (!number_lock_ || is_in_use(number, netlink_.rules(), netlink_.routes())) continue;
     changes_.number = number;
     return;
   }
   throw std::runtime_error(
-      "no number is free for a table of routes: `ip rule` and `ip route show table all` list those "
-      "that are in use");
+      "no number is free for a table of routes: see `ip rule` and `ip route show table all` for those in use");
 }
 
 /// The file is one client's at a time: another one would put back what this one has put there.
@@ -97,7 +94,8 @@ void HostSetup::hold_resolv_conf() {
 /// Of a process that was killed; its kill switch stays, since it is there for that.
 void HostSetup::undo_earlier() {
   // What another client has taken meanwhile is not ours to undo: ours had gone before it could take it.
-  const UniqueFd number = state_.try_lock(lock_of(changes_.number));
+  UniqueFd number;
+  if (changes_.number != 0) number = state_.try_lock(lock_of(changes_.number));
   if (!number) {
     changes_.number = 0;
     changes_.rules.clear();
