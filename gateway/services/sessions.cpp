@@ -97,7 +97,11 @@ PluginSessions::PluginSessions(std::shared_ptr<SessionTable> all, std::string pl
       .find = [](void* context, gh_lane* lane, gh_session* session,
                  const gh_completion*) noexcept { return guarded([&] { return of(context).find(lane, *session); }); },
       .adopt = [](void* context, gh_lane* lane,
-                  gh_session* session) noexcept { return guarded([&] { return of(context).adopt(lane, *session); }); }};
+                  gh_session* session) noexcept { return guarded([&] { return of(context).adopt(lane, *session); }); },
+      .counts =
+          [](void* context, gh_lane*, std::uint64_t id, std::uint64_t** out) noexcept {
+            return guarded([&] { return of(context).all_->counts_of(of(context).plugin_, id, out); });
+          }};
 }
 
 PluginSessions::~PluginSessions() {

@@ -36,6 +36,7 @@ struct SessionTable::Session : ChangeLink {
   bool was_seen = false;            // it was in use since the start
   std::vector<Durability::Ticket> waiting;
   std::shared_ptr<SessionMeters> meters;  // null until a client asks
+  std::unique_ptr<Counts> counts;         // null until the plugin asks; never freed, for it may still be written to
   // the writer's thread
   db::TrafficTotals reported;
   bool was_taken = false;

@@ -4,6 +4,7 @@
 #include "gateway/store/session_slot.hpp"
 
 #include <algorithm>
+#include <span>
 #include <unordered_map>
 
 namespace gatehouse {
@@ -24,9 +25,8 @@ void set_totals(gh_session_cells& cells, const db::TrafficTotals& totals) noexce
   write(cells.packets_down, totals.packets_down);
 }
 
-void clear_state(gh_session_cells& cells) noexcept {
-  for (std::uint64_t& word : cells.state) std::atomic_ref(word).store(0, std::memory_order_relaxed);
-  for (std::uint64_t& word : cells.counts) std::atomic_ref(word).store(0, std::memory_order_relaxed);
+void set_zero(std::span<std::uint64_t> words) noexcept {
+  for (std::uint64_t& word : words) std::atomic_ref(word).store(0, std::memory_order_relaxed);
 }
 
 std::array<std::uint64_t, 2> state_of(gh_session_cells& cells) noexcept {
@@ -34,10 +34,11 @@ std::array<std::uint64_t, 2> state_of(gh_session_cells& cells) noexcept {
   return {read(cells.state[0]), read(cells.state[1])};
 }
 
-std::vector<std::uint64_t> counts_of(gh_session_cells& cells) {
+/// As far as they are not 0.
+std::vector<std::uint64_t> copy_of(std::span<std::uint64_t> counts) {
   std::vector<std::uint64_t> out;
-  for (std::size_t i = 0; i < std::size(cells.counts); ++i) {
-    const std::uint64_t count = std::atomic_ref(cells.counts[i]).load(std::memory_order_relaxed);
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    const std::uint64_t count = std::atomic_ref(counts[i]).load(std::memory_order_relaxed);
     if (count == 0) continue;
     out.resize(i + 1);
     out[i] = count;
@@ -323,6 +324,14 @@ std::shared_ptr<SessionMeters> SessionTable::meters_of(std::string_view plugin, 
   return out;
 }
 
+gh_status SessionTable::counts_of(std::string_view plugin, std::uint64_t id, std::uint64_t** out) {
+  return with(plugin, id, [out](Shard&, Session& session) -> gh_status {
+    if (!session.counts) session.counts = std::make_unique<Counts>();
+    *out = session.counts->data();
+    return GH_OK;
+  });
+}
+
 void SessionTable::account(std::uint64_t id, std::string_view group_name, std::string_view payer) {
   Session* const session = in_slot(static_cast<std::uint32_t>(id & ((1U << kSlotBits) - 1)));
   if (id == kNoSession || session == nullptr || session->id.load(std::memory_order_acquire) != id) return;
@@ -340,7 +349,8 @@ std::optional<SessionTable::Copy> SessionTable::copy_of(std::uint32_t slot) cons
   const std::scoped_lock lock(shards_[session.shard.load(std::memory_order_relaxed)].mutex);
   if (!session.is_live(id)) return std::nullopt;
   Copy out{session.record, &session.cells, std::atomic_ref(session.cells.opening).load(std::memory_order_relaxed),
-           state_of(session.cells), counts_of(session.cells)};
+           state_of(session.cells),
+           session.counts ? gatehouse::copy_of(*session.counts) : std::vector<std::uint64_t>()};
   out.record.totals = totals_of(session.cells);
   return out;
 }
@@ -437,7 +447,8 @@ SessionTable::Change SessionTable::take_change(ChangeLink& link) {
     session.was_taken = false;
     session.was_seen = false;
     set_totals(session.cells, {});
-    clear_state(session.cells);
+    set_zero(session.cells.state);
+    if (session.counts) set_zero(*session.counts);
     const std::scoped_lock slots(slots_mutex_);
     free_.push_back(session.slot);
   }

@@ -103,6 +103,8 @@ class SessionTable {
 
   /// What all clients of the session are metered by, made at the first call; null where there is no such session.
   [[nodiscard]] std::shared_ptr<SessionMeters> meters_of(std::string_view plugin, std::uint64_t id);
+  /// GH_SESSION_COUNTS words for what else the plugin counts, made at the first call.
+  gh_status counts_of(std::string_view plugin, std::uint64_t id, std::uint64_t** out);
   /// By whom the session's traffic is accounted for: `payer` is what usage is kept under, see UsageKey::identity.
   void account(std::uint64_t id, std::string_view group_name, std::string_view payer);
 
@@ -173,6 +175,7 @@ class SessionTable {
   void change_all();
 
  private:
+  using Counts = std::array<std::uint64_t, GH_SESSION_COUNTS>;
   struct Session;
   struct Now {
     std::int64_t unix = 0;

@@ -90,6 +90,7 @@ Session::Session(Session&& other) noexcept
     : host_(std::exchange(other.host_, nullptr)),
       lane_(other.lane_),
       cells_(other.cells_),
+      counts_(other.counts_),
       opening_(other.opening_),
       id_(other.id_),
       blob_version_(other.blob_version_),
@@ -109,6 +110,11 @@ Session& Session::operator=(Session&& other) noexcept {
 
 Session::~Session() {
   if (host_ != nullptr && ends_with_this_) end();
+}
+
+Error Session::want_counts() noexcept {
+  const gh_sessions& sessions = host_->sessions();
+  return to_error(sessions.counts(sessions.context, lane_, id_, &counts_));
 }
 
 Error Session::touch(const Endpoint& source, Expiry expires) {

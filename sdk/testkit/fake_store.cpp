@@ -106,6 +106,7 @@ void FakeStore::restart() {
   doubts_leases_ = false;
   for (auto& [id, session] : memory_.sessions) {
     session.cells = make_cells(session.facts);
+    session.counts = nullptr;
     session.owner = nullptr;
   }
 }
@@ -176,7 +177,7 @@ void FakeStore::erase_if(Which which) {
 
 gh_session_cells* FakeStore::make_cells(const FakeSession& facts) {
   return &cells_.emplace_back(
-      gh_session_cells{facts.bytes_up, facts.bytes_down, facts.packets_up, facts.packets_down, 0, {}, {}});
+      gh_session_cells{facts.bytes_up, facts.bytes_down, facts.packets_up, facts.packets_down, 0, {}});
 }
 
 /// Makes a change under the lock; then what was asked is durable, or waits.
@@ -230,6 +231,9 @@ FakeStore::Instance::Instance(FakeStore& store, std::string plugin)
                 },
                 [](void* context, gh_lane* lane, gh_session* session) {
                   return ask(context, nullptr, [&](Instance& self) { return self.adopt(lane, *session); });
+                },
+                [](void* context, gh_lane*, std::uint64_t id, std::uint64_t** out) {
+                  return ask(context, nullptr, [&](Instance& self) { return self.counts(id, out); });
                 }},
       values_{
           sizeof values_,
@@ -354,6 +358,14 @@ gh_status FakeStore::Instance::find(void* context, gh_lane* lane, gh_session& se
   }
   self.gate_->complete(*later, GH_OK);
   return GH_PENDING;
+}
+
+gh_status FakeStore::Instance::counts(std::uint64_t id, std::uint64_t** out) {
+  Session* const session = find(id);
+  if (session == nullptr) return GH_E_NOT_FOUND;
+  if (session->counts == nullptr) session->counts = &store_.counts_.emplace_back();
+  *out = session->counts->data();
+  return GH_OK;
 }
 
 gh_status FakeStore::Instance::adopt(gh_lane* lane, gh_session& session) {

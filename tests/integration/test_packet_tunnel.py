@@ -326,8 +326,10 @@ class Sessions(TunnelTest):
         tunnel.send(udp(CLIENT4, "127.0.0.1", 5000, 80, b"x"))
         counts = lambda: gateway.json("sessions")["sessions"][0]["counts"]  # noqa: E731
         wanted = {"udp4_up_packets": 3, "udp4_up_bytes": 3 * 33, "udp6_up_packets": 1, "udp6_up_bytes": 53,
-                  "icmp4_up_packets": 1, "icmp4_up_bytes": 32}
+                  "icmp4_up_packets": 1, "icmp4_up_bytes": 32, "udp4_up_application_bytes": 3 * 5,
+                  "udp6_up_application_bytes": 5, "icmp4_up_application_bytes": 4}
         wanted |= {name.replace("up", "down"): count for name, count in wanted.items()}
+        wanted["refused_up_invalid_destination_address"] = 1
         self.assert_soon(lambda: counts() == wanted, "all of it")
         self.assertIn("packets refused: 1 up, 0 down", gateway.json("sessions")["sessions"][0]["state"])
         tunnel.stream.close()

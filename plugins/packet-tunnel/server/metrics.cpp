@@ -1,6 +1,7 @@
 #include "plugins/packet-tunnel/server/metrics.hpp"
 
 #include <algorithm>
+#include <vector>
 
 namespace gatehouse::packet_tunnel {
 namespace {
@@ -22,32 +23,56 @@ void for_each_kind(Visit&& visit) {
       for (const std::uint8_t version : kVersions) visit(Kind{direction, protocol, version});
 }
 
-/// In the order of Kind::index().
-constexpr std::array<std::string_view, SessionMetrics::kCounts> kCountNames = {
-    "tcp4_up_packets",    "tcp4_up_bytes",     "tcp6_up_packets",    "tcp6_up_bytes",     "udp4_up_packets",
-    "udp4_up_bytes",      "udp6_up_packets",   "udp6_up_bytes",      "icmp4_up_packets",  "icmp4_up_bytes",
-    "icmp6_up_packets",   "icmp6_up_bytes",    "tcp4_down_packets",  "tcp4_down_bytes",   "tcp6_down_packets",
-    "tcp6_down_bytes",    "udp4_down_packets", "udp4_down_bytes",    "udp6_down_packets", "udp6_down_bytes",
-    "icmp4_down_packets", "icmp4_down_bytes",  "icmp6_down_packets", "icmp6_down_bytes"};
 static_assert(SessionMetrics::kCounts <= GH_SESSION_COUNTS);
+
+/// In the order of SessionMetrics::counts().
+std::vector<std::string> make_count_names() {
+  std::vector<std::string> out;
+  for_each_kind([&out](Kind kind) {
+    std::string name(name_of(kind.protocol));
+    ((name += kind.version == 6 ? "6_" : "4_") += name_of(kind.direction)) += '_';
+    for (const char* const what : {"packets", "bytes", "application_bytes"}) out.push_back(name + what);
+  });
+  for (const Direction direction : kDirections)
+    for (const std::string_view reject : kRejectNames)
+      out.push_back((std::string("refused_") += name_of(direction)).append("_").append(reject));
+  return out;
+}
 
 }  // namespace
 
 std::span<const gh_bytes, SessionMetrics::kCounts> SessionMetrics::count_names() noexcept {
-  static const auto names = [] {
-    std::array<gh_bytes, kCounts> out;
-    std::ranges::transform(kCountNames, out.begin(), [](std::string_view name) { return to_border(name); });
-    return out;
+  static const std::vector<std::string> names = make_count_names();
+  static const auto out = [] {
+    std::array<gh_bytes, kCounts> views;
+    std::ranges::transform(names, views.begin(), [](std::string_view name) { return to_border(name); });
+    return views;
   }();
-  return names;
+  return out;
 }
 
-std::array<std::uint64_t, SessionMetrics::kCounts> SessionMetrics::counts() const noexcept {
-  std::array<std::uint64_t, kCounts> out;
-  for (std::size_t i = 0; i < carried.size(); ++i) {
-    out[2 * i] = carried[i].packets;
-    out[2 * i + 1] = carried[i].bytes;
+SessionMetrics::Counts SessionMetrics::counts() const noexcept {
+  Counts out;
+  auto next = out.begin();
+  for (const Carried& one : carried) {
+    *next++ = one.packets;
+    *next++ = one.bytes;
+    *next++ = one.application_bytes;
   }
+  for (const auto& way : rejected) next = std::ranges::copy(way, next).out;
+  return out;
+}
+
+SessionMetrics SessionMetrics::from(const Counts& counts) noexcept {
+  SessionMetrics out;
+  auto next = counts.begin();
+  for (Carried& one : out.carried) {
+    one.packets = *next++;
+    one.bytes = *next++;
+    one.application_bytes = *next++;
+  }
+  for (std::size_t way = 0; way < out.rejected.size(); ++way)
+    for (std::uint32_t& one : out.rejected[way]) out.all_rejected[way] += one = static_cast<std::uint32_t>(*next++);
   return out;
 }
 

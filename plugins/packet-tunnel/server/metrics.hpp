@@ -40,10 +40,14 @@ struct SessionMetrics {
   /// For people, at its end: "tcp4_up=12/1800/1200 ..." as packets/bytes/application bytes, then what was refused.
   [[nodiscard]] std::string to_string() const;
 
-  /// For `gatehouse sessions`: "tcp4_up_packets", "tcp4_up_bytes" and so on, in the order of counts().
-  static constexpr std::size_t kCounts = 2 * Kind::kCount;
+  /// For `gatehouse sessions`: "tcp4_up_packets", "tcp4_up_bytes", "tcp4_up_application_bytes" and so on, then
+  /// "refused_up_no_ipv6" and so on, in the order of counts().
+  static constexpr std::size_t kCounts = 3 * Kind::kCount + 2 * kRejects;
+  using Counts = std::array<std::uint64_t, kCounts>;
   [[nodiscard]] static std::span<const gh_bytes, kCounts> count_names() noexcept;
-  [[nodiscard]] std::array<std::uint64_t, kCounts> counts() const noexcept;
+  [[nodiscard]] Counts counts() const noexcept;
+  /// As counts() said.
+  [[nodiscard]] static SessionMetrics from(const Counts& counts) noexcept;
 };
 
 /// The lane's cells in the exporter.

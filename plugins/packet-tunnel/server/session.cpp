@@ -71,6 +71,10 @@ TunnelSession::TunnelSession(TunnelLane& lane, const SessionBlob& facts, Session
       queue_(lane.pool),
       down_timer_([this] { flush(); }) {
   lane_.counters.sessions.add();
+  static_cast<void>(session_.want_counts());
+  SessionMetrics::Counts counts;
+  for (std::size_t i = 0; i < counts.size(); ++i) counts[i] = session_.count(i);
+  metrics_ = SessionMetrics::from(counts);
   tell_state();
 }
 
@@ -93,6 +97,7 @@ Expiry TunnelSession::expiry(Nanoseconds more) const {
 void TunnelSession::resume_with(Session session) {
   disconnect("its client has come again");
   session_ = std::move(session);
+  static_cast<void>(session_.want_counts());
   keeps_addresses_ = true;
   tell_state();
 }

@@ -420,7 +420,7 @@ typedef struct gh_certificates {
 
 /* -------------------------------------------------------------------------------------- gh.sessions/1 */
 
-#define GH_SESSION_COUNTS 24
+#define GH_SESSION_COUNTS 96
 
 /* What a session has carried since it began. The lane that opened the session last adds to its cells with relaxed
  * atomic stores, as to those of a metric: counting costs no call. The memory lives as long as the process. The host
@@ -436,10 +436,6 @@ typedef struct gh_session_cells {
   /* Two words of the plugin's own about its state now, such as the phase of a handshake and the last refusal. People
    * see them through gh.sessions.describe/1. 0 after a start. */
   uint64_t state[2];
-  /* What else the plugin counts of the session, such as packets by protocol: gh.sessions.describe/1 has their names.
-   * Stores as above, as often as people should see news; those that the plugin has no name for stay 0. 0 after a
-   * start. */
-  uint64_t counts[GH_SESSION_COUNTS];
 } gh_session_cells;
 
 /* A client's lasting relation to a plugin, known by (identity or anonymous, key). The source is no part of it: clients
@@ -519,6 +515,12 @@ typedef struct gh_sessions {
    * resumes, but for source and expiry, which stay. GH_E_NOT_FOUND: there is none of this plugin. GH_E_STATE: a lane of
    * this instance has it already, for its client came first. */
   gh_status (*adopt)(void* context, gh_lane* lane, gh_session* session);
+  /* [lane] GH_SESSION_COUNTS words for what else the plugin counts of session `id`, such as packets by protocol and
+   * refusals by reason: gh.sessions.describe/1 has their names. Stored to as the cells are, as often as people should
+   * see news; those that the plugin has no name for stay 0. They live as long as the process, are 0 when the session is
+   * new and after a start, and stay when it is resumed. For plugins that want them: a session costs less without.
+   * GH_E_NOT_FOUND: there is no such session. */
+  gh_status (*counts)(void* context, gh_lane* lane, uint64_t id, uint64_t** out);
 } gh_sessions;
 
 /* ---------------------------------------------------------------------------------------- gh.ranges/1 */
@@ -707,7 +709,7 @@ typedef struct gh_sessions_describe {
   /* [any] What the two words of gh_session_cells.state mean, for people: "bound; last refusal: wrong key". A
    * function of the words alone; returns at once. */
   void (*describe)(const uint64_t state[2], gh_message* out);
-  /* Names of gh_session_cells.counts from the first on, "tcp4_up_packets"; constants. At most GH_SESSION_COUNTS; may be
+  /* Names of gh_sessions.counts from the first on, "tcp4_up_packets"; constants. At most GH_SESSION_COUNTS; may be
    * none. */
   const gh_bytes* count_names;
   size_t count_names_size;
@@ -764,7 +766,7 @@ enum {
   gh_certificates_size_1_0 = 32,
   gh_session_size_1_0 = 128,
   gh_lease_size_1_0 = 40,
-  gh_sessions_size_1_0 = 80,
+  gh_sessions_size_1_0 = 88,
   gh_ranges_size_1_0 = 32,
   gh_values_size_1_0 = 40,
   gh_fds_size_1_0 = 32,
@@ -798,9 +800,8 @@ GH_FROZEN(gh_message, 24);
 GH_FROZEN(gh_completion, 24);
 GH_FROZEN(gh_log_field, 32);
 GH_FROZEN(gh_metric_label, 32);
-static_assert(sizeof(gh_session_cells) >= 248, "gh_session_cells has lost a field");
+static_assert(sizeof(gh_session_cells) >= 56, "gh_session_cells has lost a field");
 GH_PLACE(gh_session_cells, state, 40);
-GH_PLACE(gh_session_cells, counts, 56);
 GH_FROZEN(gh_range, 16);
 GH_GROWS(gh_lane);
 GH_PLACE(gh_lane, turns, 16);
@@ -851,6 +852,7 @@ GH_PLACE(gh_lease, expires_unix, 32);
 GH_GROWS(gh_sessions);
 GH_PLACE(gh_sessions, find, 64);
 GH_PLACE(gh_sessions, adopt, 72);
+GH_PLACE(gh_sessions, counts, 80);
 GH_GROWS(gh_ranges);
 GH_GROWS(gh_values);
 GH_PLACE(gh_values, reserve, 32);

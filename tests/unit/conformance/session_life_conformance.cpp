@@ -15,6 +15,10 @@ gh_status adopt(PluginHost& at, gh_session& session, unsigned lane = 0) {
   return at.sessions().adopt(at.sessions().context, at.lane(lane), &session);
 }
 
+gh_status counts(PluginHost& at, std::uint64_t id, std::uint64_t*& out) {
+  return at.sessions().counts(at.sessions().context, at.lane(0), id, &out);
+}
+
 gh_session of_id(std::uint64_t id) {
   gh_session out{};
   out.struct_size = sizeof out;
@@ -143,12 +147,21 @@ TEST_P(SessionConformance, KeepsItsTimeOverACrash) {
 TEST_P(SessionConformance, BeginsWithoutStateWordsAndCounts) {
   const gh_session first = opened("a");
   std::atomic_ref(first.cells->state[0]).store(7);
-  std::atomic_ref(first.cells->counts[GH_SESSION_COUNTS - 1]).store(8);
+  std::uint64_t* first_counts = nullptr;
+  ASSERT_EQ(counts(*plugin, first.id, first_counts), GH_OK);
+  std::atomic_ref(first_counts[GH_SESSION_COUNTS - 1]).store(8);
   EXPECT_EQ(std::atomic_ref(opened("a").cells->state[0]).load(), 7u) << "the session is the same";
+  std::uint64_t* same = nullptr;
+  EXPECT_EQ(counts(*plugin, first.id, same), GH_OK);
+  EXPECT_EQ(same, first_counts);
   EXPECT_EQ(end(*plugin, first.id), GH_OK);
+  std::uint64_t* gone = nullptr;
+  EXPECT_EQ(counts(*plugin, first.id, gone), GH_E_NOT_FOUND);
   const gh_session again = opened("a");
   EXPECT_EQ(std::atomic_ref(again.cells->state[0]).load(), 0u);
-  EXPECT_EQ(std::atomic_ref(again.cells->counts[GH_SESSION_COUNTS - 1]).load(), 0u);
+  std::uint64_t* fresh = nullptr;
+  ASSERT_EQ(counts(*plugin, again.id, fresh), GH_OK);
+  EXPECT_EQ(std::atomic_ref(fresh[GH_SESSION_COUNTS - 1]).load(), 0u);
 }
 
 }  // namespace

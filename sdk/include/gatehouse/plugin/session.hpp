@@ -100,10 +100,16 @@ class Session {
     std::atomic_ref(cells_->state[1]).store(second, std::memory_order_relaxed);
   }
 
-  /// One of what the plugin counts of its sessions beside the above, for people: `which` is below GH_SESSION_COUNTS,
-  /// and has a name in make_describer().
+  /// What the plugin counts of its sessions beside the above, for people, under the names of make_describer(): `which`
+  /// is below GH_SESSION_COUNTS. Asked for once, by want_counts(), which locks; before, and where it fails, nothing is
+  /// counted. They stay while the process and the session live, also when that is opened again; 0 after a start.
+  /// Errc::not_found: it is over.
+  Error want_counts() noexcept;
   void set_count(std::size_t which, std::uint64_t value) noexcept {
-    std::atomic_ref(cells_->counts[which]).store(value, std::memory_order_relaxed);
+    if (counts_ != nullptr) std::atomic_ref(counts_[which]).store(value, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t count(std::size_t which) const noexcept {
+    return counts_ == nullptr ? 0 : std::atomic_ref(counts_[which]).load(std::memory_order_relaxed);
   }
 
   /// The client is still there, and where.
@@ -131,6 +137,7 @@ class Session {
   const Host* host_;
   gh_lane* lane_;
   gh_session_cells* cells_;
+  std::uint64_t* counts_ = nullptr;
   std::uint64_t opening_;
   std::uint64_t id_;
   std::uint32_t blob_version_;

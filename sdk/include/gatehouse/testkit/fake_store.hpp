@@ -5,6 +5,7 @@
 #include <gatehouse/abi.h>
 #include <gatehouse/base/address.hpp>
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <map>
@@ -74,10 +75,12 @@ class FakeStore {
  private:
   friend class Instance;
   struct Gate;
+  using Counts = std::array<std::uint64_t, GH_SESSION_COUNTS>;
   struct Session {
     FakeSession facts;
     std::string index;  // what it is found by; empty without a key
     gh_session_cells* cells = nullptr;
+    Counts* counts = nullptr;
     const Instance* owner = nullptr;  // that opened it last
     std::uint32_t lane = UINT32_MAX;
   };
@@ -116,6 +119,7 @@ class FakeStore {
   unsigned delayed_finds_ = 0;
   std::uint64_t last_id_ = 0;
   std::deque<gh_session_cells> cells_;  // never freed before the store
+  std::deque<Counts> counts_;           // nor these
   std::set<Instance*> instances_;
 };
 
@@ -141,6 +145,7 @@ class FakeStore::Instance {
   gh_status open(gh_lane* lane, gh_session& session);
   gh_status touch(const gh_session& session);
   gh_status adopt(gh_lane* lane, gh_session& session);
+  gh_status counts(std::uint64_t id, std::uint64_t** out);
   /// What such a session is found by; empty: its key is not as gh.sessions/1 wants it.
   [[nodiscard]] std::optional<std::string> index_of(const gh_session& session) const;
   [[nodiscard]] Session* find_by(const std::string& index);
