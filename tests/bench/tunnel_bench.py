@@ -8,6 +8,7 @@
     tests/bench/tunnel_bench.py --tls                    over TLS (the bare loops stay plain)
     tests/bench/tunnel_bench.py --features none          the client asks for no large frames
     tests/bench/tunnel_bench.py --features both          with and without, in turn, and no bare loops
+    tests/bench/tunnel_bench.py --peer wireguard-go --peer openvpn     these beside, where they are installed
     tests/bench/tunnel_bench.py --smoke                  a second of each, to see that everything runs
 
     client 172.31.1.2 ---- veth ---- 172.31.1.1 server 198.18.0.1 ---- veth ---- 198.18.0.2 internet
@@ -34,6 +35,7 @@ from harness import net as namespaces  # noqa: E402
 from harness.net import Net  # noqa: E402
 from harness.policy import Policy  # noqa: E402
 from harness.tls import Authority  # noqa: E402
+from tunnel_peers import PEERS  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("GATEHOUSE_BUILD", ROOT / "build" / "release"))
 BIN = BUILD / "bin"
@@ -87,6 +89,7 @@ class Bench:
 
     def __init__(self, options):
         self.options, self.net = options, Net()
+        self.device, self.server, self.port = DEVICE, SERVER, PORT
         for name in ("client", "server", "internet"):
             self.net.namespace(name)
         self.net.link("client", ["172.31.1.2/24"], "server", ["172.31.1.1/24"])
@@ -109,13 +112,17 @@ class Bench:
         self.net.run("server", ["ip", "address", "add", "10.0.0.1/8", "dev", DEVICE])
         self.net.run("server", ["ip", "link", "set", DEVICE, "up"])
         self.net.run("server", ["ip", "route", "add", "172.16.0.0/24", "dev", DEVICE])
-        self.net.run("server", ["sysctl", "-qw", "net.ipv4.ip_forward=1"])
-        self.net.run("server", ["nft", "table inet floor { chain post { type nat hook postrouting priority 100; "
-                                       "ip saddr 172.16.0.0/24 masquerade; }; }"])
+        self.masquerade()
         self.set_up_client_device()
         return server, client
 
-    def stop_floor(self, processes):
+    def masquerade(self):
+        """As the gateway does by itself."""
+        self.net.run("server", ["sysctl", "-qw", "net.ipv4.ip_forward=1"])
+        self.net.run("server", ["nft", "table inet floor { chain post { type nat hook postrouting priority 100; "
+                                       "ip saddr 172.16.0.0/24 masquerade; }; }"])
+
+    def stop(self, processes):
         self.net.run("server", ["nft", "delete", "table", "inet", "floor"], check=False)
         end(processes)
 
@@ -146,7 +153,7 @@ dns_resolvers = ["198.18.0.53"]
             policy.insert("port_permits", destination=destination, priority=1)
         server = self.net.popen("server", [program, "run", "--config", str(config)], stdout=subprocess.DEVNULL,
                                 stderr=subprocess.DEVNULL)
-        self.wait("server", "gatehouse0", server)
+        self.wait_for("server", "gatehouse0", server)
         time.sleep(0.3)
         if self.options.client == "floor":
             client = self.net.popen("client", [str(BIN / "tunnel_floor"), "client", SERVER, str(PORT), DEVICE, "http"])
@@ -157,7 +164,7 @@ dns_resolvers = ["198.18.0.53"]
             client = self.net.popen("client", [str(pathlib.Path(build) / "bin" / "gatehouse-tunnel"),
                                                f"{SERVER}:{PORT}", "--device", DEVICE, "--only", "198.18.0.0/24",
                                                "--no-dns", *words, *more], stdout=subprocess.DEVNULL)
-            self.wait("client", DEVICE, client, route="198.18.0.0/24")
+            self.wait_for("client", DEVICE, client, route="198.18.0.0/24")
         return server, client
 
     def set_up_client_device(self):
@@ -165,12 +172,13 @@ dns_resolvers = ["198.18.0.53"]
         self.net.run("client", ["ip", "link", "set", DEVICE, "up"])
         self.net.run("client", ["ip", "route", "replace", "198.18.0.0/24", "dev", DEVICE])
 
-    def wait(self, namespace, device, process, route=None):
+    def wait_for(self, namespace, device, process, route=None, is_up=True):
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise RuntimeError(f"{process.args} has ended with {process.returncode}")
-            shown = self.net.run(namespace, ["ip", "link", "show", device, "up"], check=False).stdout
+            shown = self.net.run(namespace, ["ip", "link", "show", device, *(["up"] if is_up else [])],
+                                 check=False).stdout
             routes = self.net.run(namespace, ["ip", "route", "show", "table", "all"]).stdout
             if f"{device}:" in shown and (route is None or route in routes):
                 return
@@ -242,6 +250,7 @@ def main():
     parser.add_argument("--tls", action="store_true")
     parser.add_argument("--features", choices=("none", "large", "both"), default="large")
     parser.add_argument("--other", help="another build's folder, which takes part as `before`")
+    parser.add_argument("--peer", action="append", choices=tuple(PEERS), default=[])
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
     if options.smoke:
@@ -258,18 +267,20 @@ def main():
         programs = {"cut": cut, "large": large}
     if options.other:
         programs["before"] = (options.other, [])
+    programs |= {name: None for name in options.peer}
+    starts = {"floor": bench.start_floor} | {name: lambda start=start: start(bench) for name, start in PEERS.items()}
     runs = {name: {} for name in programs}
     for number in range(options.rounds):
         order = list(programs)
         for name in order[number % len(order):] + order[:number % len(order)]:  # who is first differs
-            processes = bench.start_floor() if name == "floor" else bench.start_gateway(*programs[name])
+            processes = starts[name]() if name in starts else bench.start_gateway(*programs[name])
             time.sleep(0.5)
             for shape in options.only or SHAPES:
                 got = bench.measure(shape, processes)
                 runs[name].setdefault(shape, []).append(got)
                 print(f"round {number + 1} {name:8} {shape:11} "
                       + "  ".join(f"{key} {value:.2f}" for key, value in got.items()), file=sys.stderr)
-            bench.stop_floor(processes) if name == "floor" else end(processes)
+            bench.stop(processes)
             time.sleep(0.2)
     result = {name: {shape: {key: middle(all, key) for key in all[0]} for shape, all in shapes.items()}
               for name, shapes in runs.items()}
