@@ -1,50 +1,80 @@
 // A listening UDP socket that answers from the address it was asked on, also when it is bound to a wildcard: clients
-// with connected sockets, and clients behind a NAT, drop answers from any other address. Batched both ways.
+// with connected sockets, and clients behind a NAT, drop answers from any other address. Batched both ways, and what
+// the kernel can carry in one piece (UDP_GRO, UDP_SEGMENT) is carried so: sending is two thirds of what a datagram
+// costs, and a coalesced one costs a tenth.
 #pragma once
 
 #include <gatehouse/async/poller.hpp>
-#include <gatehouse/base/address.hpp>
-#include <gatehouse/base/bytes.hpp>
+#include <gatehouse/net/batch_counters.hpp>
+#include <gatehouse/net/datagram.hpp>
+#include <gatehouse/net/gso.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
 
 namespace gatehouse {
 
-/// A datagram that came, and where an answer to it goes: to `remote`, from `local`.
-struct Datagram {
-  MutableBytes payload;  ///< in the listener's buffer: valid during the callback
-  Endpoint remote;
-  IpAddress local;         ///< the address that was asked; for a broadcast or multicast the one to answer from
-  std::uint32_t link = 0;  ///< interface index, for a link-local `remote` only
+class UdpBatchReceiver;
+class UdpBatchSender;
+
+struct UdpListenerOptions {
+  /// Take datagrams that came together in one piece (UDP_GRO, since kernel 5.0; quietly without otherwise): then a
+  /// Datagram of the callback may have a `segment`. Otherwise each is single.
+  bool aggregates = false;
+  Gso gso = Gso::automatic;
+  int receive_buffer = 0;  ///< bytes, as SO_RCVBUF has them (the kernel doubles it); 0: the system's default
+  int send_buffer = 0;     ///< the same for SO_SNDBUF
 };
 
-/// One per lane and socket; not thread-safe. Its buffers (4 MiB of address space) are touched only as far as used.
+/// One per lane and socket; not thread-safe. Its buffers (4.2 MiB of address space) are touched only as far as used.
+/// Nothing is allocated after construction.
 class UdpListener final : private Readiness {
  public:
+  using Options = UdpListenerOptions;
+  /// At most 64 at a time, once a turn: what is left is there in the next one.
   using OnDatagrams = std::function<void(std::span<Datagram>)>;
 
   /// Does not own `fd`. Throws boost::system::system_error when the socket cannot tell local addresses (IP_PKTINFO).
-  UdpListener(Poller& poller, int fd, OnDatagrams on_datagrams);
+  /// With Gso::automatic gso_works() is asked.
+  UdpListener(Poller& poller, int fd, OnDatagrams on_datagrams, const Options& options = {});
   ~UdpListener();
   UdpListener(const UdpListener&) = delete;
   UdpListener& operator=(const UdpListener&) = delete;
 
-  /// Sends each payload to its `remote` from its `local`. A datagram that the kernel refuses is skipped.
-  /// @return how many were taken; the rest are lost, as datagrams are
+  /// Collects a datagram, or several with a `segment`, that goes to `remote` from `local`; without a `local`, from the
+  /// one that its route has. The order to one `remote` from one `local` is kept; those of one size go as one message,
+  /// whatever is queued between them, and what is coalesced already stays so. `payload` must stay until flush(), which
+  /// is called here when there are 64 messages.
+  /// Cost: some 20 ns; no system call as a rule.
+  void queue(const Datagram& datagram) noexcept;
+
+  /// Sends what is queued, 64 messages a system call. What the kernel refuses is counted and skipped; when the socket
+  /// is full, the rest is dropped and counted.
+  void flush() noexcept;
+
+  /// queue() for each, and flush().
+  /// @return how many datagrams were taken; the rest are lost, as datagrams are
   std::size_t send(std::span<const Datagram> datagrams) noexcept;
 
+  [[nodiscard]] const BatchCounters& counters() const noexcept { return counters_; }
+  /// Are runs sent by UDP_SEGMENT?
+  [[nodiscard]] bool segments() const noexcept;
+  /// Datagrams that the kernel dropped since the socket was made, because nobody read in time (SO_MEMINFO; wraps). One
+  /// system call.
+  [[nodiscard]] std::uint32_t overflows() const noexcept;
+
  private:
-  struct Batch;
   void on_ready(std::uint32_t events) override;
 
   Poller& poller_;
   int fd_;
   OnDatagrams on_datagrams_;
-  std::unique_ptr<Batch> in_, out_;
-  std::unique_ptr<std::byte[]> buffer_;
+  BatchCounters counters_;
+  std::unique_ptr<UdpBatchReceiver> in_;
+  std::unique_ptr<UdpBatchSender> out_;
 };
 
 }  // namespace gatehouse

@@ -3,6 +3,7 @@
 #include "gateway/base/refusal.hpp"
 #include "tests/unit/gateway/plugin/test_folder.hpp"
 
+#include <gatehouse/net/reuseport_steering.hpp>
 #include <gatehouse/plugin/border.hpp>
 
 #include <gmock/gmock.h>
@@ -128,6 +129,28 @@ TEST(UdpListener, HasOneSocketALaneWithOnePort) {
   for (const UniqueFd& fd : sockets.fds) {
     pollfd wanted{fd.get(), POLLIN, 0};
     EXPECT_EQ(poll(&wanted, 1, 1000), 1);
+  }
+}
+
+// What steer_by() goes by: a socket's place in the kernel's group is its lane.
+TEST(UdpListener, HasItsSocketsInTheOrderOfLanes) {
+  constexpr unsigned kLanes = 5;
+  for (const char* const at : {"127.0.0.1:0", "[::1]:0"}) {
+    const auto listener = bind_listener(udp(at), kLanes);
+    const LaneSockets sockets = dup_for_lanes(listener, kLanes);
+    ASSERT_TRUE(steer_by(sockets.fds[0].get(), {.offset = 0, .width = 1}, kLanes));
+    sockaddr_storage address{};
+    const unsigned size = listener->local().to_sockaddr(address);
+    for (unsigned lane = 0; lane < kLanes; ++lane) {
+      for (int client = 0; client < 4; ++client) {
+        const UniqueFd fd(socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        ASSERT_EQ(sendto(fd.get(), &lane, 1, 0, reinterpret_cast<const sockaddr*>(&address), size), 1);
+        char got = 0;
+        pollfd wanted{sockets.fds[lane].get(), POLLIN, 0};
+        ASSERT_EQ(poll(&wanted, 1, 1000), 1) << at << ' ' << lane;
+        ASSERT_EQ(recv(wanted.fd, &got, 1, 0), 1);
+      }
+    }
   }
 }
 

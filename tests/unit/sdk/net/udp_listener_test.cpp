@@ -1,29 +1,21 @@
 #include <gatehouse/net/udp_listener.hpp>
 #include <gatehouse/net/udp_socket.hpp>
 
+#include "tests/unit/sdk/net/bound_socket.hpp"
+
 #include <gtest/gtest.h>
 
+#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <cstring>
 #include <optional>
 #include <vector>
 
 namespace gatehouse {
 namespace {
-
-UniqueFd bound(const char* address, Endpoint& local) {
-  const IpAddress ip = *IpAddress::parse(address);
-  UniqueFd fd(socket(ip.is_v4() ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  sockaddr_storage storage{};
-  socklen_t size = Endpoint{ip, 0, 0}.to_sockaddr(storage);
-  EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&storage), size), 0);
-  size = sizeof storage;
-  EXPECT_EQ(getsockname(fd.get(), reinterpret_cast<sockaddr*>(&storage), &size), 0);
-  local = Endpoint::from_sockaddr(storage);
-  return fd;
-}
 
 class EchoOn : public testing::Test {
  protected:
@@ -167,6 +159,217 @@ TEST_F(UdpPair, SendsMoreThanABatchAndSkipsWhatCannotGo) {
   sent.erase(sent.begin() + 70);
   sent.erase(sent.begin());
   EXPECT_EQ(payloads, sent);
+}
+
+struct Asked {
+  const char* name;
+  const char* wildcard;
+  const char* address;
+};
+
+/// An echo at a wildcard that takes what came in one piece so, and a client that sends it.
+class Aggregates : public testing::TestWithParam<Asked> {
+ protected:
+  void begin(UdpListener::Options options) {
+    server = bound(*IpAddress::parse(GetParam().wildcard));
+    const Endpoint at{*IpAddress::parse(GetParam().address), local_of(server).port, 0};
+    UdpConnector connector(1 << 22);
+    auto connected = connector.connect(at, {});
+    ASSERT_TRUE(connected);
+    client = std::move(*connected);
+    listener.emplace(
+        poller, server.get(),
+        [this](std::span<Datagram> datagrams) {
+          for (const Datagram& one : datagrams) {
+            seen.push_back(one);
+            seen.back().payload = {};
+            sizes.push_back(one.payload.size());
+            listener->queue(one);
+          }
+          listener->flush();
+        },
+        options);
+  }
+  void send_run(int first, std::size_t count, std::size_t size, std::size_t last) {
+    std::vector<std::vector<std::byte>> run;
+    for (std::size_t i = 0; i < count; ++i)
+      run.emplace_back(i + 1 < count ? size : last, static_cast<std::byte>(first + static_cast<int>(i)));
+    const std::vector<Bytes> payloads(run.begin(), run.end());
+    ASSERT_TRUE(send_segments(client.get(), payloads, size));
+    sent.insert(sent.end(), run.begin(), run.end());
+  }
+  void send_one(int value, std::size_t size) {
+    sent.emplace_back(size, static_cast<std::byte>(value));
+    ASSERT_EQ(send(client.get(), sent.back().data(), size, 0), static_cast<ssize_t>(size));
+  }
+  void expect_back() {
+    for (pollfd ready{server.get(), POLLIN, 0}; poll(&ready, 1, 0) == 1;) poller.turn();
+    for (const auto& one : sent) ASSERT_EQ(next_of(client), one);
+    EXPECT_FALSE(next_of(client, nullptr, 0));
+  }
+
+  Poller poller;
+  UniqueFd server, client;
+  std::optional<UdpListener> listener;
+  std::vector<Datagram> seen;
+  std::vector<std::size_t> sizes;
+  std::vector<std::vector<std::byte>> sent;
+};
+
+TEST_P(Aggregates, WhatCameInOnePieceIsGivenAndSentSo) {
+  begin({.aggregates = true});
+  send_run(0, 32, 1200, 700);
+  send_one(77, 1200);
+  send_run(100, 10, 90, 90);
+  expect_back();
+  ASSERT_EQ(seen.size(), 3u);
+  EXPECT_EQ(seen[0].segment, 1200u);
+  EXPECT_EQ(sizes[0], 31u * 1200 + 700);
+  EXPECT_EQ(seen[1].segment, 0u);
+  EXPECT_EQ(seen[2].segment, 90u);
+  for (const Datagram& one : seen) {
+    EXPECT_EQ(one.local.to_string(), GetParam().address);
+    EXPECT_EQ(one.remote.port, local_of(client).port);
+  }
+  const BatchCounters& counters = listener->counters();
+  EXPECT_EQ(counters.receive_calls, 1u);
+  EXPECT_EQ(counters.buffers_received, 3u);
+  EXPECT_EQ(counters.datagrams_received, 43u);
+  EXPECT_EQ(counters.send_calls, 1u);
+  EXPECT_EQ(counters.messages_sent, 3u);
+  EXPECT_EQ(counters.datagrams_sent, 43u);
+}
+
+TEST_P(Aggregates, ABufferKeepsNothingOfWhatItHadBefore) {
+  begin({.aggregates = true});
+  send_one(1, 500);
+  expect_back();
+  sent.clear();
+  send_run(2, 5, 400, 400);
+  expect_back();
+  sent.clear();
+  send_one(3, 500);
+  expect_back();
+  ASSERT_EQ(seen.size(), 3u);
+  EXPECT_EQ(seen[1].segment, 400u);
+  EXPECT_EQ(seen[2].segment, 0u);
+  EXPECT_EQ(listener->counters().truncated, 0u);
+}
+
+TEST_P(Aggregates, OtherwiseDatagramsAreSingle) {
+  begin({});
+  send_run(0, 20, 100, 70);
+  expect_back();
+  ASSERT_EQ(seen.size(), 20u);
+  for (const Datagram& one : seen) EXPECT_EQ(one.segment, 0u);
+  EXPECT_EQ(listener->counters().datagrams_received, 20u);
+  EXPECT_EQ(listener->counters().messages_sent, 1u);
+}
+
+TEST_P(Aggregates, WithoutSegmentationPiecesAreCut) {
+  begin({.aggregates = true, .gso = Gso::off});
+  EXPECT_FALSE(listener->segments());
+  send_run(0, 20, 100, 70);
+  expect_back();
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_EQ(listener->counters().messages_sent, 20u);
+}
+
+// What else the socket has been told to tell of leaves no room: the size of the pieces may be missing.
+TEST_P(Aggregates, WhoseControlMessagesDoNotFitIsDropped) {
+  begin({.aggregates = true});
+  const int on = 1;
+  ASSERT_EQ(setsockopt(server.get(), SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on), 0);
+  for (const int option : {IP_RECVTTL, IP_RECVTOS, IP_RECVORIGDSTADDR, IP_PKTINFO})
+    setsockopt(server.get(), IPPROTO_IP, option, &on, sizeof on);
+  for (const int option : {IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS, IPV6_RECVORIGDSTADDR})
+    setsockopt(server.get(), IPPROTO_IPV6, option, &on, sizeof on);
+  send_one(1, 100);
+  sent.clear();
+  expect_back();
+  EXPECT_TRUE(seen.empty());
+  EXPECT_EQ(listener->counters().truncated, 1u);
+  EXPECT_EQ(listener->counters().buffers_received, 1u);
+  EXPECT_EQ(listener->counters().datagrams_received, 0u);
+}
+
+TEST_P(Aggregates, ATurnIsBounded) {
+  begin({.aggregates = true});
+  for (int i = 0; i < 100; ++i) send_one(i, 10);
+  poller.turn();
+  EXPECT_EQ(seen.size(), 64u);
+  expect_back();
+  EXPECT_EQ(seen.size(), 100u);
+}
+
+constexpr Asked kAsked[] = {{"V4", "0.0.0.0", "127.3.2.1"},
+                            {"V6", "::", "::1"},
+                            {"V4OverV6", "::", "127.3.2.1"},
+                            {"One", "127.0.0.1", "127.0.0.1"}};
+INSTANTIATE_TEST_SUITE_P(Families, Aggregates, testing::ValuesIn(kAsked),
+                         [](const auto& test) { return test.param.name; });
+
+TEST_F(UdpPair, HasTheBuffersThatWereAskedForAndTellsWhatDidNotFit) {
+  near_fd = bound("127.0.0.1", near);
+  far_fd = bound("127.0.0.1", far);
+  near_listener.emplace(
+      poller, near_fd.get(), [](std::span<Datagram>) {},
+      UdpListener::Options{.receive_buffer = 20'000, .send_buffer = 30'000});
+  int bytes = 0;
+  socklen_t size = sizeof bytes;
+  getsockopt(near_fd.get(), SOL_SOCKET, SO_RCVBUF, &bytes, &size);
+  EXPECT_EQ(bytes, 40'000);
+  getsockopt(near_fd.get(), SOL_SOCKET, SO_SNDBUF, &bytes, &size);
+  EXPECT_EQ(bytes, 60'000);
+
+  EXPECT_EQ(near_listener->overflows(), 0u);
+  const std::vector<std::byte> payload(1000);
+  sockaddr_storage to{};
+  const socklen_t length = near.to_sockaddr(to);
+  for (int i = 0; i < 100; ++i)
+    sendto(far_fd.get(), payload.data(), payload.size(), 0, reinterpret_cast<sockaddr*>(&to), length);
+  EXPECT_GT(near_listener->overflows(), 10u);
+  EXPECT_LT(near_listener->overflows(), 100u);
+}
+
+/// An address that needs a zone, of any interface that has one.
+std::optional<Endpoint> link_local() {
+  std::optional<Endpoint> out;
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) return out;
+  for (const ifaddrs* one = all; one != nullptr && !out; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET6) continue;
+    sockaddr_storage storage{};
+    std::memcpy(&storage, one->ifa_addr, sizeof(sockaddr_in6));
+    if (const auto found = Endpoint::from_sockaddr(storage); found.address.is_link_local()) out = found;
+  }
+  freeifaddrs(all);
+  return out;
+}
+
+TEST(UdpListener, AnswersOnTheLinkOfALinkLocalClient) {
+  auto at = link_local();
+  if (!at) GTEST_SKIP() << "no interface has a link-local address";
+  const UniqueFd server = bound(*IpAddress::parse("::"));
+  at->port = local_of(server).port;
+  Poller poller;
+  UdpListener* listening = nullptr;
+  std::optional<Datagram> seen;
+  UdpListener listener(poller, server.get(), [&](std::span<Datagram> datagrams) {
+    seen = datagrams[0];
+    listening->send(datagrams);
+  });
+  listening = &listener;
+  UdpConnector connector(100'000);
+  const auto client = connector.connect(*at, {});
+  ASSERT_TRUE(client);
+  ASSERT_EQ(send(client->get(), "x", 1, 0), 1);
+  poller.turn();
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->remote.scope, at->scope);
+  EXPECT_NE(seen->link, 0u);
+  EXPECT_TRUE(next_of(*client));
+  EXPECT_EQ(listener.counters().datagrams_sent, 1u);
 }
 
 }  // namespace
