@@ -25,18 +25,21 @@ struct AllocationDemand {
 /// Why there is no endpoint.
 struct AllocationRefusal {
   enum class Cause : std::uint8_t {
-    denied,      ///< by an admission, or a rule of the identity
-    own_key,     ///< one of the keys is the relay's, or both are one
-    not_ready,   ///< no address to offer yet
-    limit,       ///< the identity has as many endpoints as its rules allow
-    full,        ///< no VNI, or no memory, is left
-    draining,    ///< the gateway stops
-    not_durable  ///< the store cannot be relied on
+    denied,       ///< by an admission, or a rule of the identity
+    own_key,      ///< one of the keys is the relay's, or both are one
+    not_ready,    ///< no address to offer yet
+    limit,        ///< the identity has as many endpoints as its rules allow
+    full,         ///< no VNI, or no memory, is left
+    draining,     ///< the gateway stops
+    not_durable,  ///< the store cannot be relied on
+    count
   };
   Cause cause;
   std::string sentence;              ///< for people, what to do
   std::chrono::seconds retry_after;  ///< zero: asking again is of no use
 };
+
+inline constexpr std::size_t kAllocationRefusals = static_cast<std::size_t>(AllocationRefusal::Cause::count);
 
 using AllocationOutcome = std::variant<ServerEndpoint, AllocationRefusal>;
 

@@ -4,6 +4,7 @@
 
 #include <gatehouse/net/stream_listener.hpp>
 #include <gatehouse/net/tls_context.hpp>
+#include <gatehouse/plugin/api_call.hpp>
 #include <gatehouse/plugin/arrival.hpp>
 #include <gatehouse/plugin/budget.hpp>
 #include <gatehouse/plugin/certificates.hpp>
@@ -33,7 +34,18 @@ class StreamListeners {
     std::function<void(const Error&)> exhausted;
   };
 
+  /// Those of an HTTP API, of a role with Openings::http: streams are no clients, requests are. Each request is one of
+  /// the streams on their way in, with all their bounds, from its first byte to the end of its answer; a credential is
+  /// looked at for each. A connection ends after kMostRequests, or kDeadline without one.
+  struct Api {
+    /// Somebody asks. Called within the lane's turns; it must not call listen().
+    std::function<void(ApiCall)> asked;
+    std::function<void(const Error&)> exhausted;  ///< as of Events
+    std::size_t largest_body = 0;                 ///< bytes of a request's
+  };
+
   StreamListeners(const LaneContext& context, Events events);
+  StreamListeners(const LaneContext& context, Api api);
   ~StreamListeners();
   StreamListeners(const StreamListeners&) = delete;
   StreamListeners& operator=(const StreamListeners&) = delete;
@@ -47,6 +59,8 @@ class StreamListeners {
   [[nodiscard]] std::size_t openings() const noexcept { return openings_.size(); }
 
   static constexpr Nanoseconds kDeadline = std::chrono::seconds(5);         ///< from the accept to the arrival
+  static constexpr Nanoseconds kPatience = std::chrono::seconds(10);        ///< for the answer of an API
+  static constexpr unsigned kMostRequests = 1000;                           ///< of one connection to an API
   static constexpr unsigned kHandshakesAtOnce = 2;                          ///< steps of them, in a turn
   static constexpr unsigned kRequestsAtOnce = 4;                            ///< reads of HTTP, in a turn
   static constexpr std::uint64_t kOpeningRate = 100, kOpeningBurst = 1000;  ///< of one source, a second
@@ -84,6 +98,8 @@ class StreamListeners {
 
   LaneContext context_;
   Events events_;
+  std::function<void(ApiCall)> asked_;  // of an API
+  std::size_t largest_body_ = 0;
   const Budget budget_;
   Certificates certificates_;
   Identities identities_;
