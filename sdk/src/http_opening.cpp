@@ -4,43 +4,20 @@
 #include <gatehouse/net/http_opening.hpp>
 #include <gatehouse/net/web_socket.hpp>
 
-#include <boost/asio/buffer.hpp>
-#include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/parser.hpp>
+#include "http_header.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <stdexcept>
 
 namespace gatehouse {
 namespace {
 
-namespace http = boost::beast::http;
+using namespace http_header;  // NOLINT(google-build-using-namespace): the other half of this file
 
-constexpr std::size_t kLongestMethod = 16;
 constexpr std::size_t kLongestSentence = 400;
-constexpr std::string_view kForwardedFor = "X-Forwarded-For";
-
-bool is_alnum(char c) noexcept { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
-
-bool consists_of(std::string_view text, std::string_view others) noexcept {
-  return std::ranges::all_of(text, [=](char c) { return is_alnum(c) || others.find(c) != others.npos; });
-}
-
-bool equal_without_case(std::string_view left, std::string_view right) noexcept {
-  return std::ranges::equal(left, right, {}, lower, lower);
-}
-
-std::string_view trimmed(std::string_view text) noexcept {
-  const std::size_t begin = text.find_first_not_of(" \t");
-  if (begin == text.npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
-
-std::string_view view(boost::beast::string_view text) noexcept { return {text.data(), text.size()}; }
 
 /// A name that goes into a header: what could end one is left out.
 std::string word(std::string_view text) {
@@ -49,60 +26,9 @@ std::string word(std::string_view text) {
   return out;
 }
 
-/// b64token of RFC 6750, 2.1.
-bool is_bearer_token(std::string_view text) noexcept {
-  const std::string_view body = text.substr(0, text.find_last_not_of('=') + 1);
-  return !body.empty() && consists_of(body, "-._~+/");
-}
-
 /// Sixteen bytes in base64.
 bool is_web_socket_key(std::string_view text) noexcept {
   return text.size() == 24 && text.ends_with("==") && consists_of(text.substr(0, 22), "+/");
-}
-
-/// The values of a field, of which there may be any number.
-std::vector<std::string_view> values(const http::fields& header, http::field name) {
-  std::vector<std::string_view> out;
-  const auto [begin, end] = header.equal_range(name);
-  for (auto at = begin; at != end; ++at) out.push_back(view(at->value()));
-  return out;
-}
-
-/// The first element of a list (RFC 9110, 5.6.1), over all of its lines, that `wanted` wants.
-template <class Wanted>
-std::optional<std::string_view> find_element(const http::fields& header, http::field name, Wanted wanted) {
-  for (std::string_view line : values(header, name)) {
-    while (!line.empty()) {
-      const std::string_view element = line.substr(0, line.find(','));
-      line.remove_prefix(std::min(element.size() + 1, line.size()));
-      if (wanted(trimmed(element))) return trimmed(element);
-    }
-  }
-  return {};
-}
-
-bool has_element(const http::fields& header, http::field name, std::string_view element) {
-  return find_element(header, name, [=](std::string_view one) { return equal_without_case(one, element); }).has_value();
-}
-
-/// Is the header whole, or will it never be? memmem is linear, whatever is sent.
-bool has_ended(std::string_view in) noexcept {
-  constexpr std::string_view kEnd = "\r\n\r\n";
-  if (in.size() < kEnd.size()) return false;
-  return in.size() >= kLongestHttpOpening || memmem(in.data(), in.size(), kEnd.data(), kEnd.size()) != nullptr;
-}
-
-using Refusal = std::optional<HttpRefusal>;
-
-Refusal refusal(unsigned status, std::string sentence) {
-  return HttpRefusal{status, std::move(sentence), std::chrono::seconds(0)};
-}
-
-/// A method and a space, or what may become that.
-bool begins_like_a_request(std::string_view in) noexcept {
-  const std::size_t size = in.substr(0, kLongestMethod + 1).find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-  if (size == in.npos) return in.size() <= kLongestMethod;
-  return size > 0 && in[size] == ' ';
 }
 
 Refusal judge_request_line(const http::request_header<>& header, std::string_view plugin) {
@@ -115,19 +41,11 @@ Refusal judge_request_line(const http::request_header<>& header, std::string_vie
   return {};
 }
 
-Refusal judge_fields(const http::fields& header, std::span<const std::string> origins) {
-  if (header.count(http::field::host) != 1) return refusal(400, "Exactly one Host is needed.");
+Refusal judge_body(const http::fields& header) {
   const auto lengths = values(header, http::field::content_length);
   const bool has_body = std::ranges::any_of(lengths, [](std::string_view length) { return length != "0"; });
   if (has_body || header.count(http::field::transfer_encoding) != 0)
     return refusal(400, "The request must not have a body.");
-  // A browser shows its user's certificate, or what loopback lets it do, to whatever page asks (RFC 6455, 10.2).
-  const auto pages = values(header, http::field::origin);
-  if (pages.empty()) return {};
-  if (origins.empty()) return refusal(403, "Pages in browsers are not served: leave Origin out.");
-  const auto is_page = [&](const std::string& origin) { return equal_without_case(pages[0], origin); };
-  if (pages.size() > 1 || std::ranges::none_of(origins, is_page))
-    return refusal(403, "This page is not served: its Origin is none of the listener's origins.");
   return {};
 }
 
@@ -153,59 +71,6 @@ Refusal read_upgrade(const http::fields& header, std::string_view plugin, HttpRe
   return {};
 }
 
-Refusal read_token(const http::fields& header, HttpRequest& out) {
-  constexpr std::string_view kScheme = "Bearer ";
-  const auto lines = values(header, http::field::authorization);
-  if (lines.empty()) return {};
-  if (lines.size() > 1) return refusal(400, "There is more than one Authorization.");
-  const std::string_view line = lines[0];
-  const bool is_bearer = equal_without_case(line.substr(0, kScheme.size()), kScheme);
-  const std::string_view token = is_bearer ? trimmed(line.substr(kScheme.size())) : std::string_view();
-  if (!is_bearer_token(token)) return refusal(400, "Authorization must be `Bearer TOKEN` (RFC 6750).");
-  out.token = token;
-  return {};
-}
-
-void read_forwarded_for(const http::fields& header, HttpRequest& out) {
-  std::vector<std::string_view> lines;
-  const auto [begin, end] = header.equal_range(boost::beast::string_view(kForwardedFor.data(), kForwardedFor.size()));
-  for (auto at = begin; at != end; ++at) lines.push_back(view(at->value()));
-  for (; !lines.empty(); lines.pop_back()) {
-    std::string_view line = lines.back();
-    for (bool is_first = false; !is_first;) {
-      const std::size_t comma = line.rfind(',');
-      is_first = comma == line.npos;
-      const auto address = IpAddress::parse(trimmed(is_first ? line : line.substr(comma + 1)));
-      if (!address || out.forwarded_for.size() == kMostForwardedFor) return;
-      out.forwarded_for.push_back(address->unmapped());
-      if (!is_first) line = line.substr(0, comma);
-    }
-  }
-}
-
-/// What others are to read: neither of this file nor of HTTP's own.
-std::vector<HttpField> own_fields(const http::fields& header) {
-  constexpr http::field kKnown[] = {http::field::host,
-                                    http::field::connection,
-                                    http::field::upgrade,
-                                    http::field::authorization,
-                                    http::field::origin,
-                                    http::field::content_length,
-                                    http::field::transfer_encoding,
-                                    http::field::sec_websocket_key,
-                                    http::field::sec_websocket_version,
-                                    http::field::sec_websocket_accept,
-                                    http::field::sec_websocket_extensions,
-                                    http::field::sec_websocket_protocol};
-  std::vector<HttpField> out;
-  for (const auto& field : header) {
-    if (std::ranges::find(kKnown, field.name()) != std::end(kKnown)) continue;
-    const std::string_view name = view(field.name_string());
-    if (!equal_without_case(name, kForwardedFor)) out.push_back({std::string(name), std::string(view(field.value()))});
-  }
-  return out;
-}
-
 void append(std::string& header, std::span<const HttpField> fields) {
   for (const HttpField& field : fields) {
     (header += "\r\n") += word(field.name);
@@ -219,22 +84,6 @@ HttpOpening refused(HttpRefusal why) {
   out.state = HttpOpening::State::refusal;
   out.refusal = std::move(why);
   return out;
-}
-
-/// Reads a header, request or answer, that has_ended().
-/// @return its size, or what is wrong
-template <class Parser>
-Result<std::size_t> read_header(Parser& parser, Bytes in) {
-  const Bytes kept = in.first(std::min(in.size(), kLongestHttpOpening));  // Beast's limit is of each of its two parts
-  parser.header_limit(kLongestHttpOpening);
-  parser.body_limit(boost::none);
-  Error failure;
-  const std::size_t size = parser.put(boost::asio::buffer(kept.data(), kept.size()), failure);
-  if (!failure && !parser.is_header_done()) failure = http::error::need_more;
-  if (failure == http::error::need_more)
-    failure = kept.size() == kLongestHttpOpening ? http::error::header_limit : http::error::partial_message;
-  if (failure) return failure;
-  return size;
 }
 
 }  // namespace
@@ -254,19 +103,17 @@ HttpOpening parse_http_opening(Bytes in, std::string_view plugin, std::span<cons
   if (!has_ended(text)) return {};
   http::request_parser<http::empty_body> parser;
   const auto size = read_header(parser, in);
-  if (!size) {
-    if (size.error() == http::error::header_limit) return refused(*refusal(400, "The request is longer than 8 KiB."));
-    return refused(*refusal(400, "This is not HTTP/1.1: " + size.error().message() + '.'));
-  }
+  if (!size) return refused(unreadable(size.error()));
   HttpOpening out;
   out.request.size = *size;
   const auto& header = parser.get().base();
   Refusal why = judge_request_line(header, plugin);
-  if (!why) why = judge_fields(header, origins);
+  if (!why) why = judge_host_and_origin(header, origins);
+  if (!why) why = judge_body(header);
   if (!why) why = read_upgrade(header, plugin, out.request);
-  if (!why) why = read_token(header, out.request);
+  if (!why) why = read_token(header, out.request.token);
   if (why) return refused(std::move(*why));
-  read_forwarded_for(header, out.request);
+  out.request.forwarded_for = read_forwarded_for(header);
   out.request.fields = own_fields(header);
   out.state = HttpOpening::State::request;
   return out;

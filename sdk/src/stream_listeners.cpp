@@ -1,6 +1,7 @@
 #include <gatehouse/plugin/stream_listeners.hpp>
 
 #include <gatehouse/net/proxy_header.hpp>
+#include <gatehouse/net/socket_layer.hpp>
 #include <gatehouse/net/tls_layer.hpp>
 
 #include <algorithm>
@@ -72,9 +73,14 @@ struct StreamListeners::Counters {
   Counter handshakes, resumed, in_kernel;
 };
 
-/// One stream on its way in. It reads what its stage needs, and never more than the next one can be given.
+/// One stream on its way in, or a connection to an API with its request under way. It reads what its stage needs, and
+/// never more than the next one can be given.
+///
+///   proxy -> tls -> http -> identity -> the frontend's
+///              of an API:      `-> answer -> sending -> http, or its end
 class StreamListeners::Opening final : public HeldReadiness,
                                        public SourceClient,
+                                       public ApiCall::Line,
                                        public std::enable_shared_from_this<Opening> {
  public:
   Opening(StreamListeners& owner, std::shared_ptr<const Listener> listener, UniqueFd socket, StreamPeer peer)
@@ -82,7 +88,8 @@ class StreamListeners::Opening final : public HeldReadiness,
         listener_(std::move(listener)),
         socket_(std::move(socket)),
         peer_(peer),
-        stage_(listener_->proxy_protocol ? Stage::proxy : after_proxy()) {
+        stage_(listener_->proxy_protocol ? Stage::proxy : after_proxy()),
+        connection_(peer) {
     last_active = owner.context_.loop.now();
   }
   ~Opening() { leave(); }
@@ -95,19 +102,28 @@ class StreamListeners::Opening final : public HeldReadiness,
   }
   [[nodiscard]] std::uint32_t listener() const noexcept { return listener_->id; }
   void refuse(Refusal why, std::string_view detail);
-  void refuse_as_slow() { refuse(Refusal::too_slow, "too slow: " + std::string(name_of(stage_))); }
+  /// Its time is over.
+  void end_as_slow();
+  [[nodiscard]] Nanoseconds patience() const noexcept { return stage_ == Stage::answer ? kPatience : kDeadline; }
+  /// Is somebody waiting for an answer, or getting it?
+  [[nodiscard]] bool is_asking() const noexcept { return stage_ == Stage::answer || stage_ == Stage::sending; }
 
  private:
-  enum class Stage : std::uint8_t { proxy, tls, http, identity };
+  enum class Stage : std::uint8_t { proxy, tls, http, identity, answer, sending };
   static std::string_view name_of(Stage stage) noexcept {
-    constexpr std::string_view kNames[] = {"PROXY header", "TLS handshake", "HTTP opening", "identity"};
+    constexpr std::string_view kNames[] = {"PROXY header", "TLS handshake", "HTTP", "identity", "answer", "sending"};
     return kNames[static_cast<std::size_t>(stage)];
   }
   [[nodiscard]] Stage after_proxy() const noexcept { return listener_->tls ? Stage::tls : after_tls(); }
-  [[nodiscard]] Stage after_tls() const noexcept { return listener_->http_opening ? Stage::http : Stage::identity; }
+  [[nodiscard]] Stage after_tls() const noexcept { return speaks_http() ? Stage::http : Stage::identity; }
+  [[nodiscard]] bool speaks_http() const noexcept { return listener_->http_opening || owner_.asked_; }
 
-  void on_ready(std::uint32_t) override {
+  void on_ready(std::uint32_t events) override {
     const auto alive = shared_from_this();  // whatever comes of it
+    if (stage_ == Stage::answer) {
+      if ((events & (EPOLLHUP | EPOLLERR)) != 0) end();
+      return;
+    }
     Stage before;
     do {
       before = stage_;
@@ -118,14 +134,27 @@ class StreamListeners::Opening final : public HeldReadiness,
     switch (stage_) {
       case Stage::proxy: return read_proxy_header();
       case Stage::tls: return shake_hands();
-      case Stage::http: return read_http();
+      case Stage::http: return owner_.asked_ ? read_api_request() : read_http();
       case Stage::identity: return identify();
+      case Stage::answer: return;
+      case Stage::sending: return send();
     }
   }
   void read_proxy_header();
   void shake_hands();
   void read_http();
   void take_request(HttpRequest request);
+  void read_api_request();
+  void take_forwarded_for(std::span<const IpAddress> forwarded_for);
+  void ask(std::string identity);
+  void answer(const ApiAnswer& answer) override;
+  void hang_up() override { end(); }
+  void send();
+  void begin_next();
+  void wait_for(std::uint32_t events);
+  [[nodiscard]] StreamLayer& layer();
+  /// Nobody is refused: it is over.
+  void end();
   [[nodiscard]] bool may_work(TurnCount& count, unsigned most);
   [[nodiscard]] bool takes(bool kind) const noexcept { return kind || !listener_->needs_credential(); }
   void identify();
@@ -147,6 +176,14 @@ class StreamListeners::Opening final : public HeldReadiness,
   std::vector<std::byte> head_;  // read and not used: of a PROXY header, of an HTTP opening, and what is behind it
   std::optional<Arrival::Http> http_;
   std::string shown_;  // names of a certificate that are nobody's
+
+  // Of an API.
+  StreamPeer connection_;  // whose it is, as far as no request says otherwise
+  std::optional<ApiRequest> request_;
+  std::unique_ptr<SocketLayer> plain_;  // where there is no TLS, from the first answer on
+  std::size_t needed_ = 0;              // bytes of a request that is not whole
+  unsigned requests_ = 0;
+  bool goes_on_ = false;
 };
 
 void StreamListeners::Opening::leave() noexcept {
@@ -173,6 +210,7 @@ bool StreamListeners::Opening::read_more(std::size_t most) {
   head_.resize(before + (got ? *got : 0));
   if (got) return true;
   if (got.error() != Errc::would_block) {
+    if (requests_ > 0 && head_.empty()) return end(), false;  // has nothing more to ask
     const Refusal why = stage_ == Stage::proxy ? Refusal::proxy : Refusal::http;
     refuse(why, got.error() == Errc::closed ? "the client has gone" : got.error().message());
   }
@@ -193,6 +231,7 @@ void StreamListeners::Opening::read_proxy_header() {
     owner_.sources_.remove(*this);
     owner_.sources_.add(*this, source(), {});
   }
+  connection_ = peer_;
   head_.erase(head_.begin(), head_.begin() + static_cast<std::ptrdiff_t>(header->size));
   stage_ = after_proxy();
 }
@@ -243,13 +282,16 @@ void StreamListeners::Opening::read_http() {
   }
 }
 
-void StreamListeners::Opening::take_request(HttpRequest request) {
-  if (!listener_->proxy_protocol && !listener_->trusted_proxies.empty()) {
-    if (const auto client = client_behind(request.forwarded_for, source(), listener_->trusted_proxies)) {
-      peer_.source = Endpoint{*client, 0};
-      peer_.is_told_by_proxy = true;
-    }
+void StreamListeners::Opening::take_forwarded_for(std::span<const IpAddress> forwarded_for) {
+  if (listener_->proxy_protocol || listener_->trusted_proxies.empty()) return;
+  if (const auto client = client_behind(forwarded_for, source(), listener_->trusted_proxies)) {
+    peer_.source = Endpoint{*client, 0};
+    peer_.is_told_by_proxy = true;
   }
+}
+
+void StreamListeners::Opening::take_request(HttpRequest request) {
+  take_forwarded_for(request.forwarded_for);
   head_.erase(head_.begin(), head_.begin() + static_cast<std::ptrdiff_t>(request.size));
   http_ = Arrival::Http{std::move(request), owner_.context_.host.name()};
   stage_ = Stage::identity;
@@ -293,8 +335,11 @@ bool StreamListeners::Opening::identify_by_certificate() {
 
 /// True: that has decided, also against the client.
 bool StreamListeners::Opening::identify_by_token() {
-  if (!http_ || http_->request.token.empty() || !takes(listener_->takes_token)) return false;
-  const std::string token = std::exchange(http_->request.token, {});
+  if (!takes(listener_->takes_token)) return false;
+  const std::string token = http_      ? std::exchange(http_->request.token, {})
+                            : request_ ? std::exchange(request_->token, {})
+                                       : std::string();
+  if (token.empty()) return false;
   const auto who = owner_.identities_.find_token(token, listener_->id, peer_.source);
   if (!who) return refuse_request({503, "tokens cannot be looked at now", {}}), true;
   if (!who->identity.empty()) return arrive(who->identity), true;
@@ -307,9 +352,10 @@ bool StreamListeners::Opening::identify_by_token() {
 
 void StreamListeners::Opening::arrive(std::string identity) {
   const auto alive = shared_from_this();
+  if (!listener_->identity.empty()) identity = listener_->identity;
+  if (owner_.asked_) return ask(std::move(identity));
   leave();
   owner_.openings_.erase(this);
-  if (!listener_->identity.empty()) identity = listener_->identity;
   owner_.events_.arrived(Arrival(std::move(listener_), std::move(socket_), peer_, std::move(tls_), std::move(http_),
                                  head_, std::move(identity)));
 }
@@ -318,14 +364,112 @@ void StreamListeners::Opening::arrive(std::string identity) {
 void StreamListeners::Opening::refuse_request(HttpRefusal why, std::string_view detail) {
   const auto alive = shared_from_this();
   const Refusal kind = why.status == 401 || why.status == 429 ? Refusal::credential : Refusal::http;
-  if (listener_->http_opening) {
+  if (speaks_http()) {
     std::unique_ptr<StreamLayer> layer = std::move(tls_);
+    if (plain_) layer = std::move(plain_);
     if (std::exchange(is_watched_, false)) owner_.context_.loop.poller().remove(socket_.get(), *this);
     Arrival(listener_, std::move(socket_), peer_, std::move(layer), Arrival::Http{{}, owner_.context_.host.name()}, {},
             {})
         .refuse(why);
   }
   refuse(kind, detail.empty() ? std::string_view(why.sentence) : detail);
+}
+
+// ---- requests of an API
+
+void StreamListeners::Opening::read_api_request() {
+  if (!may_work(owner_.requests_, kRequestsAtOnce)) return;
+  // What has come with the request before is looked at first, then the stream.
+  for (bool has_read = false;; has_read = true) {
+    if (!head_.empty() && head_.size() >= needed_) {
+      ApiRead read = parse_api_request(head_, owner_.largest_body_, listener_->origins);
+      if (read.state == ApiRead::State::refusal) return refuse_request(std::move(read.refusal));
+      if (read.state == ApiRead::State::request) {
+        take_forwarded_for(read.request.forwarded_for);
+        head_.erase(head_.begin(), head_.begin() + static_cast<std::ptrdiff_t>(read.request.size));
+        request_ = std::move(read.request);
+        stage_ = Stage::identity;
+        return;
+      }
+      needed_ = read.needed;
+    }
+    if (has_read || !read_more(kLongestHttpOpening + owner_.largest_body_ + 1)) return;
+  }
+}
+
+void StreamListeners::Opening::ask(std::string identity) {
+  stage_ = Stage::answer;
+  last_active = owner_.context_.loop.now();
+  wait_for(0);  // nothing is read meanwhile; a hang-up is told
+  goes_on_ = request_->wants_more && ++requests_ < kMostRequests;
+  ApiRequest request = std::move(*request_);
+  request_.reset();
+  owner_.asked_(ApiCall(std::weak_ptr<ApiCall::Line>(std::shared_ptr<ApiCall::Line>(shared_from_this(), this)),
+                        listener_, peer_, std::move(identity), std::move(request)));
+}
+
+void StreamListeners::Opening::answer(const ApiAnswer& answer) {
+  if (is_over_ || stage_ != Stage::answer) return;
+  goes_on_ = goes_on_ && owner_.listeners_.contains(listener_->id);
+  const std::string text = write_api_answer(answer, goes_on_);
+  const Bytes part = bytes_of(text);
+  stage_ = Stage::sending;
+  last_active = owner_.context_.loop.now();
+  if (!layer().put({&part, 1})) return end();
+  send();
+}
+
+/// What the socket has not taken goes on; then the next request is waited for.
+void StreamListeners::Opening::send() {
+  if (layer().has_left_over() && !layer().flush()) return end();
+  if (layer().has_left_over()) return wait_for(EPOLLOUT);
+  if (!goes_on_) return layer().finish(), end();
+  begin_next();
+}
+
+void StreamListeners::Opening::begin_next() {
+  stage_ = Stage::http;
+  peer_ = connection_;
+  is_asked_ = has_begun_ = false;
+  needed_ = 0;
+  shown_.clear();
+  if (head_.empty()) head_ = {};  // of a request that was longer than most
+  last_active = owner_.context_.loop.now();
+  wait_for(EPOLLIN);
+  if (is_watched_ && (!head_.empty() || (tls_ && tls_->holds_input())))
+    owner_.context_.loop.poller().deliver_again(*this, EPOLLIN);
+}
+
+void StreamListeners::Opening::wait_for(std::uint32_t events) {
+  Poller& poller = owner_.context_.loop.poller();
+  if (is_watched_) return poller.modify(socket_.get(), events, *this);
+  is_watched_ = poller.add(socket_.get(), events, *this).has_value();
+  if (!is_watched_) end();
+}
+
+StreamLayer& StreamListeners::Opening::layer() {
+  if (tls_) return *tls_;
+  if (!plain_) plain_ = std::make_unique<SocketLayer>(socket_.get());
+  return *plain_;
+}
+
+void StreamListeners::Opening::end() {
+  if (is_over_) return;
+  const auto alive = shared_from_this();
+  leave();
+  owner_.openings_.erase(this);
+  plain_.reset();
+  tls_.reset();
+  socket_.reset();
+}
+
+void StreamListeners::Opening::end_as_slow() {
+  if (stage_ == Stage::answer) {
+    goes_on_ = false;
+    return answer(ApiAnswer::error(503, "there was no answer in time", std::chrono::seconds(5)));
+  }
+  if (stage_ == Stage::http && requests_ > 0 && head_.empty()) return end();  // has nothing more to ask
+  refuse(Refusal::too_slow, "too slow: " + std::string(name_of(stage_)));
 }
 
 // ---- the listeners
@@ -341,6 +485,12 @@ StreamListeners::StreamListeners(const LaneContext& context, Events events)
       rates_(kOpeningRate, kOpeningBurst),
       deadline_([this] { end_slow_ones(); }) {}
 
+StreamListeners::StreamListeners(const LaneContext& context, Api api)
+    : StreamListeners(context, Events{[](const Arrival&) {}, std::move(api.exhausted)}) {
+  asked_ = std::move(api.asked);
+  largest_body_ = api.largest_body;
+}
+
 StreamListeners::~StreamListeners() {
   listeners_.clear();
   openings_.clear();
@@ -351,7 +501,9 @@ void StreamListeners::listen(const std::vector<Listener>& listeners) {
     return std::any_of(listeners.begin(), listeners.end(), [&](const Listener& one) { return one.id == id; });
   };
   std::erase_if(listeners_, [&](const auto& known) { return !is_there(known.first); });
-  std::erase_if(openings_, [&](const auto& opening) { return !is_there(opening.second->listener()); });
+  std::erase_if(openings_, [&](const auto& opening) {
+    return !is_there(opening.second->listener()) && !opening.second->is_asking();
+  });
   for (const Listener& listener : listeners) {
     if (listener.transport == Transport::udp || listeners_.contains(listener.id)) continue;
     Entry& entry = listeners_[listener.id];
@@ -370,7 +522,7 @@ void StreamListeners::accept(const Entry& entry, Stream stream) {
     return refuse(peer, *listener, Refusal::proxy, "it is none of trusted_proxies");
   if (sends_tokens_in_clear(*listener, peer.source.address))
     return refuse(peer, *listener, Refusal::proxy, "without TLS only trusted_proxies may bring tokens from elsewhere");
-  const bool is_plain = !listener->proxy_protocol && !listener->tls && !listener->http_opening;
+  const bool is_plain = !listener->proxy_protocol && !listener->tls && !listener->http_opening && !asked_;
   if (is_plain && !listener->needs_credential() && (!peer.uid || !listener->identity.empty())) {
     return events_.arrived(Arrival(listener, stream.take_socket(), peer, nullptr, {}, {}, listener->identity));
   }
@@ -393,11 +545,11 @@ bool StreamListeners::make_place() {
 }
 
 void StreamListeners::end_slow_ones() {
-  const SteadyTime latest = context_.loop.now() - kDeadline;
-  for (auto at = openings_.begin(); at != openings_.end();) {
-    const std::shared_ptr<Opening> opening = (at++)->second;
-    if (opening->last_active <= latest) opening->refuse_as_slow();
-  }
+  const SteadyTime now = context_.loop.now();
+  std::vector<std::shared_ptr<Opening>> slow;  // ending one may end others, by what their frontend does
+  for (const auto& [at, opening] : openings_)
+    if (opening->last_active <= now - opening->patience()) slow.push_back(opening);
+  for (const auto& opening : slow) opening->end_as_slow();
   if (!openings_.empty()) context_.loop.schedule(deadline_, kLook);
 }
 

@@ -10,13 +10,13 @@
 
 namespace gatehouse::geneve_relay {
 
-/// Those of all interfaces that others may be told, in the kernel's order: neither link-local nor multicast, neither
+/// All interfaces' that others may be told, in the kernel's order: neither link-local nor multicast, neither
 /// tentative, duplicate nor deprecated, nor the temporary ones of a client's privacy, beside which there is a lasting
 /// one. Loopback is among them. For control: some system calls.
 /// @return the kernel's refusal; EINTR: they change faster than they can be read
 [[nodiscard]] Result<std::vector<IpAddress>> usable_addresses();
 
-/// Of one part of the kernel's answer, or notice: the addresses that are usable_addresses(). Reads no byte outside.
+/// Adds those of one part of the kernel's answer that usable_addresses() are. Reads no byte outside.
 /// @return Errc::not_found: the answer goes on in the next part; else it was the last, or the kernel's refusal
 [[nodiscard]] Error read_addresses(Bytes part, std::vector<IpAddress>& out);
 

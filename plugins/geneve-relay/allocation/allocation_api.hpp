@@ -15,6 +15,7 @@
 #include <gatehouse/plugin/plugin.hpp>
 #include <gatehouse/plugin/stream_listeners.hpp>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -43,8 +44,10 @@ class AllocationApi {
   void listen(const std::vector<Listener>& listeners);
 
  private:
+  struct Asker;
   void take(ApiCall call);
   void allocate(ApiCall call, const DiscoPair& clients);
+  void tell(Asker& asker, const AllocationOutcome& outcome);
 
   LaneContext context_;
   Allocator& allocator_;
@@ -52,6 +55,7 @@ class AllocationApi {
   ConnectionLog connections_;
   const Budget budget_;
   StreamListeners listeners_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for answers that come later
 };
 
 }  // namespace gatehouse::geneve_relay

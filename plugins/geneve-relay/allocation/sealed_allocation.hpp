@@ -3,7 +3,7 @@
 //   naked disco -> size -> whose key (`credentials`, kind relay_key) -> bounds of the source and the lane
 //               -> box -> a request of one of its two clients -> Allocator -> durable -> the sealed response
 //
-// Whatever is wrong is silence and a count (Drop): whoever has no key that is known learns nothing.
+// Whatever is wrong is silence and a count: whoever has no key that is known learns nothing.
 #pragma once
 
 #include "plugins/geneve-relay/allocation/allocation_metrics.hpp"
@@ -19,21 +19,27 @@
 
 namespace gatehouse::geneve_relay {
 
+/// Why a message was not answered, but for what Allocator refuses. In the order in which they are looked for.
+enum class SealedFault : std::uint8_t {
+  size,     ///< shorter or longer than any request
+  key,      ///< no credential has the sender's key
+  limit,    ///< more than one source, or one lane, may cost, or than may wait
+  box,      ///< does not open: for another relay, or changed under way
+  message,  ///< opened, and no request
+  pair,     ///< the sender is neither of the clients, or these are one
+  count
+};
+
 /// One lane's; not thread-safe. Has a table of some 50 KB.
 class SealedAllocation {
  public:
   /// Sends a datagram of at most kLargestAnswer bytes to `path.remote`, from `path.local`.
   using Send = std::function<void(Bytes datagram, const LegAddress& path)>;
 
-  /// What the others are made with. All of it outlives the object.
-  struct Tools {
-    const DiscoSecret& secret;  ///< the relay's own
-    RandomSource& nonces;
-    DropCounts& drops;
-  };
-
-  SealedAllocation(const LaneContext& context, Allocator& allocator, const Tools& tools, Send send);
-  ~SealedAllocation();
+  /// All but `send` outlives it.
+  /// @param secret  the relay's own
+  SealedAllocation(const LaneContext& context, Allocator& allocator, const DiscoSecret& secret, RandomSource& nonces,
+                   Send send);
   SealedAllocation(const SealedAllocation&) = delete;
   SealedAllocation& operator=(const SealedAllocation&) = delete;
 
@@ -49,22 +55,40 @@ class SealedAllocation {
   static constexpr std::size_t kLargestAnswer = kEnvelopeOverhead + kLargestEndpointMessage;
 
  private:
-  /// Whom the answer is for, once there is one.
-  struct Asker;
+  static constexpr std::size_t kFaults = static_cast<std::size_t>(SealedFault::count);
+  template <class T>
+  using OrFault = boost::system::result<T, SealedFault>;
 
-  [[nodiscard]] OrDrop<Asker> judge(Bytes datagram, const LegAddress& path);
+  /// Whom the answer is for, once there is one.
+  struct Asker {
+    SharedKey shared;
+    LegAddress path;
+    std::uint32_t generation;
+  };
+  /// What was asked, by whom.
+  struct Question {
+    Asker asker;
+    DiscoPair clients;
+    std::string identity;
+  };
+
+  [[nodiscard]] OrFault<Question> read(Bytes datagram, const LegAddress& path);
+  [[nodiscard]] bool may_open(const IpAddress& source) noexcept;
   void answer(const Asker& asker, const AllocationOutcome& outcome);
 
   LaneContext context_;
   Allocator& allocator_;
-  Tools tools_;
+  const DiscoSecret& secret_;
   const DiscoKey own_;
+  RandomSource& nonces_;
   Send send_;
   Identities identities_;
   AllocationMetrics metrics_;
+  std::array<Counter, kFaults> dropped_;
   SourceLimits sources_;
   Gcra lane_;
-  std::shared_ptr<std::size_t> waiting_;  // askers; what waits longer than this object finds it gone
+  std::size_t waiting_ = 0;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for answers that come later
 };
 
 }  // namespace gatehouse::geneve_relay

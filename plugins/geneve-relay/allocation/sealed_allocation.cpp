@@ -1,0 +1,84 @@
+#include "plugins/geneve-relay/allocation/sealed_allocation.hpp"
+
+#include "plugins/geneve-relay/wire/disco_envelope.hpp"
+
+#include <algorithm>
+
+namespace gatehouse::geneve_relay {
+namespace {
+
+constexpr std::size_t kLeastRequest = kEnvelopeOverhead + kAllocationRequestSize;
+constexpr std::size_t kMostRequest = kEnvelopeOverhead + kLargestControlMessage;
+constexpr std::string_view kFaultNames[] = {"size", "key", "limit", "box", "message", "pair"};
+
+}  // namespace
+
+SealedAllocation::SealedAllocation(const LaneContext& context, Allocator& allocator, const DiscoSecret& secret,
+                                   RandomSource& nonces, Send send)
+    : context_(context),
+      allocator_(allocator),
+      secret_(secret),
+      own_(secret.public_key()),
+      nonces_(nonces),
+      send_(std::move(send)),
+      identities_(context),
+      metrics_(context, "disco"),
+      sources_(kRateOfSource, kBurstOfSource) {
+  static_assert(std::size(kFaultNames) == kFaults);
+  for (std::size_t i = 0; i < kFaults; ++i)
+    dropped_[i] =
+        context.host.counter(context.lane, "sealed_requests_dropped",
+                             "Sealed requests for an endpoint that were not answered.", {{"cause", kFaultNames[i]}});
+}
+
+void SealedAllocation::take(Bytes datagram, const LegAddress& path, std::uint32_t listener) {
+  auto question = read(datagram, path);
+  if (!question) return dropped_[static_cast<std::size_t>(question.error())].add();
+  ++waiting_;
+  allocator_.allocate({question->clients, std::move(question->identity), path.remote, listener},
+                      [this, alive = std::weak_ptr(alive_), asker = question->asker](const AllocationOutcome& outcome) {
+                        if (!alive.expired()) answer(asker, outcome);
+                      });
+}
+
+SealedAllocation::OrFault<SealedAllocation::Question> SealedAllocation::read(Bytes datagram, const LegAddress& path) {
+  if (datagram.size() < kLeastRequest || datagram.size() > kMostRequest) return SealedFault::size;
+  const auto envelope = read_envelope(datagram);
+  if (!envelope) return SealedFault::size;
+  auto identity = identities_.find(CredentialKind::relay_key, envelope->sender.to_hex());
+  if (!identity) return SealedFault::key;
+  if (!may_open(path.remote.address)) return SealedFault::limit;
+  const auto shared = SharedKey::make(envelope->sender, secret_);
+  if (!shared) return SealedFault::key;
+
+  std::array<std::byte, kLargestControlMessage> message;
+  const auto opened = open_envelope(*envelope, *shared, message);
+  if (!opened) return SealedFault::box;
+  const auto request = read_allocation_request(*opened);
+  if (!request) return SealedFault::message;
+  const auto& clients = request->clients;
+  if (clients[0] == clients[1] || std::ranges::find(clients, envelope->sender) == clients.end())
+    return SealedFault::pair;
+  return Question{{*shared, path, request->generation}, DiscoPair(clients[0], clients[1]), std::move(*identity)};
+}
+
+/// A source that floods does not use up what the lane has for the others.
+bool SealedAllocation::may_open(const IpAddress& source) noexcept {
+  const SteadyTime now = context_.loop.now();
+  if (waiting_ >= kMostWaiting || sources_.take(source, now) != Nanoseconds(0)) return false;
+  return lane_.take(static_cast<std::uint64_t>(now.time_since_epoch().count()), 1, kRateOfLane, kBurstOfLane) == 0;
+}
+
+void SealedAllocation::answer(const Asker& asker, const AllocationOutcome& outcome) {
+  --waiting_;
+  metrics_.count(outcome);
+  const auto* const endpoint = std::get_if<ServerEndpoint>(&outcome);
+  if (endpoint == nullptr) return;
+  std::array<std::byte, kLargestEndpointMessage> message;
+  const std::size_t size = write_allocation_response(message, {asker.generation, *endpoint});
+  std::array<std::byte, kLargestAnswer> sealed;
+  const std::size_t whole = seal_envelope(sealed, own_, asker.shared, nonces_, Bytes(message).first(size));
+  send_(Bytes(sealed).first(whole), asker.path);
+}
+
+}  // namespace gatehouse::geneve_relay
