@@ -1,0 +1,122 @@
+// Sealed requests on a UDP port, answered as the vectors have it, or not at all.
+#include "tests/unit/geneve-relay/allocation/allocation_fixture.hpp"
+
+#include "plugins/geneve-relay/wire/disco_envelope.hpp"
+
+#include <poll.h>
+
+namespace gatehouse::geneve_relay {
+namespace {
+
+class SealedAllocationTest : public AllocationFixture {
+ protected:
+  SealedAllocationTest() : fd_(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+    start({.transport = GH_TRANSPORT_UDP});
+    sockaddr_storage server{};
+    const socklen_t size = plugin->address().to_sockaddr(server);
+    EXPECT_EQ(connect(fd_.get(), reinterpret_cast<sockaddr*>(&server), size), 0);
+  }
+  void know(const std::string& who) {
+    host.set_credential(GH_CREDENTIAL_RELAY_KEY, public_of(who).to_hex(), "relay:" + who);
+  }
+  void send(Bytes datagram) { EXPECT_GT(::send(fd_.get(), datagram.data(), datagram.size(), 0), 0); }
+  /// What comes within that time.
+  ByteVector receive(std::chrono::milliseconds within = 5s) {
+    pollfd ready{fd_.get(), POLLIN, 0};
+    ByteVector out(4096);
+    const bool is_there = poll(&ready, 1, static_cast<int>(within.count())) == 1;
+    out.resize(is_there ? static_cast<std::size_t>(recv(fd_.get(), out.data(), out.size(), 0)) : 0);
+    return out;
+  }
+  std::uint64_t dropped(const std::string& cause) {
+    return host.metric("sealed_requests_dropped{cause=\"" + cause + "\"}");
+  }
+  /// `message`, as "a" seals it for the relay.
+  static ByteVector sealed(Bytes message, const std::string& who = "a") {
+    GivenBytes nonces(hex("00112233445566778899aabbccddeeff0011223344556677"));
+    ByteVector out(kEnvelopeOverhead + message.size());
+    seal_envelope(out, public_of(who), shared_by("server", who), nonces, message);
+    return out;
+  }
+
+ private:
+  UniqueFd fd_;
+};
+
+TEST_F(SealedAllocationTest, AnswersAsTheVectorsHaveIt) {
+  know("a");
+  send(datagram_of("alloc-request-sealed"));
+  EXPECT_EQ(receive(), datagram_of("alloc-response-sealed"));
+  EXPECT_EQ(demand().clients, DiscoPair(public_of("a"), public_of("b")));
+  EXPECT_EQ(demand().identity, "relay:a");
+  EXPECT_NE(demand().source.port, 0);
+  EXPECT_EQ(host.metric("allocations{via=\"disco\"}"), 1u);
+}
+
+TEST_F(SealedAllocationTest, AnswersWhenTheEndpointIsDurable) {
+  know("a");
+  hold();
+  send(datagram_of("alloc-request-sealed"));
+  ASSERT_TRUE(eventually([&] { return asked() == 1; }));
+  EXPECT_EQ(receive(50ms).size(), 0u);
+  release(vector_endpoint());
+  EXPECT_EQ(receive(), datagram_of("alloc-response-sealed"));
+}
+
+TEST_F(SealedAllocationTest, DropsWithoutAWord) {
+  const ByteVector request = datagram_of("alloc-request-sealed");
+  const auto expect_drop = [&](Bytes datagram, const std::string& cause) {
+    const std::uint64_t before = dropped(cause);
+    send(datagram);
+    EXPECT_TRUE(eventually([&] { return dropped(cause) == before + 1; })) << cause;
+  };
+  expect_drop(request, "key");
+  know("a");
+  expect_drop(Bytes(request).first(request.size() - 1), "size");
+  expect_drop(ByteVector(1500, std::byte{0x54}), "size");
+  ByteVector broken = request;
+  broken.back() ^= std::byte{1};
+  expect_drop(broken, "box");
+  ByteVector message = datagram_of("alloc-request");
+  message[1] = std::byte{1};  // another version
+  expect_drop(sealed(message), "message");
+  expect_drop(sealed(datagram_of("alloc-response")), "message");
+  know("b");
+  message = datagram_of("alloc-request");
+  std::copy_n(message.begin() + 2, DiscoKey::kSize, message.begin() + 2 + DiscoKey::kSize);
+  expect_drop(sealed(message), "pair");       // one client twice
+  expect_drop(sealed(message, "b"), "pair");  // not of the clients
+  EXPECT_EQ(asked(), 0u);
+  EXPECT_EQ(receive(50ms).size(), 0u);
+}
+
+TEST_F(SealedAllocationTest, IsSilentAboutRefusals) {
+  know("a");
+  answer_with(AllocationRefusal{AllocationRefusal::Cause::denied, "no", {}});
+  send(datagram_of("alloc-request-sealed"));
+  EXPECT_TRUE(eventually([&] { return host.metric("allocations_refused{via=\"disco\",cause=\"denied\"}") == 1; }));
+  EXPECT_EQ(receive(50ms).size(), 0u);
+}
+
+TEST_F(SealedAllocationTest, BoundsWhatASourceCosts) {
+  know("a");
+  ByteVector broken = datagram_of("alloc-request-sealed");
+  broken.back() ^= std::byte{1};
+  constexpr std::uint64_t kSent = 100;
+  for (std::uint64_t i = 0; i < kSent; ++i) send(broken);
+  EXPECT_TRUE(eventually([&] { return dropped("box") + dropped("limit") == kSent; }));
+  EXPECT_GE(dropped("box"), SealedAllocation::kBurstOfSource);
+  EXPECT_GE(dropped("limit"), kSent / 2);
+}
+
+TEST_F(SealedAllocationTest, LetsALaneEndWhileItWaits) {
+  know("a");
+  hold();
+  send(datagram_of("alloc-request-sealed"));
+  ASSERT_TRUE(eventually([&] { return asked() == 1; }));
+  plugin->stop();
+  for (const auto& then : desk.kept) then(vector_endpoint());
+}
+
+}  // namespace
+}  // namespace gatehouse::geneve_relay
