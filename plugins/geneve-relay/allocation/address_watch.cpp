@@ -15,8 +15,8 @@ namespace {
 
 constexpr int kTries = 10;                       // of a dump that changes while it is read
 constexpr std::size_t kLargestPart = 64 * 1024;  // the kernel makes parts of 32 KiB at most
-constexpr std::uint32_t kNotForOthers =
-    IFA_F_TENTATIVE | IFA_F_OPTIMISTIC | IFA_F_DADFAILED | IFA_F_DEPRECATED | IFA_F_TEMPORARY;
+constexpr std::uint32_t kNotForOthers = IFA_F_TENTATIVE | IFA_F_OPTIMISTIC | IFA_F_DADFAILED | IFA_F_DEPRECATED;
+constexpr std::uint32_t kNotForOthersV6 = IFA_F_TEMPORARY;  // of IPv4 the same bit is IFA_F_SECONDARY;
 
 Error system_error(int code) noexcept { return {code, boost::system::system_category()}; }
 
@@ -50,7 +50,8 @@ IpAddress usable_address(Bytes body) noexcept {
     body = body.subspan(std::min<std::size_t>(RTA_ALIGN(attribute.rta_len), body.size()));
   }
   const IpAddress own = local.family() != Family::none ? local : address;  // of a point-to-point link the near end
-  const bool is_usable = (flags & kNotForOthers) == 0 && !own.is_link_local() && !own.is_multicast();
+  const std::uint32_t wrong = kNotForOthers | (own.is_v6() ? kNotForOthersV6 : 0);
+  const bool is_usable = (flags & wrong) == 0 && !own.is_link_local() && !own.is_multicast();
   return is_usable ? own : IpAddress();
 }
 

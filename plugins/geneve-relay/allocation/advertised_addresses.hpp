@@ -19,8 +19,9 @@ namespace gatehouse::geneve_relay {
 
 /// Of the plugin's options.
 struct AdvertisedSettings {
-  std::vector<Endpoint> advertise;     ///< `advertise`: static pairs; none: the interfaces' addresses
-  std::vector<Endpoint> stun_servers;  ///< `stun_servers`: by address; none: no discovery. At most kMostStunServers
+  std::vector<Endpoint> advertise{};  ///< `advertise`: static pairs; none: the interfaces' addresses
+  std::vector<Endpoint>
+      stun_servers{};  ///< `stun_servers`: by address; none: no discovery. At most StunTransactions::kMost
 };
 
 /// The lanes' common one, made before they run. Thread-safe: a lock that nobody holds for longer than a copy, and that

@@ -83,10 +83,11 @@ TEST_F(AllocationApiTest, HasAStatusForEachRefusal) {
     const std::string answer = caller.ask(post(body()));
     EXPECT_THAT(answer, AllOf(StartsWith(std::string("HTTP/1.1 ") + one.status + ' '),
                               EndsWith("{\"error\":\"words for people\"}")));
-    if (one.retry != nullptr)
+    if (one.retry != nullptr) {
       EXPECT_THAT(answer, HasSubstr(std::string("\r\nRetry-After: ") + one.retry + "\r\n"));
-    else
+    } else {
       EXPECT_THAT(answer, Not(HasSubstr("Retry-After")));
+    }
     EXPECT_GE(host.metric("allocations_refused{via=\"http\",cause=\"" + std::string(one.name) + "\"}"), 1u);
   }
 }
