@@ -84,7 +84,7 @@ TEST_F(SealedAllocationTest, DropsWithoutAWord) {
   know("b");
   message = datagram_of("alloc-request");
   std::copy_n(message.begin() + 2, DiscoKey::kSize, message.begin() + 2 + DiscoKey::kSize);
-  expect_drop(sealed(message), "pair");       // one client twice
+  expect_drop(sealed(message), "pair");  // one client twice
   message[2] ^= std::byte{1};
   expect_drop(sealed(message, "b"), "pair");  // neither of the clients
   EXPECT_EQ(asked(), 0u);
