@@ -5,9 +5,9 @@ set -euo pipefail
 
 packages=(g++ cmake ninja-build ccache sqlite3
   libspdlog-dev libsqlite3-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libssl-dev libsodium-dev libidn2-dev libpsl-dev
-  libnftables-dev)
+  libnftables-dev clang libbpf-dev)  # clang: the relay's program for the kernel
 [ "${1:-}" = product ] || packages+=(
-  libgtest-dev libgmock-dev libbenchmark-dev clang libclang-rt-dev clang-format
+  libgtest-dev libgmock-dev libbenchmark-dev libclang-rt-dev clang-format
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
   conntrack ethtool iperf3 git python3 iproute2 dnsmasq-base iptables nftables nginx-light libnginx-mod-stream openssl procps util-linux)
 

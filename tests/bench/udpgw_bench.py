@@ -118,6 +118,8 @@ class Server:
     A gateway's files are in `base`; `extra` is for the end of its configuration, `listen` its addresses if not `port`.
     """
 
+    configuration, policy = CONFIGURATION, POLICY
+
     def __init__(self, kind, base, port=PORT, metrics=METRICS, extra="", command=None, listen=None):
         self.kind, self.port, self.metrics, self.build = kind, port, metrics, BUILD
         self.listen = listen or [f"127.0.0.1:{port}"]
@@ -143,10 +145,10 @@ class Server:
     def configure(self, config, extra):
         for folder in ("state", "run"):
             (config.parent / folder).mkdir(mode=0o750, parents=True)
-        config.write_text(CONFIGURATION.format(base=config.parent, plugins=self.build / "plugins", metrics=self.metrics,
-                                               listen=json.dumps(self.listen)) + extra)
+        config.write_text(self.configuration.format(base=config.parent, plugins=self.build / "plugins", port=self.port,
+                                                    metrics=self.metrics, listen=json.dumps(self.listen)) + extra)
         subprocess.run([self.build / "bin" / "gatehouse", "policy", "init", "--config", config], check=True, stdout=sys.stderr)
-        subprocess.run(["sqlite3", config.parent / "state" / "policy.db", POLICY], check=True)
+        subprocess.run(["sqlite3", config.parent / "state" / "policy.db", self.policy], check=True)
 
     def wait(self):
         deadline = time.monotonic() + 15

@@ -11,8 +11,6 @@
 // a reply was not what it should be or the server closed a stream. IPv4 loopback only.
 
 #include <arpa/inet.h>
-#include <dirent.h>
-#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -33,12 +31,14 @@
 
 #include "tests/bench/client_stream.hpp"
 #include "tests/bench/far_end.hpp"
+#include "tests/bench/processor.hpp"
 
 namespace {
 
 using gatehouse::bench::ClientForward;
 using gatehouse::bench::ClientStream;
 using gatehouse::bench::FarEnd;
+using gatehouse::bench::processor_ns;
 
 struct Options {
   std::string mode = "echo";
@@ -63,27 +63,6 @@ constexpr const char* kUsage =
 
 std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1));
-}
-
-/// Processor time of all threads of a process; 0 without a process.
-std::uint64_t processor_ns(int pid) {
-  const std::string folder = "/proc/" + std::to_string(pid) + "/task";
-  std::uint64_t total = 0;
-  DIR* tasks = pid > 0 ? opendir(folder.c_str()) : nullptr;
-  if (tasks == nullptr) return 0;
-  while (const dirent* task = readdir(tasks)) {
-    if (task->d_name[0] == '.') continue;
-    std::uint64_t one = 0;
-    if (std::ifstream(folder + "/" + task->d_name + "/schedstat") >> one) total += one;
-  }
-  closedir(tasks);
-  return total;
-}
-
-std::uint64_t processor_ns(const std::vector<int>& pids) {
-  std::uint64_t total = 0;
-  for (const int pid : pids) total += processor_ns(pid);
-  return total;
 }
 
 std::uint64_t resident_bytes(const std::vector<int>& pids) {
@@ -390,20 +369,12 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
-void pin(int cpu) {
-  if (cpu < 0) return;
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(cpu, &set);
-  sched_setaffinity(0, sizeof set, &set);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
     const Options options = parse(argc, argv);
-    pin(options.cpu);
+    gatehouse::bench::pin(options.cpu);
     return Load(options).run();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "udpgw_load: %s\n", error.what());

@@ -33,6 +33,10 @@ constexpr std::array<Words, kDrops> kWords = {{
     {"denied", "policy does not let a client be at this address"},
     {"not_bound", "data before both clients were bound"},
     {"unbound_source", "data from an address where neither client is bound"},
+    {"rate", "data beyond the bytes a second that a traffic rule allows"},
+    {"quota", "data beyond a traffic rule's quota"},
+    {"other_lane", "came at another lane than the endpoint's, which has too much to do"},
+    {"no_socket", "the listener that the other client is bound through is gone"},
 }};
 
 const Words& words_of(Drop drop) noexcept { return kWords[static_cast<std::size_t>(drop)]; }

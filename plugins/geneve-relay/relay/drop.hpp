@@ -35,6 +35,10 @@ enum class Drop : std::uint8_t {
   denied,            ///< policy does not let a client be where it is
   not_bound,         ///< data before both clients are bound
   unbound_source,    ///< data from where neither client is bound
+  rate,              ///< data beyond a traffic rule's bytes a second
+  quota,             ///< data beyond a traffic rule's bytes a day or month
+  other_lane,  ///< came at another lane than its endpoint's, which has too much that waits, or is too large to wait
+  no_socket,   ///< for a leg that was bound through a listener which there is no more
   count
 };
 inline constexpr std::size_t kDrops = static_cast<std::size_t>(Drop::count);

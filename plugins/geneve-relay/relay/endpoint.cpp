@@ -20,6 +20,9 @@ RelayEndpoint::RelayEndpoint(std::uint32_t vni, const DiscoPair& clients, const 
                              SteadyTime now) noexcept
     : clients_(clients), legs_{Leg(shared[0]), Leg(shared[1])}, allocated_(now), vni_(vni) {}
 
+RelayEndpoint::RelayEndpoint(std::uint32_t vni, const DiscoPair& clients, SteadyTime now) noexcept
+    : clients_(clients), allocated_(now), vni_(vni) {}
+
 OrDrop<LegIndex> RelayEndpoint::leg_of(const DiscoKey& sender) const noexcept {
   if (is_closed_) return Drop::closed;
   for (LegIndex leg = 0; leg < legs_.size(); ++leg)
@@ -37,6 +40,7 @@ OrDrop<ControlEffect> RelayEndpoint::take_control(LegIndex leg, const DiscoEnvel
 OrDrop<ControlEffect> RelayEndpoint::follow(LegIndex leg, const DiscoEnvelope& envelope, const LegAddress& from,
                                             HandshakeTools& tools, MutableBytes out) noexcept {
   if (is_closed_) return Drop::closed;
+  if (!has_key(leg, tools.own)) return Drop::box;
   const auto message = open(leg, envelope);
   if (!message) return message.error();
   if (const auto fault = fault_of(leg, *message)) return *fault;
@@ -44,9 +48,15 @@ OrDrop<ControlEffect> RelayEndpoint::follow(LegIndex leg, const DiscoEnvelope& e
                                             : take_answer(leg, *message, from, tools.secrets);
 }
 
+bool RelayEndpoint::has_key(LegIndex leg, const DiscoSecret* own) noexcept {
+  auto& shared = legs_[leg].shared;
+  if (!shared && own != nullptr) shared = SharedKey::make(clients_.keys[leg], *own);
+  return shared.has_value();
+}
+
 OrDrop<BindMessage> RelayEndpoint::open(LegIndex leg, const DiscoEnvelope& envelope) const noexcept {
   std::array<std::byte, kLargestControlMessage> plain;
-  const auto opened = open_envelope(envelope, legs_[leg].shared, plain);
+  const auto opened = open_envelope(envelope, *legs_[leg].shared, plain);
   if (!opened) return opened.error() == Errc::oversize ? Drop::long_message : Drop::box;
   const auto message = read_bind_message(*opened);
   if (!message) return message.error() == Errc::unsupported ? Drop::message_type : Drop::short_message;
@@ -79,7 +89,7 @@ OrDrop<ControlEffect> RelayEndpoint::take_bind(LegIndex leg, const BindMessage& 
   BindMessage reply = message;
   reply.type = MessageType::challenge;
   reply.challenge = *challenge;
-  return ControlEffect{ControlEffect::Kind::reply, write_reply(out, vni_, reply, mine.shared, tools)};
+  return ControlEffect{ControlEffect::Kind::reply, write_reply(out, vni_, reply, *mine.shared, tools)};
 }
 
 OrDrop<ControlEffect> RelayEndpoint::take_answer(LegIndex leg, const BindMessage& message, const LegAddress& from,

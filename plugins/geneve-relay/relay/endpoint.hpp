@@ -43,6 +43,7 @@ struct HandshakeTools {
   const DiscoKey& server;     ///< the relay's own key
   ChallengeSecrets& secrets;  ///< the caller has them look at the clock
   RandomSource& nonces;
+  const DiscoSecret* own = nullptr;  ///< the relay's, for endpoints that were made without shared keys
 };
 
 /// What a control packet leads to.
@@ -61,6 +62,9 @@ class RelayEndpoint {
   /// @param shared  the keys that the relay shares with each client, in the pair's order
   RelayEndpoint(std::uint32_t vni, const DiscoPair& clients, const std::array<SharedKey, 2>& shared,
                 SteadyTime now) noexcept;
+  /// One that is remembered: what is shared with a client is made when its first handshake comes, for 40 us, so that a
+  /// hundred thousand of them are there at once.
+  RelayEndpoint(std::uint32_t vni, const DiscoPair& clients, SteadyTime now) noexcept;
 
   [[nodiscard]] std::uint32_t vni() const noexcept { return vni_; }
   [[nodiscard]] const DiscoPair& clients() const noexcept { return clients_; }
@@ -85,6 +89,7 @@ class RelayEndpoint {
   // ---- policy
   /// May the client be where it is bound? Data passes only while both may. bind() says yes.
   void set_permitted(LegIndex leg, bool is_permitted) noexcept { legs_[leg].is_permitted = is_permitted; }
+  [[nodiscard]] bool is_permitted(LegIndex leg) const noexcept { return legs_[leg].is_permitted; }
 
   // ---- data
   /// Where packets from `source` go, which came to `local`: the leg of the other client. Counts them, as the source's.
@@ -119,9 +124,10 @@ class RelayEndpoint {
     std::uint32_t generation;  // 0 with the first form
   };
   struct Leg {
+    Leg() noexcept = default;
     explicit Leg(const SharedKey& key) noexcept : shared(key) {}
 
-    SharedKey shared;
+    std::optional<SharedKey> shared;
     LegAddress address;
     SteadyTime last_seen{};
     std::uint64_t packets = 0, bytes = 0;
@@ -132,6 +138,7 @@ class RelayEndpoint {
 
   [[nodiscard]] OrDrop<ControlEffect> follow(LegIndex leg, const DiscoEnvelope& envelope, const LegAddress& from,
                                              HandshakeTools& tools, MutableBytes out) noexcept;
+  [[nodiscard]] bool has_key(LegIndex leg, const DiscoSecret* own) noexcept;
   [[nodiscard]] OrDrop<BindMessage> open(LegIndex leg, const DiscoEnvelope& envelope) const noexcept;
   [[nodiscard]] std::optional<Drop> fault_of(LegIndex leg, const BindMessage& message) const noexcept;
   [[nodiscard]] OrDrop<ControlEffect> take_bind(LegIndex leg, const BindMessage& message, const LegAddress& from,

@@ -1,0 +1,71 @@
+#include "plugins/geneve-relay/server/counters.hpp"
+
+namespace gatehouse::geneve_relay {
+
+Counters::Counters(const LaneContext& context) {
+  const Host& host = context.host;
+  auto* const lane = context.lane;
+  for (std::size_t i = 0; i < kDrops; ++i)
+    drops_[i] = host.counter(lane, "drops", "Datagrams that went nowhere, by cause.",
+                             {{"cause", to_text(static_cast<Drop>(i))}});
+  for (std::size_t reason = 0; reason < kReasons; ++reason)
+    denied_[reason] = host.counter(lane, "denied", "Legs that policy refused or cut, by reason.",
+                                   {{"reason", to_text(static_cast<Reason>(reason))}});
+  constexpr std::array<std::string_view, 2> kTransports = {"udp4", "udp6"};
+  for (std::size_t way = 0; way < packets_.size(); ++way) {
+    const std::string_view in = kTransports[way / 2], out = kTransports[way % 2];
+    packets_[way] = host.counter(lane, "forwarded_packets", "Packets passed on to the other client.",
+                                 {{"transport_in", in}, {"transport_out", out}});
+    bytes_[way] = host.counter(lane, "forwarded_bytes", "UDP payload of these packets, Geneve headers included.",
+                               {{"transport_in", in}, {"transport_out", out}});
+  }
+  constexpr std::string_view kEndpoints = "Endpoints there are: connecting, until both clients are bound, or open.";
+  connecting = host.gauge(lane, "endpoints", kEndpoints, {{"state", "connecting"}});
+  open = host.gauge(lane, "endpoints", kEndpoints, {{"state", "open"}});
+  constexpr std::string_view kGiven = "Endpoints given to whoever asked: made, or there already.";
+  allocated = host.counter(lane, "endpoints_given", kGiven, {{"outcome", "made"}});
+  extended = host.counter(lane, "endpoints_given", kGiven, {{"outcome", "there"}});
+  expired = host.counter(lane, "expired", "Endpoints that ended because a client was silent, or never came.");
+  constexpr std::string_view kHandshakes =
+      "Handshakes: Binds answered by a challenge, clients bound by their Answer, bound ones that have moved.";
+  challenged = host.counter(lane, "handshakes", kHandshakes, {{"step", "challenged"}});
+  bound = host.counter(lane, "handshakes", kHandshakes, {{"step", "bound"}});
+  moved = host.counter(lane, "handshakes", kHandshakes, {{"step", "moved"}});
+  handed_over = host.counter(lane, "handed_over", "Packets that came at another lane than their endpoint's.");
+  constexpr std::string_view kUnreceived = "Datagrams lost before they were read: nobody read in time, or too large.";
+  overflows_ = host.counter(lane, "unreceived", kUnreceived, {{"cause", "overflow"}});
+  truncated_ = host.counter(lane, "unreceived", kUnreceived, {{"cause", "truncated"}});
+  constexpr std::string_view kUnsent = "Datagrams that were to be passed on, and the kernel did not take, by cause.";
+  unreachable_ = host.counter(lane, "unsent", kUnsent, {{"cause", "unreachable"}});
+  invalid_ = host.counter(lane, "unsent", kUnsent, {{"cause", "invalid"}});
+  too_long_ = host.counter(lane, "unsent", kUnsent, {{"cause", "too_long"}});
+  forbidden_ = host.counter(lane, "unsent", kUnsent, {{"cause", "forbidden"}});
+  otherwise_ = host.counter(lane, "unsent", kUnsent, {{"cause", "other"}});
+  full_ = host.counter(lane, "unsent", kUnsent, {{"cause", "full"}});
+  constexpr std::string_view kOthers = "Datagrams that are not relayed: STUN answers, sealed allocation requests.";
+  stun = host.counter(lane, "other_datagrams", kOthers, {{"kind", "stun"}});
+  sealed = host.counter(lane, "other_datagrams", kOthers, {{"kind", "disco"}});
+}
+
+void Counters::tell(RelaySocket& socket) noexcept {
+  const BatchCounters& now = socket.udp().counters();
+  BatchCounters& told = socket.told;
+  truncated_.add(now.truncated - told.truncated);
+  unreachable_.add(now.unreachable - told.unreachable);
+  invalid_.add(now.invalid - told.invalid);
+  too_long_.add(now.too_long - told.too_long);
+  forbidden_.add(now.forbidden - told.forbidden);
+  otherwise_.add(now.refused_otherwise - told.refused_otherwise);
+  full_.add(now.full - told.full);
+  told = now;
+  const std::uint32_t overflows = socket.udp().overflows();
+  overflows_.add(overflows - socket.overflows);
+  socket.overflows = overflows;
+}
+
+void Counters::deny(const Verdict& verdict) noexcept {
+  const auto index = static_cast<std::size_t>(verdict.reason);
+  denied_[index < kReasons ? index : 0].add();
+}
+
+}  // namespace gatehouse::geneve_relay

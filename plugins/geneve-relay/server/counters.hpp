@@ -1,0 +1,43 @@
+// What a lane counts. Every datagram that does not leave again has a cause here.
+#pragma once
+
+#include "plugins/geneve-relay/relay/drop.hpp"
+#include "plugins/geneve-relay/server/relay_socket.hpp"
+
+#include <gatehouse/base/address.hpp>
+#include <gatehouse/plugin/policy_client.hpp>
+
+#include <array>
+
+namespace gatehouse::geneve_relay {
+
+/// Of one lane. Additions only; nothing else on the packet path.
+class Counters {
+ public:
+  explicit Counters(const LaneContext& context);
+
+  void drop(Drop cause, std::uint64_t packets = 1) noexcept { drops_[static_cast<std::size_t>(cause)].add(packets); }
+  void deny(const Verdict& verdict) noexcept;
+  void forward(Family in, Family out, std::uint64_t packets, std::uint64_t bytes) noexcept {
+    const std::size_t way = (in == Family::v6 ? 2U : 0U) + (out == Family::v6 ? 1U : 0U);
+    packets_[way].add(packets);
+    bytes_[way].add(bytes);
+  }
+
+  /// What its sockets have lost since the last call. One system call.
+  void tell(RelaySocket& socket) noexcept;
+
+  Counter connecting, open;              ///< endpoints, now
+  Counter allocated, extended, expired;  ///< endpoints, ever
+  Counter challenged, bound, moved;      ///< handshakes: moved is of a client that was bound elsewhere
+  Counter handed_over;                   ///< packets that came at another lane than their endpoint's
+  Counter stun, sealed;                  ///< datagrams for discovery and allocation
+
+ private:
+  std::array<Counter, kDrops> drops_;
+  std::array<Counter, kReasons> denied_;
+  Counter overflows_, truncated_, unreachable_, invalid_, too_long_, forbidden_, otherwise_, full_;
+  std::array<Counter, 4> packets_, bytes_;  // udp4 to udp4, to udp6; udp6 to udp4, to udp6
+};
+
+}  // namespace gatehouse::geneve_relay

@@ -1,0 +1,309 @@
+#include "plugins/geneve-relay/server/lane.hpp"
+
+#include <gatehouse/net/reuseport_steering.hpp>
+
+#include <algorithm>
+
+namespace gatehouse::geneve_relay {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kSocketBuffer = 7 * 1024 * 1024;     // as the reference: a burst of 1,000 pairs' handshakes survives
+constexpr std::size_t kReplies = 64;               // challenges that leave together
+constexpr std::uint64_t kLamportBlock = 1000;      // numbers taken from the host at a time
+constexpr std::size_t kJudgedPerTurn = 2048;       // endpoints, after a policy change
+constexpr std::size_t kStraysPerTurn = 64;         // runs of other lanes
+constexpr std::size_t kMessagesPerTurn = 64;       // of other lanes; an allocation costs 0.1 ms
+constexpr std::size_t kExpiredPerTick = 8192;      // endpoints looked at
+constexpr Nanoseconds kTick = 100ms;               // resolution of lifetimes
+constexpr Nanoseconds kLongestLook = 15s;          // each endpoint is looked at so often: has somebody ended it?
+constexpr Nanoseconds kTouch = 1h;                 // the host is told so often that it is still there
+constexpr std::chrono::seconds kRemembered = 48h;  // what the host remembers without that
+constexpr std::string_view kVniSpace = "vni";
+constexpr PayloadNumber kVniInPayload{4, 3};
+
+/// Of `count` random bits.
+std::uint32_t random_number(const Host& host) {
+  std::uint32_t out = 0;
+  host.random(std::as_writable_bytes(std::span(&out, 1)));
+  return out % (kLargestVni + 1);
+}
+
+SourceLimits limits_of_sources(const RelaySettings& settings) {
+  return {settings.handshakes_of_source, 4 * settings.handshakes_of_source};
+}
+
+}  // namespace
+
+RelayLane::RelayLane(const LaneContext& context, std::shared_ptr<const RelaySettings> settings, RelayShared& shared)
+    : context_(context),
+      settings_(std::move(settings)),
+      shared_(shared),
+      counters_(context),
+      connections_(context.loop, context.host.log()),
+      endpoints_(shared.pair_hash()),
+      expiry_(context.loop.now(), kTick),
+      secrets_(random_, context.loop.now()),
+      of_sources_(limits_of_sources(*settings_)),
+      replies_(kReplies),
+      sealed_(context, *this, shared.secret(), random_,
+              [this](Bytes datagram, const LegAddress& path) { static_cast<void>(send_now(datagram, path)); }),
+      api_(context, *this),
+      vnis_(context.lane->index, context.lane->count, random_number(context.host)),
+      lamport_ids_(context, "lamport-id", kLamportBlock),
+      messages_ready_([this] {
+        shared_.inbox(context_.lane->index)
+            .messages.receive([this](std::unique_ptr<LaneMessage>&& message) { receive_message(std::move(message)); },
+                              kMessagesPerTurn);
+      }),
+      strays_ready_([this] {
+        shared_.inbox(context_.lane->index)
+            .strays.receive([this](StrayRun&& run) { receive_stray(std::move(run)); }, kStraysPerTurn);
+      }),
+      ticker_([this] { tick(); }) {
+  vnis_.use(Ranges(context_.host).of(kVniSpace));
+  LaneInbox& inbox = shared_.inbox(context_.lane->index);
+  context_.loop.poller().add(inbox.messages.fd(), EPOLLIN, messages_ready_).value();
+  context_.loop.poller().add(inbox.strays.fd(), EPOLLIN, strays_ready_).value();
+  context_.loop.on_turn([] {}, [this] { end_turn(); });
+  context_.loop.schedule(ticker_, kTick);
+  if (context_.lane->index == 0)
+    keeper_.emplace(context_, shared_.addresses(), random_, [this](Bytes datagram, const Endpoint& to) {
+      return send_now(datagram, {to, {}});
+    });
+}
+
+/// Sessions stay, for the next process, or for this lane when it runs again.
+RelayLane::~RelayLane() {
+  LaneInbox& inbox = shared_.inbox(context_.lane->index);
+  context_.loop.poller().remove(inbox.messages.fd(), messages_ready_);
+  context_.loop.poller().remove(inbox.strays.fd(), strays_ready_);
+  for (const auto& [endpoint, waiting] : waiting_) context_.pending -= waiting.size();
+  auto& kept = shared_.kept(context_.lane->index);
+  if (serves_kept_) kept.clear();
+  std::uint32_t cursor = 0;
+  endpoints_.sweep(cursor, SIZE_MAX, [&](SlotHandle, RelayEntry& entry) {
+    count_out(entry);
+    if (entry.is_durable)
+      kept.push_back({entry.session.id(), entry.asker.identity, entry.asker.source, blob_of(entry)});
+  });
+}
+
+void RelayLane::configure(std::shared_ptr<const RelaySettings> settings) {
+  const auto before = std::exchange(settings_, std::move(settings));
+  if (keeper_) {
+    shared_.addresses().configure(advertised_of(*settings_));
+    keeper_->ask();
+  }
+  if (before->handshakes_of_source != settings_->handshakes_of_source) of_sources_ = limits_of_sources(*settings_);
+  std::uint32_t cursor = 0;
+  endpoints_.sweep(cursor, SIZE_MAX, [this](SlotHandle, RelayEntry& entry) { schedule(entry); });
+}
+
+void RelayLane::listen(const std::vector<Listener>& listeners) {
+  listener_names_.clear();
+  for (const Listener& listener : listeners) listener_names_[listener.id] = listener.name;
+  listen_datagrams(listeners);
+  api_.listen(draining_ ? std::vector<Listener>{} : listeners);
+  if (!keeper_) return;
+  shared_.addresses().set_sockets(sockets_of(listeners, context_.lane->index));
+  keeper_->ask();
+}
+
+void RelayLane::listen_datagrams(const std::vector<Listener>& listeners) {
+  const auto has = [&](const RelaySocket& socket) {
+    return std::ranges::any_of(listeners, [&](const Listener& listener) { return listener.id == socket.listener(); });
+  };
+  std::erase_if(sockets_, [&](const auto& socket) { return !has(*socket); });
+  const UdpListenerOptions options{
+      .aggregates = true, .gso = settings_->gso, .receive_buffer = kSocketBuffer, .send_buffer = kSocketBuffer};
+  for (const Listener& listener : listeners) {
+    const bool is_there =
+        std::ranges::any_of(sockets_, [&](const auto& socket) { return socket->listener() == listener.id; });
+    if (listener.transport != Transport::udp || is_there) continue;
+    sockets_.push_back(std::make_unique<RelaySocket>(
+        context_.loop.poller(), listener, options,
+        [this](RelaySocket& socket, std::span<Datagram> datagrams) { receive(socket, datagrams); }));
+    if (context_.lane->count == 1) continue;
+    if (const auto done = steer_by(listener.fd, kVniInPayload, context_.lane->count);
+        !done && context_.lane->index == 0)
+      context_.host.log().warn("the kernel does not steer packets to the lanes of their endpoints: they cost more",
+                               {{"listener", listener.name}, {"why", done.error().message()}});
+  }
+  std::uint32_t cursor = 0;
+  endpoints_.sweep(cursor, SIZE_MAX, [this](SlotHandle, RelayEntry& entry) { find_sockets(entry); });
+}
+
+/// By which clients reach that address of the relay; null: none, any more.
+RelaySocket* RelayLane::socket_of(const IpAddress& local, std::uint16_t port) noexcept {
+  for (const auto& socket : sockets_)
+    if (socket->serves(local, port)) return socket.get();
+  return nullptr;
+}
+
+void RelayLane::find_sockets(RelayEntry& entry) noexcept {
+  for (LegIndex leg = 0; leg < entry.sockets.size(); ++leg) {
+    const LegAddress& address = entry.endpoint.address(leg);
+    entry.sockets[leg] = address.is_set() ? socket_of(address.local, entry.local_ports[leg]) : nullptr;
+  }
+}
+
+/// By the first socket that can: which port it came to is known of legs alone. False: there is none of that family.
+bool RelayLane::send_now(Bytes datagram, const LegAddress& path) noexcept {
+  const auto can = [&path](const auto& socket) {
+    const IpAddress& own = socket->local().address;
+    return own.family() == path.remote.address.family() &&
+           (own.is_unspecified() || path.local.family() == Family::none || own == path.local);
+  };
+  const auto socket = std::ranges::find_if(sockets_, can);
+  if (socket == sockets_.end()) return false;
+  std::array<std::byte, SealedAllocation::kLargestAnswer> copy;
+  if (datagram.size() > copy.size()) return false;
+  std::ranges::copy(datagram, copy.begin());
+  Datagram out;
+  out.payload = MutableBytes(copy).first(datagram.size());
+  out.remote = path.remote;
+  out.local = path.local;
+  out.link = path.remote.scope;
+  return (*socket)->udp().send(std::span(&out, 1)) == 1;
+}
+
+/// At the first of all generations, what an earlier process left is served again: from here on there is a policy.
+void RelayLane::policy_changed(std::uint64_t) {
+  if (!std::exchange(serves_kept_, true)) serve_again();
+  judging_again_ = true;
+  judging_cursor_ = 0;
+  context_.loop.again();
+}
+
+void RelayLane::woken(WakeReasons reasons) {
+  if (reasons.ranges) vnis_.use(Ranges(context_.host).of(kVniSpace));
+}
+
+void RelayLane::drain(SteadyTime) {
+  draining_ = true;
+  api_.listen({});
+}
+
+void RelayLane::serve_again() {
+  auto& kept = shared_.kept(context_.lane->index);
+  for (const KeptEndpoint& endpoint : kept) serve_again(endpoint);
+  kept.clear();
+  kept.shrink_to_fit();
+}
+
+void RelayLane::serve_again(const KeptEndpoint& kept) {
+  const RelayBlob& blob = kept.blob;
+  if (endpoints_.find(blob.vni) || endpoints_.find(blob.clients)) return;
+  auto session = Session::adopt(context_, kept.session);
+  if (!session) return;
+  const auto listener =
+      std::ranges::find_if(listener_names_, [&](const auto& at) { return at.second == blob.listener; });
+  const std::uint32_t id = listener == listener_names_.end() ? UINT32_MAX : listener->first;
+  auto policy = PolicyClient::open(context_, {id, kept.source, kept.identity, session->id()});
+  if (!policy) {
+    counters_.deny(policy.error());
+    return session->end();
+  }
+  const auto made =
+      endpoints_.insert(blob.vni, RelayEndpoint(blob.vni, blob.clients, now()), blob.lamport_id,
+                        EndpointAsker{kept.identity, kept.source, id}, std::move(*session), std::move(*policy));
+  for (LegIndex leg = 0; leg < blob.legs.size(); ++leg) {
+    if (!blob.legs[leg].address.is_set()) continue;
+    made->endpoint.bind(leg, blob.legs[leg].address, now());
+    made->local_ports[leg] = blob.legs[leg].local_port;
+  }
+  made->is_durable = true;
+  find_sockets(*made);
+  judge(*made);
+  schedule(*made);
+  made->tell_state();
+  count_in(*made);
+}
+
+/// Under the lane's present policy: where a client is bound, it may be or not.
+void RelayLane::judge(RelayEntry& entry) noexcept {
+  entry.is_metered = entry.policy.limits().metered;
+  for (LegIndex leg = 0; leg < entry.sockets.size(); ++leg) {
+    const LegAddress& address = entry.endpoint.address(leg);
+    if (!address.is_set()) continue;
+    const Verdict verdict = entry.policy.check({.destination = address.remote, .peer_asked = true});
+    if (verdict.allowed == entry.endpoint.is_permitted(leg)) continue;
+    entry.endpoint.set_permitted(leg, verdict.allowed);
+    if (verdict.allowed) continue;
+    entry.endpoint.refuse(leg, Drop::denied);
+    counters_.deny(verdict);
+    entry.tell_state();
+  }
+}
+
+RelayBlob RelayLane::blob_of(const RelayEntry& entry) const {
+  RelayBlob out{entry.endpoint.vni(), entry.lamport_id, entry.endpoint.clients(), {}, {}};
+  for (LegIndex leg = 0; leg < out.legs.size(); ++leg)
+    out.legs[leg] = {entry.endpoint.address(leg), entry.local_ports[leg]};
+  if (const auto name = listener_names_.find(entry.asker.listener); name != listener_names_.end())
+    out.listener = name->second;
+  return out;
+}
+
+/// So long the host remembers an endpoint of which it hears nothing: as when the gateway does not run.
+Expiry RelayLane::expiry() const {
+  return Expiry::at(context_.host.utc_now() + kRemembered +
+                    std::chrono::ceil<std::chrono::seconds>(settings_->steady_lifetime));
+}
+
+void RelayLane::schedule(RelayEntry& entry) noexcept {
+  const SteadyTime end = entry.endpoint.expires_at(settings_->bind_lifetime, settings_->steady_lifetime);
+  expiry_.schedule(entry, std::min(end, now() + kLongestLook));
+}
+
+void RelayLane::look_at_clock(RelayEntry& entry) {
+  const auto found = endpoints_.find(entry.endpoint.vni());
+  if (!entry.session.is_mine()) return remove(found, false);
+  if (entry.endpoint.expires_at(settings_->bind_lifetime, settings_->steady_lifetime) <= now()) {
+    counters_.expired.add();
+    return remove(found, true);
+  }
+  if (now() - entry.touched >= kTouch) {
+    entry.touched = now();
+    static_cast<void>(entry.session.touch(entry.asker.source, expiry()));
+  }
+  schedule(entry);
+}
+
+void RelayLane::count_in(const RelayEntry& entry) noexcept {
+  (entry.endpoint.is_open() ? counters_.open : counters_.connecting).add();
+  shared_.endpoints().fetch_add(1, std::memory_order_relaxed);
+}
+
+void RelayLane::count_out(const RelayEntry& entry) noexcept {
+  (entry.endpoint.is_open() ? counters_.open : counters_.connecting).sub();
+  shared_.endpoints().fetch_sub(1, std::memory_order_relaxed);
+}
+
+void RelayLane::remove(EndpointTable::Found found, bool ends_session) {
+  const auto waiting = take_waiting(found.handle);
+  count_out(*found);
+  if (ends_session) found->session.end();
+  endpoints_.erase(found.handle);
+  answer(waiting, AllocationRefusal{AllocationRefusal::Cause::full, "the endpoint has just ended: ask again", 1s});
+}
+
+void RelayLane::end_turn() {
+  if (!judging_again_) return;
+  judging_again_ =
+      !endpoints_.sweep(judging_cursor_, kJudgedPerTurn, [this](SlotHandle, RelayEntry& entry) { judge(entry); });
+  if (judging_again_) context_.loop.again();
+}
+
+void RelayLane::tick() {
+  expiry_.advance(
+      now(), [this](RelayEntry& entry) { look_at_clock(entry); }, kExpiredPerTick);
+  while (!unsent_.empty() && shared_.inbox(unsent_.front().first).messages.try_send(std::move(unsent_.front().second)))
+    unsent_.pop_front();
+  for (const auto& socket : sockets_) counters_.tell(*socket);
+  context_.loop.schedule(ticker_, kTick);
+}
+
+}  // namespace gatehouse::geneve_relay

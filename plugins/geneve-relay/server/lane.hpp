@@ -1,0 +1,158 @@
+// One lane of the relay at work: its sockets, and the endpoints whose VNI modulo the number of lanes is the lane's. On
+// one thread, and alone with what it has: nothing is locked.
+//
+//   lane_packets.cpp     a datagram's way: to the other client, or into a handshake
+//   lane_allocation.cpp  how an endpoint comes to be, on whatever lane it is asked for
+//   lane.cpp             the rest of its life: policy, expiry, what is kept and served again
+#pragma once
+
+#include "plugins/geneve-relay/allocation/address_keeper.hpp"
+#include "plugins/geneve-relay/allocation/allocation_api.hpp"
+#include "plugins/geneve-relay/allocation/sealed_allocation.hpp"
+#include "plugins/geneve-relay/server/counters.hpp"
+#include "plugins/geneve-relay/server/endpoint_table.hpp"
+#include "plugins/geneve-relay/server/lane_vnis.hpp"
+#include "plugins/geneve-relay/server/relay_socket.hpp"
+#include "plugins/geneve-relay/server/shared.hpp"
+#include "plugins/geneve-relay/wire/random_pool.hpp"
+
+#include <gatehouse/plugin/connection_log.hpp>
+#include <gatehouse/plugin/lane_plugin.hpp>
+#include <gatehouse/plugin/number_blocks.hpp>
+#include <gatehouse/plugin/source_limits.hpp>
+#include <gatehouse/table/gcra.hpp>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace gatehouse::geneve_relay {
+
+class RelayLane final : public LaneWorker, public Allocator {
+ public:
+  RelayLane(const LaneContext& context, std::shared_ptr<const RelaySettings> settings, RelayShared& shared);
+  ~RelayLane() override;
+
+  void configure(std::shared_ptr<const RelaySettings> settings);
+  void listen(const std::vector<Listener>& listeners) override;
+  void policy_changed(std::uint64_t generation) override;
+  void woken(WakeReasons reasons) override;
+  void drain(SteadyTime deadline) override;
+
+  void allocate(AllocationDemand demand, Then then) override;
+
+ private:
+  /// Something of the lane's own epoll set that is ready.
+  class Ready final : public Readiness {
+   public:
+    explicit Ready(std::function<void()> call) : call_(std::move(call)) {}
+    void on_ready(std::uint32_t) override { call_(); }
+
+   private:
+    std::function<void()> call_;
+  };
+
+  /// Datagrams of one client that begin with the same header, in one piece.
+  struct Run {
+    MutableBytes payload;
+    std::size_t segment;  // bytes of each but the last
+    std::uint64_t packets;
+    LegAddress from;
+    RelaySocket* socket;  // that they came by
+    bool is_stray;        // another lane has them from its socket
+  };
+
+  /// What another lane was asked for.
+  struct Asked {
+    DiscoPair clients;
+    Then then;
+  };
+
+  // lane_packets.cpp
+  void receive(RelaySocket& socket, std::span<Datagram> datagrams);
+  void receive_stray(StrayRun&& run);
+  void split(const Datagram& datagram, RelaySocket& socket, bool is_stray);
+  void take(const Run& run);
+  void take_stun(const Run& run);
+  void take_sealed(const Run& run);
+  void hand_over(const Run& run, std::uint32_t vni);
+  void relay(RelayEntry& entry, const Run& run);
+  [[nodiscard]] std::uint64_t charge(RelayEntry& entry, LegIndex sender, const Run& run) noexcept;
+  void take_control(RelayEntry& entry, const GeneveHeader& header, Bytes packet, const Run& run);
+  [[nodiscard]] bool may_cost(const Endpoint& source) noexcept;
+  [[nodiscard]] MutableBytes next_reply() noexcept;
+  void bind(RelayEntry& entry, LegIndex leg, const Run& run);
+  void flush() noexcept;
+
+  // lane_allocation.cpp
+  void receive_message(std::unique_ptr<LaneMessage> message);
+  void send(std::uint32_t lane, LaneMessage message);
+  void give(AllocationDemand demand, Then then);
+  void give_again(EndpointTable::Found found, const AllocationDemand& demand, Then then);
+  void make(const AllocationDemand& demand, std::uint64_t lamport_id, Then then);
+  [[nodiscard]] std::optional<Verdict> refuse_asker(const AllocationDemand& demand, std::uint64_t session) const;
+  [[nodiscard]] std::optional<AllocationRefusal> refuse_demand(const AllocationDemand& demand) const;
+  [[nodiscard]] Result<std::uint32_t> lease_vni(Session& session, RelayBlob& blob);
+  void became_durable(std::uint32_t vni, const Error& failure);
+  [[nodiscard]] std::vector<Then> take_waiting(SlotHandle endpoint);
+  static void answer(const std::vector<Then>& waiting, const AllocationOutcome& outcome);
+  [[nodiscard]] ServerEndpoint describe(const RelayEntry& entry) const;
+
+  // lane.cpp
+  [[nodiscard]] SteadyTime now() const noexcept { return context_.loop.now(); }
+  void listen_datagrams(const std::vector<Listener>& listeners);
+  [[nodiscard]] RelaySocket* socket_of(const IpAddress& local, std::uint16_t port) noexcept;
+  void find_sockets(RelayEntry& entry) noexcept;
+  [[nodiscard]] bool send_now(Bytes datagram, const LegAddress& path) noexcept;
+  void serve_again();
+  void serve_again(const KeptEndpoint& kept);
+  void judge(RelayEntry& entry) noexcept;
+  [[nodiscard]] RelayBlob blob_of(const RelayEntry& entry) const;
+  [[nodiscard]] Expiry expiry() const;
+  void schedule(RelayEntry& entry) noexcept;
+  void look_at_clock(RelayEntry& entry);
+  void count_in(const RelayEntry& entry) noexcept;
+  void count_out(const RelayEntry& entry) noexcept;
+  void remove(EndpointTable::Found found, bool ends_session);
+  void end_turn();
+  void tick();
+
+  LaneContext context_;
+  std::shared_ptr<const RelaySettings> settings_;
+  RelayShared& shared_;
+  Counters counters_;
+  ConnectionLog connections_;
+  EndpointTable endpoints_;
+  TimerWheel<RelayEntry> expiry_;
+  std::vector<std::unique_ptr<RelaySocket>> sockets_;
+  std::map<std::uint32_t, std::string> listener_names_;  // by id, of all roles
+
+  // handshakes
+  RandomPool random_;
+  ChallengeSecrets secrets_;
+  SourceLimits of_sources_;
+  Gcra of_all_;
+  std::vector<std::array<std::byte, kLargestReply>> replies_;  // queued, until flush()
+  std::size_t next_reply_ = 0;
+
+  // allocations; whoever asks outlives what asks for it
+  SealedAllocation sealed_;
+  AllocationApi api_;
+  LaneVnis vnis_;
+  NumberBlocks lamport_ids_;
+  Slab<Asked, 16> asked_;                                                      // other lanes
+  std::map<SlotHandle, std::vector<Then>> waiting_;                            // until an endpoint is durable
+  std::deque<std::pair<std::uint32_t, std::unique_ptr<LaneMessage>>> unsent_;  // to lanes whose inbox was full
+
+  bool serves_kept_ = false;
+  bool draining_ = false;
+  bool judging_again_ = false;
+  std::uint32_t judging_cursor_ = 0;
+  std::optional<AddressKeeper> keeper_;  // the first lane's
+  Ready messages_ready_, strays_ready_;
+  LaneTimer ticker_;
+};
+
+}  // namespace gatehouse::geneve_relay

@@ -1,0 +1,216 @@
+// From a demand to an endpoint:
+//   1. allocate():        the lane that owns the pair goes on, and its answer comes back
+//   2. give():            there is one: policy, and a bind time anew; or
+//   3. make():            policy, a session with the VNI as its lease, keys
+//   4. became_durable():  once that would survive a crash, whoever asked is told
+#include "plugins/geneve-relay/server/lane.hpp"
+
+#include <sodium.h>
+
+#include <algorithm>
+
+namespace gatehouse::geneve_relay {
+namespace {
+
+using namespace std::chrono_literals;
+using Cause = AllocationRefusal::Cause;
+
+constexpr std::chrono::seconds kAtOnce{1}, kNotReady{3}, kSoon{5};
+constexpr int kMostLooks = 4096;             // for a VNI that no endpoint of this lane has
+constexpr int kMostAsked = 64;               // of these that the host is asked about: somebody else may hold them
+constexpr Nanoseconds kForever = 24h * 365;  // as clients are told
+constexpr std::size_t kKeySize = 20;
+
+AllocationRefusal refusal_of(const Verdict& why) {
+  if (why.reason == Reason::concurrent_sessions)
+    return {Cause::limit, "you have as many endpoints as a traffic rule allows (" + row_text(why) + ")", kSoon};
+  return {Cause::denied, "you may not have endpoints of this relay", {}};
+}
+
+AllocationRefusal refusal_of(const Error& store) {
+  if (store == Errc::limit) return {Cause::full, "the gateway can remember no more sessions", kSoon};
+  return {Cause::not_durable, "the gateway's store takes no endpoints: " + store.message(), kSoon};
+}
+
+const AllocationRefusal kOwnKey{Cause::own_key, "an endpoint is of two clients' keys, and neither is the relay's", {}};
+
+/// By what the host knows the pair's session: long enough that nobody finds another pair of it.
+std::string session_key_of(const DiscoPair& pair) {
+  std::array<unsigned char, kKeySize> hash;
+  const Bytes keys = std::as_bytes(std::span(pair.keys));
+  crypto_generichash(hash.data(), hash.size(), reinterpret_cast<const unsigned char*>(keys.data()), keys.size(),
+                     nullptr, 0);
+  std::string out(2 * kKeySize + 1, '\0');
+  sodium_bin2hex(out.data(), out.size(), hash.data(), hash.size());
+  out.pop_back();
+  return out;
+}
+
+}  // namespace
+
+void RelayLane::allocate(AllocationDemand demand, Then then) {
+  const std::uint32_t owner = shared_.owner_of(demand.clients);
+  if (owner == context_.lane->index) return give(std::move(demand), std::move(then));
+  const SlotHandle ticket = asked_.emplace(Asked{demand.clients, std::move(then)});
+  send(owner, AllocationAsk{std::move(demand), context_.lane->index, ticket});
+}
+
+/// What a full inbox does not take is sent again at the next tick.
+void RelayLane::send(std::uint32_t lane, LaneMessage message) {
+  auto boxed = std::make_unique<LaneMessage>(std::move(message));
+  if (unsent_.empty() && shared_.inbox(lane).messages.try_send(std::move(boxed))) return;
+  unsent_.emplace_back(lane, std::move(boxed));
+}
+
+void RelayLane::receive_message(std::unique_ptr<LaneMessage> message) {
+  if (auto* const ask = std::get_if<AllocationAsk>(message.get())) {
+    return give(std::move(ask->demand), [this, lane = ask->lane, ticket = ask->ticket](AllocationOutcome outcome) {
+      send(lane, AllocationAnswer{ticket, std::move(outcome)});
+    });
+  }
+  auto& answer = std::get<AllocationAnswer>(*message);
+  Asked* const asked = asked_.at(answer.ticket);
+  const auto* const endpoint = std::get_if<ServerEndpoint>(&answer.outcome);
+  if (asked == nullptr || (endpoint != nullptr && endpoint->clients != asked->clients)) return;  // of an earlier run
+  const Then then = std::move(asked->then);
+  asked_.erase(answer.ticket);
+  then(std::move(answer.outcome));
+}
+
+std::optional<AllocationRefusal> RelayLane::refuse_demand(const AllocationDemand& demand) const {
+  if (draining_) return AllocationRefusal{Cause::draining, "the gateway is about to stop", kSoon};
+  const auto& [first, second] = demand.clients.keys;
+  if (first == second || first == shared_.server() || second == shared_.server()) return kOwnKey;
+  if (shared_.addresses().current().empty())
+    return AllocationRefusal{Cause::not_ready, "the relay does not know its own addresses yet", kNotReady};
+  return {};
+}
+
+void RelayLane::give(AllocationDemand demand, Then then) {
+  if (auto refusal = refuse_demand(demand)) return then(std::move(*refusal));
+  if (const auto found = endpoints_.find(demand.clients)) return give_again(found, demand, std::move(then));
+  if (shared_.endpoints().load(std::memory_order_relaxed) >= settings_->most_endpoints)
+    return then(AllocationRefusal{Cause::full, "the relay has most_endpoints of them", kSoon});
+  if (const auto lamport_id = lamport_ids_.next()) return make(demand, *lamport_id, std::move(then));
+  const Error failure = lamport_ids_.when_ready(
+      [this, demand, then](const Error& failed) { failed ? then(refusal_of(failed)) : give(demand, then); });
+  if (failure) then(refusal_of(failure));
+}
+
+/// Why policy does not let this one ask; none: it does. As long as that takes the asker counts as a client.
+std::optional<Verdict> RelayLane::refuse_asker(const AllocationDemand& demand, std::uint64_t session) const {
+  const auto judged = PolicyClient::open(context_, {demand.listener, demand.source, demand.identity, session});
+  if (judged) return {};
+  return judged.error();
+}
+
+/// Whoever may ask for endpoints gets the pair's: what runs on it goes on.
+void RelayLane::give_again(EndpointTable::Found found, const AllocationDemand& demand, Then then) {
+  if (const auto why = refuse_asker(demand, found->session.id())) return then(refusal_of(*why));
+  counters_.extended.add();
+  found->endpoint.extend(now());
+  schedule(*found);
+  if (found->is_durable) return then(describe(*found));
+  waiting_[found.handle].push_back(std::move(then));
+  ++context_.pending;
+}
+
+void RelayLane::make(const AllocationDemand& demand, std::uint64_t lamport_id, Then then) {
+  std::array<std::optional<SharedKey>, 2> shared;
+  for (LegIndex leg = 0; leg < shared.size(); ++leg)
+    shared[leg] = SharedKey::make(demand.clients.keys[leg], shared_.secret());
+  if (!shared[0] || !shared[1]) return then(kOwnKey);
+
+  const std::string key = session_key_of(demand.clients);
+  auto session =
+      Session::open(context_, {.key = key, .identity = demand.identity, .source = demand.source, .expires = expiry()});
+  if (!session) return then(refusal_of(session.error()));
+  auto policy = PolicyClient::open(context_, {demand.listener, demand.source, demand.identity, session->id()});
+  if (!policy) {
+    connections_.info(demand.source.address, "endpoint refused",
+                      {{"identity", demand.identity.empty() ? "anonymous" : std::string_view(demand.identity)},
+                       {"why", to_text(policy.error().reason)},
+                       {"row", row_text(policy.error())}});
+    session->end();
+    return then(refusal_of(policy.error()));
+  }
+  RelayBlob blob{0, lamport_id, demand.clients, {}, {}};
+  if (const auto name = listener_names_.find(demand.listener); name != listener_names_.end())
+    blob.listener = name->second;
+  const auto vni = lease_vni(*session, blob);
+  if (!vni) {
+    session->end();
+    if (vni.error() == Errc::exists) return then(AllocationRefusal{Cause::full, "there is no free VNI", kSoon});
+    return then(refusal_of(vni.error()));
+  }
+  const auto made = endpoints_.insert(
+      *vni, RelayEndpoint(*vni, demand.clients, std::array{*shared[0], *shared[1]}, now()), lamport_id,
+      EndpointAsker{demand.identity, demand.source, demand.listener}, std::move(*session), std::move(*policy));
+  made->is_metered = made->policy.limits().metered;
+  made->touched = now();
+  schedule(*made);
+  connections_.info(
+      demand.source.address, "endpoint allocated",
+      {{"vni", std::to_string(*vni)},
+       {"clients", demand.clients.keys[0].to_short_string() + ' ' + demand.clients.keys[1].to_short_string()},
+       {"identity", demand.identity.empty() ? "anonymous" : std::string_view(demand.identity)}});
+  count_in(*made);
+  counters_.allocated.add();
+  waiting_[made.handle].push_back(std::move(then));
+  ++context_.pending;
+}
+
+/// Errc::exists: all are taken, as far as was looked.
+Result<std::uint32_t> RelayLane::lease_vni(Session& session, RelayBlob& blob) {
+  for (int looks = 0, asked = 0; looks < kMostLooks && asked < kMostAsked; ++looks) {
+    const auto vni = vnis_.next();
+    if (!vni) break;
+    if (endpoints_.find(*vni)) continue;
+    ++asked;
+    blob.vni = *vni;
+    if (const Error failed = session.keep(RelayBlob::kVersion, blob.write())) return failed;
+    const Error failed = session.lease("vni:" + std::to_string(*vni), Session::kWithSession,
+                                       [this, vni = *vni](const Error& failure) { became_durable(vni, failure); });
+    if (!failed) return *vni;
+    if (failed != Errc::exists) return failed;
+  }
+  return Errc::exists;
+}
+
+void RelayLane::became_durable(std::uint32_t vni, const Error& failure) {
+  const auto found = endpoints_.find(vni);
+  if (!found) return;
+  const auto waiting = take_waiting(found.handle);
+  if (failure) {
+    remove(found, true);
+    return answer(waiting, refusal_of(failure));
+  }
+  found->is_durable = true;
+  answer(waiting, describe(*found));
+}
+
+std::vector<Allocator::Then> RelayLane::take_waiting(SlotHandle endpoint) {
+  const auto at = waiting_.find(endpoint);
+  if (at == waiting_.end()) return {};
+  auto out = std::move(at->second);
+  waiting_.erase(at);
+  context_.pending -= out.size();
+  return out;
+}
+
+void RelayLane::answer(const std::vector<Then>& waiting, const AllocationOutcome& outcome) {
+  for (const Then& then : waiting) then(outcome);
+}
+
+ServerEndpoint RelayLane::describe(const RelayEntry& entry) const {
+  const Nanoseconds steady = settings_->steady_lifetime;
+  return {shared_.server(),
+          entry.endpoint.clients(),
+          entry.lamport_id,
+          entry.endpoint.vni(),
+          settings_->bind_lifetime,
+          steady == Nanoseconds::zero() ? kForever : steady,
+          shared_.addresses().current()};
+}
+
+}  // namespace gatehouse::geneve_relay

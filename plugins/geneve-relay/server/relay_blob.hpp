@@ -1,0 +1,43 @@
+// What the host keeps of an endpoint for this plugin, so that its clients go on after a restart without a word.
+//
+//   vni 4 | LamportID 8 | client keys 2 x 32 | 2 x leg | listener's name
+//   leg   local port 2 (0: not bound) | remote port 2 | scope 4 | family 1 | remote address 16 | local address 16
+#pragma once
+
+#include "plugins/geneve-relay/relay/endpoint.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace gatehouse::geneve_relay {
+
+/// A leg as it was bound, and by which of the relay's ports.
+struct KeptLeg {
+  LegAddress address;
+  std::uint16_t local_port = 0;
+
+  bool operator==(const KeptLeg&) const = default;
+};
+
+/// A value.
+struct RelayBlob {
+  static constexpr std::uint32_t kVersion = 1;
+  static constexpr std::size_t kMostListenerName = 255;
+
+  std::uint32_t vni = 0;
+  std::uint64_t lamport_id = 0;
+  DiscoPair clients;
+  std::array<KeptLeg, 2> legs;
+  std::string listener;  ///< that it was asked for at: policy knows clients by it
+
+  /// Integers big-endian; what is beyond kMostListenerName is cut off.
+  [[nodiscard]] std::vector<std::byte> write() const;
+  /// None: another version's, or damaged.
+  [[nodiscard]] static std::optional<RelayBlob> read(std::uint32_t version, Bytes blob);
+
+  bool operator==(const RelayBlob&) const = default;
+};
+
+}  // namespace gatehouse::geneve_relay

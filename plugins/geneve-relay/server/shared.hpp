@@ -1,0 +1,78 @@
+// What the lanes of one relay have in common: its key, whose an endpoint is, what an earlier process left, and the ways
+// from lane to lane.
+#pragma once
+
+#include "plugins/geneve-relay/allocation/advertised_addresses.hpp"
+#include "plugins/geneve-relay/server/lane_message.hpp"
+#include "plugins/geneve-relay/server/relay_blob.hpp"
+#include "plugins/geneve-relay/server/settings.hpp"
+#include "plugins/geneve-relay/wire/disco_secret.hpp"
+
+#include <gatehouse/plugin/lane_context.hpp>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace gatehouse::geneve_relay {
+
+/// An endpoint that is to be served again.
+struct KeptEndpoint {
+  std::uint64_t session = 0;
+  std::string identity;  ///< of whoever asked for it
+  Endpoint source;       ///< where that was
+  RelayBlob blob;
+};
+
+/// Where one lane's listeners of datagrams are bound; all lanes have the same.
+[[nodiscard]] std::vector<Endpoint> sockets_of(const std::vector<Listener>& listeners, std::uint32_t lane);
+[[nodiscard]] AdvertisedSettings advertised_of(const RelaySettings& settings);
+
+/// Constant while lanes run, but for what says otherwise.
+class RelayShared {
+ public:
+  /// Takes the relay's key from the host's secret values, or makes one and waits until it is on disk; and reads what is
+  /// remembered. @throws std::runtime_error with a sentence
+  RelayShared(const StartContext& context, const RelaySettings& settings);
+  RelayShared(const RelayShared&) = delete;
+  RelayShared& operator=(const RelayShared&) = delete;
+
+  [[nodiscard]] const DiscoSecret& secret() const noexcept { return secrets_.key; }
+  [[nodiscard]] const DiscoKey& server() const noexcept { return server_; }
+  [[nodiscard]] const DiscoPairHash& pair_hash() const noexcept { return secrets_.hash; }
+
+  /// The lane that has the pair's endpoint, or will have it. The pair's hash says so, but for endpoints that are
+  /// remembered from a time with another number of lanes: their VNI says so, by which the kernel steers, and their
+  /// pairs stay with that lane.
+  [[nodiscard]] std::uint32_t owner_of(const DiscoPair& pair) const noexcept;
+
+  [[nodiscard]] LaneInbox& inbox(std::uint32_t lane) noexcept { return *inboxes_[lane]; }
+  /// What is offered to clients. Thread-safe.
+  [[nodiscard]] AdvertisedAddresses& addresses() noexcept { return addresses_; }
+
+  /// How many endpoints all lanes have. Relaxed: lanes count theirs in and out, and look before they make one.
+  [[nodiscard]] std::atomic<std::size_t>& endpoints() noexcept { return endpoints_; }
+
+  /// What that lane is to serve again. The lane's alone, while it runs.
+  [[nodiscard]] std::vector<KeptEndpoint>& kept(std::uint32_t lane) noexcept { return kept_[lane]; }
+
+ private:
+  struct Secrets {
+    DiscoSecret key;
+    DiscoPairHash hash;
+  };
+  [[nodiscard]] static Secrets load_secrets(const StartContext& context);
+
+  const Secrets secrets_;
+  const DiscoKey server_;
+  const std::uint32_t lanes_;
+  AdvertisedAddresses addresses_;
+  std::atomic<std::size_t> endpoints_{0};
+  std::map<DiscoPair, std::uint32_t> exceptions_;  // pairs whose lane is not that of their hash
+  std::vector<std::vector<KeptEndpoint>> kept_;
+  std::vector<std::unique_ptr<LaneInbox>> inboxes_;
+};
+
+}  // namespace gatehouse::geneve_relay

@@ -1,0 +1,254 @@
+#!/usr/bin/env python3
+"""geneve-relay between two clients: addresses, restarts, policy, and what is dropped without a word.
+
+      client                        gateway                              internet
+    10.77.0.2, fd77::2  --------  10.77.0.1, .9, fd77::1, ::9
+                                  93.184.0.1, .9, 2a00:a::1, ::9  -----  93.184.0.10, 2a00:a::10
+"""
+
+import itertools
+import os
+import threading
+import time
+
+from harness import GATEWAY, GatewayTest, main
+from harness.relay import ANSWER, BIND, CHALLENGE, DISCO, Keys, RelayClient, allocate, geneve
+
+PORT = 7500
+API = "/run/relay-api.sock"
+SECOND = ("10.77.0.9", "fd77::9")            # the gateway's other addresses, towards the client
+OUTSIDE = ("93.184.0.1", "2a00:a::1")        # towards the internet
+OUTSIDE_SECOND = ("93.184.0.9", "2a00:a::9")
+LANES = 2
+
+
+class Relay(GatewayTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for device, addresses in (("to_client", SECOND), ("to_internet", OUTSIDE_SECOND)):
+            cls.net.address("gateway", device, addresses[0] + "/24")
+            cls.net.address("gateway", device, addresses[1] + "/64")
+
+    def relay(self, lanes=LANES, policy=None, **options):
+        table = {"listen": [f"udp:0.0.0.0:{PORT}", f"udp:[::]:{PORT}"], "listen_api": [f"unix:{API}"], "lanes": lanes,
+                 "options": options}
+        return self.gateway(plugins={"geneve-relay": table}, policy=policy)
+
+    def pair(self, near=GATEWAY[0], far=OUTSIDE[0], bind=True):
+        """A client in `client` and one in `internet`, each by an address of the gateway, and their endpoint."""
+        a, b = RelayClient(self.net, "client", near, PORT), RelayClient(self.net, "internet", far, PORT)
+        self.addCleanup(a.close)
+        self.addCleanup(b.close)
+        endpoint = allocate(API, a.keys, b.keys)
+        for client in (a, b):
+            client.of(endpoint)
+            if bind:
+                client.bind()
+        if bind:
+            self.assert_soon(lambda: self.carries(a, b), "data comes through")
+        return a, b
+
+    @staticmethod
+    def carries(a, b):
+        """Does a packet come from a to b?"""
+        payload = os.urandom(16)
+        a.send(payload)
+        return b.hears(payload)
+
+    def drops(self, gateway, cause):
+        return gateway.metric("gatehouse_plugin_geneve_relay_drops_total", cause=cause)
+
+    # ---- addresses
+    def test_data_and_challenges_come_from_the_address_that_each_client_uses(self):
+        """Connected sockets hear only that one: all ways between two addresses of two families."""
+        self.relay()
+        for near, far in itertools.product((*GATEWAY, *SECOND), (*OUTSIDE, *OUTSIDE_SECOND)):
+            with self.subTest(near=near, far=far):
+                a, b = self.pair(near, far)
+                for number in range(5):
+                    a.send(b"to b %d" % number)
+                    self.assertEqual(b.receive(), b"to b %d" % number)
+                    b.send(b"to a %d" % number, protocol=DISCO)
+                    self.assertEqual(a.receive(), b"to a %d" % number)
+
+    def test_an_address_that_goes_and_comes_back(self):
+        gateway = self.relay()
+        a, b = self.pair(far=OUTSIDE_SECOND[0])
+        self.net.run("gateway", ["ip", "address", "del", OUTSIDE_SECOND[0] + "/24", "dev", "to_internet"])
+        a.send(b"lost")
+        self.assertTrue(b.hears_nothing())
+        other = self.pair()
+        self.assertTrue(self.carries(*other), "others are not disturbed")
+        self.assert_soon(lambda: gateway.metric("gatehouse_plugin_geneve_relay_unsent_total") > 0, "it is counted")
+        self.net.address("gateway", "to_internet", OUTSIDE_SECOND[0] + "/24")
+        self.assert_soon(lambda: self.carries(a, b), "it goes on")
+
+    def test_addresses_that_no_interface_has(self):
+        """Whole networks that a route of the type `local` delivers here (AnyIP)."""
+        for network, gateway in (("93.184.5.0/24", OUTSIDE[0]), ("2a00:a:5::/64", OUTSIDE[1])):
+            self.net.run("gateway", ["ip", "route", "add", "local", network, "dev", "lo"])
+            self.net.route("internet", network, gateway)
+        self.relay()
+        for far in ("93.184.5.7", "2a00:a:5::7"):
+            with self.subTest(far=far):
+                a, b = self.pair(far=far)
+                self.assertTrue(self.carries(a, b) and self.carries(b, a))
+
+    def test_a_client_that_moves_is_followed_when_it_has_answered(self):
+        self.relay()
+        a, b = self.pair()
+        b.open_socket()
+        a.send(b"to where b was")
+        self.assertTrue(b.hears_nothing())
+        b.bind()
+        self.assert_soon(lambda: self.carries(a, b), "b has moved")
+        self.assertTrue(self.carries(b, a))
+
+    # ---- life
+    def test_data_goes_on_after_kill_9_without_a_handshake(self):
+        gateway = self.relay()
+        pairs = [self.pair(near, far) for near, far in zip((*GATEWAY, *SECOND), (*OUTSIDE_SECOND, *OUTSIDE))]
+        sessions = gateway.json("sessions")["count"]
+        stop = threading.Event()
+
+        def flood():
+            while not stop.wait(0.001):
+                for a, b in pairs:
+                    try:
+                        a.send(b"flood")
+                        b.send(b"flood")
+                    except OSError:  # nobody listens just now
+                        pass
+
+        sender = threading.Thread(target=flood)
+        sender.start()
+        try:
+            gateway.process.kill()
+            gateway.wait()
+            for client in itertools.chain(*pairs):
+                self.drain(client)
+            gateway.start()
+            began = time.monotonic()
+            for client in itertools.chain(*pairs):
+                self.assertEqual(self.next_payload(client), b"flood")
+            self.assertLess(time.monotonic() - began, 1.0)
+        finally:
+            stop.set()
+            sender.join()
+        self.assertEqual(gateway.metric("gatehouse_plugin_geneve_relay_handshakes_total", step="challenged"), 0)
+        self.assertEqual(gateway.json("sessions")["count"], sessions)
+
+    def test_the_key_and_endpoints_are_the_same_after_kill_9(self):
+        gateway = self.relay()
+        keys = [Keys() for _ in range(4)]
+        before = allocate(API, keys[0], keys[1])
+        gateway.process.kill()
+        gateway.wait()
+        gateway.start()
+        self.assertEqual(allocate(API, keys[1], keys[0]), before)
+        self.assertGreater(allocate(API, keys[2], keys[3])["LamportID"], before["LamportID"])
+
+    # ---- policy
+    def test_a_leg_that_a_row_denies_stops_within_a_second(self):
+        gateway = self.relay()
+        a, b = self.pair()
+        row = gateway.policy.insert("port_permits", destination="93.184.0.10/32", action="deny", priority=1)
+        self.assertTrue(self.carries(a, b), "port permits do not apply to what a peer asked for")
+        gateway.policy.delete("port_permits", row)
+        row = gateway.policy.insert("admissions", plugin="geneve-relay", action="deny")
+        self.assert_soon(lambda: not self.carries(a, b), "the clients are cut", timeout=1.0)
+        self.assertGreater(self.drops(gateway, "denied"), 0)
+        gateway.policy.delete("admissions", row)
+        self.assert_soon(lambda: self.carries(a, b), "they go on")
+
+    def test_a_rate_holds_for_an_endpoint(self):
+        gateway = self.relay(policy=lambda db: db.traffic(rate_up=20_000, burst_up=20_000, rate_down=20_000,
+                                                          burst_down=20_000))
+        a, b = self.pair()
+        for _ in range(100):
+            a.send(bytes(1000))
+        got = 0
+        while not b.hears_nothing(0.3):
+            got += 1
+        self.assertLess(got, 40)
+        self.assertGreater(got, 5)
+        self.assertGreaterEqual(self.drops(gateway, "rate"), 60)
+
+    # ---- what people see
+    def test_sessions_say_in_words_what_a_client_was_refused_for(self):
+        gateway = self.relay()
+        a, b = self.pair(bind=False)
+        a.bind()
+        b.send_raw(b.control(b.message(BIND, 0)))
+        self.assert_soon(lambda: self.drops(gateway, "zero_generation") == 1, "it is counted")
+        (session,) = gateway.json("sessions")["sessions"]
+        self.assertEqual((session["plugin"], session["leases"]), ("geneve-relay", [f"vni:{a.vni}"]))
+        words = {a.keys.public: "bound", b.keys.public: "no handshake yet; refused 1 time: the generation is 0"}
+        first, second = (words[key] for key in sorted(words))
+        self.assertEqual(session["state"], f"first client: {first}. Second client: {second}")
+
+    def test_each_cause_of_a_silent_drop_has_its_own_counter(self):
+        gateway = self.relay(lanes=1, handshakes_per_second_of_a_source=0)
+        a, b = self.pair()
+        unbound_a, _ = self.pair(bind=False)
+        stranger = Keys()
+        asked = a.ask_to_bind()
+        generation = int.from_bytes(asked[6:10], "big")
+        wrong = self.net.socket("client", a.socket.family, a.socket.type)
+        self.addCleanup(wrong.close)
+        wrong.connect(a.relay)
+        answer = bytes([ANSWER]) + asked[1:]
+        causes = {
+            "short_header": lambda: a.send_raw(b"\0\0\x7a"),
+            "geneve_version": lambda: a.send(b"x", version=1),
+            "unknown_vni": lambda: a.send_raw(geneve((a.vni + 4711) % 0xFFFFFF, b"x")),
+            "control_protocol": lambda: a.send_raw(a.control(answer, protocol=0x1234)),
+            "short_envelope": lambda: a.send_raw(geneve(a.vni, b"TS\xf0\x9f\x92\xac", True, DISCO)),
+            "envelope_magic": lambda: a.send_raw(geneve(a.vni, bytes(100), True, DISCO)),
+            "unknown_key": lambda: a.send_raw(a.control(answer, keys=stranger)),
+            "box": lambda: a.send_raw(a.control(answer)[:-1] + b"?"),
+            "long_message": lambda: a.send_raw(a.control(answer + bytes(1100))),
+            "short_message": lambda: a.send_raw(a.control(answer[:20])),
+            "message_type": lambda: a.send_raw(a.control(bytes([CHALLENGE]) + answer[1:])),
+            "sealed_vni": lambda: a.send_raw(a.control(a.message(BIND, 7, vni=a.vni + 1))),
+            "remote_key": lambda: a.send_raw(a.control(a.message(BIND, 7, other=stranger.public))),
+            "zero_generation": lambda: a.send_raw(a.control(a.message(BIND, 0))),
+            "other_generation": lambda: a.send_raw(a.control(a.message(ANSWER, generation + 1))),
+            "wrong_challenge": lambda: a.send_raw(a.control(a.message(ANSWER, generation, b"?" * 32))),
+            "no_handshake": lambda: b.send_raw(b.control(b.message(ANSWER, 1))),
+            "not_bound": lambda: unbound_a.send(b"x"),
+            "unbound_source": lambda: wrong.send(geneve(a.vni, b"x")),
+            "no_geneve": lambda: a.send_raw(b"\1\0\0\0" + bytes(60)),
+        }
+        for cause, send in causes.items():
+            with self.subTest(cause=cause):
+                before = {name: self.drops(gateway, name) for name in causes}
+                send()
+                self.assert_soon(lambda: self.drops(gateway, cause) == before[cause] + 1, cause)
+                changed = {name for name in causes if self.drops(gateway, name) != before[name]}
+                self.assertEqual(changed, {cause})
+        self.assertTrue(self.carries(a, b), "what is bound stays")
+
+    # ---- small parts
+    @staticmethod
+    def drain(client):
+        client.socket.setblocking(False)
+        try:
+            while True:
+                client.socket.recv(65536)
+        except OSError:
+            client.socket.settimeout(3)
+
+    @staticmethod
+    def next_payload(client):
+        """Of what comes next; a refused send of before is not the end."""
+        while True:
+            try:
+                return client.receive()
+            except ConnectionRefusedError:
+                continue
+
+
+if __name__ == "__main__":
+    main()

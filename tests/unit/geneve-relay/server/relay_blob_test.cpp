@@ -1,0 +1,43 @@
+#include "plugins/geneve-relay/server/relay_blob.hpp"
+
+#include <gtest/gtest.h>
+
+namespace gatehouse::geneve_relay {
+namespace {
+
+RelayBlob some_blob() {
+  RelayBlob out{4711, 77, DiscoPair(DiscoKey{{std::byte{1}}}, DiscoKey{{std::byte{2}}}), {}, "api"};
+  out.legs[0] = {{Endpoint::parse("[fe80::1%3]:41641").value(), IpAddress::parse("fe80::2").value()}, 7500};
+  out.legs[1] = {{Endpoint::parse("192.0.2.1:41641").value(), IpAddress::parse("192.0.2.9").value()}, 7501};
+  return out;
+}
+
+TEST(RelayBlob, ComesBackAsItWas) {
+  RelayBlob blob = some_blob();
+  EXPECT_EQ(RelayBlob::read(RelayBlob::kVersion, blob.write()), blob);
+  blob.legs[1] = {};
+  blob.listener = "";
+  EXPECT_EQ(RelayBlob::read(RelayBlob::kVersion, blob.write()), blob);
+}
+
+TEST(RelayBlob, WhatIsDamagedIsNone) {
+  const auto bytes = some_blob().write();
+  EXPECT_FALSE(RelayBlob::read(RelayBlob::kVersion + 1, bytes));
+  for (std::size_t size = 0; size + 3 < bytes.size(); ++size)
+    EXPECT_FALSE(RelayBlob::read(RelayBlob::kVersion, Bytes(bytes).first(size))) << size;
+  auto family = bytes;
+  family[4 + 8 + 64 + 8] = std::byte{5};
+  EXPECT_FALSE(RelayBlob::read(RelayBlob::kVersion, family));
+  auto vni = bytes;
+  vni[0] = std::byte{1};
+  EXPECT_FALSE(RelayBlob::read(RelayBlob::kVersion, vni));
+}
+
+TEST(RelayBlob, ALongNameIsCutOff) {
+  RelayBlob blob = some_blob();
+  blob.listener = std::string(1000, 'x');
+  EXPECT_EQ(RelayBlob::read(RelayBlob::kVersion, blob.write())->listener.size(), RelayBlob::kMostListenerName);
+}
+
+}  // namespace
+}  // namespace gatehouse::geneve_relay

@@ -1,0 +1,265 @@
+// The whole relay under a fake host: real UDP sockets on loopback, one or more lanes, and a way to ask a lane for an
+// endpoint without HTTP.
+#pragma once
+
+#include "plugins/geneve-relay/relay/datagram.hpp"
+#include "plugins/geneve-relay/relay/leg_state.hpp"
+#include "plugins/geneve-relay/server/lane.hpp"
+#include "plugins/geneve-relay/wire/cryptography.hpp"
+#include "plugins/geneve-relay/wire/random_pool.hpp"
+
+#include <gatehouse/testkit/hex.hpp>
+#include <gatehouse/testkit/plugin_runner.hpp>
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <chrono>
+#include <future>
+#include <optional>
+#include <thread>
+
+namespace gatehouse::geneve_relay {
+
+using testkit::ByteVector;
+using namespace std::chrono_literals;
+
+/// Waits until `fact` holds; a test never sleeps for a fixed time.
+template <class Fact>
+bool eventually(Fact&& fact, std::chrono::milliseconds within = 5s) {
+  const auto deadline = std::chrono::steady_clock::now() + within;
+  while (!fact()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(2ms);
+  }
+  return true;
+}
+
+/// The lanes that run, for the test to ask.
+struct RunningLanes {
+  struct Seat {
+    LaneLoop* loop;
+    RelayLane* lane;
+  };
+  static inline std::mutex mutex;
+  static inline std::map<std::uint32_t, Seat> seats;  // by lane; guarded by mutex
+
+  /// Asks that lane, and waits for the outcome; none within 5 s, or while it is not awaited.
+  static std::future<AllocationOutcome> ask(std::uint32_t lane, AllocationDemand demand) {
+    auto promise = std::make_shared<std::promise<AllocationOutcome>>();
+    const std::scoped_lock lock(mutex);
+    const Seat seat = seats.at(lane);
+    seat.loop->post([seat, promise, demand = std::move(demand)] {
+      seat.lane->allocate(demand, [promise](AllocationOutcome outcome) { promise->set_value(std::move(outcome)); });
+    });
+    return promise->get_future();
+  }
+};
+
+/// A lane that the test can ask.
+class TestLane final : public LaneWorker {
+ public:
+  TestLane(const LaneContext& context, std::shared_ptr<const RelaySettings> settings, RelayShared& shared)
+      : index_(context.lane->index), lane_(context, std::move(settings), shared) {
+    const std::scoped_lock lock(RunningLanes::mutex);
+    RunningLanes::seats[index_] = {&context.loop, &lane_};
+  }
+  ~TestLane() override {
+    const std::scoped_lock lock(RunningLanes::mutex);
+    RunningLanes::seats.erase(index_);
+  }
+  void configure(std::shared_ptr<const RelaySettings> settings) { lane_.configure(std::move(settings)); }
+  void listen(const std::vector<Listener>& listeners) override { lane_.listen(listeners); }
+  void policy_changed(std::uint64_t generation) override { lane_.policy_changed(generation); }
+  void woken(WakeReasons reasons) override { lane_.woken(reasons); }
+  void drain(SteadyTime deadline) override { lane_.drain(deadline); }
+
+ private:
+  std::uint32_t index_;
+  RelayLane lane_;
+};
+
+class TestRelay final : public LanePlugin<TestLane, RelaySettings, RelayShared> {
+ public:
+  using LanePlugin::LanePlugin;
+};
+
+inline constexpr Role kTestRoles[] = {make_role("listen", RoleKind::datagrams, true)};
+inline constexpr Manifest kTestManifest = make_manifest<TestRelay>(
+    {.id = "geneve-relay", .version = "0", .summary = "The relay under test.", .roles = kTestRoles});
+
+/// A client with a socket of its own, connected to nobody.
+class TestClient {
+ public:
+  explicit TestClient(Family family = Family::v4)
+      : secret_(DiscoSecret::make(random())),
+        key(secret_.public_key()),
+        fd_(socket(family == Family::v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+    const Endpoint loopback = Endpoint::parse(family == Family::v4 ? "127.0.0.1:0" : "[::1]:0").value();
+    sockaddr_storage address{};
+    socklen_t size = loopback.to_sockaddr(address);
+    EXPECT_EQ(::bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+    size = sizeof address;
+    EXPECT_EQ(getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+    local = Endpoint::from_sockaddr(address);
+  }
+
+  void send(const Endpoint& to, Bytes payload) {
+    sockaddr_storage address{};
+    const socklen_t size = to.to_sockaddr(address);
+    EXPECT_EQ(sendto(fd_.get(), payload.data(), payload.size(), 0, reinterpret_cast<sockaddr*>(&address), size),
+              static_cast<ssize_t>(payload.size()));
+  }
+  /// All by one UDP_SEGMENT send: none but the last is shorter than the first.
+  void send_together(const Endpoint& to, const std::vector<ByteVector>& payloads) {
+    ByteVector bytes;
+    for (const ByteVector& payload : payloads) bytes.insert(bytes.end(), payload.begin(), payload.end());
+    sockaddr_storage address{};
+    const socklen_t size = to.to_sockaddr(address);
+    iovec part{bytes.data(), bytes.size()};
+    alignas(cmsghdr) std::byte control[CMSG_SPACE(sizeof(std::uint16_t))] = {};
+    msghdr message{&address, size, &part, 1, control, sizeof control, 0};
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    *header = {CMSG_LEN(sizeof(std::uint16_t)), IPPROTO_UDP, UDP_SEGMENT};
+    const auto segment = static_cast<std::uint16_t>(payloads[0].size());
+    std::memcpy(CMSG_DATA(header), &segment, sizeof segment);
+    EXPECT_EQ(sendmsg(fd_.get(), &message, 0), static_cast<ssize_t>(bytes.size()));
+  }
+  /// The next datagram; empty when none comes.
+  ByteVector receive(std::chrono::milliseconds within = 2s) {
+    pollfd ready{fd_.get(), POLLIN, 0};
+    if (poll(&ready, 1, static_cast<int>(within.count())) != 1) return {};
+    ByteVector out(65536);
+    const ssize_t n = recv(fd_.get(), out.data(), out.size(), 0);
+    out.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+    return out;
+  }
+
+  /// A control packet for the endpoint with this message in its box.
+  [[nodiscard]] ByteVector sealed(const ServerEndpoint& endpoint, Bytes plain) {
+    const auto shared = SharedKey::make(endpoint.server, secret_);
+    ByteVector out(kGeneveHeaderSize + kEnvelopeOverhead + plain.size());
+    write_geneve_header(out, {.control = true, .vni = endpoint.vni});
+    seal_envelope(MutableBytes(out).subspan(kGeneveHeaderSize), key, *shared, random(), plain);
+    return out;
+  }
+  [[nodiscard]] ByteVector sealed(const ServerEndpoint& endpoint, const BindMessage& message) {
+    ByteVector plain(kLargestBindMessage);
+    plain.resize(write_bind_message(plain, message));
+    return sealed(endpoint, plain);
+  }
+  [[nodiscard]] BindMessage bind_message(const ServerEndpoint& endpoint, std::uint32_t generation) const {
+    const DiscoKey& other = endpoint.clients.keys[endpoint.clients.keys[0] == key ? 1 : 0];
+    return {MessageType::bind, WireForm::current, endpoint.vni, generation, other, {}};
+  }
+  /// The challenge in a datagram of the relay.
+  [[nodiscard]] std::optional<BindMessage> open(const ServerEndpoint& endpoint, Bytes datagram) const {
+    if (datagram.size() < kGeneveHeaderSize) return {};
+    const auto envelope = read_envelope(datagram.subspan(kGeneveHeaderSize));
+    if (!envelope || envelope->sender != endpoint.server) return {};
+    ByteVector room(datagram.size());
+    const auto plain = open_envelope(*envelope, *SharedKey::make(endpoint.server, secret_), room);
+    if (!plain) return {};
+    const auto message = read_bind_message(*plain);
+    return message ? std::optional(*message) : std::nullopt;
+  }
+  /// Bind, challenge, Answer. False: there was no challenge.
+  bool bind(const Endpoint& relay, const ServerEndpoint& endpoint, std::uint32_t generation = 1) {
+    send(relay, sealed(endpoint, bind_message(endpoint, generation)));
+    auto challenge = open(endpoint, receive());
+    if (!challenge) return false;
+    challenge->type = MessageType::answer;
+    send(relay, sealed(endpoint, *challenge));
+    return true;
+  }
+
+  static RandomPool& random() {
+    static RandomPool pool;
+    return pool;
+  }
+
+ private:
+  DiscoSecret secret_;
+
+ public:
+  const DiscoKey key;
+  Endpoint local;
+
+ private:
+  UniqueFd fd_;
+};
+
+inline ByteVector data(std::uint32_t vni, std::string_view text, std::uint16_t protocol = kProtocolWireguard) {
+  ByteVector out(kGeneveHeaderSize + text.size());
+  write_geneve_header(out, {.protocol = protocol, .vni = vni});
+  std::ranges::copy(bytes_of(text), out.begin() + kGeneveHeaderSize);
+  return out;
+}
+
+/// All options, with those of `changes` in place of the usual ones.
+inline std::string options(const nlohmann::json& changes = nlohmann::json::object()) {
+  nlohmann::json out = {{"advertise", {"192.0.2.1:7500"}},
+                        {"bind_lifetime_seconds", 30},
+                        {"steady_lifetime_seconds", 300},
+                        {"most_endpoints", 1000},
+                        {"handshakes_per_second_of_a_source", 0},
+                        {"handshakes_per_second_of_a_lane", 0},
+                        {"gso", "auto"},
+                        {"fast_path", "off"},
+                        {"stun_servers", nlohmann::json::array()}};
+  out.update(changes);
+  return out.dump();
+}
+
+class RelayPlugin : public testing::Test {
+ protected:
+  void run(unsigned lanes = 1, const nlohmann::json& changes = nlohmann::json::object()) {
+    static_cast<void>(prepare_cryptography());
+    plugin.reset();
+    plugin.emplace(kTestManifest, host, options(changes), lanes,
+                   std::vector<testkit::TestListener>{{GH_TRANSPORT_UDP}, {GH_TRANSPORT_UDP, "listen", Family::v6}});
+    EXPECT_TRUE(eventually([&] {
+      const std::scoped_lock lock(RunningLanes::mutex);
+      return RunningLanes::seats.size() == lanes;
+    }));
+  }
+  [[nodiscard]] AllocationDemand demand(const TestClient& left, const TestClient& right,
+                                        std::string identity = "token:bob") const {
+    return {DiscoPair(left.key, right.key), std::move(identity), Endpoint::parse("192.0.2.9:1234").value(), 0};
+  }
+  AllocationOutcome outcome(const TestClient& left, const TestClient& right, std::uint32_t lane = 0) {
+    auto future = RunningLanes::ask(lane, demand(left, right));
+    if (future.wait_for(5s) != std::future_status::ready) throw std::runtime_error("no outcome");
+    return future.get();
+  }
+  ServerEndpoint allocate(const TestClient& left, const TestClient& right, std::uint32_t lane = 0) {
+    const AllocationOutcome got = outcome(left, right, lane);
+    if (const auto* const why = std::get_if<AllocationRefusal>(&got)) throw std::runtime_error(why->sentence);
+    return std::get<ServerEndpoint>(got);
+  }
+  [[nodiscard]] Endpoint relay(Family family = Family::v4) const {
+    return plugin->address(family == Family::v4 ? 0 : 1);
+  }
+  [[nodiscard]] std::uint64_t drops(std::string_view cause) const {
+    return host.metric("drops{cause=\"" + std::string(cause) + "\"}");
+  }
+  [[nodiscard]] std::uint64_t bound() const { return host.metric("handshakes{step=\"bound\"}"); }
+  /// Both, and waits until the relay knows.
+  void bind(TestClient& left, TestClient& right, const ServerEndpoint& endpoint) {
+    const std::uint64_t before = bound();
+    ASSERT_TRUE(left.bind(relay(left.local.address.family()), endpoint));
+    ASSERT_TRUE(right.bind(relay(right.local.address.family()), endpoint));
+    ASSERT_TRUE(eventually([&] { return bound() == before + 2; }));
+  }
+
+  testkit::FakeHost host;
+  std::optional<testkit::PluginRunner> plugin;
+};
+
+}  // namespace gatehouse::geneve_relay
