@@ -11,7 +11,7 @@ import os
 import threading
 import time
 
-from harness import GATEWAY, GatewayTest, main
+from harness import GATEWAY, GatewayTest, eventually, main
 from harness.relay import ANSWER, BIND, CHALLENGE, DISCO, Keys, RelayClient, allocate, geneve
 
 PORT = 7500
@@ -174,6 +174,94 @@ class Relay(GatewayTest):
         self.assertLess(got, 40)
         self.assertGreater(got, 5)
         self.assertGreaterEqual(self.drops(gateway, "rate"), 60)
+
+    # ---- in the kernel
+    def relay_in_kernel(self, **more):
+        """As relay(), with fast_path, and clients whose checksums are complete, as on a wire."""
+        for name in ("client", "internet"):
+            self.net.run(name, ["ethtool", "-K", "to_gateway", "tx", "off"])
+            self.addCleanup(self.net.run, name, ["ethtool", "-K", "to_gateway", "tx", "on"])
+        gateway = self.relay(fast_path="xdp", **more)
+        if "the kernel does not relay" in "".join(gateway.log):
+            self.skipTest("no XDP here")
+        self.assert_says(gateway, "generic on to_client")
+        return gateway
+
+    def in_kernel(self, gateway, outcome="relayed"):
+        return gateway.metric("gatehouse_plugin_geneve_relay_kernel_packets_total", outcome=outcome)
+
+    def assert_in_kernel(self, gateway, a, b):
+        """Soon the kernel carries what they send, both ways; what it did is told every two seconds."""
+        before = self.in_kernel(gateway)
+
+        def carried():
+            return self.carries(a, b) and self.carries(b, a) and self.in_kernel(gateway) >= before + 10
+
+        self.assert_soon(carried, "the kernel carries it", timeout=8)
+
+    def test_the_kernel_relays_what_is_bound(self):
+        gateway = self.relay_in_kernel()
+        mixed = self.pair(GATEWAY[0], OUTSIDE[1])
+        self.assertTrue(self.carries(*mixed), "by user space")
+        self.assert_soon(lambda: self.in_kernel(gateway, "unknown") > 0, "the kernel has no leg of two families")
+        self.assertEqual(self.in_kernel(gateway), 0)
+        for near, far in zip((*GATEWAY, *SECOND), (*OUTSIDE_SECOND, *OUTSIDE)):
+            self.assert_in_kernel(gateway, *self.pair(near, far))
+
+    def test_what_the_kernel_carries_is_counted_and_keeps_an_endpoint(self):
+        gateway = self.relay_in_kernel(bind_lifetime_seconds=5, steady_lifetime_seconds=2)
+        a, b = self.pair()
+        self.assert_in_kernel(gateway, a, b)
+        until = time.monotonic() + 5
+        sent = 0
+        while time.monotonic() < until:
+            self.assertTrue(self.carries(a, b) and self.carries(b, a), "it lives on")
+            sent += 1
+        forwarded = gateway.metric("gatehouse_plugin_geneve_relay_forwarded_packets_total", transport_in="udp4",
+                                   transport_out="udp4")
+        self.assertGreater(forwarded, sent)
+        self.assert_soon(lambda: gateway.metric("gatehouse_plugin_geneve_relay_expired_total") == 1, "it ends", timeout=8)
+        self.assertFalse(self.carries(a, b))
+
+    def test_the_kernel_never_outruns_the_policy(self):
+        gateway = self.relay_in_kernel()
+        a, b = self.pair()
+        self.assert_in_kernel(gateway, a, b)
+        row = gateway.policy.insert("admissions", plugin="geneve-relay", action="deny")
+        self.assert_soon(lambda: not self.carries(a, b), "the clients are cut", timeout=1.0)
+        self.assertFalse(self.carries(b, a))
+        gateway.policy.delete("admissions", row)
+        self.assert_in_kernel(gateway, a, b)
+
+        gateway.policy.traffic(rate_up=1_000_000, burst_up=1_000_000)
+        self.assert_soon(lambda: not self.goes_by_kernel(gateway, a, b), "what is metered is user space's")
+        self.assertTrue(self.carries(a, b))
+        gateway.policy.traffic(rate_up=None, burst_up=None)
+        self.assert_in_kernel(gateway, a, b)
+
+    def goes_by_kernel(self, gateway, a, b):
+        before = self.in_kernel(gateway, "unknown")
+        self.assertTrue(self.carries(a, b))
+        return not eventually(lambda: self.in_kernel(gateway, "unknown") > before, timeout=2.5)
+
+    def test_a_client_that_moves_is_followed_in_the_kernel(self):
+        gateway = self.relay_in_kernel()
+        a, b = self.pair()
+        self.assert_in_kernel(gateway, a, b)
+        for client in (b, a):
+            client.open_socket()
+            client.bind()
+            self.assert_in_kernel(gateway, a, b)
+
+    def test_a_killed_gateway_leaves_no_program(self):
+        gateway = self.relay_in_kernel()
+        a, b = self.pair()
+        self.assert_in_kernel(gateway, a, b)
+        gateway.process.kill()
+        gateway.wait()
+        self.assert_soon(lambda: "xdp" not in self.net.run("gateway", ["ip", "link"]).stdout, "it is gone")
+        gateway.start()
+        self.assert_in_kernel(gateway, a, b)
 
     # ---- what people see
     def test_sessions_say_in_words_what_a_client_was_refused_for(self):

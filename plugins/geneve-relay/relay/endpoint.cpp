@@ -150,6 +150,14 @@ OrDrop<LegIndex> RelayEndpoint::route(const Endpoint& source, const IpAddress& l
   return 1 - *leg;
 }
 
+void RelayEndpoint::add_relayed(LegIndex leg, std::uint64_t packets, std::uint64_t bytes,
+                                SteadyTime last_seen) noexcept {
+  Leg& sender = legs_[leg];
+  sender.last_seen = std::max(sender.last_seen, last_seen);
+  sender.packets += packets;
+  sender.bytes += bytes;
+}
+
 SteadyTime RelayEndpoint::expires_at(Nanoseconds bind, Nanoseconds steady) const noexcept {
   if (!is_open()) return allocated_ + bind;
   if (steady == Nanoseconds::zero()) return SteadyTime::max();

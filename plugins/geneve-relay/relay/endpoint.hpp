@@ -96,6 +96,8 @@ class RelayEndpoint {
   /// @param packets, bytes  of a run of equal source; bytes are UDP payload, Geneve headers included
   [[nodiscard]] OrDrop<LegIndex> route(const Endpoint& source, const IpAddress& local, std::uint64_t packets,
                                        std::uint64_t bytes, SteadyTime now) noexcept;
+  /// What somebody else has relayed for the leg, as its sender, until then.
+  void add_relayed(LegIndex leg, std::uint64_t packets, std::uint64_t bytes, SteadyTime last_seen) noexcept;
   /// Where to send to, and from, for a leg.
   [[nodiscard]] const LegAddress& address(LegIndex leg) const noexcept { return legs_[leg].address; }
 

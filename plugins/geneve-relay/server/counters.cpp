@@ -42,6 +42,11 @@ Counters::Counters(const LaneContext& context) {
   forbidden_ = host.counter(lane, "unsent", kUnsent, {{"cause", "forbidden"}});
   otherwise_ = host.counter(lane, "unsent", kUnsent, {{"cause", "other"}});
   full_ = host.counter(lane, "unsent", kUnsent, {{"cause", "full"}});
+  for (std::size_t what = 0; what < kernel_.size(); ++what)
+    kernel_[what] = host.counter(lane, "kernel_packets",
+                                 "Packets that the kernel's part (fast_path) saw at the relay's ports: relayed, or why "
+                                 "left to user space.",
+                                 {{"outcome", to_text(static_cast<gh_fast_count>(what))}});
   constexpr std::string_view kOthers = "Datagrams that are not relayed: STUN answers, sealed allocation requests.";
   stun = host.counter(lane, "other_datagrams", kOthers, {{"kind", "stun"}});
   sealed = host.counter(lane, "other_datagrams", kOthers, {{"kind", "disco"}});
@@ -61,6 +66,12 @@ void Counters::tell(RelaySocket& socket) noexcept {
   const std::uint32_t overflows = socket.udp().overflows();
   overflows_.add(overflows - socket.overflows);
   socket.overflows = overflows;
+}
+
+void Counters::tell(const FastTotals& now) noexcept {
+  for (std::size_t what = 0; what < kernel_.size(); ++what)
+    kernel_[what].add(now.packets[what] - told_of_kernel_.packets[what]);
+  told_of_kernel_ = now;
 }
 
 void Counters::deny(const Verdict& verdict) noexcept {

@@ -1,6 +1,7 @@
 // What a lane counts. Every datagram that does not leave again has a cause here.
 #pragma once
 
+#include "plugins/geneve-relay/fast_path/fast_path.hpp"
 #include "plugins/geneve-relay/relay/drop.hpp"
 #include "plugins/geneve-relay/server/relay_socket.hpp"
 
@@ -24,6 +25,8 @@ class Counters {
     bytes_[way].add(bytes);
   }
 
+  /// What the kernel's part did with packets, as it counts them: of one lane only.
+  void tell(const FastTotals& now) noexcept;
   /// What its sockets have lost since the last call. One system call.
   void tell(RelaySocket& socket) noexcept;
 
@@ -36,6 +39,8 @@ class Counters {
  private:
   std::array<Counter, kDrops> drops_;
   std::array<Counter, kReasons> denied_;
+  std::array<Counter, GH_FAST_COUNTS> kernel_;
+  FastTotals told_of_kernel_;
   Counter overflows_, truncated_, unreachable_, invalid_, too_long_, forbidden_, otherwise_, full_;
   std::array<Counter, 4> packets_, bytes_;  // udp4 to udp4, to udp6; udp6 to udp4, to udp6
 };

@@ -1,6 +1,7 @@
 // The endpoints of a lane: by VNI, as packets name them, and by the pair of keys, as they are asked for.
 #pragma once
 
+#include "plugins/geneve-relay/fast_path/leg_entry.hpp"
 #include "plugins/geneve-relay/relay/endpoint.hpp"
 
 #include <gatehouse/plugin/policy_client.hpp>
@@ -23,6 +24,12 @@ struct EndpointAsker {
   std::uint32_t listener = 0;  ///< Listener::id
 };
 
+/// A leg in the kernel's map: kernel_legs.hpp.
+struct KernelLeg {
+  bool is_there = false;
+  FastUse counted{};  ///< of what it has carried
+};
+
 /// An endpoint and what the lane has for it.
 struct RelayEntry : TimerNode {
   RelayEntry(const RelayEndpoint& state, std::uint64_t lamport, EndpointAsker who, Session kept, PolicyClient client)
@@ -42,6 +49,7 @@ struct RelayEntry : TimerNode {
   EndpointAsker asker;
   std::array<RelaySocket*, 2> sockets{};       ///< each leg is reached by; null: not bound, or the listener is gone
   std::array<std::uint16_t, 2> local_ports{};  ///< of these
+  std::array<KernelLeg, 2> in_kernel{};        ///< what each client sends
   bool is_metered = false;                     ///< PolicyClient::charge() is to be asked
   bool is_durable = false;                     ///< somebody may know of it
   SteadyTime touched{};                        ///< when the host was told that it is still there

@@ -18,6 +18,7 @@ constexpr std::size_t kMessagesPerTurn = 64;       // of other lanes; an allocat
 constexpr std::size_t kExpiredPerTick = 8192;      // endpoints looked at
 constexpr Nanoseconds kTick = 100ms;               // resolution of lifetimes
 constexpr Nanoseconds kLongestLook = 15s;          // each endpoint is looked at so often: has somebody ended it?
+constexpr Nanoseconds kKernelLook = 2s;            // interfaces and totals of the kernel's part are looked at
 constexpr Nanoseconds kTouch = 1h;                 // the host is told so often that it is still there
 constexpr std::chrono::seconds kRemembered = 48h;  // what the host remembers without that
 constexpr std::string_view kVniSpace = "vni";
@@ -42,6 +43,8 @@ RelayLane::RelayLane(const LaneContext& context, std::shared_ptr<const RelaySett
       shared_(shared),
       counters_(context),
       connections_(context.loop, context.host.log()),
+      kernel_legs_(shared.kernel(), counters_),
+      kernel_attachment_(context.lane->index == 0 ? shared.kernel() : nullptr),
       endpoints_(shared.pair_hash()),
       expiry_(context.loop.now(), kTick),
       secrets_(random_, context.loop.now()),
@@ -85,6 +88,7 @@ RelayLane::~RelayLane() {
   std::uint32_t cursor = 0;
   endpoints_.sweep(cursor, SIZE_MAX, [&](SlotHandle, RelayEntry& entry) {
     count_out(entry);
+    kernel_legs_.withdraw(entry);
     if (entry.is_durable)
       kept.push_back({entry.session.id(), entry.asker.identity, entry.asker.source, blob_of(entry)});
   });
@@ -132,7 +136,11 @@ void RelayLane::listen_datagrams(const std::vector<Listener>& listeners) {
                                {{"listener", listener.name}, {"why", done.error().message()}});
   }
   std::uint32_t cursor = 0;
-  endpoints_.sweep(cursor, SIZE_MAX, [this](SlotHandle, RelayEntry& entry) { find_sockets(entry); });
+  endpoints_.sweep(cursor, SIZE_MAX, [this](SlotHandle, RelayEntry& entry) {
+    find_sockets(entry);
+    kernel_legs_.review(entry, now());
+  });
+  look_at_kernel();
 }
 
 /// By which clients reach that address of the relay; null: none, any more.
@@ -184,6 +192,9 @@ void RelayLane::woken(WakeReasons reasons) {
 void RelayLane::drain(SteadyTime) {
   draining_ = true;
   api_.listen({});
+  kernel_legs_.close();
+  std::uint32_t cursor = 0;
+  endpoints_.sweep(cursor, SIZE_MAX, [this](SlotHandle, RelayEntry& entry) { kernel_legs_.withdraw(entry); });
 }
 
 void RelayLane::serve_again() {
@@ -236,6 +247,7 @@ void RelayLane::judge(RelayEntry& entry) noexcept {
     counters_.deny(verdict);
     entry.tell_state();
   }
+  kernel_legs_.review(entry, now());
 }
 
 RelayBlob RelayLane::blob_of(const RelayEntry& entry) const {
@@ -261,6 +273,7 @@ void RelayLane::schedule(RelayEntry& entry) noexcept {
 void RelayLane::look_at_clock(RelayEntry& entry) {
   const auto found = endpoints_.find(entry.endpoint.vni());
   if (!entry.session.is_mine()) return remove(found, false);
+  kernel_legs_.collect(entry);
   if (entry.endpoint.expires_at(settings_->bind_lifetime, settings_->steady_lifetime) <= now()) {
     counters_.expired.add();
     return remove(found, true);
@@ -285,6 +298,7 @@ void RelayLane::count_out(const RelayEntry& entry) noexcept {
 void RelayLane::remove(EndpointTable::Found found, bool ends_session) {
   const auto waiting = take_waiting(found.handle);
   count_out(*found);
+  kernel_legs_.withdraw(*found);
   if (ends_session) found->session.end();
   endpoints_.erase(found.handle);
   answer(waiting, AllocationRefusal{AllocationRefusal::Cause::full, "the endpoint has just ended: ask again", 1s});
@@ -303,7 +317,18 @@ void RelayLane::tick() {
   while (!unsent_.empty() && shared_.inbox(unsent_.front().first).messages.try_send(std::move(unsent_.front().second)))
     unsent_.pop_front();
   for (const auto& socket : sockets_) counters_.tell(*socket);
+  if (now() - kernel_looked_at_ >= kKernelLook) look_at_kernel();
   context_.loop.schedule(ticker_, kTick);
+}
+
+/// The first lane's: interfaces come and go.
+void RelayLane::look_at_kernel() {
+  kernel_looked_at_ = now();
+  if (context_.lane->index != 0 || shared_.kernel() == nullptr) return;
+  std::vector<Endpoint> listeners;
+  for (const auto& socket : sockets_) listeners.push_back(socket->local());
+  kernel_attachment_.follow(listeners, context_.host.log());
+  counters_.tell(shared_.kernel()->totals());
 }
 
 }  // namespace gatehouse::geneve_relay

@@ -11,6 +11,8 @@
 #include "plugins/geneve-relay/allocation/sealed_allocation.hpp"
 #include "plugins/geneve-relay/server/counters.hpp"
 #include "plugins/geneve-relay/server/endpoint_table.hpp"
+#include "plugins/geneve-relay/server/kernel_attachment.hpp"
+#include "plugins/geneve-relay/server/kernel_legs.hpp"
 #include "plugins/geneve-relay/server/lane_vnis.hpp"
 #include "plugins/geneve-relay/server/relay_socket.hpp"
 #include "plugins/geneve-relay/server/shared.hpp"
@@ -118,12 +120,16 @@ class RelayLane final : public LaneWorker, public Allocator {
   void remove(EndpointTable::Found found, bool ends_session);
   void end_turn();
   void tick();
+  void look_at_kernel();
 
   LaneContext context_;
   std::shared_ptr<const RelaySettings> settings_;
   RelayShared& shared_;
   Counters counters_;
   ConnectionLog connections_;
+  KernelLegs kernel_legs_;
+  KernelAttachment kernel_attachment_;
+  SteadyTime kernel_looked_at_{};
   EndpointTable endpoints_;
   TimerWheel<RelayEntry> expiry_;
   std::vector<std::unique_ptr<RelaySocket>> sockets_;

@@ -208,9 +208,11 @@ void RelayLane::bind(RelayEntry& entry, LegIndex leg, const Run& run) {
   }
   const bool was_open = endpoint.is_open(), was_bound = endpoint.address(leg).is_set();
   const bool has_moved = endpoint.address(leg) != run.from || entry.local_ports[leg] != run.socket->port();
+  if (has_moved) kernel_legs_.withdraw(entry);
   endpoint.bind(leg, run.from, now());
   entry.sockets[leg] = run.socket;
   entry.local_ports[leg] = run.socket->port();
+  kernel_legs_.review(entry, now());
   counters_.bound.add();
   if (was_bound && has_moved) counters_.moved.add();
   if (endpoint.is_open() && !was_open) {

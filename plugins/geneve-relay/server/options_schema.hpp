@@ -20,7 +20,7 @@ inline constexpr char kOptionsSchema[] = R"({"properties": {
   "gso": {"type": "string", "enum": ["auto", "off", "never-equal-tail"], "default": "auto", "x-reload": "restart",
     "description": "Send runs of datagrams by one system call (UDP_SEGMENT): auto = where a test at the start finds nothing wrong; never-equal-tail = for kernels that corrupt runs of equal length."},
   "fast_path": {"type": "string", "enum": ["off", "xdp"], "default": "off", "x-reload": "restart",
-    "description": "xdp = bound traffic is forwarded in the kernel. This build has off only."},
+    "description": "xdp = what bound clients send is relayed within the kernel, where nothing meters it: much cheaper, and unseen by netfilter. Needs CAP_BPF and CAP_NET_ADMIN; where it cannot be, the log says why, and user space relays all."},
   "stun_servers": {"type": "array", "items": {"type": "string"}, "default": [], "x-reload": "live",
     "description": "Addresses with ports of STUN servers that are asked how the relay is seen from outside; what they say is offered, too."}
 }})";

@@ -35,15 +35,16 @@ RelaySettings::RelaySettings(const Options& options)
       most_endpoints(static_cast<std::size_t>(options.integer("most_endpoints"))),
       handshakes_of_source(static_cast<std::uint64_t>(options.integer("handshakes_per_second_of_a_source"))),
       handshakes_of_lane(static_cast<std::uint64_t>(options.integer("handshakes_per_second_of_a_lane"))),
-      gso(gso_of(options.text("gso"))) {
+      gso(gso_of(options.text("gso"))),
+      uses_kernel(options.text("fast_path") == "xdp") {
   if (advertise.size() > AddressList::kMost)
     throw std::invalid_argument("advertise: an endpoint has room for " + std::to_string(AddressList::kMost) +
                                 " addresses, and these are " + std::to_string(advertise.size()));
-  if (options.text("fast_path") != "off")
-    throw std::invalid_argument("fast_path: this build forwards in user space only; set it to \"off\"");
 }
 
 void RelaySettings::check_change(const RelaySettings& from) const {
+  if (uses_kernel != from.uses_kernel)
+    throw NeedsRestart("fast_path changes by a restart only: the kernel's part is loaded at the start");
   if (gso != from.gso) throw NeedsRestart("gso changes by a restart only: the sockets are made with it");
 }
 

@@ -24,6 +24,7 @@ struct RelaySettings {
   std::size_t most_endpoints = 0;
   std::uint64_t handshakes_of_source = 0, handshakes_of_lane = 0;  ///< a second; 0 = no limit
   Gso gso = Gso::automatic;
+  bool uses_kernel = false;  ///< fast_path = "xdp"
 };
 
 }  // namespace gatehouse::geneve_relay

@@ -17,6 +17,15 @@ constexpr std::string_view kSecretName = "relay-key";  // the private key, and t
 constexpr std::size_t kHashSecretSize = std::tuple_size_v<DiscoPairHash::Secret>;
 constexpr std::size_t kSecretSize = SecretBytes::kSize + kHashSecretSize;
 
+std::unique_ptr<FastPath> load_kernel(const StartContext& context, const RelaySettings& settings) {
+  try {
+    return std::make_unique<FastPath>(settings.most_endpoints);
+  } catch (const FastPathError& error) {
+    context.host.log().warn("the kernel does not relay, user space does", {{"why", error.what()}});
+    return nullptr;
+  }
+}
+
 }  // namespace
 
 /// The hash's secret is kept, too, so that pairs stay with their lanes over a restart.
@@ -54,6 +63,7 @@ RelayShared::RelayShared(const StartContext& context, const RelaySettings& setti
       server_(secrets_.key.public_key()),
       lanes_(std::max(context.lanes, 1u)),
       addresses_(advertised_of(settings), sockets_of(context.listeners, 0), *std::make_unique<RandomPool>()),
+      kernel_(settings.uses_kernel ? load_kernel(context, settings) : nullptr),
       kept_(lanes_) {
   for (std::uint32_t lane = 0; lane < lanes_; ++lane) inboxes_.push_back(std::make_unique<LaneInbox>());
   for_each_kept(

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "plugins/geneve-relay/allocation/advertised_addresses.hpp"
+#include "plugins/geneve-relay/fast_path/fast_path.hpp"
 #include "plugins/geneve-relay/server/lane_message.hpp"
 #include "plugins/geneve-relay/server/relay_blob.hpp"
 #include "plugins/geneve-relay/server/settings.hpp"
@@ -43,6 +44,9 @@ class RelayShared {
   [[nodiscard]] const DiscoKey& server() const noexcept { return server_; }
   [[nodiscard]] const DiscoPairHash& pair_hash() const noexcept { return secrets_.hash; }
 
+  /// The relay's way in the kernel; null: not wanted, or refused.
+  [[nodiscard]] FastPath* kernel() noexcept { return kernel_.get(); }
+
   /// The lane that has the pair's endpoint, or will have it. The pair's hash says so, but for endpoints that are
   /// remembered from a time with another number of lanes: their VNI says so, by which the kernel steers, and their
   /// pairs stay with that lane.
@@ -70,6 +74,7 @@ class RelayShared {
   const std::uint32_t lanes_;
   AdvertisedAddresses addresses_;
   std::atomic<std::size_t> endpoints_{0};
+  const std::unique_ptr<FastPath> kernel_;
   std::map<DiscoPair, std::uint32_t> exceptions_;  // pairs whose lane is not that of their hash
   std::vector<std::vector<KeptEndpoint>> kept_;
   std::vector<std::unique_ptr<LaneInbox>> inboxes_;
