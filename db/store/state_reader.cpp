@@ -26,11 +26,14 @@ std::vector<Record> all(Statement& row, Read read) {
 struct StateReader::State {
   Database database;
 
-  std::vector<SessionRecord> sessions(const std::string& condition, std::size_t most) {
+  /// @param condition  of which rows; those of `plugin`, "" = all
+  std::vector<SessionRecord> sessions(const std::string& condition, std::size_t most, std::string_view plugin) {
     constexpr std::string_view kWithoutBlob =
         "SELECT id, plugin, key, identity, group_name, source, created_at, last_seen_at, ended_at, bytes_up, "
         "bytes_down, packets_up, packets_down, blob_version, NULL FROM sessions ";
-    Statement row = database.prepare(std::string(kWithoutBlob) + condition + " ORDER BY id DESC LIMIT ?1");
+    Statement row = database.prepare(std::string(kWithoutBlob) + "WHERE (?2 = '' OR plugin = ?2)" + condition +
+                                     " ORDER BY id DESC LIMIT ?1");
+    row.bind(2, plugin);
     row.bind(1, static_cast<std::int64_t>(std::min<std::size_t>(most, std::numeric_limits<std::int64_t>::max())));
     return all<SessionRecord>(row, session_of);
   }
@@ -51,17 +54,20 @@ StateReader::~StateReader() = default;
 StateReader::StateReader(StateReader&&) noexcept = default;
 StateReader& StateReader::operator=(StateReader&&) noexcept = default;
 
-std::vector<SessionRecord> StateReader::sessions(bool ended_too, std::size_t most) {
-  return state_->sessions(ended_too ? "" : "WHERE ended_at IS NULL", most);
+std::vector<SessionRecord> StateReader::sessions(bool ended_too, std::size_t most, std::string_view plugin) {
+  return state_->sessions(ended_too ? "" : " AND ended_at IS NULL", most, plugin);
 }
 
-std::vector<SessionRecord> StateReader::ended_sessions(std::size_t most) {
-  return state_->sessions("WHERE ended_at IS NOT NULL", most);
+std::vector<SessionRecord> StateReader::ended_sessions(std::size_t most, std::string_view plugin) {
+  return state_->sessions(" AND ended_at IS NOT NULL", most, plugin);
 }
 
-std::size_t StateReader::count_sessions(bool ended) {
-  return static_cast<std::size_t>(state_->database.number(
-      std::string("SELECT count(*) FROM sessions WHERE ended_at IS ") + (ended ? "NOT NULL" : "NULL")));
+std::size_t StateReader::count_sessions(bool ended, std::string_view plugin) {
+  Statement row = state_->database.prepare(
+      std::string("SELECT count(*) FROM sessions WHERE (?1 = '' OR plugin = ?1) AND ended_at IS ") +
+      (ended ? "NOT NULL" : "NULL"));
+  row.bind(1, plugin);
+  return row.step() ? static_cast<std::size_t>(row.integer(0)) : 0;
 }
 
 std::vector<LeaseRecord> StateReader::leases() {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace gatehouse::db {
@@ -22,10 +23,11 @@ class StateReader {
   StateReader& operator=(StateReader&&) noexcept;
 
   /// The newest first, `most` at most. Without their blobs. @throws std::runtime_error
-  [[nodiscard]] std::vector<SessionRecord> sessions(bool ended_too, std::size_t most);
+  /// @param plugin  whose, here and below; "" = all
+  [[nodiscard]] std::vector<SessionRecord> sessions(bool ended_too, std::size_t most, std::string_view plugin = {});
   /// The newest ones of those that have ended, `most` at most, without their blobs.
-  [[nodiscard]] std::vector<SessionRecord> ended_sessions(std::size_t most);
-  [[nodiscard]] std::size_t count_sessions(bool ended);
+  [[nodiscard]] std::vector<SessionRecord> ended_sessions(std::size_t most, std::string_view plugin = {});
+  [[nodiscard]] std::size_t count_sessions(bool ended, std::string_view plugin = {});
   [[nodiscard]] std::vector<LeaseRecord> leases();
   /// Of the days `first` to `last`, the newest first.
   [[nodiscard]] std::vector<UsageRecord> usage(std::int64_t first, std::int64_t last);

@@ -119,6 +119,7 @@ void CommandLine::add_record_verbs() {
   };
   const auto sessions = add_records("sessions", "Who is there, by plugin: clients' lasting sessions", sessions_verb);
   sessions.app.add_flag("--ended", sessions.arguments.ended, "Those that have ended, too");
+  sessions.app.add_option("--plugin", sessions.arguments.plugin, "Only of this one")->type_name("NAME");
   add_records("leases", "Who holds which address or number, and until when", leases_verb);
   const auto usage = add_records("usage", "What clients' sessions have carried", usage_verb);
   usage.app.add_option("--since", usage.arguments.since, "First day (UTC), such as 2026-11-21; default: of this month")

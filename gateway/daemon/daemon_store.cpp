@@ -41,7 +41,7 @@ std::unique_ptr<db::Store> open_store(const StoreConfig& config, const StoreEven
 struct Question {
   std::size_t most = kMostShown;
   bool ended = false;
-  std::string since, by = "identity";
+  std::string plugin, since, by = "identity";
 
   /// @throws std::invalid_argument
   explicit Question(const std::string& json) {
@@ -49,12 +49,13 @@ struct Question {
       const auto body = nlohmann::json::parse(json);
       most = shown_of(body.value("most", most));
       ended = body.value("ended", ended);
+      plugin = body.value("plugin", plugin);
       since = body.value("since", since);
       by = body.value("by", by);
     } catch (const nlohmann::json::exception&) {
       throw std::invalid_argument(
           "ask with an object of `most` (a number, 0 = as many as can be shown at once), `ended` (true or false), "
-          "`since`, `by`");
+          "`plugin`, `since`, `by`");
     }
   }
 };
@@ -113,12 +114,14 @@ bool DaemonStore::write_all() { return !writer_->status().failing && writer_->fl
 ShownSessions DaemonStore::sessions_shown(const std::string& question) {
   const Question asked(question);
   std::vector<LiveSession> rows = sessions()->rows();
+  if (!asked.plugin.empty())
+    std::erase_if(rows, [&](const LiveSession& session) { return session.record.plugin != asked.plugin; });
   Shown shown{.most = asked.most};
   if (asked.ended && !config_.state_db().empty()) {
     shown.current = write_all();
     db::StateReader reader(config_.state_db());
-    auto ended = reader.ended_sessions(asked.most);
-    shown.others = reader.count_sessions(true) - ended.size();
+    auto ended = reader.ended_sessions(asked.most, asked.plugin);
+    shown.others = reader.count_sessions(true, asked.plugin) - ended.size();
     for (LiveSession& session : shown_sessions(std::move(ended), {})) rows.push_back(std::move(session));
   }
   return {shown, std::move(rows)};

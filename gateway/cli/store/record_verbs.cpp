@@ -55,8 +55,11 @@ ControlReply ask_file(const Invocation& invocation, const NoGateway& nobody,
 
 int show(const Invocation& invocation, const std::string& verb, const RecordArguments& arguments,
          const std::function<std::string(db::StateReader&)>& read) {
-  const Json asked = {
-      {"most", arguments.most}, {"ended", arguments.ended}, {"since", arguments.since}, {"by", arguments.by}};
+  const Json asked = {{"most", arguments.most},
+                      {"ended", arguments.ended},
+                      {"plugin", arguments.plugin},
+                      {"since", arguments.since},
+                      {"by", arguments.by}};
   ControlReply reply;
   try {
     reply = ask_gateway(invocation, verb, Access::read, one_line(asked));
@@ -74,8 +77,9 @@ Shown of_file(const RecordArguments& arguments) { return {.from = kFromFile, .mo
 int sessions_verb(const Invocation& invocation, const RecordArguments& arguments) {
   return show(invocation, "sessions", arguments, [&](db::StateReader& reader) {
     Shown shown = of_file(arguments);
-    auto sessions = reader.sessions(arguments.ended, shown.most);
-    shown.others = reader.count_sessions(false) + (arguments.ended ? reader.count_sessions(true) : 0) - sessions.size();
+    auto sessions = reader.sessions(arguments.ended, shown.most, arguments.plugin);
+    const std::size_t ended = arguments.ended ? reader.count_sessions(true, arguments.plugin) : 0;
+    shown.others = reader.count_sessions(false, arguments.plugin) + ended - sessions.size();
     return sessions_json({shown, shown_sessions(std::move(sessions), reader.leases())});
   });
 }

@@ -14,6 +14,7 @@ namespace gatehouse {
 struct RecordArguments {
   std::size_t most = 1000;      ///< rows; 0 = as many as can be shown at once
   bool ended = false;           ///< sessions that have ended, too
+  std::string plugin{};         ///< of sessions: whose; "" = all
   std::string since;            ///< of usage: "2026-11-21", or "" = the first of this month
   std::string by = "identity";  ///< of usage: identity, group, plugin or day
 };

@@ -122,6 +122,16 @@ TEST_F(DaemonStoreTest, TellsEndedSessionsWhenAsked) {
   EXPECT_TRUE(all["sessions"][0]["ended_at"].is_null() != all["sessions"][1]["ended_at"].is_null());
 }
 
+TEST_F(DaemonStoreTest, TellsTheSessionsOfOnePluginWhenAsked) {
+  open();
+  const std::uint64_t ended = carry("one", "unix:bob", 10);
+  carry("two", "unix:bob", 20);
+  EXPECT_EQ(store_->sessions()->end("udpgw", ended, now_ + 1), GH_OK);
+  EXPECT_EQ(sessions_asked(R"({"ended":true,"plugin":"udpgw"})")["count"], 2);
+  EXPECT_EQ(sessions_asked(R"({"ended":true,"plugin":"udpgw","most":1})")["count"], 2);
+  EXPECT_EQ(sessions_asked(R"({"ended":true,"plugin":"geneve-relay"})")["count"], 0);
+}
+
 TEST_F(DaemonStoreTest, EndsTheSessionsOfOneIdentity) {
   open();
   carry("one", "token:bob", 10);

@@ -13,6 +13,7 @@ namespace gatehouse {
 namespace {
 
 using testing::AllOf;
+using testing::Field;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
@@ -31,6 +32,10 @@ TEST_F(RecordVerbs, ReadTheFileWhenNoGatewayRuns) {
                     Not(HasSubstr("unix:eve")), Not(HasSubstr("ENDED_AT")), Not(HasSubstr("bobs-secret-key"))));
   const Outcome ended = call({"sessions", "--ended", "--config", config()});
   EXPECT_THAT(ended.out, AllOf(HasSubstr("unix:eve"), HasSubstr("ENDED_AT")));
+  EXPECT_THAT(call({"sessions", "--plugin", "relay", "--ended", "--limit", "1", "--config", config()}),
+              AllOf(Field(&Outcome::out, HasSubstr("relay")), Field(&Outcome::err, HasSubstr("1 of 2 are shown"))));
+  EXPECT_THAT(call({"sessions", "--plugin", "udpgw", "--ended", "--config", config()}),
+              AllOf(Field(&Outcome::out, Not(HasSubstr("unix:"))), Field(&Outcome::err, Not(HasSubstr("are shown")))));
   EXPECT_THAT(call({"leases", "--config", config()}).out, AllOf(HasSubstr("vni:7"), HasSubstr("unix:bob")));
 }
 
@@ -73,13 +78,14 @@ TEST_F(RecordVerbs, AskTheRunningGatewayFirst) {
   });
   server->listen(folder_.path() / "control.sock", 0600);
   thread.start();
-  const Outcome outcome = call({"sessions", "--limit", "1", "--config", config()});
+  const Outcome outcome = call({"sessions", "--limit", "1", "--plugin", "relay", "--config", config()});
   const Outcome usage = call({"usage", "--config", config()});
   thread.run([&] { server.reset(); });
   EXPECT_EQ(outcome.code, 0);
   EXPECT_EQ(outcome.out, "sessions\nID\n1a\n");
   EXPECT_EQ(outcome.err, "gatehouse: 1 of 7 are shown; --limit takes more\n");
   EXPECT_EQ(nlohmann::json::parse(question)["most"], 1);
+  EXPECT_EQ(nlohmann::json::parse(question)["plugin"], "relay");
   EXPECT_THAT(usage.err, HasSubstr("since its last commit is not shown"));
 }
 
