@@ -16,7 +16,12 @@ void set_buffer(int fd, int forced, int option, int bytes) noexcept {
   setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof bytes);
 }
 
-Gso proven(Gso wanted) noexcept { return wanted == Gso::automatic && !gso_works() ? Gso::off : wanted; }
+/// The kernel is tried once, however many sockets there are.
+Gso proven(Gso wanted) noexcept {
+  if (wanted != Gso::automatic) return wanted;
+  static const bool works = gso_works();
+  return works ? wanted : Gso::off;
+}
 
 }  // namespace
 

@@ -149,6 +149,17 @@ class Relay(GatewayTest):
         self.assertEqual(allocate(API, keys[1], keys[0]), before)
         self.assertGreater(allocate(API, keys[2], keys[3])["LamportID"], before["LamportID"])
 
+    def test_an_endpoint_that_is_denied_at_a_restart_goes_on_when_it_may_again(self):
+        gateway = self.relay()
+        a, b = self.pair()
+        gateway.process.kill()
+        gateway.wait()
+        row = gateway.policy.insert("admissions", plugin="geneve-relay", action="deny")
+        gateway.start()
+        self.assertFalse(self.carries(a, b))
+        gateway.policy.delete("admissions", row)
+        self.assert_soon(lambda: self.carries(a, b), "it goes on, without a handshake")
+
     # ---- policy
     def test_a_leg_that_a_row_denies_stops_within_a_second(self):
         gateway = self.relay()

@@ -85,7 +85,10 @@ AllocationApi::AllocationApi(const LaneContext& context, Allocator& allocator)
 
 std::string AllocationApi::fault_of(const std::vector<Listener>& listeners) {
   for (const Listener& one : listeners) {
-    if (!is_of_role(one) || one.transport != Transport::tcp) continue;
+    if (!is_of_role(one)) continue;
+    if (!one.origins.empty())
+      return std::string(kRole) + " `" + one.name + "`: no page in a browser may ask for endpoints: remove `origins`";
+    if (one.transport != Transport::tcp) continue;
     if (!one.takes_token && !one.takes_certificate)
       return std::string(kRole) + " `" + one.name +
              "`: over TCP every user of this machine, or anybody, could ask: write auth = \"token\" or \"cert\", or "

@@ -1,10 +1,12 @@
 // Asking for an endpoint over HTTP: POST /v0/relay/endpoint on the listeners of the role `listen_api`.
 //
-//   request    {"DiscoKeys":["discokey:<64 hex>","discokey:<64 hex>"]}, at most 512 bytes
-//   200        the endpoint, one line of JSON; durations as text, or after `Accept: application/json; form=1` as
-//   numbers 400, 413   no such request               401  no credential, or nobody's     403  denied, or a page in a
-//   browser 404, 405   another path or method        429  the identity has enough        503  not now; Retry-After says
-//   when
+//   request             {"DiscoKeys":["discokey:<64 hex>","discokey:<64 hex>"]}, at most 512 bytes
+//   200                 the endpoint, one line of JSON; after `Accept: application/json; form=1` durations are numbers
+//   400, 411, 413, 417  no such request
+//   401, 403            no credential, or nobody's; denied, or a page in a browser
+//   404, 405            another path or method
+//   429                 the identity has enough
+//   503                 not now; Retry-After says when
 //
 // All but 200 have {"error": sentence}. One request at a time of each connection, which stays for more of them.
 #pragma once

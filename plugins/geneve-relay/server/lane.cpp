@@ -24,7 +24,7 @@ constexpr std::chrono::seconds kRemembered = 48h;  // what the host remembers wi
 constexpr std::string_view kVniSpace = "vni";
 constexpr PayloadNumber kVniInPayload{4, 3};
 
-/// Of `count` random bits.
+/// Below 2^24, as VNIs are.
 std::uint32_t random_number(const Host& host) {
   std::uint32_t out = 0;
   host.random(std::as_writable_bytes(std::span(&out, 1)));
@@ -84,7 +84,6 @@ RelayLane::~RelayLane() {
   context_.loop.poller().remove(inbox.strays.fd(), strays_ready_);
   for (const auto& [endpoint, waiting] : waiting_) context_.pending -= waiting.size();
   auto& kept = shared_.kept(context_.lane->index);
-  if (serves_kept_) kept.clear();
   std::uint32_t cursor = 0;
   endpoints_.sweep(cursor, SIZE_MAX, [&](SlotHandle, RelayEntry& entry) {
     count_out(entry);
@@ -177,9 +176,10 @@ bool RelayLane::send_now(Bytes datagram, const LegAddress& path) noexcept {
   return (*socket)->udp().send(std::span(&out, 1)) == 1;
 }
 
-/// At the first of all generations, what an earlier process left is served again: from here on there is a policy.
+/// From the first of all generations on there is a policy: what an earlier process left is served again, as far as it
+/// lets it.
 void RelayLane::policy_changed(std::uint64_t) {
-  if (!std::exchange(serves_kept_, true)) serve_again();
+  serve_again();
   judging_again_ = true;
   judging_cursor_ = 0;
   context_.loop.again();
@@ -199,24 +199,27 @@ void RelayLane::drain(SteadyTime) {
 
 void RelayLane::serve_again() {
   auto& kept = shared_.kept(context_.lane->index);
-  for (const KeptEndpoint& endpoint : kept) serve_again(endpoint);
-  kept.clear();
+  std::erase_if(kept, [this](const KeptEndpoint& endpoint) { return serve_again(endpoint); });
   kept.shrink_to_fit();
 }
 
-void RelayLane::serve_again(const KeptEndpoint& kept) {
+/// False: policy does not want it now, as it would cut one that is served. It stays, for the next generation.
+bool RelayLane::serve_again(const KeptEndpoint& kept) {
   const RelayBlob& blob = kept.blob;
-  if (endpoints_.find(blob.vni) || endpoints_.find(blob.clients)) return;
-  auto session = Session::adopt(context_, kept.session);
-  if (!session) return;
+  if (endpoints_.find(blob.vni) || endpoints_.find(blob.clients)) {  // asked for anew meanwhile, by somebody else
+    if (auto session = Session::adopt(context_, kept.session)) session->end();
+    return true;
+  }
   const auto listener =
       std::ranges::find_if(listener_names_, [&](const auto& at) { return at.second == blob.listener; });
   const std::uint32_t id = listener == listener_names_.end() ? UINT32_MAX : listener->first;
-  auto policy = PolicyClient::open(context_, {id, kept.source, kept.identity, session->id()});
+  auto policy = PolicyClient::open(context_, {id, kept.source, kept.identity, kept.session});
   if (!policy) {
     counters_.deny(policy.error());
-    return session->end();
+    return false;
   }
+  auto session = Session::adopt(context_, kept.session);
+  if (!session) return true;
   const auto made =
       endpoints_.insert(blob.vni, RelayEndpoint(blob.vni, blob.clients, now()), blob.lamport_id,
                         EndpointAsker{kept.identity, kept.source, id}, std::move(*session), std::move(*policy));
@@ -231,6 +234,7 @@ void RelayLane::serve_again(const KeptEndpoint& kept) {
   schedule(*made);
   made->tell_state();
   count_in(*made);
+  return true;
 }
 
 /// Under the lane's present policy: where a client is bound, it may be or not.

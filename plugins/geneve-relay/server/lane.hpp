@@ -109,7 +109,7 @@ class RelayLane final : public LaneWorker, public Allocator {
   void find_sockets(RelayEntry& entry) noexcept;
   [[nodiscard]] bool send_now(Bytes datagram, const LegAddress& path) noexcept;
   void serve_again();
-  void serve_again(const KeptEndpoint& kept);
+  bool serve_again(const KeptEndpoint& kept);
   void judge(RelayEntry& entry) noexcept;
   [[nodiscard]] RelayBlob blob_of(const RelayEntry& entry) const;
   [[nodiscard]] Expiry expiry() const;
@@ -152,7 +152,6 @@ class RelayLane final : public LaneWorker, public Allocator {
   std::map<SlotHandle, std::vector<Then>> waiting_;                            // until an endpoint is durable
   std::deque<std::pair<std::uint32_t, std::unique_ptr<LaneMessage>>> unsent_;  // to lanes whose inbox was full
 
-  bool serves_kept_ = false;
   bool draining_ = false;
   bool judging_again_ = false;
   std::uint32_t judging_cursor_ = 0;

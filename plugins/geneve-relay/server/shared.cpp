@@ -66,16 +66,20 @@ RelayShared::RelayShared(const StartContext& context, const RelaySettings& setti
       kernel_(settings.uses_kernel ? load_kernel(context, settings) : nullptr),
       kept_(lanes_) {
   for (std::uint32_t lane = 0; lane < lanes_; ++lane) inboxes_.push_back(std::make_unique<LaneInbox>());
+  std::size_t unreadable = 0;
   for_each_kept(
       context.host,
-      [this](const KeptSession& session) {
+      [this, &unreadable](const KeptSession& session) {
         const auto blob = RelayBlob::read(session.blob_version, session.blob);
-        if (!blob) return;
+        if (!blob) return void(++unreadable);
         const std::uint32_t lane = lane_of(blob->vni, lanes_);
         if (secrets_.hash(blob->clients) % lanes_ != lane) exceptions_[blob->clients] = lane;
         kept_[lane].push_back({session.id, std::string(session.identity), session.source, *blob});
       },
       [](const KeptLease&) {});
+  if (unreadable > 0)
+    context.host.log().warn("endpoints are kept in a form that this version does not read: their clients ask anew",
+                            {{"endpoints", std::to_string(unreadable)}});
 }
 
 std::uint32_t RelayShared::owner_of(const DiscoPair& pair) const noexcept {

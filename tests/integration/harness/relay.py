@@ -10,12 +10,14 @@ import json
 import os
 import socket
 
+from .gateway import SLOW
 from .net import family_of
 
 MAGIC = b"TS\xf0\x9f\x92\xac"
 DISCO, WIREGUARD = 0x7A11, 0x7A12
 BIND, CHALLENGE, ANSWER = 4, 5, 6
 KEY, NONCE, TAG = 32, 24, 16
+QUIET = 0.4 * SLOW  # seconds after which nothing will come
 
 _sodium = ctypes.CDLL(ctypes.util.find_library("sodium") or "libsodium.so.23")
 if _sodium.sodium_init() < 0:
@@ -144,7 +146,7 @@ class RelayClient:
         except TimeoutError:
             return None
 
-    def hears_nothing(self, seconds=0.2):
+    def hears_nothing(self, seconds=QUIET):
         self.socket.settimeout(seconds)
         try:
             return self.receive() is None
@@ -153,7 +155,7 @@ class RelayClient:
 
     def hears(self, payload):
         """Does that come, before nothing more does?"""
-        self.socket.settimeout(0.2)
+        self.socket.settimeout(QUIET)
         try:
             while (got := self.receive()) is not None:
                 if got == payload:

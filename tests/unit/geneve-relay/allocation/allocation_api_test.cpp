@@ -151,6 +151,8 @@ TEST(AllocationApi, RefusesListenersThatAnybodyCouldAsk) {
   Listener other;
   other.role = "listen";
   EXPECT_EQ(AllocationApi::fault_of({unix_one, other}), "");
+  unix_one.origins = {"https://app.example"};
+  EXPECT_THAT(AllocationApi::fault_of({unix_one}), HasSubstr("origins"));
 }
 
 }  // namespace
