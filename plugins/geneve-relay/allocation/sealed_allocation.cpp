@@ -47,7 +47,7 @@ SealedAllocation::OrFault<SealedAllocation::Question> SealedAllocation::read(Byt
   if (!envelope) return SealedFault::size;
   auto identity = identities_.find(CredentialKind::relay_key, envelope->sender.to_hex());
   if (!identity) return SealedFault::key;
-  if (!may_open(path.remote.address)) return SealedFault::limit;
+  if (!may_open(path.remote.address, envelope->sender)) return SealedFault::limit;
   const auto shared = SharedKey::make(envelope->sender, secret_);
   if (!shared) return SealedFault::key;
 
@@ -62,11 +62,14 @@ SealedAllocation::OrFault<SealedAllocation::Question> SealedAllocation::read(Byt
   return Question{{*shared, path, request->generation}, DiscoPair(clients[0], clients[1]), std::move(*identity)};
 }
 
-/// A source that floods does not use up what the lane has for the others.
-bool SealedAllocation::may_open(const IpAddress& source) noexcept {
+/// A source that floods does not use up what the lane has for the others, nor does one that speaks for a known key from
+/// many sources. The first byte of a key has chosen the lane.
+bool SealedAllocation::may_open(const IpAddress& source, const DiscoKey& sender) noexcept {
   const SteadyTime now = context_.loop.now();
   if (waiting_ >= kMostWaiting || sources_.take(source, now) != Nanoseconds(0)) return false;
-  return lane_.take(static_cast<std::uint64_t>(now.time_since_epoch().count()), 1, kRateOfLane, kBurstOfLane) == 0;
+  Gcra& key = keys_[std::to_integer<std::size_t>(sender.bytes[1])];
+  return key.take(to_ns(now), 1, kRateOfKey, kBurstOfKey) == 0 &&
+         lane_.take(to_ns(now), 1, kRateOfLane, kBurstOfLane) == 0;
 }
 
 void SealedAllocation::answer(const Asker& asker, const AllocationOutcome& outcome) {

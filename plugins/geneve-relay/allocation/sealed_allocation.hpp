@@ -1,6 +1,6 @@
 // Asking for an endpoint by a sealed message on the relay's own UDP port: naked disco, type 8, answered by type 9.
 //
-//   naked disco -> size -> whose key (`credentials`, kind relay_key) -> bounds of the source and the lane
+//   naked disco -> size -> whose key (`credentials`, kind relay_key) -> bounds of source, key and lane
 //               -> box -> a request of one of its two clients -> Allocator -> durable -> the sealed response
 //
 // Whatever is wrong is silence and a count: whoever has no key that is known learns nothing.
@@ -50,6 +50,7 @@ class SealedAllocation {
   void take(Bytes datagram, const LegAddress& path, std::uint32_t listener);
 
   static constexpr std::uint64_t kRateOfSource = 5, kBurstOfSource = 20;  ///< boxes, a second
+  static constexpr std::uint64_t kRateOfKey = 20, kBurstOfKey = 40;       ///< of a sender's key
   static constexpr std::uint64_t kRateOfLane = 500, kBurstOfLane = 500;   ///< boxes, a second: 2 % of the lane
   static constexpr std::size_t kMostWaiting = 1024;                       ///< for the store
   static constexpr std::size_t kLargestAnswer = kEnvelopeOverhead + kLargestEndpointMessage;
@@ -73,7 +74,7 @@ class SealedAllocation {
   };
 
   [[nodiscard]] OrFault<Question> read(Bytes datagram, const LegAddress& path);
-  [[nodiscard]] bool may_open(const IpAddress& source) noexcept;
+  [[nodiscard]] bool may_open(const IpAddress& source, const DiscoKey& sender) noexcept;
   void answer(const Asker& asker, const AllocationOutcome& outcome);
 
   LaneContext context_;
@@ -86,6 +87,7 @@ class SealedAllocation {
   AllocationMetrics metrics_;
   std::array<Counter, kFaults> dropped_;
   SourceLimits sources_;
+  std::array<Gcra, 256> keys_;  // by a byte of theirs
   Gcra lane_;
   std::size_t waiting_ = 0;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for answers that come later

@@ -13,6 +13,7 @@ OrDrop<GeneveHeader> relay_header(Bytes datagram) noexcept {
 
 OrDrop<DiscoEnvelope> control_envelope(const GeneveHeader& header, Bytes datagram) noexcept {
   if (header.protocol != kProtocolDisco) return Drop::control_protocol;
+  if (datagram.size() < kGeneveHeaderSize) return Drop::short_header;
   const auto envelope = read_envelope(datagram.subspan(kGeneveHeaderSize));
   if (envelope) return *envelope;
   return envelope.error() == Errc::truncated ? Drop::short_envelope : Drop::envelope_magic;

@@ -75,7 +75,7 @@ std::optional<Drop> RelayEndpoint::fault_of(LegIndex leg, const BindMessage& mes
 
 ChallengeFacts RelayEndpoint::facts_of(LegIndex leg, const BindMessage& message,
                                        const LegAddress& from) const noexcept {
-  return {vni_, message.generation, key_of_other(leg), from.remote, from.local};
+  return {vni_, message.generation, key_of_other(leg), from.remote, from.local, legs_[leg].binds};
 }
 
 OrDrop<ControlEffect> RelayEndpoint::take_bind(LegIndex leg, const BindMessage& message, const LegAddress& from,
@@ -107,6 +107,7 @@ OrDrop<ControlEffect> RelayEndpoint::take_answer(LegIndex leg, const BindMessage
 void RelayEndpoint::bind(LegIndex leg, const LegAddress& where, SteadyTime now) noexcept {
   Leg& mine = legs_[leg];
   mine.address = where;
+  ++mine.binds;
   mine.last_seen = now;
   mine.is_permitted = true;
   mine.state.handshake = HandshakeState::bound;

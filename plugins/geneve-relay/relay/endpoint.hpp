@@ -133,6 +133,7 @@ class RelayEndpoint {
     LegAddress address;
     SteadyTime last_seen{};
     std::uint64_t packets = 0, bytes = 0;
+    std::uint32_t binds = 0;  // of this process, whose challenges no other one knows
     std::optional<InProgress> in_progress;
     LegState state;
     bool is_permitted = true;

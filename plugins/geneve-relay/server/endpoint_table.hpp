@@ -7,6 +7,7 @@
 #include <gatehouse/plugin/policy_client.hpp>
 #include <gatehouse/plugin/session.hpp>
 #include <gatehouse/table/flow_table.hpp>
+#include <gatehouse/table/gcra.hpp>
 #include <gatehouse/table/timer_wheel.hpp>
 
 #include <boost/unordered/unordered_flat_set.hpp>
@@ -50,6 +51,7 @@ struct RelayEntry : TimerNode {
   std::array<RelaySocket*, 2> sockets{};       ///< each leg is reached by; null: not bound, or the listener is gone
   std::array<std::uint16_t, 2> local_ports{};  ///< of these
   std::array<KernelLeg, 2> in_kernel{};        ///< what each client sends
+  std::array<Gcra, 2> handshakes{};            ///< bounds each client's
   bool is_metered = false;                     ///< PolicyClient::charge() is to be asked
   bool is_durable = false;                     ///< somebody may know of it
   SteadyTime touched{};                        ///< when the host was told that it is still there

@@ -13,6 +13,9 @@
 namespace gatehouse::geneve_relay {
 namespace {
 
+// A second, of a client by its key, whatever the source: one that is known to others must not cost the lane its share.
+// A client sends a Bind to each address that it was told.
+constexpr std::uint64_t kHandshakesOfLeg = 50, kHandshakeBurstOfLeg = 2 * AddressList::kMost;
 constexpr std::uint64_t kUdpHeaders4 = 28, kUdpHeaders6 = 48;  // IP and UDP, as rates and quotas count them
 
 bool same_header(Bytes left, Bytes right) noexcept {
@@ -61,6 +64,7 @@ void RelayLane::split(const Datagram& datagram, RelaySocket& socket, bool is_str
 }
 
 void RelayLane::take(const Run& run) {
+  if (run.segment < kGeneveHeaderSize) return counters_.drop(Drop::short_header, run.packets);
   switch (kind_of(run.payload)) {
     case DatagramKind::stun: return take_stun(run);
     case DatagramKind::disco: return take_sealed(run);
@@ -159,7 +163,7 @@ void RelayLane::take_control(RelayEntry& entry, const GeneveHeader& header, Byte
   if (!envelope) return counters_.drop(envelope.error());
   const auto leg = endpoint.leg_of(envelope->sender);
   if (!leg) return counters_.drop(leg.error());
-  if (!may_cost(run.from.remote)) {
+  if (!may_cost(entry, *leg, run.from.remote)) {
     endpoint.refuse(*leg, Drop::handshake_limit);
     counters_.drop(Drop::handshake_limit);
     return entry.tell_state();
@@ -184,9 +188,10 @@ void RelayLane::take_control(RelayEntry& entry, const GeneveHeader& header, Byte
   entry.tell_state();
 }
 
-/// The source first: what it may not have it does not take from others.
-bool RelayLane::may_cost(const Endpoint& source) noexcept {
+/// The source first, then the client that it speaks for: what these may not have they do not take from others.
+bool RelayLane::may_cost(RelayEntry& entry, LegIndex leg, const Endpoint& source) noexcept {
   if (settings_->handshakes_of_source != 0 && of_sources_.take(source.address, now()) != Nanoseconds(0)) return false;
+  if (entry.handshakes[leg].take(to_ns(now()), 1, kHandshakesOfLeg, kHandshakeBurstOfLeg) != 0) return false;
   const std::uint64_t rate = settings_->handshakes_of_lane;
   return of_all_.take(to_ns(now()), 1, rate, 4 * rate) == 0;
 }

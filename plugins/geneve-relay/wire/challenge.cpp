@@ -24,13 +24,15 @@ class Input {
     append(facts.source.address.bytes());
     if (facts.source.scope != 0) append_number(facts.source.scope);
     store_little(grow(sizeof facts.source.port), facts.source.port);
+    if (facts.local.family() == Family::none) return;
     append(facts.local.bytes());
+    store_big(grow(sizeof facts.binds), facts.binds);
   }
   [[nodiscard]] Bytes bytes() const noexcept { return Bytes(bytes_).first(size_); }
 
  private:
   static constexpr std::size_t kZoneDigits = 10;
-  static constexpr std::size_t kLongest = 4 + 4 + DiscoKey::kSize + 16 + kZoneDigits + 2 + 16;
+  static constexpr std::size_t kLongest = 4 + 4 + DiscoKey::kSize + 16 + kZoneDigits + 2 + 16 + 4;
 
   MutableBytes grow(std::size_t by) noexcept {
     const MutableBytes out = MutableBytes(bytes_).subspan(size_, by);

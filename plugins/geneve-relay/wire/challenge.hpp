@@ -2,10 +2,12 @@
 // generation, answers it on any number of paths, and an answer proves that the client receives where it sends from.
 //
 //   BLAKE2s-256(key = secret, VNI 4 | generation 4 | remote key 32 | source address 4 or 16 [zone as text] |
-//               source port 2, little-endian | the relay's own address 4 or 16, if told)
+//               source port 2, little-endian [| the relay's own address 4 or 16 | binds 4])
 //
 // The reference's input has no local address. With it, a client proves a path, not only a place: the answer must come
-// to the address that the Bind came to. Both addresses are of one family, so no two inputs are the same bytes.
+// to the address that the Bind came to. And how often the client was bound before: so whoever has recorded a handshake
+// cannot play it again when the client has moved on. Both addresses are of one family, so no two inputs are the same
+// bytes.
 #pragma once
 
 #include "plugins/geneve-relay/wire/bind_message.hpp"
@@ -27,6 +29,7 @@ struct ChallengeFacts {
   DiscoKey remote;               ///< as it stands in the message
   Endpoint source;               ///< the client, as the relay sees it
   IpAddress local;               ///< the relay, as the client sees it; none: the reference's hash
+  std::uint32_t binds = 0;       ///< how often the client was bound before; counts where `local` is told
 };
 
 /// Makes challenges under one secret. From one thread at a time.

@@ -101,6 +101,19 @@ TEST_F(RelayEndpointTest, ALaterBindReplacesTheHandshake) {
   EXPECT_TRUE(take(kA, answer_to(later), at_a).has_value());
 }
 
+TEST_F(RelayEndpointTest, AHandshakeThatWasRecordedDoesNotMoveTheClientBack) {
+  const ByteVector recorded_bind = datagram(kA, message(MessageType::bind, kA, 5));
+  const ByteVector recorded_answer = datagram(kA, answer_to(read_reply(kA, take(recorded_bind, at_a)->size)));
+  EXPECT_TRUE(take(recorded_answer, at_a).has_value());
+  endpoint.bind(kA, at_a, now);
+  const Taken moved = take(kA, message(MessageType::bind, kA, 6), elsewhere);
+  EXPECT_TRUE(take(kA, answer_to(read_reply(kA, moved->size)), elsewhere).has_value());
+  endpoint.bind(kA, elsewhere, now);
+  EXPECT_TRUE(take(recorded_bind, at_a).has_value());
+  EXPECT_EQ(take(recorded_answer, at_a).error(), Drop::wrong_challenge);
+  EXPECT_EQ(endpoint.address(kA), elsewhere);
+}
+
 TEST_F(RelayEndpointTest, ABoundClientThatMovesIsFollowedWithItsAnswer) {
   bind_both();
   const Taken rebind = take(kA, message(MessageType::bind, kA, 2), elsewhere);

@@ -317,5 +317,25 @@ TEST_F(RelayPlugin, HandshakesAreBoundedBySource) {
   EXPECT_LE(host.metric(R"(handshakes{step="challenged"})"), 5u);
 }
 
+TEST_F(RelayPlugin, HandshakesAreBoundedByClientWhateverTheirSources) {
+  run(1, {{"handshakes_per_second_of_a_source", 0}});
+  TestClient a, b;
+  const ServerEndpoint endpoint = allocate(a, b);
+  for (std::uint32_t i = 1; i <= 300; ++i) a.send(relay(), a.sealed(endpoint, a.bind_message(endpoint, i)));
+  EXPECT_TRUE(eventually([&] { return drops("handshake_limit") > 0; }));
+  EXPECT_TRUE(b.bind(relay(), endpoint)) << "the other one is as free as before";
+}
+
+/// As the kernel puts them together: what stands behind the first one's seven bytes is the next one's.
+TEST_F(RelayPlugin, RuntsThatComeTogetherAreRunts) {
+  run();
+  TestClient a, b;
+  ByteVector runt = data(allocate(a, b).vni, "");
+  runt.at(1) = std::byte{0x80};  // control
+  runt.resize(7);
+  a.send_together(relay(), {runt, runt, runt, runt});
+  EXPECT_TRUE(eventually([&] { return drops("short_header") == 4; }));
+}
+
 }  // namespace
 }  // namespace gatehouse::geneve_relay
