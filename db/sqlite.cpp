@@ -131,8 +131,8 @@ void Statement::bind(int parameter, std::int64_t value) {
 }
 
 void Statement::bind(int parameter, std::string_view text) {
-  if (sqlite3_bind_text(handle_.get(), parameter, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT) !=
-      SQLITE_OK)
+  const char* const data = text.data() ? text.data() : "";  // a null pointer would bind NULL
+  if (sqlite3_bind_text(handle_.get(), parameter, data, static_cast<int>(text.size()), SQLITE_TRANSIENT) != SQLITE_OK)
     fail(sqlite3_db_handle(handle_.get()), path_);
 }
 
