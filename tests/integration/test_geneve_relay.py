@@ -152,6 +152,7 @@ class Relay(GatewayTest):
     def test_an_endpoint_that_is_denied_at_a_restart_goes_on_when_it_may_again(self):
         gateway = self.relay()
         a, b = self.pair()
+        gateway.json("sessions", "--ended")  # what waits for the disk is written
         gateway.process.kill()
         gateway.wait()
         row = gateway.policy.insert("admissions", plugin="geneve-relay", action="deny")
