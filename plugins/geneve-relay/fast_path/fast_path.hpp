@@ -94,7 +94,7 @@ class FastPath {
   [[nodiscard]] std::vector<FastInterface> interfaces() const;
   /// Why a family stays in user space, in sentences; empty where none does.
   [[nodiscard]] const std::vector<std::string>& notes() const noexcept { return notes_; }
-  /// For the log and `status`: "native on eth0, not on eth1: ..."
+  /// For the log: "native on eth0, not on eth1: ..."
   [[nodiscard]] std::string describe() const;
 
   /// @return Errc::exists       erase() it first

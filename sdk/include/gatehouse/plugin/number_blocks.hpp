@@ -1,5 +1,5 @@
 // Numbers that were never given out before, not even by a process that crashed: versions, serials, Lamport clocks.
-// No frontend uses it yet: the relay will.
+// Such as the relay's LamportIDs.
 #pragma once
 
 #include <gatehouse/plugin/lane_context.hpp>
