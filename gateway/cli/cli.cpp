@@ -5,6 +5,7 @@
 #include "gateway/base/version.hpp"
 #include "gateway/cli/gateway_verbs.hpp"
 #include "gateway/cli/plugin/attach_verb.hpp"
+#include "gateway/cli/plugin/new_verb.hpp"
 #include "gateway/cli/plugin/plugin_verbs.hpp"
 #include "gateway/cli/plugin/probe_verb.hpp"
 #include "gateway/cli/policy/edit/name_verbs.hpp"
@@ -54,6 +55,7 @@ struct CommandLine {
   void add_record_verbs();
   void add_database_verbs();
   void add_plugin_verbs();
+  void add_plugin_new(CLI::App& group);
   void add_attach();
   void add_probe();
   void add_policy_verbs();
@@ -156,6 +158,17 @@ void CommandLine::add_plugin_verbs() {
   add_named("describe", "A plugin's listeners, options and probe", plugin_describe_verb);
   add_named("enable", "Switch a plugin on, in gatehouse.d/90-plugins.toml", plugin_enable_verb);
   add_named("disable", "Switch a plugin off, in gatehouse.d/90-plugins.toml", plugin_disable_verb);
+  add_plugin_new(group);
+}
+
+void CommandLine::add_plugin_new(CLI::App& group) {
+  const auto [command, arguments] =
+      add(group, "new", "Make the project of a plugin of your own; its README is the tutorial", plugin_new_verb);
+  command.add_option("NAME", arguments.name, "The plugin's name, such as my-protocol")->required();
+  command.add_option("--kind", arguments.kind, "What its clients send")
+      ->required()
+      ->check(CLI::IsMember({"stream", "datagram", "packet"}));
+  command.add_option("--directory", arguments.directory, "Where to; default: NAME, here")->type_name("FOLDER");
 }
 
 void CommandLine::add_attach() {
