@@ -36,4 +36,4 @@ install(FILES ${generated}/gatehouse-sdk.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/
 install(DIRECTORY template DESTINATION share/gatehouse COMPONENT sdk)
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/share/gatehouse)
 file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR}/template ${CMAKE_BINARY_DIR}/share/gatehouse/template SYMBOLIC)
-install(FILES README.md DESTINATION share/doc/gatehouse-sdk COMPONENT sdk)
+install(FILES README.md ABI.md DESTINATION share/doc/gatehouse-sdk COMPONENT sdk)

@@ -24,7 +24,7 @@ class Expiry {
   [[nodiscard]] constexpr std::uint64_t to_border() const noexcept { return unix_; }
 
  private:
-  constexpr explicit Expiry(std::uint64_t unix) noexcept : unix_(unix) {}
+  constexpr explicit Expiry(std::uint64_t time) noexcept : unix_(time) {}
   std::uint64_t unix_ = GH_EXPIRY_SAME;
 };
 
