@@ -19,20 +19,25 @@ namespace gatehouse {
 /// Something that falls due. Embed one in its owner; it leaves the loop when it is destroyed.
 class LaneTimer : public TimerNode {
  public:
+  /// @param due  called on the lane, in a turn of its loop; may schedule or destroy the timer
   explicit LaneTimer(std::function<void()> due) : due_(std::move(due)) {}
+  /// For the loop.
   void fire() { due_(); }
 
  private:
   std::function<void()> due_;
 };
 
+/// One per lane, run by its thread. Made before anything that uses it, and destroyed after.
 class LaneLoop {
  public:
   LaneLoop();
   LaneLoop(const LaneLoop&) = delete;
   LaneLoop& operator=(const LaneLoop&) = delete;
 
+  /// For what speaks Asio. What runs there directly is in no turn of the loop: see on_turn().
   [[nodiscard]] boost::asio::io_context& context() noexcept { return context_; }
+  /// For descriptors that carry packets.
   [[nodiscard]] Poller& poller() noexcept { return poller_; }
   /// For whoever reads what one write will take: counted in it, datagrams make a busy lane wait for more of them.
   [[nodiscard]] BusyBucket& busy() noexcept { return busy_; }
@@ -41,6 +46,7 @@ class LaneLoop {
 
   /// Runs `due` of the timer `after` from now, once; replaces an earlier schedule(). To the millisecond.
   void schedule(LaneTimer& timer, Nanoseconds after);
+  /// It does not fire; nothing happens if it was not scheduled. O(1), as schedule().
   void cancel(LaneTimer& timer) noexcept;
 
   /// Before and after each batch of readiness events, and after each call that came by post() or a timer:

@@ -37,6 +37,7 @@ class HeldReadiness : public Readiness {
   bool is_told_again_ = false;  // waits for that
 };
 
+/// Tells each descriptor's Readiness what epoll_wait(2) says of it. Everything is called on the lane's thread.
 class Poller {
  public:
   /// Throws boost::system::system_error when the process is out of descriptors.
@@ -47,9 +48,11 @@ class Poller {
 
   /// `target` must live until remove(). One system call each.
   [[nodiscard]] Result<void> add(int fd, std::uint32_t events, Readiness& target) noexcept;
+  /// Other events from now on, of a descriptor that is in the set.
   void modify(int fd, std::uint32_t events, Readiness& target) noexcept;
   /// Takes `fd` out before it is closed; an event of this turn that has not been delivered yet is forgotten.
   void remove(int fd, Readiness& target) noexcept;
+  /// The same, and what was asked for by deliver_again() is forgotten.
   void remove(int fd, HeldReadiness& target) noexcept;
   /// As remove(), for a descriptor that is closed right now: saves the system call. Only for a descriptor of which
   /// no other process or thread holds a duplicate.

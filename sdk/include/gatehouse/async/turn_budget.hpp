@@ -22,6 +22,7 @@ struct TurnWork {
 template <class Client>
 class TurnBudget {
  public:
+  /// @param loop  outlives it  @param work  in units of the caller's, such as halves of a microsecond
   TurnBudget(LaneLoop& loop, TurnWork work) noexcept : loop_(loop), work_(work) {}
 
   /// So many clients wait without an allocation: to be called where one comes. @throws std::bad_alloc
@@ -45,7 +46,10 @@ class TurnBudget {
   [[nodiscard]] std::size_t part() const noexcept { return left_ > 0 ? work_.client : work_.little; }
   /// The turn's work is done: whoever comes has little.
   [[nodiscard]] bool is_spent() const noexcept { return left_ == 0; }
+  /// So much of the turn's work was just done.
   void did(std::size_t work) noexcept { left_ -= std::min(work, left_); }
+  /// `client` has more to do: resume() is called in one of the next turns. It stays until then, or until end_turn()
+  /// has asked whether it has ended.
   void go_on(Client& client) { waiting_.push_back(&client); }
 
   /// Before clients that have ended are destroyed.

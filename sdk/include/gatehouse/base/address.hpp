@@ -23,6 +23,7 @@ class IpAddress {
  public:
   constexpr IpAddress() noexcept = default;
 
+  /// 0x7f000001 is 127.0.0.1.
   [[nodiscard]] static IpAddress v4(std::uint32_t host_order) noexcept;
   /// `bytes` in network order: 4 of them.
   [[nodiscard]] static IpAddress v4(Bytes bytes) noexcept;

@@ -15,14 +15,18 @@ struct FileStamp {
   std::uint64_t device = 0, inode = 0;
   std::int64_t size = 0, seconds = 0, nanoseconds = 0;
 
+  /// Of what stat(2) has found.
   [[nodiscard]] static FileStamp of(const struct stat& found) noexcept {
     return {found.st_dev, found.st_ino, found.st_size, found.st_mtim.tv_sec, found.st_mtim.tv_nsec};
   }
+  /// Of what stands there, links followed.
   [[nodiscard]] static FileStamp of(const char* path) noexcept {
     struct stat found {};
     return ::stat(path, &found) == 0 ? of(found) : FileStamp{};
   }
+  /// Of what stands there, links followed.
   [[nodiscard]] static FileStamp of(const std::filesystem::path& path) noexcept { return of(path.c_str()); }
+  /// Of an open file.
   [[nodiscard]] static FileStamp of(const UniqueFd& file) noexcept {
     struct stat found {};
     return file && ::fstat(file.get(), &found) == 0 ? of(found) : FileStamp{};

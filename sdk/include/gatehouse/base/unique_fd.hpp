@@ -24,6 +24,7 @@ class UniqueFd {
   [[nodiscard]] explicit operator bool() const noexcept { return fd_ >= 0; }
   /// Gives the descriptor away; the caller closes it.
   [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
+  /// Closes what it has and takes `fd` over. One system call.
   void reset(int fd = -1) noexcept {
     if (fd_ >= 0) ::close(fd_);
     fd_ = fd;

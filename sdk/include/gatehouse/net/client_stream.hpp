@@ -25,6 +25,7 @@ class ClientTimeout : public std::runtime_error {
 /// The gateway, or a proxy before it, has answered the opening by a refusal; what() is the whole sentence.
 class ClientRefused : public std::runtime_error {
  public:
+  /// As its members say.
   ClientRefused(const std::string& sentence, unsigned refused_with, std::chrono::seconds after)
       : std::runtime_error(sentence), status(refused_with), retry_after(after) {}
   unsigned status;                   ///< of HTTP
@@ -56,12 +57,14 @@ class ClientStream {
 
   /// Of all calls that follow.
   void set_deadline(SteadyTime deadline) noexcept { deadline_ = deadline; }
+  /// Until all of it has been taken, by the layers or the socket.
   void write_all(Bytes in);
   /// @param out  not empty @return 0: the server has ended its side
   [[nodiscard]] std::size_t read_some(MutableBytes out);
   /// Ends our side behind all that was written; the server's can still be read.
   void finish();
 
+  /// What a handshake came to.
   struct Tls {
     std::string version, cipher;  ///< "TLSv1.3", "TLS_AES_128_GCM_SHA256"
   };
@@ -72,6 +75,7 @@ class ClientStream {
 
   /// The socket, which does not block, to be polled.
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+  /// The outermost layer, for whoever has a poll loop: valid as long as this stream.
   [[nodiscard]] StreamLayer& layer() noexcept { return *layer_; }
   /// The stream, opened as it is, for a loop that never blocks. Nothing else is called on this object afterwards.
   [[nodiscard]] Stream take_stream();

@@ -41,6 +41,7 @@ struct ApiAnswer {
                                        std::chrono::seconds retry_after = {});
 };
 
+/// What the bytes so far come to.
 struct ApiRead {
   enum class State { incomplete, request, refusal };
   State state = State::incomplete;

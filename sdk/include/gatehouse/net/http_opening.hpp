@@ -54,6 +54,7 @@ struct HttpRefusal {
   std::chrono::seconds retry_after{0};  ///< 0 = none said
 };
 
+/// What the bytes so far come to: `request` or `refusal` is set as `state` says.
 struct HttpOpening {
   enum class State { incomplete, request, refusal };
   State state = State::incomplete;

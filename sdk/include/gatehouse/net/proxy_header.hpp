@@ -27,6 +27,7 @@ namespace gatehouse {
 /// version 2 this leaves some 800 bytes for TLVs, of which what TLS knows of a client takes 200 or 300.
 inline constexpr std::size_t kLongestProxyHeader = 1024;
 
+/// What a proxy says of a connection.
 struct ProxyHeader {
   std::size_t size = 0;            ///< bytes; what the client says begins behind them
   std::optional<Endpoint> source;  ///< none: the proxy speaks for itself, or cannot say: the connection's own holds

@@ -22,6 +22,7 @@ namespace gatehouse {
 /// Reads the file again when it changes. Not thread-safe: one per lane.
 class ResolvConf {
  public:
+  /// Reads nothing yet.
   explicit ResolvConf(std::string path = "/etc/resolv.conf") : path_(std::move(path)) {}
 
   /// The present name servers; never empty. Valid until the next call. Looks at the file (one system call) when a

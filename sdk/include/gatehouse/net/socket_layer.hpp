@@ -7,6 +7,7 @@
 
 namespace gatehouse {
 
+/// The innermost layer: a system call a read and a write. Not thread-safe.
 class SocketLayer final : public StreamLayer {
  public:
   /// Does not own `fd`, a non-blocking stream socket.

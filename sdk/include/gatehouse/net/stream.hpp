@@ -50,6 +50,7 @@ class Stream {
   [[nodiscard]] Result<std::size_t> read(MutableBytes out) noexcept;
   /// Writes what the peer's window takes, by one system call. @return bytes taken; as read() otherwise
   [[nodiscard]] Result<std::size_t> write(Bytes in) noexcept;
+  /// The same for pieces, in their order.
   [[nodiscard]] Result<std::size_t> write(std::span<const Bytes> in) noexcept;
   /// What the kernel may hold of it and not send yet (TCP_NOTSENT_LOWAT). What is on its way is not counted, so that no
   /// round trip is too long for it; without this a peer that does not read makes it hold net.ipv4.tcp_wmem, 4 MiB. 128
@@ -58,6 +59,7 @@ class Stream {
   void limit_unsent(std::size_t bytes) noexcept;
   /// Ends our side; the peer reads an end of file after what has been written.
   void shutdown_write() noexcept;
+  /// Leaves the poller and closes the socket; what has_unsent() tells of is lost.
   void close() noexcept;
 
   /// The socket, for whoever puts a layer on it. Not while it is watched; the stream is closed then.

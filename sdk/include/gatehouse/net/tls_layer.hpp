@@ -13,6 +13,7 @@
 
 namespace gatehouse {
 
+/// The server's side of TLS 1.2 or 1.3 over a socket. Not thread-safe: the lane's that has the context's buffers.
 class TlsLayer final : public StreamLayer {
  public:
   /// Does not own `fd`. @param received  the first records, where they were read too early. @throws std::bad_alloc

@@ -21,6 +21,7 @@ inline constexpr std::size_t kMostTunParts = 512;
 /// One descriptor of a device. Non-blocking; for an epoll set by its fd(). One thread at a time.
 class TunQueue {
  public:
+  /// @param fd  an attached, non-blocking queue of a device with virtio headers
   explicit TunQueue(UniqueFd fd) noexcept : fd_(std::move(fd)) {}
 
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }

@@ -20,6 +20,7 @@ namespace gatehouse {
 class UdpBatchReceiver;
 class UdpBatchSender;
 
+/// How a listener receives and sends; the defaults are right for a few datagrams a second.
 struct UdpListenerOptions {
   /// Take datagrams that came together in one piece (UDP_GRO, since kernel 5.0; quietly without otherwise): then a
   /// Datagram of the callback may have a `segment`. Otherwise each is single.

@@ -55,6 +55,7 @@ class WebSocketReader {
     close,  ///< to be answered by a close, unless ours went first; nothing comes after it
   };
 
+  /// What was found at the front of the input.
   struct Part {
     std::size_t used = 0;  ///< bytes of the input that are done with; with `incomplete` 0
     Kind kind = Kind::incomplete;
@@ -62,6 +63,7 @@ class WebSocketReader {
     std::uint16_t close_code = 0;  ///< with `close`: the peer's, or kCloseWithoutCode
   };
 
+  /// @param role  of the peer's partner: who reads. A server insists on masked frames, a client on unmasked ones
   explicit WebSocketReader(WebSocketRole role) noexcept : role_(role) {}
 
   /// Decodes from the front of `in`, which begins where the last call's `used` ended. A data frame is handed out as it

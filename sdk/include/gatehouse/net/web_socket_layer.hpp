@@ -15,6 +15,7 @@ namespace gatehouse {
 /// memory of its own, by OpenSSL's random bytes.
 class WebSocketLayer final : public StreamLayer {
  public:
+  /// @param lower  carries the frames: a SocketLayer or TLS, whose opening is over  @param role  of this side
   explicit WebSocketLayer(std::unique_ptr<StreamLayer> lower, WebSocketRole role = WebSocketRole::server) noexcept
       : lower_(std::move(lower)), reader_(role), role_(role) {}
 

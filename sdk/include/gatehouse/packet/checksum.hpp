@@ -27,7 +27,9 @@ using ChecksumField = std::span<std::byte, 2>;
 
 /// The two above as they are where the processor has nothing better, for tests of both.
 namespace portable {
+/// As gatehouse::sum_words().
 [[nodiscard]] std::uint64_t sum_words(Bytes bytes) noexcept;
+/// As gatehouse::copy_and_sum_words().
 [[nodiscard]] std::uint64_t copy_and_sum_words(MutableBytes out, Bytes in) noexcept;
 }  // namespace portable
 

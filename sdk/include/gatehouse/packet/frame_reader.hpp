@@ -25,6 +25,7 @@ class FrameReader {
     need_more,  ///< no whole frame is left: keep what is behind used(), and come again with more
     oversize,   ///< a length above the MTU: the stream is lost, and so says every later call
   };
+  /// What next() has found.
   struct Next {
     Kind kind;
     MutableBytes packet;
@@ -34,6 +35,7 @@ class FrameReader {
   /// @param mtu  the largest packet, in bytes; more than kLongestFrame is as good as kLongestFrame
   FrameReader(MutableBytes in, std::size_t mtu) noexcept : in_(in), mtu_(mtu) {}
 
+  /// The next frame, inside the input, or why there is none. Never reads beyond it. Some ns.
   [[nodiscard]] Next next() noexcept {
     const MutableBytes left = in_.subspan(used_);
     if (left.size() < kFrameLengthSize) return {Kind::need_more, {}};

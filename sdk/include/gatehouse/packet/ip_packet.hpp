@@ -83,6 +83,7 @@ struct IpPacket {
   ///                 says
   /// @param options  refused: PacketFault::ip_header_options for any, before lengths are looked at
   [[nodiscard]] static Parsed parse(Bytes headers, std::size_t size, IpOptions options = IpOptions::accepted) noexcept;
+  /// The same for a packet that is at hand as a whole.
   [[nodiscard]] static Parsed parse(Bytes packet, IpOptions options = IpOptions::accepted) noexcept {
     return parse(packet, packet.size(), options);
   }
@@ -110,10 +111,13 @@ struct IpPacket {
   [[nodiscard]] Bytes source(Bytes packet) const noexcept {
     return version == 4 ? packet.subspan(12, 4) : packet.subspan(8, 16);
   }
+  /// The same of the destination.
   [[nodiscard]] Bytes destination(Bytes packet) const noexcept {
     return version == 4 ? packet.subspan(16, 4) : packet.subspan(24, 16);
   }
+  /// The same as a value.
   [[nodiscard]] IpAddress source_address(Bytes packet) const noexcept;
+  /// The same of the destination, as a value.
   [[nodiscard]] IpAddress destination_address(Bytes packet) const noexcept;
 
   bool operator==(const IpPacket&) const = default;

@@ -19,13 +19,16 @@ class ApiCall {
   /// Where the answer goes; for StreamListeners.
   class Line {
    public:
+    /// The call has its answer, and needs the connection no more.
     virtual void answer(const ApiAnswer& answer) = 0;
+    /// The call went without one.
     virtual void hang_up() = 0;
 
    protected:
     ~Line() = default;
   };
 
+  /// For StreamListeners.
   ApiCall(std::weak_ptr<Line> line, std::shared_ptr<const Listener> listener, StreamPeer peer, std::string identity,
           ApiRequest request);
   ApiCall(ApiCall&&) noexcept = default;

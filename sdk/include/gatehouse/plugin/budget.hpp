@@ -17,6 +17,7 @@ enum class Resource : std::uint32_t {
 /// while lanes run, `memory_bytes` by a reload. As long-lived as the host; each call is one relaxed load.
 class Budget {
  public:
+  /// The share of that lane.
   explicit Budget(const LaneContext& context) noexcept
       : table_(&context.host.budget()), lanes_(std::max(context.lane->count, 1u)) {}
 

@@ -25,6 +25,7 @@ struct Certificate {
 /// For one lane, on its thread; copies are cheap and refer to the same host.
 class Certificates {
  public:
+  /// @param lane  whose thread calls it. A host that has no certificates is as one whose listeners show none
   Certificates(const Host& host, gh_lane* lane) noexcept
       : table_(host.find<gh_certificates>(GH_CERTIFICATES_ID)), lane_(lane) {}
 

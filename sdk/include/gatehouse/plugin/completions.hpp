@@ -36,6 +36,7 @@ class CompletionQueue final : private Readiness {
   /// From now on `poller`'s turns run what is done. To be ended by unwatch() while the poller lives.
   /// @throws boost::system::system_error when it cannot be watched
   void watch(Poller& poller);
+  /// `poller` runs nothing of it any more; what is done waits for deliver(), or for another one.
   void unwatch(Poller& poller) noexcept;
 
   /// Runs what is done, in the order in which it was, and returns how many calls that were. What a function throws goes
@@ -71,6 +72,7 @@ class CompletionQueue final : private Readiness {
 /// The owner thread's.
 class CompletionScope {
  public:
+  /// @param queue  outlives it
   explicit CompletionScope(CompletionQueue& queue) noexcept : queue_(&queue) {}
   CompletionScope(CompletionScope&& other) noexcept;
   CompletionScope& operator=(CompletionScope&&) = delete;

@@ -37,6 +37,7 @@ class ConnectionLog {
   void info(const IpAddress& source, std::string_view event, std::initializer_list<Log::Field> fields) {
     write(LogLevel::info, source, event, fields);
   }
+  /// The same at another level, counted apart.
   void warn(const IpAddress& source, std::string_view event, std::initializer_list<Log::Field> fields) {
     write(LogLevel::warn, source, event, fields);
   }

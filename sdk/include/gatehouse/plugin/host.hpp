@@ -58,22 +58,29 @@ class Log {
  public:
   using Field = std::pair<std::string_view, std::string_view>;
 
+  /// @param table  lives until destroy()
   explicit Log(const gh_log* table) noexcept : table_(table) {}
   /// Is a line of this level wanted? One relaxed load: ask before a line is put together.
   [[nodiscard]] bool wants(LogLevel level) const noexcept {
     return static_cast<std::int32_t>(level) <=
            std::atomic_ref(const_cast<std::int32_t&>(*table_->level)).load(std::memory_order_relaxed);
   }
+  /// One line, with fields as key and value. Copied before it returns: nothing waits for a disk, and lines that come
+  /// faster than they can be written are dropped and counted. It may allocate: not for each packet.
   void write(LogLevel level, std::string_view event, std::initializer_list<Field> fields = {}) const;
+  /// Somebody has to act.
   void error(std::string_view event, std::initializer_list<Field> fields = {}) const {
     write(LogLevel::error, event, fields);
   }
+  /// Something is worse than it should be.
   void warn(std::string_view event, std::initializer_list<Field> fields = {}) const {
     write(LogLevel::warn, event, fields);
   }
+  /// Life of the plugin. Never for each client.
   void info(std::string_view event, std::initializer_list<Field> fields = {}) const {
     write(LogLevel::info, event, fields);
   }
+  /// Single clients.
   void debug(std::string_view event, std::initializer_list<Field> fields = {}) const {
     write(LogLevel::debug, event, fields);
   }
@@ -86,11 +93,14 @@ class Log {
 class Counter {
  public:
   Counter() noexcept = default;
+  /// @param cell  the host's; lives until destroy()
   explicit Counter(std::uint64_t* cell) noexcept : cell_(cell) {}
+  /// One load and one store. On the lane's thread alone, and not on one that was made without a cell.
   void add(std::uint64_t n = 1) noexcept {
     std::atomic_ref cell(*cell_);
     cell.store(cell.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   }
+  /// The same for a gauge that sinks.
   void sub(std::uint64_t n = 1) noexcept { add(0 - n); }
   [[nodiscard]] std::uint64_t value() const noexcept { return std::atomic_ref(*cell_).load(std::memory_order_relaxed); }
 
@@ -102,7 +112,9 @@ class Counter {
 class Histogram {
  public:
   Histogram() noexcept = default;
+  /// @param cells  bounds.size() + 2 of them, the host's: one for each bound, one above, the sum
   Histogram(std::uint64_t* cells, std::vector<std::uint64_t> bounds) : cells_(cells), bounds_(std::move(bounds)) {}
+  /// Counts one value. O(bounds), on the lane's thread alone.
   void record(std::uint64_t value) noexcept {
     std::size_t bucket = 0;
     while (bucket < bounds_.size() && value > bounds_[bucket]) ++bucket;
@@ -142,10 +154,16 @@ class Host {
         Nanoseconds(static_cast<std::int64_t>(clock_->realtime_ns(clock_->context)))));
   }
 
+  /// This lane's part of gatehouse_plugin_<plugin>_<name>_total; the same cell where name and labels are the same.
+  /// Beyond 1,024 series of a plugin it is a shared one, `series_overflow`. Locks and allocates: for a worker's
+  /// constructor.
   [[nodiscard]] Counter counter(gh_lane* lane, std::string_view name, std::string_view help,
                                 std::initializer_list<Log::Field> labels = {}) const;
+  /// The same for what sinks, too; without _total.
   [[nodiscard]] Counter gauge(gh_lane* lane, std::string_view name, std::string_view help,
                               std::initializer_list<Log::Field> labels = {}) const;
+  /// The same for a distribution. @param bounds  upper ones, ascending, each included.
+  /// @throws std::invalid_argument for more than 64
   [[nodiscard]] Histogram histogram(gh_lane* lane, std::string_view name, std::string_view help,
                                     std::vector<std::uint64_t> bounds,
                                     std::initializer_list<Log::Field> labels = {}) const;

@@ -19,6 +19,7 @@ enum class CredentialKind : std::uint32_t {
 /// For handshakes, not for packets. What is still asked for when this object goes is dropped.
 class Identities {
  public:
+  /// Of that lane, and on its thread.
   explicit Identities(const LaneContext& context) : context_(context), scope_(context.completions) {}
 
   /// Whose it is: "unix:bob", "token:bob".

@@ -20,6 +20,7 @@ struct KeptSession {
   Bytes blob;
 };
 
+/// Views that live during the call only.
 struct KeptLease {
   std::string_view resource;
   std::uint64_t session = 0;

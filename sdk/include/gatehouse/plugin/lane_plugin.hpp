@@ -44,6 +44,7 @@ class LaneWorker {
 template <class Worker, class Settings, class Shared = void>
 class LanePlugin : public Plugin {
  public:
+  /// For make_manifest(): `using LanePlugin::LanePlugin;` in the plugin's class.
   explicit LanePlugin(Host host) : host_(std::move(host)) {}
 
   void configure(const Options& options, bool check_only) override {

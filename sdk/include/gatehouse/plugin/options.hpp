@@ -19,9 +19,13 @@ class Options {
   /// From the border's JSON object. Throws std::runtime_error when it is none.
   explicit Options(std::string_view json);
 
+  /// Of an option of "type": "string".
   [[nodiscard]] const std::string& text(const std::string& name) const;
+  /// Of "integer", within the schema's bounds.
   [[nodiscard]] std::int64_t integer(const std::string& name) const;
+  /// Of "boolean".
   [[nodiscard]] bool boolean(const std::string& name) const;
+  /// Of "array" with items of "string".
   [[nodiscard]] const std::vector<std::string>& texts(const std::string& name) const;
 
   bool operator==(const Options&) const = default;

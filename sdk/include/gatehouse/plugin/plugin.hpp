@@ -42,13 +42,17 @@ class Plugin {
   virtual void start(const StartFacts& facts) = 0;
   /// [control] While lanes run. All or nothing.
   virtual void reconfigure(const Options& options) = 0;
+  /// [control] While lanes run: the complete set, of all lanes, in place of the one before.
   virtual void listeners_changed(const std::vector<Listener>& listeners) = 0;
   /// [lane] Returns after stop().
   virtual void run_lane(gh_lane* lane) = 0;
   /// [any] These return at once; the lanes do the work.
   virtual void wake(std::uint32_t lane, std::uint32_t reasons) = 0;
+  /// [any] No new clients; those there are may stay until then.
   virtual void drain(SteadyTime deadline) = 0;
+  /// [any] Clients that are still served.
   [[nodiscard]] virtual std::uint64_t pending() = 0;
+  /// [any] Every lane returns within a second.
   virtual void stop() = 0;
 };
 

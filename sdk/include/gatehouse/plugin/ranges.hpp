@@ -18,6 +18,7 @@ struct NumberRange {
 /// Thread-safe; copies are cheap and refer to the same host.
 class Ranges {
  public:
+  /// A host that knows of no ranges is as one that is alone.
   explicit Ranges(const Host& host) noexcept : table_(host.find<gh_ranges>(GH_RANGES_ID)) {}
 
   /// Moves when a range comes or goes; lanes are then woken with GH_WAKE_RANGES. One acquire load.

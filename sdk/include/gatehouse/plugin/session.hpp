@@ -16,6 +16,7 @@ class Expiry {
  public:
   /// As it was; a new session has none.
   constexpr Expiry() noexcept = default;
+  /// It stays until end().
   static constexpr Expiry never() noexcept { return Expiry(GH_EXPIRY_NEVER); }
   /// Within ten seconds after that time.
   static Expiry at(std::chrono::sys_seconds time) noexcept {
@@ -89,6 +90,7 @@ class Session {
     Counter(&cells_->packets_up).add(packets);
     Counter(&cells_->bytes_up).add(bytes);
   }
+  /// The same towards the client.
   void count_down(std::uint64_t packets, std::uint64_t bytes) noexcept {
     Counter(&cells_->packets_down).add(packets);
     Counter(&cells_->bytes_down).add(bytes);
@@ -105,9 +107,11 @@ class Session {
   /// counted. They stay while the process and the session live, also when that is opened again; 0 after a start.
   /// Errc::not_found: it is over.
   Error want_counts() noexcept;
+  /// One relaxed store.
   void set_count(std::size_t which, std::uint64_t value) noexcept {
     if (counts_ != nullptr) std::atomic_ref(counts_[which]).store(value, std::memory_order_relaxed);
   }
+  /// 0 where nothing is counted.
   [[nodiscard]] std::uint64_t count(std::size_t which) const noexcept {
     return counts_ == nullptr ? 0 : std::atomic_ref(counts_[which]).load(std::memory_order_relaxed);
   }

@@ -17,6 +17,7 @@ namespace gatehouse {
 /// take.
 class SourceLimits {
  public:
+  /// @param rate  a second, of one source  @param burst  that a source may take at once after a pause
   SourceLimits(std::uint64_t rate, std::uint64_t burst) noexcept : rate_(rate), burst_(burst) {}
 
   /// Takes one of `source`. @return 0, or how long until there is one

@@ -27,6 +27,7 @@ namespace gatehouse {
 /// be. Nothing else is allocated for a client before it has arrived.
 class StreamListeners {
  public:
+  /// Who is told. Both are called on the lane, and live as long as this.
   struct Events {
     /// A client is there. Called within the lane's turns; it must not call listen().
     std::function<void(Arrival)> arrived;
@@ -44,7 +45,9 @@ class StreamListeners {
     std::size_t largest_body = 0;                 ///< bytes of a request's
   };
 
+  /// For a frontend whose clients keep their streams. Listens to nothing yet. @throws std::bad_alloc
   StreamListeners(const LaneContext& context, Events events);
+  /// For one that is asked over HTTP.
   StreamListeners(const LaneContext& context, Api api);
   ~StreamListeners();
   StreamListeners(const StreamListeners&) = delete;

@@ -72,6 +72,7 @@ class FlowTable {
   [[nodiscard]] Flow& operator[](std::uint32_t slot) noexcept { return slots_[slot].flow; }
   /// The handle and the key of such a slot.
   [[nodiscard]] SlotHandle handle_at(std::uint32_t slot) const noexcept { return slots_.handle_at(slot); }
+  /// Valid as long as the flow.
   [[nodiscard]] const Key& key_at(std::uint32_t slot) const noexcept { return slots_[slot].key; }
 
   [[nodiscard]] std::size_t size() const noexcept { return slots_.size(); }
@@ -93,6 +94,7 @@ class FlowTable {
     sweep(cursor, SIZE_MAX, visit);
   }
 
+  /// Destroys every flow, and gives the memory back.
   void clear() noexcept {
     release_index();
     slots_.clear();

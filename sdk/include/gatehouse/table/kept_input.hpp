@@ -17,6 +17,7 @@ class KeptInput {
   [[nodiscard]] Bytes bytes() const noexcept { return Bytes(kept_).subspan(used_); }
   /// The same, for whoever works on it in place.
   [[nodiscard]] MutableBytes bytes() noexcept { return MutableBytes(kept_).subspan(used_); }
+  /// Keeps a copy of `input`, which is none of bytes(), in place of what there was. @throws std::bad_alloc
   void assign(Bytes input) {
     if (kept_.capacity() > 2 * std::max(input.size(), kCapacity))
       kept_ = std::vector<std::byte>();  // which "= {}" would not give back

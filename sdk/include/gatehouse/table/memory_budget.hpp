@@ -28,6 +28,7 @@ class MemoryHolder {
 /// Wei, Coyle and Hsiao described it for switches in 1991). One lane's; not thread-safe.
 class MemoryBudget {
  public:
+  /// @param bytes  of all holders together
   explicit MemoryBudget(std::size_t bytes) noexcept : bytes_(bytes) {}
   MemoryBudget(const MemoryBudget&) = delete;
   MemoryBudget& operator=(const MemoryBudget&) = delete;

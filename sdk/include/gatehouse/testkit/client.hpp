@@ -31,6 +31,7 @@ class StreamClient {
 
   /// All of it.
   void send(Bytes bytes);
+  /// The same for text.
   void send(std::string_view text);
   /// So many bytes; fewer where the stream ended before.
   [[nodiscard]] std::string receive(std::size_t size);
@@ -49,9 +50,12 @@ class StreamClient {
 /// throws as StreamClient.
 class DatagramClient {
  public:
+  /// @param to  PluginRunner::address()
   explicit DatagramClient(const Endpoint& to);
 
+  /// One datagram.
   void send(Bytes datagram);
+  /// The same for text.
   void send(std::string_view datagram);
   /// The next one, of up to 65,535 bytes; none where none came in that time.
   [[nodiscard]] std::optional<std::string> receive(std::chrono::milliseconds within = kPatience);
@@ -64,7 +68,9 @@ class DatagramClient {
 /// packets.hpp. One thread at a time; throws as StreamClient.
 class PacketClient {
  public:
+  /// @param to  PluginRunner::address()
   explicit PacketClient(const Endpoint& to) : stream_(to) {}
+  /// @param to  PluginRunner::path()
   explicit PacketClient(const std::filesystem::path& to) : stream_(to) {}
 
   /// @param packet  65,535 bytes at most

@@ -61,6 +61,7 @@ class FakeHost {
   /// What one instance of a plugin is given. PluginRunner makes one for each that it runs.
   class Instance {
    public:
+    /// @param plugin  by whose name sessions and values are kept
     Instance(FakeHost& host, std::string plugin);
     Instance(const Instance&) = delete;
     Instance& operator=(const Instance&) = delete;
@@ -114,6 +115,7 @@ class FakeHost {
   void set_ranges(std::string space, std::vector<NumberRange> ranges);
   /// What all clients may have waiting, and have open; 256 MiB and 16,384 at first. Lanes see it soon.
   void set_memory(std::uint64_t bytes) noexcept { std::atomic_ref(memory_bytes_).store(bytes); }
+  /// The same of descriptors.
   void set_descriptors(std::uint64_t count) noexcept { std::atomic_ref(descriptors_).store(count); }
   /// How often a plugin said that it ran short of it (GH_RESOURCE_*).
   [[nodiscard]] std::uint64_t shortages(std::uint32_t resource) const noexcept { return shortages_[resource]; }

@@ -46,6 +46,7 @@ class FakeStore {
   FakeStore(const FakeStore&) = delete;
   FakeStore& operator=(const FakeStore&) = delete;
 
+  /// For one instance of that plugin, which the store outlives.
   [[nodiscard]] std::unique_ptr<Instance> instance(std::string plugin);
 
   /// From now on nothing becomes durable; or all that waited is durable, and what comes, too.
@@ -68,8 +69,11 @@ class FakeStore {
   /// more, and nothing is held back. Stop the plugins before; hold_durable(true) even before that is a `kill -9`.
   void restart();
 
+  /// Those that are there now, by their ids.
   [[nodiscard]] std::vector<FakeSession> sessions() const;
+  /// What a plugin keeps under that name; none: nothing.
   [[nodiscard]] std::optional<std::string> value(const std::string& plugin, const std::string& name) const;
+  /// Was it kept as ValueKind::secret?
   [[nodiscard]] bool is_secret(const std::string& plugin, const std::string& name) const;
 
  private:
@@ -126,6 +130,7 @@ class FakeStore {
 /// The functions behind the tables are called as abi.h says.
 class FakeStore::Instance {
  public:
+  /// @param plugin  by whose name sessions and values are kept
   Instance(FakeStore& store, std::string plugin);
   ~Instance();
   Instance(const Instance&) = delete;

@@ -43,16 +43,21 @@ class PluginRunner {
 
   /// Where the listener of that index is reached; without an address for a Unix one, which has a path.
   [[nodiscard]] const Endpoint& address(std::size_t listener = 0) const { return listeners_.at(listener).local; }
+  /// Of a Unix listener.
   [[nodiscard]] const std::filesystem::path& path(std::size_t listener) const { return listeners_.at(listener).path; }
+  /// What the plugin says of clients that it still serves.
   [[nodiscard]] std::uint64_t pending() const;
   /// Turns of that lane's loop so far.
   [[nodiscard]] std::uint64_t turns(unsigned lane) const;
+  /// Every lane. @param reasons  GH_WAKE_* bits
   void wake(std::uint32_t reasons);
+  /// After FakeHost::set_policy() and the like: lanes see it in their next turn.
   void policy_changed() { wake(GH_WAKE_POLICY); }
   /// 0, or the status and message of the plugin.
   gh_status reconfigure(std::string_view options_json, std::string& why);
   /// Only these of the listeners that it was started with are left, by their indices.
   gh_status keep_listeners(const std::vector<std::size_t>& indices, std::string& why);
+  /// As the gateway does, with five seconds.
   void drain();
   /// Stops and joins. Throws std::runtime_error when a lane failed.
   void stop();
