@@ -18,7 +18,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 END = "--- end of block"
 # A build of a plugin out of the tree, whose files say "plugins/NAME/..." as they do within.
 AROUND = """cmake_minimum_required(VERSION 3.25...3.30)
-project(around LANGUAGES CXX)
+project(around LANGUAGES C CXX)
 find_package(Gatehouse 1 REQUIRED CONFIG)
 add_subdirectory(plugins/NAME)
 """
@@ -91,7 +91,7 @@ class Newcomer(unittest.TestCase):
         self.tutorial("packet")
 
     def test_plugins_of_the_tree_build_out_of_it_and_export_one_symbol(self):
-        for name in ("echo", "socks5"):
+        for name in ("echo", "echo-c", "socks5"):
             if not (ROOT / "plugins" / name).is_dir():
                 continue
             with self.subTest(name):
