@@ -90,17 +90,36 @@ class Newcomer(unittest.TestCase):
     def test_tutorial_of_a_packet_plugin(self):
         self.tutorial("packet")
 
-    def test_plugins_of_the_tree_build_out_of_it_and_export_one_symbol(self):
-        for name in ("echo", "echo-c", "socks5"):
-            if not (ROOT / "plugins" / name).is_dir():
-                continue
-            with self.subTest(name):
-                folder = HOME / f"around-{name}"
-                shutil.copytree(ROOT / "plugins" / name, folder / "plugins" / name)
-                (folder / "CMakeLists.txt").write_text(AROUND.replace("NAME", name))
-                self.shell("cmake -B build -DCMAKE_BUILD_TYPE=Release && cmake --build build\n"
-                           f"cmake --install build --prefix {folder}/installed", folder)
-                self.exports_one_symbol(folder / "installed/lib/gatehouse/plugins" / f"{name}.so")
+    def builds_out_of_the_tree(self, name):
+        """A plugin of the tree, against the installed package alone."""
+        if not (ROOT / "plugins" / name).is_dir():
+            self.skipTest(f"there is no plugins/{name}")
+        folder = HOME / f"around-{name}"
+        shutil.copytree(ROOT / "plugins" / name, folder / "plugins" / name)
+        (folder / "CMakeLists.txt").write_text(AROUND.replace("NAME", name))
+        self.shell("cmake -B build -DCMAKE_BUILD_TYPE=Release && cmake --build build\n"
+                   f"cmake --install build --prefix {folder}/installed", folder)
+        self.exports_one_symbol(folder / "installed/lib/gatehouse/plugins" / f"{name}.so")
+
+    def test_echo_builds_out_of_the_tree(self):
+        self.builds_out_of_the_tree("echo")
+
+    def test_echo_in_c_builds_out_of_the_tree(self):
+        self.builds_out_of_the_tree("echo-c")
+
+    def test_socks5_builds_out_of_the_tree(self):
+        self.builds_out_of_the_tree("socks5")
+
+    def test_a_package_of_another_border_is_not_taken(self):
+        folder = HOME / "versions"
+        folder.mkdir(parents=True)
+        (folder / "CMakeLists.txt").write_text(
+            "cmake_minimum_required(VERSION 3.25...3.30)\nproject(versions LANGUAGES CXX)\n"
+            "foreach(version 1 1.0 1.99 2)\n  find_package(Gatehouse ${version} QUIET CONFIG)\n"
+            "  message(STATUS \"${version}: ${Gatehouse_FOUND}\")\n  unset(Gatehouse_DIR CACHE)\nendforeach()\n")
+        said = self.shell("cmake -B build", folder)
+        self.assertEqual(re.findall(r"^-- ([\d.]+): (\d)$", said, re.MULTILINE),
+                         [("1", "1"), ("1.0", "1"), ("1.99", "0"), ("2", "0")], said)
 
     def test_other_build_systems_have_their_flags_of_pkg_config(self):
         if not shutil.which("pkg-config"):
