@@ -1,11 +1,12 @@
 // The stages: the header; the program headers; the segments that are loaded; the dynamic section; each table that it
-// points to.
+// points to. Then, for who wants to know, what all of that says.
 #include "gateway/plugin/elf_check.hpp"
 
 #include <elf.h>
 #include <link.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -55,6 +56,8 @@ class Elf {
     check_strings();
     check_tables();
   }
+  /// After check().
+  ElfFacts facts() const;
 
  private:
   template <class T>
@@ -64,6 +67,11 @@ class Elf {
     std::memcpy(&out, file_.data() + offset, sizeof out);
     return out;
   }
+
+  std::string name_at(std::uint64_t offset) const;
+  std::uint64_t count_symbols() const;
+  std::uint64_t count_hashed_symbols(std::uint64_t table) const;
+  std::vector<ElfSymbol> exports() const;
 
   void read_header();
   void read_segments();
@@ -84,7 +92,9 @@ class Elf {
   std::vector<Segment> loaded_;
   std::optional<Segment> dynamic_segment_;
   std::map<std::int64_t, std::uint64_t> dynamic_;
-  std::vector<std::uint64_t> names_;  // offsets into the strings
+  std::vector<Entry> names_;      // whose values are offsets into the strings
+  bool executable_stack_ = true;  // what a file without a word about it gets
+  bool relro_ = false, writable_code_ = false;
 };
 
 void Elf::read_header() {
@@ -107,6 +117,8 @@ void Elf::check_loaded(const Segment& segment) {
     broken("program headers describe a segment that cannot be");
   if (!loaded_.empty() && segment.p_vaddr < loaded_.back().p_vaddr + loaded_.back().p_memsz)
     broken("segments lie over each other");
+  constexpr auto kWritableCode = PF_W | PF_X;
+  writable_code_ = writable_code_ || (segment.p_flags & kWritableCode) == kWritableCode;
   loaded_.push_back(segment);
 }
 
@@ -119,6 +131,8 @@ void Elf::read_segments() {
     if (!is_zero && !fits(segment.p_offset, segment.p_filesz, file_.size())) cut_short("code or data");
     if (segment.p_type == PT_LOAD) check_loaded(segment);
     if (segment.p_type == PT_DYNAMIC) dynamic_segment_ = segment;
+    if (segment.p_type == PT_GNU_STACK) executable_stack_ = (segment.p_flags & PF_X) != 0;
+    if (segment.p_type == PT_GNU_RELRO) relro_ = true;
   }
   if (loaded_.empty()) broken("program headers load nothing");
   if (!dynamic_segment_) throw NotLoadable{" has no dynamic section: build it as a shared object"};
@@ -143,7 +157,7 @@ void Elf::read_dynamic() {
     const std::uint64_t value = entry.d_un.d_val;
     dynamic_[entry.d_tag] = value;
     for (const std::int64_t tag : {DT_NEEDED, DT_SONAME, DT_RPATH, DT_RUNPATH})
-      if (entry.d_tag == tag) names_.push_back(value);
+      if (entry.d_tag == tag) names_.push_back(entry);
   }
   if (!ended) broken("dynamic section has no end");
   for (const std::int64_t tag : {DT_STRTAB, DT_STRSZ, DT_SYMTAB})
@@ -155,8 +169,8 @@ void Elf::check_strings() const {
   const std::uint64_t size = *value(DT_STRSZ);
   const std::uint64_t start = offset_of(*value(DT_STRTAB), size, "names");
   if (size == 0 || file_[start + size - 1] != std::byte{0}) broken("names have no end");
-  for (const std::uint64_t name : names_)
-    if (name >= size) broken("names lie outside of what is loaded");
+  for (const Entry& name : names_)
+    if (name.d_un.d_val >= size) broken("names lie outside of what is loaded");
 }
 
 void Elf::check_table(std::int64_t address, std::int64_t size, std::uint64_t entry, const char* what) const {
@@ -194,7 +208,81 @@ void Elf::check_tables() const {
   }
 }
 
+std::string Elf::name_at(std::uint64_t offset) const {
+  const std::uint64_t size = *value(DT_STRSZ);
+  if (offset >= size) broken("names lie outside of what is loaded");
+  const auto* const name = reinterpret_cast<const char*>(&file_[offset_of(*value(DT_STRTAB), size, "names") + offset]);
+  constexpr std::size_t kMost = 1024;  // a file may give each of its symbols all of its strings as a name
+  return {name, strnlen(name, std::min<std::size_t>(kMost, size - offset))};
+}
+
+/// Behind the buckets stand the chains, one word a symbol, the last of each with its lowest bit set.
+std::uint64_t Elf::count_hashed_symbols(std::uint64_t table) const {
+  constexpr std::uint64_t kHalf = sizeof(std::uint32_t);
+  const std::uint64_t start = offset_of(table, 4 * kHalf, "symbols");
+  const auto buckets = at<std::uint32_t>(start, "symbols"), first = at<std::uint32_t>(start + kHalf, "symbols"),
+             filter = at<std::uint32_t>(start + 2 * kHalf, "symbols");
+  const std::uint64_t bucket = start + 4 * kHalf + std::uint64_t{filter} * sizeof(void*);
+  const std::uint64_t chains = bucket + buckets * kHalf;
+  std::uint64_t last = 0;
+  for (std::uint64_t i = 0; i < buckets; ++i)
+    last = std::max<std::uint64_t>(last, at<std::uint32_t>(bucket + i * kHalf, "symbols"));
+  if (last < first) return 0;
+  while ((at<std::uint32_t>(chains + (last - first) * kHalf, "symbols") & 1) == 0) ++last;
+  return last + 1;
+}
+
+std::uint64_t Elf::count_symbols() const {
+  if (const auto hash = value(DT_GNU_HASH)) return count_hashed_symbols(*hash);
+  if (const auto hash = value(DT_HASH))  // buckets, symbols
+    return at<std::uint32_t>(offset_of(*hash, 2 * sizeof(std::uint32_t), "symbols") + sizeof(std::uint32_t), "symbols");
+  return 0;
+}
+
+std::vector<ElfSymbol> Elf::exports() const {
+  using Symbol = ElfW(Sym);
+  std::vector<ElfSymbol> out;
+  for (std::uint64_t i = 1, count = count_symbols(); i < count; ++i) {
+    const std::uint64_t address = *value(DT_SYMTAB) + i * sizeof(Symbol);
+    const auto symbol = at<Symbol>(offset_of(address, sizeof(Symbol), "symbols"), "symbols");
+    const auto binding = symbol.st_info >> 4;
+    const auto visibility = symbol.st_other & 3;
+    if (symbol.st_shndx == SHN_UNDEF || binding == STB_LOCAL || visibility == STV_HIDDEN || visibility == STV_INTERNAL)
+      continue;
+    out.push_back({name_at(symbol.st_name), binding == STB_GNU_UNIQUE});
+  }
+  return out;
+}
+
+ElfFacts Elf::facts() const {
+  const std::uint64_t flags = value(DT_FLAGS).value_or(0), more_flags = value(DT_FLAGS_1).value_or(0);
+  ElfFacts out;
+  for (const Entry& name : names_) {
+    if (name.d_tag == DT_NEEDED) out.needed.push_back(name_at(name.d_un.d_val));
+    if (name.d_tag == DT_RPATH || name.d_tag == DT_RUNPATH) out.search_path = name_at(name.d_un.d_val);
+  }
+  out.exports = exports();
+  out.executable_stack = executable_stack_;
+  out.relro = relro_;
+  out.bind_now = value(DT_BIND_NOW) || (flags & DF_BIND_NOW) != 0 || (more_flags & DF_1_NOW) != 0;
+  out.text_relocations = value(DT_TEXTREL) || (flags & DF_TEXTREL) != 0;
+  out.writable_code = writable_code_;
+  return out;
+}
+
 }  // namespace
+
+ElfReading read_elf(Bytes file) {
+  ElfReading out;
+  try {
+    Elf elf(file);
+    elf.check();
+    out.facts = elf.facts();
+  } catch (const NotLoadable& found) {
+    out.why_not = found.why;
+  }
+  return out;
+}
 
 std::string why_not_loadable(Bytes file) {
   try {

@@ -226,7 +226,11 @@ fs::path plugin_copies(const Config& config) {
 }
 
 LoadedPlugin load_plugin(const fs::path& file, const fs::path& copies, const std::vector<std::string_view>& offered) {
-  LoadedPlugin loaded{trust_plugin_file(file, copies), nullptr};
+  return load_plugin(trust_plugin_file(file, copies), offered);
+}
+
+LoadedPlugin load_plugin(TrustedFile file, const std::vector<std::string_view>& offered) {
+  LoadedPlugin loaded{std::move(file), nullptr};
   const std::string name = loaded.file.original.string();
   require_whole(loaded.file.copy, name);
   std::error_code failure;

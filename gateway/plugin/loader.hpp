@@ -49,6 +49,8 @@ struct LoadedPlugin {
 /// @throws Refusal, with its own sentence for each step
 [[nodiscard]] LoadedPlugin load_plugin(const std::filesystem::path& file, const std::filesystem::path& copies,
                                        const std::vector<std::string_view>& offered);
+/// The same of a copy that is there already.
+[[nodiscard]] LoadedPlugin load_plugin(TrustedFile file, const std::vector<std::string_view>& offered);
 
 /// The last step of the handshake, which needs the configuration: are its listeners ones that the manifest declares,
 /// and are its options valid by the manifest's schema?

@@ -10,6 +10,9 @@ void check(Bytes file) {
   const std::string why = why_not_loadable(file);
   require(why.size() < 1000);                  // however long a name in it is
   require(file.size() >= 64 || !why.empty());  // an ELF header has as much
+  const ElfReading reading = read_elf(file);
+  require(why.empty() || reading.why_not == why);
+  require(reading.facts.exports.size() <= file.size());
 }
 
 }  // namespace

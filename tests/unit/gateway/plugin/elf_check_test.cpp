@@ -189,10 +189,29 @@ TEST(ElfCheck, SurvivesEveryByteOfItsHeadersChanged) {
       for (const int value : {0x00, 0x01, 0x7f, 0x80, 0xff}) {
         std::string changed = content;
         changed[at] = static_cast<char>(value);
-        static_cast<void>(why(changed, changed.size()));
+        static_cast<void>(read_elf(std::as_bytes(std::span(changed))));
       }
     }
   }
+}
+
+TEST(ElfCheck, TellsWhatTheFileSaysOfItself) {
+  const std::string content = content_of(test_plugin("good"));
+  const ElfReading reading = read_elf(std::as_bytes(std::span(content)));
+  EXPECT_EQ(reading.why_not, "");
+  const auto is_manifest = [](const ElfSymbol& one) { return one.name == "gatehouse_plugin" && !one.unique; };
+  EXPECT_TRUE(std::any_of(reading.facts.exports.begin(), reading.facts.exports.end(), is_manifest));
+  EXPECT_THAT(reading.facts.needed, testing::Contains(StartsWith("libc.so")));
+  EXPECT_EQ(reading.facts.search_path, "");
+  EXPECT_FALSE(reading.facts.executable_stack);
+  EXPECT_FALSE(reading.facts.writable_code);
+  EXPECT_FALSE(reading.facts.text_relocations);
+}
+
+TEST(ElfCheck, TellsNothingOfAFileThatIsNone) {
+  const ElfReading reading = read_elf(std::as_bytes(std::span(std::string_view("no ELF"))));
+  EXPECT_THAT(reading.why_not, HasSubstr("no shared object"));
+  EXPECT_TRUE(reading.facts.exports.empty());
 }
 
 }  // namespace
