@@ -21,6 +21,11 @@ struct FakeHost::Services {
 
   static const void* get(void* context, const char* id) {
     const Instance& instance = *static_cast<Instance*>(context);
+    const void* const offered = find(instance, id);
+    HostInterposer* const between = instance.host_.interposer_;
+    return between == nullptr ? offered : between->get(id, offered);
+  }
+  static const void* find(const Instance& instance, const char* id) {
     if (std::string_view(id) == GH_SESSIONS_ID) return instance.store_->sessions();
     if (std::string_view(id) == GH_VALUES_ID) return instance.store_->values();
     const auto found = instance.host_.interfaces_.find(id);
@@ -274,7 +279,7 @@ FakeHost::Services::Services(FakeHost& host)
 FakeHost::Instance::Instance(FakeHost& host, std::string plugin)
     : host_(host),
       store_(host.store_.instance(std::move(plugin))),
-      table_{sizeof table_, GH_ABI_MINOR, this, Services::get} {}
+      table_{{size_of<gh_host>(), GH_ABI_MINOR + (host.is_later_ ? 1U : 0U), this, Services::get}} {}
 
 FakeHost::FakeHost()
     : services_(std::make_unique<Services>(*this)),

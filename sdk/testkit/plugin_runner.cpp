@@ -61,13 +61,17 @@ UniqueFd listen_on(const std::filesystem::path& path) {
   return fd;
 }
 
+const gh_listener* first_of(const std::vector<std::byte>& rows) noexcept {
+  return reinterpret_cast<const gh_listener*>(rows.data());
+}
+
 }  // namespace
 
 PluginRunner::PluginRunner(const gh_manifest& manifest, FakeHost& host, std::string_view options_json, unsigned lanes,
                            const std::vector<TestListener>& listeners)
     : ops_(manifest.ops), host_(host, manifest.id), failures_(lanes) {
   Why why;
-  for (unsigned lane = 0; lane < lanes; ++lane) lanes_.push_back({sizeof(gh_lane), lane, lanes, -1, 0});
+  for (unsigned lane = 0; lane < lanes; ++lane) lanes_.push_back({{host_.size_of<gh_lane>(), lane, lanes, -1, 0}});
   if (ops_->create(host_.table(), to_border(manifest.id), &instance_, &why.message) != GH_OK)
     throw std::runtime_error(why.sentence());
   try {
@@ -114,7 +118,7 @@ PluginRunner::Bound PluginRunner::bind(const TestListener& spec, std::size_t ind
 gh_listener PluginRunner::describe(std::size_t listener, unsigned lane) const {
   const Bound& bound = listeners_[listener];
   gh_listener out{};
-  out.struct_size = sizeof out;
+  out.struct_size = host_.size_of<gh_listener>();
   out.id = static_cast<std::uint32_t>(listener);
   out.name = to_border(bound.name);
   out.role = to_border(bound.spec.role);
@@ -134,23 +138,30 @@ gh_listener PluginRunner::describe(std::size_t listener, unsigned lane) const {
   return out;
 }
 
-std::vector<gh_listener> PluginRunner::describe(const std::vector<std::size_t>& indices) const {
-  std::vector<gh_listener> out;
-  for (const std::size_t listener : indices)
-    for (const gh_lane& lane : lanes_) out.push_back(describe(listener, lane.index));
+PluginRunner::Rows PluginRunner::describe(const std::vector<std::size_t>& indices) const {
+  Rows out;
+  for (const std::size_t listener : indices) {
+    for (const auto& lane : lanes_) {
+      const Grown<gh_listener> row{describe(listener, lane.known.index)};
+      const auto* const begin = reinterpret_cast<const std::byte*>(&row);
+      out.insert(out.end(), begin, begin + row.known.struct_size);
+    }
+  }
   return out;
 }
 
 void PluginRunner::start() {
   std::vector<std::size_t> all(listeners_.size());
   std::iota(all.begin(), all.end(), std::size_t{0});
-  const std::vector<gh_listener> rows = describe(all);
-  const gh_start facts{sizeof facts, static_cast<std::uint32_t>(lanes_.size()), rows.data(), rows.size()};
+  const Rows rows = describe(all);
+  const gh_start facts{sizeof facts, static_cast<std::uint32_t>(lanes_.size()), first_of(rows),
+                       all.size() * lanes_.size()};
   Why why;
   if (ops_->start(instance_, &facts, &why.message) != GH_OK) throw std::runtime_error(why.sentence());
-  for (gh_lane& lane : lanes_)
-    threads_.emplace_back([this, &lane] {
+  for (auto& grown : lanes_)
+    threads_.emplace_back([this, &lane = grown.known] {
       Why failure;
+      host_.lane_begins(lane);
       const gh_status status = ops_->run_lane(instance_, &lane, &failure.message);
       if (status < 0) failures_[lane.index] = "lane " + std::to_string(lane.index) + ": " + failure.sentence();
     });
@@ -174,11 +185,11 @@ PluginRunner::~PluginRunner() {
 std::uint64_t PluginRunner::pending() const { return ops_->pending(instance_); }
 
 std::uint64_t PluginRunner::turns(unsigned lane) const {
-  return std::atomic_ref(const_cast<std::uint64_t&>(lanes_.at(lane).turns)).load(std::memory_order_relaxed);
+  return std::atomic_ref(const_cast<std::uint64_t&>(lanes_.at(lane).known.turns)).load(std::memory_order_relaxed);
 }
 
 void PluginRunner::wake(std::uint32_t reasons) {
-  for (const gh_lane& lane : lanes_) ops_->wake(instance_, lane.index, reasons);
+  for (const auto& lane : lanes_) ops_->wake(instance_, lane.known.index, reasons);
 }
 
 gh_status PluginRunner::reconfigure(std::string_view options_json, std::string& why) {
@@ -189,9 +200,10 @@ gh_status PluginRunner::reconfigure(std::string_view options_json, std::string& 
 }
 
 gh_status PluginRunner::keep_listeners(const std::vector<std::size_t>& indices, std::string& why) {
-  const std::vector<gh_listener> rows = describe(indices);
+  const Rows rows = describe(indices);
   Why answer;
-  const gh_status status = ops_->listeners_changed(instance_, rows.data(), rows.size(), &answer.message);
+  const gh_status status =
+      ops_->listeners_changed(instance_, first_of(rows), indices.size() * lanes_.size(), &answer.message);
   if (status >= 0) wake(GH_WAKE_LISTENERS);
   why = answer.sentence();
   return status;

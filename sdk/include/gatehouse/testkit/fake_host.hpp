@@ -9,6 +9,7 @@
 #include <gatehouse/plugin/policy_client.hpp>
 #include <gatehouse/plugin/ranges.hpp>
 #include <gatehouse/testkit/fake_store.hpp>
+#include <gatehouse/testkit/host_interposer.hpp>
 
 #include <array>
 #include <atomic>
@@ -50,6 +51,13 @@ struct FakeTraffic {
   std::function<std::uint16_t()> open_client;
 };
 
+/// A struct of the border as a later minor may have it: longer, with what nobody knows yet behind it.
+template <class Struct>
+struct Grown {
+  Struct known{};
+  std::uint64_t later[2] = {0x5a5a5a5a5a5a5a5a, 0x5a5a5a5a5a5a5a5a};
+};
+
 /// Thread-safe, but for `judge` and `limits`, which are to be set before lanes run or under set_policy().
 class FakeHost {
  public:
@@ -65,19 +73,33 @@ class FakeHost {
     Instance(FakeHost& host, std::string plugin);
     Instance(const Instance&) = delete;
     Instance& operator=(const Instance&) = delete;
-    [[nodiscard]] const gh_host* table() const noexcept { return &table_; }
+    [[nodiscard]] const gh_host* table() const noexcept { return &table_.known; }
+    /// What `struct_size` of a struct that the host owns says.
+    template <class Struct>
+    [[nodiscard]] std::uint32_t size_of() const noexcept {
+      return host_.is_later_ ? sizeof(Grown<Struct>) : sizeof(Struct);
+    }
     /// As before destroy(): no completion comes any more.
     void drop_completions() noexcept { store_->drop_completions(); }
+    /// On a lane's thread, before run_lane(): the interposer, if there is one, learns whose it is.
+    void lane_begins(const gh_lane& lane) {
+      if (host_.interposer_ != nullptr) host_.interposer_->lane_begins(lane);
+    }
 
    private:
     friend class FakeHost;
     FakeHost& host_;
     std::unique_ptr<FakeStore::Instance> store_;
-    gh_host table_;
+    Grown<gh_host> table_;
   };
 
   /// Of an instance named "test", which lives as long as the host.
   [[nodiscard]] const gh_host* table() const noexcept { return test_->table(); }
+  /// Instances that are made from now on see a host of the next minor, whose own structs have grown: gh_host, gh_lane,
+  /// and gh_listener with the distance between two of them.
+  void pretend_later_minor() noexcept { is_later_ = true; }
+  /// From now on every instance gets its interfaces through it; null: directly. It must outlive them.
+  void interpose(HostInterposer* interposer) noexcept { interposer_ = interposer; }
   /// What plugins remember, and the disk that they wait for.
   [[nodiscard]] FakeStore& store() noexcept { return store_; }
   /// FakeStore::restart(), and another instance behind table().
@@ -117,6 +139,11 @@ class FakeHost {
   void set_memory(std::uint64_t bytes) noexcept { std::atomic_ref(memory_bytes_).store(bytes); }
   /// The same of descriptors.
   void set_descriptors(std::uint64_t count) noexcept { std::atomic_ref(descriptors_).store(count); }
+  /// What was kept for the next instance and never taken is closed, as the gateway does some seconds after a start.
+  void close_kept_fds() {
+    const std::scoped_lock lock(mutex_);
+    fds_.clear();
+  }
   /// How often a plugin said that it ran short of it (GH_RESOURCE_*).
   [[nodiscard]] std::uint64_t shortages(std::uint32_t resource) const noexcept { return shortages_[resource]; }
   /// Sum over the lanes of one series, such as `drops{cause="rate"}`; 0 when there is none.
@@ -149,6 +176,8 @@ class FakeHost {
 
   mutable std::mutex mutex_;  // guards policies_, series_, log_, claims_, credentials_, certificates_, fds_ and ranges_
   std::map<std::string, const void*> interfaces_;
+  HostInterposer* interposer_ = nullptr;
+  bool is_later_ = false;
   std::unique_ptr<Services> services_;
   std::int32_t level_ = GH_LOG_DEBUG;
   std::uint64_t generation_ = 0;

@@ -61,6 +61,9 @@ class PluginRunner {
   void drain();
   /// Stops and joins. Throws std::runtime_error when a lane failed.
   void stop();
+  /// After stop(): starts the same instance with the same listeners, as the gateway does when its replacement failed.
+  /// Throws std::runtime_error with the plugin's sentence when it refuses.
+  void start_again() { start(); }
 
  private:
   struct Bound {
@@ -73,8 +76,9 @@ class PluginRunner {
     std::vector<gh_bytes> origins;  // of spec
   };
   [[nodiscard]] Bound bind(const TestListener& spec, std::size_t index);
+  using Rows = std::vector<std::byte>;  // gh_listeners, as far apart as their struct_size says
   [[nodiscard]] gh_listener describe(std::size_t listener, unsigned lane) const;
-  [[nodiscard]] std::vector<gh_listener> describe(const std::vector<std::size_t>& indices) const;
+  [[nodiscard]] Rows describe(const std::vector<std::size_t>& indices) const;
   void start();
   void let_go();
 
@@ -83,7 +87,7 @@ class PluginRunner {
   gh_instance* instance_ = nullptr;
   std::filesystem::path folder_;  // of Unix sockets, once there is one
   std::vector<Bound> listeners_;
-  std::vector<gh_lane> lanes_;
+  std::vector<Grown<gh_lane>> lanes_;
   std::vector<std::thread> threads_;
   std::vector<std::string> failures_;
 };

@@ -216,5 +216,48 @@ TEST_F(PluginRunnerTest, PassesOnWhyALaneWasWokenAndRaisesItsHeartbeat) {
   EXPECT_EQ(seen_.look([](Seen& at) { return at.certificates; }), 2);
 }
 
+struct Withholding final : testkit::HostInterposer {
+  const void* get(const char* id, const void* offered) override {
+    return std::string_view(id) == GH_BUDGET_ID ? nullptr : offered;
+  }
+};
+
+TEST_F(PluginRunnerTest, LetsAnInterposerAnswerInPlaceOfTheHost) {
+  Withholding between;
+  host_.interpose(&between);
+  const gh_host* const table = host_.table();
+  EXPECT_EQ(table->get(table->context, GH_BUDGET_ID), nullptr);
+  EXPECT_NE(table->get(table->context, GH_POLICY_ID), nullptr);
+}
+
+TEST_F(PluginRunnerTest, TellsAnInterposerWhoseThreadsTheLanesAre) {
+  struct Seeing final : testkit::HostInterposer {
+    const void* get(const char*, const void* offered) override { return offered; }
+    void lane_begins(const gh_lane& lane) override { ++lanes.at(lane.index); }
+    std::array<std::atomic<int>, 2> lanes{};
+  } between;
+  host_.interpose(&between);
+  testkit::PluginRunner runner(kManifest, host_, "{}", 2, GH_TRANSPORT_TCP);
+  EXPECT_TRUE(eventually([&] { return between.lanes[0] == 1 && between.lanes[1] == 1; }));
+  runner.stop();
+}
+
+TEST_F(PluginRunnerTest, StartsTheSameInstanceAgain) {
+  testkit::PluginRunner runner(kManifest, host_, "{}", 1, GH_TRANSPORT_TCP);
+  runner.stop();
+  const std::uint64_t before = runner.turns(0);
+  runner.start_again();
+  EXPECT_TRUE(eventually([&] { return runner.turns(0) > before; }));
+  const UniqueFd client = connect_to(SOCK_STREAM, runner.address());
+  EXPECT_EQ(next_client(0), "listen  0");
+}
+
+TEST_F(PluginRunnerTest, RunsAPluginInAHostWhoseStructsHaveGrown) {
+  host_.pretend_later_minor();
+  testkit::PluginRunner runner(kManifest, host_, "{}", 2, {{.transport = GH_TRANSPORT_TCP}, {.role = "listen_api"}});
+  const UniqueFd client = connect_to(SOCK_STREAM, runner.address(1));
+  EXPECT_THAT(next_client(0), AnyOf("listen_api  0", "listen_api  1"));
+}
+
 }  // namespace
 }  // namespace gatehouse
