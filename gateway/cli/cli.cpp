@@ -5,7 +5,7 @@
 #include "gateway/base/version.hpp"
 #include "gateway/cli/gateway_verbs.hpp"
 #include "gateway/cli/plugin/attach_verb.hpp"
-#include "gateway/cli/plugin/new_verb.hpp"
+#include "gateway/cli/plugin/check_verb.hpp"
 #include "gateway/cli/plugin/plugin_verbs.hpp"
 #include "gateway/cli/plugin/probe_verb.hpp"
 #include "gateway/cli/policy/edit/name_verbs.hpp"
@@ -147,7 +147,7 @@ void CommandLine::add_database_verbs() {
 }
 
 void CommandLine::add_plugin_verbs() {
-  CLI::App& group = *app.add_subcommand("plugin", "Look at plugins and switch them");
+  CLI::App& group = *app.add_subcommand("plugin", "Look at plugins, check them and switch them");
   group.require_subcommand(1);
   take_config(add(group, "list", "Every plugin that can be found", plugin_list_verb).app);
   const auto add_named = [&](const char* name, const char* summary, Verb<PluginArguments> verb) {
@@ -156,6 +156,10 @@ void CommandLine::add_plugin_verbs() {
     command.add_option("NAME", arguments.name, "Plugin")->required();
   };
   add_named("describe", "A plugin's listeners, options and probe", plugin_describe_verb);
+  const auto check = add(group, "check", "Does this file keep the rules that plugins are held to?", plugin_check_verb);
+  check.app.add_option("FILE", check.arguments.file, "Plugin file")->required();
+  check.app.add_option("--options", check.arguments.options, "Options, where it does not start with its defaults")
+      ->type_name("JSON");
   add_named("enable", "Switch a plugin on, in gatehouse.d/90-plugins.toml", plugin_enable_verb);
   add_named("disable", "Switch a plugin off, in gatehouse.d/90-plugins.toml", plugin_disable_verb);
   add_plugin_new(group);
