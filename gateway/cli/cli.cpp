@@ -6,6 +6,7 @@
 #include "gateway/cli/gateway_verbs.hpp"
 #include "gateway/cli/plugin/attach_verb.hpp"
 #include "gateway/cli/plugin/check_verb.hpp"
+#include "gateway/cli/plugin/new_verb.hpp"
 #include "gateway/cli/plugin/plugin_verbs.hpp"
 #include "gateway/cli/plugin/probe_verb.hpp"
 #include "gateway/cli/policy/edit/name_verbs.hpp"
