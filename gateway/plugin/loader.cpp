@@ -132,7 +132,7 @@ std::string why_not_role(const ListenAddress& address, std::uint32_t kinds) {
   if (asks != nullptr && (kinds & GH_ROLE_OPENINGS) == 0)
     return "knows nothing of " + std::string(asks) + ": take that out of `" + address.text +
            "`, or build the plugin with this gateway's SDK";
-  if (address.auth.token && !address.http_opening)
+  if (address.auth.token && !address.http_opening && (kinds & GH_ROLE_TOKEN) == 0)
     return "has no place for a token in its own protocol: write opening = \"http\" beside auth of `" + address.text +
            "`, or another auth";
   if (!address.trusted_proxies.empty() && !address.proxy_protocol && !address.http_opening)

@@ -138,13 +138,13 @@ void StreamListeners::Opening::identify() {
           const auto opening = self.lock();
           if (!opening || opening->is_over_) return;
           if (who) return opening->arrive(*who);
-          if (who.error() == Errc::not_found && !opening->listener_->needs_credential()) return opening->arrive({});
+          if (who.error() == Errc::not_found && opening->may_arrive_unknown()) return opening->arrive({});
           if (who.error() == Errc::not_found) return opening->refuse_request({401, "you are nobody here", {}});
           opening->refuse(Refusal::system, "the system does not say which user it is: " + who.error().message());
         });
     return;
   }
-  if (!listener_->needs_credential()) return arrive({});
+  if (may_arrive_unknown()) return arrive({});
   if (!shown_.empty()) return refuse_request({401, "this certificate is nobody's", {}}, shown_);
   refuse_request(
       {401, listener_->takes_token ? "show a token: Authorization: Bearer TOKEN" : "show a certificate", {}});

@@ -163,7 +163,11 @@ enum class RoleKind : std::uint32_t {
 enum class Openings : std::uint32_t {
   none = 0,                               ///< a listener that asks for TLS, `auth`, an opening or a proxy is refused
   configured = GH_ROLE_OPENINGS,          ///< as each listener is configured
-  http = GH_ROLE_OPENINGS | GH_ROLE_HTTP  ///< the same, and always with an HTTP opening
+  http = GH_ROLE_OPENINGS | GH_ROLE_HTTP,  ///< the same, and always with an HTTP opening
+  /// As configured, and the protocol itself has a place for a token. Where a listener takes tokens and has no HTTP
+  /// opening, a client that has shown nothing else arrives without an identity: the plugin asks for its token, and lets
+  /// nobody in before (Identities::find_token).
+  own_token = GH_ROLE_OPENINGS | GH_ROLE_TOKEN
 };
 
 /// What a manifest is made of, by names that need no look at the border.
