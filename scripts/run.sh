@@ -36,6 +36,7 @@ tunnel=
   fi
   frontend geneve-relay "listen = [\"udp:127.0.0.1:7500\", \"udp:[::1]:7500\"]" \
            "listen_api = [\"unix:$run/runtime/geneve-relay-api.sock\"]"
+  frontend socks5 'listen = ["127.0.0.1:1080"]'
   frontend echo 'listen = ["127.0.0.1:7007", "udp:127.0.0.1:7007"]'
 } >"$run/gatehouse.toml"
 
@@ -45,6 +46,7 @@ Gatehouse starts in the foreground (Ctrl-C stops it). In a second shell, from $P
 
   build/release/bin/gatehouse probe udpgw 127.0.0.1:7300 --dns example.com$tunnel
   build/release/bin/gatehouse probe geneve-relay unix:$run/runtime/geneve-relay-api.sock
+  curl --socks5-hostname 127.0.0.1:1080 https://example.com/
   build/release/bin/gatehouse status --config build/run/gatehouse.toml
   sqlite3 build/run/state/policy.db "INSERT INTO domain_rules (domain) VALUES ('example.com')"
   build/release/bin/gatehouse policy explain --config build/run/gatehouse.toml --plugin udpgw udp 9.9.9.9:53 --domain example.com

@@ -1,0 +1,44 @@
+// One name that is being looked up, for resolver.cpp.
+#pragma once
+
+#include "plugins/socks5/server/resolver.hpp"
+
+namespace gatehouse::socks5 {
+
+class Resolver::LookUp final : public Readiness {
+ public:
+  LookUp(Resolver& owner, std::string_view name);
+  ~LookUp() { close(); }
+
+  [[nodiscard]] Result<void> start() { return ask(owner_.choose()); }
+  void add(Waiter& waiter);
+  void remove(Waiter& waiter) noexcept;
+  [[nodiscard]] std::size_t waiters() const noexcept { return waiters_.size(); }
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  /// Tells everybody. The last thing that is done with it.
+  void tell();
+
+ private:
+  static constexpr std::size_t kQuestions = 2;  // AAAA, A
+
+  void on_ready(std::uint32_t events) override;
+  [[nodiscard]] Result<void> ask(Server* server);
+  /// The server says nothing, or that it cannot.
+  void try_next();
+  bool take_answer(Bytes message);
+  void timed_out();
+  void close() noexcept;
+
+  Resolver& owner_;
+  const std::string name_;
+  std::vector<Waiter*> waiters_;
+  UniqueFd socket_;
+  LaneTimer timer_;
+  Endpoint server_;
+  unsigned tries_ = 0;
+  std::array<std::vector<std::byte>, kQuestions> queries_;
+  std::array<bool, kQuestions> is_answered_{};
+  std::array<std::vector<IpAddress>, kQuestions> found_;
+};
+
+}  // namespace gatehouse::socks5

@@ -1,0 +1,167 @@
+// UDP ASSOCIATE: whose datagrams go where, and what is dropped.
+#include "plugins/socks5/wire/udp_header.hpp"
+#include "tests/unit/socks5/socks5_fixture.hpp"
+
+namespace gatehouse::socks5 {
+namespace {
+
+constexpr const char* kDnsQuery = "1234 0100 0001 0000 0000 0000 0161 0474657374 00 0001 0001";  // a.test A
+
+class Socks5Udp : public Socks5 {
+ protected:
+  /// A client with an association.
+  struct Associated {
+    Socket stream;
+    Socket datagrams{SOCK_DGRAM, kLoopback};
+    Endpoint relay;
+
+    void send(const Endpoint& to, Bytes payload, std::uint8_t fragment = 0) {
+      ByteVector out(udp_header_size(to.address.family()));
+      write_udp_header(out, to);
+      out[2] = static_cast<std::byte>(fragment);
+      out.insert(out.end(), payload.begin(), payload.end());
+      datagrams.send_to(relay, out);
+    }
+    void send(std::string_view name, std::uint16_t port, Bytes payload) {
+      ByteVector out = request(static_cast<Command>(0), name, port);
+      out[0] = std::byte{0};
+      out.insert(out.end(), payload.begin(), payload.end());
+      datagrams.send_to(relay, out);
+    }
+    /// The payload of the next one, and whom it is said to come from.
+    ByteVector receive() {
+      const ByteVector got = datagrams.receive_datagram();
+      const auto message = read_udp_message(got);
+      if (!message) return {};
+      source = message->destination.endpoint;
+      return {message->payload.begin(), message->payload.end()};
+    }
+    Endpoint source;
+  };
+  Associated associate(std::uint16_t port = 0) {
+    Associated out{greeted(), Socket(SOCK_DGRAM, kLoopback), {}, {}};
+    const Endpoint said = port == 0 ? Endpoint{IpAddress::v4(0), 0} : Endpoint{kLoopback.address, port};
+    out.stream.send(request(Command::udp_associate, said));
+    const ByteVector answer = out.stream.receive(10);
+    if (answer.size() == 10 && answer[1] == std::byte{0})
+      out.relay = read_destination(Bytes(answer).subspan(3))->destination.endpoint;
+    return out;
+  }
+
+  Socket there{SOCK_DGRAM, kLoopback};
+};
+
+TEST_F(Socks5Udp, CarriesDatagramsBothWays) {
+  Associated client = associate();
+  ASSERT_NE(client.relay.port, 0);
+  EXPECT_EQ(client.relay.address, kLoopback.address);
+  client.send(there.local(), hex("0102"));
+  EXPECT_EQ(there.receive_datagram(), hex("0102"));
+  there.send_to(there.from, hex("0304"));
+  EXPECT_EQ(client.receive(), hex("0304"));
+  EXPECT_EQ(client.source, there.local());
+  EXPECT_EQ(host.open_flows(), 1);
+  client.stream.close();
+  EXPECT_TRUE(eventually([&] { return host.open_flows() == 0; }));
+  EXPECT_TRUE(counts("associations", 0));
+}
+
+TEST_F(Socks5Udp, AllDestinationsSeeOnePort) {
+  Associated client = associate();
+  Socket other(SOCK_DGRAM, kLoopback);
+  client.send(there.local(), hex("01"));
+  client.send(other.local(), hex("02"));
+  there.receive_datagram();
+  other.receive_datagram();
+  EXPECT_EQ(there.from, other.from);
+}
+
+TEST_F(Socks5Udp, OnlyTheClientIsHeardAndOnlyWhomItSpokeToAnswers) {
+  Associated client = associate();
+  client.send(there.local(), hex("01"));
+  there.receive_datagram();
+  Socket stranger(SOCK_DGRAM, kLoopback);
+  ByteVector wire(udp_header_size(Family::v4));
+  write_udp_header(wire, there.local());
+  stranger.send_to(client.relay, wire);
+  EXPECT_TRUE(counts("drops{cause=\"foreign\"}", 1));
+  stranger.send_to(there.from, hex("ff"));
+  EXPECT_TRUE(counts("drops{cause=\"unsolicited\"}", 1));
+  EXPECT_TRUE(client.datagrams.is_silent());
+}
+
+TEST_F(Socks5Udp, APortThatTheClientNamesIsTheOnlyOne) {
+  Associated client = associate(1);
+  client.send(there.local(), hex("01"));
+  EXPECT_TRUE(counts("drops{cause=\"foreign\"}", 1));
+}
+
+TEST_F(Socks5Udp, FragmentsAndNonsenseAreDropped) {
+  Associated client = associate();
+  client.send(there.local(), hex("01"), 1);
+  EXPECT_TRUE(counts("drops{cause=\"fragment\"}", 1));
+  client.datagrams.send_to(client.relay, hex("0000"));
+  EXPECT_TRUE(counts("drops{cause=\"malformed\"}", 1));
+  EXPECT_TRUE(there.is_silent());
+}
+
+TEST_F(Socks5Udp, NamesAreLookedUpAndJudged) {
+  host.set_policy([](const testkit::FakeFlow& flow) -> std::uint16_t {
+    return flow.domain == "ads.test" ? GH_REASON_DOMAIN : 0;
+  });
+  plugin.policy_changed();
+  Associated client = associate();
+  client.send("ads.test", there.local().port, hex("ff"));
+  EXPECT_TRUE(counts("drops{cause=\"denied\"}", 1));
+  EXPECT_EQ(resolver.asked, 0);
+  client.send("a.test", there.local().port, hex("01"));
+  client.send("a.test", there.local().port, hex("02"));
+  EXPECT_EQ(there.receive_datagram(), hex("01"));
+  EXPECT_EQ(there.receive_datagram(), hex("02"));
+  EXPECT_EQ(resolver.asked, 2);
+}
+
+TEST_F(Socks5Udp, ABlockedQueryIsAnsweredHere) {
+  host.set_policy([](const testkit::FakeFlow& flow) -> std::uint16_t {
+    return flow.domain == "a.test" ? GH_REASON_DOMAIN : 0;
+  });
+  plugin.policy_changed();
+  Associated client = associate();
+  const Endpoint server{IpAddress::v4(0x7f000001), 53, 0};
+  client.send(server, hex(kDnsQuery));
+  const ByteVector answer = client.receive();
+  ASSERT_GE(answer.size(), 12u);
+  EXPECT_EQ(client.source, server);
+  EXPECT_EQ(answer[3] & std::byte{15}, std::byte{3});  // NXDOMAIN
+  EXPECT_EQ(host.metric("blocked_answers"), 1u);
+}
+
+TEST_F(Socks5Udp, ANewPolicyCutsFlows) {
+  Associated client = associate();
+  client.send(there.local(), hex("01"));
+  there.receive_datagram();
+  host.set_policy([](const testkit::FakeFlow&) -> std::uint16_t { return GH_REASON_PORT_PERMIT; });
+  plugin.policy_changed();
+  EXPECT_TRUE(eventually([&] { return host.open_flows() == 0; }));
+  there.send_to(there.from, hex("02"));
+  EXPECT_TRUE(counts("drops{cause=\"unsolicited\"}", 1));
+  client.send(there.local(), hex("03"));
+  EXPECT_TRUE(counts("drops{cause=\"denied\"}", 1));
+}
+
+TEST_F(Socks5Udp, RatesAndQuotasDrop) {
+  std::atomic<std::uint64_t> left = 30;
+  set_traffic({.charge = [&](std::uint32_t, std::uint64_t, std::uint64_t want, std::uint64_t least) {
+                 return testkit::take_from(left, want, least, 1'000'000);
+               },
+               .open_flow = {},
+               .open_client = {}});
+  Associated client = associate();
+  client.send(there.local(), hex("0102"));  // 28 bytes of headers
+  EXPECT_EQ(there.receive_datagram(), hex("0102"));
+  client.send(there.local(), hex("0304"));
+  EXPECT_TRUE(counts("drops{cause=\"rate\"}", 1));
+}
+
+}  // namespace
+}  // namespace gatehouse::socks5
