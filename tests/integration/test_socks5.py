@@ -13,6 +13,8 @@ from harness.socks5 import (ASSOCIATE, BIND, CONNECT, NO_COMMAND, NO_HOST, NOT_A
 from harness.tls import Authority
 
 PROXY = (GATEWAY[0], 1080)
+OPEN = {"address": "0.0.0.0:1080", "auth": "none"}
+CLOSED = {"address": "127.0.0.1:1081", "auth": "token"}
 RESOLVER = "93.184.0.53"
 NAMES = {
     "page.example": [INTERNET[0]],
@@ -38,7 +40,7 @@ class Socks5(GatewayTest):
         cls.addClassCleanup(cls.web6.stop)
 
     def start(self, policy=None, listen=None, extra="", **table):
-        listen = listen or [{"address": "0.0.0.0:1080", "auth": "none"}, {"address": "127.0.0.1:1081", "auth": "token"}]
+        listen = listen or [OPEN]
         options = {"dns_resolvers": [RESOLVER], **table.pop("options", {})}
         self.running = self.gateway(policy=policy, extra=extra,
                                     plugins={"socks5": {"listen": listen, "options": options, **table}})
@@ -82,7 +84,7 @@ class Clients(Socks5):
         self.assertEqual(by_ipv6.stdout, "hello over IPv6")
 
     def test_curl_with_user_and_password(self):
-        gateway = self.start()
+        gateway = self.start(listen=[CLOSED])
         token = gateway.json("token", "new", "bob")["token"]
         self.in_force()
         url = "http://page.example:8080/bytes/100000"
@@ -211,7 +213,7 @@ class Clients(Socks5):
             self.assertEqual(refused.exception.code, NO_COMMAND)
 
     def test_the_probe(self):
-        gateway = self.start()
+        gateway = self.start(listen=[OPEN, CLOSED])
         found = gateway.json("probe", "socks5", "127.0.0.1:1080", "--connect", "page.example:8080")
         self.assertEqual(found["connected_to"], "page.example:8080")
         self.assertTrue(found["from"].startswith("93.184.0.1:"))

@@ -38,7 +38,6 @@ Client::Client(Socks5Lane& lane, Stream stream, int socket, std::shared_ptr<cons
 Client::~Client() {
   end("the lane stops");
   lane_.memory.hold(*this, 0);
-  lane_.sockets -= descriptors_;
   lane_.counters.streams.sub();
 }
 
@@ -110,7 +109,7 @@ void Client::look_at_clock(SteadyTime now) {
 
 void Client::end(std::string_view why) {
   if (std::exchange(ended_, true)) return;
-  lane_.log_closed(stream_.peer(), why);
+  if (stage_ != Stage::leaving) lane_.log_closed(stream_.peer(), why);  // then it has been told
   hang_up();
   stop_waiting();
   close_flow();
@@ -118,6 +117,7 @@ void Client::end(std::string_view why) {
   if (tunnel_) tunnel_->stop();
   association_.reset();
   stream_.close();  // what it has taken goes with it: a tunnel ends when nothing is left
+  count_descriptors();
   lane_.destroy_at_end_of_turn(*this);
 }
 
@@ -134,8 +134,8 @@ void Client::give_back() {
   lane_.memory.hold(*this, 0);
 }
 
-void Client::count_descriptors() {
-  const std::size_t now = descriptors();
+void Client::count_descriptors() noexcept {
+  const std::size_t now = ended_ ? 0 : descriptors();
   lane_.sockets += now - descriptors_;
   descriptors_ = now;
 }

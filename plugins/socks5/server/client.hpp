@@ -67,7 +67,7 @@ class Client final : public Readiness,
   void tunnel_ended(std::string_view why) override { end(why); }
   void account();
   void give_back() override;
-  void count_descriptors();
+  void count_descriptors() noexcept;
   [[nodiscard]] SteadyTime deadline() const noexcept;
 
   // client_opening.cpp

@@ -124,6 +124,7 @@ bool Client::dial(const Endpoint& to) {
   if (is_there) return open_tunnel(), true;
   if (!lane_.loop().poller().add(dialing_.get(), EPOLLOUT, dial_socket_)) {
     dialing_.reset();
+    count_descriptors();
     return failure_ = Reply::general_failure, false;
   }
   const auto [first, second] = state_words(Doing::connecting, to);
@@ -156,6 +157,7 @@ void Client::hang_up() noexcept {
   if (!dialing_) return;
   lane_.loop().poller().forget(dial_socket_);
   dialing_.reset();
+  count_descriptors();
 }
 
 void Client::close_flow() noexcept {

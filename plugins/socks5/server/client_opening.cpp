@@ -169,7 +169,7 @@ void Client::associate(const Endpoint& asked) {
   count_descriptors();
   // Behind a NAT the client does not know its own address and port: then the first datagram tells.
   const std::uint16_t port = asked.address.unmapped() == peer.source.address ? asked.port : std::uint16_t{0};
-  const auto bound = association_->open({peer.source.address, port}, local_of(socket_).address);
+  const auto bound = association_->open({peer.source.address, port, peer.source.scope}, local_of(socket_).address);
   if (!bound) {
     association_.reset();
     count_descriptors();

@@ -20,6 +20,7 @@ class Resolver::LookUp final : public Readiness {
 
  private:
   static constexpr std::size_t kQuestions = 2;  // AAAA, A
+  enum class State : std::uint8_t { open, answered, refused };
 
   void on_ready(std::uint32_t events) override;
   [[nodiscard]] Result<void> ask(Server* server);
@@ -27,6 +28,7 @@ class Resolver::LookUp final : public Readiness {
   void try_next();
   bool take_answer(Bytes message);
   void timed_out();
+  [[nodiscard]] bool has_found() const noexcept;
   void close() noexcept;
 
   Resolver& owner_;
@@ -37,7 +39,7 @@ class Resolver::LookUp final : public Readiness {
   Endpoint server_;
   unsigned tries_ = 0;
   std::array<std::vector<std::byte>, kQuestions> queries_;
-  std::array<bool, kQuestions> is_answered_{};
+  std::array<State, kQuestions> states_{};
   std::array<std::vector<IpAddress>, kQuestions> found_;
 };
 

@@ -28,7 +28,7 @@ bool answers(Bytes message, Bytes query) noexcept {
          std::equal(query.begin() + kDnsHeader, query.end(), message.begin() + kDnsHeader);
 }
 
-/// NOERROR and NXDOMAIN are answers; anything else is a server that cannot say.
+/// NOERROR and NXDOMAIN are answers; anything else is a server that cannot say, or one that does not know this type.
 bool is_final(Bytes message) noexcept {
   const auto rcode = std::to_integer<unsigned>(message[3]) & 15;
   return rcode == 0 || rcode == 3;
@@ -75,7 +75,8 @@ Result<void> Resolver::LookUp::ask(Server* server) {
     return added.error();
   }
   for (std::size_t i = 0; i < kQuestions; ++i) {
-    if (is_answered_[i]) continue;
+    if (states_[i] == State::answered) continue;
+    states_[i] = State::open;
     queries_[i] = make_dns_query(owner_.random_id(), name_, kTypes[i]);
     static_cast<void>(send_some(socket_.get(), queries_[i]));  // what is lost is told by the timer
   }
@@ -96,20 +97,26 @@ void Resolver::LookUp::on_ready(std::uint32_t) {
 /// False: it is over, and so is this.
 bool Resolver::LookUp::take_answer(Bytes message) {
   for (std::size_t i = 0; i < kQuestions; ++i) {
-    if (is_answered_[i] || !answers(message, queries_[i])) continue;
-    if (!is_final(message)) return try_next(), false;
-    is_answered_[i] = true;
-    found_[i] = read_dns_answer(message).addresses;
-    if (std::all_of(is_answered_.begin(), is_answered_.end(), std::identity{})) return owner_.finish(*this), false;
-    if (!found_[i].empty()) owner_.context_.loop.schedule(timer_, kSecondAnswer);
+    if (states_[i] != State::open || !answers(message, queries_[i])) continue;
+    states_[i] = is_final(message) ? State::answered : State::refused;
+    if (states_[i] == State::answered) found_[i] = read_dns_answer(message).addresses;
+    const bool is_over = std::none_of(states_.begin(), states_.end(), [](State state) { return state == State::open; });
+    if (is_over) return timed_out(), false;
+    if (has_found()) owner_.context_.loop.schedule(timer_, kSecondAnswer);
   }
   return true;
 }
 
+/// Nothing more comes from this server. What one question has brought is enough, whatever became of the other one.
 void Resolver::LookUp::timed_out() {
-  if (std::any_of(found_.begin(), found_.end(), [](const auto& found) { return !found.empty(); }))
-    return owner_.finish(*this);
+  const bool is_answered =
+      std::all_of(states_.begin(), states_.end(), [](State state) { return state == State::answered; });
+  if (is_answered || has_found()) return owner_.finish(*this);
   try_next();
+}
+
+bool Resolver::LookUp::has_found() const noexcept {
+  return std::any_of(found_.begin(), found_.end(), [](const auto& found) { return !found.empty(); });
 }
 
 void Resolver::LookUp::try_next() {
@@ -124,7 +131,7 @@ void Resolver::LookUp::try_next() {
 
 void Resolver::LookUp::tell() {
   Addresses out;
-  out.is_answered = is_answered_[0] || is_answered_[1];
+  out.is_answered = std::count(states_.begin(), states_.end(), State::answered) != 0;
   if (!out.is_answered) owner_.counters_.look_up_failures.add();
   for (std::size_t row = 0; out.count < Addresses::kMost && row < std::max(found_[0].size(), found_[1].size()); ++row)
     for (const auto& found : found_)

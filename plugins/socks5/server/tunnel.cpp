@@ -65,7 +65,7 @@ Tunnel::~Tunnel() {
 
 bool Tunnel::start() {
   if (!target_.watch(lane_.loop().poller(), target_end_)) return false;
-  run(up_);
+  if (up_.holds()) run(up_);
   settle();
   return true;
 }
@@ -77,9 +77,11 @@ void Tunnel::target_ready(std::uint32_t events) { ready(events, down_, up_); }
 void Tunnel::ready(std::uint32_t events, Way& from_there, Way& to_there) {
   constexpr std::uint32_t kGone = EPOLLERR | EPOLLHUP;
   if ((events & kGone) != 0 && !from_there.wants_input() && !to_there.wants_room()) {
-    // Nothing is wanted of it at the moment. An error waits until it is; its sign would come again and again.
-    from_there.from.unwatch();
-    return;
+    // Nothing is wanted of it at the moment, and the sign would come again and again. A reset ends what goes there; where
+    // something waits that has come from there before, that waits on.
+    if ((events & EPOLLERR) == 0 || !from_there.has_ended || to_there.is_finished) return from_there.from.unwatch();
+    sink_is_gone(to_there);
+    return settle();
   }
   if ((events & EPOLLOUT) != 0 || (events & kGone) != 0) run(to_there);
   if ((events & (EPOLLIN | kGone)) != 0) run(from_there);
