@@ -1,8 +1,8 @@
 /* echo-c: an echo of streams in C11 alone, on abi.h: what the border asks of a plugin, without the SDK's C++ on top.
  *
  * A lane is one thread of the host's, inside run_lane(), with an epoll set of its own. What other threads want of it
- * (another set of listeners, drain, stop) is left in the instance, and the lane is woken through an eventfd. Each stream
- * is a policy client: the rows of `admissions` say who may come. */
+ * (another set of listeners, drain, stop) is left in the instance, and the lane is woken through an eventfd. Each
+ * stream is a policy client: the rows of `admissions` say who may come. */
 #define _GNU_SOURCE
 #include <gatehouse/abi.h>
 
@@ -29,7 +29,7 @@ typedef struct Source {
 typedef struct Stream {
   Source source;
   gh_client* client;
-  int peer_done; /* it has ended its side */
+  int peer_done;     /* it has ended its side */
   size_t begin, end; /* of what has been read and not yet been written */
   uint8_t held[BUFFER];
 } Stream;
@@ -40,7 +40,7 @@ struct gh_instance {
   pthread_mutex_t mutex; /* guards what follows, up to `wake` */
   Source listeners[MOST_LANES][MOST_LISTENERS];
   unsigned listener_count[MOST_LANES];
-  unsigned version; /* of the listeners */
+  unsigned version;        /* of the listeners */
   Source wake[MOST_LANES]; /* made by create(), so that wake() may come at any time */
   atomic_bool draining, stopping;
   atomic_uint_fast64_t pending;
@@ -118,8 +118,7 @@ static void accept_stream(Lane* self, const Source* listener) {
   gh_client_facts facts = {.struct_size = sizeof facts, .listener = listener->id};
   gh_verdict verdict = {.struct_size = sizeof verdict};
   endpoint_of(fd, &facts.source);
-  gh_client* const client =
-      stream != NULL ? policy->client_open(policy->context, self->lane, &facts, &verdict) : NULL;
+  gh_client* const client = stream != NULL ? policy->client_open(policy->context, self->lane, &facts, &verdict) : NULL;
   if (client == NULL) {
     const gh_log_field why = {text("why"), text(stream == NULL ? "there are too many" : "policy does not admit it")};
     self->plugin->log->write(self->plugin->log->context, GH_LOG_DEBUG, text("stream refused"), &why, 1);
@@ -143,7 +142,8 @@ static int echo(Lane* self, Stream* stream) {
     stream->end = (size_t)got;
   }
   while (stream->begin < stream->end) {
-    const ssize_t put = send(stream->source.fd, stream->held + stream->begin, stream->end - stream->begin, MSG_NOSIGNAL);
+    const ssize_t put =
+        send(stream->source.fd, stream->held + stream->begin, stream->end - stream->begin, MSG_NOSIGNAL);
     if (put < 0 && errno != EAGAIN) return 0;
     if (put < 0) break;
     stream->begin += (size_t)put;
@@ -279,26 +279,35 @@ static const void* offer(gh_instance* plugin, const char* id) {
   return NULL;
 }
 
-static const gh_plugin_ops kOps = {
-    .struct_size = sizeof kOps, .create = create, .destroy = destroy, .configure = configure, .start = start,
-    .reconfigure = reconfigure, .listeners_changed = listeners_changed, .run_lane = run_lane, .wake = wake,
-    .drain = drain, .pending = pending, .stop = stop, .get = offer};
+static const gh_plugin_ops kOps = {.struct_size = sizeof kOps,
+                                   .create = create,
+                                   .destroy = destroy,
+                                   .configure = configure,
+                                   .start = start,
+                                   .reconfigure = reconfigure,
+                                   .listeners_changed = listeners_changed,
+                                   .run_lane = run_lane,
+                                   .wake = wake,
+                                   .drain = drain,
+                                   .pending = pending,
+                                   .stop = stop,
+                                   .get = offer};
 static const char* const kRequires[] = {GH_LOG_ID, GH_POLICY_ID, NULL};
 static const gh_listener_role kRoles[] = {
     {.struct_size = sizeof(gh_listener_role), .kinds = GH_ROLE_STREAM, .name = "listen", .required = 1}};
 
-__attribute__((visibility("default"))) const gh_manifest gatehouse_plugin = {
-    .magic = GH_MAGIC,
-    .struct_size = sizeof(gh_manifest),
-    .abi_major = GH_ABI_MAJOR,
-    .abi_minor = GH_ABI_MINOR,
-    .id = "echo-c",
-    .version = "0.1.0",
-    .summary = "Sends back what it is sent, on streams; in C.",
-    .license = "Apache-2.0",
-    .build = __VERSION__,
-    .options_schema = "{\"properties\": {}}",
-    .requires_ids = kRequires,
-    .roles = kRoles,
-    .role_count = 1,
-    .ops = &kOps};
+__attribute__((visibility("default")))
+const gh_manifest gatehouse_plugin = {.magic = GH_MAGIC,
+                                      .struct_size = sizeof(gh_manifest),
+                                      .abi_major = GH_ABI_MAJOR,
+                                      .abi_minor = GH_ABI_MINOR,
+                                      .id = "echo-c",
+                                      .version = "0.1.0",
+                                      .summary = "Sends back what it is sent, on streams; in C.",
+                                      .license = "Apache-2.0",
+                                      .build = __VERSION__,
+                                      .options_schema = "{\"properties\": {}}",
+                                      .requires_ids = kRequires,
+                                      .roles = kRoles,
+                                      .role_count = 1,
+                                      .ops = &kOps};

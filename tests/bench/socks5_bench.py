@@ -54,7 +54,7 @@ def command_of(kind, base):
     """How a server that is not ours is started; None: it is not installed."""
     if kind == "microsocks":
         program = shutil.which("microsocks")
-        return program and f"{program} -q -i 127.0.0.1 -p {{port}}"
+        return program and f"sh -c 'exec {program} -i 127.0.0.1 -p {{port}} 2>/dev/null'"  # a line a connection
     program = shutil.which("danted") or shutil.which("danted", path="/usr/sbin")
     config = pathlib.Path(base) / "danted.conf"
     config.write_text(DANTE.format(port=PORT))

@@ -1,16 +1,18 @@
-// A load for SOCKS5 servers: the clients and the far end in one thread, which touches no byte that it can leave alone, so
-// that what is between them is what is measured. Prints one JSON object.
+// A load for SOCKS5 servers: the clients and the far end in one thread, which touches no byte that it can leave alone,
+// so that what is between them is what is measured. Prints one JSON object.
 //
 //   socks5_load --port 1080 --mode down|up|connect [--streams 1] [--seconds 3] [--cpu 1]
 //
-// down, up: so many connections, each as full as it gets, for so long. connect: so many at once, each with one byte there
-// and back, one after the other.
+// down, up: so many connections, each as full as it gets, for so long. connect: so many at once, each with one byte
+// there and back, one after the other.
 #include "tests/bench/processor.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -61,8 +63,12 @@ class Load {
  public:
   Load(std::uint16_t port, std::string_view mode, std::size_t streams)
       : server_(loopback(port)),
-        client_role_(mode == "down" ? Role::sink : mode == "up" ? Role::source : Role::dialer),
-        far_role_(mode == "down" ? Role::source : mode == "up" ? Role::sink : Role::echo) {
+        client_role_(mode == "down" ? Role::sink
+                     : mode == "up" ? Role::source
+                                    : Role::dialer),
+        far_role_(mode == "down" ? Role::source
+                  : mode == "up" ? Role::sink
+                                 : Role::echo) {
     listen();
     for (std::size_t i = 0; i < streams; ++i) client_role_ == Role::dialer ? dial() : open();
   }
@@ -76,11 +82,12 @@ class Load {
     const double from = passed();
     while (passed() < kWarmUp + seconds) turn();
     const double took = passed() - from;
-    std::printf("{\"gbit_per_second\": %.3f, \"connections_per_second\": %.0f, \"all_bytes\": %llu, "
-                "\"all_connections\": %llu, \"failed\": %llu}\n",
-                static_cast<double>(bytes_ - bytes) * 8e-9 / took,
-                static_cast<double>(connections_ - connections) / took, static_cast<unsigned long long>(bytes_),
-                static_cast<unsigned long long>(connections_), static_cast<unsigned long long>(failed_));
+    std::printf(
+        "{\"gbit_per_second\": %.3f, \"connections_per_second\": %.0f, \"all_bytes\": %llu, "
+        "\"all_connections\": %llu, \"failed\": %llu}\n",
+        static_cast<double>(bytes_ - bytes) * 8e-9 / took, static_cast<double>(connections_ - connections) / took,
+        static_cast<unsigned long long>(bytes_), static_cast<unsigned long long>(connections_),
+        static_cast<unsigned long long>(failed_));
   }
 
  private:
@@ -149,9 +156,8 @@ class Load {
   }
 
   void write(const Peer& peer) {
-    static const std::vector<char> kBytes(1 << 20);
-    while (send(peer.fd, kBytes.data(), kBytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(kBytes.size())) {
-    }
+    off_t from = 0;
+    sendfile(peer.fd, pages_, &from, kPages);  // what it takes, without a copy
   }
 
   void read(const Peer& peer) {
@@ -185,8 +191,10 @@ class Load {
       case 1: is_well = hears(2) && answer[1] == 0 && says(request_.data(), request_.size()); break;
       case 2: is_well = hears(10) && answer[1] == 0 && says("x", 1); break;
       default:
-        if (hears(1)) ++connections_;
-        else ++failed_;
+        if (hears(1))
+          ++connections_;
+        else
+          ++failed_;
         forget(peer);
         return dial();
     }
@@ -202,7 +210,16 @@ class Load {
   }
 
   static constexpr char kGreeting[] = {5, 1, 0};
+  static constexpr std::size_t kPages = 1 << 20;
+  static int make_pages() {
+    const int fd = memfd_create("load", 0);
+    const std::vector<char> bytes(kPages);
+    if (fd < 0 || ::write(fd, bytes.data(), kPages) != static_cast<ssize_t>(kPages)) fail("memory");
+    return fd;
+  }
+
   const int epoll_ = epoll_create1(0);
+  const int pages_ = make_pages();
   const sockaddr_in server_;
   const Role client_role_, far_role_;
   std::array<char, 10> request_ = {5, 1, 0, 1};

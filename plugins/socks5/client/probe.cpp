@@ -20,8 +20,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kUsage = with_client_usage(
-    "HOST:PORT|unix:PATH --connect HOST:PORT [--password-file FILE] [--timeout-ms N]");
+constexpr auto kUsage =
+    with_client_usage("HOST:PORT|unix:PATH --connect HOST:PORT [--password-file FILE] [--timeout-ms N]");
 
 struct ProbeRequest {
   ClientOptions server;

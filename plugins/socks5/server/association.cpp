@@ -15,12 +15,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kMostBatches = 4;         // of one association in one turn
-constexpr std::uint64_t kUsualFlows = 256;      // where no traffic rule says
-constexpr std::uint64_t kMostFlows = 4096;      // whatever the rules say
-constexpr Nanoseconds kUsualIdle = 300s;        // of a flow where no traffic rule says (RFC 4787, REQ-5)
-constexpr std::size_t kMostNames = 64;          // of one association
-constexpr std::size_t kMostWaiting = 8;         // datagrams for one name
+constexpr std::size_t kMostBatches = 4;     // of one association in one turn
+constexpr std::uint64_t kUsualFlows = 256;  // where no traffic rule says
+constexpr std::uint64_t kMostFlows = 4096;  // whatever the rules say
+constexpr Nanoseconds kUsualIdle = 300s;    // of a flow where no traffic rule says (RFC 4787, REQ-5)
+constexpr std::size_t kMostNames = 64;      // of one association
+constexpr std::size_t kMostWaiting = 8;     // datagrams for one name
 constexpr Nanoseconds kNameHolds = 60s;
 constexpr int kReceiveBuffer = 1 << 20;
 constexpr std::size_t kLargestPayload = 65507;  // of IPv4
@@ -136,8 +136,7 @@ void Association::take_named(std::string_view text, std::uint16_t port, Bytes pa
   const Endpoint resolver = lane_.resolver.in_turn();
   const FlowFacts question{.destination = resolver, .to_resolver = true, .domain = known.name};
   if (const Verdict verdict = policy_.check(question); !verdict.allowed) return refuse(question, verdict, {});
-  if (known.waiting.size() >= kMostWaiting ||
-      (!known.is_waiting() && !lane_.resolver.resolve(known.name, known)))
+  if (known.waiting.size() >= kMostWaiting || (!known.is_waiting() && !lane_.resolver.resolve(known.name, known)))
     return lane_.counters.drop(Drop::unresolved);
   known.waiting.push_back({port, {payload.begin(), payload.end()}});
   waiting_bytes_ += payload.size();

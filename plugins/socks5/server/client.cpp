@@ -11,11 +11,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Nanoseconds kPatience = 10s;          // for the next word of an opening
-constexpr Nanoseconds kLastWord = 2s;           // for the client to read why
+constexpr Nanoseconds kPatience = 10s;  // for the next word of an opening
+constexpr Nanoseconds kLastWord = 2s;   // for the client to read why
 constexpr Nanoseconds kLongestIdle{INT64_MAX / 2};
-constexpr Nanoseconds kHalfClosed = 240s;       // without a byte (RFC 5382, REQ-5)
-constexpr std::size_t kFreeOfCharge = 4096;     // bytes that wait for a client and are not counted: a page
+constexpr Nanoseconds kHalfClosed = 240s;    // without a byte (RFC 5382, REQ-5)
+constexpr std::size_t kFreeOfCharge = 4096;  // bytes that wait for a client and are not counted: a page
 
 }  // namespace
 
@@ -138,11 +138,6 @@ void Client::count_descriptors() noexcept {
   const std::size_t now = ended_ ? 0 : descriptors();
   lane_.sockets += now - descriptors_;
   descriptors_ = now;
-}
-
-void Client::limit_unsent(std::size_t bytes) noexcept {
-  stream_.limit_unsent(bytes);
-  if (tunnel_) tunnel_->limit_unsent(bytes);
 }
 
 }  // namespace gatehouse::socks5

@@ -1,5 +1,5 @@
-// One client's stream: how it says who it is and what it wants, and then its connection or its association. Belongs to a
-// Socks5Lane, on whose thread everything happens.
+// One client's stream: how it says who it is and what it wants, and then its connection or its association. Belongs to
+// a Socks5Lane, on whose thread everything happens.
 //
 //   greeting -> [login] -> request -> [resolving] -> dialing -> tunnel
 //                                  \-> association
@@ -47,8 +47,6 @@ class Client final : public Readiness,
   [[nodiscard]] std::size_t descriptors() const noexcept {
     return 1 + (dialing_ || tunnel_ ? 1 : 0) + (association_ ? Association::kDescriptors : 0);
   }
-  void limit_unsent(std::size_t bytes) noexcept;
-
   std::uint32_t slot = 0;        // in the lane's table
   std::uint64_t generation = 0;  // of the policy that it was judged by
 
@@ -108,8 +106,8 @@ class Client final : public Readiness,
   Limits limits_;
   Stage stage_ = Stage::greeting;
   bool ended_ = false;
-  bool has_flow_ = false;  // counted by policy
-  SteadyTime since_;       // in this stage
+  bool has_flow_ = false;         // counted by policy
+  SteadyTime since_;              // in this stage
   std::vector<std::byte> words_;  // what has come and is not used yet
   std::size_t descriptors_ = 0;   // as the lane has counted
 

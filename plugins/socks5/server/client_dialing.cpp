@@ -119,6 +119,8 @@ bool Client::dial(const Endpoint& to) {
   const socklen_t size = to.to_sockaddr(address);
   const bool is_there = ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0;
   if (!is_there && errno != EINPROGRESS) return failure_ = reply_of(errno), false;
+  const int on = 1;
+  ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   dialing_ = std::move(socket);
   count_descriptors();
   if (is_there) return open_tunnel(), true;
@@ -169,11 +171,14 @@ void Client::open_tunnel() {
   session_->set_state(first, second);
   answer(Reply::succeeded, local_of(dialing_.get()));
   if (ended_) return;
-  tunnel_ = std::make_unique<Tunnel>(static_cast<TunnelOwner&>(*this), lane_, *policy_, *session_, ClientEnd{stream_, socket_},
-                                     std::move(dialing_), words_);
+  tunnel_ = std::make_unique<Tunnel>(static_cast<TunnelOwner&>(*this), lane_, *policy_, *session_,
+                                     ClientEnd{stream_, socket_}, std::move(dialing_), words_);
   words_ = {};
   tunnel_->set_metered(limits_.metered);
-  tunnel_->limit_unsent(lane_.most_unsent());
+  if (const std::size_t most = lane_.most_unsent(); most < Socks5Lane::kUsualUnsent) {
+    tunnel_->limit_unsent(most);
+    stream_.limit_unsent(most);
+  }
   stage_ = Stage::tunnel;
   last_active = since_ = lane_.now();
   if (!tunnel_->start()) end("the system cannot watch its target");

@@ -15,7 +15,8 @@
 namespace gatehouse::socks5 {
 namespace {
 
-/// No message is longer, so there is always room for the rest of one; what comes behind it is the first of the tunnel's.
+/// No message is longer, so there is always room for the rest of one; what comes behind it is the first of the
+/// tunnel's.
 constexpr std::size_t kLongestWords = 1024;
 
 Endpoint local_of(int socket) noexcept {
@@ -33,7 +34,8 @@ void Client::read_words() {
   const MutableBytes place = MutableBytes(lane_.input).first(most);
   const auto got = stream_.read(place);
   if (!got) {
-    if (got.error() != Errc::would_block) end(got.error() == Errc::closed ? "the client has ended" : "the client has gone");
+    if (got.error() != Errc::would_block)
+      end(got.error() == Errc::closed ? "the client has ended" : "the client has gone");
     return;
   }
   if (!is_opening) return;  // nobody wants to know
@@ -73,8 +75,8 @@ void Client::consume(std::size_t size) {
   words_.erase(words_.begin(), words_.begin() + static_cast<std::ptrdiff_t>(size));
 }
 
-/// A listener that asks for a credential has it from a certificate, from the user of a Unix stream, or from a login; any
-/// other one asks for nothing.
+/// A listener that asks for a credential has it from a certificate, from the user of a Unix stream, or from a login;
+/// any other one asks for nothing.
 void Client::choose_method(Bytes methods, std::size_t size) {
   const Greeting greeting{methods, size};
   const bool needs_login = listener_->needs_credential() && identity_.empty();
@@ -105,10 +107,10 @@ void Client::log_in(std::string_view, std::string_view password) {
   }
   if (!is_known || !begin_serving()) {
     static_cast<void>(say(make_login_answer(false)));
-    return leave(is_known                                   ? "policy refuses it"
-                 : !who                                     ? "tokens cannot be looked at now"
-                 : who->wait != Nanoseconds(0)              ? "too many wrong tokens from its address"
-                                                            : "its token is nobody's");
+    return leave(is_known                      ? "policy refuses it"
+                 : !who                        ? "tokens cannot be looked at now"
+                 : who->wait != Nanoseconds(0) ? "too many wrong tokens from its address"
+                                               : "its token is nobody's");
   }
   stage_ = Stage::request;
   static_cast<void>(say(make_login_answer(true)));
@@ -143,14 +145,12 @@ void Client::take_request() {
   switch (request.command) {
     case Command::connect: return connect(request.destination);
     case Command::udp_associate: return associate(request.destination.endpoint);
-    default:
-      answer(Reply::command_not_supported);
-      leave("it asks for what is not done here");
+    default: answer(Reply::command_not_supported); leave("it asks for what is not done here");
   }
 }
 
-/// An association is between hosts: a stream that comes over a path, or through a proxy, says nothing about the client's
-/// datagrams.
+/// An association is between hosts: a stream that comes over a path, or through a proxy, says nothing about the
+/// client's datagrams.
 void Client::associate(const Endpoint& asked) {
   const StreamPeer& peer = stream_.peer();
   const auto refused = [this](Reply reply, std::string_view why) {
@@ -163,7 +163,8 @@ void Client::associate(const Endpoint& asked) {
   if (ended_) return;  // it was itself who gave way
   association_ = std::make_unique<Association>(lane_, *policy_, *session_, last_active, [this] {
     lane_.sources.set_flows(*this, association_->flows());
-    const auto [first, second] = state_words(Doing::associated, {{}, static_cast<std::uint16_t>(association_->flows())});
+    const auto [first, second] =
+        state_words(Doing::associated, {{}, static_cast<std::uint16_t>(association_->flows())});
     session_->set_state(first, second);
   });
   count_descriptors();

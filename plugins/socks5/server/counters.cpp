@@ -6,13 +6,13 @@ Counters::Counters(const LaneContext& context) {
   const Host& host = context.host;
   auto* const lane = context.lane;
   constexpr std::array<std::string_view, static_cast<std::size_t>(Drop::count)> kDrops = {
-      "malformed", "fragment", "foreign",    "denied",      "flow_limit", "rate",
+      "malformed", "fragment",   "foreign",     "denied",   "flow_limit", "rate",
       "quota",     "unresolved", "unsolicited", "oversize", "send_failed"};
   constexpr std::array<std::string_view, static_cast<std::size_t>(Refusal::count)> kRefusals = {
       "policy", "no_socket", "no_session", "protocol", "method", "login", "slow"};
   constexpr std::array<std::string_view, kReplies> kReplyNames = {
-      "succeeded",        "general_failure",    "not_allowed", "network_unreachable",   "host_unreachable",
-      "connection_refused", "ttl_expired", "command_not_supported", "address_type_not_supported"};
+      "succeeded",          "general_failure", "not_allowed",           "network_unreachable",       "host_unreachable",
+      "connection_refused", "ttl_expired",     "command_not_supported", "address_type_not_supported"};
   for (std::size_t i = 0; i < drops_.size(); ++i)
     drops_[i] = host.counter(lane, "drops", "Datagrams that went nowhere, by cause.", {{"cause", kDrops[i]}});
   for (std::size_t i = 0; i < refusals_.size(); ++i)

@@ -8,16 +8,17 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kInput = 256 * 1024;         // bytes read from a stream at once
-constexpr std::size_t kLittleInput = 16 * 1024;    // and when the turn has had enough
+constexpr std::size_t kInput = 256 * 1024;       // bytes read from a stream at once
+constexpr std::size_t kLittleInput = 64 * 1024;  // when the turn has had enough
+constexpr std::size_t kLeastInput = 16 * 1024;   // when memory is short
 constexpr std::size_t kTurnBytes = 4 * 1024 * 1024;
-constexpr std::size_t kReadPart = 16;              // of the free memory: so much of it may have to be kept
-constexpr Nanoseconds kTick = 250ms;               // resolution of idle times
-constexpr std::size_t kJudgedPerTurn = 4096;       // clients, after a policy change
-constexpr int kMostRecycled = 4;                   // to win one descriptor
-constexpr std::size_t kUnsentPart = 8;             // of the memory, for what the kernel holds of all streams
-constexpr std::size_t kLeastUnsent = 16 * 1024, kMostUnsent = 4 * 1024 * 1024;
-constexpr std::size_t kLeastMemory = 65536;        // of a lane, however many there are
+constexpr std::size_t kReadPart = 16;         // of the free memory: so much of it may have to be kept
+constexpr Nanoseconds kTick = 250ms;          // resolution of idle times
+constexpr std::size_t kJudgedPerTurn = 4096;  // clients, after a policy change
+constexpr int kMostRecycled = 4;              // to win one descriptor
+constexpr std::size_t kUnsentPart = 8;        // of the memory, for what the kernel holds of all streams
+constexpr std::size_t kLeastUnsent = 16 * 1024, kMostUnsent = Socks5Lane::kUsualUnsent;
+constexpr std::size_t kLeastMemory = 65536;  // of a lane, however many there are
 
 }  // namespace
 
@@ -78,13 +79,12 @@ void Socks5Lane::admit(Arrival arrival) {
   const auto listener = known_.at(arrival.listener().id);
   const bool is_bare = !listener->tls && !listener->http_opening && !listener->proxy_protocol;
   Stream stream = arrival.accept();
-  stream.limit_unsent(most_unsent());
   UniqueFd bare = is_bare ? stream.take_socket() : UniqueFd();  // its bytes are the socket's
   const int socket = bare.get();
   memory.reserve(clients_.size() + 1);
-  const SlotHandle handle = clients_.emplace(
-      *this, is_bare ? Stream(std::move(bare), arrival.peer(), nullptr) : std::move(stream), socket, listener,
-      arrival.identity());
+  const SlotHandle handle =
+      clients_.emplace(*this, is_bare ? Stream(std::move(bare), arrival.peer(), nullptr) : std::move(stream), socket,
+                       listener, arrival.identity());
   Client& client = *clients_.at(handle);
   client.slot = handle.slot();
   ++context_.pending;
@@ -103,8 +103,8 @@ bool Socks5Lane::make_place(std::size_t wanted) {
 }
 
 MutableBytes Socks5Lane::room_to_read() noexcept {
-  if (read_in_turn_ >= kTurnBytes) return MutableBytes(input).first(kLittleInput);
-  return MutableBytes(input).first(std::clamp(memory.free() / kReadPart, kLittleInput, kInput));
+  const std::size_t most = read_in_turn_ >= kTurnBytes ? kLittleInput : kInput;
+  return MutableBytes(input).first(std::clamp(memory.free() / kReadPart, kLeastInput, most));
 }
 
 std::size_t Socks5Lane::room_to_splice() const noexcept {

@@ -45,6 +45,7 @@ class Socks5Lane final : public LaneWorker {
   void did_read(std::size_t bytes) noexcept { read_in_turn_ += bytes; }
   /// What the kernel may hold of one stream and has not sent.
   [[nodiscard]] std::size_t most_unsent() const noexcept;
+  static constexpr std::size_t kUsualUnsent = 1024 * 1024;  ///< where there are few: then the system's bound will do
   void destroy_at_end_of_turn(const Client& client) { ended_.push_back(client.slot); }
 
   void log_opened(const StreamPeer& peer, const Listener& listener, std::string_view identity);

@@ -18,9 +18,9 @@ struct Pipe {
 
 class PipePool {
  public:
-  static constexpr std::size_t kMost = 64;           ///< lent at once: beyond, bytes are copied
-  static constexpr std::size_t kMostIdle = 8;        ///< that wait for the next one
-  static constexpr int kCapacity = 1 << 20;          ///< bytes asked for; the system's default where it refuses
+  static constexpr std::size_t kMost = 64;     ///< lent at once: beyond, bytes are copied
+  static constexpr std::size_t kMostIdle = 8;  ///< that wait for the next one
+  static constexpr int kCapacity = 1 << 18;    ///< bytes asked for; the system's default where it refuses
 
   PipePool() { idle_.reserve(kMostIdle); }
 

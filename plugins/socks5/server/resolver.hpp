@@ -1,9 +1,9 @@
 // The addresses of names, from the configured resolvers, without a wait in the lane. One lane's; not thread-safe.
 //
-// A look-up asks for A and AAAA at once, from a socket of its own: who wants to answer in a resolver's place has to guess
-// its port and the queries' ids. It ends when both are answered, kSecondAnswer after the first that brings an address
-// (RFC 8305, 3), or when the last resolver that it tried said nothing in time. Those that ask for a name that is being
-// looked up wait for the same answer. Nothing is kept: a resolver has a cache.
+// A look-up asks for A and AAAA at once, from a socket of its own: who wants to answer in a resolver's place has to
+// guess its port and the queries' ids. It ends when both are answered, kSecondAnswer after the first that brings an
+// address (RFC 8305, 3), or when the last resolver that it tried said nothing in time. Those that ask for a name that
+// is being looked up wait for the same answer. Nothing is kept: a resolver has a cache.
 #pragma once
 
 #include "plugins/socks5/server/counters.hpp"
@@ -63,8 +63,8 @@ class Resolver {
 
   /// Which of the resolvers would be asked now; what policy judges a name by. None are known: family none.
   [[nodiscard]] Endpoint in_turn();
-  /// `waiter` will be told, unless this fails: Errc::not_found, there is no resolver; Errc::limit, too many look-ups are
-  /// under way; or the system's error. @param name  canonical
+  /// `waiter` will be told, unless this fails: Errc::not_found, there is no resolver; Errc::limit, too many look-ups
+  /// are under way; or the system's error. @param name  canonical
   [[nodiscard]] Result<void> resolve(std::string_view name, Waiter& waiter);
   /// Descriptors in use.
   [[nodiscard]] std::size_t descriptors() const noexcept { return look_ups_.size(); }

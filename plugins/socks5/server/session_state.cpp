@@ -21,8 +21,7 @@ std::string destination_text(unsigned family, unsigned port, std::uint64_t addre
 
 std::pair<std::uint64_t, std::uint64_t> state_words(Doing doing, const Endpoint& with) noexcept {
   const std::uint64_t family = static_cast<std::uint64_t>(with.address.family());
-  const std::uint64_t first =
-      static_cast<std::uint64_t>(doing) | family << kFamily | std::uint64_t{with.port} << kPort;
+  const std::uint64_t first = static_cast<std::uint64_t>(doing) | family << kFamily | std::uint64_t{with.port} << kPort;
   return {first, with.address.is_v4() ? with.address.to_v4() : with.address.is_v6() ? with.address.upper64() : 0};
 }
 

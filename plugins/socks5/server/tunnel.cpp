@@ -16,8 +16,8 @@ using namespace std::chrono_literals;
 
 /// A pipe pays where much comes: before that it would cost its two system calls for a saved copy of little.
 constexpr std::uint64_t kSpliceAfter = 1 << 20;
-constexpr std::size_t kSegment = 1448;  ///< what a packet of the Internet side carries, as a rule
-constexpr std::size_t kHeaders = 52;    ///< and the IPv4 and TCP headers around it
+constexpr std::size_t kSegment = 1448;     ///< what a packet of the Internet side carries, as a rule
+constexpr std::size_t kHeaders = 52;       ///< and the IPv4 and TCP headers around it
 constexpr Nanoseconds kLongestPause = 1s;  // the rate may have been raised
 constexpr Nanoseconds kShortestPause = 2ms;
 
@@ -50,7 +50,7 @@ Tunnel::Tunnel(TunnelOwner& owner, Socks5Lane& lane, const PolicyClient& policy,
       session_(session),
       client_(client),
       target_fd_(target.get()),
-      target_(std::move(target)),
+      target_(std::move(target), StreamPeer{}, nullptr),
       up_(*this, client.stream, target_, client.socket, target_fd_, Direction::up),
       down_(*this, target_, client.stream, target_fd_, client.socket, Direction::down) {
   if (!early.empty()) up_.kept.assign(early);
@@ -77,8 +77,8 @@ void Tunnel::target_ready(std::uint32_t events) { ready(events, down_, up_); }
 void Tunnel::ready(std::uint32_t events, Way& from_there, Way& to_there) {
   constexpr std::uint32_t kGone = EPOLLERR | EPOLLHUP;
   if ((events & kGone) != 0 && !from_there.wants_input() && !to_there.wants_room()) {
-    // Nothing is wanted of it at the moment, and the sign would come again and again. A reset ends what goes there; where
-    // something waits that has come from there before, that waits on.
+    // Nothing is wanted of it at the moment, and the sign would come again and again. A reset ends what goes there;
+    // where something waits that has come from there before, that waits on.
     if ((events & EPOLLERR) == 0 || !from_there.has_ended || to_there.is_finished) return from_there.from.unwatch();
     sink_is_gone(to_there);
     return settle();
@@ -150,8 +150,8 @@ void Tunnel::push(Way& way) {
 
 void Tunnel::push_pipe(Way& way) {
   while (way.pipe.held != 0) {
-    const ssize_t sent = ::splice(way.pipe.out.get(), nullptr, way.to_fd, nullptr, way.pipe.held,
-                                  SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    const ssize_t sent =
+        ::splice(way.pipe.out.get(), nullptr, way.to_fd, nullptr, way.pipe.held, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     if (sent > 0) {
       way.pipe.held -= static_cast<std::size_t>(sent);
       count(way, static_cast<std::size_t>(sent));

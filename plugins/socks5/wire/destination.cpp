@@ -10,9 +10,7 @@ namespace {
 constexpr std::byte kIpv4{1}, kName{3}, kIpv6{4};
 constexpr std::size_t kPort = 2;
 
-std::string_view text_of(Bytes bytes) noexcept {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
+std::string_view text_of(Bytes bytes) noexcept { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 }  // namespace
 

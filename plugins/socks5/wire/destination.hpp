@@ -13,8 +13,8 @@ namespace gatehouse::socks5 {
 
 /// An address, or a name as it came, which may be anything; with a port. Borrows the bytes that it was read from.
 struct Destination {
-  Endpoint endpoint;         ///< family none where there is a name; the port is always set
-  std::string_view name{};   ///< 1 to 255 bytes; empty: there is an address
+  Endpoint endpoint;        ///< family none where there is a name; the port is always set
+  std::string_view name{};  ///< 1 to 255 bytes; empty: there is an address
 };
 
 /// A destination, and how many bytes it took.

@@ -124,9 +124,8 @@ TEST_F(Socks5, OtherProtocolsAndMethodsAreRefused) {
 }
 
 TEST_F(Socks5, WhatPolicyDeniesIsNotTried) {
-  host.set_policy([](const testkit::FakeFlow& flow) -> std::uint16_t {
-    return flow.transport == 6 ? GH_REASON_PORT_PERMIT : 0;
-  });
+  host.set_policy(
+      [](const testkit::FakeFlow& flow) -> std::uint16_t { return flow.transport == 6 ? GH_REASON_PORT_PERMIT : 0; });
   plugin.policy_changed();
   Socket client = greeted();
   client.send(request(Command::connect, far.endpoint()));
@@ -140,15 +139,13 @@ TEST_F(Socks5, ANewPolicyCutsWhatItDenies) {
   client.send(request(Command::connect, "a.test", far.endpoint().port));
   EXPECT_EQ(reply(client), Reply::succeeded);
   Socket server = far.accept();
-  host.set_policy([](const testkit::FakeFlow& flow) -> std::uint16_t {
-    return flow.domain == "b.test" ? GH_REASON_DOMAIN : 0;
-  });
+  host.set_policy(
+      [](const testkit::FakeFlow& flow) -> std::uint16_t { return flow.domain == "b.test" ? GH_REASON_DOMAIN : 0; });
   plugin.policy_changed();
   client.send(hex("01"));
   EXPECT_EQ(server.receive(1), hex("01"));  // not this one
-  host.set_policy([](const testkit::FakeFlow& flow) -> std::uint16_t {
-    return flow.domain == "a.test" ? GH_REASON_DOMAIN : 0;
-  });
+  host.set_policy(
+      [](const testkit::FakeFlow& flow) -> std::uint16_t { return flow.domain == "a.test" ? GH_REASON_DOMAIN : 0; });
   plugin.policy_changed();
   EXPECT_TRUE(client.ended());
   EXPECT_TRUE(server.ended());
@@ -172,9 +169,8 @@ TEST_F(Socks5, ANameIsLookedUpAndItsAddressJudged) {
 }
 
 TEST_F(Socks5, ABlockedNameIsNeverLookedUp) {
-  host.set_policy([](const testkit::FakeFlow& flow) -> std::uint16_t {
-    return flow.domain == "ads.test" ? GH_REASON_DOMAIN : 0;
-  });
+  host.set_policy(
+      [](const testkit::FakeFlow& flow) -> std::uint16_t { return flow.domain == "ads.test" ? GH_REASON_DOMAIN : 0; });
   plugin.policy_changed();
   Socket client = greeted();
   client.send(request(Command::connect, "ads.test", far.endpoint().port));
@@ -231,9 +227,8 @@ TEST_F(Socks5, AClientThatGoesWhileItsNameIsLookedUpLeavesNothing) {
 
 TEST_F(Socks5, ARateDelaysAndLosesNothing) {
   std::atomic<std::uint64_t> left = 20'000;
-  set_traffic({.charge = [&](std::uint32_t, std::uint64_t, std::uint64_t want, std::uint64_t least) {
-                 return testkit::take_from(left, want, least, 1'000'000);
-               },
+  set_traffic({.charge = [&](std::uint32_t, std::uint64_t, std::uint64_t want,
+                             std::uint64_t least) { return testkit::take_from(left, want, least, 1'000'000); },
                .open_flow = {},
                .open_client = {}});
   Socket client = greeted();
@@ -250,9 +245,8 @@ TEST_F(Socks5, ARateDelaysAndLosesNothing) {
 
 TEST_F(Socks5, AQuotaThatIsUsedUpEndsIt) {
   std::atomic<std::uint64_t> left = 20'000;
-  set_traffic({.charge = [&](std::uint32_t, std::uint64_t, std::uint64_t want, std::uint64_t least) {
-                 return testkit::take_from(left, want, least, UINT64_MAX);
-               },
+  set_traffic({.charge = [&](std::uint32_t, std::uint64_t, std::uint64_t want,
+                             std::uint64_t least) { return testkit::take_from(left, want, least, UINT64_MAX); },
                .open_flow = {},
                .open_client = {}});
   Socket client = greeted();
@@ -265,13 +259,16 @@ TEST_F(Socks5, AQuotaThatIsUsedUpEndsIt) {
 }
 
 TEST_F(Socks5, ClientsAndFlowsThatARuleForbidsAreRefused) {
-  set_traffic({.charge = {}, .open_flow = [](const Endpoint&) -> std::uint16_t { return GH_REASON_NEW_FLOW_RATE; },
-               .open_client = {}}, false);
+  set_traffic({.charge = {},
+               .open_flow = [](const Endpoint&) -> std::uint16_t { return GH_REASON_NEW_FLOW_RATE; },
+               .open_client = {}},
+              false);
   Socket client = greeted();
   client.send(request(Command::connect, far.endpoint()));
   EXPECT_EQ(reply(client), Reply::not_allowed);
-  set_traffic({.charge = {}, .open_flow = {}, .open_client = []() -> std::uint16_t { return GH_REASON_CONCURRENT_SESSIONS; }},
-              false);
+  set_traffic(
+      {.charge = {}, .open_flow = {}, .open_client = []() -> std::uint16_t { return GH_REASON_CONCURRENT_SESSIONS; }},
+      false);
   Socket refused(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   refused.connect(plugin.address());
   refused.send(hex("050100"));

@@ -1,4 +1,5 @@
-// The whole plugin under a fake host: real streams, real sockets on loopback, one lane, and a resolver of the test's own.
+// The whole plugin under a fake host: real streams, real sockets on loopback, one lane, and a resolver of the test's
+// own.
 #pragma once
 
 #include "plugins/socks5/wire/request.hpp"

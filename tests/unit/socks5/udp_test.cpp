@@ -106,9 +106,8 @@ TEST_F(Socks5Udp, FragmentsAndNonsenseAreDropped) {
 }
 
 TEST_F(Socks5Udp, NamesAreLookedUpAndJudged) {
-  host.set_policy([](const testkit::FakeFlow& flow) -> std::uint16_t {
-    return flow.domain == "ads.test" ? GH_REASON_DOMAIN : 0;
-  });
+  host.set_policy(
+      [](const testkit::FakeFlow& flow) -> std::uint16_t { return flow.domain == "ads.test" ? GH_REASON_DOMAIN : 0; });
   plugin.policy_changed();
   Associated client = associate();
   client.send("ads.test", there.local().port, hex("ff"));
@@ -122,9 +121,8 @@ TEST_F(Socks5Udp, NamesAreLookedUpAndJudged) {
 }
 
 TEST_F(Socks5Udp, ABlockedQueryIsAnsweredHere) {
-  host.set_policy([](const testkit::FakeFlow& flow) -> std::uint16_t {
-    return flow.domain == "a.test" ? GH_REASON_DOMAIN : 0;
-  });
+  host.set_policy(
+      [](const testkit::FakeFlow& flow) -> std::uint16_t { return flow.domain == "a.test" ? GH_REASON_DOMAIN : 0; });
   plugin.policy_changed();
   Associated client = associate();
   const Endpoint server{IpAddress::v4(0x7f000001), 53, 0};
@@ -151,9 +149,8 @@ TEST_F(Socks5Udp, ANewPolicyCutsFlows) {
 
 TEST_F(Socks5Udp, RatesAndQuotasDrop) {
   std::atomic<std::uint64_t> left = 30;
-  set_traffic({.charge = [&](std::uint32_t, std::uint64_t, std::uint64_t want, std::uint64_t least) {
-                 return testkit::take_from(left, want, least, 1'000'000);
-               },
+  set_traffic({.charge = [&](std::uint32_t, std::uint64_t, std::uint64_t want,
+                             std::uint64_t least) { return testkit::take_from(left, want, least, 1'000'000); },
                .open_flow = {},
                .open_client = {}});
   Associated client = associate();

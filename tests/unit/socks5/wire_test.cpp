@@ -36,7 +36,7 @@ TEST(Socks5Wire, ReadsAGreeting) {
 }
 
 TEST(Socks5Wire, KnowsOtherProtocolsByTheirFirstByte) {
-  EXPECT_EQ(read_greeting(hex("04")).error(), Errc::malformed);    // SOCKS4
+  EXPECT_EQ(read_greeting(hex("04")).error(), Errc::malformed);      // SOCKS4
   EXPECT_EQ(read_greeting(hex("474554")).error(), Errc::malformed);  // HTTP
   EXPECT_EQ(read_request(hex("04")).error(), Errc::malformed);
   EXPECT_EQ(read_login(hex("05")).error(), Errc::malformed);

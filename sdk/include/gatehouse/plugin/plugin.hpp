@@ -161,8 +161,8 @@ enum class RoleKind : std::uint32_t {
 /// How a role's streams begin. Whoever promises something here has its streams from StreamListeners: the gateway leaves
 /// TLS and credentials to them.
 enum class Openings : std::uint32_t {
-  none = 0,                               ///< a listener that asks for TLS, `auth`, an opening or a proxy is refused
-  configured = GH_ROLE_OPENINGS,          ///< as each listener is configured
+  none = 0,                                ///< a listener that asks for TLS, `auth`, an opening or a proxy is refused
+  configured = GH_ROLE_OPENINGS,           ///< as each listener is configured
   http = GH_ROLE_OPENINGS | GH_ROLE_HTTP,  ///< the same, and always with an HTTP opening
   /// As configured, and the protocol itself has a place for a token. Where a listener takes tokens and has no HTTP
   /// opening, a client that has shown nothing else arrives without an identity: the plugin asks for its token, and lets
