@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """socks5 against the clients that people have: curl, a browser, dig; and what policy makes of what they ask."""
 
+import json
 import os
 import shutil
 import socket
 import threading
 import time
 
-from harness import GATEWAY, INTERNET, DnsServer, GatewayTest, UdpEcho, main
+from harness import BUILD, GATEWAY, INTERNET, DnsServer, GatewayTest, UdpEcho, main
 from harness.socks5 import (ASSOCIATE, BIND, CONNECT, NO_COMMAND, NO_HOST, NOT_ALLOWED, REFUSED, SocksRefused,
                             UdpForward, WebServer, ask, destination, exactly, read_destination)
 from harness.tls import Authority
@@ -212,20 +213,24 @@ class Clients(Socks5):
                 ask(stream, ASSOCIATE, "0.0.0.0", 0)
             self.assertEqual(refused.exception.code, NO_COMMAND)
 
+    def probe(self, *words):
+        return self.net.run("gateway", [str(BUILD / "bin" / "gatehouse"), "probe", "--json", "--config",
+                                        str(self.running.config), "socks5", *words], check=False)
+
     def test_the_probe(self):
         gateway = self.start(listen=[OPEN, CLOSED])
-        found = gateway.json("probe", "socks5", "127.0.0.1:1080", "--connect", "page.example:8080")
+        found = json.loads(self.probe("127.0.0.1:1080", "--connect", "page.example:8080").stdout)
         self.assertEqual(found["connected_to"], "page.example:8080")
         self.assertTrue(found["from"].startswith("93.184.0.1:"))
-        done = gateway.cli("probe", "socks5", "127.0.0.1:1080", "--connect", "127.0.0.1:22")
+        done = self.probe("127.0.0.1:1080", "--connect", "127.0.0.1:22")
         self.assertEqual(done.returncode, 1)
         self.assertIn("policy does not allow it", done.stdout + done.stderr)
         token = gateway.json("token", "new", "bob")["token"]
         self.in_force()
         with open(os.open("/run/password", os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
             file.write(token)
-        found = gateway.json("probe", "socks5", "127.0.0.1:1081", "--connect", f"{INTERNET[0]}:8080", "--password-file",
-                             "/run/password")
+        found = json.loads(self.probe("127.0.0.1:1081", "--connect", f"{INTERNET[0]}:8080", "--password-file",
+                                      "/run/password").stdout)
         self.assertEqual(found["connected_to"], f"{INTERNET[0]}:8080")
 
 
