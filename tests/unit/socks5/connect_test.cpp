@@ -289,14 +289,14 @@ TEST_F(Socks5, TheLongestIdleStreamGivesWayWhereDescriptorsAreShort) {
 }
 
 TEST_F(Socks5, WhoeverHasMostWaitingGivesWayWhereMemoryIsShort) {
-  host.set_memory(65'536);  // each keeps 16 KiB
+  host.set_memory(65'536);  // each keeps up to 16 KiB
   std::vector<Socket> clients, servers;
-  for (int i = 0; i < 8; ++i) {
+  for (int i = 0; i < 24; ++i) {
     clients.push_back(greeted());
     clients.back().send(request(Command::connect, far.endpoint()));
     EXPECT_EQ(reply(clients.back()), Reply::succeeded);
     servers.push_back(far.accept());
-    const timeval soon{0, 300'000};
+    const timeval soon{0, 100'000};
     setsockopt(clients.back().fd(), SOL_SOCKET, SO_SNDTIMEO, &soon, sizeof soon);
     const ByteVector much(6 << 20);  // nobody reads it
     static_cast<void>(::send(clients.back().fd(), much.data(), much.size(), MSG_NOSIGNAL));
