@@ -21,6 +21,7 @@ constexpr std::uint64_t kMostFlows = 4096;  // whatever the rules say
 constexpr Nanoseconds kUsualIdle = 300s;    // of a flow where no traffic rule says (RFC 4787, REQ-5)
 constexpr std::size_t kMostNames = 64;      // of one association
 constexpr std::size_t kMostWaiting = 8;     // datagrams for one name
+constexpr std::ptrdiff_t kMostLookUps = 4;  // at once
 constexpr Nanoseconds kNameHolds = 60s;
 constexpr int kReceiveBuffer = 1 << 20;
 constexpr std::size_t kLargestPayload = 65507;  // of IPv4
@@ -51,11 +52,12 @@ Endpoint local_of(int socket) noexcept {
 
 }  // namespace
 
-Association::Association(Socks5Lane& lane, const PolicyClient& policy, Session& session, SteadyTime& active,
-                         std::function<void()> flows_changed)
+Association::Association(Socks5Lane& lane, const PolicyClient& policy, Session& session, const std::string& identity,
+                         SteadyTime& active, std::function<void()> flows_changed)
     : lane_(lane),
       policy_(policy),
       session_(session),
+      identity_(identity),
       active_(active),
       flows_changed_(std::move(flows_changed)),
       limits_(policy.limits()) {
@@ -136,7 +138,10 @@ void Association::take_named(std::string_view text, std::uint16_t port, Bytes pa
   const Endpoint resolver = lane_.resolver.in_turn();
   const FlowFacts question{.destination = resolver, .to_resolver = true, .domain = known.name};
   if (const Verdict verdict = policy_.check(question); !verdict.allowed) return refuse(question, verdict, {});
-  if (known.waiting.size() >= kMostWaiting || (!known.is_waiting() && !lane_.resolver.resolve(known.name, known)))
+  const auto is_waiting = [](const auto& one) { return one.second->is_waiting(); };
+  const bool may_ask = std::count_if(names_.begin(), names_.end(), is_waiting) < kMostLookUps;
+  if (known.waiting.size() >= kMostWaiting ||
+      (!known.is_waiting() && (!may_ask || !lane_.resolve(known.name, client_.address, identity_, known))))
     return lane_.counters.drop(Drop::unresolved);
   known.waiting.push_back({port, {payload.begin(), payload.end()}});
   waiting_bytes_ += payload.size();

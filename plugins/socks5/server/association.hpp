@@ -27,8 +27,8 @@ class Socks5Lane;
 class Association {
  public:
   /// All references outlive it; `active` is written whenever something comes or goes.
-  Association(Socks5Lane& lane, const PolicyClient& policy, Session& session, SteadyTime& active,
-              std::function<void()> flows_changed);
+  Association(Socks5Lane& lane, const PolicyClient& policy, Session& session, const std::string& identity,
+              SteadyTime& active, std::function<void()> flows_changed);
   ~Association();
   Association(const Association&) = delete;
   Association& operator=(const Association&) = delete;
@@ -109,6 +109,7 @@ class Association {
   Socks5Lane& lane_;
   const PolicyClient& policy_;
   Session& session_;
+  const std::string& identity_;
   SteadyTime& active_;
   const std::function<void()> flows_changed_;
   Limits limits_;

@@ -67,7 +67,7 @@ void Client::connect(const Destination& to) {
     return leave("its name is blocked");
   }
   stage_ = Stage::resolving;
-  if (lane_.resolver.resolve(name_, *this)) return;
+  if (lane_.resolve(name_, stream_.peer().source.address, identity_, *this)) return;
   answer(Reply::general_failure);
   leave("names cannot be looked up now");
 }

@@ -161,7 +161,7 @@ void Client::associate(const Endpoint& asked) {
     return refused(Reply::command_not_supported, "it wants an association, and has no address of its own");
   if (!lane_.make_place(Association::kDescriptors)) return refused(Reply::general_failure, "descriptors are short");
   if (ended_) return;  // it was itself who gave way
-  association_ = std::make_unique<Association>(lane_, *policy_, *session_, last_active, [this] {
+  association_ = std::make_unique<Association>(lane_, *policy_, *session_, identity_, last_active, [this] {
     lane_.sources.set_flows(*this, association_->flows());
     const auto [first, second] =
         state_words(Doing::associated, {{}, static_cast<std::uint16_t>(association_->flows())});

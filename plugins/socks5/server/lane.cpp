@@ -15,6 +15,7 @@ constexpr std::size_t kTurnBytes = 4 * 1024 * 1024;
 constexpr std::size_t kReadPart = 16;         // of the free memory: so much of it may have to be kept
 constexpr Nanoseconds kTick = 250ms;          // resolution of idle times
 constexpr std::size_t kJudgedPerTurn = 4096;  // clients, after a policy change
+constexpr std::uint64_t kFewClients = 16;     // of a source that may always have names looked up
 constexpr int kMostRecycled = 4;              // to win one descriptor
 constexpr std::size_t kUnsentPart = 8;        // of the memory, for what the kernel holds of all streams
 constexpr std::size_t kLeastUnsent = 16 * 1024, kMostUnsent = Socks5Lane::kUsualUnsent;
@@ -100,6 +101,13 @@ bool Socks5Lane::make_place(std::size_t wanted) {
     static_cast<Client*>(idlest)->end("it made place for a newer stream: descriptors are short");
   }
   return descriptors() + wanted <= budget.descriptors();
+}
+
+Result<void> Socks5Lane::resolve(std::string_view name, const IpAddress& source, std::string_view identity,
+                                 Resolver::Waiter& waiter) {
+  const bool are_many = resolver.descriptors() >= Resolver::kMostLookUps / 2;
+  if (are_many && sources.clients_of(source, identity) > kFewClients) return Errc::limit;
+  return resolver.resolve(name, waiter);
 }
 
 MutableBytes Socks5Lane::room_to_read() noexcept {
