@@ -9,6 +9,7 @@
 #include "gateway/cli/plugin/new_verb.hpp"
 #include "gateway/cli/plugin/plugin_verbs.hpp"
 #include "gateway/cli/plugin/probe_verb.hpp"
+#include "gateway/cli/plugin/switch_verbs.hpp"
 #include "gateway/cli/policy/edit/name_verbs.hpp"
 #include "gateway/cli/policy/edit/permit_verbs.hpp"
 #include "gateway/cli/policy/edit/token_verbs.hpp"
@@ -150,10 +151,10 @@ void CommandLine::add_database_verbs() {
 void CommandLine::add_plugin_verbs() {
   CLI::App& group = *app.add_subcommand("plugin", "Look at plugins, check them and switch them");
   group.require_subcommand(1);
-  take_config(add(group, "list", "Every plugin that can be found", plugin_list_verb).app);
+  take_socket(add(group, "list", "Every plugin that can be found, and which of them run", plugin_list_verb).app);
   const auto add_named = [&](const char* name, const char* summary, Verb<PluginArguments> verb) {
     const auto [command, arguments] = add(group, name, summary, verb);
-    take_config(command);
+    take_socket(command);
     command.add_option("NAME", arguments.name, "Plugin")->required();
   };
   add_named("describe", "A plugin's listeners, options and probe", plugin_describe_verb);
@@ -161,8 +162,8 @@ void CommandLine::add_plugin_verbs() {
   check.app.add_option("FILE", check.arguments.file, "Plugin file")->required();
   check.app.add_option("--options", check.arguments.options, "Options, where it does not start with its defaults")
       ->type_name("JSON");
-  add_named("enable", "Switch a plugin on, in gatehouse.d/90-plugins.toml", plugin_enable_verb);
-  add_named("disable", "Switch a plugin off, in gatehouse.d/90-plugins.toml", plugin_disable_verb);
+  add_named("enable", "Switch a plugin on, at once and for later starts", plugin_enable_verb);
+  add_named("disable", "Switch a plugin off, at once and for later starts", plugin_disable_verb);
   add_plugin_new(group);
 }
 

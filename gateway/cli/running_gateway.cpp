@@ -10,14 +10,18 @@ namespace {
 constexpr unsigned kBadRequest = 400;
 constexpr unsigned kUnprocessable = 422;  // the new configuration is broken; the old one is in force
 
+std::filesystem::path socket_of(const Invocation& invocation) {
+  return invocation.socket.empty() ? load_config(invocation).runtime_dir / "control.sock" : invocation.socket;
+}
+
 }  // namespace
 
 ControlReply ask_gateway(const Invocation& invocation, const std::string& verb, Access access,
                          const std::string& json) {
-  const std::filesystem::path socket =
-      invocation.socket.empty() ? load_config(invocation).runtime_dir / "control.sock" : invocation.socket;
-  return control_request(socket, verb, access, json);
+  return control_request(socket_of(invocation), verb, access, json);
 }
+
+bool gateway_listens(const Invocation& invocation) { return somebody_listens(socket_of(invocation)); }
 
 int print_reply(const Invocation& invocation, const ControlReply& reply) {
   const bool good = reply.status < 300;

@@ -13,6 +13,9 @@ namespace gatehouse {
 [[nodiscard]] ControlReply ask_gateway(const Invocation& invocation, const std::string& verb, Access access,
                                        const std::string& json = "");
 
+/// Is there a gateway to ask? False where nobody listens on that socket. @throws BrokenConfig
+[[nodiscard]] bool gateway_listens(const Invocation& invocation);
+
 /// Prints the reply; of an error its sentence and the problems that it lists. Returns the exit code.
 [[nodiscard]] int print_reply(const Invocation& invocation, const ControlReply& reply);
 

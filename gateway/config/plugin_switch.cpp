@@ -17,6 +17,10 @@ namespace {
 
 constexpr const char* kHeader = "# Written by `gatehouse plugin enable|disable`.\n";
 
+std::filesystem::path switch_file(const std::filesystem::path& config_file) {
+  return drop_in_folder(config_file) / "90-plugins.toml";
+}
+
 [[noreturn]] void fail(const std::filesystem::path& file, const std::string& why) {
   throw std::runtime_error(file.string() + ": " + why);
 }
@@ -56,10 +60,21 @@ void write_atomically(const std::filesystem::path& file, const std::string& text
 
 }  // namespace
 
-std::filesystem::path switch_plugin(const std::filesystem::path& config_file, const std::string& plugin, bool enabled) {
-  const std::filesystem::path file = drop_in_folder(config_file) / "90-plugins.toml";
+std::optional<bool> plugin_switch(const std::filesystem::path& config_file, const std::string& plugin) {
+  const std::map<std::string, bool> switches = read_switches(switch_file(config_file));
+  const auto found = switches.find(plugin);
+  return found == switches.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::filesystem::path switch_plugin(const std::filesystem::path& config_file, const std::string& plugin,
+                                    std::optional<bool> enabled) {
+  const std::filesystem::path file = switch_file(config_file);
   std::map<std::string, bool> switches = read_switches(file);
-  switches[plugin] = enabled;
+  if (enabled) {
+    switches[plugin] = *enabled;
+  } else {
+    switches.erase(plugin);
+  }
   std::string text = kHeader;
   for (const auto& [name, on] : switches) {
     text += "[plugin." + name + "]\nenabled = " + (on ? "true" : "false") + "\n";

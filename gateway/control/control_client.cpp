@@ -20,9 +20,13 @@ using Protocol = asio::local::stream_protocol;
 
 constexpr std::uint64_t kLargestReply = 256 * 1024 * 1024;  // a list of very many sessions
 
+bool means_nobody(const Error& error) {
+  return error == boost::system::errc::no_such_file_or_directory || error == boost::system::errc::connection_refused;
+}
+
 [[noreturn]] void fail(const std::filesystem::path& socket, const Error& error) {
   const std::string name = socket.string();
-  if (error == boost::system::errc::no_such_file_or_directory || error == boost::system::errc::connection_refused) {
+  if (means_nobody(error)) {
     throw NoGateway("the gateway is not running (nobody listens on " + name + ")");
   }
   if (error == boost::system::errc::permission_denied) {
@@ -64,6 +68,14 @@ class Exchange {
 };
 
 }  // namespace
+
+bool somebody_listens(const std::filesystem::path& socket) {
+  asio::io_context io;
+  Protocol::socket one(io);
+  Error error;
+  one.connect(Protocol::endpoint(socket.string()), error);
+  return !means_nobody(error);
+}
 
 ControlReply control_request(const std::filesystem::path& socket, const std::string& verb, Access access,
                              const std::string& json, std::chrono::milliseconds time) {

@@ -23,6 +23,7 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr Nanoseconds kLeaveTime = std::chrono::seconds(10);
+constexpr const char* kEnding = "the gateway is to end and takes no new configuration";
 constexpr std::chrono::milliseconds kLookPause{2};  // while calls of plugins are on their way
 
 void append_listeners(std::vector<policy::OwnListener>& out, const PluginSettings& settings) {
@@ -32,6 +33,12 @@ void append_listeners(std::vector<policy::OwnListener>& out, const PluginSetting
     out.push_back({listener->local(),
                    static_cast<std::uint32_t>(kind == ListenAddress::Kind::udp ? GH_TRANSPORT_UDP : GH_TRANSPORT_TCP)});
   }
+}
+
+ConfiguredPlugin* find_in(const std::vector<std::unique_ptr<ConfiguredPlugin>>& plugins, const std::string& name) {
+  const auto found =
+      std::find_if(plugins.begin(), plugins.end(), [&name](const auto& one) { return one->name() == name; });
+  return found == plugins.end() ? nullptr : found->get();
 }
 
 }  // namespace
@@ -72,11 +79,8 @@ void PluginSet::run_now(asio::awaitable<void> work) {
   if (failure) std::rethrow_exception(failure);
 }
 
-ConfiguredPlugin* PluginSet::find(const std::string& name) const noexcept {
-  const auto found =
-      std::find_if(plugins_.begin(), plugins_.end(), [&name](const auto& one) { return one->name() == name; });
-  return found == plugins_.end() ? nullptr : found->get();
-}
+ConfiguredPlugin* PluginSet::find(const std::string& name) const noexcept { return find_in(plugins_, name); }
+ConfiguredPlugin* PluginSet::find_leaving(const std::string& name) const noexcept { return find_in(leaving_, name); }
 
 /// Loads it and asks it about its options.
 std::unique_ptr<ConfiguredPlugin> PluginSet::load_one(const Config& config, const PluginConfig& plugin,
@@ -104,7 +108,7 @@ asio::awaitable<void> PluginSet::wait_for(const std::vector<Asked>& asked, Probl
   const auto is_over = [](const Asked& one) { return one.call == nullptr || one.call->is_over(); };
   while (!std::all_of(asked.begin(), asked.end(), is_over)) {
     if (ending_) {
-      problems.push_back({{}, "the gateway is to end and takes no new configuration"});
+      problems.push_back({{}, kEnding});
       co_return;
     }
     for (const Asked& one : asked) one.plugin->watch(steady_now());
@@ -235,9 +239,7 @@ void PluginSet::plan(const Config& next, const PluginConfig& plugin, Changes& ch
   ConfiguredPlugin* const running = find(plugin.name);
   if (running == nullptr) {
     auto added = load_one(next, plugin, changes.checks, changes.problems);
-    if (added == nullptr) return;
-    for (std::string& sentence : added->bind()) changes.problems.push_back({plugin.place, std::move(sentence)});
-    changes.added.push_back(std::move(added));
+    if (added != nullptr) changes.added.push_back(std::move(added));
     return;
   }
   AcceptedPlugin accepted = accept_configuration(next, plugin, running->loaded());
@@ -260,6 +262,33 @@ void PluginSet::plan(const Config& next, const PluginConfig& plugin, Changes& ch
     changes.checks.push_back({running, plugin.place, running->check(options)});
   } catch (const Refusal& why) {
     changes.problems.push_back({plugin.place, why.what()});
+  }
+}
+
+/// Of what comes, those that are leaving at present: they make way, whoever they still serve, for addresses, devices
+/// and sessions are one plugin's.
+asio::awaitable<void> PluginSet::end_former(Changes& changes) {
+  asio::steady_timer pause(co_await asio::this_coro::executor);
+  const auto former_of = [this](const auto& plugin) { return find_leaving(plugin->name()) != nullptr; };
+  for (const auto& plugin : changes.added) {
+    for (const auto& former : leaving_)
+      if (former->name() == plugin->name()) former->stop(steady_now());
+  }
+  while (std::any_of(changes.added.begin(), changes.added.end(), former_of)) {
+    if (ending_) {
+      changes.problems.push_back({{}, kEnding});
+      co_return;
+    }
+    static_cast<void>(tick(steady_now()));
+    pause.expires_after(kLookPause);
+    co_await pause.async_wait(asio::use_awaitable);
+  }
+}
+
+void PluginSet::bind_added(Changes& changes) const {
+  for (const auto& plugin : changes.added) {
+    for (std::string& sentence : plugin->bind())
+      changes.problems.push_back({plugin->settings().config.place, std::move(sentence)});
   }
 }
 
@@ -360,6 +389,8 @@ asio::awaitable<std::vector<ConfigProblem>> PluginSet::reload(const Config& next
     if (plugin.enabled) plan(next, plugin, changes);
   }
   co_await wait_for(changes.checks, changes.problems);
+  if (changes.problems.empty()) co_await end_former(changes);
+  if (changes.problems.empty()) bind_added(changes);
   if (changes.problems.empty()) {
     announce(&changes);
     share_descriptors(&changes);

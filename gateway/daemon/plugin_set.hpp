@@ -62,6 +62,9 @@ class PluginSet {
   [[nodiscard]] unsigned abandoned_calls() const;
 
   [[nodiscard]] const std::vector<std::unique_ptr<ConfiguredPlugin>>& plugins() const noexcept { return plugins_; }
+  /// Configured no longer, or disabled: they serve the clients that they have for a while. One may have the name of one
+  /// of plugins().
+  [[nodiscard]] const std::vector<std::unique_ptr<ConfiguredPlugin>>& leaving() const noexcept { return leaving_; }
 
  private:
   struct Changes;
@@ -76,11 +79,14 @@ class PluginSet {
                                              std::vector<Asked>& checks, Problems& problems) const;
   [[nodiscard]] boost::asio::awaitable<void> wait_for(const std::vector<Asked>& asked, Problems& problems) const;
   void plan(const Config& next, const PluginConfig& plugin, Changes& changes) const;
+  [[nodiscard]] boost::asio::awaitable<void> end_former(Changes& changes);
+  void bind_added(Changes& changes) const;
   [[nodiscard]] boost::asio::awaitable<void> carry_out(Changes& changes);
   [[nodiscard]] boost::asio::awaitable<void> go_back(Changes& changes);
   void commit(Changes& changes, const Config& next);
   void let_go(Changes& changes);
   [[nodiscard]] ConfiguredPlugin* find(const std::string& name) const noexcept;
+  [[nodiscard]] ConfiguredPlugin* find_leaving(const std::string& name) const noexcept;
   void forget_gone();
   void announce(const Changes* coming);
   void share_descriptors(const Changes* coming);

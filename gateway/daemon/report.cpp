@@ -60,6 +60,26 @@ Json plugin_json(const ConfiguredPlugin& plugin, const SessionTable& sessions) {
           {"hung", hung_json(plugin)}};
 }
 
+/// What it is, with its options but for what is secret.
+Json manifest_json(const ConfiguredPlugin& plugin) {
+  const gh_manifest& manifest = *plugin.loaded().manifest;
+  const Json schema = Json::parse(manifest.options_schema, nullptr, false);
+  Json options = Json::parse(plugin.settings().options, nullptr, false);
+  for (auto& [name, value] : options.items()) {
+    const bool secret = schema.value(Json::json_pointer("/properties/" + name + "/x-secret"), false);
+    if (secret) value = "(secret)";
+  }
+  return {{"name", plugin.name()},
+          {"id", manifest.id},
+          {"version", manifest.version},
+          {"summary", manifest.summary},
+          {"license", manifest.license == nullptr ? "" : manifest.license},
+          {"state", plugin.state_name()},
+          {"file", plugin.loaded().file.original.string()},
+          {"sha256", plugin.loaded().file.sha256},
+          {"options", std::move(options)}};
+}
+
 Json policy_json(const ReportSources& from) {
   PolicyStatus policy = from.policy.status();
   const auto snapshot = from.services.policy->current();
@@ -137,7 +157,8 @@ GatewayState gateway_state(const ReportSources& from) {
 std::string status_json(const ReportSources& from) {
   const GatewayState state = gateway_state(from);
   Json plugins = Json::array();
-  for (const auto& plugin : from.plugins.plugins()) plugins.push_back(plugin_json(*plugin, *from.services.sessions));
+  for (const auto* const all : {&from.plugins.plugins(), &from.plugins.leaving()})
+    for (const auto& plugin : *all) plugins.push_back(plugin_json(*plugin, *from.services.sessions));
   return text({{"state", state.name},
                {"reasons", state.reasons},
                {"started_at", timestamp(from.started_at)},
@@ -150,25 +171,8 @@ std::string status_json(const ReportSources& from) {
 
 std::string plugins_json(const PluginSet& plugins) {
   Json rows = Json::array();
-  for (const auto& plugin : plugins.plugins()) {
-    const gh_manifest& manifest = *plugin->loaded().manifest;
-    const std::string options = plugin->settings().options;
-    const Json schema = Json::parse(manifest.options_schema, nullptr, false);
-    Json shown = Json::parse(options, nullptr, false);
-    for (auto& [name, value] : shown.items()) {
-      const bool secret = schema.value(Json::json_pointer("/properties/" + name + "/x-secret"), false);
-      if (secret) value = "(secret)";
-    }
-    rows.push_back({{"name", plugin->name()},
-                    {"id", manifest.id},
-                    {"version", manifest.version},
-                    {"summary", manifest.summary},
-                    {"license", manifest.license == nullptr ? "" : manifest.license},
-                    {"state", plugin->state_name()},
-                    {"file", plugin->loaded().file.original.string()},
-                    {"sha256", plugin->loaded().file.sha256},
-                    {"options", std::move(shown)}});
-  }
+  for (const auto* const all : {&plugins.plugins(), &plugins.leaving()})
+    for (const auto& plugin : *all) rows.push_back(manifest_json(*plugin));
   return text({{"plugins", std::move(rows)}});
 }
 

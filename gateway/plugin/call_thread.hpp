@@ -12,7 +12,6 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace gatehouse {
@@ -60,7 +59,8 @@ class CallThread {
   CallThread& operator=(const CallThread&) = delete;
 
   /// Calls work() after everything that was asked for before. `what`: the function's name. Once a call hangs, all that
-  /// comes after it is refused.
+  /// comes after it is refused. One that ends its thread (pthread_exit) is over, refused; what waits has another
+  /// thread.
   std::shared_ptr<const PluginCall> ask(std::string what, std::function<Answer()> work);
   /// Nothing runs, and nothing waits.
   [[nodiscard]] bool is_idle() const;
@@ -68,6 +68,8 @@ class CallThread {
   /// wait are over, refused with the sentence that hung() has from then on.
   [[nodiscard]] bool finds_hung(SteadyTime now);
   [[nodiscard]] const Answer& hung() const noexcept { return hung_; }
+  /// A call threw an exception, or ended its thread: once for each, the sentence that it was refused with.
+  [[nodiscard]] Answer take_stray();
   /// What waits is over, refused. @return does a call run?
   bool cancel_waiting();
   /// The function that runs, or "".
@@ -83,7 +85,6 @@ class CallThread {
   Answer hung_;
   Patience patience_;            // with
   std::uint64_t looked_at_ = 0;  // that call, by its number
-  std::thread thread_;
 };
 
 }  // namespace gatehouse

@@ -282,6 +282,7 @@ void ConfiguredPlugin::wake(std::uint32_t reasons) {
 
 void ConfiguredPlugin::drain(SteadyTime deadline) {
   wanted_ = false;
+  for (const auto& listener : settings_.listeners) retiring_.emplace_back(steady_now() + kRetirePause, listener);
   switch (state_) {
     case State::running:
       state_ = State::draining;

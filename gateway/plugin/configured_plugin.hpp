@@ -57,7 +57,8 @@ class ConfiguredPlugin {
   /// The part of tick() that finds out what hangs: for whoever waits for a call of this plugin.
   void watch(SteadyTime now);
   void wake(std::uint32_t reasons);
-  /// No new clients. Ends the instance when nobody is served any more, at `deadline` at the latest.
+  /// No new clients: its listeners are closed, but for datagrams, which come until it has ended. Ends the instance when
+  /// nobody is served any more, at `deadline` at the latest.
   void drain(SteadyTime deadline);
   /// Ends the instance without draining.
   void stop(SteadyTime now);

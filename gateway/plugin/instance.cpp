@@ -256,6 +256,7 @@ void Instance::tick(SteadyTime now) {
 
 void Instance::look_at_calls(SteadyTime now) {
   for (CallThread* const thread : {control_.get(), aside_.get()}) {
+    if (const Answer stray = thread->take_stray()) fail(*stray);
     if (!thread->finds_hung(now)) continue;
     if (thread == aside_.get()) {  // what waited behind that call is gone; should it return, it can be asked again
       life_->reasons.store(0);

@@ -6,8 +6,11 @@
 
 #include <gatehouse/plugin/border.hpp>
 
+#include <cxxabi.h>
 #include <pthread.h>
 #include <time.h>
+
+#include <exception>
 
 namespace gatehouse {
 namespace {
@@ -27,12 +30,14 @@ Nanoseconds Instance::Lane::cpu_time() const noexcept {
 }
 
 Answer Instance::Life::create() {
+  unfit = "the plugin " + name + " could not be created";  // should it throw
   PluginMessage why;
   gh_instance* made = nullptr;
   const gh_status status = ops().create(&host, to_border(name), &made, why.out());
   if (status < 0) return unfit = "the plugin " + name + " could not be created: " + why.words(status);
+  if (made == nullptr) return unfit = "the plugin " + name + " says that it was created, and gives no instance";
   object.store(made, std::memory_order_release);
-  return {};
+  return unfit = {};
 }
 
 Answer Instance::Life::configure(const std::string& options, bool check_only) {
@@ -105,23 +110,41 @@ void Instance::Life::ask_pending() {
   if (object != nullptr) pending.store(ops().pending(object), std::memory_order_relaxed);
 }
 
-void Instance::Life::run(Lane& lane) noexcept {
+void Instance::Life::run(Lane& lane) {
   if (lane.host.head.cpu >= 0) pin_this_thread(lane.host.head.cpu);
   clockid_t of_thread{};
   pthread_getcpuclockid(pthread_self(), &of_thread);
   lane.clock.store(of_thread, std::memory_order_release);
 
+  struct Ending {
+    Life& life;
+    Lane& lane;
+    std::string how = "ended its thread";
+    ~Ending() { life.note_end(lane, how); }
+  } ending{*this, lane};
+  const ThreadStack::Attached attached(lane.stack);
+  ending.how = run_contained(lane);
+}
+
+/// What must not pass the border is caught here, but for the end of the thread. @return what became of it
+std::string Instance::Life::run_contained(Lane& lane) {
   PluginMessage why;
-  gh_status status = GH_OK;
-  {
-    const ThreadStack::Attached attached(lane.stack);
-    status = ops().run_lane(object, &lane.host.head, why.out());
+  try {
+    const gh_status status = ops().run_lane(object, &lane.host.head, why.out());
+    return status < 0 ? "failed: " + why.words(status) : "returned without having been stopped";
+  } catch (const abi::__forced_unwind&) {
+    throw;
+  } catch (const std::exception& error) {
+    return std::string("threw an exception across the border: ") + error.what();
+  } catch (...) {
+    return "threw something across the border";
   }
+}
+
+void Instance::Life::note_end(Lane& lane, const std::string& how) {
   lane.spent.store(read_clock(CLOCK_THREAD_CPUTIME_ID).count(), std::memory_order_relaxed);
   const std::scoped_lock lock(mutex);
-  if (!stopping && !failure) {
-    failure = lane.text() + (status < 0 ? " failed: " + why.words(status) : " returned without having been stopped");
-  }
+  if (!stopping && !failure) failure = lane.text() + ' ' + how;
   lane.returned.store(true, std::memory_order_release);
   if (on_event) on_event();
 }

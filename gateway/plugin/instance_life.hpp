@@ -53,7 +53,8 @@ struct Instance::Life {
   void ask_pending();
 
   // ---- on a lane's thread
-  void run(Lane& lane) noexcept;
+  /// Returns, too, when the plugin throws; unwinds when it ends the thread.
+  void run(Lane& lane);
 
   const LoadedPlugin plugin;
   const std::string name;
@@ -78,6 +79,8 @@ struct Instance::Life {
 
  private:
   Answer reconfigure(const std::string& options);
+  std::string run_contained(Lane& lane);
+  void note_end(Lane& lane, const std::string& how);
 };
 
 }  // namespace gatehouse

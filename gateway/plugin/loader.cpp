@@ -151,11 +151,16 @@ void check_address(ListenAddress& address, const gh_listener_role& role, const s
     problems.push_back({address.place, "`" + std::string(role.name) + "` of the plugin " + plugin + " " + why});
 }
 
-/// Null where the plugin does not offer it, or less than 1.0 has.
+/// Null where the plugin does not offer it, or less than 1.0 has. @throws Refusal when `get` throws
 template <class Table>
 const Table* offer_of(const gh_manifest& manifest, const char* id, std::size_t least) {
-  const auto* const table = static_cast<const Table*>(manifest.ops->get(nullptr, id));
-  return table != nullptr && table->struct_size >= least ? table : nullptr;
+  try {
+    const auto* const table = static_cast<const Table*>(manifest.ops->get(nullptr, id));
+    return table != nullptr && table->struct_size >= least ? table : nullptr;
+  } catch (const std::exception& error) {
+    throw Refusal("`get` of the plugin " + std::string(manifest.id) +
+                  " threw an exception across the border: " + error.what());
+  }
 }
 
 }  // namespace

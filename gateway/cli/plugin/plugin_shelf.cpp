@@ -1,11 +1,13 @@
 #include "gateway/cli/plugin/plugin_shelf.hpp"
 
+#include "gateway/base/refusal.hpp"
 #include "gateway/services/host_services.hpp"
 
 #include <gatehouse/base/error.hpp>
 
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -38,6 +40,14 @@ PluginShelf::~PluginShelf() {
 
 LoadedPlugin PluginShelf::load(const std::string& plugin) const {
   return load_plugin(find_plugin(config_, plugin), plugin_copies(config_), offered_interfaces());
+}
+
+void require_known_plugin(const Config& config, const std::string& plugin) {
+  const std::vector<std::string> known = known_plugins(config);
+  if (std::find(known.begin(), known.end(), plugin) != known.end()) return;
+  const std::string nearest = nearest_name(plugin, known);
+  throw Refusal("there is no plugin " + plugin + " in the configuration or in gateway.plugin_dirs" +
+                (nearest.empty() ? "" : "; did you mean `" + nearest + "`?"));
 }
 
 }  // namespace gatehouse

@@ -29,4 +29,7 @@ class PluginShelf {
   Config config_;
 };
 
+/// @throws Refusal that names the nearest known plugin: neither configured nor in one of the plugin folders
+void require_known_plugin(const Config& config, const std::string& plugin);
+
 }  // namespace gatehouse

@@ -3,11 +3,11 @@
 #include "gateway/base/refusal.hpp"
 #include "gateway/cli/plugin/plugin_shelf.hpp"
 #include "gateway/cli/render.hpp"
-#include "gateway/config/plugin_switch.hpp"
+#include "gateway/cli/running_gateway.hpp"
 
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
+#include <map>
 
 namespace gatehouse {
 namespace {
@@ -84,31 +84,18 @@ Json describe(const std::string& name, const LoadedPlugin& plugin) {
           {"options", describe_options(manifest)}};
 }
 
-/// @throws Refusal that names the nearest known plugin
-void require_known(const Config& config, const std::string& plugin) {
-  const std::vector<std::string> known = known_plugins(config);
-  if (std::find(known.begin(), known.end(), plugin) != known.end()) return;
-  const std::string nearest = nearest_name(plugin, known);
-  throw Refusal("there is no plugin " + plugin + " in the configuration or in gateway.plugin_dirs" +
-                (nearest.empty() ? "" : "; did you mean `" + nearest + "`?"));
-}
-
-/// Fails where a later file of the folder has the last word.
-int set_enabled(const Invocation& invocation, const std::string& plugin, bool enabled) {
-  require_known(load_config(invocation), plugin);
-  const std::filesystem::path file = switch_plugin(invocation.config, plugin, enabled);
-  const Config after = load_config(invocation);
-  const auto configured = after.plugins.find(plugin);
-  if (configured == after.plugins.end() || configured->second.enabled != enabled) {
-    throw Refusal(file.string() + " was written, but a later file of that folder overrides plugin." + plugin +
-                  ".enabled; change it there");
+/// What the running gateway has of each plugin, by name; nothing where none runs, or this user may not ask it.
+std::map<std::string, Json> running_plugins(const Invocation& invocation) {
+  std::map<std::string, Json> out;
+  try {
+    const ControlReply reply = ask_gateway(invocation, "plugins", Access::read);
+    const Json body = Json::parse(reply.json, nullptr, false);
+    if (reply.status >= 300 || !body.is_object()) return out;
+    for (const Json& plugin : body.value("plugins", Json::array())) out.emplace(plugin.value("name", ""), plugin);
+  } catch (const std::exception&) {
+    // no gateway, or no configuration that says where it would be: files are all that there is to list
   }
-  const Json body = {{"name", plugin},
-                     {"enabled", enabled},
-                     {"file", file.string()},
-                     {"next", "run `gatehouse reload` to put it in force"}};
-  print(invocation, body);
-  return kExitYes;
+  return out;
 }
 
 }  // namespace
@@ -116,20 +103,26 @@ int set_enabled(const Invocation& invocation, const std::string& plugin, bool en
 int plugin_list_verb(const Invocation& invocation, const NoArguments&) {
   const Config config = load_config_or_defaults(invocation);
   const PluginShelf shelf(config);
+  const std::map<std::string, Json> running = running_plugins(invocation);
   Json list = Json::array();
   for (const std::string& name : known_plugins(config)) {
     const auto configured = config.plugins.find(name);
+    const auto runs = running.find(name);
     Json row = {{"name", name},
                 {"configured", configured != config.plugins.end()},
                 {"enabled", configured != config.plugins.end() && configured->second.enabled},
                 {"version", nullptr},
                 {"file", nullptr},
-                {"summary", nullptr}};
+                {"summary", nullptr},
+                {"running", nullptr},
+                {"file_differs", nullptr}};
+    if (runs != running.end()) row["running"] = runs->second.value("state", "");
     try {
       const LoadedPlugin plugin = shelf.load(name);
       row["version"] = plugin.manifest->version;
       row["file"] = plugin.file.original.string();
       row["summary"] = plugin.manifest->summary;
+      if (runs != running.end()) row["file_differs"] = runs->second.value("sha256", "") != plugin.file.sha256;
     } catch (const Refusal& refusal) {
       row["problem"] = refusal.what();
     }
@@ -141,17 +134,9 @@ int plugin_list_verb(const Invocation& invocation, const NoArguments&) {
 
 int plugin_describe_verb(const Invocation& invocation, const PluginArguments& arguments) {
   const Config config = load_config_or_defaults(invocation);
-  require_known(config, arguments.name);
+  require_known_plugin(config, arguments.name);
   print(invocation, describe(arguments.name, PluginShelf(config).load(arguments.name)));
   return kExitYes;
-}
-
-int plugin_enable_verb(const Invocation& invocation, const PluginArguments& arguments) {
-  return set_enabled(invocation, arguments.name, true);
-}
-
-int plugin_disable_verb(const Invocation& invocation, const PluginArguments& arguments) {
-  return set_enabled(invocation, arguments.name, false);
 }
 
 }  // namespace gatehouse

@@ -12,8 +12,10 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -180,6 +182,48 @@ TEST_F(PluginSetTest, ReloadsAddedAndRemovedPlugins) {
   EXPECT_THAT(names(), ElementsAre("second"));
   EXPECT_EQ(set_->plugins()[0]->state(), State::running);
   EXPECT_FALSE(set_->stopped());
+}
+
+// Each kind of address, since each becomes free in its own way.
+TEST_F(PluginSetTest, APluginThatComesBackWhileItDrainsHasItsAddressesAtOnce) {
+  const std::uint16_t port = [] {
+    ListenAddress any;
+    any.text = "127.0.0.1:0";
+    any.endpoint = Endpoint::parse(any.text).value();
+    return BoundListener(1, "x", "listen", any, 1).local().port;
+  }();
+  const std::string at = "127.0.0.1:" + std::to_string(port);
+  const std::string plugin = "[plugin.strays]\nlisten = [\"" + at + "\", \"udp:" + at +
+                             "\", \"unix:" + (folder_.path() / "x.sock").string() +
+                             "\"]\n[plugin.strays.options]\nhow = \"nothing\"\n";  // it is never drained
+  run(plugin);
+  EXPECT_THAT(reload(""), IsEmpty());
+  ASSERT_THAT(set_->leaving(), SizeIs(1));
+  EXPECT_EQ(set_->leaving()[0]->state(), State::draining);
+  EXPECT_THAT(reload(plugin), IsEmpty());
+  EXPECT_THAT(names(), ElementsAre("strays"));
+  EXPECT_EQ(set_->plugins()[0]->state(), State::running);
+  EXPECT_THAT(set_->plugins()[0]->settings().listeners, SizeIs(3));
+  EXPECT_THAT(set_->leaving(), IsEmpty());
+}
+
+TEST_F(PluginSetTest, APluginThatLeavesRefusesNewClientsAtOnce) {
+  run("[plugin.strays]\nlisten = [\"127.0.0.1:0\"]\n[plugin.strays.options]\nhow = \"nothing\"\n");
+  const Endpoint at = set_->plugins()[0]->settings().listeners[0]->local();
+  EXPECT_THAT(reload(""), IsEmpty());
+  const auto refused = [&] {
+    static_cast<void>(set_->tick(steady_now()));
+    const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(at.port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0;
+  };
+  bool is_refused = false;
+  for (const SteadyTime end = steady_now() + 1s; !is_refused && steady_now() < end; std::this_thread::sleep_for(10ms))
+    is_refused = refused();
+  EXPECT_TRUE(is_refused);
 }
 
 TEST_F(PluginSetTest, ReloadsListenersAndKeepsThoseThatStay) {
