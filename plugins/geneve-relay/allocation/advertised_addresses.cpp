@@ -29,16 +29,6 @@ AddressList AdvertisedAddresses::current() const {
   return current_;
 }
 
-bool AdvertisedAddresses::follows_interfaces() const {
-  const std::scoped_lock lock(mutex_);
-  return settings_.advertise.empty();
-}
-
-bool AdvertisedAddresses::asks_servers() const {
-  const std::scoped_lock lock(mutex_);
-  return !settings_.stun_servers.empty();
-}
-
 AddressList AdvertisedAddresses::put_together() const {
   AddressList out;
   for (const Endpoint& one : settings_.advertise) add_once(out, one);
@@ -53,14 +43,9 @@ AddressList AdvertisedAddresses::put_together() const {
 
 template <class Change>
 void AdvertisedAddresses::change(Change change) {
-  AddressList next;
-  {
-    const std::scoped_lock lock(mutex_);
-    change();
-    next = put_together();
-    if (next == std::exchange(current_, next)) return;
-  }
-  if (on_change_) on_change_(next);
+  const std::scoped_lock lock(mutex_);
+  change();
+  current_ = put_together();
 }
 
 void AdvertisedAddresses::configure(AdvertisedSettings settings) {

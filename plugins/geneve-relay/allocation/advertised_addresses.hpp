@@ -11,7 +11,6 @@
 
 #include <gatehouse/base/address.hpp>
 
-#include <functional>
 #include <mutex>
 #include <vector>
 
@@ -35,9 +34,6 @@ class AdvertisedAddresses {
   /// What to offer now, at most AddressList::kMost: configured or the interfaces' ones first, IPv4 before IPv6. Empty:
   /// not ready, which may change.
   [[nodiscard]] AddressList current() const;
-  /// Is it the interfaces' addresses that are offered?
-  [[nodiscard]] bool follows_interfaces() const;
-  [[nodiscard]] bool asks_servers() const;
 
   /// Other options, or other listeners, from now on.
   void configure(AdvertisedSettings settings);
@@ -55,10 +51,6 @@ class AdvertisedAddresses {
   /// A datagram that kind_of() calls STUN, from whatever lane: what it says is offered if it answers what was asked.
   void take_stun(Bytes datagram, const Endpoint& source);
 
-  /// `call` runs whenever current() has become another one, on the thread that made it so; it must not call back.
-  /// Before lanes run.
-  void on_change(std::function<void(const AddressList&)> call) { on_change_ = std::move(call); }
-
  private:
   template <class Change>
   void change(Change change);
@@ -70,7 +62,6 @@ class AdvertisedAddresses {
   MappedAddresses mapped_;
   std::vector<IpAddress> interfaces_;
   AddressList current_;
-  std::function<void(const AddressList&)> on_change_;
   StunTransactions transactions_;
 };
 

@@ -1,6 +1,6 @@
 #include "plugins/geneve-relay/relay/drop.hpp"
 
-#include <numeric>
+#include <array>
 
 namespace gatehouse::geneve_relay {
 namespace {
@@ -14,7 +14,6 @@ constexpr std::array<Words, kDrops> kWords = {{
     {"geneve_version", "a Geneve version other than 0"},
     {"no_geneve", "no Geneve header"},
     {"unknown_vni", "no endpoint has this VNI"},
-    {"closed", "the endpoint has ended"},
     {"control_protocol", "a control packet that is not disco"},
     {"short_envelope", "a control packet too short for a disco envelope"},
     {"envelope_magic", "a control packet that is no disco envelope"},
@@ -45,9 +44,5 @@ const Words& words_of(Drop drop) noexcept { return kWords[static_cast<std::size_
 
 std::string_view to_text(Drop drop) noexcept { return words_of(drop).name; }
 std::string_view describe(Drop drop) noexcept { return words_of(drop).sentence; }
-
-std::uint64_t DropCounts::sum() const noexcept {
-  return std::accumulate(counts_.begin(), counts_.end(), std::uint64_t{0});
-}
 
 }  // namespace gatehouse::geneve_relay

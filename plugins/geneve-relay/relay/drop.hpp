@@ -4,7 +4,7 @@
 
 #include <boost/system/result.hpp>
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -16,7 +16,6 @@ enum class Drop : std::uint8_t {
   geneve_version,    ///< another than 0
   no_geneve,         ///< naked disco or WireGuard, and nothing that is taken so
   unknown_vni,       ///< no endpoint has it
-  closed,            ///< the endpoint has ended, and is about to go
   control_protocol,  ///< control, and not disco
   short_envelope,    ///< control, and no room for an envelope
   envelope_magic,    ///< control, and no envelope
@@ -51,16 +50,5 @@ using OrDrop = boost::system::result<T, Drop>;
 [[nodiscard]] std::string_view to_text(Drop drop) noexcept;
 /// The cause in words, for people: "the Answer's challenge is not the one for its source".
 [[nodiscard]] std::string_view describe(Drop drop) noexcept;
-
-/// How many packets were dropped for each cause. One for each thread; the reader sums.
-class DropCounts {
- public:
-  void add(Drop drop, std::uint64_t packets = 1) noexcept { counts_[static_cast<std::size_t>(drop)] += packets; }
-  [[nodiscard]] std::uint64_t of(Drop drop) const noexcept { return counts_[static_cast<std::size_t>(drop)]; }
-  [[nodiscard]] std::uint64_t sum() const noexcept;
-
- private:
-  std::array<std::uint64_t, kDrops> counts_{};
-};
 
 }  // namespace gatehouse::geneve_relay

@@ -24,7 +24,6 @@ RelayEndpoint::RelayEndpoint(std::uint32_t vni, const DiscoPair& clients, Steady
     : clients_(clients), allocated_(now), vni_(vni) {}
 
 OrDrop<LegIndex> RelayEndpoint::leg_of(const DiscoKey& sender) const noexcept {
-  if (is_closed_) return Drop::closed;
   for (LegIndex leg = 0; leg < legs_.size(); ++leg)
     if (clients_.keys[leg] == sender) return leg;
   return Drop::unknown_key;
@@ -39,7 +38,6 @@ OrDrop<ControlEffect> RelayEndpoint::take_control(LegIndex leg, const DiscoEnvel
 
 OrDrop<ControlEffect> RelayEndpoint::follow(LegIndex leg, const DiscoEnvelope& envelope, const LegAddress& from,
                                             HandshakeTools& tools, MutableBytes out) noexcept {
-  if (is_closed_) return Drop::closed;
   if (!has_key(leg, tools.own)) return Drop::box;
   const auto message = open(leg, envelope);
   if (!message) return message.error();
@@ -129,7 +127,6 @@ std::optional<LegIndex> RelayEndpoint::leg_at(const Endpoint& source, const IpAd
 }
 
 OrDrop<LegIndex> RelayEndpoint::sender_of(const Endpoint& source, const IpAddress& local) const noexcept {
-  if (is_closed_) return Drop::closed;
   if (!is_open()) return Drop::not_bound;
   if (!legs_[0].is_permitted || !legs_[1].is_permitted) return Drop::denied;
   const auto leg = leg_at(source, local);

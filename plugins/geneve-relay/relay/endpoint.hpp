@@ -106,9 +106,6 @@ class RelayEndpoint {
   [[nodiscard]] bool is_open() const noexcept { return legs_[0].address.is_set() && legs_[1].address.is_set(); }
   /// Asked for again: an endpoint that is not open has its whole bind lifetime from now.
   void extend(SteadyTime now) noexcept { allocated_ = now; }
-  /// From now on nothing is taken.
-  void close() noexcept { is_closed_ = true; }
-  [[nodiscard]] bool is_closed() const noexcept { return is_closed_; }
   /// When it is over if nothing comes: not open for `bind` since the allocation, or either client silent for `steady`.
   /// SteadyTime::max(): never, as `steady` is 0 and the endpoint open.
   [[nodiscard]] SteadyTime expires_at(Nanoseconds bind, Nanoseconds steady) const noexcept;
@@ -158,7 +155,6 @@ class RelayEndpoint {
   std::array<Leg, 2> legs_;
   SteadyTime allocated_;
   std::uint32_t vni_;
-  bool is_closed_ = false;
 };
 
 }  // namespace gatehouse::geneve_relay

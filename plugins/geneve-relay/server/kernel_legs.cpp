@@ -22,7 +22,7 @@ void KernelLegs::review(RelayEntry& entry, SteadyTime now) noexcept {
 
 bool KernelLegs::may_relay(const RelayEntry& entry) const noexcept {
   const RelayEndpoint& endpoint = entry.endpoint;
-  return !is_closed_ && !entry.is_metered && !endpoint.is_closed() && endpoint.is_open() && endpoint.is_permitted(0) &&
+  return !is_closed_ && !entry.is_metered && endpoint.is_open() && endpoint.is_permitted(0) &&
          endpoint.is_permitted(1) && entry.sockets[0] != nullptr && entry.sockets[1] != nullptr;
 }
 

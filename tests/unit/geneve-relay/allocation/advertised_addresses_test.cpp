@@ -43,16 +43,10 @@ class AdvertisedAddressesTest : public testing::Test {
 TEST_F(AdvertisedAddressesTest, AreTheInterfacesWithEachFamilysPort) {
   auto addresses = make({}, wildcards);
   EXPECT_THAT(texts(addresses.current()), IsEmpty()) << "not ready";
-  std::vector<std::string> told;
-  addresses.on_change([&](const AddressList& list) { told = texts(list); });
   addresses.set_interfaces(machine);
   EXPECT_THAT(texts(addresses.current()), ElementsAre("192.0.2.1:7000", "192.0.2.2:7000", "[2001:db8::1]:7001"));
-  EXPECT_EQ(told, texts(addresses.current()));
-  told.clear();
-  addresses.set_interfaces(machine);
-  EXPECT_THAT(told, IsEmpty()) << "nothing has changed";
   addresses.set_interfaces({address("192.0.2.2")});
-  EXPECT_THAT(told, ElementsAre("192.0.2.2:7000"));
+  EXPECT_THAT(texts(addresses.current()), ElementsAre("192.0.2.2:7000"));
 }
 
 TEST_F(AdvertisedAddressesTest, AreOfASocketWhereItIsBound) {

@@ -231,17 +231,6 @@ TEST_F(RelayEndpointTest, TheOthersAnswerIsNotMine) {
   EXPECT_EQ(take(kB, stolen, at_a).error(), Drop::wrong_challenge);
 }
 
-TEST_F(RelayEndpointTest, AClosedEndpointTakesNothing) {
-  bind_both();
-  const auto envelope = control_envelope({.control = true}, datagram_of("cur-bind-a"));
-  endpoint.close();
-  EXPECT_TRUE(endpoint.is_closed());
-  EXPECT_EQ(send(at_a).error(), Drop::closed);
-  EXPECT_EQ(refused("cur-bind-a"), Drop::closed);
-  HandshakeTools tools{server, secrets, random};
-  EXPECT_EQ(endpoint.take_control(kA, *envelope, at_a, tools, reply).error(), Drop::closed);
-}
-
 TEST_F(RelayEndpointTest, RefusalsAreTheSendersState) {
   bind(kA, at_a);
   EXPECT_EQ(endpoint.state(kA).refusals, 0U);

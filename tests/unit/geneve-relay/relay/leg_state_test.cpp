@@ -22,17 +22,6 @@ TEST(Drop, EveryCauseHasANameAndWordsOfItsOwn) {
   EXPECT_EQ(describe(Drop::not_bound), "data before both clients were bound");
 }
 
-TEST(DropCounts, AddUp) {
-  DropCounts counts;
-  counts.add(Drop::box);
-  counts.add(Drop::not_bound, 7);
-  counts.add(Drop::box);
-  EXPECT_EQ(counts.of(Drop::box), 2U);
-  EXPECT_EQ(counts.of(Drop::not_bound), 7U);
-  EXPECT_EQ(counts.of(Drop::closed), 0U);
-  EXPECT_EQ(counts.sum(), 9U);
-}
-
 TEST(LegState, SurvivesItsWord) {
   for (const auto handshake :
        {HandshakeState::none, HandshakeState::challenged, HandshakeState::bound, HandshakeState::rebinding})
