@@ -13,7 +13,6 @@
 #include <sys/random.h>
 
 #include <algorithm>
-#include <charconv>
 #include <vector>
 
 namespace gatehouse::udpgw {
@@ -35,50 +34,34 @@ struct ProbeRequest {
 
 [[noreturn]] void wrong_use(const std::string& what) { throw std::invalid_argument(what); }
 
-unsigned number_in(std::string_view option, std::string_view text, unsigned least, unsigned most) {
-  unsigned value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < least || value > most)
-    wrong_use(std::string(option) + " takes a number from " + std::to_string(least) + " to " + std::to_string(most));
-  return value;
+/// False: there is no such option.
+bool take_own_word(ProbeRequest& out, std::string_view word, std::string_view value) {
+  if (word == "--dns") {
+    const auto name = canonical_domain(value);
+    if (!name) wrong_use("`" + std::string(value) + "` is no domain name");
+    out.dns_name = *name;
+  } else if (word == "--type") {
+    if (value != "A" && value != "AAAA") wrong_use("--type takes A or AAAA");
+    out.dns_type = value == "A" ? 1 : 28;
+  } else if (word == "--echo") {
+    const auto echo = Endpoint::parse(value);
+    if (!echo) wrong_use("--echo takes an address with a port, such as 192.0.2.1:7");
+    out.echo = *echo;
+  } else if (word == "--count") {
+    out.count = read_number(word, value, 1, 100000);
+  } else if (word == "--size") {
+    out.size = read_number(word, value, 4, 65507);
+  } else if (word == "--timeout-ms") {
+    out.timeout = std::chrono::milliseconds(read_number(word, value, 1, 600000));
+  } else {
+    return false;
+  }
+  return true;
 }
 
 ProbeRequest read_arguments(const std::vector<std::string_view>& arguments) {
   ProbeRequest out;
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const std::string_view word = arguments[i];
-    if (!word.starts_with("--")) {
-      if (!out.server.address.empty()) wrong_use("`" + std::string(word) + "` is one word too many");
-      out.server.address = word;
-      continue;
-    }
-    if (take_client_word(out.server, arguments, i)) {
-      --i;
-      continue;
-    }
-    if (i + 1 == arguments.size()) wrong_use(std::string(word) + " needs a value");
-    const std::string_view value = arguments[++i];
-    if (word == "--dns") {
-      const auto name = canonical_domain(value);
-      if (!name) wrong_use("`" + std::string(value) + "` is no domain name");
-      out.dns_name = *name;
-    } else if (word == "--type") {
-      if (value != "A" && value != "AAAA") wrong_use("--type takes A or AAAA");
-      out.dns_type = value == "A" ? 1 : 28;
-    } else if (word == "--echo") {
-      const auto echo = Endpoint::parse(value);
-      if (!echo) wrong_use("--echo takes an address with a port, such as 192.0.2.1:7");
-      out.echo = *echo;
-    } else if (word == "--count") {
-      out.count = number_in(word, value, 1, 100000);
-    } else if (word == "--size") {
-      out.size = number_in(word, value, 4, 65507);
-    } else if (word == "--timeout-ms") {
-      out.timeout = std::chrono::milliseconds(number_in(word, value, 1, 600000));
-    } else {
-      wrong_use("`" + std::string(word) + "` is no option of this probe");
-    }
-  }
+  read_probe_words(out.server, arguments, [&out](auto word, auto value) { return take_own_word(out, word, value); });
   if (out.server.address.empty()) wrong_use("the server's address is missing");
   if (out.dns_name.empty() == !out.echo.has_value()) wrong_use("give either --dns or --echo");
   check_client_options(out.server);

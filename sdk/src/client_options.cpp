@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <stdexcept>
 
 namespace gatehouse {
@@ -71,6 +72,31 @@ bool take_client_word(ClientOptions& out, std::span<const std::string_view> word
   return has_value("--ca", out.ca) || has_value("--cert", out.cert) || has_value("--key", out.key) ||
          has_value("--server-name", out.server_name) || has_value("--min-tls", out.least_tls) ||
          has_value("--path", out.path) || has_value("--token-file", out.token_file);
+}
+
+void read_probe_words(ClientOptions& out, std::span<const std::string_view> words,
+                      const std::function<bool(std::string_view word, std::string_view value)>& take_own) {
+  for (std::size_t at = 0; at < words.size();) {
+    const std::string_view word = words[at];
+    if (!word.starts_with("--")) {
+      if (!out.address.empty()) wrong("`" + std::string(word) + "` is one word too many");
+      out.address = word;
+      ++at;
+    } else if (!take_client_word(out, words, at)) {
+      if (at + 1 == words.size()) wrong(std::string(word) + " needs a value");
+      if (!take_own(word, words[at + 1])) wrong("`" + std::string(word) + "` is no option of this probe");
+      at += 2;
+    }
+  }
+}
+
+unsigned read_number(std::string_view word, std::string_view value, unsigned least, unsigned most) {
+  unsigned out = 0;
+  const char* const end = value.data() + value.size();
+  const auto [stopped, error] = std::from_chars(value.data(), end, out);
+  if (error != std::errc{} || stopped != end || out < least || out > most)
+    wrong(std::string(word) + " takes a number from " + std::to_string(least) + " to " + std::to_string(most));
+  return out;
 }
 
 void check_client_options(const ClientOptions& options) {

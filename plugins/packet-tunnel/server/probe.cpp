@@ -17,7 +17,6 @@
 #include <sys/random.h>
 
 #include <algorithm>
-#include <charconv>
 #include <vector>
 
 namespace gatehouse::packet_tunnel {
@@ -43,15 +42,8 @@ struct ProbeRequest {
 
 [[noreturn]] void wrong_use(const std::string& what) { throw std::invalid_argument(what); }
 
-unsigned number_in(std::string_view option, std::string_view text, unsigned least, unsigned most) {
-  unsigned value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < least || value > most)
-    wrong_use(std::string(option) + " takes a number from " + std::to_string(least) + " to " + std::to_string(most));
-  return value;
-}
-
-void take_own_word(ProbeRequest& out, std::string_view word, std::string_view value) {
+/// False: there is no such option.
+bool take_own_word(ProbeRequest& out, std::string_view word, std::string_view value) {
   if (word == "--dns") {
     const auto name = canonical_domain(value);
     if (!name) wrong_use("`" + std::string(value) + "` is no domain name");
@@ -64,29 +56,18 @@ void take_own_word(ProbeRequest& out, std::string_view word, std::string_view va
     if (!to) wrong_use("--to takes an address, as 192.0.2.1, or one with a port, as 192.0.2.1:443");
     out.to = *to;
   } else if (word == "--count") {
-    out.count = number_in(word, value, 1, 1000);
+    out.count = read_number(word, value, 1, 1000);
   } else if (word == "--timeout-ms") {
-    out.timeout = std::chrono::milliseconds(number_in(word, value, 1, 600000));
+    out.timeout = std::chrono::milliseconds(read_number(word, value, 1, 600000));
   } else {
-    wrong_use("`" + std::string(word) + "` is no option of this probe");
+    return false;
   }
+  return true;
 }
 
 ProbeRequest read_arguments(const std::vector<std::string_view>& arguments) {
   ProbeRequest out;
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const std::string_view word = arguments[i];
-    if (!word.starts_with("--")) {
-      if (!out.server.address.empty()) wrong_use("`" + std::string(word) + "` is one word too many");
-      out.server.address = word;
-    } else if (take_client_word(out.server, arguments, i)) {
-      --i;
-    } else {
-      if (i + 1 == arguments.size()) wrong_use(std::string(word) + " needs a value");
-      take_own_word(out, word, arguments[i + 1]);
-      ++i;
-    }
-  }
+  read_probe_words(out.server, arguments, [&out](auto word, auto value) { return take_own_word(out, word, value); });
   if (out.server.address.empty()) wrong_use("the server's address is missing");
   out.server.http = !out.server.web_socket;  // this protocol begins by nothing else
   check_client_options(out.server);

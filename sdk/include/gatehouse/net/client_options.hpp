@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -60,6 +61,15 @@ consteval auto with_client_usage(const char (&own)[kSize]) {
 /// @return false: it is another's, nothing is taken
 /// @throws std::invalid_argument  its value is missing or none that it can have
 [[nodiscard]] bool take_client_word(ClientOptions& out, std::span<const std::string_view> words, std::size_t& at);
+
+/// Takes the words of a probe: an address, those above, and options of the probe's own, each with a value.
+/// @param take_own  takes an option and its value; false: it has no such option
+/// @throws std::invalid_argument  says what is wrong, or what `take_own` says
+void read_probe_words(ClientOptions& out, std::span<const std::string_view> words,
+                      const std::function<bool(std::string_view word, std::string_view value)>& take_own);
+
+/// The value of `word`, as a whole number. @throws std::invalid_argument  it is none from `least` to `most`
+[[nodiscard]] unsigned read_number(std::string_view word, std::string_view value, unsigned least, unsigned most);
 
 /// Do they belong together, as in a certificate with its key?
 /// @throws std::invalid_argument  they do not; says what to add or to leave out

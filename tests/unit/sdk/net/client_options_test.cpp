@@ -46,6 +46,39 @@ TEST(ClientOptions, AreReadFromAmongOtherWords) {
   EXPECT_EQ(sentence_of([] { read({"--ca", ""}); }), "--ca needs a value");
 }
 
+TEST(ClientOptions, AreReadFromAProbesWords) {
+  ClientOptions out;
+  std::vector<std::string> own;
+  const auto take_own = [&own](std::string_view word, std::string_view value) {
+    if (word == "--strange") return false;
+    own.push_back(std::string(word) + ' ' + std::string(value));
+    return true;
+  };
+  const auto read_words = [&](std::vector<std::string_view> words) {
+    out = {};
+    return sentence_of([&] { read_probe_words(out, words, take_own); });
+  };
+  EXPECT_EQ(read_words({"--count", "7", "--tls", "gate.example:443", "--ca", "a.pem", "--to", "--dns"}), "");
+  EXPECT_EQ(out.address, "gate.example:443");
+  EXPECT_TRUE(out.tls);
+  EXPECT_EQ(out.ca, "a.pem");
+  EXPECT_EQ(own, (std::vector<std::string>{"--count 7", "--to --dns"})) << "a value may look like an option";
+  EXPECT_EQ(read_words({"a:1", "b:2"}), "`b:2` is one word too many");
+  EXPECT_EQ(read_words({"a:1", "--count"}), "--count needs a value");
+  EXPECT_EQ(read_words({"--strange", "x", "a:1"}), "`--strange` is no option of this probe");
+  EXPECT_EQ(read_words({}), "");
+  EXPECT_EQ(out.address, "");
+}
+
+TEST(ClientOptions, NumbersAreWholeAndBounded) {
+  EXPECT_EQ(read_number("--count", "1", 1, 100), 1u);
+  EXPECT_EQ(read_number("--count", "100", 1, 100), 100u);
+  for (const char* const text : {"", "0", "101", "-1", "1x", "x", " 1", "1.5", "99999999999"})
+    EXPECT_EQ(sentence_of([&] { static_cast<void>(read_number("--count", text, 1, 100)); }),
+              "--count takes a number from 1 to 100")
+        << text;
+}
+
 TEST(ClientOptions, AreInTheUsageOfAProbe) {
   static constexpr auto kUsage = with_client_usage("HOST:PORT");
   EXPECT_EQ(std::string(kUsage.data()), std::string("HOST:PORT ") + kClientUsage);
