@@ -105,6 +105,7 @@ PluginRunner::Bound PluginRunner::bind(const TestListener& spec, std::size_t ind
     out.sockets.push_back(listen_on(out.path));
   } else {
     out.local.address = spec.family == Family::v6 ? IpAddress::parse("::1").value() : IpAddress::v4(0x7f000001);
+    out.local.port = spec.port;
     out.sockets.push_back(listen_on(spec.transport, out.local));
   }
   while (out.sockets.size() < lanes_.size()) {

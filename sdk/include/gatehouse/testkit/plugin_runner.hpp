@@ -23,6 +23,7 @@ struct TestListener {
   bool proxy_protocol = false;
   std::vector<Prefix> trusted_proxies = {};
   std::vector<std::string> origins = {};
+  std::uint16_t port = 0;  ///< of UDP: as a runner that has gone had it; 0: any that is free
 };
 
 /// Stops and destroys it when it goes. Sockets are made as the gateway makes them: TCP and Unix have one, with a dup

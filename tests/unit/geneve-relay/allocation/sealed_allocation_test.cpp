@@ -10,11 +10,18 @@ namespace {
 
 class SealedAllocationTest : public AllocationFixture {
  protected:
-  SealedAllocationTest() : fd_(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+  SealedAllocationTest() {
     start({.transport = GH_TRANSPORT_UDP});
-    sockaddr_storage server{};
-    const socklen_t size = plugin->address().to_sockaddr(server);
-    EXPECT_EQ(connect(fd_.get(), reinterpret_cast<sockaddr*>(&server), size), 0);
+    from(IpAddress::v4(0x7f000001));
+  }
+  /// From now on by a socket of that address of loopback.
+  void from(const IpAddress& own) {
+    fd_ = UniqueFd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_storage address{};
+    socklen_t size = Endpoint{own, 0, 0}.to_sockaddr(address);
+    EXPECT_EQ(bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+    size = plugin->address().to_sockaddr(address);
+    EXPECT_EQ(connect(fd_.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
   }
   void know(const std::string& who) {
     host.set_credential(GH_CREDENTIAL_RELAY_KEY, public_of(who).to_hex(), "relay:" + who);
@@ -108,6 +115,29 @@ TEST_F(SealedAllocationTest, BoundsWhatASourceCosts) {
   EXPECT_TRUE(eventually([&] { return dropped("box") + dropped("limit") == kSent; }));
   EXPECT_GE(dropped("box"), SealedAllocation::kBurstOfSource);
   EXPECT_GE(dropped("limit"), kSent / 2);
+}
+
+/// Who knows a client's public key can send in its name from as many sources as it has.
+TEST_F(SealedAllocationTest, BoundsWhatAKeyCostsWhateverTheSources) {
+  know("a");
+  know("b");
+  ASSERT_NE(public_of("a").bytes[1], public_of("b").bytes[1]) << "else one bound holds for both";
+  ByteVector broken = datagram_of("alloc-request-sealed");
+  broken.back() ^= std::byte{1};
+  constexpr std::uint32_t kSources = 8, kEach = 15, kSent = kSources * kEach;
+  static_assert(kEach < SealedAllocation::kBurstOfSource && kSent > 2 * SealedAllocation::kBurstOfKey);
+  const SteadyTime began = steady_now();
+  for (std::uint32_t source = 1; source <= kSources; ++source) {
+    from(IpAddress::v4(0x7f000100 + source));
+    for (std::uint32_t i = 0; i < kEach; ++i) send(broken);
+  }
+  EXPECT_TRUE(eventually([&] { return dropped("box") + dropped("limit") == kSent; }));
+  const auto passed = std::chrono::ceil<std::chrono::seconds>(steady_now() - began).count();
+  EXPECT_GE(dropped("box"), SealedAllocation::kBurstOfKey);
+  EXPECT_LE(dropped("box"),
+            SealedAllocation::kBurstOfKey + SealedAllocation::kRateOfKey * static_cast<std::uint64_t>(passed));
+  send(sealed(datagram_of("alloc-request"), "b"));
+  EXPECT_NE(receive().size(), 0u) << "another key is as free as before";
 }
 
 TEST_F(SealedAllocationTest, LetsALaneEndWhileItWaits) {

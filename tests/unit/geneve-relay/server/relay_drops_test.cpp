@@ -62,6 +62,25 @@ const Dropped kDropped[] = {
     {Drop::unbound_source, [](Scene& s) { return data(s.endpoint.vni, "x"); }, true},
 };
 
+/// What needs more than a datagram has a test of its own.
+const Drop kElsewhere[] = {
+    Drop::handshake_limit,  // RelayPlugin.HandshakesAreBounded...
+    Drop::denied,           // RelayPlugin.ALegThatPolicyDenies...
+    Drop::rate,             // RelayPlugin.ARateLetsSomeOfARunPass
+    Drop::quota,            // RelayPlugin.WhatIsBeyondAQuotaIsDroppedAndSaid
+    Drop::other_lane,       // RelayLanes.WhatIsTooLongToWait..., WhatFindsNoPlace...
+    Drop::no_socket,        // RelayPlugin.ALegWhoseListenerIsGone...
+};
+
+TEST(SilentDrops, AreAllTested) {
+  std::vector<Drop> tested(std::begin(kElsewhere), std::end(kElsewhere));
+  for (const Dropped& one : kDropped) tested.push_back(one.cause);
+  std::ranges::sort(tested);
+  std::vector<Drop> all;
+  for (std::size_t i = 0; i < kDrops; ++i) all.push_back(static_cast<Drop>(i));
+  EXPECT_EQ(tested, all) << "each once";
+}
+
 TEST_F(RelayPlugin, EachSilentDropRaisesItsOwnCounter) {
   run();
   Scene scene;
@@ -82,12 +101,43 @@ TEST_F(RelayPlugin, EachSilentDropRaisesItsOwnCounter) {
     auto expected = all();
     ++expected[static_cast<std::size_t>(one.cause)];
     (one.from_stranger ? scene.stranger : scene.a).send(relay(), one.datagram(scene));
-    EXPECT_TRUE(eventually([&] { return all() == expected; }, 1s));
+    EXPECT_TRUE(eventually([&] { return all() == expected; }));
   }
   scene.a.send(relay(), scene.a.sealed(scene.endpoint, answer_of(scene)));
   EXPECT_TRUE(eventually([&] { return bound() == 3; })) << "nothing of it disturbs a handshake";
   scene.a.send(relay(), data(scene.endpoint.vni, "still"));
   EXPECT_EQ(scene.b.receive(), data(scene.endpoint.vni, "still"));
+}
+
+TEST_F(RelayPlugin, WhatIsBeyondAQuotaIsDroppedAndSaid) {
+  gh_limits limits{};
+  limits.struct_size = sizeof limits;
+  limits.metered = true;
+  limits.udp_idle_ns = limits.tcp_idle_ns = limits.session_idle_ns = limits.concurrent_flows = UINT64_MAX;
+  host.set_limits(limits);
+  std::atomic<std::uint64_t> left{2 * (8 + 4 + 28)};
+  host.set_traffic({[&left](std::uint32_t, std::uint64_t, std::uint64_t want, std::uint64_t least) {
+                      return testkit::take_from(left, want, least, UINT64_MAX);  // never again
+                    },
+                    {},
+                    {}});
+  run();
+  TestClient a, b;
+  const ServerEndpoint endpoint = allocate(a, b);
+  bind(a, b, endpoint);
+  for (int i = 0; i < 2; ++i) {
+    a.send(relay(), data(endpoint.vni, "fits"));
+    EXPECT_EQ(b.receive(), data(endpoint.vni, "fits"));
+  }
+  a.send(relay(), data(endpoint.vni, "lost"));
+  EXPECT_TRUE(eventually([&] { return drops("quota") == 1; }));
+  EXPECT_EQ(drops("rate"), 0u);
+  EXPECT_TRUE(b.receive(50ms).empty());
+  const auto session = host.store().sessions().at(0);
+  const bool is_first = endpoint.clients.keys[0] == a.key;
+  EXPECT_EQ(LegState::from_word(session.state[is_first ? 0 : 1]).to_string(),
+            "bound; refused 1 time: data beyond a traffic rule's quota");
+  EXPECT_EQ(LegState::from_word(session.state[is_first ? 1 : 0]).to_string(), "bound");
 }
 
 TEST_F(RelayPlugin, ASessionSaysWhatItsClientWasRefusedFor) {

@@ -48,7 +48,8 @@ struct RunningLanes {
     RelayLane* lane;
   };
   static inline std::mutex mutex;
-  static inline std::map<std::uint32_t, Seat> seats;  // by lane; guarded by mutex
+  static inline std::map<std::uint32_t, Seat> seats;   // by lane; guarded by mutex
+  static inline std::atomic<bool> are_steered = true;  // by the kernel, to the lane of a VNI
 
   /// Asks that lane, and waits for the outcome; none within 5 s, or while it is not awaited.
   static std::future<AllocationOutcome> ask(std::uint32_t lane, AllocationDemand demand) {
@@ -59,6 +60,12 @@ struct RunningLanes {
       seat.lane->allocate(demand, [promise](AllocationOutcome outcome) { promise->set_value(std::move(outcome)); });
     });
     return promise->get_future();
+  }
+
+  /// That lane does nothing until the promise is kept.
+  static void stop(std::uint32_t lane, std::shared_future<void> until) {
+    const std::scoped_lock lock(mutex);
+    seats.at(lane).loop->post([until = std::move(until)] { until.wait(); });
   }
 };
 
@@ -75,7 +82,14 @@ class TestLane final : public LaneWorker {
     RunningLanes::seats.erase(index_);
   }
   void configure(std::shared_ptr<const RelaySettings> settings) { lane_.configure(std::move(settings)); }
-  void listen(const std::vector<Listener>& listeners) override { lane_.listen(listeners); }
+  void listen(const std::vector<Listener>& listeners) override {
+    lane_.listen(listeners);
+    if (RunningLanes::are_steered) return;
+    for (const Listener& listener : listeners) {
+      const int on = 1;
+      static_cast<void>(setsockopt(listener.fd, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &on, sizeof on));
+    }
+  }
   void policy_changed(std::uint64_t generation) override { lane_.policy_changed(generation); }
   void woken(WakeReasons reasons) override { lane_.woken(reasons); }
   void drain(SteadyTime deadline) override { lane_.drain(deadline); }
@@ -97,11 +111,13 @@ inline constexpr Manifest kTestManifest = make_manifest<TestRelay>(
 /// A client with a socket of its own, connected to nobody.
 class TestClient {
  public:
-  explicit TestClient(Family family = Family::v4)
+  /// @param port  that is known to be free; 0: any
+  explicit TestClient(Family family = Family::v4, std::uint16_t port = 0)
       : secret_(DiscoSecret::make(random())),
         key(secret_.public_key()),
         fd_(socket(family == Family::v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
-    const Endpoint loopback = Endpoint::parse(family == Family::v4 ? "127.0.0.1:0" : "[::1]:0").value();
+    Endpoint loopback = Endpoint::parse(family == Family::v4 ? "127.0.0.1:0" : "[::1]:0").value();
+    loopback.port = port;
     sockaddr_storage address{};
     socklen_t size = loopback.to_sockaddr(address);
     EXPECT_EQ(::bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
@@ -219,15 +235,26 @@ inline std::string options(const nlohmann::json& changes = nlohmann::json::objec
 
 class RelayPlugin : public testing::Test {
  protected:
-  void run(unsigned lanes = 1, const nlohmann::json& changes = nlohmann::json::object()) {
+  /// @param ports  of IPv4 and IPv6; 0: any
+  void run(unsigned lanes = 1, const nlohmann::json& changes = nlohmann::json::object(),
+           std::array<std::uint16_t, 2> ports = {}) {
     static_cast<void>(prepare_cryptography());
     plugin.reset();
-    plugin.emplace(kTestManifest, host, options(changes), lanes,
-                   std::vector<testkit::TestListener>{{GH_TRANSPORT_UDP}, {GH_TRANSPORT_UDP, "listen", Family::v6}});
+    plugin.emplace(
+        kTestManifest, host, options(changes), lanes,
+        std::vector<testkit::TestListener>{{.transport = GH_TRANSPORT_UDP, .port = ports[0]},
+                                           {.transport = GH_TRANSPORT_UDP, .family = Family::v6, .port = ports[1]}});
     EXPECT_TRUE(eventually([&] {
       const std::scoped_lock lock(RunningLanes::mutex);
       return RunningLanes::seats.size() == lanes;
     }));
+  }
+  /// The process dies, and another one listens where it did.
+  void restart(unsigned lanes = 1, const nlohmann::json& changes = nlohmann::json::object()) {
+    const std::array<std::uint16_t, 2> ports = {relay().port, relay(Family::v6).port};
+    plugin.reset();
+    host.restart();
+    run(lanes, changes, ports);
   }
   [[nodiscard]] AllocationDemand demand(const TestClient& left, const TestClient& right,
                                         std::string identity = "token:bob") const {
