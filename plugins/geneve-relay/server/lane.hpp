@@ -95,6 +95,8 @@ class RelayLane final : public LaneWorker, public Allocator {
   void give_again(EndpointTable::Found found, const AllocationDemand& demand, Then then);
   void make(const AllocationDemand& demand, std::uint64_t lamport_id, Then then);
   [[nodiscard]] std::optional<Verdict> refuse_asker(const AllocationDemand& demand, std::uint64_t session) const;
+  [[nodiscard]] std::optional<Verdict> refuse_remembered(const AllocationDemand& demand,
+                                                         const SessionFacts& facts) const;
   [[nodiscard]] std::optional<AllocationRefusal> refuse_demand(const AllocationDemand& demand) const;
   [[nodiscard]] Result<std::uint32_t> lease_vni(Session& session, RelayBlob& blob);
   void became_durable(std::uint32_t vni, const Error& failure);

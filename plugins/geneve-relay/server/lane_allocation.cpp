@@ -104,6 +104,14 @@ std::optional<Verdict> RelayLane::refuse_asker(const AllocationDemand& demand, s
   return judged.error();
 }
 
+/// What an earlier process left, and policy keeps from being served, is not ended by whoever it keeps from it.
+std::optional<Verdict> RelayLane::refuse_remembered(const AllocationDemand& demand, const SessionFacts& facts) const {
+  if (shared_.kept(context_.lane->index).empty()) return {};
+  CompletionScope nobody_waits(context_.completions);
+  const auto found = Session::find(context_, facts, nobody_waits);
+  return found ? refuse_asker(demand, found->id) : std::nullopt;
+}
+
 /// Whoever may ask for endpoints gets the pair's: what runs on it goes on.
 void RelayLane::give_again(EndpointTable::Found found, const AllocationDemand& demand, Then then) {
   if (const auto why = refuse_asker(demand, found->session.id())) return then(refusal_of(*why));
@@ -122,8 +130,14 @@ void RelayLane::make(const AllocationDemand& demand, std::uint64_t lamport_id, T
   if (!shared[0] || !shared[1]) return then(kOwnKey);
 
   const std::string key = session_key_of(demand.clients);
-  auto session =
-      Session::open(context_, {.key = key, .identity = demand.identity, .source = demand.source, .expires = expiry()});
+  const SessionFacts facts{
+      .key = key, .identity = demand.identity, .source = demand.source, .blob = {}, .expires = expiry()};
+  if (const auto why = refuse_remembered(demand, facts)) return then(refusal_of(*why));
+  auto session = Session::open(context_, facts);
+  if (session && session->resumed()) {  // an endpoint that is not served; its VNI goes with it
+    session->end();
+    session = Session::open(context_, facts);
+  }
   if (!session) return then(refusal_of(session.error()));
   auto policy = PolicyClient::open(context_, {demand.listener, demand.source, demand.identity, session->id()});
   if (!policy) {

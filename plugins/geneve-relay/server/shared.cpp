@@ -71,7 +71,7 @@ RelayShared::RelayShared(const StartContext& context, const RelaySettings& setti
       context.host,
       [this, &unreadable](const KeptSession& session) {
         const auto blob = RelayBlob::read(session.blob_version, session.blob);
-        if (!blob) return void(++unreadable);
+        if (!blob) return void(++unreadable);  // stays, with its VNI, for the version that reads it
         const std::uint32_t lane = lane_of(blob->vni, lanes_);
         if (secrets_.hash(blob->clients) % lanes_ != lane) exceptions_[blob->clients] = lane;
         kept_[lane].push_back({session.id, std::string(session.identity), session.source, *blob});

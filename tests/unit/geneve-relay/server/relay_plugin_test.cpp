@@ -1,6 +1,8 @@
 // Endpoints are given out, bound and carry data.
 #include "tests/unit/geneve-relay/server/relay_rig.hpp"
 
+#include <gmock/gmock.h>
+
 namespace gatehouse::geneve_relay {
 namespace {
 
@@ -237,6 +239,58 @@ TEST_F(RelayPlugin, ALegWhoseListenerIsGoneAfterARestartBindsByAnother) {
   ASSERT_TRUE(eventually([&] { return bound() == 3; }));
   a.send(relay(), data(endpoint.vni, "hello again"));
   EXPECT_EQ(b.receive(), data(endpoint.vni, "hello again"));
+}
+
+TEST_F(RelayPlugin, WhomPolicyDeniesEndsNothingByAsking) {
+  TestClient a, b;
+  run();
+  const ServerEndpoint endpoint = allocate(a, b);
+  bind(a, b, endpoint);
+  host.set_traffic({{}, {}, [] { return std::uint16_t{GH_REASON_ADMISSION}; }});
+  restart();
+  EXPECT_EQ(std::get<AllocationRefusal>(outcome(a, b)).cause, AllocationRefusal::Cause::denied);
+  a.send(relay(), data(endpoint.vni, "lost"));
+  EXPECT_TRUE(eventually([&] { return drops("unknown_vni") == 1; }));
+  host.set_traffic({});
+  plugin->policy_changed();
+  EXPECT_TRUE(eventually([&] { return host.metric(R"(endpoints{state="open"})") == 1; }));
+  a.send(relay(), data(endpoint.vni, "without a handshake"));
+  EXPECT_EQ(b.receive(), data(endpoint.vni, "without a handshake"));
+  EXPECT_EQ(allocate(a, b), endpoint);
+}
+
+/// As after a later version was taken back.
+TEST_F(RelayPlugin, WhatIsKeptInAnotherFormStaysUntilItsPairIsAskedFor) {
+  TestClient a, b, c;
+  run();
+  const ServerEndpoint endpoint = allocate(a, b);
+  plugin.reset();
+  host.restart();
+  {
+    const auto later_version = host.store().instance("geneve-relay");
+    gh_session session{};
+    session.struct_size = sizeof session;
+    session.id = host.store().sessions().at(0).id;
+    session.blob_version = RelayBlob::kVersion + 1;
+    session.blob = to_border(std::string_view("another form"));
+    gh_lane lane{sizeof(gh_lane), 0, 1, -1, 0};
+    const gh_sessions& sessions = *later_version->sessions();
+    ASSERT_EQ(sessions.touch(sessions.context, &lane, &session, nullptr), GH_OK);
+  }
+  run();
+  EXPECT_NE(host.log_lines().back().find("in a form that this version does not read"), std::string::npos);
+  allocate(a, c);
+  ASSERT_EQ(host.store().sessions().size(), 2u);
+  EXPECT_EQ(host.store().sessions()[0].leases, std::vector{"vni:" + std::to_string(endpoint.vni)});
+  EXPECT_EQ(host.store().sessions()[0].blob_version, RelayBlob::kVersion + 1);
+
+  const ServerEndpoint anew = allocate(a, b);
+  EXPECT_NE(anew.vni, endpoint.vni);
+  std::vector<std::string> leases;
+  for (const auto& session : host.store().sessions())
+    leases.insert(leases.end(), session.leases.begin(), session.leases.end());
+  EXPECT_THAT(leases, testing::AllOf(testing::SizeIs(2), testing::Contains("vni:" + std::to_string(anew.vni)),
+                                     testing::Not(testing::Contains("vni:" + std::to_string(endpoint.vni)))));
 }
 
 TEST_F(RelayPlugin, ARememberedEndpointKeepsItsVniWithAnotherNumberOfLanes) {
