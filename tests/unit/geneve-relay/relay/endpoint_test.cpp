@@ -231,6 +231,18 @@ TEST_F(RelayEndpointTest, TheOthersAnswerIsNotMine) {
   EXPECT_EQ(take(kB, stolen, at_a).error(), Drop::wrong_challenge);
 }
 
+TEST_F(RelayEndpointTest, WhatSomebodyElseRelayedCountsAndOldNewsShortenNoLife) {
+  bind_both();
+  endpoint.add_relayed(kA, 3, 300, now + 5s);
+  EXPECT_EQ(endpoint.last_seen(kA), now + 5s);
+  endpoint.add_relayed(kA, 2, 200, now + 1s);
+  EXPECT_EQ(endpoint.last_seen(kA), now + 5s);
+  EXPECT_EQ(endpoint.packets(kA), 5u);
+  EXPECT_EQ(endpoint.bytes(kA), 500u);
+  EXPECT_EQ(endpoint.packets(kB), 0u);
+  EXPECT_EQ(endpoint.last_seen(kB), now);
+}
+
 TEST_F(RelayEndpointTest, RefusalsAreTheSendersState) {
   bind(kA, at_a);
   EXPECT_EQ(endpoint.state(kA).refusals, 0U);

@@ -1,5 +1,7 @@
 #include "plugins/geneve-relay/server/relay_blob.hpp"
 
+#include <gatehouse/testkit/hex.hpp>
+
 #include <gtest/gtest.h>
 
 namespace gatehouse::geneve_relay {
@@ -15,9 +17,23 @@ RelayBlob some_blob() {
 TEST(RelayBlob, ComesBackAsItWas) {
   RelayBlob blob = some_blob();
   EXPECT_EQ(RelayBlob::read(RelayBlob::kVersion, blob.write()), blob);
+  blob.vni = kLargestVni;
   blob.legs[1] = {};
   blob.listener = "";
   EXPECT_EQ(RelayBlob::read(RelayBlob::kVersion, blob.write()), blob);
+}
+
+/// Other versions read what this one has kept.
+TEST(RelayBlob, IsWrittenAsItsHeaderSays) {
+  const auto expected = testkit::hex(
+      "00001267|000000000000004d"
+      "|0100000000000000000000000000000000000000000000000000000000000000"
+      "|0200000000000000000000000000000000000000000000000000000000000000"
+      "|1d4c|a2a9|00000003|06|fe800000000000000000000000000001|fe800000000000000000000000000002"
+      "|1d4d|a2a9|00000000|04|c0000201000000000000000000000000|c0000209000000000000000000000000"
+      "|617069");
+  EXPECT_EQ(some_blob().write(), expected);
+  EXPECT_EQ(RelayBlob::read(RelayBlob::kVersion, expected), some_blob());
 }
 
 TEST(RelayBlob, WhatIsDamagedIsNone) {

@@ -185,6 +185,14 @@ class TestClient {
     const auto message = read_bind_message(*plain);
     return message ? std::optional(*message) : std::nullopt;
   }
+  /// What stands in a naked envelope of the relay; empty: it is none, or for somebody else.
+  [[nodiscard]] ByteVector open_naked(const DiscoKey& relay, Bytes datagram) const {
+    const auto envelope = read_envelope(datagram);
+    if (!envelope || envelope->sender != relay) return {};
+    ByteVector room(datagram.size());
+    const auto plain = open_envelope(*envelope, *SharedKey::make(relay, secret_), room);
+    return plain ? ByteVector(plain->begin(), plain->end()) : ByteVector();
+  }
   /// Bind, challenge, Answer. False: there was no challenge.
   bool bind(const Endpoint& relay, const ServerEndpoint& endpoint, std::uint32_t generation = 1) {
     send(relay, sealed(endpoint, bind_message(endpoint, generation)));
