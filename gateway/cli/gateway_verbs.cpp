@@ -31,7 +31,8 @@ std::string condense_status(const std::string& json) {
               {"sessions", plugin.value("sessions", 0)},
               {"restarts", plugin.value("restarts", 0)},
               {"listeners", std::move(addresses)},
-              {"failure", plugin.value("failure", "")}};
+              {"failure", plugin.value("failure", "")},
+              {"notes", plugin.value("notes", nlohmann::ordered_json::array())}};
   }
   return one_line(body);
 }

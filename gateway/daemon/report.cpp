@@ -41,6 +41,14 @@ Json hung_json(const ConfiguredPlugin& plugin) {
   return out;
 }
 
+/// Those that do not degrade the gateway: the others are among its reasons.
+Json notes_json(const ConfiguredPlugin& plugin) {
+  Json out = Json::array();
+  for (const PluginNotices::Notice& notice : plugin.notices())
+    if (!notice.degrades) out.push_back(notice.sentence);
+  return out;
+}
+
 Json plugin_json(const ConfiguredPlugin& plugin, const SessionTable& sessions) {
   Json listeners = Json::array();
   for (const auto& listener : plugin.settings().listeners) {
@@ -57,6 +65,7 @@ Json plugin_json(const ConfiguredPlugin& plugin, const SessionTable& sessions) {
           {"allow_local_destinations", plugin.settings().config.allow_local_destinations},
           {"listeners", std::move(listeners)},
           {"lanes", lanes_json(plugin)},
+          {"notes", notes_json(plugin)},
           {"hung", hung_json(plugin)}};
 }
 
@@ -130,6 +139,8 @@ GatewayState gateway_state(const ReportSources& from) {
     using State = ConfiguredPlugin::State;
     for (const std::string& reason : plugin->budget().reasons(steady_now()))
       out.reasons.push_back("the plugin " + plugin->name() + " runs short: " + reason);
+    for (const PluginNotices::Notice& notice : plugin->notices())
+      if (notice.degrades) out.reasons.push_back("the plugin " + plugin->name() + ": " + notice.sentence);
     failed = failed || plugin->state() == State::quarantined;
     if (plugin->state() == State::running || (from.draining && plugin->failure().empty())) continue;
     out.reasons.push_back("the plugin " + plugin->name() + " is " + std::string(plugin->state_name()) +

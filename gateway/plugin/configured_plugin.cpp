@@ -62,10 +62,12 @@ void ConfiguredPlugin::make_next() {
   if (next_.instance) return;
   const unsigned lanes = lane_count(settings_.config);
   auto metrics = std::make_shared<PluginMetrics>(name(), lanes);
+  auto notices = std::make_shared<PluginNotices>();
   next_.instance = std::make_unique<Instance>(
       loaded_, InstanceSpec{name(), lanes, settings_.config.pin_lanes, services_.plugin_timeout},
-      std::make_unique<HostOffer>(services_, settings_.config, metrics, budget_), on_event_);
+      std::make_unique<HostOffer>(services_, settings_.config, metrics, budget_, notices), on_event_);
   next_.metrics = std::move(metrics);
+  next_.notices = std::move(notices);
 }
 
 ConfiguredPlugin::Call ConfiguredPlugin::check(const std::string& options) {

@@ -101,6 +101,10 @@ class ConfiguredPlugin {
   }
   /// What all of its clients may use together, and whether that ran short.
   [[nodiscard]] PluginBudget& budget() const noexcept { return *budget_; }
+  /// What the instance that serves has to say.
+  [[nodiscard]] std::vector<PluginNotices::Notice> notices() const {
+    return life_.notices ? life_.notices->all() : std::vector<PluginNotices::Notice>();
+  }
   /// Adds the instance's series and lanes.
   void write_metrics(OpenMetrics& out) const;
 
@@ -109,6 +113,7 @@ class ConfiguredPlugin {
 
   struct Made {
     std::shared_ptr<PluginMetrics> metrics;
+    std::shared_ptr<PluginNotices> notices;
     std::unique_ptr<Instance> instance;
   };
 

@@ -6,17 +6,18 @@
 namespace gatehouse {
 
 const std::vector<std::string_view>& offered_interfaces() {
-  static const std::vector<std::string_view> kIds = {GH_LOG_ID,    GH_METRICS_ID,      GH_CLOCK_ID,    GH_RANDOM_ID,
-                                                     GH_POLICY_ID, GH_IDENTITY_ID,     GH_SESSIONS_ID, GH_VALUES_ID,
-                                                     GH_FDS_ID,    GH_CERTIFICATES_ID, GH_RANGES_ID,   GH_BUDGET_ID};
+  static const std::vector<std::string_view> kIds = {
+      GH_LOG_ID,    GH_METRICS_ID, GH_CLOCK_ID,        GH_RANDOM_ID, GH_POLICY_ID, GH_IDENTITY_ID, GH_SESSIONS_ID,
+      GH_VALUES_ID, GH_FDS_ID,     GH_CERTIFICATES_ID, GH_RANGES_ID, GH_BUDGET_ID, GH_NOTICES_ID};
   return kIds;
 }
 
 HostOffer::HostOffer(const HostServices& services, const PluginConfig& plugin, std::shared_ptr<PluginMetrics> metrics,
-                     std::shared_ptr<const PluginBudget> budget)
+                     std::shared_ptr<const PluginBudget> budget, std::shared_ptr<PluginNotices> notices)
     : log_(services.journal, plugin.name),
       metrics_(std::move(metrics)),
       budget_(std::move(budget)),
+      notices_(std::move(notices)),
       sessions_(services.sessions, plugin.name),
       values_(services.values, services.sessions->durability(), plugin.name),
       fds_(services.fds, plugin.name),
@@ -44,6 +45,7 @@ const void* HostOffer::find(std::string_view id) const noexcept {
   if (id == GH_CERTIFICATES_ID) return certificates_.table();
   if (id == GH_RANGES_ID) return ranges_table();
   if (id == GH_BUDGET_ID) return budget_->table();
+  if (id == GH_NOTICES_ID) return notices_->table();
   if (id == GH_POLICY_ID) return policy_.table();
   return nullptr;
 }

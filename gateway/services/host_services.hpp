@@ -12,6 +12,7 @@
 #include "gateway/services/listener_names.hpp"
 #include "gateway/services/log.hpp"
 #include "gateway/services/metrics.hpp"
+#include "gateway/services/notices.hpp"
 #include "gateway/services/policy.hpp"
 #include "gateway/services/sessions.hpp"
 #include "gateway/services/values.hpp"
@@ -51,7 +52,7 @@ struct HostServices {
 class HostOffer final : public Offer {
  public:
   HostOffer(const HostServices& services, const PluginConfig& plugin, std::shared_ptr<PluginMetrics> metrics,
-            std::shared_ptr<const PluginBudget> budget);
+            std::shared_ptr<const PluginBudget> budget, std::shared_ptr<PluginNotices> notices);
 
   [[nodiscard]] const void* find(std::string_view id) const noexcept override;
   void open_lane(HostLane& lane) override;
@@ -64,6 +65,7 @@ class HostOffer final : public Offer {
   PluginLog log_;
   std::shared_ptr<PluginMetrics> metrics_;
   std::shared_ptr<const PluginBudget> budget_;
+  std::shared_ptr<PluginNotices> notices_;
   PluginSessions sessions_;
   PluginValues values_;
   PluginFds fds_;

@@ -57,6 +57,14 @@ std::size_t UdpListener::send(std::span<const Datagram> datagrams) noexcept {
 
 bool UdpListener::segments() const noexcept { return out_->segments(); }
 
+/// The kernel counts its own structures, too, and so says twice as much.
+int UdpListener::receive_buffer() const noexcept {
+  int bytes = 0;
+  socklen_t size = sizeof bytes;
+  getsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &bytes, &size);
+  return bytes / 2;
+}
+
 std::uint32_t UdpListener::overflows() const noexcept {
   std::uint32_t numbers[SK_MEMINFO_VARS] = {};
   socklen_t size = sizeof numbers;

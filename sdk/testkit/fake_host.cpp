@@ -239,6 +239,13 @@ struct FakeHost::Services {
     if (resource < self(context).shortages_.size()) ++self(context).shortages_[resource];
   }
 
+  static gh_status set_notice(void* context, gh_bytes name, std::uint32_t, gh_bytes sentence) {
+    FakeHost& host = self(context);
+    const std::scoped_lock lock(host.mutex_);
+    host.notices_[std::string(from_border(name))] = from_border(sentence);
+    return GH_OK;
+  }
+
   gh_log log;
   gh_clock clock;
   gh_random random;
@@ -247,6 +254,7 @@ struct FakeHost::Services {
   gh_identity identity;
   gh_fds fds;
   gh_budget budget;
+  gh_notices notices;
   gh_certificates certificates;
   gh_ranges ranges;
 };
@@ -273,6 +281,7 @@ FakeHost::Services::Services(FakeHost& host)
       identity{sizeof identity, 0, &host, resolve, resolve_token},
       fds{sizeof fds, 0, &host, fds_keep, fds_take},
       budget{sizeof budget, 0, &host, &host.memory_bytes_, &host.descriptors_, ran_short},
+      notices{sizeof notices, 0, &host, set_notice},
       certificates{sizeof certificates, 0, &host, &host.certificate_generation_, certificate},
       ranges{sizeof ranges, 0, &host, &host.ranges_generation_, ranges_of} {}
 
@@ -292,6 +301,7 @@ FakeHost::FakeHost()
                  {GH_IDENTITY_ID, &services_->identity},
                  {GH_FDS_ID, &services_->fds},
                  {GH_BUDGET_ID, &services_->budget},
+                 {GH_NOTICES_ID, &services_->notices},
                  {GH_CERTIFICATES_ID, &services_->certificates},
                  {GH_RANGES_ID, &services_->ranges}};
   test_.emplace(*this, "test");

@@ -76,7 +76,7 @@ TEST_P(Growth, RunsAPluginOfTheFirstVersionWithEveryInterface) {
   config.name = "old";
   Instance instance(loaded, InstanceSpec{"old", 2, false},
                     std::make_unique<HostOffer>(services_, config, std::make_shared<PluginMetrics>("old", 2),
-                                                std::make_shared<PluginBudget>()),
+                                                std::make_shared<PluginBudget>(), std::make_shared<PluginNotices>()),
                     nullptr);
   instance.configure("{}", false);
   EXPECT_EQ(refusal(instance, instance.start({listener(), listener()})), "");

@@ -11,6 +11,7 @@ int main(void) {
   LINE(gh_clock), LINE(gh_random), LINE(gh_metric), LINE(gh_metrics), LINE(gh_client_facts), LINE(gh_flow);
   LINE(gh_verdict), LINE(gh_limits), LINE(gh_policy), LINE(gh_identity), LINE(gh_certificate), LINE(gh_certificates);
   LINE(gh_session), LINE(gh_lease), LINE(gh_sessions), LINE(gh_ranges), LINE(gh_values), LINE(gh_fds), LINE(gh_budget);
+  LINE(gh_notices);
   LINE(gh_host), LINE(gh_start), LINE(gh_plugin_ops), LINE(gh_listener_role), LINE(gh_manifest), LINE(gh_probe);
   LINE(gh_sessions_describe), LINE(gh_export_record), LINE(gh_sessions_export);
   return 0;

@@ -42,6 +42,13 @@ Counters::Counters(const LaneContext& context) {
   forbidden_ = host.counter(lane, "unsent", kUnsent, {{"cause", "forbidden"}});
   otherwise_ = host.counter(lane, "unsent", kUnsent, {{"cause", "other"}});
   full_ = host.counter(lane, "unsent", kUnsent, {{"cause", "full"}});
+  constexpr std::array<std::string_view, 2> kWays = {"received", "sent"};
+  for (std::size_t way = 0; way < kWays.size(); ++way) {
+    batches_[way] = {
+        host.counter(lane, "udp_calls", "System calls for batches of datagrams.", {{"way", kWays[way]}}),
+        host.counter(lane, "udp_messages", "Single datagrams and coalesced runs in them.", {{"way", kWays[way]}}),
+        host.counter(lane, "udp_datagrams", "Datagrams in these.", {{"way", kWays[way]}})};
+  }
   for (std::size_t what = 0; what < kernel_.size(); ++what)
     kernel_[what] = host.counter(lane, "kernel_packets",
                                  "Packets that the kernel's part (fast_path) saw at the relay's ports: relayed, or why "
@@ -62,6 +69,10 @@ void Counters::tell(RelaySocket& socket) noexcept {
   forbidden_.add(now.forbidden - told.forbidden);
   otherwise_.add(now.refused_otherwise - told.refused_otherwise);
   full_.add(now.full - told.full);
+  batches_[0].add(now.receive_calls - told.receive_calls, now.buffers_received - told.buffers_received,
+                  now.datagrams_received - told.datagrams_received);
+  batches_[1].add(now.send_calls - told.send_calls, now.messages_sent - told.messages_sent,
+                  now.datagrams_sent - told.datagrams_sent);
   told = now;
   const std::uint32_t overflows = socket.udp().overflows();
   overflows_.add(overflows - socket.overflows);

@@ -27,7 +27,7 @@ class Counters {
 
   /// What the kernel's part did with packets, as it counts them: of one lane only.
   void tell(const FastTotals& now) noexcept;
-  /// What its sockets have lost since the last call. One system call.
+  /// What its sockets have lost, and how they were batched, since the last call. One system call.
   void tell(RelaySocket& socket) noexcept;
 
   Counter connecting, open;              ///< endpoints, now
@@ -37,11 +37,22 @@ class Counters {
   Counter stun, sealed;                  ///< datagrams for discovery and allocation
 
  private:
+  /// How far batches go, one way.
+  struct Batches {
+    void add(std::uint64_t more_calls, std::uint64_t more_messages, std::uint64_t more_datagrams) noexcept {
+      calls.add(more_calls);
+      messages.add(more_messages);
+      datagrams.add(more_datagrams);
+    }
+    Counter calls, messages, datagrams;
+  };
+
   std::array<Counter, kDrops> drops_;
   std::array<Counter, kReasons> denied_;
   std::array<Counter, GH_FAST_COUNTS> kernel_;
   FastTotals told_of_kernel_;
   Counter overflows_, truncated_, unreachable_, invalid_, too_long_, forbidden_, otherwise_, full_;
+  std::array<Batches, 2> batches_;          // received, sent
   std::array<Counter, 4> packets_, bytes_;  // udp4 to udp4, to udp6; udp6 to udp4, to udp6
 };
 

@@ -71,10 +71,11 @@ RelayLane::RelayLane(const LaneContext& context, std::shared_ptr<const RelaySett
   context_.loop.poller().add(inbox.strays.fd(), EPOLLIN, strays_ready_).value();
   context_.loop.on_turn([] {}, [this] { end_turn(); });
   context_.loop.schedule(ticker_, kTick);
-  if (context_.lane->index == 0)
-    keeper_.emplace(context_, shared_.addresses(), random_, [this](Bytes datagram, const Endpoint& to) {
-      return send_now(datagram, {to, {}});
-    });
+  if (context_.lane->index != 0) return;
+  notices_.emplace(context_.host, kSocketBuffer);
+  keeper_.emplace(context_, shared_.addresses(), random_, [this](Bytes datagram, const Endpoint& to) {
+    return send_now(datagram, {to, {}});
+  });
 }
 
 /// Sessions stay, for the next process, or for this lane when it runs again.
@@ -321,6 +322,10 @@ void RelayLane::tick() {
   while (!unsent_.empty() && shared_.inbox(unsent_.front().first).messages.try_send(std::move(unsent_.front().second)))
     unsent_.pop_front();
   for (const auto& socket : sockets_) counters_.tell(*socket);
+  if (notices_) {
+    notices_->tell_room(shared_, *settings_, now());
+    notices_->tell_sockets(sockets_, *settings_);
+  }
   if (now() - kernel_looked_at_ >= kKernelLook) look_at_kernel();
   context_.loop.schedule(ticker_, kTick);
 }

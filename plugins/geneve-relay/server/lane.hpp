@@ -14,6 +14,7 @@
 #include "plugins/geneve-relay/server/kernel_attachment.hpp"
 #include "plugins/geneve-relay/server/kernel_legs.hpp"
 #include "plugins/geneve-relay/server/lane_vnis.hpp"
+#include "plugins/geneve-relay/server/relay_notices.hpp"
 #include "plugins/geneve-relay/server/relay_socket.hpp"
 #include "plugins/geneve-relay/server/shared.hpp"
 #include "plugins/geneve-relay/wire/random_pool.hpp"
@@ -158,6 +159,7 @@ class RelayLane final : public LaneWorker, public Allocator {
   bool judging_again_ = false;
   std::uint32_t judging_cursor_ = 0;
   std::optional<AddressKeeper> keeper_;  // the first lane's
+  std::optional<RelayNotices> notices_;  // the first lane's, too
   Ready messages_ready_, strays_ready_;
   LaneTimer ticker_;
 };

@@ -89,8 +89,10 @@ std::optional<AllocationRefusal> RelayLane::refuse_demand(const AllocationDemand
 void RelayLane::give(AllocationDemand demand, Then then) {
   if (auto refusal = refuse_demand(demand)) return then(std::move(*refusal));
   if (const auto found = endpoints_.find(demand.clients)) return give_again(found, demand, std::move(then));
-  if (shared_.endpoints().load(std::memory_order_relaxed) >= settings_->most_endpoints)
+  if (shared_.endpoints().load(std::memory_order_relaxed) >= settings_->most_endpoints) {
+    shared_.room().begin(now());
     return then(AllocationRefusal{Cause::full, "the relay has most_endpoints of them", kSoon});
+  }
   if (const auto lamport_id = lamport_ids_.next()) return make(demand, *lamport_id, std::move(then));
   const Error failure = lamport_ids_.when_ready(
       [this, demand, then](const Error& failed) { failed ? then(refusal_of(failed)) : give(demand, then); });
@@ -154,8 +156,9 @@ void RelayLane::make(const AllocationDemand& demand, std::uint64_t lamport_id, T
   const auto vni = lease_vni(*session, blob);
   if (!vni) {
     session->end();
-    if (vni.error() == Errc::exists) return then(AllocationRefusal{Cause::full, "there is no free VNI", kSoon});
-    return then(refusal_of(vni.error()));
+    if (vni.error() != Errc::exists) return then(refusal_of(vni.error()));
+    shared_.vnis().begin(now());
+    return then(AllocationRefusal{Cause::full, "there is no free VNI", kSoon});
   }
   const auto made = endpoints_.insert(
       *vni, RelayEndpoint(*vni, demand.clients, std::array{*shared[0], *shared[1]}, now()), lamport_id,

@@ -21,7 +21,8 @@ RelaySocket::RelaySocket(Poller& poller, const Listener& listener, const UdpList
       local_(listener.local),
       udp_(
           poller, listener.fd,
-          [this, call = std::move(on_datagrams)](std::span<Datagram> datagrams) { call(*this, datagrams); }, options) {
+          [this, call = std::move(on_datagrams)](std::span<Datagram> datagrams) { call(*this, datagrams); }, options),
+      granted_buffer_(udp_.receive_buffer()) {
   if (local_.address.is_v6()) allow_any_ip(listener.fd);
 }
 

@@ -27,6 +27,8 @@ class RelaySocket {
            (local_.address.is_unspecified() || local_.address == address);
   }
   [[nodiscard]] UdpListener& udp() noexcept { return udp_; }
+  /// UdpListener::receive_buffer(), when it was made.
+  [[nodiscard]] int granted_buffer() const noexcept { return granted_buffer_; }
 
   BatchCounters told;           ///< of udp().counters(), as the metrics have them
   std::uint32_t overflows = 0;  ///< the same of udp().overflows()
@@ -35,6 +37,7 @@ class RelaySocket {
   std::uint32_t id_;
   Endpoint local_;
   UdpListener udp_;
+  int granted_buffer_;
 };
 
 }  // namespace gatehouse::geneve_relay

@@ -27,6 +27,22 @@ struct KeptEndpoint {
   RelayBlob blob;
 };
 
+/// When something was last short. Thread-safe.
+class Shortage {
+ public:
+  void begin(SteadyTime now) noexcept { last_.store(to_ns(now), std::memory_order_relaxed); }
+  /// Has it been so within kHolds?
+  [[nodiscard]] bool holds(SteadyTime now) const noexcept {
+    const std::uint64_t last = last_.load(std::memory_order_relaxed);
+    return last != 0 && to_ns(now) < last + static_cast<std::uint64_t>(kHolds.count());
+  }
+
+  static constexpr Nanoseconds kHolds = std::chrono::seconds(10);  ///< as long as people are told
+
+ private:
+  std::atomic<std::uint64_t> last_{0};  // steady ns; 0 = never
+};
+
 /// Where one lane's listeners of datagrams are bound; all lanes have the same.
 [[nodiscard]] std::vector<Endpoint> sockets_of(const std::vector<Listener>& listeners, std::uint32_t lane);
 [[nodiscard]] AdvertisedSettings advertised_of(const RelaySettings& settings);
@@ -59,6 +75,11 @@ class RelayShared {
   /// How many endpoints all lanes have. Relaxed: lanes count theirs in and out, and look before they make one.
   [[nodiscard]] std::atomic<std::size_t>& endpoints() noexcept { return endpoints_; }
 
+  /// When an endpoint was last refused, or ended to make place, for want of room.
+  [[nodiscard]] Shortage& room() noexcept { return room_; }
+  /// When none had a VNI left.
+  [[nodiscard]] Shortage& vnis() noexcept { return vnis_; }
+
   /// What that lane is to serve again. The lane's alone, while it runs.
   [[nodiscard]] std::vector<KeptEndpoint>& kept(std::uint32_t lane) noexcept { return kept_[lane]; }
 
@@ -74,6 +95,7 @@ class RelayShared {
   const std::uint32_t lanes_;
   AdvertisedAddresses addresses_;
   std::atomic<std::size_t> endpoints_{0};
+  Shortage room_, vnis_;
   const std::unique_ptr<FastPath> kernel_;
   std::map<DiscoPair, std::uint32_t> exceptions_;  // pairs whose lane is not that of their hash
   std::vector<std::vector<KeptEndpoint>> kept_;

@@ -596,6 +596,23 @@ typedef struct gh_budget {
   void (*ran_short)(void* context, uint32_t resource);
 } gh_budget;
 
+enum {
+  GH_NOTICE_NOTE = 0,    /* worth knowing */
+  GH_NOTICE_DEGRADED = 1 /* the gateway does less than it was asked to: `gatehouse status` is degraded, too */
+};
+
+/* What people should know about an instance, as long as it is so: `gatehouse status` says it. */
+#define GH_NOTICES_ID "gh.notices/1"
+typedef struct gh_notices {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void* context;
+  /* [any] From now on the sentence is said of `name` ("buffers"; 1 to 32 bytes), in place of the one before; an empty
+   * one takes it back. It says what is so and what to do. Of 512 bytes at most: GH_E_INVALID; 16 names at most:
+   * GH_E_LIMIT. All are gone with the instance. Locks. */
+  gh_status (*set)(void* context, gh_bytes name, uint32_t kind, gh_bytes sentence);
+} gh_notices;
+
 /* ---------------------------------------------------------------------------------------- the host */
 
 typedef struct gh_host {
@@ -773,6 +790,7 @@ enum {
   gh_values_size_1_0 = 40,
   gh_fds_size_1_0 = 32,
   gh_budget_size_1_0 = 40,
+  gh_notices_size_1_0 = 24,
   gh_host_size_1_0 = 24,
   gh_start_size_1_0 = 24,
   gh_plugin_ops_size_1_0 = 104,
@@ -862,6 +880,8 @@ GH_GROWS(gh_fds);
 GH_PLACE(gh_fds, take, 24);
 GH_GROWS(gh_budget);
 GH_PLACE(gh_budget, ran_short, 32);
+GH_GROWS(gh_notices);
+GH_PLACE(gh_notices, set, 16);
 GH_GROWS(gh_host);
 GH_GROWS(gh_start);
 GH_PLACE(gh_start, listeners, 8);

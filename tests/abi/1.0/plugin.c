@@ -201,6 +201,12 @@ static const char* try_services(const gh_host* host, gh_lane* lane) {
   EXPECT(budget->memory_bytes != NULL && budget->descriptors != NULL);
   budget->ran_short(budget->context, GH_RESOURCE_PORTS);
   budget->ran_short(budget->context, UINT32_MAX);
+  const gh_notices* notices = host->get(host->context, GH_NOTICES_ID);
+  if (notices != NULL) {
+    EXPECT(notices->set(notices->context, text("weather"), GH_NOTICE_NOTE, text("it rains")) == GH_OK);
+    EXPECT(notices->set(notices->context, text(""), GH_NOTICE_NOTE, text("it rains")) == GH_E_INVALID);
+    EXPECT(notices->set(notices->context, text("weather"), UINT32_MAX, text("")) == GH_OK);
+  }
   const gh_ranges* ranges = host->get(host->context, GH_RANGES_ID);
   if (ranges != NULL) {
     gh_range range;

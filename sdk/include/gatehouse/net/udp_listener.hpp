@@ -63,6 +63,9 @@ class UdpListener final : private Readiness {
   [[nodiscard]] const BatchCounters& counters() const noexcept { return counters_; }
   /// Are runs sent by UDP_SEGMENT?
   [[nodiscard]] bool segments() const noexcept;
+  /// What the kernel has granted of `receive_buffer`, in the same measure: less than was asked for beyond
+  /// net.core.rmem_max, without CAP_NET_ADMIN. One system call.
+  [[nodiscard]] int receive_buffer() const noexcept;
   /// Datagrams that the kernel dropped since the socket was made, because nobody read in time (SO_MEMINFO; wraps). One
   /// system call.
   [[nodiscard]] std::uint32_t overflows() const noexcept;

@@ -146,6 +146,12 @@ class FakeHost {
   }
   /// How often a plugin said that it ran short of it (GH_RESOURCE_*).
   [[nodiscard]] std::uint64_t shortages(std::uint32_t resource) const noexcept { return shortages_[resource]; }
+  /// What a plugin says under that name (gh.notices/1), or "".
+  [[nodiscard]] std::string notice(const std::string& name) const {
+    const std::scoped_lock lock(mutex_);
+    const auto found = notices_.find(name);
+    return found == notices_.end() ? "" : found->second;
+  }
   /// Sum over the lanes of one series, such as `drops{cause="rate"}`; 0 when there is none.
   [[nodiscard]] std::uint64_t metric(const std::string& series) const;
   /// Lines of the log: "event key=value ...".
@@ -174,7 +180,7 @@ class FakeHost {
   };
   void publish(Policy policy);
 
-  mutable std::mutex mutex_;  // guards policies_, series_, log_, claims_, credentials_, certificates_, fds_ and ranges_
+  mutable std::mutex mutex_;  // guards what follows, but for atomics and plain words
   std::map<std::string, const void*> interfaces_;
   HostInterposer* interposer_ = nullptr;
   bool is_later_ = false;
@@ -192,6 +198,7 @@ class FakeHost {
   std::uint64_t certificate_generation_ = 1;
   std::map<std::string, std::vector<UniqueFd>> fds_;  // kept, by name
   std::map<std::string, std::vector<NumberRange>> ranges_;
+  std::map<std::string, std::string> notices_;  // sentences, by name
   std::uint64_t ranges_generation_ = 1;
   std::uint64_t memory_bytes_ = 256 * 1024 * 1024;  // plugins read them as plain words, atomically
   std::uint64_t descriptors_ = 16384;

@@ -139,8 +139,8 @@ TEST(HostOffer, HasATableForEachInterfaceThatIsOffered) {
   services.journal = std::make_shared<Journal>(-1, LogFormat::text);
   PluginConfig config;
   config.name = "udpgw";
-  const HostOffer offer(services, config, std::make_shared<PluginMetrics>("udpgw", 1),
-                        std::make_shared<PluginBudget>());
+  const HostOffer offer(services, config, std::make_shared<PluginMetrics>("udpgw", 1), std::make_shared<PluginBudget>(),
+                        std::make_shared<PluginNotices>());
   for (const std::string_view id : offered_interfaces()) {
     const auto* const table = static_cast<const std::uint32_t*>(offer.find(id));
     ASSERT_NE(table, nullptr) << id;
