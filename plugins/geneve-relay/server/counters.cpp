@@ -26,6 +26,7 @@ Counters::Counters(const LaneContext& context) {
   allocated = host.counter(lane, "endpoints_given", kGiven, {{"outcome", "made"}});
   extended = host.counter(lane, "endpoints_given", kGiven, {{"outcome", "there"}});
   expired = host.counter(lane, "expired", "Endpoints that ended because a client was silent, or never came.");
+  displaced = host.counter(lane, "displaced", "Endpoints that were ended for others, as the relay was full.");
   constexpr std::string_view kHandshakes =
       "Handshakes: Binds answered by a challenge, clients bound by their Answer, bound ones that have moved.";
   challenged = host.counter(lane, "handshakes", kHandshakes, {{"step", "challenged"}});

@@ -32,6 +32,7 @@ class Counters {
 
   Counter connecting, open;              ///< endpoints, now
   Counter allocated, extended, expired;  ///< endpoints, ever
+  Counter displaced;                     ///< endpoints that made place for those of whoever had less
   Counter challenged, bound, moved;      ///< handshakes: moved is of a client that was bound elsewhere
   Counter handed_over;                   ///< packets that came at another lane than their endpoint's
   Counter stun, sealed;                  ///< datagrams for discovery and allocation

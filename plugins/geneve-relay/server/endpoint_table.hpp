@@ -6,6 +6,7 @@
 
 #include <gatehouse/plugin/policy_client.hpp>
 #include <gatehouse/plugin/session.hpp>
+#include <gatehouse/plugin/source_table.hpp>
 #include <gatehouse/table/flow_table.hpp>
 #include <gatehouse/table/gcra.hpp>
 #include <gatehouse/table/timer_wheel.hpp>
@@ -32,7 +33,7 @@ struct KernelLeg {
 };
 
 /// An endpoint and what the lane has for it.
-struct RelayEntry : TimerNode {
+struct RelayEntry : TimerNode, SourceClient {
   RelayEntry(const RelayEndpoint& state, std::uint64_t lamport, EndpointAsker who, Session kept, PolicyClient client)
       : endpoint(state),
         session(std::move(kept)),

@@ -283,6 +283,8 @@ void RelayLane::look_at_clock(RelayEntry& entry) {
     counters_.expired.add();
     return remove(found, true);
   }
+  if (entry.endpoint.is_open())
+    entry.last_active = std::min(entry.endpoint.last_seen(0), entry.endpoint.last_seen(1));
   if (now() - entry.touched >= kTouch) {
     entry.touched = now();
     static_cast<void>(entry.session.touch(entry.asker.source, expiry()));
@@ -290,12 +292,15 @@ void RelayLane::look_at_clock(RelayEntry& entry) {
   schedule(entry);
 }
 
-void RelayLane::count_in(const RelayEntry& entry) noexcept {
+void RelayLane::count_in(RelayEntry& entry) {
+  entry.last_active = now();
+  askers_.add(entry, entry.asker.source.address, entry.asker.identity);
   (entry.endpoint.is_open() ? counters_.open : counters_.connecting).add();
   shared_.endpoints().fetch_add(1, std::memory_order_relaxed);
 }
 
-void RelayLane::count_out(const RelayEntry& entry) noexcept {
+void RelayLane::count_out(RelayEntry& entry) noexcept {
+  askers_.remove(entry);
   (entry.endpoint.is_open() ? counters_.open : counters_.connecting).sub();
   shared_.endpoints().fetch_sub(1, std::memory_order_relaxed);
 }

@@ -23,6 +23,7 @@
 #include <gatehouse/plugin/lane_plugin.hpp>
 #include <gatehouse/plugin/number_blocks.hpp>
 #include <gatehouse/plugin/source_limits.hpp>
+#include <gatehouse/plugin/source_table.hpp>
 #include <gatehouse/table/gcra.hpp>
 
 #include <deque>
@@ -99,6 +100,8 @@ class RelayLane final : public LaneWorker, public Allocator {
   [[nodiscard]] std::optional<Verdict> refuse_remembered(const AllocationDemand& demand,
                                                          const SessionFacts& facts) const;
   [[nodiscard]] std::optional<AllocationRefusal> refuse_demand(const AllocationDemand& demand) const;
+  [[nodiscard]] bool is_full() const noexcept;
+  [[nodiscard]] RelayEntry* giving_way_to(const AllocationDemand& demand);
   [[nodiscard]] Result<std::uint32_t> lease_vni(Session& session, RelayBlob& blob);
   void became_durable(std::uint32_t vni, const Error& failure);
   [[nodiscard]] std::vector<Then> take_waiting(SlotHandle endpoint);
@@ -118,8 +121,8 @@ class RelayLane final : public LaneWorker, public Allocator {
   [[nodiscard]] Expiry expiry() const;
   void schedule(RelayEntry& entry) noexcept;
   void look_at_clock(RelayEntry& entry);
-  void count_in(const RelayEntry& entry) noexcept;
-  void count_out(const RelayEntry& entry) noexcept;
+  void count_in(RelayEntry& entry);
+  void count_out(RelayEntry& entry) noexcept;
   void remove(EndpointTable::Found found, bool ends_session);
   void end_turn();
   void tick();
@@ -134,6 +137,7 @@ class RelayLane final : public LaneWorker, public Allocator {
   KernelAttachment kernel_attachment_;
   SteadyTime kernel_looked_at_{};
   EndpointTable endpoints_;
+  SourceTable askers_;  // whose they are
   TimerWheel<RelayEntry> expiry_;
   std::vector<std::unique_ptr<RelaySocket>> sockets_;
   std::map<std::uint32_t, std::string> listener_names_;  // by id, of all roles

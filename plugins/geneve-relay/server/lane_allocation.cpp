@@ -32,6 +32,7 @@ AllocationRefusal refusal_of(const Error& store) {
   return {Cause::not_durable, "the gateway's store takes no endpoints: " + store.message(), kSoon};
 }
 
+const AllocationRefusal kFull{Cause::full, "the relay has most_endpoints of them, and nobody has more than you", kSoon};
 const AllocationRefusal kOwnKey{Cause::own_key, "an endpoint is of two clients' keys, and neither is the relay's", {}};
 
 /// By what the host knows the pair's session: long enough that nobody finds another pair of it.
@@ -89,14 +90,28 @@ std::optional<AllocationRefusal> RelayLane::refuse_demand(const AllocationDemand
 void RelayLane::give(AllocationDemand demand, Then then) {
   if (auto refusal = refuse_demand(demand)) return then(std::move(*refusal));
   if (const auto found = endpoints_.find(demand.clients)) return give_again(found, demand, std::move(then));
-  if (shared_.endpoints().load(std::memory_order_relaxed) >= settings_->most_endpoints) {
-    shared_.room().begin(now());
-    return then(AllocationRefusal{Cause::full, "the relay has most_endpoints of them", kSoon});
-  }
+  if (is_full() && giving_way_to(demand) == nullptr) return then(kFull);
   if (const auto lamport_id = lamport_ids_.next()) return make(demand, *lamport_id, std::move(then));
   const Error failure = lamport_ids_.when_ready(
       [this, demand, then](const Error& failed) { failed ? then(refusal_of(failed)) : give(demand, then); });
   if (failure) then(refusal_of(failure));
+}
+
+/// Of all lanes together.
+bool RelayLane::is_full() const noexcept {
+  return shared_.endpoints().load(std::memory_order_relaxed) >= settings_->most_endpoints;
+}
+
+/// A full relay takes from whoever has most, for those who have less: what was idle for longest of this one's. Null:
+/// the asker would have as many then. Whoever has most here has most on other lanes, too, as pairs are spread over them
+/// by a hash that nobody knows.
+RelayEntry* RelayLane::giving_way_to(const AllocationDemand& demand) {
+  shared_.room().begin(now());
+  auto* const idlest = static_cast<RelayEntry*>(askers_.idlest());
+  if (idlest == nullptr) return nullptr;
+  const EndpointAsker& most = idlest->asker;
+  const std::uint64_t with_this = askers_.clients_of(demand.source.address, demand.identity) + 1;
+  return with_this < askers_.clients_of(most.source.address, most.identity) ? idlest : nullptr;
 }
 
 /// Why policy does not let this one ask; none: it does. As long as that takes the asker counts as a client.
@@ -119,6 +134,7 @@ void RelayLane::give_again(EndpointTable::Found found, const AllocationDemand& d
   if (const auto why = refuse_asker(demand, found->session.id())) return then(refusal_of(*why));
   counters_.extended.add();
   found->endpoint.extend(now());
+  found->last_active = now();
   schedule(*found);
   if (found->is_durable) return then(describe(*found));
   waiting_[found.handle].push_back(std::move(then));
@@ -149,6 +165,15 @@ void RelayLane::make(const AllocationDemand& demand, std::uint64_t lamport_id, T
                        {"row", row_text(policy.error())}});
     session->end();
     return then(refusal_of(policy.error()));
+  }
+  if (is_full()) {
+    RelayEntry* const other = giving_way_to(demand);
+    if (other == nullptr) {
+      session->end();
+      return then(kFull);
+    }
+    counters_.displaced.add();
+    remove(endpoints_.find(other->endpoint.vni()), true);
   }
   RelayBlob blob{0, lamport_id, demand.clients, {}, {}};
   if (const auto name = listener_names_.find(demand.listener); name != listener_names_.end())
