@@ -9,7 +9,13 @@ namespace {
 
 constexpr std::size_t kLeastRequest = kEnvelopeOverhead + kAllocationRequestSize;
 constexpr std::size_t kMostRequest = kEnvelopeOverhead + kLargestControlMessage;
-constexpr std::string_view kFaultNames[] = {"size", "key", "limit", "box", "message", "pair"};
+constexpr std::string_view kFaultNames[] = {"size", "key", "limit", "replay", "box", "message", "pair"};
+
+/// How many addresses an answer has room for. One at least, as it would not be read without.
+constexpr std::size_t room_for_addresses(std::size_t request) noexcept {
+  return (SealedAllocation::kMostAnswered * request - kEnvelopeOverhead - kLeastResponse) / kAddressPortSize;
+}
+static_assert(room_for_addresses(kLeastRequest) >= 2, "one of each family");
 
 }  // namespace
 
@@ -32,7 +38,7 @@ SealedAllocation::SealedAllocation(const LaneContext& context, Allocator& alloca
 }
 
 void SealedAllocation::take(Bytes datagram, const LegAddress& path, std::uint32_t listener) {
-  auto question = read(datagram, path);
+  auto question = read(datagram, path, listener);
   if (!question) return dropped_[static_cast<std::size_t>(question.error())].add();
   ++waiting_;
   allocator_.allocate({question->clients, std::move(question->identity), path.remote, listener},
@@ -41,25 +47,30 @@ void SealedAllocation::take(Bytes datagram, const LegAddress& path, std::uint32_
                       });
 }
 
-SealedAllocation::OrFault<SealedAllocation::Question> SealedAllocation::read(Bytes datagram, const LegAddress& path) {
+SealedAllocation::OrFault<SealedAllocation::Question> SealedAllocation::read(Bytes datagram, const LegAddress& path,
+                                                                             std::uint32_t listener) {
   if (datagram.size() < kLeastRequest || datagram.size() > kMostRequest) return SealedFault::size;
   const auto envelope = read_envelope(datagram);
   if (!envelope) return SealedFault::size;
   auto identity = identities_.find(CredentialKind::relay_key, envelope->sender.to_hex());
   if (!identity) return SealedFault::key;
   if (!may_open(path.remote.address, envelope->sender)) return SealedFault::limit;
+  if (seen_.has(envelope->nonce)) return SealedFault::replay;
   const auto shared = SharedKey::make(envelope->sender, secret_);
   if (!shared) return SealedFault::key;
 
   std::array<std::byte, kLargestControlMessage> message;
   const auto opened = open_envelope(*envelope, *shared, message);
   if (!opened) return SealedFault::box;
+  seen_.add(envelope->nonce);
   const auto request = read_allocation_request(*opened);
   if (!request) return SealedFault::message;
   const auto& clients = request->clients;
   if (clients[0] == clients[1] || std::ranges::find(clients, envelope->sender) == clients.end())
     return SealedFault::pair;
-  return Question{{*shared, path, request->generation}, DiscoPair(clients[0], clients[1]), std::move(*identity)};
+  return Question{{*shared, path, listener, request->generation, datagram.size()},
+                  DiscoPair(clients[0], clients[1]),
+                  std::move(*identity)};
 }
 
 /// A source that floods does not use up what the lane has for the others, nor does one that speaks for a known key from
@@ -78,10 +89,12 @@ void SealedAllocation::answer(const Asker& asker, const AllocationOutcome& outco
   const auto* const endpoint = std::get_if<ServerEndpoint>(&outcome);
   if (endpoint == nullptr) return;
   std::array<std::byte, kLargestEndpointMessage> message;
-  const std::size_t size = write_allocation_response(message, {asker.generation, *endpoint});
+  ServerEndpoint told = *endpoint;
+  told.addresses = told.addresses.some(room_for_addresses(asker.size));
+  const std::size_t size = write_allocation_response(message, {asker.generation, told});
   std::array<std::byte, kLargestAnswer> sealed;
   const std::size_t whole = seal_envelope(sealed, own_, asker.shared, nonces_, Bytes(message).first(size));
-  send_(Bytes(sealed).first(whole), asker.path);
+  send_(Bytes(sealed).first(whole), asker.path, asker.listener);
 }
 
 }  // namespace gatehouse::geneve_relay

@@ -51,7 +51,9 @@ RelayLane::RelayLane(const LaneContext& context, std::shared_ptr<const RelaySett
       of_sources_(limits_of_sources(*settings_)),
       replies_(kReplies),
       sealed_(context, *this, shared.secret(), random_,
-              [this](Bytes datagram, const LegAddress& path) { static_cast<void>(send_now(datagram, path)); }),
+              [this](Bytes datagram, const LegAddress& path, std::uint32_t listener) {
+                static_cast<void>(send_now(datagram, path, listener));
+              }),
       api_(context, *this),
       vnis_(context.lane->index, context.lane->count, random_number(context.host)),
       lamport_ids_(context, "lamport-id", kLamportBlock),
@@ -157,11 +159,12 @@ void RelayLane::find_sockets(RelayEntry& entry) noexcept {
   }
 }
 
-/// By the first socket that can: which port it came to is known of legs alone. False: there is none of that family.
-bool RelayLane::send_now(Bytes datagram, const LegAddress& path) noexcept {
-  const auto can = [&path](const auto& socket) {
+/// By that listener's socket, or without one by the first of the family. False: there is none.
+bool RelayLane::send_now(Bytes datagram, const LegAddress& path, std::optional<std::uint32_t> listener) noexcept {
+  const auto can = [&path, listener](const auto& socket) {
     const IpAddress& own = socket->local().address;
-    return own.family() == path.remote.address.family() &&
+    return socket->listener() == listener.value_or(socket->listener()) &&
+           own.family() == path.remote.address.family() &&
            (own.is_unspecified() || path.local.family() == Family::none || own == path.local);
   };
   const auto socket = std::ranges::find_if(sockets_, can);
@@ -283,8 +286,7 @@ void RelayLane::look_at_clock(RelayEntry& entry) {
     counters_.expired.add();
     return remove(found, true);
   }
-  if (entry.endpoint.is_open())
-    entry.last_active = std::min(entry.endpoint.last_seen(0), entry.endpoint.last_seen(1));
+  if (entry.endpoint.is_open()) entry.last_active = std::min(entry.endpoint.last_seen(0), entry.endpoint.last_seen(1));
   if (now() - entry.touched >= kTouch) {
     entry.touched = now();
     static_cast<void>(entry.session.touch(entry.asker.source, expiry()));

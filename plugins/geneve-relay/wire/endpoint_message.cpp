@@ -11,7 +11,7 @@
 namespace gatehouse::geneve_relay {
 namespace {
 
-constexpr std::size_t kAddressSize = 16, kAddressPortSize = kAddressSize + 2;
+constexpr std::size_t kAddressSize = kAddressPortSize - 2;
 constexpr std::size_t kEndpointSize = 3 * DiscoKey::kSize + 8 + 4 + 8 + 8;  // without addresses
 
 /// Takes fields from the front of bytes that are known to be long enough.
@@ -125,6 +125,21 @@ bool AddressList::add(const Endpoint& address) noexcept {
   if (size_ == kMost) return false;
   addresses_[size_++] = address;
   return true;
+}
+
+AddressList AddressList::some(std::size_t most) const noexcept {
+  const auto is_v4 = [](const Endpoint& one) { return one.address.unmapped().is_v4(); };
+  const auto v4 = static_cast<std::size_t>(std::ranges::count_if(all(), is_v4)), v6 = size_ - v4;
+  std::size_t left_v4 = std::min(v4, std::max((most + 1) / 2, most - std::min(most, v6)));
+  std::size_t left_v6 = std::min(v6, most - std::min(most, left_v4));
+  AddressList out;
+  for (const Endpoint& one : all()) {
+    std::size_t& left = is_v4(one) ? left_v4 : left_v6;
+    if (left == 0) continue;
+    --left;
+    out.add(one);
+  }
+  return out;
 }
 
 bool AddressList::operator==(const AddressList& other) const noexcept { return std::ranges::equal(all(), other.all()); }

@@ -32,6 +32,9 @@ class AddressList {
   [[nodiscard]] std::span<const Endpoint> all() const noexcept { return std::span(addresses_).first(size_); }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  /// Some of them, in their order, where there is no room for all: the first ones of both families, half of each as far
+  /// as there are so many.
+  [[nodiscard]] AddressList some(std::size_t most) const noexcept;
 
   bool operator==(const AddressList& other) const noexcept;
 
@@ -68,8 +71,10 @@ struct AllocationResponse {
 };
 
 inline constexpr std::size_t kAllocationRequestSize = 70;
+/// Of a response: without addresses, and what each of them adds.
+inline constexpr std::size_t kLeastResponse = 2 + 4 + 124, kAddressPortSize = 18;
 /// Of a response or CallMeMaybeVia with a full list.
-inline constexpr std::size_t kLargestEndpointMessage = 2 + 4 + 124 + 18 * AddressList::kMost;
+inline constexpr std::size_t kLargestEndpointMessage = kLeastResponse + kAddressPortSize * AddressList::kMost;
 
 /// All three read what an envelope held, and ignore bytes behind what they know, also addresses beyond a list's bound.
 /// @return Errc::truncated    too short, or without an address

@@ -63,7 +63,10 @@ class AllocationTestWorker final : public LaneWorker, private Readiness {
         secret_(secret_of("server")),
         api_(context, allocator_),
         sealed_(context, allocator_, secret_, nonces_,
-                [this](Bytes datagram, const LegAddress& path) { send(datagram, path); }) {
+                [this](Bytes datagram, const LegAddress& path, std::uint32_t listener) {
+                  EXPECT_EQ(listener, udp_.id);
+                  send(datagram, path);
+                }) {
     const std::scoped_lock lock(allocator_desk->mutex);
     allocator_desk->loop = &context.loop;
   }

@@ -1,7 +1,10 @@
 // Sealed requests on a UDP port, answered as the vectors have it, or not at all.
 #include "tests/unit/geneve-relay/allocation/allocation_fixture.hpp"
 
+#include "plugins/geneve-relay/allocation/seen_nonces.hpp"
 #include "plugins/geneve-relay/wire/disco_envelope.hpp"
+
+#include <gatehouse/base/endian.hpp>
 
 #include <poll.h>
 
@@ -38,15 +41,18 @@ class SealedAllocationTest : public AllocationFixture {
   std::uint64_t dropped(const std::string& cause) {
     return host.metric("sealed_requests_dropped{cause=\"" + cause + "\"}");
   }
-  /// `message`, as "a" seals it for the relay.
-  static ByteVector sealed(Bytes message, const std::string& who = "a") {
-    GivenBytes nonces(hex("00112233445566778899aabbccddeeff0011223344556677"));
+  /// `message`, as "a" seals it for the relay, each time anew.
+  ByteVector sealed(Bytes message, const std::string& who = "a") {
+    ByteVector nonce = hex("00112233445566778899aabbccddeeff0011223344556677");
+    nonce[0] = static_cast<std::byte>(++sealed_);
+    GivenBytes nonces(nonce);
     ByteVector out(kEnvelopeOverhead + message.size());
     seal_envelope(out, public_of(who), shared_by("server", who), nonces, message);
     return out;
   }
 
  private:
+  std::uint8_t sealed_ = 0;
   UniqueFd fd_;
 };
 
@@ -96,6 +102,66 @@ TEST_F(SealedAllocationTest, DropsWithoutAWord) {
   expect_drop(sealed(message, "b"), "pair");  // neither of the clients
   EXPECT_EQ(asked(), 0u);
   EXPECT_EQ(receive(50ms).size(), 0u);
+}
+
+TEST_F(SealedAllocationTest, AnswersAMessageOnce) {
+  know("a");
+  send(datagram_of("alloc-request-sealed"));
+  EXPECT_EQ(receive(), datagram_of("alloc-response-sealed"));
+  send(datagram_of("alloc-request-sealed"));
+  EXPECT_TRUE(eventually([&] { return dropped("replay") == 1; }));
+  send(sealed(datagram_of("alloc-request")));
+  EXPECT_FALSE(receive().empty());
+  EXPECT_EQ(asked(), 2u);
+}
+
+/// "a" opens what the relay has sealed.
+ServerEndpoint opened(Bytes answer) {
+  ByteVector room(answer.size());
+  return read_allocation_response(open_envelope(*read_envelope(answer), shared_by("a", "server"), room).value())
+      ->endpoint;
+}
+
+TEST_F(SealedAllocationTest, AnswersWithAtMostTwiceTheBytesOfTheRequest) {
+  know("a");
+  ServerEndpoint wide = vector_endpoint();
+  wide.addresses = {};
+  for (std::uint16_t port = 1; port <= 20; ++port) wide.addresses.add({IpAddress::v4(0xc0000201), port});
+  for (std::uint16_t port = 21; port <= 32; ++port)
+    wide.addresses.add(*Endpoint::parse("[2001:db8::1]:" + std::to_string(port)));
+  answer_with(wide);
+  for (const std::size_t padding : {0, 10, 100, 300}) {
+    ByteVector message = datagram_of("alloc-request");
+    message.resize(message.size() + padding);
+    const ByteVector request = sealed(message);
+    send(request);
+    const ByteVector answer = receive();
+    EXPECT_LE(answer.size(), 2 * request.size());
+    const auto addresses = opened(answer).addresses;
+    EXPECT_EQ(addresses.all()[0].port, 1);
+    EXPECT_TRUE(addresses.all().back().address.is_v6());
+    EXPECT_EQ(addresses, wide.addresses.some(addresses.size()));
+    EXPECT_GE(addresses.size(), padding == 0 ? 4u : 5u);
+    EXPECT_EQ(addresses == wide.addresses, padding == 300) << padding;
+  }
+}
+
+TEST(SeenNonces, AreRememberedForAsManyAsThereIsRoomFor) {
+  SeenNonces seen;
+  const auto nonce = [](std::uint64_t number) {
+    ByteVector out(kDiscoNonceSize);
+    store_big(MutableBytes(out), number << 8U);
+    store_big(MutableBytes(out).subspan(8), number * 0x9e3779b97f4a7c15U);
+    return out;
+  };
+  EXPECT_FALSE(seen.has(ByteVector(kDiscoNonceSize)));
+  for (std::uint64_t i = 1; i <= 2000; ++i) {
+    EXPECT_FALSE(seen.has(nonce(i)));
+    seen.add(nonce(i));
+  }
+  for (std::uint64_t i = 1900; i <= 2000; ++i) EXPECT_TRUE(seen.has(nonce(i)));
+  for (std::uint64_t i = 2001; i <= 200'000; ++i) seen.add(nonce(i));
+  EXPECT_FALSE(seen.has(nonce(1)));
 }
 
 TEST_F(SealedAllocationTest, IsSilentAboutRefusals) {

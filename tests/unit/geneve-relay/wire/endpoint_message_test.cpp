@@ -21,6 +21,20 @@ TEST(AddressList, IsBounded) {
   EXPECT_NE(AddressList({numbered(1)}), AddressList());
 }
 
+TEST(AddressList, SomeOfItAreOfBothFamilies) {
+  const auto v6 = [](std::uint16_t port) { return *Endpoint::parse("[2001:db8::1]:" + std::to_string(port)); };
+  const AddressList list = {numbered(1), numbered(2), numbered(3), v6(4), v6(5)};
+  EXPECT_EQ(list.some(0), AddressList());
+  EXPECT_EQ(list.some(1), AddressList({numbered(1)}));
+  EXPECT_EQ(list.some(2), AddressList({numbered(1), v6(4)}));
+  EXPECT_EQ(list.some(3), AddressList({numbered(1), numbered(2), v6(4)}));
+  EXPECT_EQ(list.some(4), AddressList({numbered(1), numbered(2), v6(4), v6(5)}));
+  EXPECT_EQ(list.some(5), list);
+  EXPECT_EQ(list.some(99), list);
+  EXPECT_EQ(AddressList({v6(1), v6(2), v6(3)}).some(2), AddressList({v6(1), v6(2)}));
+  EXPECT_EQ(AddressList({v6(1), v6(2), numbered(3)}).some(2), AddressList({v6(1), numbered(3)}));
+}
+
 TEST(EndpointMessage, AFullListFitsAndMoreIsIgnored) {
   AllocationResponse response = read_allocation_response(datagram_of("alloc-response")).value();
   response.endpoint.addresses = {};
