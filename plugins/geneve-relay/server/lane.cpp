@@ -203,7 +203,11 @@ void RelayLane::drain(SteadyTime) {
 
 void RelayLane::serve_again() {
   auto& kept = shared_.kept(context_.lane->index);
-  std::erase_if(kept, [this](const KeptEndpoint& endpoint) { return serve_again(endpoint); });
+  std::erase_if(kept, [this](const KeptEndpoint& endpoint) {
+    if (!serve_again(endpoint)) return false;
+    if (!endpoints_.find(endpoint.blob.vni)) shared_.vnis().remove(endpoint.blob.vni);
+    return true;
+  });
   kept.shrink_to_fit();
 }
 
@@ -295,6 +299,7 @@ void RelayLane::look_at_clock(RelayEntry& entry) {
 }
 
 void RelayLane::count_in(RelayEntry& entry) {
+  shared_.vnis().add(entry.endpoint.vni());
   entry.last_active = now();
   askers_.add(entry, entry.asker.source.address, entry.asker.identity);
   (entry.endpoint.is_open() ? counters_.open : counters_.connecting).add();
@@ -311,6 +316,7 @@ void RelayLane::remove(EndpointTable::Found found, bool ends_session) {
   const auto waiting = take_waiting(found.handle);
   count_out(*found);
   kernel_legs_.withdraw(*found);
+  shared_.vnis().remove(found->endpoint.vni());
   if (ends_session) found->session.end();
   endpoints_.erase(found.handle);
   answer(waiting, AllocationRefusal{AllocationRefusal::Cause::full, "the endpoint has just ended: ask again", 1s});

@@ -16,8 +16,7 @@ using namespace std::chrono_literals;
 using Cause = AllocationRefusal::Cause;
 
 constexpr std::chrono::seconds kAtOnce{1}, kNotReady{3}, kSoon{5};
-constexpr int kMostLooks = 4096;             // for a VNI that no endpoint of this lane has
-constexpr int kMostAsked = 64;               // of these that the host is asked about: somebody else may hold them
+constexpr int kMostAsked = 64;               // VNIs that the host is asked about at a time: others may hold them
 constexpr Nanoseconds kForever = 24h * 365;  // as clients are told
 constexpr std::size_t kKeySize = 20;
 
@@ -106,7 +105,7 @@ bool RelayLane::is_full() const noexcept {
 /// the asker would have as many then. Whoever has most here has most on other lanes, too, as pairs are spread over them
 /// by a hash that nobody knows.
 RelayEntry* RelayLane::giving_way_to(const AllocationDemand& demand) {
-  shared_.room().begin(now());
+  shared_.no_room().begin(now());
   auto* const idlest = static_cast<RelayEntry*>(askers_.idlest());
   if (idlest == nullptr) return nullptr;
   const EndpointAsker& most = idlest->asker;
@@ -182,7 +181,7 @@ void RelayLane::make(const AllocationDemand& demand, std::uint64_t lamport_id, T
   if (!vni) {
     session->end();
     if (vni.error() != Errc::exists) return then(refusal_of(vni.error()));
-    shared_.vnis().begin(now());
+    shared_.no_vni().begin(now());
     return then(AllocationRefusal{Cause::full, "there is no free VNI", kSoon});
   }
   const auto made = endpoints_.insert(
@@ -202,13 +201,11 @@ void RelayLane::make(const AllocationDemand& demand, std::uint64_t lamport_id, T
   ++context_.pending;
 }
 
-/// Errc::exists: all are taken, as far as was looked.
+/// Errc::exists: all are taken, or so many of those that this gateway takes for free that the next demand goes on.
 Result<std::uint32_t> RelayLane::lease_vni(Session& session, RelayBlob& blob) {
-  for (int looks = 0, asked = 0; looks < kMostLooks && asked < kMostAsked; ++looks) {
-    const auto vni = vnis_.next();
+  for (int asked = 0; asked < kMostAsked; ++asked) {
+    const auto vni = vnis_.next(shared_.vnis());
     if (!vni) break;
-    if (endpoints_.find(*vni)) continue;
-    ++asked;
     blob.vni = *vni;
     if (const Error failed = session.keep(RelayBlob::kVersion, blob.write())) return failed;
     const Error failed = session.lease("vni:" + std::to_string(*vni), Session::kWithSession,

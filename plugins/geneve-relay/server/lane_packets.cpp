@@ -96,10 +96,11 @@ void RelayLane::take_sealed(const Run& run) {
   }
 }
 
-/// To the lane whose endpoint it is, unless that is this one, and there is none.
+/// To the lane whose endpoint it is. What is for nobody's VNI costs that lane nothing.
 void RelayLane::hand_over(const Run& run, std::uint32_t vni) {
   const std::uint32_t owner = lane_of(vni, context_.lane->count);
-  if (owner == context_.lane->index || run.is_stray) return counters_.drop(Drop::unknown_vni, run.packets);
+  if (owner == context_.lane->index || run.is_stray || !shared_.vnis().has(vni))
+    return counters_.drop(Drop::unknown_vni, run.packets);
   const std::size_t part = run.segment > StrayRun::kMost ? 0 : StrayRun::kMost / run.segment * run.segment;
   if (part == 0) return counters_.drop(Drop::other_lane, run.packets);
   for (MutableBytes rest = run.payload; !rest.empty();) {

@@ -21,15 +21,14 @@ std::uint64_t LaneVnis::at_or_above(std::uint64_t number) const noexcept {
   return number + (lane_ + lanes_ - number % lanes_) % lanes_;
 }
 
-std::optional<std::uint32_t> LaneVnis::next() noexcept {
-  std::optional<std::uint64_t> lowest;
-  for (const NumberRange& range : ranges_) {
-    const std::uint64_t mine = at_or_above(std::max(range.first, last_ + 1));
-    if (mine <= range.last) return static_cast<std::uint32_t>(last_ = mine);
-    if (const std::uint64_t first = at_or_above(range.first); !lowest && first <= range.last) lowest = first;
+std::optional<std::uint32_t> LaneVnis::next(const VniSet& in_use) noexcept {
+  for (const std::uint64_t from : {last_ + 1, std::uint64_t{0}}) {
+    for (const NumberRange& range : ranges_) {
+      const auto free = in_use.first_free(at_or_above(std::max(range.first, from)), range.last, lanes_);
+      if (free) return static_cast<std::uint32_t>(last_ = *free);
+    }
   }
-  if (!lowest) return {};
-  return static_cast<std::uint32_t>(last_ = *lowest);
+  return {};
 }
 
 }  // namespace gatehouse::geneve_relay

@@ -2,6 +2,8 @@
 // kernel steers by that, so a packet comes to the lane that owns its endpoint.
 #pragma once
 
+#include "plugins/geneve-relay/server/vni_set.hpp"
+
 #include <gatehouse/plugin/ranges.hpp>
 
 #include <cstdint>
@@ -13,7 +15,7 @@ namespace gatehouse::geneve_relay {
 /// The lane of a VNI's endpoint.
 [[nodiscard]] inline std::uint32_t lane_of(std::uint32_t vni, std::uint32_t lanes) noexcept { return vni % lanes; }
 
-/// One lane's; not thread-safe. Whether somebody has a VNI, others know.
+/// One lane's; not thread-safe.
 class LaneVnis {
  public:
   /// @param lane   below `lanes`
@@ -24,9 +26,10 @@ class LaneVnis {
   /// In place of what there was; they do not overlap. 0 and what is above 0xffffff are left out. @throws std::bad_alloc
   void use(std::vector<NumberRange> ranges);
 
-  /// The one behind the last, and behind the highest the lowest: so that one which has become free is given out again
-  /// as late as can be. None: there are none at all. O(ranges)
-  [[nodiscard]] std::optional<std::uint32_t> next() noexcept;
+  /// The first one behind the last that is not in use, and behind the highest the lowest: so that one which has become
+  /// free is given out again as late as can be. None: all are in use, or there are none at all. As
+  /// VniSet::first_free(), for each range.
+  [[nodiscard]] std::optional<std::uint32_t> next(const VniSet& in_use) noexcept;
 
  private:
   [[nodiscard]] std::uint64_t at_or_above(std::uint64_t number) const noexcept;

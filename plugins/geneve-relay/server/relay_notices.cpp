@@ -43,8 +43,8 @@ void RelayNotices::note(const std::string& name, const std::string& sentence) {
 }
 
 void RelayNotices::tell_room(RelayShared& shared, const RelaySettings& settings, SteadyTime now) {
-  degrade("room", shared.room().holds(now) ? room_sentence(settings) : "");
-  degrade("vnis", shared.vnis().holds(now) ? kVnisSentence : "");
+  degrade("room", shared.no_room().holds(now) ? room_sentence(settings) : "");
+  degrade("vnis", shared.no_vni().holds(now) ? kVnisSentence : "");
 }
 
 void RelayNotices::tell_sockets(std::span<const std::unique_ptr<RelaySocket>> sockets, const RelaySettings& settings) {

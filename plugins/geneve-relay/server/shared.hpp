@@ -7,6 +7,7 @@
 #include "plugins/geneve-relay/server/lane_message.hpp"
 #include "plugins/geneve-relay/server/relay_blob.hpp"
 #include "plugins/geneve-relay/server/settings.hpp"
+#include "plugins/geneve-relay/server/vni_set.hpp"
 #include "plugins/geneve-relay/wire/disco_secret.hpp"
 
 #include <gatehouse/plugin/lane_context.hpp>
@@ -76,9 +77,12 @@ class RelayShared {
   [[nodiscard]] std::atomic<std::size_t>& endpoints() noexcept { return endpoints_; }
 
   /// When an endpoint was last refused, or ended to make place, for want of room.
-  [[nodiscard]] Shortage& room() noexcept { return room_; }
+  [[nodiscard]] Shortage& no_room() noexcept { return no_room_; }
   /// When none had a VNI left.
-  [[nodiscard]] Shortage& vnis() noexcept { return vnis_; }
+  [[nodiscard]] Shortage& no_vni() noexcept { return no_vni_; }
+
+  /// Those of endpoints that lanes have, or are to serve again.
+  [[nodiscard]] VniSet& vnis() noexcept { return vnis_; }
 
   /// What that lane is to serve again. The lane's alone, while it runs.
   [[nodiscard]] std::vector<KeptEndpoint>& kept(std::uint32_t lane) noexcept { return kept_[lane]; }
@@ -95,7 +99,8 @@ class RelayShared {
   const std::uint32_t lanes_;
   AdvertisedAddresses addresses_;
   std::atomic<std::size_t> endpoints_{0};
-  Shortage room_, vnis_;
+  Shortage no_room_, no_vni_;
+  VniSet vnis_;
   const std::unique_ptr<FastPath> kernel_;
   std::map<DiscoPair, std::uint32_t> exceptions_;  // pairs whose lane is not that of their hash
   std::vector<std::vector<KeptEndpoint>> kept_;
