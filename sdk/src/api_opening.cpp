@@ -15,7 +15,7 @@ void StreamListeners::Opening::read_api_request() {
       ApiRead read = parse_api_request(head_, owner_.largest_body_, listener_->origins);
       if (read.state == ApiRead::State::refusal) return refuse_request(std::move(read.refusal));
       if (read.state == ApiRead::State::request) {
-        take_forwarded_for(read.request.forwarded_for);
+        if (!take_forwarded_for(read.request.forwarded_for)) return;
         head_.erase(head_.begin(), head_.begin() + static_cast<std::ptrdiff_t>(read.request.size));
         request_ = std::move(read.request);
         stage_ = Stage::identity;

@@ -4,6 +4,7 @@
 
 #include <gatehouse/net/proxy_header.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace gatehouse {
@@ -64,18 +65,32 @@ void StreamListeners::Opening::read_proxy_header() {
 }
 
 /// Has this turn a place for a step of it, and its source the right to begin? What waits in the socket is told of in
-/// the next turn; it is not read before.
+/// the next turn; it is not read before. A proxy that speaks for others has what the lane's turns have: who is behind
+/// it is asked for the right once it has said who that is.
 bool StreamListeners::Opening::may_work(TurnCount& count, unsigned most) {
   const SteadyTime now = owner_.context_.loop.now();
   if (!count.take(now, most)) {
     if (!head_.empty() || (tls_ && tls_->holds_input())) owner_.context_.loop.poller().deliver_again(*this, EPOLLIN);
     return false;
   }
-  if (std::exchange(has_begun_, true)) return true;
+  return has_begun_ || speaks_for_others() || may_begin();
+}
+
+/// False: it has been refused.
+bool StreamListeners::Opening::may_begin() {
+  has_begun_ = true;
+  const SteadyTime now = owner_.context_.loop.now();
   const bool is_somebody = source().family() != Family::none && !source().is_loopback();  // and not anybody
   if (!is_somebody || owner_.rates_.take(source(), now) == Nanoseconds(0)) return true;
   refuse(Refusal::too_fast, "too many openings from there");
   return false;
+}
+
+/// A trusted proxy, which has not said yet for whom.
+bool StreamListeners::Opening::speaks_for_others() const noexcept {
+  return !peer_.is_told_by_proxy && std::ranges::any_of(listener_->trusted_proxies, [this](const Prefix& network) {
+    return network.contains(source().unmapped());
+  });
 }
 
 void StreamListeners::Opening::shake_hands() {
@@ -109,16 +124,18 @@ void StreamListeners::Opening::read_http() {
   }
 }
 
-void StreamListeners::Opening::take_forwarded_for(std::span<const IpAddress> forwarded_for) {
-  if (listener_->proxy_protocol || listener_->trusted_proxies.empty()) return;
-  if (const auto client = client_behind(forwarded_for, source(), listener_->trusted_proxies)) {
-    peer_.source = Endpoint{*client, 0};
-    peer_.is_told_by_proxy = true;
-  }
+/// False: whoever is behind the proxy has been refused.
+bool StreamListeners::Opening::take_forwarded_for(std::span<const IpAddress> forwarded_for) {
+  if (listener_->proxy_protocol || listener_->trusted_proxies.empty()) return true;
+  const auto client = client_behind(forwarded_for, source(), listener_->trusted_proxies);
+  if (!client) return true;
+  peer_.source = Endpoint{*client, 0};
+  peer_.is_told_by_proxy = true;
+  return has_begun_ || may_begin();
 }
 
 void StreamListeners::Opening::take_request(HttpRequest request) {
-  take_forwarded_for(request.forwarded_for);
+  if (!take_forwarded_for(request.forwarded_for)) return;
   head_.erase(head_.begin(), head_.begin() + static_cast<std::ptrdiff_t>(request.size));
   http_ = Arrival::Http{std::move(request), owner_.context_.host.name()};
   stage_ = Stage::identity;

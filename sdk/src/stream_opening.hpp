@@ -102,7 +102,7 @@ class StreamListeners::Opening final : public HeldReadiness,
   void read_http();
   void take_request(HttpRequest request);
   void read_api_request();
-  void take_forwarded_for(std::span<const IpAddress> forwarded_for);
+  [[nodiscard]] bool take_forwarded_for(std::span<const IpAddress> forwarded_for);
   void ask(std::string identity);
   void answer(const ApiAnswer& answer) override;
   void hang_up() override { end(); }
@@ -113,10 +113,8 @@ class StreamListeners::Opening final : public HeldReadiness,
   /// Nobody is refused: it is over.
   void end();
   [[nodiscard]] bool may_work(TurnCount& count, unsigned most);
-  /// Nobody needs to be known here, or the plugin asks for the token itself (Openings::own_token).
-  [[nodiscard]] bool may_arrive_unknown() const noexcept {
-    return !listener_->needs_credential() || (listener_->takes_token && !listener_->http_opening && !owner_.asked_);
-  }
+  [[nodiscard]] bool may_begin();
+  [[nodiscard]] bool speaks_for_others() const noexcept;
   [[nodiscard]] bool takes(bool kind) const noexcept { return kind || !listener_->needs_credential(); }
   void identify();
   bool identify_by_certificate();

@@ -24,7 +24,8 @@ namespace gatehouse {
 /// lane's descriptors, where the source with most of them gives way by its oldest), in time (kDeadline), in memory (a
 /// few hundred bytes until a client has begun its TLS, some 40 KB from then on), and in work: kHandshakesAtOnce in a
 /// turn and kOpeningRate a second of one source (SourceLimits) in a lane, but for loopback, behind which anybody may
-/// be. Nothing else is allocated for a client before it has arrived.
+/// be, and trusted proxies: of these whom they name is the source, which X-Forwarded-For does behind the handshake.
+/// Nothing else is allocated for a client before it has arrived.
 class StreamListeners {
  public:
   /// Who is told. Both are called on the lane, and live as long as this.

@@ -224,6 +224,26 @@ TEST_F(ApiCallTest, BelievesATrustedProxyForEachRequest) {
   EXPECT_THAT(caller.ask(post("")), HasSubstr("|127.0.0.1|"));
 }
 
+/// And not the proxy, which speaks for all of them.
+TEST_F(ApiCallTest, BoundsWhatAProxyNamesBySourcesOfTheirOwn) {
+  start({.trusted_proxies = {*Prefix::parse("127.0.0.1/32")}});
+  std::optional<ApiCaller> caller;
+  const auto is_answered = [&](const std::string& source) {
+    if (!caller) caller.emplace(call());
+    const bool out = caller->ask(post("", "X-Forwarded-For: " + source + "\r\n")).starts_with("HTTP/1.1 200 ");
+    if (!out) caller.reset();
+    return out;
+  };
+  const auto refused = [&] { return host.metric(R"(openings_refused{cause="too_fast"})"); };
+  std::uint64_t answered = 0;
+  for (std::uint64_t i = 0; i < 4 * StreamListeners::kOpeningBurst && refused() == 0; ++i)
+    answered += is_answered("192.0.2.7") ? 1 : 0;
+  EXPECT_GE(answered, StreamListeners::kOpeningBurst);
+  EXPECT_EQ(refused(), 1u);
+  EXPECT_TRUE(is_answered("192.0.2.8"));
+  EXPECT_THAT(call().ask(post("")), StartsWith("HTTP/1.1 200 ")) << "for itself";
+}
+
 TEST_F(ApiCallTest, KnowsTheUserOfAUnixSocketEachTime) {
   start({.transport = GH_TRANSPORT_UNIX, .auth = GH_AUTH_UNIX});
   host.delay_identities(2);
