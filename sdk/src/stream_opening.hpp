@@ -115,6 +115,10 @@ class StreamListeners::Opening final : public HeldReadiness,
   [[nodiscard]] bool may_work(TurnCount& count, unsigned most);
   [[nodiscard]] bool may_begin();
   [[nodiscard]] bool speaks_for_others() const noexcept;
+  /// Nobody needs to be known here, or the plugin asks for the token itself (Openings::own_token).
+  [[nodiscard]] bool may_arrive_unknown() const noexcept {
+    return !listener_->needs_credential() || (listener_->takes_token && !listener_->http_opening && !owner_.asked_);
+  }
   [[nodiscard]] bool takes(bool kind) const noexcept { return kind || !listener_->needs_credential(); }
   void identify();
   bool identify_by_certificate();

@@ -29,7 +29,8 @@ void AddressKeeper::look_at_interfaces() {
 
 /// Between two rounds as long as the reference waits, and not the same for all, so that relays do not ask in step.
 void AddressKeeper::ask() {
-  for (const auto& request : addresses_.begin_round()) static_cast<void>(send_(request.datagram, request.server));
+  for (const auto& request : addresses_.begin_round(random_))
+    static_cast<void>(send_(request.datagram, request.server));
   std::array<std::byte, 4> bytes{};
   random_.fill(bytes);
   std::uint32_t number = 0;

@@ -18,9 +18,8 @@ void add_own(AddressList& out, const Endpoint& socket, const std::vector<IpAddre
 
 }  // namespace
 
-AdvertisedAddresses::AdvertisedAddresses(AdvertisedSettings settings, std::vector<Endpoint> sockets,
-                                         RandomSource& random)
-    : settings_(std::move(settings)), sockets_(std::move(sockets)), transactions_(random) {
+AdvertisedAddresses::AdvertisedAddresses(AdvertisedSettings settings, std::vector<Endpoint> sockets)
+    : settings_(std::move(settings)), sockets_(std::move(sockets)) {
   current_ = put_together();
 }
 
@@ -63,11 +62,11 @@ void AdvertisedAddresses::set_interfaces(std::vector<IpAddress> addresses) {
   change([&] { interfaces_ = std::move(addresses); });
 }
 
-std::vector<AdvertisedAddresses::StunRequest> AdvertisedAddresses::begin_round() {
+std::vector<AdvertisedAddresses::StunRequest> AdvertisedAddresses::begin_round(RandomSource& random) {
   std::vector<StunRequest> out;
   change([&] {
     mapped_.begin_round();
-    for (const Endpoint& server : settings_.stun_servers) out.push_back({server, transactions_.begin(server)});
+    for (const Endpoint& server : settings_.stun_servers) out.push_back({server, transactions_.begin(server, random)});
   });
   return out;
 }

@@ -28,8 +28,7 @@ struct AdvertisedSettings {
 class AdvertisedAddresses {
  public:
   /// @param sockets  where the listeners of datagrams are bound, with their real ports
-  /// @param random   only used here
-  AdvertisedAddresses(AdvertisedSettings settings, std::vector<Endpoint> sockets, RandomSource& random);
+  AdvertisedAddresses(AdvertisedSettings settings, std::vector<Endpoint> sockets);
 
   /// What to offer now, at most AddressList::kMost: configured or the interfaces' ones first, IPv4 before IPv6. Empty:
   /// not ready, which may change.
@@ -47,7 +46,7 @@ class AdvertisedAddresses {
     Endpoint server;
     std::array<std::byte, kStunRequestSize> datagram;
   };
-  [[nodiscard]] std::vector<StunRequest> begin_round();
+  [[nodiscard]] std::vector<StunRequest> begin_round(RandomSource& random);
   /// A datagram that kind_of() calls STUN, from whatever lane: what it says is offered if it answers what was asked.
   void take_stun(Bytes datagram, const Endpoint& source);
 

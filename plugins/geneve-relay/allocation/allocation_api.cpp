@@ -25,6 +25,7 @@ unsigned status_of(AllocationRefusal::Cause cause) noexcept {
     case Cause::full:
     case Cause::draining:
     case Cause::not_durable:
+    case Cause::no_answer:
     case Cause::count: break;
   }
   return 503;

@@ -3,8 +3,8 @@
 namespace gatehouse::geneve_relay {
 namespace {
 
-constexpr std::array<std::string_view, kAllocationRefusals> kNames = {"denied", "own_key",  "not_ready",  "limit",
-                                                                      "full",   "draining", "not_durable"};
+constexpr std::array<std::string_view, kAllocationRefusals> kNames = {"denied", "own_key",  "not_ready",   "limit",
+                                                                      "full",   "draining", "not_durable", "no_answer"};
 
 }  // namespace
 

@@ -32,6 +32,7 @@ struct AllocationRefusal {
     full,         ///< no VNI, or no memory, is left
     draining,     ///< the gateway stops
     not_durable,  ///< the store cannot be relied on
+    no_answer,    ///< the lane that owns the pair says nothing, or has too much to do
     count
   };
   Cause cause;

@@ -36,6 +36,7 @@ constexpr std::array<Words, kDrops> kWords = {{
     {"quota", "data beyond a traffic rule's quota"},
     {"other_lane", "came at another lane than the endpoint's, which has too much to do"},
     {"no_socket", "the listener that the other client is bound through is gone"},
+    {"ended", "the endpoint was ended, as with the token that it was asked for with"},
 }};
 
 const Words& words_of(Drop drop) noexcept { return kWords[static_cast<std::size_t>(drop)]; }

@@ -38,6 +38,7 @@ enum class Drop : std::uint8_t {
   quota,             ///< data beyond a traffic rule's bytes a day or month
   other_lane,  ///< came at another lane than its endpoint's, which has too much that waits, or is too large to wait
   no_socket,   ///< for a leg that was bound through a listener which there is no more
+  ended,       ///< the host has ended the endpoint's session
   count
 };
 inline constexpr std::size_t kDrops = static_cast<std::size_t>(Drop::count);

@@ -17,7 +17,7 @@ constexpr std::size_t kStraysPerTurn = 64;         // runs of other lanes
 constexpr std::size_t kMessagesPerTurn = 64;       // of other lanes; an allocation costs 0.1 ms
 constexpr std::size_t kExpiredPerTick = 8192;      // endpoints looked at
 constexpr Nanoseconds kTick = 100ms;               // resolution of lifetimes
-constexpr Nanoseconds kLongestLook = 15s;          // each endpoint is looked at so often: has somebody ended it?
+constexpr Nanoseconds kLongestLook = 15s;          // each endpoint is looked at so often: who uses it, has it ended?
 constexpr Nanoseconds kKernelLook = 2s;            // interfaces and totals of the kernel's part are looked at
 constexpr Nanoseconds kTouch = 1h;                 // the host is told so often that it is still there
 constexpr std::chrono::seconds kRemembered = 48h;  // what the host remembers without that
@@ -57,6 +57,7 @@ RelayLane::RelayLane(const LaneContext& context, std::shared_ptr<const RelaySett
       api_(context, *this),
       vnis_(context.lane->index, context.lane->count, random_number(context.host)),
       lamport_ids_(context, "lamport-id", kLamportBlock),
+      unsent_(context.lane->count),
       messages_ready_([this] {
         shared_.inbox(context_.lane->index)
             .messages.receive([this](std::unique_ptr<LaneMessage>&& message) { receive_message(std::move(message)); },
@@ -91,8 +92,11 @@ RelayLane::~RelayLane() {
   endpoints_.sweep(cursor, SIZE_MAX, [&](SlotHandle, RelayEntry& entry) {
     count_out(entry);
     kernel_legs_.withdraw(entry);
-    if (entry.is_durable)
+    if (entry.is_durable) {
       kept.push_back({entry.session.id(), entry.asker.identity, entry.asker.source, blob_of(entry)});
+    } else {
+      shared_.vnis().remove(entry.endpoint.vni());
+    }
   });
 }
 
@@ -203,11 +207,7 @@ void RelayLane::drain(SteadyTime) {
 
 void RelayLane::serve_again() {
   auto& kept = shared_.kept(context_.lane->index);
-  std::erase_if(kept, [this](const KeptEndpoint& endpoint) {
-    if (!serve_again(endpoint)) return false;
-    if (!endpoints_.find(endpoint.blob.vni)) shared_.vnis().remove(endpoint.blob.vni);
-    return true;
-  });
+  std::erase_if(kept, [this](const KeptEndpoint& endpoint) { return serve_again(endpoint); });
   kept.shrink_to_fit();
 }
 
@@ -216,6 +216,7 @@ bool RelayLane::serve_again(const KeptEndpoint& kept) {
   const RelayBlob& blob = kept.blob;
   if (endpoints_.find(blob.vni) || endpoints_.find(blob.clients)) {  // asked for anew meanwhile, by somebody else
     if (auto session = Session::adopt(context_, kept.session)) session->end();
+    if (!endpoints_.find(blob.vni)) shared_.vnis().remove(blob.vni);
     return true;
   }
   const auto listener =
@@ -227,7 +228,10 @@ bool RelayLane::serve_again(const KeptEndpoint& kept) {
     return false;
   }
   auto session = Session::adopt(context_, kept.session);
-  if (!session) return true;
+  if (!session) {
+    shared_.vnis().remove(blob.vni);
+    return true;
+  }
   const auto made =
       endpoints_.insert(blob.vni, RelayEndpoint(blob.vni, blob.clients, now()), blob.lamport_id,
                         EndpointAsker{kept.identity, kept.source, id}, std::move(*session), std::move(*policy));
@@ -332,15 +336,26 @@ void RelayLane::end_turn() {
 void RelayLane::tick() {
   expiry_.advance(
       now(), [this](RelayEntry& entry) { look_at_clock(entry); }, kExpiredPerTick);
-  while (!unsent_.empty() && shared_.inbox(unsent_.front().first).messages.try_send(std::move(unsent_.front().second)))
-    unsent_.pop_front();
+  send_unsent();
+  give_up_asking();
   for (const auto& socket : sockets_) counters_.tell(*socket);
   if (notices_) {
     notices_->tell_room(shared_, *settings_, now());
     notices_->tell_sockets(sockets_, *settings_);
   }
   if (now() - kernel_looked_at_ >= kKernelLook) look_at_kernel();
+  end_those_in_kernel();
   context_.loop.schedule(ticker_, kTick);
+}
+
+/// A session that was ended ends its endpoint: with the next packet that user space sees, and within the second where
+/// the kernel relays.
+void RelayLane::end_those_in_kernel() {
+  if (shared_.kernel() == nullptr) return;
+  constexpr auto kTicks = static_cast<std::size_t>(std::chrono::seconds(1) / kTick);
+  endpoints_.sweep(kernel_cursor_, endpoints_.size() / kTicks + 1, [this](SlotHandle, RelayEntry& entry) {
+    if (!entry.session.is_mine()) remove(endpoints_.find(entry.endpoint.vni()), false);
+  });
 }
 
 /// The first lane's: interfaces come and go.

@@ -92,7 +92,9 @@ class RelayLane final : public LaneWorker, public Allocator {
 
   // lane_allocation.cpp
   void receive_message(std::unique_ptr<LaneMessage> message);
-  void send(std::uint32_t lane, LaneMessage message);
+  bool send(std::uint32_t lane, LaneMessage message);
+  void send_unsent();
+  void give_up_asking();
   void give(AllocationDemand demand, Then then);
   void give_again(EndpointTable::Found found, const AllocationDemand& demand, Then then);
   void make(const AllocationDemand& demand, std::uint64_t lamport_id, Then then);
@@ -102,6 +104,7 @@ class RelayLane final : public LaneWorker, public Allocator {
   [[nodiscard]] std::optional<AllocationRefusal> refuse_demand(const AllocationDemand& demand) const;
   [[nodiscard]] bool is_full() const noexcept;
   [[nodiscard]] RelayEntry* giving_way_to(const AllocationDemand& demand);
+  void displace(RelayEntry& entry);
   [[nodiscard]] Result<std::uint32_t> lease_vni(Session& session, RelayBlob& blob);
   void became_durable(std::uint32_t vni, const Error& failure);
   [[nodiscard]] std::vector<Then> take_waiting(SlotHandle endpoint);
@@ -128,6 +131,7 @@ class RelayLane final : public LaneWorker, public Allocator {
   void end_turn();
   void tick();
   void look_at_kernel();
+  void end_those_in_kernel();
 
   LaneContext context_;
   std::shared_ptr<const RelaySettings> settings_;
@@ -137,6 +141,7 @@ class RelayLane final : public LaneWorker, public Allocator {
   KernelLegs kernel_legs_;
   KernelAttachment kernel_attachment_;
   SteadyTime kernel_looked_at_{};
+  std::uint32_t kernel_cursor_ = 0;  // of endpoints_
   EndpointTable endpoints_;
   SourceTable askers_;  // whose they are
   TimerWheel<RelayEntry> expiry_;
@@ -156,9 +161,10 @@ class RelayLane final : public LaneWorker, public Allocator {
   AllocationApi api_;
   LaneVnis vnis_;
   NumberBlocks lamport_ids_;
-  Slab<Asked, 16> asked_;                                                      // other lanes
-  std::map<SlotHandle, std::vector<Then>> waiting_;                            // until an endpoint is durable
-  std::deque<std::pair<std::uint32_t, std::unique_ptr<LaneMessage>>> unsent_;  // to lanes whose inbox was full
+  Slab<Asked, 16> asked_;                                         // other lanes
+  std::deque<std::pair<SteadyTime, SlotHandle>> asked_until_;     // of these, some answered, by time
+  std::map<SlotHandle, std::vector<Then>> waiting_;               // until an endpoint is durable
+  std::vector<std::deque<std::unique_ptr<LaneMessage>>> unsent_;  // by lane: what its inbox had no place for
 
   bool draining_ = false;
   bool judging_again_ = false;

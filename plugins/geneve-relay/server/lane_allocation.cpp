@@ -8,6 +8,7 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace gatehouse::geneve_relay {
 namespace {
@@ -17,6 +18,8 @@ using Cause = AllocationRefusal::Cause;
 
 constexpr std::chrono::seconds kAtOnce{1}, kNotReady{3}, kSoon{5};
 constexpr int kMostAsked = 64;               // VNIs that the host is asked about at a time: others may hold them
+constexpr std::size_t kMostUnsent = 4096;    // messages that wait for a lane beside its inbox
+constexpr Nanoseconds kAskPatience = 5s;     // for another lane's answer: half of a client's
 constexpr Nanoseconds kForever = 24h * 365;  // as clients are told
 constexpr std::size_t kKeySize = 20;
 
@@ -31,8 +34,14 @@ AllocationRefusal refusal_of(const Error& store) {
   return {Cause::not_durable, "the gateway's store takes no endpoints: " + store.message(), kSoon};
 }
 
+const AllocationRefusal kNoAnswer{Cause::no_answer, "the part of the relay that has the pair is busy: ask again",
+                                  kSoon};
 const AllocationRefusal kFull{Cause::full, "the relay has most_endpoints of them, and nobody has more than you", kSoon};
 const AllocationRefusal kOwnKey{Cause::own_key, "an endpoint is of two clients' keys, and neither is the relay's", {}};
+
+std::string_view name_of(const std::string& identity) {
+  return identity.empty() ? "anonymous" : std::string_view(identity);
+}
 
 /// By what the host knows the pair's session: long enough that nobody finds another pair of it.
 std::string session_key_of(const DiscoPair& pair) {
@@ -51,27 +60,56 @@ std::string session_key_of(const DiscoPair& pair) {
 void RelayLane::allocate(AllocationDemand demand, Then then) {
   const std::uint32_t owner = shared_.owner_of(demand.clients);
   if (owner == context_.lane->index) return give(std::move(demand), std::move(then));
-  const SlotHandle ticket = asked_.emplace(Asked{demand.clients, std::move(then)});
-  send(owner, AllocationAsk{std::move(demand), context_.lane->index, ticket});
+  const SlotHandle ticket = asked_.emplace(Asked{demand.clients, then});
+  if (send(owner, AllocationAsk{std::move(demand), context_.lane->index, ticket}))
+    return void(asked_until_.emplace_back(now() + kAskPatience, ticket));
+  asked_.erase(ticket);
+  then(kNoAnswer);
 }
 
-/// What a full inbox does not take is sent again at the next tick.
-void RelayLane::send(std::uint32_t lane, LaneMessage message) {
+/// What a full inbox does not take is sent again at the next tick; whoever asks other lanes does not wait for that.
+/// False: so much waits for that lane already that this is lost.
+bool RelayLane::send(std::uint32_t lane, LaneMessage message) {
   auto boxed = std::make_unique<LaneMessage>(std::move(message));
-  if (unsent_.empty() && shared_.inbox(lane).messages.try_send(std::move(boxed))) return;
-  unsent_.emplace_back(lane, std::move(boxed));
+  auto& unsent = unsent_[lane];
+  if (unsent.empty() && shared_.inbox(lane).messages.try_send(std::move(boxed))) return true;
+  if (unsent.size() >= kMostUnsent) return false;
+  unsent.push_back(std::move(boxed));
+  return true;
+}
+
+void RelayLane::send_unsent() {
+  for (std::uint32_t lane = 0; lane < unsent_.size(); ++lane) {
+    auto& unsent = unsent_[lane];
+    while (!unsent.empty() && shared_.inbox(lane).messages.try_send(std::move(unsent.front()))) unsent.pop_front();
+  }
+}
+
+/// A lane that has ended, or hangs, answers nothing.
+void RelayLane::give_up_asking() {
+  while (!asked_until_.empty() && asked_until_.front().first <= now()) {
+    const SlotHandle ticket = asked_until_.front().second;
+    asked_until_.pop_front();
+    Asked* const asked = asked_.at(ticket);
+    if (asked == nullptr) continue;
+    const Then then = std::move(asked->then);
+    asked_.erase(ticket);
+    then(kNoAnswer);
+  }
 }
 
 void RelayLane::receive_message(std::unique_ptr<LaneMessage> message) {
   if (auto* const ask = std::get_if<AllocationAsk>(message.get())) {
+    // An answer that finds no place is lost: nobody waits for it for ever.
     return give(std::move(ask->demand), [this, lane = ask->lane, ticket = ask->ticket](AllocationOutcome outcome) {
-      send(lane, AllocationAnswer{ticket, std::move(outcome)});
+      static_cast<void>(send(lane, AllocationAnswer{ticket, std::move(outcome)}));
     });
   }
   auto& answer = std::get<AllocationAnswer>(*message);
   Asked* const asked = asked_.at(answer.ticket);
   const auto* const endpoint = std::get_if<ServerEndpoint>(&answer.outcome);
-  if (asked == nullptr || (endpoint != nullptr && endpoint->clients != asked->clients)) return;  // of an earlier run
+  const bool is_of_earlier_run = endpoint != nullptr && asked != nullptr && endpoint->clients != asked->clients;
+  if (asked == nullptr || is_of_earlier_run) return;
   const Then then = std::move(asked->then);
   asked_.erase(answer.ticket);
   then(std::move(answer.outcome));
@@ -88,7 +126,9 @@ std::optional<AllocationRefusal> RelayLane::refuse_demand(const AllocationDemand
 
 void RelayLane::give(AllocationDemand demand, Then then) {
   if (auto refusal = refuse_demand(demand)) return then(std::move(*refusal));
-  if (const auto found = endpoints_.find(demand.clients)) return give_again(found, demand, std::move(then));
+  auto found = endpoints_.find(demand.clients);
+  if (found && !found->session.is_mine()) remove(std::exchange(found, {}), false);  // somebody has ended it
+  if (found) return give_again(found, demand, std::move(then));
   if (is_full() && giving_way_to(demand) == nullptr) return then(kFull);
   if (const auto lamport_id = lamport_ids_.next()) return make(demand, *lamport_id, std::move(then));
   const Error failure = lamport_ids_.when_ready(
@@ -111,6 +151,13 @@ RelayEntry* RelayLane::giving_way_to(const AllocationDemand& demand) {
   const EndpointAsker& most = idlest->asker;
   const std::uint64_t with_this = askers_.clients_of(demand.source.address, demand.identity) + 1;
   return with_this < askers_.clients_of(most.source.address, most.identity) ? idlest : nullptr;
+}
+
+void RelayLane::displace(RelayEntry& entry) {
+  connections_.info(entry.asker.source.address, "endpoint ended for another one's: the relay is full",
+                    {{"vni", std::to_string(entry.endpoint.vni())}, {"identity", name_of(entry.asker.identity)}});
+  counters_.displaced.add();
+  remove(endpoints_.find(entry.endpoint.vni()), true);
 }
 
 /// Why policy does not let this one ask; none: it does. As long as that takes the asker counts as a client.
@@ -159,7 +206,7 @@ void RelayLane::make(const AllocationDemand& demand, std::uint64_t lamport_id, T
   auto policy = PolicyClient::open(context_, {demand.listener, demand.source, demand.identity, session->id()});
   if (!policy) {
     connections_.info(demand.source.address, "endpoint refused",
-                      {{"identity", demand.identity.empty() ? "anonymous" : std::string_view(demand.identity)},
+                      {{"identity", name_of(demand.identity)},
                        {"why", to_text(policy.error().reason)},
                        {"row", row_text(policy.error())}});
     session->end();
@@ -171,8 +218,7 @@ void RelayLane::make(const AllocationDemand& demand, std::uint64_t lamport_id, T
       session->end();
       return then(kFull);
     }
-    counters_.displaced.add();
-    remove(endpoints_.find(other->endpoint.vni()), true);
+    displace(*other);
   }
   RelayBlob blob{0, lamport_id, demand.clients, {}, {}};
   if (const auto name = listener_names_.find(demand.listener); name != listener_names_.end())
@@ -194,7 +240,7 @@ void RelayLane::make(const AllocationDemand& demand, std::uint64_t lamport_id, T
       demand.source.address, "endpoint allocated",
       {{"vni", std::to_string(*vni)},
        {"clients", demand.clients.keys[0].to_short_string() + ' ' + demand.clients.keys[1].to_short_string()},
-       {"identity", demand.identity.empty() ? "anonymous" : std::string_view(demand.identity)}});
+       {"identity", name_of(demand.identity)}});
   count_in(*made);
   counters_.allocated.add();
   waiting_[made.handle].push_back(std::move(then));

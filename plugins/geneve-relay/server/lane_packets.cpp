@@ -74,6 +74,10 @@ void RelayLane::take(const Run& run) {
   if (!header) return counters_.drop(header.error(), run.packets);
   const auto found = endpoints_.find(header->vni);
   if (!found) return hand_over(run, header->vni);
+  if (!found->session.is_mine()) {  // somebody has ended it
+    counters_.drop(Drop::ended, run.packets);
+    return remove(found, false);
+  }
   if (!header->control) return relay(*found, run);
   for (MutableBytes rest = run.payload; !rest.empty();) {
     const std::size_t size = std::min(run.segment, rest.size());

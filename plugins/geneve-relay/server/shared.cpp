@@ -2,7 +2,6 @@
 
 #include "plugins/geneve-relay/server/lane_vnis.hpp"
 #include "plugins/geneve-relay/wire/cryptography.hpp"
-#include "plugins/geneve-relay/wire/random_pool.hpp"
 
 #include <gatehouse/plugin/kept_sessions.hpp>
 #include <gatehouse/plugin/values.hpp>
@@ -62,7 +61,7 @@ RelayShared::RelayShared(const StartContext& context, const RelaySettings& setti
     : secrets_(load_secrets(context)),
       server_(secrets_.key.public_key()),
       lanes_(std::max(context.lanes, 1u)),
-      addresses_(advertised_of(settings), sockets_of(context.listeners, 0), *std::make_unique<RandomPool>()),
+      addresses_(advertised_of(settings), sockets_of(context.listeners, 0)),
       kernel_(settings.uses_kernel ? load_kernel(context, settings) : nullptr),
       kept_(lanes_) {
   for (std::uint32_t lane = 0; lane < lanes_; ++lane) inboxes_.push_back(std::make_unique<LaneInbox>());

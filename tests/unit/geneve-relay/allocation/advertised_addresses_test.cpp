@@ -1,5 +1,6 @@
 #include "plugins/geneve-relay/allocation/advertised_addresses.hpp"
 
+#include "plugins/geneve-relay/wire/random_pool.hpp"
 #include "tests/unit/geneve-relay/vectors.hpp"
 
 #include <gmock/gmock.h>
@@ -32,9 +33,9 @@ ByteVector response_to(const AdvertisedAddresses::StunRequest& request, const En
 class AdvertisedAddressesTest : public testing::Test {
  protected:
   AdvertisedAddresses make(AdvertisedSettings settings, std::vector<Endpoint> sockets) {
-    return {std::move(settings), std::move(sockets), random};
+    return {std::move(settings), std::move(sockets)};
   }
-  GivenBytes random{hex("0102030405060708")};
+  RandomPool random;
   const std::vector<Endpoint> wildcards{at("[::]:7001"), at("0.0.0.0:7000")};
   const std::vector<IpAddress> machine{address("127.0.0.1"), address("2001:db8::1"), address("192.0.2.1"),
                                        address("::1"), address("192.0.2.2")};
@@ -84,7 +85,7 @@ class StunTest : public AdvertisedAddressesTest {
 };
 
 TEST_F(StunTest, OffersWhatServersSee) {
-  const auto requests = addresses.begin_round();
+  const auto requests = addresses.begin_round(random);
   ASSERT_EQ(requests.size(), 2u);
   EXPECT_EQ(requests[0].server, one);
   for (const auto& request : requests)
@@ -93,29 +94,31 @@ TEST_F(StunTest, OffersWhatServersSee) {
 }
 
 TEST_F(StunTest, OffersThePortItselfBehindAHardNat) {
-  const auto requests = addresses.begin_round();
+  const auto requests = addresses.begin_round(random);
   addresses.take_stun(response_to(requests[0], at("203.0.113.5:41100")), one);
   addresses.take_stun(response_to(requests[1], at("203.0.113.5:41101")), other);
   EXPECT_THAT(texts(addresses.current()), ElementsAre("203.0.113.5:41100", "203.0.113.5:41101", "203.0.113.5:7000"));
 }
 
 TEST_F(StunTest, ForgetsWhatNoServerSeesAnyMore) {
-  const auto requests = addresses.begin_round();
+  const auto requests = addresses.begin_round(random);
   addresses.take_stun(response_to(requests[0], at("203.0.113.5:41100")), one);
-  static_cast<void>(addresses.begin_round());
+  static_cast<void>(addresses.begin_round(random));
   EXPECT_EQ(addresses.current().size(), 1u);
-  static_cast<void>(addresses.begin_round());
+  static_cast<void>(addresses.begin_round(random));
   EXPECT_EQ(addresses.current().size(), 0u);
 }
 
 TEST_F(StunTest, BelievesNobodyElse) {
-  const auto requests = addresses.begin_round();
+  const auto requests = addresses.begin_round(random);
   const ByteVector response = response_to(requests[0], at("203.0.113.5:41100"));
   addresses.take_stun(response, other);
   addresses.take_stun(response, at("198.51.100.1:3479"));
-  ByteVector guessed = response;
-  guessed[8] ^= std::byte{1};  // of the secret
-  addresses.take_stun(guessed, one);
+  for (std::size_t i = 8; i < 20; ++i) {
+    ByteVector guessed = response;
+    guessed[i] ^= std::byte{1};
+    addresses.take_stun(guessed, one);
+  }
   addresses.take_stun(datagram_of("stun-response"), one);
   EXPECT_EQ(addresses.current().size(), 0u);
   addresses.take_stun(response, one);
@@ -124,8 +127,32 @@ TEST_F(StunTest, BelievesNobodyElse) {
   EXPECT_THAT(texts(addresses.current()), ElementsAre("203.0.113.5:41100")) << "answered once already";
 }
 
+TEST_F(StunTest, AsksEachTimeByATransactionThatNobodyCanForetell) {
+  std::vector<ByteVector> halves;
+  for (int round = 0; round < 20; ++round) {
+    for (const auto& request : addresses.begin_round(random)) {
+      const auto transaction = Bytes(request.datagram).subspan(8, 12);
+      for (const Bytes half : {transaction.first(6), transaction.last(6)})
+        halves.emplace_back(half.begin(), half.end());
+    }
+  }
+  std::ranges::sort(halves);
+  EXPECT_TRUE(std::ranges::adjacent_find(halves) == halves.end());
+  EXPECT_EQ(halves.size(), 80u);
+}
+
+TEST_F(StunTest, KeepsAsManyQuestionsAsItHasPlacesFor) {
+  std::vector<AdvertisedAddresses::StunRequest> requests;
+  for (std::size_t i = 0; i < StunTransactions::kMost; ++i)
+    for (const auto& request : addresses.begin_round(random)) requests.push_back(request);
+  addresses.take_stun(response_to(requests.front(), at("203.0.113.5:41100")), requests.front().server);
+  EXPECT_EQ(addresses.current().size(), 0u) << "too long ago";
+  addresses.take_stun(response_to(requests.back(), at("203.0.113.5:41100")), requests.back().server);
+  EXPECT_EQ(addresses.current().size(), 1u);
+}
+
 TEST_F(StunTest, ForgetsServersThatAreConfiguredNoMore) {
-  const auto requests = addresses.begin_round();
+  const auto requests = addresses.begin_round(random);
   addresses.take_stun(response_to(requests[0], at("203.0.113.5:41100")), one);
   addresses.configure({});
   EXPECT_EQ(addresses.current().size(), 0u);
