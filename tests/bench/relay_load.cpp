@@ -7,12 +7,18 @@
 //
 // Single sends are sendmmsg of one packet each; --gso 1 sends a burst as one UDP_SEGMENT, and receives with UDP_GRO.
 // With --server-pid the server's processor time is read from /proc. On loopback and veth the kernel runs the receiver's
-// way within the sender's call: that time holds delivery to the client, and not the arrival at the server. One JSON
-// object on stdout; exit 1 when something else came than was sent, 2 when there is no load.
+// way within the sender's call: that time holds delivery to the client, and not the arrival at the server.
+//
+// With --flood KIND it sends false handshakes of that kind (false_handshakes.hpp) beside the first pair's packets, in
+// the same thread: a trial without, one with a flood to a socket that nobody reads, which is what sending costs the
+// load itself, and one with a flood to the relay.
+//
+// One JSON object a trial on stdout; exit 1 when something else came than was sent, 2 when there is no load.
 
 #include "plugins/geneve-relay/client/allocation_client.hpp"
 #include "plugins/geneve-relay/wire/cryptography.hpp"
 #include "plugins/geneve-relay/wire/random_pool.hpp"
+#include "tests/bench/false_handshakes.hpp"
 #include "tests/bench/histogram.hpp"
 #include "tests/bench/processor.hpp"
 #include "tests/bench/relay_leg.hpp"
@@ -42,7 +48,9 @@ using namespace std::chrono_literals;
 constexpr const char* kUsage =
     "usage: relay_load --api unix:PATH|HOST:PORT [--pairs N] [--form 1] [--size BYTES] [--burst N] [--gso 1]\n"
     "                  [--both-ways 1] [--rate N (a second; 0: no limit)] [--seconds S] [--warmup S]\n"
-    "                  [--server ADDRESS:PORT] [--server-pid PID] [--cpu N]";
+    "                  [--server ADDRESS:PORT] [--server-pid PID] [--cpu N]\n"
+    "                  [--flood unknown_vni|unknown_key|false_box|replayed_bind] [--flood-rate N] [--flood-ports N]\n"
+    "                  [--flood-addresses N] [--flood-gso 1]";
 constexpr auto kBindEvery = 300ms, kQuiet = 300ms;
 constexpr auto kForHandshakes = 15s, kForAllocation = 10s;
 
@@ -56,6 +64,8 @@ struct Options {
   double rate = 0, seconds = 3, warmup = 0.5;
   std::vector<int> server_pids;
   int cpu = -1;
+  FloodShape flood;
+  bool is_flooded = false;
 };
 
 std::uint64_t now_ns() { return to_ns(steady_now()); }
@@ -80,9 +90,13 @@ class Load {
     handshake(began + kForHandshakes);
     handshakes_s_ = std::chrono::duration<double>(steady_now() - began).count();
     trial(options_.warmup);
-    const Trial done = trial(options_.seconds);
-    print(done);
-    return done.bad > 0 ? 1 : 0;
+    bool is_right = try_beside(nullptr);
+    if (options_.is_flooded) {
+      const Sink sink;
+      is_right = try_beside(&sink.where) && is_right;
+      is_right = try_beside(&relay_) && is_right;
+    }
+    return is_right ? 0 : 1;
   }
 
  private:
@@ -94,7 +108,22 @@ class Load {
     std::uint64_t sent = 0, received = 0, bad = 0, reordered = 0;
     std::uint64_t in_time = 0, bytes_in_time = 0, server_ns = 0;  // while it was sending
     std::uint64_t bytes = 0, receive_calls = 0;
+    std::uint64_t flooded = 0;  // false handshakes
     double seconds = 0;
+  };
+
+  /// A socket that nobody reads.
+  struct Sink {
+    Sink() : fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+      sockaddr_in address{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+      socklen_t size = sizeof address;
+      auto* const any = reinterpret_cast<sockaddr*>(&address);
+      if (!fd || ::bind(fd.get(), any, size) != 0 || ::getsockname(fd.get(), any, &size) != 0)
+        throw std::runtime_error("no socket for a flood's sink");
+      where = Endpoint::parse("127.0.0.1:" + std::to_string(ntohs(address.sin_port))).value();
+    }
+    UniqueFd fd;
+    Endpoint where;
   };
 
   /// Two clients that nobody has seen yet, and their endpoint.
@@ -110,12 +139,25 @@ class Load {
       if (pair.endpoint.addresses.empty() && !options_.server)
         throw std::runtime_error("an endpoint without an address");
       const Endpoint relay = options_.server ? *options_.server : pair.endpoint.addresses.all().front();
+      if (options_.is_flooded && !flood_) {
+        relay_ = relay;
+        flood_.emplace(options_.flood, known_of(pair));
+      }
       for (std::size_t leg = 0; leg < 2; ++leg)
         legs_.emplace_back(
             RelayPeer::make(pair.secrets[leg], pair.keys[1 - leg], pair.endpoint, options_.form, random_).value(),
             relay, options_.shape.is_coalesced);
     }
     allocations_s_ = std::chrono::duration<double>(steady_now() - began).count();
+  }
+
+  /// What a flood has seen of its first client.
+  [[nodiscard]] KnownEndpoint known_of(const Pair& pair) {
+    KnownEndpoint out{pair.endpoint.vni, pair.keys[0], std::vector<std::byte>(kLargestHandshake)};
+    RelayPeer client = RelayPeer::make(pair.secrets[0], pair.keys[1], pair.endpoint, options_.form, random_).value();
+    client.begin();
+    out.bind.resize(client.write_bind(out.bind));
+    return out;
   }
 
   /// Many at a time: each is answered when it is on disk, and the disk takes those that wait together.
@@ -276,6 +318,16 @@ class Load {
   }
 
   // ---- trials
+  /// One whose figures count. @param flooded  where a flood goes to, or null. @return nothing else came than was sent
+  bool try_beside(const Endpoint* flooded) {
+    is_flooding_ = flooded != nullptr;
+    if (flooded != nullptr) flood_->begin(*flooded, now_ns());
+    const Trial done = trial(options_.seconds);
+    is_flooding_ = false;
+    print(done, flooded == nullptr ? "nothing" : flooded == &relay_ ? "the relay" : "a sink");
+    return done.bad == 0;
+  }
+
   Trial trial(double seconds) {
     ++number_;
     now_ = Trial{};
@@ -288,6 +340,7 @@ class Load {
     now_.server_ns = processor_ns(options_.server_pids) - server;
     now_.in_time = now_.received;
     now_.bytes_in_time = now_.bytes;
+    now_.flooded = is_flooding_ ? flood_->sent() : 0;
     for (SteadyTime quiet = steady_now(); steady_now() - quiet < kQuiet;)
       if (turn(20) > 0) quiet = steady_now();
     is_trying_ = false;
@@ -297,6 +350,7 @@ class Load {
   void send_until(std::uint64_t began, std::uint64_t end) {
     std::size_t pair = 0, way = 0, bursts = 0;
     for (std::uint64_t now = began; now < end; now = now_ns()) {
+      if (is_flooding_) flood_->send_due(now);
       const double due = options_.rate * static_cast<double>(now - began) / 1e9 - static_cast<double>(now_.sent);
       if (options_.rate > 0 && due < static_cast<double>(options_.shape.burst)) {  // whole bursts, at every rate
         turn(0);
@@ -312,7 +366,7 @@ class Load {
     }
   }
 
-  void print(const Trial& done) const {
+  void print(const Trial& done, const char* flooded) const {
     const double lost = done.sent == 0 ? 0 : 1 - static_cast<double>(done.received) / static_cast<double>(done.sent);
     const auto each = [&](std::uint64_t ns) {
       return done.in_time == 0 ? 0 : static_cast<double>(ns) / static_cast<double>(done.in_time);
@@ -331,9 +385,11 @@ class Load {
                 us(0.99), us(0.999), static_cast<unsigned long long>(done.reordered),
                 static_cast<unsigned long long>(done.bad));
     std::printf(
-        "\"packets_per_receive\":%.1f,\"allocations_seconds\":%.3f,\"handshakes_seconds\":%.3f}\n",
+        "\"packets_per_receive\":%.1f,\"allocations_seconds\":%.3f,\"handshakes_seconds\":%.3f,",
         done.receive_calls == 0 ? 0 : static_cast<double>(done.received) / static_cast<double>(done.receive_calls),
         allocations_s_, handshakes_s_);
+    std::printf("\"flooded\":\"%s\",\"flood_per_second\":%.0f}\n", flooded,
+                static_cast<double>(done.flooded) / done.seconds);
   }
 
   const Options options_;
@@ -346,9 +402,11 @@ class Load {
   std::array<iovec, kVector> parts_{};
   std::array<Control, kVector> controls_{};
   Histogram latencies_;
+  std::optional<Flood> flood_;
+  Endpoint relay_;  // of the pair that the flood knows
   Trial now_;
   std::uint32_t number_ = 0;  // of the trial
-  bool is_trying_ = false;
+  bool is_trying_ = false, is_flooding_ = false;
   double allocations_s_ = 0, handshakes_s_ = 0;
 };
 
@@ -383,6 +441,19 @@ Options parse(int argc, char** argv) {
       out.warmup = std::atof(value);
     else if (name == "--server-pid")
       out.server_pids.push_back(std::atoi(value));
+    else if (name == "--flood") {
+      const auto kind = false_handshake_of(value);
+      if (!kind) throw std::invalid_argument(kUsage);
+      out.flood.kind = *kind;
+      out.is_flooded = true;
+    } else if (name == "--flood-rate")
+      out.flood.rate = std::atof(value);
+    else if (name == "--flood-ports")
+      out.flood.ports = std::max<std::size_t>(number, 1);
+    else if (name == "--flood-addresses")
+      out.flood.addresses = std::max<std::size_t>(number, 1);
+    else if (name == "--flood-gso")
+      out.flood.is_coalesced = number != 0;
     else if (name == "--cpu")
       out.cpu = std::atoi(value);
     else
