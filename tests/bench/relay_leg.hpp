@@ -26,6 +26,25 @@ struct RelayStamp {
   std::uint64_t sequence = 0, time_ns = 0;
 };
 
+/// The longest time without a packet, up to one that came. Times in ns of the steady clock.
+class Silence {
+ public:
+  explicit Silence(std::uint64_t now = 0) noexcept : heard_at_(now) {}
+  void hear(std::uint64_t now) noexcept {
+    if (now - heard_at_ > longest_) {
+      longest_ = now - heard_at_;
+      ended_at_ = now;
+    }
+    heard_at_ = now;
+  }
+  [[nodiscard]] std::uint64_t heard_at() const noexcept { return heard_at_; }
+  [[nodiscard]] std::uint64_t longest() const noexcept { return longest_; }
+  [[nodiscard]] std::uint64_t ended_at() const noexcept { return ended_at_; }
+
+ private:
+  std::uint64_t heard_at_, longest_ = 0, ended_at_ = 0;
+};
+
 class RelayLeg {
  public:
   enum class State : std::uint8_t { asking, answered, proven };
@@ -46,6 +65,7 @@ class RelayLeg {
 
   State state = State::asking;
   std::uint64_t highest = 0;  ///< sequence that came, and one
+  Silence silence;            ///< of a trial
 
  private:
   friend class RelaySender;

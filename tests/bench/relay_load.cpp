@@ -13,6 +13,10 @@
 // the same thread: a trial without, one with a flood to a socket that nobody reads, which is what sending costs the
 // load itself, and one with a flood to the relay.
 //
+// The longest time that a client has heard nothing is told, too, and when the last of all clients was then heard again,
+// in seconds of CLOCK_MONOTONIC, and how many hear nothing at the end: for a relay that is killed and starts again under
+// the load.
+//
 // One JSON object a trial on stdout; exit 1 when something else came than was sent, 2 when there is no load.
 
 #include "plugins/geneve-relay/client/allocation_client.hpp"
@@ -105,10 +109,11 @@ class Load {
     char bytes[64];
   };
   struct Trial {
-    std::uint64_t sent = 0, received = 0, bad = 0, reordered = 0;
+    std::uint64_t offered = 0, sent = 0, received = 0, bad = 0, reordered = 0;  // offered: also what was not taken
     std::uint64_t in_time = 0, bytes_in_time = 0, server_ns = 0;  // while it was sending
     std::uint64_t bytes = 0, receive_calls = 0;
     std::uint64_t flooded = 0;  // false handshakes
+    std::size_t unheard = 0;    // clients that hear nothing any more at the end
     double seconds = 0;
   };
 
@@ -314,6 +319,7 @@ class Load {
       leg.highest = stamp.sequence + 1;
     ++now_.received;
     now_.bytes += size;
+    leg.silence.hear(time);
     latencies_.add(time - std::min(time, stamp.time_ns));
   }
 
@@ -335,11 +341,13 @@ class Load {
     for (RelayLeg& leg : legs_) RelaySender::restart(leg);
     is_trying_ = true;
     const std::uint64_t server = processor_ns(options_.server_pids), began = now_ns();
+    for (RelayLeg& leg : legs_) leg.silence = Silence(began);
     send_until(began, began + static_cast<std::uint64_t>(seconds * 1e9));
     now_.seconds = static_cast<double>(now_ns() - began) / 1e9;
     now_.server_ns = processor_ns(options_.server_pids) - server;
     now_.in_time = now_.received;
     now_.bytes_in_time = now_.bytes;
+    now_.unheard = count_unheard(now_ns());
     now_.flooded = is_flooding_ ? flood_->sent() : 0;
     for (SteadyTime quiet = steady_now(); steady_now() - quiet < kQuiet;)
       if (turn(20) > 0) quiet = steady_now();
@@ -347,16 +355,24 @@ class Load {
     return now_;
   }
 
+  [[nodiscard]] std::size_t count_unheard(std::uint64_t now) const {
+    std::size_t out = 0;
+    for (std::size_t i = options_.goes_both_ways ? 0 : 1; i < legs_.size(); i += options_.goes_both_ways ? 1 : 2)
+      if (std::chrono::nanoseconds(now - legs_[i].silence.heard_at()) > kQuiet) ++out;
+    return out;
+  }
+
   void send_until(std::uint64_t began, std::uint64_t end) {
     std::size_t pair = 0, way = 0, bursts = 0;
     for (std::uint64_t now = began; now < end; now = now_ns()) {
       if (is_flooding_) flood_->send_due(now);
-      const double due = options_.rate * static_cast<double>(now - began) / 1e9 - static_cast<double>(now_.sent);
+      const double due = options_.rate * static_cast<double>(now - began) / 1e9 - static_cast<double>(now_.offered);
       if (options_.rate > 0 && due < static_cast<double>(options_.shape.burst)) {  // whole bursts, at every rate
         turn(0);
         continue;
       }
       const std::size_t from = pair * 2 + way;
+      now_.offered += options_.shape.burst;
       now_.sent += sender_.send(legs_[from], stamp_of(from), options_.shape.burst);
       if (++pair == options_.pairs) {
         pair = 0;
@@ -388,6 +404,11 @@ class Load {
         "\"packets_per_receive\":%.1f,\"allocations_seconds\":%.3f,\"handshakes_seconds\":%.3f,",
         done.receive_calls == 0 ? 0 : static_cast<double>(done.received) / static_cast<double>(done.receive_calls),
         allocations_s_, handshakes_s_);
+    const RelayLeg& last = *std::ranges::max_element(
+        legs_, {}, [](const RelayLeg& leg) { return leg.silence.longest() > 0 ? leg.silence.ended_at() : 0; });
+    std::printf("\"silence_ms\":%.1f,\"heard_again\":%.6f,\"unheard\":%zu,",
+                static_cast<double>(last.silence.longest()) / 1e6, static_cast<double>(last.silence.ended_at()) / 1e9,
+                done.unheard);
     std::printf("\"flooded\":\"%s\",\"flood_per_second\":%.0f}\n", flooded,
                 static_cast<double>(done.flooded) / done.seconds);
   }
