@@ -13,6 +13,7 @@ constexpr int kSocketBuffer = 7 * 1024 * 1024;     // as the reference: a burst 
 constexpr std::size_t kReplies = 64;               // challenges that leave together
 constexpr std::uint64_t kLamportBlock = 1000;      // numbers taken from the host at a time
 constexpr std::size_t kJudgedPerTurn = 2048;       // endpoints, after a policy change
+constexpr std::size_t kServedPerTurn = 128;        // endpoints that are kept; each costs some 5 us
 constexpr std::size_t kStraysPerTurn = 64;         // runs of other lanes
 constexpr std::size_t kMessagesPerTurn = 64;       // of other lanes; an allocation costs 0.1 ms
 constexpr std::size_t kExpiredPerTick = 8192;      // endpoints looked at
@@ -87,16 +88,14 @@ RelayLane::~RelayLane() {
   context_.loop.poller().remove(inbox.messages.fd(), messages_ready_);
   context_.loop.poller().remove(inbox.strays.fd(), strays_ready_);
   for (const auto& [endpoint, waiting] : waiting_) context_.pending -= waiting.size();
+  context_.pending -= demands_.size();
   auto& kept = shared_.kept(context_.lane->index);
   std::uint32_t cursor = 0;
   endpoints_.sweep(cursor, SIZE_MAX, [&](SlotHandle, RelayEntry& entry) {
     count_out(entry);
     kernel_legs_.withdraw(entry);
-    if (entry.is_durable) {
-      kept.push_back({entry.session.id(), entry.asker.identity, entry.asker.source, blob_of(entry)});
-    } else {
-      shared_.vnis().remove(entry.endpoint.vni());
-    }
+    if (entry.is_durable)
+      kept.add({entry.session.id(), entry.asker.identity, entry.asker.source, blob_of(entry)});
   });
 }
 
@@ -187,8 +186,8 @@ bool RelayLane::send_now(Bytes datagram, const LegAddress& path, std::optional<s
 /// From the first of all generations on there is a policy: what an earlier process left is served again, as far as it
 /// lets it.
 void RelayLane::policy_changed(std::uint64_t) {
-  serve_again();
-  judging_again_ = true;
+  begin_serving_again();
+  judging_again_ = endpoints_.size() > 0;
   judging_cursor_ = 0;
   context_.loop.again();
 }
@@ -205,10 +204,31 @@ void RelayLane::drain(SteadyTime) {
   endpoints_.sweep(cursor, SIZE_MAX, [this](SlotHandle, RelayEntry& entry) { kernel_legs_.withdraw(entry); });
 }
 
-void RelayLane::serve_again() {
-  auto& kept = shared_.kept(context_.lane->index);
-  std::erase_if(kept, [this](const KeptEndpoint& endpoint) { return serve_again(endpoint); });
-  kept.shrink_to_fit();
+void RelayLane::begin_serving_again() {
+  KeptEndpoints& kept = shared_.kept(context_.lane->index);
+  kept.begin();
+  serving_again_ = !kept.empty();
+}
+
+/// A slice of them; then whoever has asked for an endpoint meanwhile.
+void RelayLane::go_on_serving_again() {
+  const auto serve = [this](const KeptEndpoint& kept) { return serve_again(kept); };
+  if (serving_again_ && !shared_.kept(context_.lane->index).serve_some(kServedPerTurn, serve))
+    return context_.loop.again();
+  serving_again_ = false;
+  for (auto& [demand, then] : std::exchange(demands_, {})) {
+    --context_.pending;
+    give(std::move(demand), std::move(then));
+  }
+}
+
+/// By VNI. Of what is to be served again, it is one that somebody wants now: its turn comes at once.
+EndpointTable::Found RelayLane::find(std::uint32_t vni) {
+  const auto found = endpoints_.find(vni);
+  if (found || !serving_again_) [[likely]]
+    return found;
+  shared_.kept(context_.lane->index).serve(vni, [this](const KeptEndpoint& kept) { return serve_again(kept); });
+  return endpoints_.find(vni);
 }
 
 /// False: policy does not want it now, as it would cut one that is served. It stays, for the next generation.
@@ -327,6 +347,7 @@ void RelayLane::remove(EndpointTable::Found found, bool ends_session) {
 }
 
 void RelayLane::end_turn() {
+  if (serving_again_) go_on_serving_again();
   if (!judging_again_) return;
   judging_again_ =
       !endpoints_.sweep(judging_cursor_, kJudgedPerTurn, [this](SlotHandle, RelayEntry& entry) { judge(entry); });

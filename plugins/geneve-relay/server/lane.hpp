@@ -116,10 +116,11 @@ class RelayLane final : public LaneWorker, public Allocator {
   void listen_datagrams(const std::vector<Listener>& listeners);
   [[nodiscard]] RelaySocket* socket_of(const IpAddress& local, std::uint16_t port) noexcept;
   void find_sockets(RelayEntry& entry) noexcept;
-  [[nodiscard]] bool send_now(Bytes datagram, const LegAddress& path,
-                              std::optional<std::uint32_t> listener = {}) noexcept;
-  void serve_again();
+  [[nodiscard]] bool send_now(Bytes datagram, const LegAddress& path) noexcept;
+  void begin_serving_again();
+  void go_on_serving_again();
   bool serve_again(const KeptEndpoint& kept);
+  [[nodiscard]] EndpointTable::Found find(std::uint32_t vni);
   void judge(RelayEntry& entry) noexcept;
   [[nodiscard]] RelayBlob blob_of(const RelayEntry& entry) const;
   [[nodiscard]] Expiry expiry() const;
@@ -167,6 +168,8 @@ class RelayLane final : public LaneWorker, public Allocator {
   std::vector<std::deque<std::unique_ptr<LaneMessage>>> unsent_;  // by lane: what its inbox had no place for
 
   bool draining_ = false;
+  bool serving_again_ = false;                             // what is kept
+  std::vector<std::pair<AllocationDemand, Then>> demands_;  // that wait until it is served: it may be what they want
   bool judging_again_ = false;
   std::uint32_t judging_cursor_ = 0;
   std::optional<AddressKeeper> keeper_;  // the first lane's

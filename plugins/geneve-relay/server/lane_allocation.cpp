@@ -125,6 +125,11 @@ std::optional<AllocationRefusal> RelayLane::refuse_demand(const AllocationDemand
 }
 
 void RelayLane::give(AllocationDemand demand, Then then) {
+  if (serving_again_) {
+    demands_.emplace_back(std::move(demand), std::move(then));
+    ++context_.pending;
+    return;
+  }
   if (auto refusal = refuse_demand(demand)) return then(std::move(*refusal));
   auto found = endpoints_.find(demand.clients);
   if (found && !found->session.is_mine()) remove(std::exchange(found, {}), false);  // somebody has ended it

@@ -72,7 +72,7 @@ void RelayLane::take(const Run& run) {
   }
   const auto header = relay_header(run.payload);
   if (!header) return counters_.drop(header.error(), run.packets);
-  const auto found = endpoints_.find(header->vni);
+  const auto found = find(header->vni);
   if (!found) return hand_over(run, header->vni);
   if (!found->session.is_mine()) {  // somebody has ended it
     counters_.drop(Drop::ended, run.packets);

@@ -4,8 +4,8 @@
 
 #include "plugins/geneve-relay/allocation/advertised_addresses.hpp"
 #include "plugins/geneve-relay/fast_path/fast_path.hpp"
+#include "plugins/geneve-relay/server/kept_endpoints.hpp"
 #include "plugins/geneve-relay/server/lane_message.hpp"
-#include "plugins/geneve-relay/server/relay_blob.hpp"
 #include "plugins/geneve-relay/server/settings.hpp"
 #include "plugins/geneve-relay/server/vni_set.hpp"
 #include "plugins/geneve-relay/wire/disco_secret.hpp"
@@ -19,30 +19,6 @@
 #include <vector>
 
 namespace gatehouse::geneve_relay {
-
-/// An endpoint that is to be served again.
-struct KeptEndpoint {
-  std::uint64_t session = 0;
-  std::string identity;  ///< of whoever asked for it
-  Endpoint source;       ///< where that was
-  RelayBlob blob;
-};
-
-/// When something was last short. Thread-safe.
-class Shortage {
- public:
-  void begin(SteadyTime now) noexcept { last_.store(to_ns(now), std::memory_order_relaxed); }
-  /// Has it been so within kHolds?
-  [[nodiscard]] bool holds(SteadyTime now) const noexcept {
-    const std::uint64_t last = last_.load(std::memory_order_relaxed);
-    return last != 0 && to_ns(now) < last + static_cast<std::uint64_t>(kHolds.count());
-  }
-
-  static constexpr Nanoseconds kHolds = std::chrono::seconds(10);  ///< as long as people are told
-
- private:
-  std::atomic<std::uint64_t> last_{0};  // steady ns; 0 = never
-};
 
 /// Where one lane's listeners of datagrams are bound; all lanes have the same.
 [[nodiscard]] std::vector<Endpoint> sockets_of(const std::vector<Listener>& listeners, std::uint32_t lane);
@@ -85,7 +61,7 @@ class RelayShared {
   [[nodiscard]] VniSet& vnis() noexcept { return vnis_; }
 
   /// What that lane is to serve again. The lane's alone, while it runs.
-  [[nodiscard]] std::vector<KeptEndpoint>& kept(std::uint32_t lane) noexcept { return kept_[lane]; }
+  [[nodiscard]] KeptEndpoints& kept(std::uint32_t lane) noexcept { return kept_[lane]; }
 
  private:
   struct Secrets {
@@ -103,7 +79,7 @@ class RelayShared {
   VniSet vnis_;
   const std::unique_ptr<FastPath> kernel_;
   std::map<DiscoPair, std::uint32_t> exceptions_;  // pairs whose lane is not that of their hash
-  std::vector<std::vector<KeptEndpoint>> kept_;
+  std::vector<KeptEndpoints> kept_;
   std::vector<std::unique_ptr<LaneInbox>> inboxes_;
 };
 
