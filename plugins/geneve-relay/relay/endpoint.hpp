@@ -43,7 +43,7 @@ struct HandshakeTools {
   const DiscoKey& server;     ///< the relay's own key
   ChallengeSecrets& secrets;  ///< the caller has them look at the clock
   RandomSource& nonces;
-  const DiscoSecret* own = nullptr;  ///< the relay's, for endpoints that were made without shared keys
+  const DiscoSecret* own = nullptr;  ///< the relay's, for endpoints without shared keys
 };
 
 /// What a control packet leads to.
@@ -62,8 +62,8 @@ class RelayEndpoint {
   /// @param shared  the keys that the relay shares with each client, in the pair's order
   RelayEndpoint(std::uint32_t vni, const DiscoPair& clients, const std::array<SharedKey, 2>& shared,
                 SteadyTime now) noexcept;
-  /// One that is remembered: what is shared with a client is made when its first handshake comes, for 40 us, so that a
-  /// hundred thousand of them are there at once.
+  /// What is shared with a client is made when its first handshake comes, for 40 us: asking for endpoints costs a lane
+  /// no cryptography, and a hundred thousand that are remembered are there at once.
   RelayEndpoint(std::uint32_t vni, const DiscoPair& clients, SteadyTime now) noexcept;
 
   [[nodiscard]] std::uint32_t vni() const noexcept { return vni_; }

@@ -119,6 +119,7 @@ std::optional<AllocationRefusal> RelayLane::refuse_demand(const AllocationDemand
   if (draining_) return AllocationRefusal{Cause::draining, "the gateway is about to stop", kSoon};
   const auto& [first, second] = demand.clients.keys;
   if (first == second || first == shared_.server() || second == shared_.server()) return kOwnKey;
+  if (first.has_small_order() || second.has_small_order()) return kOwnKey;
   if (shared_.addresses().current().empty())
     return AllocationRefusal{Cause::not_ready, "the relay does not know its own addresses yet", kNotReady};
   return {};
@@ -193,11 +194,6 @@ void RelayLane::give_again(EndpointTable::Found found, const AllocationDemand& d
 }
 
 void RelayLane::make(const AllocationDemand& demand, std::uint64_t lamport_id, Then then) {
-  std::array<std::optional<SharedKey>, 2> shared;
-  for (LegIndex leg = 0; leg < shared.size(); ++leg)
-    shared[leg] = SharedKey::make(demand.clients.keys[leg], shared_.secret());
-  if (!shared[0] || !shared[1]) return then(kOwnKey);
-
   const std::string key = session_key_of(demand.clients);
   const SessionFacts facts{
       .key = key, .identity = demand.identity, .source = demand.source, .blob = {}, .expires = expiry()};
@@ -236,7 +232,7 @@ void RelayLane::make(const AllocationDemand& demand, std::uint64_t lamport_id, T
     return then(AllocationRefusal{Cause::full, "there is no free VNI", kSoon});
   }
   const auto made = endpoints_.insert(
-      *vni, RelayEndpoint(*vni, demand.clients, std::array{*shared[0], *shared[1]}, now()), lamport_id,
+      *vni, RelayEndpoint(*vni, demand.clients, now()), lamport_id,
       EndpointAsker{demand.identity, demand.source, demand.listener}, std::move(*session), std::move(*policy));
   made->is_metered = made->policy.limits().metered;
   made->touched = now();

@@ -1,8 +1,15 @@
 #include "plugins/geneve-relay/wire/disco_key.hpp"
 
+#include "plugins/geneve-relay/wire/cryptography.hpp"
 #include "plugins/geneve-relay/wire/disco_pair.hpp"
+#include "plugins/geneve-relay/wire/disco_secret.hpp"
+#include "plugins/geneve-relay/wire/random_pool.hpp"
 
 #include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
 
 namespace gatehouse::geneve_relay {
 namespace {
@@ -32,6 +39,40 @@ TEST(DiscoKey, OtherTextIsRefused) {
         "discokey:" + zeros.substr(1) + " ", "discokey:" + zeros.substr(1) + "`", "discokey:" + zeros.substr(1) + ":",
         "discokey:" + zeros.substr(1) + "@", "discokey:" + zeros.substr(1) + "G", "Discokey:" + zeros})
     EXPECT_EQ(DiscoKey::parse(text).error(), make_error_code(Errc::malformed)) << text;
+}
+
+TEST(DiscoKey, IsOfSmallOrderWhereNothingCanBeSharedWithIt) {
+  ASSERT_TRUE(prepare_cryptography());
+  RandomPool random;
+  const DiscoSecret own = DiscoSecret::make(random);
+  DiscoKey all_but_last = key(0xec, 0x7f);
+  std::fill(all_but_last.bytes.begin() + 1, all_but_last.bytes.end() - 1, std::byte{0xff});
+  const auto one_more = [&](unsigned first, unsigned last) {
+    DiscoKey out = all_but_last;
+    out.bytes.front() = static_cast<std::byte>(first);
+    out.bytes.back() = static_cast<std::byte>(last);
+    return out;
+  };
+  const auto parse = [](std::string_view digits) { return DiscoKey::parse("discokey:" + std::string(digits)).value(); };
+  const std::vector<DiscoKey> refused{
+      key(0),
+      key(1),
+      key(1, 0x80),
+      all_but_last,
+      one_more(0xed, 0x7f),
+      one_more(0xee, 0x7f),
+      one_more(0xee, 0xff),
+      parse("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
+      parse("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
+      parse("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f11d7")};
+  for (const DiscoKey& one : refused) {
+    EXPECT_TRUE(one.has_small_order()) << one.to_string();
+    EXPECT_FALSE(SharedKey::make(one, own)) << one.to_string();
+  }
+  for (const DiscoKey& one : {key(2), key(9), one_more(0xeb, 0x7f), one_more(0xef, 0x7f), own.public_key()}) {
+    EXPECT_FALSE(one.has_small_order()) << one.to_string();
+    EXPECT_TRUE(SharedKey::make(one, own)) << one.to_string();
+  }
 }
 
 TEST(DiscoPair, DoesNotDependOnWhoAsks) {

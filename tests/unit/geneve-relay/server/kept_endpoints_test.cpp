@@ -1,0 +1,76 @@
+#include "plugins/geneve-relay/server/kept_endpoints.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace gatehouse::geneve_relay {
+namespace {
+
+KeptEndpoint kept(std::uint32_t vni) {
+  KeptEndpoint out;
+  out.session = 1000 + vni;
+  out.blob.vni = vni;
+  return out;
+}
+
+/// Says what it was asked to serve, and refuses some.
+struct Server {
+  std::multiset<std::uint32_t> asked;
+  std::set<std::uint32_t> refused;
+
+  bool operator()(const KeptEndpoint& one) {
+    asked.insert(one.blob.vni);
+    return !refused.contains(one.blob.vni);
+  }
+};
+
+class Kept : public testing::Test {
+ protected:
+  Kept() {
+    for (std::uint32_t vni = 1; vni <= 10; ++vni) endpoints_.add(kept(vni));
+    endpoints_.begin();
+  }
+  bool serve_some(std::size_t most) {
+    return endpoints_.serve_some(most, [this](const KeptEndpoint& one) { return server_(one); });
+  }
+  void serve(std::uint32_t vni) {
+    endpoints_.serve(vni, [this](const KeptEndpoint& one) { return server_(one); });
+  }
+
+  KeptEndpoints endpoints_;
+  Server server_;
+};
+
+TEST_F(Kept, ComeInSlicesOnceEach) {
+  EXPECT_FALSE(serve_some(4));
+  EXPECT_EQ(server_.asked.size(), 4u);
+  EXPECT_FALSE(serve_some(4));
+  EXPECT_TRUE(serve_some(4));
+  for (std::uint32_t vni = 1; vni <= 10; ++vni) EXPECT_EQ(server_.asked.count(vni), 1u) << vni;
+  EXPECT_TRUE(endpoints_.empty());
+}
+
+TEST_F(Kept, WhatIsWantedComesBeforeItsTurnAndNotAgain) {
+  serve(9);
+  EXPECT_EQ(server_.asked, (std::multiset<std::uint32_t>{9}));
+  serve(9);
+  serve(11);
+  EXPECT_TRUE(serve_some(100));
+  for (std::uint32_t vni = 1; vni <= 10; ++vni) EXPECT_EQ(server_.asked.count(vni), 1u) << vni;
+}
+
+TEST_F(Kept, WhatIsRefusedStaysForTheNextRound) {
+  server_.refused = {3, 8};
+  EXPECT_TRUE(serve_some(100));
+  EXPECT_FALSE(endpoints_.empty());
+  server_ = {};
+  endpoints_.begin();
+  serve(8);
+  EXPECT_TRUE(serve_some(100));
+  EXPECT_EQ(server_.asked, (std::multiset<std::uint32_t>{3, 8}));
+  EXPECT_TRUE(endpoints_.empty());
+}
+
+}  // namespace
+}  // namespace gatehouse::geneve_relay
