@@ -21,8 +21,8 @@ namespace {
 using namespace geneve_relay;
 
 constexpr std::size_t kSize = kLargestHandshake;
-constexpr std::size_t kBurst = 16;         // datagrams: some 20 us of the thread
-constexpr double kMostLate = 8 * kBurst;   // beyond that they are left out
+constexpr std::size_t kBurst = 16;        // datagrams: some 20 us of the thread
+constexpr double kMostLate = 8 * kBurst;  // beyond that they are left out
 constexpr std::size_t kSenderAt = kGeneveHeaderSize + kDiscoMagicSize, kNonceAt = kSenderAt + DiscoKey::kSize;
 constexpr std::uint32_t kFirstAddress = 0x7f010001;  // 127.1.0.1
 constexpr std::array kMagic{std::byte{'T'},  std::byte{'S'},  std::byte{0xf0},
@@ -83,8 +83,7 @@ void Flood::begin(const Endpoint& to, std::uint64_t now) {
 }
 
 void Flood::send_due(std::uint64_t now) {
-  const double due =
-      shape_.rate * static_cast<double>(now - began_) / 1e9 - static_cast<double>(sent_ + left_out_);
+  const double due = shape_.rate * static_cast<double>(now - began_) / 1e9 - static_cast<double>(sent_ + left_out_);
   if (due < static_cast<double>(kBurst)) return;
   if (due > kMostLate) left_out_ += static_cast<std::uint64_t>(due - kMostLate);
   sent_ += send_burst();

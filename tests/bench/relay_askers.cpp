@@ -59,11 +59,12 @@ class Askers {
     const auto share = [&](std::uint64_t since, const std::vector<int>& pids) {
       return static_cast<double>(processor_ns(pids) - since) / 1e9 / seconds;
     };
-    std::printf("{\"count\":%zu,\"seconds\":%.3f,\"per_second\":%.0f,\"ms\":{\"p50\":%.2f,\"p99\":%.2f},"
-                "\"server_cpu_share\":%.2f,\"own_cpu_share\":%.2f}\n",
-                done_, seconds, static_cast<double>(done_) / seconds, static_cast<double>(times_.quantile(0.5)) / 1e6,
-                static_cast<double>(times_.quantile(0.99)) / 1e6, share(server, options_.server_pids),
-                share(own, {::getpid()}));
+    std::printf(
+        "{\"count\":%zu,\"seconds\":%.3f,\"per_second\":%.0f,\"ms\":{\"p50\":%.2f,\"p99\":%.2f},"
+        "\"server_cpu_share\":%.2f,\"own_cpu_share\":%.2f}\n",
+        done_, seconds, static_cast<double>(done_) / seconds, static_cast<double>(times_.quantile(0.5)) / 1e6,
+        static_cast<double>(times_.quantile(0.99)) / 1e6, share(server, options_.server_pids),
+        share(own, {::getpid()}));
     return 0;
   }
 
@@ -102,7 +103,8 @@ class Askers {
     request.erase(request.find(kLast), kLast.size());
     asker.got.clear();
     asker.asked_at = now_ns();
-    if (::send(asker.stream.get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size()))
+    if (::send(asker.stream.get(), request.data(), request.size(), MSG_NOSIGNAL) !=
+        static_cast<ssize_t>(request.size()))
       throw std::runtime_error(std::string("a request was not taken: ") + std::strerror(errno));
   }
 

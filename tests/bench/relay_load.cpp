@@ -14,8 +14,8 @@
 // load itself, and one with a flood to the relay.
 //
 // The longest time that a client has heard nothing is told, too, and when the last of all clients was then heard again,
-// in seconds of CLOCK_MONOTONIC, and how many hear nothing at the end: for a relay that is killed and starts again under
-// the load.
+// in seconds of CLOCK_MONOTONIC, and how many hear nothing at the end: for a relay that is killed and starts again
+// under the load.
 //
 // One JSON object a trial on stdout; exit 1 when something else came than was sent, 2 when there is no load.
 
@@ -110,7 +110,7 @@ class Load {
   };
   struct Trial {
     std::uint64_t offered = 0, sent = 0, received = 0, bad = 0, reordered = 0;  // offered: also what was not taken
-    std::uint64_t in_time = 0, bytes_in_time = 0, server_ns = 0;  // while it was sending
+    std::uint64_t in_time = 0, bytes_in_time = 0, server_ns = 0;                // while it was sending
     std::uint64_t bytes = 0, receive_calls = 0;
     std::uint64_t flooded = 0;  // false handshakes
     std::size_t unheard = 0;    // clients that hear nothing any more at the end

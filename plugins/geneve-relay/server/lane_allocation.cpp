@@ -231,9 +231,9 @@ void RelayLane::make(const AllocationDemand& demand, std::uint64_t lamport_id, T
     shared_.no_vni().begin(now());
     return then(AllocationRefusal{Cause::full, "there is no free VNI", kSoon});
   }
-  const auto made = endpoints_.insert(
-      *vni, RelayEndpoint(*vni, demand.clients, now()), lamport_id,
-      EndpointAsker{demand.identity, demand.source, demand.listener}, std::move(*session), std::move(*policy));
+  const auto made = endpoints_.insert(*vni, RelayEndpoint(*vni, demand.clients, now()), lamport_id,
+                                      EndpointAsker{demand.identity, demand.source, demand.listener},
+                                      std::move(*session), std::move(*policy));
   made->is_metered = made->policy.limits().metered;
   made->touched = now();
   schedule(*made);

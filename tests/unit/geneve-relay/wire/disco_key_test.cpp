@@ -54,17 +54,16 @@ TEST(DiscoKey, IsOfSmallOrderWhereNothingCanBeSharedWithIt) {
     return out;
   };
   const auto parse = [](std::string_view digits) { return DiscoKey::parse("discokey:" + std::string(digits)).value(); };
-  const std::vector<DiscoKey> refused{
-      key(0),
-      key(1),
-      key(1, 0x80),
-      all_but_last,
-      one_more(0xed, 0x7f),
-      one_more(0xee, 0x7f),
-      one_more(0xee, 0xff),
-      parse("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
-      parse("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
-      parse("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f11d7")};
+  const std::vector<DiscoKey> refused{key(0),
+                                      key(1),
+                                      key(1, 0x80),
+                                      all_but_last,
+                                      one_more(0xed, 0x7f),
+                                      one_more(0xee, 0x7f),
+                                      one_more(0xee, 0xff),
+                                      parse("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
+                                      parse("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
+                                      parse("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f11d7")};
   for (const DiscoKey& one : refused) {
     EXPECT_TRUE(one.has_small_order()) << one.to_string();
     EXPECT_FALSE(SharedKey::make(one, own)) << one.to_string();
