@@ -62,6 +62,15 @@ std::optional<FalseHandshake> false_handshake_of(std::string_view name) noexcept
   return static_cast<FalseHandshake>(found - names.begin());
 }
 
+FloodSink::FloodSink() : socket_(make_socket()) {
+  sockaddr_storage address{};
+  socklen_t size = Endpoint::parse("127.0.0.1:0").value().to_sockaddr(address);
+  auto* const any = reinterpret_cast<sockaddr*>(&address);
+  if (::bind(socket_.get(), any, size) != 0 || ::getsockname(socket_.get(), any, &size) != 0)
+    throw boost::system::system_error(last_system_error(), "bind a flood's sink");
+  address_ = Endpoint::from_sockaddr(address);
+}
+
 Flood::Flood(const FloodShape& shape, const KnownEndpoint& known)
     : shape_(shape), known_(known), buffer_(kBurst * kSize) {
   for (std::size_t i = 0; i < shape.ports; ++i) sockets_.push_back(make_socket());

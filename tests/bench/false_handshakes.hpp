@@ -38,6 +38,18 @@ struct KnownEndpoint {
   std::vector<std::byte> bind;  ///< a datagram of the client
 };
 
+/// A socket of loopback that nobody reads: what a flood to it costs is the sender's.
+class FloodSink {
+ public:
+  /// @throws boost::system::system_error  no socket
+  FloodSink();
+  [[nodiscard]] const Endpoint& address() const noexcept { return address_; }
+
+ private:
+  UniqueFd socket_;
+  Endpoint address_;
+};
+
 /// From one thread.
 class Flood {
  public:

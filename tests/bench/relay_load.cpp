@@ -96,8 +96,8 @@ class Load {
     trial(options_.warmup);
     bool is_right = try_beside(nullptr);
     if (options_.is_flooded) {
-      const Sink sink;
-      is_right = try_beside(&sink.where) && is_right;
+      const FloodSink sink;
+      is_right = try_beside(&sink.address()) && is_right;
       is_right = try_beside(&relay_) && is_right;
     }
     return is_right ? 0 : 1;
@@ -115,20 +115,6 @@ class Load {
     std::uint64_t flooded = 0;  // false handshakes
     std::size_t unheard = 0;    // clients that hear nothing any more at the end
     double seconds = 0;
-  };
-
-  /// A socket that nobody reads.
-  struct Sink {
-    Sink() : fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
-      sockaddr_in address{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
-      socklen_t size = sizeof address;
-      auto* const any = reinterpret_cast<sockaddr*>(&address);
-      if (!fd || ::bind(fd.get(), any, size) != 0 || ::getsockname(fd.get(), any, &size) != 0)
-        throw std::runtime_error("no socket for a flood's sink");
-      where = Endpoint::parse("127.0.0.1:" + std::to_string(ntohs(address.sin_port))).value();
-    }
-    UniqueFd fd;
-    Endpoint where;
   };
 
   /// Two clients that nobody has seen yet, and their endpoint.
