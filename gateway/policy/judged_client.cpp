@@ -1,18 +1,16 @@
 #include "gateway/policy/judged_client.hpp"
 
-#include "gateway/policy/snapshot_board.hpp"
-
 namespace gatehouse {
 
-JudgedClient::JudgedClient(SnapshotBoard& board, Facts facts, std::shared_ptr<SessionMeters> session,
+JudgedClient::JudgedClient(SnapshotBoard& board, std::shared_ptr<const JudgedFacts> facts, std::shared_ptr<SessionMeters> session,
                            std::shared_ptr<policy::Meters> shared)
     : board_(board),
       facts_(std::move(facts)),
       session_(std::move(session)),
       shared_(std::move(shared)),
       links_(shared_ ? 2 : 1) {
-  chain_[0] = {&session_->meters, &session_limits_};
-  chain_[1] = {shared_.get(), &identity_limits_};
+  chain_[0].meters = &session_->meters;
+  chain_[1].meters = shared_.get();
   entry_ = board_.enter(*this);
 }
 
@@ -40,12 +38,13 @@ void JudgedClient::reserve(const policy::Snapshot& snapshot) noexcept {
   if (shared_) shared_->destinations.reserve(limits.identity.destinations_per_minute.or_none());
 }
 
-void JudgedClient::resolve_anew(const policy::Snapshot& snapshot) noexcept {
-  standing_ = snapshot.standing_of(facts(), facts_.allow_local);
+void JudgedClient::resolve_anew(const PublishedPolicy& policy) noexcept {
+  const policy::Snapshot& snapshot = *policy.snapshot;
+  standing_ = snapshot.standing_of(facts(), facts_->allow_local);
   refused_by_ = snapshot.refuses(standing_.group, facts());
-  const policy::Limits& limits = snapshot.limits(standing_.group);
-  session_limits_ = policy::MeterLimits(limits.session);
-  identity_limits_ = policy::MeterLimits(limits.identity);
+  const PublishedPolicy::GroupLimits& limits = policy.limits(standing_.group);
+  chain_[0].limits = &limits.session;
+  chain_[1].limits = &limits.identity;
   metered_ = counts_destinations_ = false;
   for (const policy::MeterLink& link : chain()) {
     metered_ = metered_ || link.limits->meters_traffic();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cassert>
 #include <iterator>
+#include <utility>
 
 namespace gatehouse {
 
@@ -12,7 +13,7 @@ using policy::Snapshot;
 
 namespace {
 
-constexpr int kClientsAtOnce = 16;  // before lanes that open or close clients may go on
+constexpr std::size_t kClientsAtOnce = 16;  // before lanes that open or close clients may go on
 
 bool counts_destinations(const Snapshot& snapshot) noexcept {
   const auto& groups = snapshot.parts().groups;
@@ -24,18 +25,28 @@ bool counts_destinations(const Snapshot& snapshot) noexcept {
 
 }  // namespace
 
+PublishedPolicy::PublishedPolicy(std::shared_ptr<const Snapshot> of) : snapshot(std::move(of)) {
+  for (const policy::GroupPolicy& group : snapshot->parts().groups)
+    by_group.push_back({policy::MeterLimits(group.limits.session), policy::MeterLimits(group.limits.identity)});
+}
+
 SnapshotBoard::SnapshotBoard(std::shared_ptr<const Snapshot> first)
-    : generation_(first->generation()), newest_(first.get()), held_{std::move(first)} {}
+    : generation_(first->generation()),
+      newest_(nullptr),
+      held_{std::make_shared<const PublishedPolicy>(std::move(first))} {
+  newest_ = held_.back().get();
+}
 
 void SnapshotBoard::publish(std::shared_ptr<const Snapshot> next) {
   assert(next->generation() > generation_.load());
+  auto published = std::make_shared<const PublishedPolicy>(next);
   {
     const std::scoped_lock lock(mutex_);
-    coming_ = next;
+    coming_ = std::move(published);
   }
   reserve_for_clients(*next);
   const std::scoped_lock lock(mutex_);
-  newest_.store(next.get());
+  newest_.store(coming_.get());
   generation_.store(next->generation(), std::memory_order_release);
   held_.push_back(std::move(coming_));
 }
@@ -43,41 +54,45 @@ void SnapshotBoard::publish(std::shared_ptr<const Snapshot> next) {
 /// Clients that enter meanwhile see to themselves, by `coming_`.
 void SnapshotBoard::reserve_for_clients(const Snapshot& snapshot) {
   if (!counts_destinations(snapshot)) return;
-  for (std::uint64_t last = 0;;) {
+  for (std::size_t next = 0;;) {
     const std::scoped_lock lock(mutex_);
-    auto client = clients_.upper_bound(last);
-    for (int i = 0; i < kClientsAtOnce && client != clients_.end(); ++i, ++client) {
-      client->second->reserve(snapshot);
-      last = client->first;
-    }
-    if (client == clients_.end()) return;
+    const std::size_t end = std::min(clients_.size(), next + kClientsAtOnce);
+    for (; next < end; ++next)
+      if (JudgedClient* const client = clients_[next].client) client->reserve(snapshot);
+    if (next == clients_.size()) return;
   }
 }
 
-std::uint64_t SnapshotBoard::enter(JudgedClient& client) {
+std::size_t SnapshotBoard::enter(JudgedClient& client) {
   const std::scoped_lock lock(mutex_);
-  clients_.emplace_hint(clients_.end(), ++last_entry_, &client);
-  for (const auto& snapshot : held_) client.reserve(*snapshot);
-  if (coming_) client.reserve(*coming_);
-  return last_entry_;
+  if (first_free_ == kNone) {
+    clients_.emplace_back();
+    first_free_ = clients_.size() - 1;
+  }
+  const std::size_t entry = first_free_;
+  first_free_ = clients_[entry].next_free;
+  clients_[entry] = {&client, kNone};
+  for (const auto& published : held_) client.reserve(*published->snapshot);
+  if (coming_) client.reserve(*coming_->snapshot);
+  return entry;
 }
 
-void SnapshotBoard::leave(std::uint64_t entry) noexcept {
+void SnapshotBoard::leave(std::size_t entry) noexcept {
   const std::scoped_lock lock(mutex_);
-  clients_.erase(entry);
+  clients_[entry] = {nullptr, std::exchange(first_free_, entry)};
 }
 
 void SnapshotBoard::end_sessions_of(const void* instance) noexcept {
   const std::scoped_lock lock(mutex_);
-  for (const auto& [entry, client] : clients_) {
-    if (client->instance() == instance) client->end_session();
+  for (const Place& place : clients_) {
+    if (place.client != nullptr && place.client->instance() == instance) place.client->end_session();
   }
 }
 
 std::size_t SnapshotBoard::free_unused() {
-  std::vector<std::shared_ptr<const Snapshot>> unused;  // freed after the lock is gone
+  std::vector<std::shared_ptr<const PublishedPolicy>> unused;  // freed after the lock is gone
   const std::scoped_lock lock(mutex_);
-  const auto is_used = [this, newest = newest_.load()](const std::shared_ptr<const Snapshot>& one) {
+  const auto is_used = [this, newest = newest_.load()](const std::shared_ptr<const PublishedPolicy>& one) {
     const auto reads = [&one](const SnapshotView* view) { return view->reads_.load() == one.get(); };
     return one.get() == newest || std::any_of(views_.begin(), views_.end(), reads);
   };
@@ -89,7 +104,7 @@ std::size_t SnapshotBoard::free_unused() {
 
 std::shared_ptr<const Snapshot> SnapshotBoard::current() const {
   const std::scoped_lock lock(mutex_);
-  return held_.back();
+  return held_.back()->snapshot;
 }
 
 SnapshotView::SnapshotView(std::shared_ptr<SnapshotBoard> board) : board_(std::move(board)) {
@@ -105,13 +120,13 @@ SnapshotView::~SnapshotView() {
 }
 
 std::uint64_t SnapshotView::move_on() noexcept {
-  const Snapshot* newest = board_->newest_.load();
-  for (const Snapshot* claimed = nullptr; claimed != newest;) {  // again if that one may have been freed in between
+  const PublishedPolicy* newest = board_->newest_.load();
+  for (const PublishedPolicy* claimed = nullptr; claimed != newest;) {  // again if that one may have been freed in between
     claimed = newest;
     reads_.store(claimed);  // whatever this lane read of the old one is read
     newest = board_->newest_.load();
   }
-  return generation_ = newest->generation();
+  return generation_ = newest->snapshot->generation();
 }
 
 }  // namespace gatehouse

@@ -3,12 +3,12 @@
 #pragma once
 
 #include "gateway/policy/calendar.hpp"
+#include "policy/limiter.hpp"
 #include "policy/snapshot.hpp"
 
 #include <atomic>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -17,6 +17,20 @@ namespace gatehouse {
 
 class JudgedClient;
 class SnapshotView;
+
+/// A snapshot, with its limits in the form that meters take: made once, for all clients of a group.
+struct PublishedPolicy {
+  struct GroupLimits {
+    policy::MeterLimits session, identity;
+  };
+  explicit PublishedPolicy(std::shared_ptr<const policy::Snapshot> of);
+  [[nodiscard]] const GroupLimits& limits(policy::GroupIndex group) const noexcept {
+    return by_group[static_cast<std::size_t>(group)];
+  }
+
+  const std::shared_ptr<const policy::Snapshot> snapshot;
+  std::vector<GroupLimits> by_group;
+};
 
 /// Thread-safe. Lives as long as the last view of it: both share it.
 class SnapshotBoard {
@@ -34,9 +48,9 @@ class SnapshotBoard {
 
   /// Reserves for each snapshot that a lane may meet, and from now on for each before it is published. Locks and
   /// allocates. @return for leave()
-  [[nodiscard]] std::uint64_t enter(JudgedClient& client);
+  [[nodiscard]] std::size_t enter(JudgedClient& client);
   /// Locks.
-  void leave(std::uint64_t entry) noexcept;
+  void leave(std::size_t entry) noexcept;
   /// Of an instance that was abandoned: its clients do not count among anybody's concurrent sessions any more. Locks.
   void end_sessions_of(const void* instance) noexcept;
 
@@ -49,17 +63,23 @@ class SnapshotBoard {
 
  private:
   friend class SnapshotView;
+  /// Of a client, by its entry; of nobody, the next one that is free.
+  struct Place {
+    JudgedClient* client = nullptr;
+    std::size_t next_free = kNone;
+  };
+  static constexpr std::size_t kNone = SIZE_MAX;
   void reserve_for_clients(const policy::Snapshot& snapshot);
 
   Calendar calendar_;
   std::atomic<std::uint64_t> generation_;
-  std::atomic<const policy::Snapshot*> newest_;
-  mutable std::mutex mutex_;                                  // guards all that follows
-  std::deque<std::shared_ptr<const policy::Snapshot>> held_;  // ascending generations, the newest last
+  std::atomic<const PublishedPolicy*> newest_;
+  mutable std::mutex mutex_;                                 // guards all that follows
+  std::deque<std::shared_ptr<const PublishedPolicy>> held_;  // ascending generations, the newest last
   std::vector<const SnapshotView*> views_;
-  std::shared_ptr<const policy::Snapshot> coming_;  // not published yet
-  std::map<std::uint64_t, JudgedClient*> clients_;  // by entry
-  std::uint64_t last_entry_ = 0;
+  std::shared_ptr<const PublishedPolicy> coming_;  // not published yet
+  std::deque<Place> clients_;                      // by entry
+  std::size_t first_free_ = kNone;
 };
 
 /// One lane's view of the board. Not thread-safe: one thread, but for construction and destruction.
@@ -76,7 +96,8 @@ class SnapshotView {
     return board_->generation_.load(std::memory_order_acquire) == generation_ ? generation_ : move_on();
   }
   /// Valid until the next refresh().
-  [[nodiscard]] const policy::Snapshot& snapshot() const noexcept { return *reads_.load(std::memory_order_relaxed); }
+  [[nodiscard]] const PublishedPolicy& published() const noexcept { return *reads_.load(std::memory_order_relaxed); }
+  [[nodiscard]] const policy::Snapshot& snapshot() const noexcept { return *published().snapshot; }
 
  private:
   friend class SnapshotBoard;
@@ -84,7 +105,7 @@ class SnapshotView {
 
   std::shared_ptr<SnapshotBoard> board_;
   std::uint64_t generation_;
-  std::atomic<const policy::Snapshot*> reads_;  // a hazard pointer: written by the lane, read by free_unused()
+  std::atomic<const PublishedPolicy*> reads_;  // a hazard pointer: written by the lane, read by free_unused()
 };
 
 }  // namespace gatehouse

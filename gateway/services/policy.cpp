@@ -93,6 +93,11 @@ PolicyLane::~PolicyLane() {
   flows_->end();
 }
 
+std::shared_ptr<const JudgedFacts> PolicyLane::share(JudgedFacts&& facts) {
+  if (!last_facts_ || *last_facts_ != facts) last_facts_ = std::make_shared<const JudgedFacts>(std::move(facts));
+  return last_facts_;
+}
+
 void PolicyLane::refuse(const Verdict& verdict, gh_verdict* out) const noexcept {
   record_->count(verdict);
   write(verdict, out);
@@ -126,7 +131,7 @@ std::unique_ptr<PolicyLane> PluginPolicy::make_lane() const {
 /// The client in the lane's generation.
 JudgedClient& PluginPolicy::client_of(gh_lane* lane, gh_client* client) noexcept {
   auto& out = *reinterpret_cast<JudgedClient*>(client);
-  out.resolve(lane_of(lane).view_.snapshot());
+  out.resolve(lane_of(lane).view_.published());
   return out;
 }
 
@@ -134,7 +139,7 @@ std::uint64_t PluginPolicy::refresh(void*, gh_lane* lane) noexcept { return lane
 
 gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh_verdict* verdict) {
   const policy::Snapshot& snapshot = lane.view_.snapshot();
-  JudgedClient::Facts known{
+  JudgedFacts known{
       spec_.plugin, spec_.allow_local, {}, std::string(from_border(facts.identity)), address_of(facts.source), this};
   if (spec_.listener_names && facts.listener != UINT32_MAX)
     known.listener = spec_.listener_names->name_of(spec_.plugin, facts.listener);
@@ -142,8 +147,9 @@ gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh
       facts.session != 0 && spec_.sessions ? spec_.sessions->meters_of(spec_.plugin, facts.session) : nullptr;
   if (!session) session = std::make_shared<SessionMeters>();
   auto shared = keys_->open(known.identity, snapshot.canonical(known.source));
-  auto client = std::make_unique<JudgedClient>(*board_, std::move(known), std::move(session), std::move(shared));
-  client->resolve(snapshot);
+  auto client =
+      std::make_unique<JudgedClient>(*board_, lane.share(std::move(known)), std::move(session), std::move(shared));
+  client->resolve(lane.view_.published());
   if (client->refused_by()) {
     lane.refuse(not_admitted(*client->refused_by(), snapshot.generation()), verdict);
     return nullptr;

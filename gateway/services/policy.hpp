@@ -12,14 +12,16 @@
 
 #include <gatehouse/abi.h>
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
 #include <atomic>
 #include <memory>
 #include <string>
-#include <unordered_map>
 
 namespace gatehouse {
 
 class JudgedClient;
+struct JudgedFacts;
 
 /// What one lane keeps: its view of the policy, and its clients. The lane's thread only, but for construction before
 /// the lane runs and destruction after it has returned.
@@ -36,10 +38,14 @@ class PolicyLane {
   /// Writes a refusal down, for the plugin and in the record.
   void refuse(const policy::Verdict& verdict, gh_verdict* out) const noexcept;
 
+  /// Those of the client before, where they are the same.
+  [[nodiscard]] std::shared_ptr<const JudgedFacts> share(JudgedFacts&& facts);
+
   SnapshotView view_;  // keeps the board for the clients
   std::shared_ptr<LaneRecord> record_;
   std::shared_ptr<FlowLane> flows_;
-  std::unordered_map<const gh_client*, std::unique_ptr<JudgedClient>> clients_;
+  std::shared_ptr<const JudgedFacts> last_facts_;  // null: nobody came yet
+  boost::unordered_flat_map<const gh_client*, std::unique_ptr<JudgedClient>> clients_;
 };
 
 /// One plugin instance's gh.policy/1.
