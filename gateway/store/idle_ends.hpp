@@ -4,8 +4,10 @@
 #include "policy/snapshot.hpp"
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
-#include <unordered_map>
+#include <string_view>
 
 namespace gatehouse {
 
@@ -14,11 +16,11 @@ struct IdleEnds {
   static constexpr std::int64_t kDefault = 30 * 86'400;  ///< where no row says
 
   std::int64_t of_others = kDefault;                         ///< in no group
-  std::unordered_map<std::string, std::int64_t> of_group{};  ///< by name
+  std::map<std::string, std::int64_t, std::less<>> of_group{};  ///< by name
   /// In a group that is not there, perhaps since it has another name now, or a row that is being mended: the longest.
   std::int64_t of_missing = kDefault;
 
-  [[nodiscard]] std::int64_t of(const std::string& group) const {
+  [[nodiscard]] std::int64_t of(std::string_view group) const {
     if (group.empty()) return of_others;
     const auto found = of_group.find(group);
     return found == of_group.end() ? of_missing : found->second;

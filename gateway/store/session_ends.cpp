@@ -13,7 +13,7 @@
 namespace gatehouse {
 
 void SessionTable::end_locked(Shard& shard, Session& session, std::int64_t now) {
-  const db::SessionRecord& record = session.record;
+  const Record& record = session.record;
   if (!record.key.empty()) shard.by_key.erase(shard.by_key.find(probe_of(record.plugin, record.identity, record.key)));
   for (const std::string& resource : session.leases) leases_.release({record.plugin, resource}, record.id);
   session.leases.clear();
@@ -102,8 +102,8 @@ std::size_t SessionTable::make_room(std::int64_t now) {
   const Now both{now, steady_now_()};
   std::vector<IdleSession> idle;
   with_each([&](Shard&, Session& session) {
-    const db::SessionRecord& record = session.record;
-    if (record.key.empty()) return;
+    if (session.record.key.empty()) return;
+    const db::SessionRecord record = session.record.whole();
     idle.push_back({record.id, session.idle_seconds(both), hash_(db::share_of(record)), hash_(db::network_of(record))});
   });
   idle.resize(bring_forward(idle, missing_spare(), kLeastIdle));

@@ -1,6 +1,7 @@
 // One place of the table of sessions. For its sources only.
 #pragma once
 
+#include "gateway/store/compact_text.hpp"
 #include "gateway/store/given_end.hpp"
 #include "gateway/store/session_table.hpp"
 
@@ -16,6 +17,44 @@ namespace gatehouse {
 
 inline constexpr std::uint64_t kNoSession = 0;
 
+/// A db::SessionRecord in half the room, without its totals and its resource, which are elsewhere.
+struct SessionTable::Record {
+  std::uint64_t id = 0;
+  SharedName plugin, group_name;
+  CompactText key;
+  std::string identity;
+  CompactText other_payer;  // unless it is the identity
+  bool pays_itself = true;
+  std::uint32_t blob_version = 0;
+  std::shared_ptr<const db::ByteString> blob;
+  Endpoint source;
+  std::int64_t created_at = 0, last_seen_at = 0;
+  std::optional<std::int64_t> ended_at;
+  std::int64_t expires_at = 0;
+
+  void set_payer(std::string_view payer) {
+    pays_itself = payer == identity;
+    other_payer = CompactText(pays_itself ? std::string_view() : payer);
+  }
+  [[nodiscard]] std::string payer() const { return pays_itself ? identity : std::string(other_payer); }
+  [[nodiscard]] db::SessionRecord whole() const {
+    return {.id = id,
+            .plugin = std::string(plugin),
+            .key = std::string(key),
+            .identity = identity,
+            .group_name = std::string(group_name),
+            .source = source,
+            .created_at = created_at,
+            .last_seen_at = last_seen_at,
+            .ended_at = ended_at,
+            .totals = {},
+            .blob_version = blob_version,
+            .blob = blob,
+            .expires_at = expires_at,
+            .resource = {}};
+  }
+};
+
 struct SessionTable::Session : ChangeLink {
   Session() : ChangeLink(Kind::session) {}
 
@@ -25,9 +64,8 @@ struct SessionTable::Session : ChangeLink {
   std::atomic<bool> moved{false};       // it has changed, and may wait for the next round
   std::uint32_t slot = 0;
   // guarded by the shard's lock
-  db::SessionRecord record;  // but for its totals
+  Record record;
   GivenEnd end;
-  std::string payer;
   const void* owner = nullptr;      // the instance that opened it last, while that lives
   std::uint32_t lane = kNoLane;     // of the owner
   std::vector<std::string> leases;  // each once; some may be another's by now: the table of leases knows

@@ -62,7 +62,7 @@ SessionTable::Opened refusal(gh_status status) {
 bool SessionTable::Equal::operator()(const Probe& probe, const Entry& entry) const noexcept {
   if (probe.hash != entry.hash) return false;
   prefetch(*entry.session);
-  const db::SessionRecord& record = entry.session->record;
+  const Record& record = entry.session->record;
   return record.key == probe.key && record.identity == probe.identity && record.plugin == probe.plugin;
 }
 
@@ -104,7 +104,7 @@ SessionTable::Session* SessionTable::free_slot() {
 }
 
 SessionTable::Opened SessionTable::facts_of(Session& session, const void* owner) {
-  const db::SessionRecord& record = session.record;
+  const Record& record = session.record;
   Opened out;
   out.id = record.id;
   out.opening = std::atomic_ref(session.cells.opening).load(std::memory_order_relaxed);
@@ -186,21 +186,14 @@ SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket 
     }
     if (durability_->refuses_new()) return refusal(GH_E_IO);
   }
-  db::SessionRecord record = {.id = kNoSession,
-                              .plugin = std::string(what.plugin),
-                              .key = std::string(what.key),
-                              .identity = std::string(what.identity),
-                              .group_name = {},
-                              .source = what.source,
-                              .created_at = what.now,
-                              .last_seen_at = what.now,
-                              .ended_at = std::nullopt,
-                              .totals = {},
-                              .blob_version = what.blob_version,
-                              .blob = what.blob,
-                              .expires_at = 0,
-                              .resource = {}};
-  std::string payer(what.identity);
+  Record record;
+  record.plugin = SharedName(name_of(what.plugin));
+  record.key = CompactText(what.key);
+  record.identity = what.identity;
+  record.source = what.source;
+  record.created_at = record.last_seen_at = what.now;
+  record.blob_version = what.blob_version;
+  record.blob = what.blob;
   std::vector<Durability::Ticket> waiting;
   if (ticket != 0) waiting.push_back(ticket);
   Session* const session = free_slot();
@@ -211,7 +204,6 @@ SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket 
   record.id = id;
   session->record = std::move(record);
   session->set_expiry(what.expires_at, reading(what.now));
-  session->payer = std::move(payer);
   session->waiting = std::move(waiting);
   session->owner = what.owner;
   session->lane = what.lane;
@@ -241,6 +233,12 @@ db::ClockReading SessionTable::reading(std::int64_t now) const {
 
 void SessionTable::believe(std::int64_t believed) {
   believed_ahead_.store(believed - steady_seconds(), std::memory_order_relaxed);
+}
+
+const std::string& SessionTable::name_of(std::string_view text) {
+  const std::scoped_lock lock(names_mutex_);
+  const auto known = names_.find(text);
+  return known != names_.end() ? *known : *names_.emplace(text).first;
 }
 
 std::int64_t SessionTable::steady_seconds() const {
@@ -337,8 +335,8 @@ void SessionTable::account(std::uint64_t id, std::string_view group_name, std::s
   if (id == kNoSession || session == nullptr || session->id.load(std::memory_order_acquire) != id) return;
   const std::scoped_lock lock(shards_[session->shard.load(std::memory_order_relaxed)].mutex);
   if (!session->is_live(id)) return;
-  session->record.group_name = group_name;
-  session->payer = payer;
+  session->record.group_name = SharedName(name_of(group_name));
+  session->record.set_payer(payer);
   session->moved.store(true, std::memory_order_relaxed);
 }
 
@@ -348,7 +346,7 @@ std::optional<SessionTable::Copy> SessionTable::copy_of(std::uint32_t slot) cons
   if (id == kNoSession) return std::nullopt;
   const std::scoped_lock lock(shards_[session.shard.load(std::memory_order_relaxed)].mutex);
   if (!session.is_live(id)) return std::nullopt;
-  Copy out{session.record, &session.cells, std::atomic_ref(session.cells.opening).load(std::memory_order_relaxed),
+  Copy out{session.record.whole(), &session.cells, std::atomic_ref(session.cells.opening).load(std::memory_order_relaxed),
            state_of(session.cells),
            session.counts ? gatehouse::copy_of(*session.counts) : std::vector<std::uint64_t>()};
   out.record.totals = totals_of(session.cells);
@@ -389,9 +387,20 @@ bool SessionTable::load(db::SessionRecord record) {
   auto& by_key = shards_[number].by_key;
   if (by_key.contains(probe)) return false;
   by_key.insert({probe.hash, &session});
-  session.record = std::move(record);
-  session.payer = session.record.identity;
-  session.reported = session.record.totals;
+  session.record = {.id = record.id,
+                    .plugin = SharedName(name_of(record.plugin)),
+                    .group_name = SharedName(name_of(record.group_name)),
+                    .key = CompactText(record.key),
+                    .identity = std::move(record.identity),
+                    .other_payer = {},
+                    .blob_version = record.blob_version,
+                    .blob = std::move(record.blob),
+                    .source = record.source,
+                    .created_at = record.created_at,
+                    .last_seen_at = record.last_seen_at,
+                    .ended_at = record.ended_at,
+                    .expires_at = record.expires_at};
+  session.reported = record.totals;
   session.was_taken = true;
   session.seen_at = steady_now_();
   set_totals(session.cells, session.reported);
@@ -427,10 +436,11 @@ SessionTable::Change SessionTable::take_change(ChangeLink& link) {
   auto& session = static_cast<Session&>(link);
   const std::scoped_lock lock(shards_[session.shard.load(std::memory_order_relaxed)].mutex);
   session.moved.store(false, std::memory_order_relaxed);
-  Change out{session.record, session.payer, {}, !session.was_taken, std::exchange(session.waiting, {})};
+  Change out{
+      session.record.whole(), session.record.payer(), {}, !session.was_taken, std::exchange(session.waiting, {})};
   session.was_taken = true;
   const auto held = std::find_if(session.leases.begin(), session.leases.end(), [&](const std::string& resource) {
-    return leases_.is_held_by({session.record.plugin, resource}, session.record.id);
+    return leases_.is_held_by({out.record.plugin, resource}, session.record.id);
   });
   if (held != session.leases.end()) out.record.resource = *held;
   out.record.totals = totals_of(session.cells);
@@ -440,7 +450,6 @@ SessionTable::Change SessionTable::take_change(ChangeLink& link) {
     session.id.store(kNoSession, std::memory_order_relaxed);
     session.record = {};
     session.end = {};
-    session.payer.clear();
     session.meters.reset();
     session.owner = nullptr;
     session.reported = {};

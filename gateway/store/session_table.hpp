@@ -21,6 +21,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -176,6 +177,7 @@ class SessionTable {
 
  private:
   using Counts = std::array<std::uint64_t, GH_SESSION_COUNTS>;
+  struct Record;
   struct Session;
   struct Now {
     std::int64_t unix = 0;
@@ -216,6 +218,8 @@ class SessionTable {
     return {hash_(key, identity, plugin), plugin, identity, key};
   }
   [[nodiscard]] std::int64_t steady_seconds() const;
+  /// That text, where it stays as long as the table does. Locks.
+  [[nodiscard]] const std::string& name_of(std::string_view text);
   /// How many more places ought to be free.
   [[nodiscard]] std::size_t missing_spare();
   [[nodiscard]] std::uint32_t high_water() const noexcept { return used_slots_.load(std::memory_order_acquire); }
@@ -248,6 +252,8 @@ class SessionTable {
   std::atomic<std::int64_t> believed_ahead_{kNothingBelieved};  // of the steady clock, in seconds
   std::mutex slots_mutex_;                                      // guards what follows, and the making of chunks
   std::deque<std::uint32_t> free_;                              // the one that is free for longest first
+  std::mutex names_mutex_;
+  std::set<std::string, std::less<>> names_;  // of plugins and groups; guarded by it
   std::mutex idle_mutex_;
   std::optional<IdleEnds> idle_ends_;  // guarded by it
 };
