@@ -168,7 +168,7 @@ class RelayLane final : public LaneWorker, public Allocator {
   std::vector<std::deque<std::unique_ptr<LaneMessage>>> unsent_;  // by lane: what its inbox had no place for
 
   bool draining_ = false;
-  bool serving_again_ = false;                             // what is kept
+  bool serving_again_ = false;                              // what is kept
   std::vector<std::pair<AllocationDemand, Then>> demands_;  // that wait until it is served: it may be what they want
   bool judging_again_ = false;
   std::uint32_t judging_cursor_ = 0;
