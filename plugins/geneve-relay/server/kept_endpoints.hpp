@@ -1,5 +1,5 @@
-// What an earlier process, or an earlier run of a lane, has left of its endpoints, until they are served again: a hundred
-// thousand take half a second, so they come in slices, and before its turn whichever a packet is for.
+// What an earlier process, or an earlier run of a lane, has left of its endpoints, until they are served again: a
+// hundred thousand take half a second, so they come in slices, and before its turn whichever a packet is for.
 #pragma once
 
 #include "plugins/geneve-relay/server/relay_blob.hpp"
