@@ -2,8 +2,8 @@
 
 namespace gatehouse {
 
-JudgedClient::JudgedClient(SnapshotBoard& board, std::shared_ptr<const JudgedFacts> facts, std::shared_ptr<SessionMeters> session,
-                           std::shared_ptr<policy::Meters> shared)
+JudgedClient::JudgedClient(SnapshotBoard& board, std::shared_ptr<const JudgedFacts> facts,
+                           std::shared_ptr<SessionMeters> session, std::shared_ptr<policy::Meters> shared)
     : board_(board),
       facts_(std::move(facts)),
       session_(std::move(session)),

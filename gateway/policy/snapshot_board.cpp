@@ -121,7 +121,8 @@ SnapshotView::~SnapshotView() {
 
 std::uint64_t SnapshotView::move_on() noexcept {
   const PublishedPolicy* newest = board_->newest_.load();
-  for (const PublishedPolicy* claimed = nullptr; claimed != newest;) {  // again if that one may have been freed in between
+  for (const PublishedPolicy* claimed = nullptr;
+       claimed != newest;) {  // again if that one may have been freed in between
     claimed = newest;
     reads_.store(claimed);  // whatever this lane read of the old one is read
     newest = board_->newest_.load();

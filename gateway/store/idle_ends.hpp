@@ -15,7 +15,7 @@ namespace gatehouse {
 struct IdleEnds {
   static constexpr std::int64_t kDefault = 30 * 86'400;  ///< where no row says
 
-  std::int64_t of_others = kDefault;                         ///< in no group
+  std::int64_t of_others = kDefault;                            ///< in no group
   std::map<std::string, std::int64_t, std::less<>> of_group{};  ///< by name
   /// In a group that is not there, perhaps since it has another name now, or a row that is being mended: the longest.
   std::int64_t of_missing = kDefault;

@@ -346,8 +346,8 @@ std::optional<SessionTable::Copy> SessionTable::copy_of(std::uint32_t slot) cons
   if (id == kNoSession) return std::nullopt;
   const std::scoped_lock lock(shards_[session.shard.load(std::memory_order_relaxed)].mutex);
   if (!session.is_live(id)) return std::nullopt;
-  Copy out{session.record.whole(), &session.cells, std::atomic_ref(session.cells.opening).load(std::memory_order_relaxed),
-           state_of(session.cells),
+  Copy out{session.record.whole(), &session.cells,
+           std::atomic_ref(session.cells.opening).load(std::memory_order_relaxed), state_of(session.cells),
            session.counts ? gatehouse::copy_of(*session.counts) : std::vector<std::uint64_t>()};
   out.record.totals = totals_of(session.cells);
   return out;

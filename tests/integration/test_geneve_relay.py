@@ -10,16 +10,10 @@ import itertools
 import threading
 import time
 
-from harness import GATEWAY, GatewayTest, eventually, main
+from harness import GATEWAY, eventually, main
 from harness.gateway import SLOW
-from harness.relay import ANSWER, BIND, CHALLENGE, DISCO, Keys, RelayClient, allocate, geneve
-
-PORT = 7500
-API = "/run/relay-api.sock"
-SECOND = ("10.77.0.9", "fd77::9")            # the gateway's other addresses, towards the client
-OUTSIDE = ("93.184.0.1", "2a00:a::1")        # towards the internet
-OUTSIDE_SECOND = ("93.184.0.9", "2a00:a::9")
-LANES = 2
+from harness.relay import ANSWER, BIND, CHALLENGE, DISCO, Keys, allocate, geneve
+from harness.relay_case import API, OUTSIDE, OUTSIDE_SECOND, SECOND, RelayTest
 
 
 class Relay(RelayTest):

@@ -94,7 +94,11 @@ RelayLane::~RelayLane() {
   endpoints_.sweep(cursor, SIZE_MAX, [&](SlotHandle, RelayEntry& entry) {
     count_out(entry);
     kernel_legs_.withdraw(entry);
-    if (entry.is_durable) kept.add({entry.session.id(), entry.asker.identity, entry.asker.source, blob_of(entry)});
+    if (entry.is_durable) {
+      kept.add({entry.session.id(), entry.asker.identity, entry.asker.source, blob_of(entry)});
+    } else {
+      shared_.vnis().remove(entry.endpoint.vni());
+    }
   });
 }
 

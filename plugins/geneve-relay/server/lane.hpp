@@ -116,7 +116,8 @@ class RelayLane final : public LaneWorker, public Allocator {
   void listen_datagrams(const std::vector<Listener>& listeners);
   [[nodiscard]] RelaySocket* socket_of(const IpAddress& local, std::uint16_t port) noexcept;
   void find_sockets(RelayEntry& entry) noexcept;
-  [[nodiscard]] bool send_now(Bytes datagram, const LegAddress& path) noexcept;
+  [[nodiscard]] bool send_now(Bytes datagram, const LegAddress& path,
+                              std::optional<std::uint32_t> listener = {}) noexcept;
   void begin_serving_again();
   void go_on_serving_again();
   bool serve_again(const KeptEndpoint& kept);

@@ -73,6 +73,7 @@ RelayShared::RelayShared(const StartContext& context, const RelaySettings& setti
         if (!blob) return void(++unreadable);  // stays, with its VNI, for the version that reads it
         const std::uint32_t lane = lane_of(blob->vni, lanes_);
         if (secrets_.hash(blob->clients) % lanes_ != lane) exceptions_[blob->clients] = lane;
+        vnis_.add(blob->vni);
         kept_[lane].add({session.id, std::string(session.identity), session.source, *blob});
       },
       [](const KeptLease&) {});

@@ -20,6 +20,22 @@
 
 namespace gatehouse::geneve_relay {
 
+/// When something was last short. Thread-safe.
+class Shortage {
+ public:
+  void begin(SteadyTime now) noexcept { last_.store(to_ns(now), std::memory_order_relaxed); }
+  /// Has it been so within kHolds?
+  [[nodiscard]] bool holds(SteadyTime now) const noexcept {
+    const std::uint64_t last = last_.load(std::memory_order_relaxed);
+    return last != 0 && to_ns(now) < last + static_cast<std::uint64_t>(kHolds.count());
+  }
+
+  static constexpr Nanoseconds kHolds = std::chrono::seconds(10);  ///< as long as people are told
+
+ private:
+  std::atomic<std::uint64_t> last_{0};  // steady ns; 0 = never
+};
+
 /// Where one lane's listeners of datagrams are bound; all lanes have the same.
 [[nodiscard]] std::vector<Endpoint> sockets_of(const std::vector<Listener>& listeners, std::uint32_t lane);
 [[nodiscard]] AdvertisedSettings advertised_of(const RelaySettings& settings);
