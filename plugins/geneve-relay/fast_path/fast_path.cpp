@@ -9,6 +9,7 @@
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
 #include <net/if.h>
+#include <sys/mman.h>
 #include <boost/endian/conversion.hpp>
 
 #include <algorithm>
@@ -17,9 +18,7 @@
 namespace gatehouse::geneve_relay {
 namespace {
 
-constexpr std::size_t kMostLegs = std::size_t{2} << 24;  // of every VNI
 constexpr std::size_t kVerifierLog = std::size_t{64} * 1024;
-constexpr std::uint32_t kBatch = 512;
 
 /// What libbpf's macro makes, which is no C++.
 template <class Options>
@@ -27,17 +26,6 @@ Options options_of() noexcept {
   Options out{};
   out.sz = sizeof out;
   return out;
-}
-
-/// The error of the call that has just failed (errno), as the caller of a map sees it.
-Error map_error() noexcept {
-  switch (errno) {
-    case ENOENT: return Errc::not_found;
-    case EEXIST: return Errc::exists;
-    case E2BIG:
-    case ENOMEM: return Errc::limit;
-    default: return last_system_error();
-  }
 }
 
 std::string last_line(std::string_view log) {
@@ -59,11 +47,19 @@ std::optional<HoldingProgram> holder_of(unsigned index) {
   return out;
 }
 
-/// Whether the interface that a link was made for is still there.
-bool is_alive(const UniqueFd& link) noexcept {
+/// Of a link that was ended, or whose interface is gone: none.
+std::uint32_t interface_of(const UniqueFd& link) noexcept {
   bpf_link_info facts{};
   std::uint32_t size = sizeof facts;
-  return link && bpf_obj_get_info_by_fd(link.get(), &facts, &size) == 0 && facts.xdp.ifindex != 0;
+  const bool is_known =
+      link && bpf_obj_get_info_by_fd(link.get(), &facts, &size) == 0 && facts.type == BPF_LINK_TYPE_XDP;
+  return is_known ? facts.xdp.ifindex : 0;
+}
+
+gh_fast_words* map_words(int map) {
+  void* const at = ::mmap(nullptr, sizeof(gh_fast_words), PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
+  if (at == MAP_FAILED) throw FastPathError(load_refusal(errno, {}));
+  return static_cast<gh_fast_words*>(at);
 }
 
 }  // namespace
@@ -71,6 +67,18 @@ bool is_alive(const UniqueFd& link) noexcept {
 /// An interface, and the link that keeps the program on it.
 struct FastPath::Attached {
   explicit Attached(const std::string& name) { interface.name = name; }
+  Attached(Attached&&) = default;
+  Attached& operator=(Attached&& other) noexcept {
+    end();
+    interface = std::move(other.interface);
+    index = other.index;
+    link = std::move(other.link);
+    return *this;
+  }
+  ~Attached() { end(); }
+
+  /// The host may have the link, too (links()).
+  void end() noexcept { end_links({&link, 1}); }
 
   FastInterface interface;
   unsigned index = 0;
@@ -89,6 +97,8 @@ std::string_view to_text(gh_fast_count what) noexcept {
     case GH_FAST_UNKNOWN: return "unknown";
     case GH_FAST_LENGTH: return "length";
     case GH_FAST_PARTIAL_CHECKSUM: return "partial_checksum";
+    case GH_FAST_NO_CHECKSUM: return "no_checksum";
+    case GH_FAST_SILENT_LANE: return "silent_lane";
     case GH_FAST_STACK_TURN: return "stack_turn";
     case GH_FAST_TOO_BIG: return "too_big";
     case GH_FAST_NO_FORWARDING: return "no_forwarding";
@@ -100,7 +110,13 @@ std::string_view to_text(gh_fast_count what) noexcept {
   return "unknown_count";
 }
 
+void end_links(std::span<const UniqueFd> links) noexcept {
+  for (const UniqueFd& link : links)
+    if (interface_of(link) != 0) bpf_link_detach(link.get());
+}
+
 void FastPath::CloseObject::operator()(bpf_object* object) const noexcept { bpf_object__close(object); }
+void FastPath::Unmap::operator()(gh_fast_words* words) const noexcept { ::munmap(words, sizeof *words); }
 
 FastPath::FastPath(std::size_t most_endpoints) {
   const Bytes program = relay_object();
@@ -117,19 +133,18 @@ FastPath::FastPath(std::size_t most_endpoints) {
   options.kernel_log_size = log.size();
   object_.reset(bpf_object__open_mem(program.data(), program.size(), &options));
   if (!object_) throw FastPathError(load_refusal(errno, {}));
-  const std::size_t legs = std::clamp(most_endpoints, std::size_t{1}, kMostLegs / 2) * 2;
-  bpf_map__set_max_entries(bpf_object__find_map_by_name(object_.get(), "legs"), static_cast<std::uint32_t>(legs));
   if (bpf_object__load(object_.get()) != 0) {
     const int error = errno;
     throw FastPathError(load_refusal(error, last_line(log)));
   }
-  legs_ = map("legs");
+  present_legs_ = map("present_legs");
   counts_ = map("counts");
-  ports_ = map(".bss");
   all_devices_ = map("all_devices");
   native_devices_ = map("native_devices");
   native_program_ = program_of("gh_relay_native");
   generic_program_ = program_of("gh_relay_skb");
+  words_.reset(map_words(map(".bss")));
+  make_room(most_endpoints);
 
   for (const Family family : {Family::v4, Family::v6})
     if (auto note = allow_next_hops(family); !note.empty()) notes_.push_back(std::move(note));
@@ -148,10 +163,8 @@ int FastPath::program_of(const char* name) const {
 Result<void> FastPath::set_ports(std::span<const std::uint16_t> ports) noexcept {
   if (ports.size() > GH_FAST_MOST_PORTS || std::find(ports.begin(), ports.end(), 0) != ports.end())
     return Errc::invalid;
-  std::array<__be16, GH_FAST_MOST_PORTS> words{};
-  std::transform(ports.begin(), ports.end(), words.begin(), boost::endian::native_to_big<std::uint16_t>);
-  const std::uint32_t zero = 0;
-  if (bpf_map_update_elem(ports_, &zero, words.data(), BPF_ANY) != 0) return map_error();
+  for (std::size_t at = 0; at < GH_FAST_MOST_PORTS; ++at)
+    std::atomic_ref(words_->ports[at]).store(at < ports.size() ? boost::endian::native_to_big(ports[at]) : __be16{0});
   return boost::system::in_place_value;
 }
 
@@ -160,7 +173,7 @@ FastInterface FastPath::attach(const std::string& interface, AttachWish wish) {
   auto at = std::find_if(attached_.begin(), attached_.end(),
                          [&](const Attached& one) { return one.interface.name == interface; });
   if (at == attached_.end()) at = attached_.emplace(at, interface);
-  if (at->index == index && is_alive(at->link)) return at->interface;
+  if (index != 0 && interface_of(at->link) == index) return at->interface;
 
   *at = Attached(interface);
   at->index = index;
@@ -216,9 +229,10 @@ void FastPath::detach(const std::string& interface) noexcept {
   attached_.erase(at);
 }
 
-std::vector<FastInterface> FastPath::interfaces() const {
-  std::vector<FastInterface> out;
-  for (const Attached& one : attached_) out.push_back(one.interface);
+std::vector<int> FastPath::links() const {
+  std::vector<int> out;
+  for (const Attached& one : attached_)
+    if (one.link) out.push_back(one.link.get());
   return out;
 }
 
@@ -232,51 +246,24 @@ std::string FastPath::describe() const {
 
 // ---- legs
 
-Result<void> FastPath::put(const FastKey& key, const FastTarget& target, SteadyTime now) noexcept {
-  const auto at = to_map_key(key);
-  if (!at) return at.error();
-  const auto entry = to_map_entry(key, target, now);
-  if (!entry) return entry.error();
-  if (bpf_map_update_elem(legs_, &*at, &*entry, BPF_NOEXIST) != 0) return map_error();
-  return boost::system::in_place_value;
+std::shared_ptr<const LegMap> FastPath::legs() const {
+  const std::scoped_lock lock(mutex_);
+  return legs_;
 }
 
-Result<FastUse> FastPath::erase(const FastKey& key) noexcept {
-  const auto at = to_map_key(key);
-  if (!at) return Errc::not_found;
-  gh_fast_entry entry;
-  if (bpf_map_lookup_and_delete_elem(legs_, &*at, &entry) != 0) return map_error();
-  return use_of(entry);
+void FastPath::make_room(std::size_t most_endpoints) {
+  if (legs_ && legs_->most_endpoints() >= most_endpoints) return;
+  auto larger = std::make_shared<const LegMap>(most_endpoints);
+  const std::uint32_t zero = 0;
+  const int fd = larger->fd();
+  if (bpf_map_update_elem(present_legs_, &zero, &fd, BPF_ANY) != 0) throw FastPathError(load_refusal(errno, {}));
+  const std::scoped_lock lock(mutex_);
+  legs_ = std::move(larger);
+  legs_number_.fetch_add(1, std::memory_order_release);
 }
 
-Result<FastUse> FastPath::read(const FastKey& key) const noexcept {
-  const auto at = to_map_key(key);
-  if (!at) return Errc::not_found;
-  gh_fast_entry entry;
-  if (bpf_map_lookup_elem(legs_, &*at, &entry) != 0) return map_error();
-  return use_of(entry);
-}
-
-void FastPath::for_each(const std::function<void(const FastKey&, const FastUse&)>& visit) const {
-  std::vector<gh_fast_key> keys(kBatch);
-  std::vector<gh_fast_entry> entries(kBatch);
-  std::uint32_t position = 0, next = 0;
-  void* from = nullptr;  // the beginning
-  for (bool is_over = false; !is_over;) {
-    auto count = static_cast<std::uint32_t>(keys.size());
-    if (bpf_map_lookup_batch(legs_, from, &next, keys.data(), entries.data(), &count, nullptr) != 0) {
-      if (errno == ENOSPC) {  // more legs of one hash than there is room for
-        keys.resize(keys.size() * 2);
-        entries.resize(entries.size() * 2);
-        continue;
-      }
-      is_over = true;
-      if (errno != ENOENT) return;  // else the last ones
-    }
-    for (std::uint32_t index = 0; index < count; ++index) visit(from_map_key(keys[index]), use_of(entries[index]));
-    position = next;
-    from = &position;
-  }
+void FastPath::beat(std::uint32_t lane, SteadyTime now) noexcept {
+  std::atomic_ref(words_->beats[lane % GH_FAST_MOST_LANES]).store(to_ns(now), std::memory_order_relaxed);
 }
 
 FastTotals FastPath::totals() const {
@@ -287,6 +274,7 @@ FastTotals FastPath::totals() const {
   if (cpus < 1 || bpf_map_lookup_elem(counts_, &zero, each.data()) != 0) return out;
   for (const gh_fast_counts& one : each)
     for (std::size_t what = 0; what < GH_FAST_COUNTS; ++what) out.packets[what] += one.packets[what];
+  for (const gh_fast_counts& one : each) out.bytes += one.bytes;
   return out;
 }
 

@@ -1,6 +1,6 @@
 // Relays bound data packets within the kernel: an XDP program (relay.bpf.c) that has the legs in a map.
 //
-// The policy stays user space's, so what the caller puts here has been judged, and what it takes away is over:
+// The policy stays user space's, so what the caller puts there has been judged, and what it takes away is over:
 //
 //   - Only a leg whose endpoint is bound on both sides, permitted on both, and metered by nothing: no rate, no quota,
 //   no
@@ -8,26 +8,31 @@
 //   - On a new generation of the policy endpoints are judged again, and denied ones are erased before anything else is
 //     done with them.
 //   - Before a leg is bound elsewhere, expires, drains or is denied, and before its VNI is given to somebody else:
-//     erase() both legs first. What a CPU has in hand at that moment (less than a microsecond) may still leave.
+//     LegMap::erase() both legs first. What a CPU has in hand at that moment (less than a microsecond) may still leave.
 //   - Where a leg moves: erase() first, fold what it says into the endpoint's counters, then put() the new one.
+//   - A lane says with each turn of its clock that it turns: beat(). The legs of one that has not for a second
+//     (GH_FAST_SILENCE_NS) are user space's, so nothing runs on that nobody judges.
 //   - Counters and last_seen here come on top of user space's: one packet of a leg in 15 s goes by way of user space,
 //   as
 //     does whatever is odd (fragments, options, more than the way's MTU, no next hop just now). An endpoint expires by
 //     the later of both.
 //
 // It is attached by bpf_link alone, and pinned nowhere: it ends with the process, however that ends, so there is
-// nothing of a crashed gateway to adopt or to detach. Kernels without such links (before 5.9) could not run the program
-// either; it needs 5.15. Netfilter, conntrack and packet captures do not see what is relayed here.
+// nothing of a crashed gateway to adopt or to detach. An instance of the plugin that hangs and is given up leaves its
+// links in the process: the next one has them from the host, and ends them (end_links()). Kernels without such links
+// (before 5.9) could not run the program either; it needs 5.15. Netfilter, conntrack and packet captures do not see
+// what is relayed here.
 #pragma once
 
 #include "plugins/geneve-relay/fast_path/fast_path_error.hpp"
-#include "plugins/geneve-relay/fast_path/leg_entry.hpp"
+#include "plugins/geneve-relay/fast_path/leg_map.hpp"
 
 #include <gatehouse/base/unique_fd.hpp>
 
 #include <array>
-#include <functional>
+#include <atomic>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -64,18 +69,23 @@ struct FastInterface {
 /// What the program did with packets to the relay's ports.
 struct FastTotals {
   std::array<std::uint64_t, GH_FAST_COUNTS> packets{};  ///< by gh_fast_count
+  std::uint64_t bytes = 0;                              ///< UDP payload of those that were relayed
 
   [[nodiscard]] std::uint64_t of(gh_fast_count what) const noexcept { return packets[what]; }
 };
 /// The name of a count in metrics: "relayed", "too_big".
 [[nodiscard]] std::string_view to_text(gh_fast_count what) noexcept;
 
-/// Constructor, attach(), detach() and set_ports(): from one thread at a time. All that is about legs, and totals():
-/// from any threads at once, a system call of 1 to 3 microseconds each.
+/// Ends what these descriptors of links keep attached, also where others have them, too. Links alone: anything else is
+/// left.
+void end_links(std::span<const UniqueFd> links) noexcept;
+
+/// Constructor, attach(), detach(), set_ports() and make_room(): from one thread at a time. legs(), beat() and
+/// totals(): from any threads at once.
 class FastPath {
  public:
   /// Loads the program; nothing is relayed before attach() and set_ports(). A few ms.
-  /// @param most_endpoints  bounds the map: two legs each; about 280 bytes of kernel memory for each leg that is there
+  /// @param most_endpoints  as LegMap
   /// @throws FastPathError
   explicit FastPath(std::size_t most_endpoints);
   ~FastPath();
@@ -90,33 +100,34 @@ class FastPath {
   /// interface and leave by another, both have to be attached.
   FastInterface attach(const std::string& interface, AttachWish wish = AttachWish::automatic);
   void detach(const std::string& interface) noexcept;
-  /// In the order of attach(), those without success too.
-  [[nodiscard]] std::vector<FastInterface> interfaces() const;
+  /// Descriptors of what keeps the program where it is attached; until the next attach() or detach().
+  [[nodiscard]] std::vector<int> links() const;
   /// Why a family stays in user space, in sentences; empty where none does.
   [[nodiscard]] const std::vector<std::string>& notes() const noexcept { return notes_; }
   /// For the log: "native on eth0, not on eth1: ..."
   [[nodiscard]] std::string describe() const;
 
-  /// @return Errc::exists       erase() it first
-  ///         Errc::limit        the map is full, or the kernel has no memory
-  ///         Errc::unsupported, Errc::invalid  as to_map_entry(): user space's
-  Result<void> put(const FastKey& key, const FastTarget& target, SteadyTime now) noexcept;
-  /// @return what the leg carried in all; Errc::not_found
-  Result<FastUse> erase(const FastKey& key) noexcept;
-  /// @return Errc::not_found
-  [[nodiscard]] Result<FastUse> read(const FastKey& key) const noexcept;
-  /// All legs, hundreds in a system call. One that is put or erased meanwhile comes once or not at all.
-  void for_each(const std::function<void(const FastKey&, const FastUse&)>& visit) const;
+  /// The map that the program looks into now. Locks.
+  [[nodiscard]] std::shared_ptr<const LegMap> legs() const;
+  /// Rises when legs() becomes another one. One load.
+  [[nodiscard]] std::uint32_t legs_number() const noexcept { return legs_number_.load(std::memory_order_acquire); }
+  /// Takes an empty map in place of one that has less room. What was in that is user space's until it is put into the
+  /// new one; it can be read and erased while somebody has it. Some ms, for millions of endpoints a part of a second.
+  /// @throws FastPathError  all is as before
+  void make_room(std::size_t most_endpoints);
+
+  /// The lane turns, and so do its legs' packets for another second. A store.
+  void beat(std::uint32_t lane, SteadyTime now) noexcept;
 
   [[nodiscard]] FastTotals totals() const;
-
-  /// Of the program that is attached natively, for BPF_PROG_TEST_RUN.
-  [[nodiscard]] int native_program() const noexcept { return native_program_; }
 
  private:
   struct Attached;
   struct CloseObject {
     void operator()(bpf_object* object) const noexcept;
+  };
+  struct Unmap {
+    void operator()(gh_fast_words* words) const noexcept;
   };
 
   [[nodiscard]] int map(const char* name) const;
@@ -126,8 +137,12 @@ class FastPath {
   [[nodiscard]] int link(Attached& to, FastMode mode) noexcept;
 
   std::unique_ptr<bpf_object, CloseObject> object_;
-  int legs_ = -1, counts_ = -1, ports_ = -1, all_devices_ = -1, native_devices_ = -1;  // all are the object's
+  int present_legs_ = -1, counts_ = -1, all_devices_ = -1, native_devices_ = -1;  // all are the object's
   int native_program_ = -1, generic_program_ = -1;
+  std::unique_ptr<gh_fast_words, Unmap> words_;  // the program's own
+  mutable std::mutex mutex_;                     // guards legs_
+  std::shared_ptr<const LegMap> legs_;
+  std::atomic<std::uint32_t> legs_number_{0};
   std::vector<Attached> attached_;
   std::vector<std::string> notes_;
 };

@@ -13,7 +13,6 @@
 namespace gatehouse::geneve_relay {
 namespace {
 
-using boost::endian::big_to_native;
 using boost::endian::native_to_big;
 
 /// Of the addresses at both ends, a key's or an entry's.
@@ -50,11 +49,6 @@ void write_ends(Ends& out, const Endpoint& remote, const Endpoint& local) noexce
   out.local_port = native_to_big(local.port);
 }
 
-Endpoint endpoint_of(Family family, const __be32 (&address)[4], __be16 port) noexcept {
-  const Bytes bytes = std::as_bytes(std::span(address));
-  return {family == Family::v4 ? IpAddress::v4(bytes.first(4)) : IpAddress::v6(bytes), big_to_native(port)};
-}
-
 }  // namespace
 
 Result<gh_fast_key> to_map_key(const FastKey& key) noexcept {
@@ -67,13 +61,8 @@ Result<gh_fast_key> to_map_key(const FastKey& key) noexcept {
   return out;
 }
 
-FastKey from_map_key(const gh_fast_key& key) noexcept {
-  const auto family = static_cast<Family>(key.tag & 0xff);
-  return {key.tag >> 8, endpoint_of(family, key.remote, key.remote_port),
-          endpoint_of(family, key.local, key.local_port)};
-}
-
-Result<gh_fast_entry> to_map_entry(const FastKey& key, const FastTarget& target, SteadyTime now) noexcept {
+Result<gh_fast_entry> to_map_entry(const FastKey& key, const FastTarget& target, std::uint32_t lane,
+                                   SteadyTime now) noexcept {
   const auto from = to_map_key(key);
   if (!from) return from.error();
   const auto family = family_of(target.remote, target.local);
@@ -85,6 +74,7 @@ Result<gh_fast_entry> to_map_entry(const FastKey& key, const FastTarget& target,
   out.ip_change = change_of(address_sum(*from), address_sum(out));
   out.udp_change = change_of(address_sum(*from) + port_sum(*from), address_sum(out) + port_sum(out));
   out.pseudo = fold_sum(pseudo_header_sum(key.remote.address.bytes(), key.local.address.bytes(), IPPROTO_UDP, 0));
+  out.lane = static_cast<std::uint16_t>(lane);
   out.stack_at = to_ns(now);
   return out;
 }

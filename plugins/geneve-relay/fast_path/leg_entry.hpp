@@ -35,12 +35,13 @@ struct FastUse {
 /// @return Errc::invalid      a port, an address or the VNI that is none
 ///         Errc::unsupported  a key of two families, or with a zone: user space's
 [[nodiscard]] Result<gh_fast_key> to_map_key(const FastKey& key) noexcept;
-[[nodiscard]] FastKey from_map_key(const gh_fast_key& key) noexcept;
 
 /// Also computes what checksums change by.
+/// @param lane  below GH_FAST_MOST_LANES
 /// @return as to_map_key(); Errc::unsupported also for a target of the other family than the key: an IPv6 header is
 ///         longer, and not every driver can make room in front of a frame
-[[nodiscard]] Result<gh_fast_entry> to_map_entry(const FastKey& key, const FastTarget& target, SteadyTime now) noexcept;
+[[nodiscard]] Result<gh_fast_entry> to_map_entry(const FastKey& key, const FastTarget& target, std::uint32_t lane,
+                                                 SteadyTime now) noexcept;
 
 [[nodiscard]] FastUse use_of(const gh_fast_entry& entry) noexcept;
 

@@ -29,13 +29,20 @@
 #define DATA_MASK 0xffbf       // of Geneve's first two bytes, what has to be 0: all but C
 #define ALWAYS static __always_inline
 
-struct {
+// One map of legs, in a place where a larger one can be put while packets go on.
+struct legs {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 1);  // as many as the gateway wants
   __uint(map_flags, BPF_F_NO_PREALLOC);
-  __type(key, struct gh_fast_key);
-  __type(value, struct gh_fast_entry);
-} legs SEC(".maps");
+  __uint(key_size, sizeof(struct gh_fast_key));  // what is only an inner map's has no types
+  __uint(value_size, sizeof(struct gh_fast_entry));
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __array(values, struct legs);
+} present_legs SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -53,7 +60,7 @@ struct {
   __type(value, __u32);
 } all_devices SEC(".maps"), native_devices SEC(".maps");
 
-volatile __be16 ports[GH_FAST_MOST_PORTS];  // 0: none, and so are all behind it
+volatile struct gh_fast_words words;
 
 struct geneve {
   __be16 head;
@@ -71,7 +78,7 @@ ALWAYS int pass(enum gh_fast_count why) {
 ALWAYS int is_relay_port(__be16 port) {
 #pragma unroll
   for (int i = 0; i < GH_FAST_MOST_PORTS; ++i) {
-    const __be16 one = ports[i];
+    const __be16 one = words.ports[i];
     if (one == 0) return 0;
     if (one == port) return 1;
   }
@@ -116,11 +123,21 @@ ALWAYS void change_ports(struct udphdr* udp, const struct gh_fast_entry* leg) {
   udp->check = check ? check : 0xffff;
 }
 
-ALWAYS void count(struct gh_fast_entry* leg, const struct udphdr* udp, __u64 now) {
+ALWAYS struct gh_fast_entry* leg_of(const struct gh_fast_key* key) {
+  const __u32 zero = 0;
+  void* const legs = bpf_map_lookup_elem(&present_legs, &zero);
+  return legs ? bpf_map_lookup_elem(legs, key) : 0;
+}
+
+ALWAYS void count(struct gh_fast_entry* leg, __u32 size, __u64 now) {
   leg->last_seen = now;
   __sync_fetch_and_add(&leg->packets, 1);
-  __sync_fetch_and_add(&leg->bytes, bpf_ntohs(udp->len) - sizeof *udp);
-  pass(GH_FAST_RELAYED);
+  __sync_fetch_and_add(&leg->bytes, size);
+  const __u32 zero = 0;
+  struct gh_fast_counts* all = bpf_map_lookup_elem(&counts, &zero);
+  if (!all) return;
+  all->packets[GH_FAST_RELAYED]++;
+  all->bytes += size;
 }
 
 // XDP_TX, or what bpf_redirect_map() says: XDP_PASS where no program is.
@@ -128,16 +145,57 @@ ALWAYS long way_out(const struct xdp_md* ctx, __u32 interface, void* devices) {
   return interface == ctx->ingress_ifindex ? XDP_TX : bpf_redirect_map(devices, interface, XDP_PASS);
 }
 
-// The coarse clock is some ms behind the one that user space writes `stack_at` by.
+// The coarse clock is some ms behind the one that user space writes `beats` and `stack_at` by.
+ALWAYS int is_silent(const struct gh_fast_entry* leg, __u64 now) {
+  return (__s64)(now - words.beats[leg->lane % GH_FAST_MOST_LANES]) >= GH_FAST_SILENCE_NS;
+}
+
 ALWAYS int is_stack_turn(struct gh_fast_entry* leg, __u64 now) {
   if ((__s64)(now - leg->stack_at) < GH_FAST_STACK_INTERVAL_NS) return 0;
   leg->stack_at = now;
   return 1;
 }
 
-ALWAYS void next_hop(struct ethhdr* eth, const struct bpf_fib_lookup* hop) {
-  __builtin_memcpy(eth->h_dest, hop->dmac, ETH_ALEN);
-  __builtin_memcpy(eth->h_source, hop->smac, ETH_ALEN);
+// Asks the kernel, as it does for what user space sends. 0, or why the packet goes to user space, as of pass_of().
+ALWAYS long ask_next_hop(struct xdp_md* ctx, struct gh_fast_entry* leg, __u8 family, __u32 size, __u64 now) {
+  struct bpf_fib_lookup hop = {.family = family,
+                               .l4_protocol = IPPROTO_UDP,
+                               .sport = leg->local_port,
+                               .dport = leg->remote_port,
+                               .tot_len = size,
+                               .ifindex = LOOPBACK};                // as packets of this host's own are looked up
+  __builtin_memcpy(hop.ipv6_src, leg->local, sizeof hop.ipv6_src);  // an IPv4 address is the first word of either
+  __builtin_memcpy(hop.ipv6_dst, leg->remote, sizeof hop.ipv6_dst);
+  const long found = bpf_fib_lookup(ctx, &hop, sizeof hop, 0);
+  if (found != BPF_FIB_LKUP_RET_SUCCESS) return found;
+  __builtin_memcpy(leg->hop_to, hop.dmac, ETH_ALEN);
+  __builtin_memcpy(leg->hop_from, hop.smac, ETH_ALEN);
+  leg->hop_interface = hop.ifindex;
+  leg->hop_mtu = hop.mtu_result;
+  leg->hop_until = now + GH_FAST_HOP_NS;
+  return BPF_FIB_LKUP_RET_SUCCESS;
+}
+
+// Where a data packet of that leg goes: XDP_PASS, or the action, and then it has been counted and has its next hop's
+// MAC addresses. `size` is that of the IP packet.
+ALWAYS int take_way(struct xdp_md* ctx, struct ethhdr* eth, const struct udphdr* udp, struct gh_fast_entry* leg,
+                    __u8 family, __u32 size, void* devices) {
+  if (is_partial(leg, udp)) return pass(GH_FAST_PARTIAL_CHECKSUM);
+  const __u64 now = bpf_ktime_get_coarse_ns();
+  if (is_silent(leg, now)) return pass(GH_FAST_SILENT_LANE);
+  if (is_stack_turn(leg, now)) return pass(GH_FAST_STACK_TURN);
+  if ((__s64)(leg->hop_until - now) <= 0) {
+    const long found = ask_next_hop(ctx, leg, family, size, now);
+    if (found != BPF_FIB_LKUP_RET_SUCCESS) return pass_of(found);
+  }
+  if (size > leg->hop_mtu) return pass(GH_FAST_TOO_BIG);
+  const long action = way_out(ctx, leg->hop_interface, devices);
+  if (action == XDP_PASS) return pass(GH_FAST_NO_DEVICE);
+
+  count(leg, bpf_ntohs(udp->len) - sizeof *udp, now);
+  __builtin_memcpy(eth->h_dest, leg->hop_to, ETH_ALEN);
+  __builtin_memcpy(eth->h_source, leg->hop_from, ETH_ALEN);
+  return (int)action;
 }
 
 ALWAYS int relay_v4(struct xdp_md* ctx, struct ethhdr* eth, void* end, void* devices) {
@@ -160,28 +218,11 @@ ALWAYS int relay_v4(struct xdp_md* ctx, struct ethhdr* eth, void* end, void* dev
                                   .local_port = udp->dest,
                                   .remote = {ip->saddr},
                                   .local = {ip->daddr}};
-  struct gh_fast_entry* leg = bpf_map_lookup_elem(&legs, &key);
+  struct gh_fast_entry* leg = leg_of(&key);
   if (!leg) return pass(GH_FAST_UNKNOWN);
-  if (is_partial(leg, udp)) return pass(GH_FAST_PARTIAL_CHECKSUM);
-  const __u64 now = bpf_ktime_get_coarse_ns();
-  if (is_stack_turn(leg, now)) return pass(GH_FAST_STACK_TURN);
+  const int action = take_way(ctx, eth, udp, leg, AF_INET, size, devices);
+  if (action == XDP_PASS) return XDP_PASS;
 
-  struct bpf_fib_lookup hop = {.family = AF_INET,
-                               .l4_protocol = IPPROTO_UDP,
-                               .sport = leg->local_port,
-                               .dport = leg->remote_port,
-                               .tot_len = size,
-                               .ifindex = LOOPBACK,  // as packets of this host's own are looked up
-                               .tos = ip->tos,
-                               .ipv4_src = leg->local[0],
-                               .ipv4_dst = leg->remote[0]};
-  const long found = bpf_fib_lookup(ctx, &hop, sizeof hop, 0);
-  if (found != BPF_FIB_LKUP_RET_SUCCESS) return pass_of(found);
-  const long action = way_out(ctx, hop.ifindex, devices);
-  if (action == XDP_PASS) return pass(GH_FAST_NO_DEVICE);
-
-  count(leg, udp, now);
-  next_hop(eth, &hop);
   const __u16* const ttl_and_protocol = (void*)&ip->ttl;
   const __u32 old_ttl = *ttl_and_protocol;
   ip->ttl = FRESH_TTL;
@@ -189,7 +230,7 @@ ALWAYS int relay_v4(struct xdp_md* ctx, struct ethhdr* eth, void* end, void* dev
   ip->daddr = leg->remote[0];
   ip->check = changed(ip->check, (__u32)leg->ip_change + (__u16)~old_ttl + *ttl_and_protocol);
   change_ports(udp, leg);
-  return (int)action;
+  return action;
 }
 
 ALWAYS int relay_v6(struct xdp_md* ctx, struct ethhdr* eth, void* end, void* devices) {
@@ -204,37 +245,21 @@ ALWAYS int relay_v6(struct xdp_md* ctx, struct ethhdr* eth, void* end, void* dev
   const __u32 size = bpf_ntohs(ip->payload_len);
   if ((void*)udp + size > end || bpf_ntohs(udp->len) != size || size < sizeof *udp + sizeof *header)
     return pass(GH_FAST_LENGTH);
+  if (udp->check == 0) return pass(GH_FAST_NO_CHECKSUM);
 
   struct gh_fast_key key = {.tag = tag_of(header, 6), .remote_port = udp->source, .local_port = udp->dest};
   __builtin_memcpy(key.remote, &ip->saddr, sizeof key.remote);
   __builtin_memcpy(key.local, &ip->daddr, sizeof key.local);
-  struct gh_fast_entry* leg = bpf_map_lookup_elem(&legs, &key);
+  struct gh_fast_entry* leg = leg_of(&key);
   if (!leg) return pass(GH_FAST_UNKNOWN);
-  if (udp->check == 0 || is_partial(leg, udp)) return pass(GH_FAST_PARTIAL_CHECKSUM);
-  const __u64 now = bpf_ktime_get_coarse_ns();
-  if (is_stack_turn(leg, now)) return pass(GH_FAST_STACK_TURN);
+  const int action = take_way(ctx, eth, udp, leg, AF_INET6, size + sizeof *ip, devices);
+  if (action == XDP_PASS) return XDP_PASS;
 
-  struct bpf_fib_lookup hop = {.family = AF_INET6,
-                               .l4_protocol = IPPROTO_UDP,
-                               .sport = leg->local_port,
-                               .dport = leg->remote_port,
-                               .tot_len = size + sizeof *ip,
-                               .ifindex = LOOPBACK,
-                               .flowinfo = *(__be32*)ip & bpf_htonl(0x0fffffff)};
-  __builtin_memcpy(hop.ipv6_src, leg->local, sizeof hop.ipv6_src);
-  __builtin_memcpy(hop.ipv6_dst, leg->remote, sizeof hop.ipv6_dst);
-  const long found = bpf_fib_lookup(ctx, &hop, sizeof hop, 0);
-  if (found != BPF_FIB_LKUP_RET_SUCCESS) return pass_of(found);
-  const long action = way_out(ctx, hop.ifindex, devices);
-  if (action == XDP_PASS) return pass(GH_FAST_NO_DEVICE);
-
-  count(leg, udp, now);
-  next_hop(eth, &hop);
   ip->hop_limit = FRESH_TTL;
   __builtin_memcpy(&ip->saddr, leg->local, sizeof ip->saddr);
   __builtin_memcpy(&ip->daddr, leg->remote, sizeof ip->daddr);
   change_ports(udp, leg);
-  return (int)action;
+  return action;
 }
 
 ALWAYS int relay(struct xdp_md* ctx, void* devices) {

@@ -5,8 +5,8 @@
 namespace gatehouse::geneve_relay {
 namespace {
 
-// A word: refusals 32 | - 8 | last refusal + 1, 8 | form 8 | handshake 8
-constexpr unsigned kFormAt = 8, kRefusalAt = 16, kRefusalsAt = 32;
+// A word: refusals 32 | in the kernel 8 | last refusal + 1, 8 | form 8 | handshake 8
+constexpr unsigned kFormAt = 8, kRefusalAt = 16, kKernelAt = 24, kRefusalsAt = 32;
 
 std::string_view words_of(HandshakeState state) noexcept {
   switch (state) {
@@ -18,7 +18,33 @@ std::string_view words_of(HandshakeState state) noexcept {
   return "unknown";
 }
 
+/// Behind the handshake's.
+std::string_view words_of(InKernel state) noexcept {
+  switch (state) {
+    case InKernel::none: break;
+    case InKernel::there: return ", relayed by the kernel";
+    case InKernel::metered: return ", relayed by user space: a rule meters it";
+    case InKernel::addresses:
+      return ", relayed by user space: the clients' addresses are of two families, or have a zone";
+    case InKernel::full: return ", relayed by user space: the kernel has no room for it";
+    case InKernel::refused: return ", relayed by user space: the kernel does not take it";
+  }
+  return "";
+}
+
 }  // namespace
+
+std::string_view to_text(InKernel state) noexcept {
+  switch (state) {
+    case InKernel::none: return "none";
+    case InKernel::there: return "there";
+    case InKernel::metered: return "metered";
+    case InKernel::addresses: return "addresses";
+    case InKernel::full: return "full";
+    case InKernel::refused: return "refused";
+  }
+  return "unknown";
+}
 
 void LegState::refuse(Drop why) noexcept {
   last_refusal = why;
@@ -28,7 +54,7 @@ void LegState::refuse(Drop why) noexcept {
 std::uint64_t LegState::to_word() const noexcept {
   const std::uint64_t refusal = last_refusal ? static_cast<std::uint64_t>(*last_refusal) + 1 : 0;
   return static_cast<std::uint64_t>(handshake) | static_cast<std::uint64_t>(form) << kFormAt | refusal << kRefusalAt |
-         std::uint64_t{refusals} << kRefusalsAt;
+         static_cast<std::uint64_t>(kernel) << kKernelAt | std::uint64_t{refusals} << kRefusalsAt;
 }
 
 LegState LegState::from_word(std::uint64_t word) noexcept {
@@ -39,6 +65,7 @@ LegState LegState::from_word(std::uint64_t word) noexcept {
   if (byte_at(kFormAt) == static_cast<std::uint8_t>(WireForm::first)) out.form = WireForm::first;
   if (const std::uint8_t refusal = byte_at(kRefusalAt); refusal >= 1 && refusal <= kDrops)
     out.last_refusal = static_cast<Drop>(refusal - 1);
+  if (byte_at(kKernelAt) < kInKernel) out.kernel = static_cast<InKernel>(byte_at(kKernelAt));
   out.refusals = static_cast<std::uint32_t>(word >> kRefusalsAt);
   return out;
 }
@@ -46,6 +73,7 @@ LegState LegState::from_word(std::uint64_t word) noexcept {
 std::string LegState::to_string() const {
   std::string out(words_of(handshake));
   if (handshake != HandshakeState::none && form == WireForm::first) out += " (first form)";
+  out += words_of(kernel);
   if (refusals == 0 || !last_refusal) return out;
   return out.append("; refused ")
       .append(std::to_string(refusals))

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace gatehouse::geneve_relay {
 
@@ -16,12 +17,26 @@ enum class HandshakeState : std::uint8_t {
   rebinding,  ///< bound, and challenged again; data goes where it went
 };
 
+/// Who relays what a client sends, where the kernel may (fast_path).
+enum class InKernel : std::uint8_t {
+  none,       ///< it may not, or there is nothing to relay yet
+  there,      ///< the kernel
+  metered,    ///< user space, as for all that follows: a rule counts what goes through
+  addresses,  ///< the clients' are of two families, or have a zone
+  full,       ///< the kernel has no room
+  refused,    ///< by the kernel, for what should not be
+};
+inline constexpr std::size_t kInKernel = 6;
+/// For metrics: "there", "metered".
+[[nodiscard]] std::string_view to_text(InKernel state) noexcept;
+
 /// A value of eight bytes.
 struct LegState {
   HandshakeState handshake = HandshakeState::none;
   WireForm form = WireForm::current;  ///< of the last valid handshake
   std::optional<Drop> last_refusal;   ///< of what came from this client, or in its name
   std::uint32_t refusals = 0;         ///< stays at the largest number
+  InKernel kernel = InKernel::none;
 
   void refuse(Drop why) noexcept;
 

@@ -55,6 +55,16 @@ Counters::Counters(const LaneContext& context) {
                                  "Packets that the kernel's part (fast_path) saw at the relay's ports: relayed, or why "
                                  "left to user space.",
                                  {{"outcome", to_text(static_cast<gh_fast_count>(what))}});
+  kernel_bytes_ = host.counter(lane, "kernel_bytes", "UDP payload of the packets that the kernel's part relayed.");
+  for (const InKernel state :
+       {InKernel::there, InKernel::metered, InKernel::addresses, InKernel::full, InKernel::refused})
+    kernel_legs[static_cast<std::size_t>(state)] =
+        host.gauge(lane, "kernel_legs", "Clients' ways that the kernel's part relays now, or why user space does.",
+                   {{"state", to_text(state)}});
+  for (const InKernel cause : {InKernel::addresses, InKernel::full, InKernel::refused})
+    kernel_refused[static_cast<std::size_t>(cause)] =
+        host.counter(lane, "kernel_refused", "Clients' ways that the kernel's part was offered and did not take.",
+                     {{"cause", to_text(cause)}});
   constexpr std::string_view kOthers = "Datagrams that are not relayed: STUN answers, sealed allocation requests.";
   stun = host.counter(lane, "other_datagrams", kOthers, {{"kind", "stun"}});
   sealed = host.counter(lane, "other_datagrams", kOthers, {{"kind", "disco"}});
@@ -83,6 +93,7 @@ void Counters::tell(RelaySocket& socket) noexcept {
 void Counters::tell(const FastTotals& now) noexcept {
   for (std::size_t what = 0; what < kernel_.size(); ++what)
     kernel_[what].add(now.packets[what] - told_of_kernel_.packets[what]);
+  kernel_bytes_.add(now.bytes - told_of_kernel_.bytes);
   told_of_kernel_ = now;
 }
 

@@ -3,6 +3,7 @@
 
 #include "plugins/geneve-relay/fast_path/fast_path.hpp"
 #include "plugins/geneve-relay/relay/drop.hpp"
+#include "plugins/geneve-relay/relay/leg_state.hpp"
 #include "plugins/geneve-relay/server/relay_socket.hpp"
 
 #include <gatehouse/base/address.hpp>
@@ -30,12 +31,14 @@ class Counters {
   /// What its sockets have lost, and how they were batched, since the last call. One system call.
   void tell(RelaySocket& socket) noexcept;
 
-  Counter connecting, open;              ///< endpoints, now
-  Counter allocated, extended, expired;  ///< endpoints, ever
-  Counter displaced;                     ///< endpoints that made place for those of whoever had less
-  Counter challenged, bound, moved;      ///< handshakes: moved is of a client that was bound elsewhere
-  Counter handed_over;                   ///< packets that came at another lane than their endpoint's
-  Counter stun, sealed;                  ///< datagrams for discovery and allocation
+  Counter connecting, open;                       ///< endpoints, now
+  Counter allocated, extended, expired;           ///< endpoints, ever
+  Counter displaced;                              ///< endpoints that made place for those of whoever had less
+  Counter challenged, bound, moved;               ///< handshakes: moved is of a client that was bound elsewhere
+  Counter handed_over;                            ///< packets that came at another lane than their endpoint's
+  Counter stun, sealed;                           ///< datagrams for discovery and allocation
+  std::array<Counter, kInKernel> kernel_legs;     ///< by InKernel, now; nothing of `none`
+  std::array<Counter, kInKernel> kernel_refused;  ///< by InKernel, ever: of what the kernel's map did not take
 
  private:
   /// How far batches go, one way.
@@ -51,6 +54,7 @@ class Counters {
   std::array<Counter, kDrops> drops_;
   std::array<Counter, kReasons> denied_;
   std::array<Counter, GH_FAST_COUNTS> kernel_;
+  Counter kernel_bytes_;
   FastTotals told_of_kernel_;
   Counter overflows_, truncated_, unreachable_, invalid_, too_long_, forbidden_, otherwise_, full_;
   std::array<Batches, 2> batches_;          // received, sent

@@ -26,10 +26,11 @@ struct EndpointAsker {
   std::uint32_t listener = 0;  ///< Listener::id
 };
 
-/// A leg in the kernel's map: kernel_legs.hpp.
+/// A leg and the kernel's map: kernel_legs.hpp.
 struct KernelLeg {
-  bool is_there = false;
-  FastUse counted{};  ///< of what it has carried
+  InKernel state = InKernel::none;
+  std::uint32_t map = 0;  ///< the number of the one that it is in
+  FastUse counted{};      ///< of what it has carried
 };
 
 /// An endpoint and what the lane has for it.
@@ -42,7 +43,12 @@ struct RelayEntry : TimerNode, SourceClient {
         asker(std::move(who)) {}
 
   /// For people: Session::set_state.
-  void tell_state() noexcept { session.set_state(endpoint.state(0).to_word(), endpoint.state(1).to_word()); }
+  void tell_state() noexcept { session.set_state(state_word(0), state_word(1)); }
+  [[nodiscard]] std::uint64_t state_word(LegIndex leg) const noexcept {
+    LegState out = endpoint.state(leg);
+    out.kernel = in_kernel[leg].state;
+    return out.to_word();
+  }
 
   RelayEndpoint endpoint;
   Session session;

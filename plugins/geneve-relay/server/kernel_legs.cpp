@@ -3,6 +3,8 @@
 namespace gatehouse::geneve_relay {
 namespace {
 
+constexpr Nanoseconds kTellAgain = std::chrono::minutes(10);
+
 Endpoint local_of(const RelayEntry& entry, LegIndex leg) noexcept {
   return {entry.endpoint.address(leg).local, entry.local_ports[leg]};
 }
@@ -11,39 +13,76 @@ FastKey key_of(const RelayEntry& entry, LegIndex leg) noexcept {
   return {entry.endpoint.vni(), entry.endpoint.address(leg).remote, local_of(entry, leg)};
 }
 
+InKernel state_of(const Result<void>& put) noexcept {
+  if (put) return InKernel::there;
+  if (put.error() == Errc::unsupported || put.error() == Errc::invalid) return InKernel::addresses;
+  return put.error() == Errc::limit ? InKernel::full : InKernel::refused;
+}
+
 }  // namespace
+
+KernelLegs::KernelLegs(FastPath* path, std::uint32_t lane, Counters& counters)
+    : path_(path), lane_(lane), counters_(counters) {
+  if (path_ == nullptr) return;
+  number_ = path_->legs_number();
+  legs_ = path_->legs();
+}
 
 void KernelLegs::review(RelayEntry& entry, SteadyTime now) noexcept {
   if (path_ == nullptr) return;
-  if (!may_relay(entry)) return withdraw(entry);
-  for (LegIndex leg = 0; leg < entry.in_kernel.size(); ++leg)
-    if (!entry.in_kernel[leg].is_there) put(entry, leg, now);
+  if (const InKernel want = wanted(entry); want != InKernel::there) return withdraw(entry, want);
+  for (LegIndex leg = 0; leg < entry.in_kernel.size(); ++leg) {
+    const KernelLeg& one = entry.in_kernel[leg];
+    if (one.state == InKernel::there && one.map != number_) withdraw_leg(entry, leg, InKernel::none);
+    if (one.state != InKernel::there && one.state != InKernel::addresses) put(entry, leg, now);
+  }
 }
 
-bool KernelLegs::may_relay(const RelayEntry& entry) const noexcept {
+InKernel KernelLegs::wanted(const RelayEntry& entry) const noexcept {
   const RelayEndpoint& endpoint = entry.endpoint;
-  return !is_closed_ && !entry.is_metered && endpoint.is_open() && endpoint.is_permitted(0) &&
-         endpoint.is_permitted(1) && entry.sockets[0] != nullptr && entry.sockets[1] != nullptr;
+  const bool is_relayed = !is_closed_ && endpoint.is_open() && endpoint.is_permitted(0) &&
+                          endpoint.is_permitted(1) && entry.sockets[0] != nullptr && entry.sockets[1] != nullptr;
+  if (!is_relayed) return InKernel::none;
+  return entry.is_metered ? InKernel::metered : InKernel::there;
 }
 
-/// What the map does not take stays user space's, without a word.
+const LegMap& KernelLegs::map_of(const KernelLeg& leg) const noexcept {
+  return leg.map == number_ || !former_ ? *legs_ : *former_;
+}
+
 void KernelLegs::put(RelayEntry& entry, LegIndex leg, SteadyTime now) noexcept {
   const FastTarget target{entry.endpoint.address(1 - leg).remote, local_of(entry, 1 - leg)};
-  entry.in_kernel[leg] = {.is_there = path_->put(key_of(entry, leg), target, now).has_value(), .counted = {}};
+  entry.in_kernel[leg].map = number_;
+  entry.in_kernel[leg].counted = {};
+  set(entry, leg, state_of(legs_->put(key_of(entry, leg), target, lane_, now)));
 }
 
-void KernelLegs::withdraw(RelayEntry& entry) noexcept {
-  for (LegIndex leg = 0; leg < entry.in_kernel.size(); ++leg) {
-    if (!entry.in_kernel[leg].is_there) continue;
-    if (const auto use = path_->erase(key_of(entry, leg))) add(entry, leg, *use);
-    entry.in_kernel[leg] = {};
-  }
+void KernelLegs::withdraw(RelayEntry& entry, InKernel why) noexcept {
+  for (LegIndex leg = 0; leg < entry.in_kernel.size(); ++leg) withdraw_leg(entry, leg, why);
+}
+
+void KernelLegs::withdraw_leg(RelayEntry& entry, LegIndex leg, InKernel why) noexcept {
+  if (const KernelLeg& one = entry.in_kernel[leg]; one.state == InKernel::there)
+    if (const auto use = map_of(one).erase(key_of(entry, leg))) add(entry, leg, *use);
+  set(entry, leg, why);
+}
+
+void KernelLegs::set(RelayEntry& entry, LegIndex leg, InKernel state) noexcept {
+  const InKernel before = std::exchange(entry.in_kernel[leg].state, state);
+  if (before == state) return;
+  if (before != InKernel::none) counters_.kernel_legs[static_cast<std::size_t>(before)].sub();
+  if (state != InKernel::none) counters_.kernel_legs[static_cast<std::size_t>(state)].add();
+  if (state >= InKernel::addresses) counters_.kernel_refused[static_cast<std::size_t>(state)].add();
+  full_ += (state == InKernel::full ? 1U : 0U);
+  full_ -= (before == InKernel::full ? 1U : 0U);
+  entry.tell_state();
 }
 
 void KernelLegs::collect(RelayEntry& entry) noexcept {
   for (LegIndex leg = 0; leg < entry.in_kernel.size(); ++leg) {
-    if (!entry.in_kernel[leg].is_there) continue;
-    if (const auto use = path_->read(key_of(entry, leg))) add(entry, leg, *use);
+    const KernelLeg& one = entry.in_kernel[leg];
+    if (one.state != InKernel::there) continue;
+    if (const auto use = map_of(one).read(key_of(entry, leg))) add(entry, leg, *use);
   }
 }
 
@@ -56,6 +95,27 @@ void KernelLegs::add(RelayEntry& entry, LegIndex leg, const FastUse& use) noexce
   const Family family = entry.endpoint.address(leg).remote.address.family();
   counters_.forward(family, family, packets, bytes);
   leg == 0 ? entry.session.count_up(packets, bytes) : entry.session.count_down(packets, bytes);
+}
+
+void KernelLegs::beat(SteadyTime now) noexcept {
+  if (path_ != nullptr) path_->beat(lane_, now);
+}
+
+/// One at a time: what is still in the former one has to be found.
+bool KernelLegs::takes_larger_map() {
+  if (path_ == nullptr || former_ || path_->legs_number() == number_) return false;
+  number_ = path_->legs_number();
+  former_ = std::exchange(legs_, path_->legs());
+  return true;
+}
+
+void KernelLegs::tell(const Log& log, SteadyTime now) {
+  if (full_ == 0 || (told_ != SteadyTime{} && now - told_ < kTellAgain)) return;
+  told_ = now;
+  log.warn(
+      "the kernel has no room for all that it could relay, user space relays the rest: raise most_endpoints, or the "
+      "memory limit",
+      {{"lane", std::to_string(lane_)}, {"legs", std::to_string(full_)}});
 }
 
 }  // namespace gatehouse::geneve_relay

@@ -44,7 +44,7 @@ RelayLane::RelayLane(const LaneContext& context, std::shared_ptr<const RelaySett
       shared_(shared),
       counters_(context),
       connections_(context.loop, context.host.log()),
-      kernel_legs_(shared.kernel(), counters_),
+      kernel_legs_(shared.kernel(), context.lane->index, counters_),
       kernel_attachment_(context.lane->index == 0 ? shared.kernel() : nullptr),
       endpoints_(shared.pair_hash()),
       expiry_(context.loop.now(), kTick),
@@ -108,6 +108,7 @@ void RelayLane::configure(std::shared_ptr<const RelaySettings> settings) {
     shared_.addresses().configure(advertised_of(*settings_));
     keeper_->ask();
   }
+  kernel_attachment_.make_room(settings_->most_endpoints, context_.host.log());
   if (before->handshakes_of_source != settings_->handshakes_of_source) of_sources_ = limits_of_sources(*settings_);
   std::uint32_t cursor = 0;
   endpoints_.sweep(cursor, SIZE_MAX, [this](SlotHandle, RelayEntry& entry) { schedule(entry); });
@@ -190,6 +191,11 @@ bool RelayLane::send_now(Bytes datagram, const LegAddress& path, std::optional<s
 /// lets it.
 void RelayLane::policy_changed(std::uint64_t) {
   begin_serving_again();
+  judge_all();
+}
+
+/// In the turns that follow.
+void RelayLane::judge_all() {
   judging_again_ = endpoints_.size() > 0;
   judging_cursor_ = 0;
   context_.loop.again();
@@ -322,6 +328,7 @@ void RelayLane::look_at_clock(RelayEntry& entry) {
     entry.touched = now();
     static_cast<void>(entry.session.touch(entry.asker.source, expiry()));
   }
+  kernel_legs_.review(entry, now());
   schedule(entry);
 }
 
@@ -354,10 +361,13 @@ void RelayLane::end_turn() {
   if (!judging_again_) return;
   judging_again_ =
       !endpoints_.sweep(judging_cursor_, kJudgedPerTurn, [this](SlotHandle, RelayEntry& entry) { judge(entry); });
-  if (judging_again_) context_.loop.again();
+  if (judging_again_) return context_.loop.again();
+  kernel_legs_.settle();
 }
 
 void RelayLane::tick() {
+  kernel_legs_.beat(now());
+  if (kernel_legs_.takes_larger_map()) judge_all();
   expiry_.advance(
       now(), [this](RelayEntry& entry) { look_at_clock(entry); }, kExpiredPerTick);
   send_unsent();
@@ -385,10 +395,11 @@ void RelayLane::end_those_in_kernel() {
 /// The first lane's: interfaces come and go.
 void RelayLane::look_at_kernel() {
   kernel_looked_at_ = now();
+  kernel_legs_.tell(context_.host.log(), now());
   if (context_.lane->index != 0 || shared_.kernel() == nullptr) return;
   std::vector<Endpoint> listeners;
   for (const auto& socket : sockets_) listeners.push_back(socket->local());
-  kernel_attachment_.follow(listeners, context_.host.log());
+  kernel_attachment_.follow(listeners, context_.host);
   counters_.tell(shared_.kernel()->totals());
 }
 

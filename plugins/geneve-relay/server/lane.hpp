@@ -122,6 +122,7 @@ class RelayLane final : public LaneWorker, public Allocator {
   void go_on_serving_again();
   bool serve_again(const KeptEndpoint& kept);
   [[nodiscard]] EndpointTable::Found find(std::uint32_t vni);
+  void judge_all();
   void judge(RelayEntry& entry) noexcept;
   [[nodiscard]] RelayBlob blob_of(const RelayEntry& entry) const;
   [[nodiscard]] Expiry expiry() const;

@@ -1,5 +1,6 @@
 #include "plugins/geneve-relay/server/shared.hpp"
 
+#include "plugins/geneve-relay/server/kernel_attachment.hpp"
 #include "plugins/geneve-relay/server/lane_vnis.hpp"
 #include "plugins/geneve-relay/wire/cryptography.hpp"
 
@@ -17,6 +18,8 @@ constexpr std::size_t kHashSecretSize = std::tuple_size_v<DiscoPairHash::Secret>
 constexpr std::size_t kSecretSize = SecretBytes::kSize + kHashSecretSize;
 
 std::unique_ptr<FastPath> load_kernel(const StartContext& context, const RelaySettings& settings) {
+  end_former_attachment(context.host);
+  if (!settings.uses_kernel) return nullptr;
   try {
     return std::make_unique<FastPath>(settings.most_endpoints);
   } catch (const FastPathError& error) {
@@ -62,7 +65,7 @@ RelayShared::RelayShared(const StartContext& context, const RelaySettings& setti
       server_(secrets_.key.public_key()),
       lanes_(std::max(context.lanes, 1u)),
       addresses_(advertised_of(settings), sockets_of(context.listeners, 0)),
-      kernel_(settings.uses_kernel ? load_kernel(context, settings) : nullptr),
+      kernel_(load_kernel(context, settings)),
       kept_(lanes_) {
   for (std::uint32_t lane = 0; lane < lanes_; ++lane) inboxes_.push_back(std::make_unique<LaneInbox>());
   std::size_t unreadable = 0;

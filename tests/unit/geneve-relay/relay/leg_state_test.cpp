@@ -30,6 +30,7 @@ TEST(LegState, SurvivesItsWord) {
         LegState state{handshake, form, {}, 0};
         if (drop < kDrops)
           state = {handshake, form, static_cast<Drop>(drop), std::numeric_limits<std::uint32_t>::max()};
+        state.kernel = static_cast<InKernel>(drop % kInKernel);
         EXPECT_EQ(LegState::from_word(state.to_word()), state);
       }
 }
@@ -39,6 +40,7 @@ TEST(LegState, AWordOfALaterVersionIsNoHarm) {
   EXPECT_EQ(state.handshake, HandshakeState::none);
   EXPECT_EQ(state.form, WireForm::current);
   EXPECT_FALSE(state.last_refusal);
+  EXPECT_EQ(state.kernel, InKernel::none);
   EXPECT_EQ(state.to_string(), "no handshake yet");
 }
 
@@ -63,6 +65,23 @@ TEST(LegState, IsToldInWords) {
       "first client: challenged, has not answered; refused 1 time: the box does not open: sealed for another relay "
       "or by another key, or changed under way. Second client: bound, and challenged again; refused 2 times, last: "
       "an Answer, and no handshake is in progress");
+}
+
+TEST(LegState, SaysWhoRelaysWhatTheClientSends) {
+  LegState state{HandshakeState::bound, WireForm::first, {}, 0};
+  state.kernel = InKernel::there;
+  EXPECT_EQ(state.to_string(), "bound (first form), relayed by the kernel");
+  state.form = WireForm::current;
+  state.kernel = InKernel::metered;
+  state.refuse(Drop::rate);
+  EXPECT_EQ(state.to_string(),
+            "bound, relayed by user space: a rule meters it; refused 1 time: " + std::string(describe(Drop::rate)));
+  std::set<std::string> all;
+  for (std::size_t kernel = 0; kernel < kInKernel; ++kernel) {
+    state.kernel = static_cast<InKernel>(kernel);
+    EXPECT_TRUE(all.insert(state.to_string()).second);
+    EXPECT_NE(to_text(state.kernel), "unknown");
+  }
 }
 
 }  // namespace
