@@ -5,19 +5,14 @@
 // as it can or at --rate packets a second; every packet carries pair, trial, sequence and time, and is looked at when
 // it comes. Delivered is what comes while it sends; lost is what has not come when nothing came for 0.3 s.
 //
-// Single sends are sendmmsg of one packet each; --gso 1 sends a burst as one UDP_SEGMENT, and receives with UDP_GRO.
+// Single sends are sendmmsg of one packet each; --gso 1 sends a burst as one UDP_SEGMENT, and receives with UDP_GRO. Of
+// a packet that comes singly only the beginning is copied: the load is not to tire before the server.
 // With --server-pid the server's processor time is read from /proc. On loopback and veth the kernel runs the receiver's
-// way within the sender's call: that time holds delivery to the client, and not the arrival at the server.
+// way within the sender's call: that time holds delivery to the client, and not the arrival at the server. One JSON
+// object on stdout; exit 1 when something else came than was sent, 2 when there is no load.
 //
-// With --flood KIND it sends false handshakes of that kind (false_handshakes.hpp) beside the first pair's packets, in
-// the same thread: a trial without, one with a flood to a socket that nobody reads, which is what sending costs the
-// load itself, and one with a flood to the relay.
-//
-// The longest time that a client has heard nothing is told, too, and when the last of all clients was then heard again,
-// in seconds of CLOCK_MONOTONIC, and how many hear nothing at the end: for a relay that is killed and starts again
-// under the load.
-//
-// One JSON object a trial on stdout; exit 1 when something else came than was sent, 2 when there is no load.
+// A bare loop (relay_floor) has neither API nor handshake: with --bare the load numbers its VNIs from 1 on, and each
+// client makes itself known by the packets that prove it.
 
 #include "plugins/geneve-relay/client/allocation_client.hpp"
 #include "plugins/geneve-relay/wire/cryptography.hpp"
@@ -32,6 +27,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -50,7 +46,8 @@ using namespace gatehouse::geneve_relay;
 using namespace std::chrono_literals;
 
 constexpr const char* kUsage =
-    "usage: relay_load --api unix:PATH|HOST:PORT [--pairs N] [--form 1] [--size BYTES] [--burst N] [--gso 1]\n"
+    "usage: relay_load --api unix:PATH|HOST:PORT | --bare ADDRESS:PORT [--pairs N] [--form 1] [--size BYTES] [--burst "
+    "N] [--gso 1]\n"
     "                  [--both-ways 1] [--rate N (a second; 0: no limit)] [--seconds S] [--warmup S]\n"
     "                  [--server ADDRESS:PORT] [--server-pid PID] [--cpu N]\n"
     "                  [--flood unknown_vni|unknown_key|false_box|replayed_bind] [--flood-rate N] [--flood-ports N]\n"
@@ -61,6 +58,7 @@ constexpr auto kForHandshakes = 15s, kForAllocation = 10s;
 struct Options {
   ClientOptions api;
   std::optional<Endpoint> server;
+  bool is_bare = false;  // `server` has neither API nor handshake
   WireForm form = WireForm::current;
   RelayShape shape;
   std::size_t pairs = 1;
@@ -78,7 +76,7 @@ class Load {
  public:
   explicit Load(const Options& options) : options_(options), sender_(options.shape), epoll_(::epoll_create1(0)) {
     for (std::size_t i = 0; i < kVector; ++i) {
-      parts_[i] = {room_.data() + i * kRoom, kRoom};
+      parts_[i] = {room_.data() + i * kRoom, options_.shape.is_coalesced ? kRoom : kLooksAt};
       messages_[i].msg_hdr.msg_iov = &parts_[i];
       messages_[i].msg_hdr.msg_iovlen = 1;
     }
@@ -105,12 +103,14 @@ class Load {
 
  private:
   static constexpr std::size_t kVector = 64, kRoom = 65536, kAskers = 32;
+  static constexpr std::size_t kLooksAt = 256;  // bytes of a single packet: a handshake, or a stamp
+  static_assert(kLooksAt >= kLargestHandshake && kLooksAt >= kLeastRelaySize);
   struct alignas(cmsghdr) Control {
     char bytes[64];
   };
   struct Trial {
-    std::uint64_t offered = 0, sent = 0, received = 0, bad = 0, reordered = 0;  // offered: also what was not taken
-    std::uint64_t in_time = 0, bytes_in_time = 0, server_ns = 0;                // while it was sending
+    std::uint64_t sent = 0, received = 0, bad = 0, reordered = 0;
+    std::uint64_t in_time = 0, bytes_in_time = 0, server_ns = 0, load_ns = 0;  // while it was sending
     std::uint64_t bytes = 0, receive_calls = 0;
     std::uint64_t flooded = 0;  // false handshakes
     std::size_t unheard = 0;    // clients that hear nothing any more at the end
@@ -126,7 +126,7 @@ class Load {
 
   void allocate() {
     const SteadyTime began = steady_now();
-    for (const Pair& pair : allocate_pairs()) {
+    for (const Pair& pair : options_.is_bare ? make_up_pairs() : allocate_pairs()) {
       if (pair.endpoint.addresses.empty() && !options_.server)
         throw std::runtime_error("an endpoint without an address");
       const Endpoint relay = options_.server ? *options_.server : pair.endpoint.addresses.all().front();
@@ -138,16 +138,19 @@ class Load {
         legs_.emplace_back(
             RelayPeer::make(pair.secrets[leg], pair.keys[1 - leg], pair.endpoint, options_.form, random_).value(),
             relay, options_.shape.is_coalesced);
+      if (options_.is_bare) legs_.back().state = legs_.end()[-2].state = RelayLeg::State::answered;
     }
     allocations_s_ = std::chrono::duration<double>(steady_now() - began).count();
   }
 
-  /// What a flood has seen of its first client.
-  [[nodiscard]] KnownEndpoint known_of(const Pair& pair) {
-    KnownEndpoint out{pair.endpoint.vni, pair.keys[0], std::vector<std::byte>(kLargestHandshake)};
-    RelayPeer client = RelayPeer::make(pair.secrets[0], pair.keys[1], pair.endpoint, options_.form, random_).value();
-    client.begin();
-    out.bind.resize(client.write_bind(out.bind));
+  /// For who looks at the VNI only.
+  [[nodiscard]] std::vector<Pair> make_up_pairs() {
+    const std::array secrets{DiscoSecret::make(random_), DiscoSecret::make(random_)};
+    const std::array keys{secrets[0].public_key(), secrets[1].public_key()};
+    ServerEndpoint endpoint{};
+    endpoint.server = keys[0];
+    std::vector<Pair> out;
+    for (endpoint.vni = 1; endpoint.vni <= options_.pairs; ++endpoint.vni) out.push_back({secrets, keys, endpoint});
     return out;
   }
 
@@ -249,7 +252,7 @@ class Load {
         messages_[i].msg_hdr.msg_control = options_.shape.is_coalesced ? controls_[i].bytes : nullptr;
         messages_[i].msg_hdr.msg_controllen = options_.shape.is_coalesced ? sizeof controls_[i].bytes : 0;
       }
-      const int got = ::recvmmsg(legs_[index].fd(), messages_.data(), kVector, MSG_DONTWAIT, nullptr);
+      const int got = ::recvmmsg(legs_[index].fd(), messages_.data(), kVector, MSG_DONTWAIT | MSG_TRUNC, nullptr);
       if (got <= 0) break;
       ++now_.receive_calls;
       const std::uint64_t time = now_ns();
@@ -260,13 +263,14 @@ class Load {
   }
 
   std::size_t take_buffer(std::size_t index, std::size_t at, std::uint64_t time) {
-    Bytes rest = Bytes(room_).subspan(at * kRoom, messages_[at].msg_len);
-    const std::size_t segment = segment_of(messages_[at].msg_hdr, rest.size());
+    const std::size_t whole = messages_[at].msg_len;  // also where less was copied
+    const std::byte* const from = room_.data() + at * kRoom;
+    const std::size_t segment = segment_of(messages_[at].msg_hdr, whole);
     std::size_t packets = 0;
-    for (; !rest.empty(); ++packets) {
-      const Bytes packet = rest.first(std::min(segment, rest.size()));
-      take(index, packet, time);
-      rest = rest.subspan(packet.size());
+    for (std::size_t done = 0; done < whole; ++packets) {
+      const std::size_t size = std::min(segment, whole - done);
+      take(index, Bytes(from + done, std::min(size, parts_[at].iov_len)), size, time);
+      done += size;
     }
     return packets;
   }
@@ -281,20 +285,20 @@ class Load {
     return whole;
   }
 
-  void take(std::size_t index, Bytes packet, std::uint64_t time) {
+  /// @param size  of the packet, of which `packet` may be the beginning
+  void take(std::size_t index, Bytes packet, std::size_t size, std::uint64_t time) {
     RelayLeg& leg = legs_[index];
     if (packet.size() >= kGeneveHeaderSize && read_geneve_header(packet).control) {
       if (!leg.take_control(packet)) ++now_.bad;
       return;
     }
-    const auto stamp =
-        packet.size() == options_.shape.size ? read_stamp(packet.subspan(kGeneveHeaderSize)) : std::nullopt;
+    const auto stamp = size == options_.shape.size ? read_stamp(packet.subspan(kGeneveHeaderSize)) : std::nullopt;
     if (!stamp || stamp->pair != index / 2) {
       ++now_.bad;
     } else if (stamp->trial == 0) {
       leg.state = RelayLeg::State::proven;
     } else if (is_trying_ && stamp->trial == number_) {
-      count(leg, *stamp, packet.size(), time);
+      count(leg, *stamp, size, time);
     }
   }
 
@@ -326,11 +330,11 @@ class Load {
     latencies_.clear();
     for (RelayLeg& leg : legs_) RelaySender::restart(leg);
     is_trying_ = true;
-    const std::uint64_t server = processor_ns(options_.server_pids), began = now_ns();
-    for (RelayLeg& leg : legs_) leg.silence = Silence(began);
+    const std::uint64_t server = processor_ns(options_.server_pids), own = processor_ns({::getpid()}), began = now_ns();
     send_until(began, began + static_cast<std::uint64_t>(seconds * 1e9));
     now_.seconds = static_cast<double>(now_ns() - began) / 1e9;
     now_.server_ns = processor_ns(options_.server_pids) - server;
+    now_.load_ns = processor_ns({::getpid()}) - own;
     now_.in_time = now_.received;
     now_.bytes_in_time = now_.bytes;
     now_.unheard = count_unheard(now_ns());
@@ -364,7 +368,7 @@ class Load {
         pair = 0;
         if (options_.goes_both_ways) way ^= 1;
       }
-      if (options_.pairs < 8 || ++bursts % 4 == 0) turn(0);
+      if (++bursts % 4 == 0) turn(0);
     }
   }
 
@@ -381,8 +385,9 @@ class Load {
                 static_cast<double>(done.in_time) / done.seconds,
                 static_cast<double>(done.bytes_in_time) * 8 / done.seconds / 1e9,
                 static_cast<double>(done.sent) / done.seconds, lost);
-    std::printf("\"server_cpu_ns_each\":%.0f,\"server_cpu_share\":%.3f,", each(done.server_ns),
-                static_cast<double>(done.server_ns) / 1e9 / done.seconds);
+    std::printf("\"server_cpu_ns_each\":%.0f,\"server_cpu_share\":%.3f,\"load_cpu_share\":%.3f,", each(done.server_ns),
+                static_cast<double>(done.server_ns) / 1e9 / done.seconds,
+                static_cast<double>(done.load_ns) / 1e9 / done.seconds);
     std::printf("\"latency_us\":{\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f},\"reordered\":%llu,\"bad\":%llu,", us(0.5),
                 us(0.99), us(0.999), static_cast<unsigned long long>(done.reordered),
                 static_cast<unsigned long long>(done.bad));
@@ -426,8 +431,8 @@ Options parse(int argc, char** argv) {
     const auto number = static_cast<std::size_t>(std::strtoul(value, nullptr, 10));
     if (name == "--api")
       out.api.address = value;
-    else if (name == "--server")
-      out.server = Endpoint::parse(value).value();
+    else if (name == "--server" || name == "--bare")
+      out.server = Endpoint::parse(value).value(), out.is_bare = name == "--bare";
     else if (name == "--form")
       out.form = std::string_view(value) == "1" ? WireForm::first : WireForm::current;
     else if (name == "--pairs")
@@ -466,7 +471,7 @@ Options parse(int argc, char** argv) {
     else
       throw std::invalid_argument(kUsage);
   }
-  if (out.api.address.empty() || out.pairs == 0) throw std::invalid_argument(kUsage);
+  if ((out.api.address.empty() && !out.is_bare) || out.pairs == 0) throw std::invalid_argument(kUsage);
   if (out.shape.size < kLeastRelaySize || out.shape.size > 60000) throw std::invalid_argument("--size is 40 to 60000");
   if (out.shape.burst == 0 || out.shape.burst > kMostBurst) throw std::invalid_argument("--burst is 1 to 64");
   return out;

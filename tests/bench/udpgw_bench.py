@@ -29,6 +29,8 @@ import time
 import urllib.error
 import urllib.request
 
+from paired_runs import FLOOR, in_turn, medians, print_runs, ratios
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("GATEHOUSE_BUILD", ROOT / "build" / "release"))
 BIN = BUILD / "bin"
@@ -101,8 +103,9 @@ UPDATE traffic_rules SET concurrent_flows = 0 WHERE group_id = 0 AND scope = 'se
 """
 
 
-def listens(port):
-    return f"0100007F:{port:04X} 00000000:0000 0A" in pathlib.Path("/proc/net/tcp").read_text()
+def listens(port, transport="tcp"):
+    state = "0A" if transport == "tcp" else "07"  # TCP_LISTEN, TCP_CLOSE: include/net/tcp_states.h
+    return f"0100007F:{port:04X} 00000000:0000 {state}" in pathlib.Path(f"/proc/net/{transport}").read_text()
 
 
 def processor_seconds(pid):
@@ -119,14 +122,15 @@ class Server:
     """
 
     configuration, policy = CONFIGURATION, POLICY
+    floor, transport = "udpgw_floor", "tcp"
 
     def __init__(self, kind, base, port=PORT, metrics=METRICS, extra="", command=None, listen=None):
         self.kind, self.port, self.metrics, self.build = kind, port, metrics, BUILD
         self.listen = listen or [f"127.0.0.1:{port}"]
         if command and pathlib.Path(command).is_dir():
             self.build, command = pathlib.Path(command), None
-        elif kind == "floor":
-            command = f"{BIN / 'udpgw_floor'} {{port}}"
+        elif kind == FLOOR:
+            command = f"{BIN / self.floor} {{port}}"
         self.is_gateway = command is None
         if self.is_gateway:
             config = pathlib.Path(base) / "gatehouse.toml"
@@ -167,7 +171,7 @@ class Server:
                 return urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/readyz", timeout=2).status == 200
             except (urllib.error.URLError, OSError):
                 return False
-        return listens(self.port)
+        return listens(self.port, self.transport)
 
     def stop(self):
         if self.process.poll() is None:
@@ -206,33 +210,27 @@ def run_once(kind, shape, chosen, base):
 
 def summary(runs):
     """Medians of what all runs of one kind tell."""
-    out = {}
-    for key in ("server_cpu_us_each", "per_second", "loss", "rss_bytes_per_forward"):
-        if key in runs[0]:
-            out[key] = statistics.median(one[key] for one in runs)
+    out = medians(runs, ("server_cpu_us_each", "per_second", "loss", "rss_bytes_per_forward"))
     if "latency_us" in runs[0]:
-        out["latency_us"] = {key: statistics.median(one["latency_us"][key] for one in runs) for key in ("p50", "p99")}
+        out["latency_us"] = medians([one["latency_us"] for one in runs], ("p50", "p99"))
     return out
 
 
 def shape_result(shape, chosen, base):
-    """All kinds in turn, another one first in each round, since some percent hang on what ran before; medians, and the
-    medians of the rounds' own ratios to the floor."""
+    """All kinds in turn; medians, and the medians of the rounds' own ratios to the floor."""
     key = "rss_bytes_per_forward" if shape == "memory" else "server_cpu_us_each"
-    runs = {kind: [] for kind in ("gateway", "floor", *chosen.others)}
-    for number in range(chosen.rounds):
-        kinds = list(runs)
-        first = number % len(kinds)
-        for kind in kinds[first:] + kinds[:first]:
-            runs[kind].append(run_once(kind, shape, chosen, base))
-        said = " ".join(f"{kind} {mine[-1][key]}" for kind, mine in runs.items())
+
+    def progress(number, figures):
+        said = " ".join(f"{kind} {mine[key]}" for kind, mine in figures.items())
         print(f"{shape} {number + 1}/{chosen.rounds}: {said}", file=sys.stderr)
-    result = {"figure": key}
-    for kind, mine in runs.items():
-        result[kind] = summary(mine)
-        ratios = [one[key] / other[key] for one, other in zip(mine, runs["floor"]) if other[key] > 0]
-        if kind != "floor" and ratios:
-            result[kind]["ratio"] = round(statistics.median(ratios), 3)
+
+    runs = in_turn(("gateway", FLOOR, *chosen.others), chosen.rounds, lambda kind: run_once(kind, shape, chosen, base),
+                   progress)
+    print_runs(shape, key, runs)
+    result = {"figure": key, **{kind: summary(mine) for kind, mine in runs.items()}}
+    for kind, mine in ratios(runs, key).items():
+        if mine:
+            result[kind]["ratio"] = round(statistics.median(mine), 3)
     if not chosen.smoke:
         result["runs"] = runs
     return result
