@@ -3,7 +3,10 @@
 // A server on the first core, clients on the second, over loopback, for a part of a second each. Clients send single
 // datagrams, 16 at a time, or 32 in one piece (UDP_SEGMENT), from as many sockets as there are flows.
 //
-// usage: udp_listener_bench [SECONDS]   (of each measurement, 0.3; the best of three is shown)
+// usage: udp_listener_bench [SECONDS [ROUNDS]]   (of each measurement, 0.3; 5)
+//
+// Servers take turns, each round's figures are held against the bare loop's of that round, and medians are shown: a
+// virtual machine is fast at one minute and slow at another. Last stands what UDP_GRO costs datagrams that come singly.
 //
 // The rate is what clients got back in time. The clients share their core with most of what the kernel does for their
 // datagrams, and tire first where these are single: what counts then is the server's time for each.
@@ -25,6 +28,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -172,8 +176,15 @@ struct Measured {
   double nanoseconds;  // of the server's core, each
 };
 
-template <class MakeServer>
-Measured measure(MakeServer make, std::size_t flows, bool in_pieces, double seconds) {
+using MakeServer = std::function<std::unique_ptr<Server>(int fd)>;
+
+struct Shape {
+  std::size_t flows;
+  bool in_pieces;
+};
+constexpr std::array kShapes{Shape{1, false}, Shape{64, false}, Shape{1, true}, Shape{64, true}};
+
+Measured measure(const MakeServer& make, const Shape& shape, double seconds) {
   const UniqueFd fd = make_server();
   sockaddr_storage address{};
   socklen_t size = sizeof address;
@@ -194,34 +205,56 @@ Measured measure(MakeServer make, std::size_t flows, bool in_pieces, double seco
     used = static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
   });
   run_on_core(1);
-  Clients clients(at, flows);
-  const std::uint64_t back = clients.run(
-      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds)), in_pieces);
+  Clients clients(at, shape.flows);
+  const std::uint64_t back =
+      clients.run(Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds)),
+                  shape.in_pieces);
   is_over = true;
   server.join();
   const auto count = static_cast<double>(std::max<std::uint64_t>(back, 1));
   return {count / seconds / 1000, used / count};
 }
 
-template <class MakeServer>
-void row(const char* name, MakeServer make, double seconds) {
-  std::printf("%-44s", name);
-  for (const bool in_pieces : {false, true}) {
-    for (const std::size_t flows : {1u, 64u}) {
-      Measured got{};
-      for (int tries = 0; tries < 3; ++tries) {
-        const Measured now = measure(make, flows, in_pieces, seconds);
-        if (now.kpps > got.kpps) got = now;
-      }
-      std::printf(" %6.0f %5.0f |", got.kpps, got.nanoseconds);
-      std::fflush(stdout);
-    }
+struct Kind {
+  const char* name;
+  MakeServer make;
+  std::array<std::vector<Measured>, kShapes.size()> runs{};  // one a round
+};
+
+Kind listener(const char* name, const UdpListener::Options& options) {
+  return {name, [options](int fd) { return std::make_unique<ListenerServer>(fd, options); }};
+}
+
+double median(std::vector<double> of) {
+  std::ranges::sort(of);
+  return of.empty() ? 0 : of[of.size() / 2];
+}
+
+/// Of each round of a shape, the server's time by that of another server.
+std::vector<double> ratios(const Kind& kind, const Kind& other, std::size_t shape) {
+  std::vector<double> out;
+  for (std::size_t i = 0; i < kind.runs[shape].size(); ++i)
+    out.push_back(kind.runs[shape][i].nanoseconds / other.runs[shape][i].nanoseconds);
+  return out;
+}
+
+void print_row(const Kind& kind, const Kind& bare) {
+  std::printf("%-44s", kind.name);
+  for (std::size_t shape = 0; shape < kShapes.size(); ++shape) {
+    std::vector<double> kpps, ns;
+    for (const Measured& one : kind.runs[shape]) kpps.push_back(one.kpps), ns.push_back(one.nanoseconds);
+    std::printf(" %5.0f %5.0f %5.2f |", median(kpps), median(ns), median(ratios(kind, bare, shape)));
   }
   std::printf("\n");
 }
 
-auto listener(const UdpListener::Options& options) {
-  return [options](int fd) { return std::make_unique<ListenerServer>(fd, options); };
+void print_ratios(const char* what, const Kind& kind, const Kind& other) {
+  for (std::size_t shape = 0; shape < 2; ++shape) {
+    const std::vector<double> each = ratios(kind, other, shape);
+    std::printf("%s, single, %zu flows: %.3f [", what, kShapes[shape].flows, median(each));
+    for (const double one : each) std::printf(" %.3f", one);
+    std::printf(" ]\n");
+  }
 }
 
 }  // namespace
@@ -230,16 +263,23 @@ auto listener(const UdpListener::Options& options) {
 int main(int argc, char** argv) {
   using namespace gatehouse;
   const double seconds = argc > 1 ? std::atof(argv[1]) : 0.3;
-  std::printf("%zu B; kpps back, ns of the server each  %s\n", kSize,
-              "single, 1 flow | single, 64   | pieces, 1    | pieces, 64   |");
-  row(
-      "bare loop", [](int fd) { return std::make_unique<BareServer>(fd, false); }, seconds);
-  row(
-      "bare loop, UDP_GRO in and UDP_SEGMENT out", [](int fd) { return std::make_unique<BareServer>(fd, true); },
-      seconds);
-  row("listener, singles in and out", listener({.gso = Gso::off}), seconds);
-  row("listener, singles in, UDP_SEGMENT out", listener({}), seconds);
-  row("listener, UDP_GRO in, singles out", listener({.aggregates = true, .gso = Gso::off}), seconds);
-  row("listener, UDP_GRO in, UDP_SEGMENT out", listener({.aggregates = true}), seconds);
-  row("listener, the same, never an equal tail", listener({.aggregates = true, .gso = Gso::never_equal_tail}), seconds);
+  const int rounds = argc > 2 ? std::atoi(argv[2]) : 5;
+  std::vector<Kind> kinds{
+      {"bare loop, UDP_GRO in and UDP_SEGMENT out", [](int fd) { return std::make_unique<BareServer>(fd, true); }},
+      {"bare loop", [](int fd) { return std::make_unique<BareServer>(fd, false); }},
+      listener("listener, singles in and out", {.gso = Gso::off}),
+      listener("listener, UDP_GRO in, singles out", {.aggregates = true, .gso = Gso::off}),
+      listener("listener, singles in, UDP_SEGMENT out", {}),
+      listener("listener, UDP_GRO in, UDP_SEGMENT out", {.aggregates = true}),
+      listener("listener, the same, never an equal tail", {.aggregates = true, .gso = Gso::never_equal_tail})};
+  for (int round = 0; round < rounds; ++round)
+    for (std::size_t shape = 0; shape < kShapes.size(); ++shape)
+      for (std::size_t i = 0; i < kinds.size(); ++i) {
+        Kind& kind = kinds[(i + static_cast<std::size_t>(round)) % kinds.size()];
+        kind.runs[shape].push_back(measure(kind.make, kShapes[shape], seconds));
+      }
+  std::printf("%zu B; kpps back, ns of the server each, times the first row\n%44s%s\n", kSize, "",
+              " single, 1 flow    | single, 64        | pieces, 1         | pieces, 64        |");
+  for (const Kind& kind : kinds) print_row(kind, kinds.front());
+  print_ratios("UDP_GRO on, in times of off", kinds[5], kinds[4]);
 }
