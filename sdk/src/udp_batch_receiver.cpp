@@ -1,5 +1,5 @@
-// Stages: recvmmsg of up to kMessages -> addresses and segment sizes out of the control messages -> what was cut off
-// left out.
+// Stages: recvmmsg of as many as stay in the cache -> addresses and segment sizes out of the control messages -> what
+// was cut off left out.
 #include <gatehouse/base/error.hpp>
 #include <gatehouse/net/udp_batch_receiver.hpp>
 
@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 
+#include <algorithm>
 #include <cstring>
 
 #ifndef UDP_GRO
@@ -78,10 +79,17 @@ void UdpBatchReceiver::make_ready(std::size_t message) noexcept {
   messages_[message].msg_hdr.msg_controllen = kControl;
 }
 
+/// Of messages as large as those of the last call, what the cache holds.
+void UdpBatchReceiver::choose_depth() noexcept {
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < used_; ++i) bytes += messages_[i].msg_len;
+  depth_ = bytes == 0 ? kMessages : std::clamp<std::size_t>(used_ * kCached / bytes, 4, kMessages);
+}
+
 std::span<Datagram> UdpBatchReceiver::receive() noexcept {
   for (std::size_t i = 0; i < used_; ++i) make_ready(i);
   used_ = 0;
-  const int received = recvmmsg(fd_, messages_.data(), kMessages, 0, nullptr);
+  const int received = recvmmsg(fd_, messages_.data(), static_cast<unsigned>(depth_), 0, nullptr);
   if (received <= 0) return {};  // nothing, or an ICMP error that belongs to no datagram of ours
   used_ = static_cast<std::size_t>(received);
   ++counters_.receive_calls;
@@ -101,6 +109,7 @@ std::span<Datagram> UdpBatchReceiver::receive() noexcept {
     counters_.datagrams_received += datagram.count();
   }
   counters_.buffers_received += used_;
+  choose_depth();
   return std::span(datagrams_).first(whole);
 }
 

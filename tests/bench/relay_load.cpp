@@ -8,11 +8,20 @@
 // Single sends are sendmmsg of one packet each; --gso 1 sends a burst as one UDP_SEGMENT, and receives with UDP_GRO. Of
 // a packet that comes singly only the beginning is copied: the load is not to tire before the server.
 // With --server-pid the server's processor time is read from /proc. On loopback and veth the kernel runs the receiver's
-// way within the sender's call: that time holds delivery to the client, and not the arrival at the server. One JSON
-// object on stdout; exit 1 when something else came than was sent, 2 when there is no load.
+// way within the sender's call: that time holds delivery to the client, and not the arrival at the server.
+//
+// With --flood KIND it sends false handshakes of that kind (false_handshakes.hpp) beside the first pair's packets, in
+// the same thread: a trial without, one with a flood to a socket that nobody reads, which is what sending costs the
+// load itself, and one with a flood to the relay.
+//
+// The longest time that a client has heard nothing is told, too, and when the last of all clients was then heard again,
+// in seconds of CLOCK_MONOTONIC, and how many hear nothing at the end: for a relay that is killed and starts again
+// under the load.
 //
 // A bare loop (relay_floor) has neither API nor handshake: with --bare the load numbers its VNIs from 1 on, and each
 // client makes itself known by the packets that prove it.
+//
+// One JSON object a trial on stdout; exit 1 when something else came than was sent, 2 when there is no load.
 
 #include "plugins/geneve-relay/client/allocation_client.hpp"
 #include "plugins/geneve-relay/wire/cryptography.hpp"
@@ -109,8 +118,8 @@ class Load {
     char bytes[64];
   };
   struct Trial {
-    std::uint64_t sent = 0, received = 0, bad = 0, reordered = 0;
-    std::uint64_t in_time = 0, bytes_in_time = 0, server_ns = 0, load_ns = 0;  // while it was sending
+    std::uint64_t offered = 0, sent = 0, received = 0, bad = 0, reordered = 0;  // offered: also what was not taken
+    std::uint64_t in_time = 0, bytes_in_time = 0, server_ns = 0, load_ns = 0;   // while it was sending
     std::uint64_t bytes = 0, receive_calls = 0;
     std::uint64_t flooded = 0;  // false handshakes
     std::size_t unheard = 0;    // clients that hear nothing any more at the end
@@ -141,6 +150,15 @@ class Load {
       if (options_.is_bare) legs_.back().state = legs_.end()[-2].state = RelayLeg::State::answered;
     }
     allocations_s_ = std::chrono::duration<double>(steady_now() - began).count();
+  }
+
+  /// What a flood has seen of its first client.
+  [[nodiscard]] KnownEndpoint known_of(const Pair& pair) {
+    KnownEndpoint out{pair.endpoint.vni, pair.keys[0], std::vector<std::byte>(kLargestHandshake)};
+    RelayPeer client = RelayPeer::make(pair.secrets[0], pair.keys[1], pair.endpoint, options_.form, random_).value();
+    client.begin();
+    out.bind.resize(client.write_bind(out.bind));
+    return out;
   }
 
   /// For who looks at the VNI only.
@@ -331,6 +349,7 @@ class Load {
     for (RelayLeg& leg : legs_) RelaySender::restart(leg);
     is_trying_ = true;
     const std::uint64_t server = processor_ns(options_.server_pids), own = processor_ns({::getpid()}), began = now_ns();
+    for (RelayLeg& leg : legs_) leg.silence = Silence(began);
     send_until(began, began + static_cast<std::uint64_t>(seconds * 1e9));
     now_.seconds = static_cast<double>(now_ns() - began) / 1e9;
     now_.server_ns = processor_ns(options_.server_pids) - server;

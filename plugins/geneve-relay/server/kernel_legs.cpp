@@ -40,8 +40,8 @@ void KernelLegs::review(RelayEntry& entry, SteadyTime now) noexcept {
 
 InKernel KernelLegs::wanted(const RelayEntry& entry) const noexcept {
   const RelayEndpoint& endpoint = entry.endpoint;
-  const bool is_relayed = !is_closed_ && endpoint.is_open() && endpoint.is_permitted(0) &&
-                          endpoint.is_permitted(1) && entry.sockets[0] != nullptr && entry.sockets[1] != nullptr;
+  const bool is_relayed = !is_closed_ && endpoint.is_open() && endpoint.is_permitted(0) && endpoint.is_permitted(1) &&
+                          entry.sockets[0] != nullptr && entry.sockets[1] != nullptr;
   if (!is_relayed) return InKernel::none;
   return entry.is_metered ? InKernel::metered : InKernel::there;
 }

@@ -16,6 +16,9 @@ namespace gatehouse {
 
 /// One per socket; not thread-safe. Has 4 MiB of address space, touched only as far as used; allocates nothing after
 /// construction.
+///
+/// What is read is sent soon, so a batch is to stay in the core's own cache: where datagrams come coalesced, it is as
+/// many as fit there by the size of those before.
 class UdpBatchReceiver {
  public:
   static constexpr std::size_t kMessages = 64;  ///< of one recvmmsg(), coalesced or not
@@ -26,19 +29,23 @@ class UdpBatchReceiver {
   UdpBatchReceiver(const UdpBatchReceiver&) = delete;
   UdpBatchReceiver& operator=(const UdpBatchReceiver&) = delete;
 
-  /// What one recvmmsg() of a non-blocking socket brings; nothing when there is nothing. Valid until the next call.
+  /// What one recvmmsg() of a non-blocking socket brings, not always all that is there; nothing when there is nothing.
+  /// Valid until the next call.
   [[nodiscard]] std::span<Datagram> receive() noexcept;
 
  private:
   static constexpr std::size_t kRoom = 65536;
+  static constexpr std::size_t kCached = 256 * 1024;  // bytes of a batch: a quarter of a core's second-level cache
   // For the control messages of both families and of UDP_GRO; too little would drop them silently (MSG_CTRUNC).
   static constexpr std::size_t kControl = 128;
 
   void make_ready(std::size_t message) noexcept;
+  void choose_depth() noexcept;
 
   int fd_;
   BatchCounters& counters_;
-  std::size_t used_ = kMessages;  // messages that the last call has written to
+  std::size_t used_ = kMessages;   // messages that the last call has written to
+  std::size_t depth_ = kMessages;  // of the next call
   std::array<mmsghdr, kMessages> messages_{};
   std::array<iovec, kMessages> parts_;
   std::array<sockaddr_storage, kMessages> names_;

@@ -35,7 +35,7 @@ struct UdpListenerOptions {
 class UdpListener final : private Readiness {
  public:
   using Options = UdpListenerOptions;
-  /// At most 64 at a time, once a turn: what is left is there in the next one.
+  /// At most 64 at a time, fewer where they are large, once a turn: what is left is there in the next one.
   using OnDatagrams = std::function<void(std::span<Datagram>)>;
 
   /// Does not own `fd`. Throws boost::system::system_error when the socket cannot tell local addresses (IP_PKTINFO).

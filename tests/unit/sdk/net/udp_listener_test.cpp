@@ -302,6 +302,23 @@ TEST_P(Aggregates, ATurnIsBounded) {
   EXPECT_EQ(seen.size(), 100u);
 }
 
+// A batch is read, and sent, while the core's cache holds it.
+TEST_P(Aggregates, ABatchOfLargePiecesIsSmallUntilSmallOnesCome) {
+  begin({.aggregates = true, .receive_buffer = 1 << 20});
+  const auto read_of = [this](std::size_t pieces) {
+    for (std::size_t i = 0; i < pieces; ++i) send_run(0, 20, 1600, 1600);
+    seen.clear();
+    poller.turn();
+    return seen.size();
+  };
+  EXPECT_EQ(read_of(1), 1u);
+  EXPECT_EQ(read_of(9), 8u);  // 256 KiB
+  EXPECT_EQ(read_of(0), 1u);
+  for (int i = 0; i < 40; ++i) send_one(i, 10);
+  EXPECT_EQ(read_of(0), 8u);
+  EXPECT_EQ(read_of(0), 32u);
+}
+
 constexpr Asked kAsked[] = {{"V4", "0.0.0.0", "127.3.2.1"},
                             {"V6", "::", "::1"},
                             {"V4OverV6", "::", "127.3.2.1"},
