@@ -64,14 +64,23 @@ struct CallThread::State : std::enable_shared_from_this<State> {
     const auto before = std::make_shared<std::thread>(std::move(thread));
     try {
       thread = start_thread(name.c_str(), [state = shared_from_this(), before] {
-        before->join();
+        before->join();  // what it has for a thread's end may hang, too
+        {
+          const std::scoped_lock lock(state->mutex);
+          state->is_leaving = false;
+        }
         state->serve();
       });
+      is_leaving = true;
     } catch (const std::system_error& error) {
       before->detach();
       refuse_all("no thread can be started for calls of the plugin " + plugin + ": " + error.code().message());
     }
   }
+
+  /// With the mutex held: is the plugin's code at work? What it does, or "".
+  [[nodiscard]] bool is_busy() const noexcept { return current != nullptr || is_leaving; }
+  [[nodiscard]] std::string work() const { return current ? current->what_ : is_leaving ? "the end of a thread" : ""; }
 
   /// With the mutex held.
   void refuse_all(const std::string& why) {
@@ -108,6 +117,7 @@ struct CallThread::State : std::enable_shared_from_this<State> {
   std::shared_ptr<PluginCall> current;  // that runs, also once it was given up
   std::uint64_t number = 0;             // of the call that runs, or ran last
   bool closed = false;
+  bool is_leaving = false;  // a thread that the plugin has ended
   std::thread thread;
   Answer no_thread;  // why not
   Answer stray;
@@ -133,8 +143,8 @@ CallThread::~CallThread() {
     const std::scoped_lock lock(state_->mutex);
     state_->on_over = nullptr;
     state_->closed = true;
-    stuck = state_->current != nullptr;
-    if (stuck && !state_->current->is_over()) state_->current->end("the plugin " + plugin_ + " has ended");
+    stuck = state_->is_busy();
+    if (state_->current && !state_->current->is_over()) state_->current->end("the plugin " + plugin_ + " has ended");
     for (const auto& call : state_->waiting) call->end("the plugin " + plugin_ + " has ended");
     state_->waiting.clear();
     last = std::move(state_->thread);
@@ -155,7 +165,7 @@ std::shared_ptr<const PluginCall> CallThread::ask(std::string what, std::functio
     call->end(state_->no_thread);
     return call;
   }
-  if (hung_ && state_->current != nullptr) {
+  if (hung_ && state_->is_busy()) {
     call->end(hung_);
     return call;
   }
@@ -167,31 +177,31 @@ std::shared_ptr<const PluginCall> CallThread::ask(std::string what, std::functio
 
 bool CallThread::is_idle() const {
   const std::scoped_lock lock(state_->mutex);
-  return state_->current == nullptr && state_->waiting.empty();
+  return !state_->is_busy() && state_->waiting.empty();
 }
 
 bool CallThread::cancel_waiting() {
   const std::scoped_lock lock(state_->mutex);
   for (const auto& call : state_->waiting) call->end("the plugin " + plugin_ + " has ended");
   state_->waiting.clear();
-  return state_->current != nullptr;
+  return state_->is_busy();
 }
 
 std::string CallThread::running() const {
   const std::scoped_lock lock(state_->mutex);
-  return state_->current ? state_->current->what_ : "";
+  return state_->work();
 }
 
 bool CallThread::finds_hung(SteadyTime now) {
   const std::scoped_lock lock(state_->mutex);
-  if (hung_ || state_->current == nullptr) return false;
+  if (hung_ || !state_->is_busy()) return false;
   if (std::exchange(looked_at_, state_->number) != state_->number) patience_.reset();
   const Nanoseconds timeout = timeout_->load(std::memory_order_relaxed);
   if (patience_.look(now) < timeout) return false;
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout).count();
-  hung_ = "the plugin " + plugin_ + " hangs: `" + state_->current->what_ + "` has not returned for " +
-          std::to_string(seconds) + " s";
-  state_->current->end(hung_);
+  hung_ = "the plugin " + plugin_ + " hangs: `" + state_->work() + "` has not returned for " + std::to_string(seconds) +
+          " s";
+  if (state_->current) state_->current->end(hung_);
   for (const auto& call : state_->waiting) call->end(hung_);
   state_->waiting.clear();
   if (state_->on_over) state_->on_over();

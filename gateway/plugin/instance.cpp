@@ -23,6 +23,12 @@ std::string seconds_text(Nanoseconds time) {
   return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(time).count()) + " s";
 }
 
+/// What an object that could not be destroyed may go on using.
+void keep_for_ever(std::shared_ptr<void> life) {
+  static auto* const kept = new std::vector<std::shared_ptr<void>>;
+  kept->push_back(std::move(life));
+}
+
 }  // namespace
 
 unsigned lane_count(const PluginConfig& plugin) {
@@ -337,6 +343,7 @@ bool Instance::ended(SteadyTime now) {
   if (!control_->is_idle()) {
     abandon();
   } else {
+    if (destroyed_->refusal()) keep_for_ever(life_);
     end_life();
   }
   return true;

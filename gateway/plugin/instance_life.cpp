@@ -42,10 +42,14 @@ Answer Instance::Life::create() {
 
 Answer Instance::Life::configure(const std::string& options, bool check_only) {
   if (object == nullptr) return unfit;
+  if (!check_only) unfit = "the plugin " + name + " could not be configured";  // should it throw
   PluginMessage why;
   const std::uint32_t flags = check_only ? GH_CONFIGURE_CHECK : 0;
   const gh_status status = ops().configure(object, to_border(options), flags, why.out());
-  if (status >= 0) return {};
+  if (status >= 0) {
+    if (!check_only) unfit = {};
+    return {};
+  }
   Answer refusal = "the plugin " + name + " refuses its options: " + why.words(status);
   if (!check_only) unfit = refusal;
   return refusal;
