@@ -196,7 +196,7 @@ void RelayLane::policy_changed(std::uint64_t) {
 
 /// In the turns that follow.
 void RelayLane::judge_all() {
-  judging_again_ = endpoints_.size() > 0;
+  judging_again_ = true;  // of none, too: it ends with the kernel's map of before
   judging_cursor_ = 0;
   context_.loop.again();
 }
@@ -225,10 +225,13 @@ void RelayLane::go_on_serving_again() {
   if (serving_again_ && !shared_.kept(context_.lane->index).serve_some(kServedPerTurn, serve))
     return context_.loop.again();
   serving_again_ = false;
-  for (auto& [demand, then] : std::exchange(demands_, {})) {
+  for (std::size_t i = 0; i < kMessagesPerTurn && !demands_.empty(); ++i) {
+    auto [demand, then] = std::move(demands_.front());
+    demands_.pop_front();
     --context_.pending;
     give(std::move(demand), std::move(then));
   }
+  if (!demands_.empty()) context_.loop.again();
 }
 
 /// By VNI. Of what is to be served again, it is one that somebody wants now: its turn comes at once.
@@ -357,7 +360,7 @@ void RelayLane::remove(EndpointTable::Found found, bool ends_session) {
 }
 
 void RelayLane::end_turn() {
-  if (serving_again_) go_on_serving_again();
+  if (serving_again_ || !demands_.empty()) go_on_serving_again();
   if (!judging_again_) return;
   judging_again_ =
       !endpoints_.sweep(judging_cursor_, kJudgedPerTurn, [this](SlotHandle, RelayEntry& entry) { judge(entry); });
@@ -387,7 +390,8 @@ void RelayLane::tick() {
 void RelayLane::end_those_in_kernel() {
   if (shared_.kernel() == nullptr) return;
   constexpr auto kTicks = static_cast<std::size_t>(std::chrono::seconds(1) / kTick);
-  endpoints_.sweep(kernel_cursor_, endpoints_.size() / kTicks + 1, [this](SlotHandle, RelayEntry& entry) {
+  most_there_were_ = std::max(most_there_were_, endpoints_.size());  // places are looked at, also those that are free
+  endpoints_.sweep(kernel_cursor_, most_there_were_ / kTicks + 1, [this](SlotHandle, RelayEntry& entry) {
     if (!entry.session.is_mine()) remove(endpoints_.find(entry.endpoint.vni()), false);
   });
 }

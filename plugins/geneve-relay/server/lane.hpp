@@ -145,6 +145,7 @@ class RelayLane final : public LaneWorker, public Allocator {
   KernelAttachment kernel_attachment_;
   SteadyTime kernel_looked_at_{};
   std::uint32_t kernel_cursor_ = 0;  // of endpoints_
+  std::size_t most_there_were_ = 0;  // endpoints at once
   EndpointTable endpoints_;
   SourceTable askers_;  // whose they are
   TimerWheel<RelayEntry> expiry_;
@@ -170,8 +171,8 @@ class RelayLane final : public LaneWorker, public Allocator {
   std::vector<std::deque<std::unique_ptr<LaneMessage>>> unsent_;  // by lane: what its inbox had no place for
 
   bool draining_ = false;
-  bool serving_again_ = false;                              // what is kept
-  std::vector<std::pair<AllocationDemand, Then>> demands_;  // that wait until it is served: it may be what they want
+  bool serving_again_ = false;                             // what is kept
+  std::deque<std::pair<AllocationDemand, Then>> demands_;  // that wait until it is served: it may be what they want
   bool judging_again_ = false;
   std::uint32_t judging_cursor_ = 0;
   std::optional<AddressKeeper> keeper_;  // the first lane's

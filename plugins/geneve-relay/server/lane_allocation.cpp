@@ -135,7 +135,11 @@ void RelayLane::give(AllocationDemand demand, Then then) {
   auto found = endpoints_.find(demand.clients);
   if (found && !found->session.is_mine()) remove(std::exchange(found, {}), false);  // somebody has ended it
   if (found) return give_again(found, demand, std::move(then));
-  if (is_full() && giving_way_to(demand) == nullptr) return then(kFull);
+  if (is_full() && giving_way_to(demand) == nullptr) {
+    if (const auto why = refuse_asker(demand, 0)) return then(refusal_of(*why));
+    shared_.no_room().begin(now());
+    return then(kFull);
+  }
   if (const auto lamport_id = lamport_ids_.next()) return make(demand, *lamport_id, std::move(then));
   const Error failure = lamport_ids_.when_ready(
       [this, demand, then](const Error& failed) { failed ? then(refusal_of(failed)) : give(demand, then); });
@@ -151,7 +155,6 @@ bool RelayLane::is_full() const noexcept {
 /// the asker would have as many then. Whoever has most here has most on other lanes, too, as pairs are spread over them
 /// by a hash that nobody knows.
 RelayEntry* RelayLane::giving_way_to(const AllocationDemand& demand) {
-  shared_.no_room().begin(now());
   auto* const idlest = static_cast<RelayEntry*>(askers_.idlest());
   if (idlest == nullptr) return nullptr;
   const EndpointAsker& most = idlest->asker;
@@ -163,6 +166,7 @@ void RelayLane::displace(RelayEntry& entry) {
   connections_.info(entry.asker.source.address, "endpoint ended for another one's: the relay is full",
                     {{"vni", std::to_string(entry.endpoint.vni())}, {"identity", name_of(entry.asker.identity)}});
   counters_.displaced.add();
+  shared_.no_room().begin(now());
   remove(endpoints_.find(entry.endpoint.vni()), true);
 }
 
@@ -200,6 +204,9 @@ void RelayLane::make(const AllocationDemand& demand, std::uint64_t lamport_id, T
   if (const auto why = refuse_remembered(demand, facts)) return then(refusal_of(*why));
   auto session = Session::open(context_, facts);
   if (session && session->resumed()) {  // an endpoint that is not served; its VNI goes with it
+    const auto kept = RelayBlob::read(session->blob_version(), session->take_blob());
+    if (kept && lane_of(kept->vni, context_.lane->count) == context_.lane->index && !endpoints_.find(kept->vni))
+      shared_.vnis().remove(kept->vni);
     session->end();
     session = Session::open(context_, facts);
   }
@@ -217,6 +224,7 @@ void RelayLane::make(const AllocationDemand& demand, std::uint64_t lamport_id, T
     RelayEntry* const other = giving_way_to(demand);
     if (other == nullptr) {
       session->end();
+      shared_.no_room().begin(now());
       return then(kFull);
     }
     displace(*other);

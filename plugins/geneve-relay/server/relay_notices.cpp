@@ -26,9 +26,9 @@ constexpr const char* kGsoSentence =
 }  // namespace
 
 bool RelayNotices::has_changed(const std::string& name, const std::string& sentence) {
-  std::string& told = told_[name];
-  if (told == sentence) return false;
-  told = sentence;
+  const auto [told, is_new] = told_.try_emplace(name);  // a lane that ran before may have said something
+  if (!is_new && told->second == sentence) return false;
+  told->second = sentence;
   return true;
 }
 
