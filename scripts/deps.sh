@@ -9,7 +9,7 @@ packages=(g++ cmake ninja-build ccache sqlite3
 [ "${1:-}" = product ] || packages+=(
   libgtest-dev libgmock-dev libbenchmark-dev libclang-rt-dev clang-format
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
-  conntrack ethtool iperf3 git pkgconf python3 iproute2 dnsmasq-base iptables nftables nginx-light libnginx-mod-stream openssl procps util-linux)
+  bind9-dnsutils conntrack curl doxygen ethtool iperf3 git pkgconf python3 iproute2 dnsmasq-base iptables nftables nginx-light libnginx-mod-stream openssl procps util-linux)
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 

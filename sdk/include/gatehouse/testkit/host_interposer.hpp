@@ -12,7 +12,7 @@ class HostInterposer {
   /// What the plugin gets for `id`: `offered` itself, another table that lives as long, or null to withhold it.
   /// @param offered  what the host has, null for an interface that it does not know
   virtual const void* get(const char* id, const void* offered) = 0;
-  /// On a lane's thread, before run_lane(). @param lane  what all [lane] functions are to be called with there
+  /// On a lane's thread, before run_lane(), with what all [lane] functions are to be called with there.
   virtual void lane_begins(const gh_lane& /*lane*/) {}
 };
 
