@@ -43,7 +43,7 @@ class EchoC(GatewayTest):
         row = gateway.policy.insert("admissions", plugin="echo-c", action="deny")
         self.assert_soon(gateway.policy_in_force, "the row is in force")
         self.assert_soon(lambda: not self.echoes(), "nobody is admitted")
-        self.assertIn("policy does not admit it", gateway.text())
+        self.assert_says(gateway, "policy does not admit it")
         gateway.policy.delete("admissions", row)
         self.assert_soon(self.echoes, "everybody is admitted again")
 

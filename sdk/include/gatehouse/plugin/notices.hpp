@@ -12,6 +12,7 @@ namespace gatehouse {
 /// be known goes to the log as well.
 class Notices {
  public:
+  /// Where the host has no gh.notices/1, all of it does nothing.
   explicit Notices(const Host& host) noexcept : table_(host.find<gh_notices>(GH_NOTICES_ID)) {}
 
   /// Worth knowing, and to be mended by whoever minds.
