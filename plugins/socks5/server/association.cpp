@@ -22,6 +22,7 @@ constexpr Nanoseconds kUsualIdle = 300s;    // of a flow where no traffic rule s
 constexpr std::size_t kMostNames = 64;      // of one association
 constexpr std::size_t kMostWaiting = 8;     // datagrams for one name
 constexpr std::ptrdiff_t kMostLookUps = 4;  // at once
+constexpr std::size_t kWaitingPart = 16;    // of the lane's memory, for all datagrams that wait for names
 constexpr Nanoseconds kNameHolds = 60s;
 constexpr int kReceiveBuffer = 1 << 20;
 constexpr std::size_t kLargestPayload = 65507;  // of IPv4
@@ -68,6 +69,7 @@ Association::~Association() {
   for (Socket* const socket : {&inner_, &outer_})
     if (socket->fd) lane_.loop().poller().remove(socket->fd.get(), *socket);
   for (std::size_t left = flows_.size(); left != 0; --left) policy_.close_flow();
+  lane_.name_bytes -= waiting_bytes_;
   lane_.counters.associations.sub();
 }
 
@@ -99,26 +101,27 @@ void Association::from_client() {
   for (std::size_t i = 0; i < kMostBatches; ++i) {
     const auto datagrams = lane_.batch.receive(inner_.fd.get());
     for (const DatagramBatch::Received& one : datagrams) {
-      if (is_from_client(one.from))
-        take(one.payload);
-      else
+      if (!is_from_client(one.from))
         lane_.counters.drop(Drop::foreign);
+      else if (!one.is_whole)
+        lane_.counters.drop(Drop::oversize);
+      else
+        take(one.payload, one.from.port);
     }
     flush_up();
     if (datagrams.size() < DatagramBatch::kMost) return;
   }
 }
 
-/// The first one tells the port, where the client has not.
-bool Association::is_from_client(const Endpoint& from) noexcept {
-  if (from.address != client_.address) return false;
-  if (client_.port == 0) client_.port = from.port;
-  return from.port == client_.port;
+bool Association::is_from_client(const Endpoint& from) const noexcept {
+  return from.address == client_.address && (client_.port == 0 || from.port == client_.port);
 }
 
-void Association::take(MutableBytes datagram) {
+/// The first one with a header tells the port, where the client has not.
+void Association::take(MutableBytes datagram, std::uint16_t port) {
   const auto message = read_udp_message(datagram);
   if (!message) return lane_.counters.drop(Drop::malformed);
+  if (client_.port == 0) client_.port = port;
   if (message->fragment != 0) return lane_.counters.drop(Drop::fragment);
   const Destination& to = message->destination;
   if (!to.name.empty()) return take_named(to.name, to.endpoint.port, message->payload);
@@ -128,40 +131,60 @@ void Association::take(MutableBytes datagram) {
 void Association::take_named(std::string_view text, std::uint16_t port, Bytes payload) {
   const auto name = canonical_domain(text);
   if (!name) return lane_.counters.drop(Drop::malformed);
-  auto found = names_.find(*name);
-  if (found == names_.end()) {
-    if (names_.size() >= kMostNames) forget(names_.begin());
-    found = names_.emplace(*name, std::make_unique<Name>(*this, *name)).first;
-  }
-  Name& known = *found->second;
-  if (!known.is_waiting() && lane_.now() < known.until) return send_named(known, port, payload);
+  const auto found = names_.find(*name);
+  Name* known = found == names_.end() ? nullptr : found->second.get();
+  const bool is_asked = known != nullptr && known->is_waiting();
+  if (known != nullptr && !is_asked && lane_.now() < known->until) return send_named(*known, port, payload);
   const Endpoint resolver = lane_.resolver.in_turn();
-  const FlowFacts question{.destination = resolver, .to_resolver = true, .domain = known.name};
+  const FlowFacts question{.destination = resolver, .to_resolver = true, .domain = *name};
   if (const Verdict verdict = policy_.check(question); !verdict.allowed) return refuse(question, verdict, {});
-  const auto is_waiting = [](const auto& one) { return one.second->is_waiting(); };
-  const bool may_ask = std::count_if(names_.begin(), names_.end(), is_waiting) < kMostLookUps;
-  if (known.waiting.size() >= kMostWaiting ||
-      (!known.is_waiting() && (!may_ask || !lane_.resolve(known.name, client_.address, identity_, known))))
+  if (!may_wait(payload.size()) || (is_asked && known->waiting.size() >= kMostWaiting))
     return lane_.counters.drop(Drop::unresolved);
-  known.waiting.push_back({port, {payload.begin(), payload.end()}});
+  if (!is_asked) {
+    const auto is_waiting = [](const auto& one) { return one.second->is_waiting(); };
+    if (std::count_if(names_.begin(), names_.end(), is_waiting) >= kMostLookUps)
+      return lane_.counters.drop(Drop::unresolved);
+    auto fresh = known == nullptr ? std::make_unique<Name>(*this, *name) : nullptr;
+    if (fresh) known = fresh.get();
+    if (!lane_.resolver.resolve(known->name, client_.address, identity_, *known))
+      return lane_.counters.drop(Drop::unresolved);
+    if (fresh) remember(std::move(fresh));
+  }
+  known->waiting.push_back({port, {payload.begin(), payload.end()}});
   waiting_bytes_ += payload.size();
+  lane_.name_bytes += payload.size();
 }
 
-/// What waits for it is lost.
-void Association::forget(Names::iterator name) {
-  for (const Name::Waiting& one : name->second->waiting) waiting_bytes_ -= one.payload.size();
-  lane_.counters.drop(Drop::unresolved, name->second->waiting.size());
-  names_.erase(name);
+/// No more than all others leave free: so many associations can never have all, whoever comes next finds some.
+bool Association::may_wait(std::size_t bytes) const noexcept {
+  const std::size_t most = lane_.memory.size() / kWaitingPart;
+  return lane_.name_bytes < most && waiting_bytes_ + bytes <= most - lane_.name_bytes;
+}
+
+/// In place of the one that was looked up longest ago, where there are many; never of one that is being looked up, for
+/// its datagrams would go with it.
+void Association::remember(std::unique_ptr<Name> name) {
+  if (names_.size() >= kMostNames) {
+    const auto age = [](const auto& one) { return std::pair(one.second->is_waiting(), one.second->until); };
+    const auto oldest =
+        std::min_element(names_.begin(), names_.end(), [&](const auto& a, const auto& b) { return age(a) < age(b); });
+    text_bytes_ -= oldest->first.size();
+    names_.erase(oldest);
+  }
+  text_bytes_ += name->name.size();
+  names_.emplace(name->name, std::move(name));
 }
 
 void Association::resolved(Name& name, const Addresses& addresses) {
   name.addresses = addresses;
   name.until = lane_.now() + (addresses.count == 0 ? 1s : kNameHolds);
-  for (const Name::Waiting& one : std::exchange(name.waiting, {})) {
+  const std::vector<Name::Waiting> waiting = std::exchange(name.waiting, {});
+  for (const Name::Waiting& one : waiting) {
     waiting_bytes_ -= one.payload.size();
+    lane_.name_bytes -= one.payload.size();
     send_named(name, one.port, one.payload);
-    flush_up();  // its bytes go with it
   }
+  flush_up();  // before their bytes go
 }
 
 /// To the first of its addresses that policy allows; what is sent to one without any is refused as by the last.
@@ -224,6 +247,7 @@ Association::Flow* Association::open_flow(const FlowFacts& facts) {
   const auto [found, is_new] = flows_.insert(facts.destination);
   found->generation = lane_.generation();
   found->name = facts.domain;
+  text_bytes_ += found->name.size();
   found->judged_each = is_dns_flow(facts);
   found->headers = facts.destination.address.is_v6() ? kHeadersV6 : kHeadersV4;
   touch(found);
@@ -284,7 +308,7 @@ void Association::from_outside() {
       const std::size_t header = udp_header_size(one.from.address.family());
       if (!flow) {
         lane_.counters.drop(Drop::unsolicited);
-      } else if (one.payload.size() + header > kLargestPayload) {
+      } else if (!one.is_whole || one.payload.size() + header > kLargestPayload) {
         lane_.counters.drop(Drop::oversize);
       } else if (may_charge(Direction::down, *flow, one.payload.size())) {
         touch(flow);
@@ -320,6 +344,7 @@ void Association::touch(Flows::Found flow) {
 
 void Association::close(std::uint32_t slot) {
   recency_.remove(slot, [this](std::uint32_t at) -> LruLink& { return flows_[at].lru; });
+  text_bytes_ -= flows_[slot].name.size();
   flows_.erase(flows_.handle_at(slot));
   policy_.close_flow();
   flows_changed_();

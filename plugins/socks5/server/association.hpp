@@ -33,7 +33,7 @@ class Association {
   Association(const Association&) = delete;
   Association& operator=(const Association&) = delete;
 
-  /// @param client    whom to hear; port 0: the first datagram from its address tells
+  /// @param client    whom to hear; port 0: the first datagram from its address that has a SOCKS header tells
   /// @param local     where the client reaches this host; family none: anywhere
   /// @return where the client is to send to
   [[nodiscard]] Result<Endpoint> open(const Endpoint& client, IpAddress local);
@@ -46,8 +46,10 @@ class Association {
   /// Closes the flow that was quiet for longest. False when there is none.
   bool recycle();
   [[nodiscard]] std::size_t flows() const noexcept { return flows_.size(); }
-  /// Bytes that wait for names.
-  [[nodiscard]] std::size_t memory() const noexcept { return waiting_bytes_; }
+  /// Bytes that wait for names, and what it knows of names and flows.
+  [[nodiscard]] std::size_t memory() const noexcept {
+    return waiting_bytes_ + text_bytes_ + names_.size() * sizeof(Name) + flows_.memory();
+  }
 
   static constexpr std::size_t kDescriptors = 2;
 
@@ -89,13 +91,14 @@ class Association {
   [[nodiscard]] Error watch(Socket& socket);
   void from_client();
   void from_outside();
-  void take(MutableBytes datagram);
+  void take(MutableBytes datagram, std::uint16_t port);
   void take_named(std::string_view text, std::uint16_t port, Bytes payload);
-  void forget(Names::iterator name);
+  [[nodiscard]] bool may_wait(std::size_t bytes) const noexcept;
+  void remember(std::unique_ptr<Name> name);
   void resolved(Name& name, const Addresses& addresses);
   void send_named(Name& name, std::uint16_t port, Bytes payload);
   void send_to(const Endpoint& to, std::string_view name, Bytes payload);
-  [[nodiscard]] bool is_from_client(const Endpoint& from) noexcept;
+  [[nodiscard]] bool is_from_client(const Endpoint& from) const noexcept;
   [[nodiscard]] Flow* flow_to(const Endpoint& to, std::string_view name, Bytes payload);
   [[nodiscard]] Flow* open_flow(const FlowFacts& facts);
   [[nodiscard]] bool may_charge(Direction direction, const Flow& flow, std::size_t payload);
@@ -119,7 +122,8 @@ class Association {
   Flows flows_;
   Lru recency_;
   Names names_;
-  std::size_t waiting_bytes_ = 0;
+  std::size_t waiting_bytes_ = 0;   // for names; also in Socks5Lane::name_bytes
+  std::size_t text_bytes_ = 0;      // names of names_ and flows_
   std::uint64_t payload_down_ = 0;  // of what is queued for the client
 };
 

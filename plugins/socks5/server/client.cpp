@@ -94,7 +94,11 @@ SteadyTime Client::deadline() const noexcept {
 
 void Client::look_at_clock(SteadyTime now) {
   if (session_ && !session_->is_mine()) return end("its session was ended");
-  if (association_) association_->look_at_clock(now);
+  if (association_) {
+    association_->look_at_clock(now);
+    account();  // its datagrams do not: that could end it within its own call
+    if (ended_) return;
+  }
   if (tunnel_) tunnel_->rest();
   if (now < deadline()) return;
   switch (stage_) {

@@ -47,7 +47,7 @@ void Client::connect(const Destination& to) {
   since_ = lane_.now();
   port_ = to.endpoint.port;
   if (to.name.empty()) {
-    candidates_.list[0] = to.endpoint.address;
+    candidates_.list[0] = to.endpoint.address.unmapped();
     candidates_.count = 1;
     stage_ = Stage::dialing;
     return dial_next();
@@ -67,7 +67,7 @@ void Client::connect(const Destination& to) {
     return leave("its name is blocked");
   }
   stage_ = Stage::resolving;
-  if (lane_.resolve(name_, stream_.peer().source.address, identity_, *this)) return;
+  if (lane_.resolver.resolve(name_, stream_.peer().source.address, identity_, *this)) return;
   answer(Reply::general_failure);
   leave("names cannot be looked up now");
 }
@@ -108,8 +108,9 @@ void Client::dial_next() {
 
 /// False: that failed at once.
 bool Client::dial(const Endpoint& to) {
-  if (!lane_.make_place(1)) return failure_ = Reply::general_failure, false;
+  const bool has_place = lane_.make_place(1);
   if (ended_) return true;  // it was itself who gave way
+  if (!has_place) return failure_ = Reply::general_failure, false;
   UniqueFd socket(::socket(to.address.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket) {
     if (errno == EMFILE || errno == ENFILE) lane_.budget.ran_short(Resource::descriptors);

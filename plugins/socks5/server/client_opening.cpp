@@ -159,8 +159,9 @@ void Client::associate(const Endpoint& asked) {
   };
   if (peer.source.address.family() == Family::none || peer.is_told_by_proxy)
     return refused(Reply::command_not_supported, "it wants an association, and has no address of its own");
-  if (!lane_.make_place(Association::kDescriptors)) return refused(Reply::general_failure, "descriptors are short");
+  const bool has_place = lane_.make_place(Association::kDescriptors);
   if (ended_) return;  // it was itself who gave way
+  if (!has_place) return refused(Reply::general_failure, "descriptors are short");
   association_ = std::make_unique<Association>(lane_, *policy_, *session_, identity_, last_active, [this] {
     lane_.sources.set_flows(*this, association_->flows());
     const auto [first, second] =
@@ -168,8 +169,11 @@ void Client::associate(const Endpoint& asked) {
     session_->set_state(first, second);
   });
   count_descriptors();
-  // Behind a NAT the client does not know its own address and port: then the first datagram tells.
-  const std::uint16_t port = asked.address.unmapped() == peer.source.address ? asked.port : std::uint16_t{0};
+  // Behind a NAT the client does not know its own address and port: then the first datagram tells. There is none on
+  // this machine, where the port is the client's also when it names no address.
+  const IpAddress named = asked.address.unmapped();
+  const bool is_its_own = named == peer.source.address || (named.is_unspecified() && peer.source.address.is_loopback());
+  const std::uint16_t port = is_its_own ? asked.port : std::uint16_t{0};
   const auto bound = association_->open({peer.source.address, port, peer.source.scope}, local_of(socket_).address);
   if (!bound) {
     association_.reset();

@@ -22,7 +22,7 @@ std::span<DatagramBatch::Received> DatagramBatch::receive(int socket) noexcept {
   const std::size_t got = count < 0 ? 0 : static_cast<std::size_t>(count);
   for (std::size_t i = 0; i < got; ++i)
     received_[i] = {MutableBytes(static_cast<std::byte*>(in_parts_[i].iov_base), in_[i].msg_len),
-                    Endpoint::from_sockaddr(in_names_[i])};
+                    Endpoint::from_sockaddr(in_names_[i]), (in_[i].msg_hdr.msg_flags & MSG_TRUNC) == 0};
   return std::span(received_).first(got);
 }
 

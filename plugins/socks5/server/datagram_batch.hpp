@@ -24,6 +24,7 @@ class DatagramBatch {
   struct Received {
     MutableBytes payload;  ///< valid until the next receive()
     Endpoint from;
+    bool is_whole = true;  ///< else it was larger than kLargest, and its end is lost
   };
 
   DatagramBatch();

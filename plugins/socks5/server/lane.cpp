@@ -15,7 +15,7 @@ constexpr std::size_t kTurnBytes = 4 * 1024 * 1024;
 constexpr std::size_t kReadPart = 16;         // of the free memory: so much of it may have to be kept
 constexpr Nanoseconds kTick = 250ms;          // resolution of idle times
 constexpr std::size_t kJudgedPerTurn = 4096;  // clients, after a policy change
-constexpr std::uint64_t kFewClients = 16;     // of a source that may always have names looked up
+constexpr std::size_t kToldPerTurn = 64;      // of those who wait for names
 constexpr int kMostRecycled = 4;              // to win one descriptor
 constexpr std::size_t kUnsentPart = 8;        // of the memory, for what the kernel holds of all streams
 constexpr std::size_t kLeastUnsent = 16 * 1024, kMostUnsent = Socks5Lane::kUsualUnsent;
@@ -103,13 +103,6 @@ bool Socks5Lane::make_place(std::size_t wanted) {
   return descriptors() + wanted <= budget.descriptors();
 }
 
-Result<void> Socks5Lane::resolve(std::string_view name, const IpAddress& source, std::string_view identity,
-                                 Resolver::Waiter& waiter) {
-  const bool are_many = resolver.descriptors() >= Resolver::kMostLookUps / 2;
-  if (are_many && sources.clients_of(source, identity) > kFewClients) return Errc::limit;
-  return resolver.resolve(name, waiter);
-}
-
 MutableBytes Socks5Lane::room_to_read() noexcept {
   const std::size_t most = read_in_turn_ >= kTurnBytes ? kLittleInput : kInput;
   return MutableBytes(input).first(std::clamp(memory.free() / kReadPart, kLeastInput, most));
@@ -138,6 +131,7 @@ void Socks5Lane::judge_again() {
 
 void Socks5Lane::end_turn() {
   if (judging_again_) judge_again();
+  if (!resolver.tell(kToldPerTurn)) context_.loop.again();
   for (const std::uint32_t slot : ended_) {
     clients_.erase(clients_.handle_at(slot));
     --context_.pending;

@@ -38,10 +38,6 @@ class Socks5Lane final : public LaneWorker {
   /// Ends clients until there are so many descriptors for another purpose: of the source with most clients the one that
   /// was idle for longest. False: there are none.
   [[nodiscard]] bool make_place(std::size_t descriptors);
-  /// Asks for a name, as Resolver::resolve(); where many are being looked up, not for a source that has many clients,
-  /// so that nobody can take the places of all.
-  [[nodiscard]] Result<void> resolve(std::string_view name, const IpAddress& source, std::string_view identity,
-                                     Resolver::Waiter& waiter);
   /// Where to read to: much, and little where this turn has read much already, so that nobody waits long for its turn,
   /// and where memory is short, for what is read may have to be kept.
   [[nodiscard]] MutableBytes room_to_read() noexcept;
@@ -68,6 +64,7 @@ class Socks5Lane final : public LaneWorker {
   DatagramBatch batch;
   std::vector<std::byte> input;  // the stream under work is read into this
   std::size_t sockets = 0;       // descriptors of all clients
+  std::size_t name_bytes = 0;    // of datagrams that wait for names
 
  private:
   /// Makes the client.

@@ -7,16 +7,20 @@ namespace gatehouse::socks5 {
 
 class Resolver::LookUp final : public Readiness {
  public:
-  LookUp(Resolver& owner, std::string_view name);
+  LookUp(Resolver& owner, std::string_view name, std::string asker);
   ~LookUp() { close(); }
 
   [[nodiscard]] Result<void> start() { return ask(owner_.choose()); }
   void add(Waiter& waiter);
+  /// Destroys this with the last one, unless it is over.
   void remove(Waiter& waiter) noexcept;
   [[nodiscard]] std::size_t waiters() const noexcept { return waiters_.size(); }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  /// Tells everybody. The last thing that is done with it.
-  void tell();
+  [[nodiscard]] const std::string& asker() const noexcept { return asker_; }
+  /// Nothing more comes: what came is the answer.
+  void end();
+  /// After end(): tells some who wait, `most` at most. How many that were.
+  std::size_t tell(std::size_t most);
 
  private:
   static constexpr std::size_t kQuestions = 2;  // AAAA, A
@@ -32,7 +36,7 @@ class Resolver::LookUp final : public Readiness {
   void close() noexcept;
 
   Resolver& owner_;
-  const std::string name_;
+  const std::string name_, asker_;
   std::vector<Waiter*> waiters_;
   UniqueFd socket_;
   LaneTimer timer_;
@@ -41,6 +45,8 @@ class Resolver::LookUp final : public Readiness {
   std::array<std::vector<std::byte>, kQuestions> queries_;
   std::array<State, kQuestions> states_{};
   std::array<std::vector<IpAddress>, kQuestions> found_;
+  Addresses answer_;
+  bool is_over_ = false;
 };
 
 }  // namespace gatehouse::socks5

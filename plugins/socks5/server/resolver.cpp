@@ -19,6 +19,16 @@ constexpr Nanoseconds kFailureHolds = 10s;
 constexpr std::size_t kDnsHeader = 12;
 constexpr int kReceiveBuffer = 16 * 1024;
 constexpr std::array<std::uint16_t, 2> kTypes = {kDnsTypeAaaa, kDnsTypeA};
+constexpr std::size_t kPartOfDescriptors = 8;  // of all that clients may have, look-ups have one in so many
+
+/// By whom look-ups are counted: an identity, or without one an IPv4 address or an IPv6 /48. Whoever has no address is
+/// one with whoever comes from loopback.
+std::string asker_of(const IpAddress& source, std::string_view identity) {
+  if (!identity.empty()) return "identity " + std::string(identity);
+  const Bytes address = source.bytes();
+  if (address.empty() || source.is_loopback()) return {};
+  return {reinterpret_cast<const char*>(address.data()), source.is_v4() ? std::size_t{4} : std::size_t{6}};
+}
 
 /// Is it an answer to that query: its id, a response, the same question?
 bool answers(Bytes message, Bytes query) noexcept {
@@ -44,8 +54,8 @@ void Resolver::Waiter::stop_waiting() noexcept {
 
 // ---- one look-up
 
-Resolver::LookUp::LookUp(Resolver& owner, std::string_view name)
-    : owner_(owner), name_(name), timer_([this] { timed_out(); }) {}
+Resolver::LookUp::LookUp(Resolver& owner, std::string_view name, std::string asker)
+    : owner_(owner), name_(name), asker_(std::move(asker)), timer_([this] { timed_out(); }) {}
 
 void Resolver::LookUp::add(Waiter& waiter) {
   waiter.place_ = waiters_.size();
@@ -53,12 +63,13 @@ void Resolver::LookUp::add(Waiter& waiter) {
   waiter.look_up_ = this;
 }
 
-/// It goes on without anybody: who comes next may want it.
+/// Without anybody it does not go on: or whoever asks and leaves would have more look-ups than clients.
 void Resolver::LookUp::remove(Waiter& waiter) noexcept {
   waiter.look_up_ = nullptr;
   waiters_.back()->place_ = waiter.place_;
   waiters_[waiter.place_] = waiters_.back();
   waiters_.pop_back();
+  if (waiters_.empty() && !is_over_) static_cast<void>(owner_.take(*this));
 }
 
 Result<void> Resolver::LookUp::ask(Server* server) {
@@ -129,18 +140,26 @@ void Resolver::LookUp::try_next() {
   owner_.finish(*this);
 }
 
-void Resolver::LookUp::tell() {
-  Addresses out;
+void Resolver::LookUp::end() {
+  is_over_ = true;
+  close();
+  owner_.context_.loop.cancel(timer_);
+  Addresses& out = answer_;
   out.is_answered = std::count(states_.begin(), states_.end(), State::answered) != 0;
   if (!out.is_answered) owner_.counters_.look_up_failures.add();
   for (std::size_t row = 0; out.count < Addresses::kMost && row < std::max(found_[0].size(), found_[1].size()); ++row)
     for (const auto& found : found_)
-      if (row < found.size() && out.count < Addresses::kMost) out.list[out.count++] = found[row];
-  while (!waiters_.empty()) {
+      if (row < found.size() && out.count < Addresses::kMost) out.list[out.count++] = found[row].unmapped();
+}
+
+std::size_t Resolver::LookUp::tell(std::size_t most) {
+  std::size_t told = 0;
+  for (; told < most && !waiters_.empty(); ++told) {
     Waiter& waiter = *waiters_.back();
     remove(waiter);
-    waiter.resolved(out);  // which may end other waiters
+    waiter.resolved(answer_);  // which may end other waiters
   }
+  return told;
 }
 
 void Resolver::LookUp::close() noexcept {
@@ -152,7 +171,7 @@ void Resolver::LookUp::close() noexcept {
 // ---- all of them
 
 Resolver::Resolver(const LaneContext& context, Counters& counters, std::shared_ptr<const Socks5Settings> settings)
-    : context_(context), counters_(counters), settings_(std::move(settings)) {
+    : context_(context), counters_(counters), budget_(context), settings_(std::move(settings)) {
   use_settings();
 }
 
@@ -196,13 +215,23 @@ Endpoint Resolver::in_turn() {
   return server == nullptr ? Endpoint{} : server->endpoint;
 }
 
-Result<void> Resolver::resolve(std::string_view name, Waiter& waiter) {
+/// No more than are left: so many sources can never have all, whoever comes next finds some.
+bool Resolver::may_ask(const std::string& asker) const noexcept {
+  const std::size_t most = std::clamp(budget_.descriptors() / kPartOfDescriptors, std::size_t{1}, kMostLookUps);
+  const auto known = askers_.find(asker);
+  return look_ups_.size() < most && (known == askers_.end() || known->second < most - look_ups_.size());
+}
+
+Result<void> Resolver::resolve(std::string_view name, const IpAddress& source, std::string_view identity,
+                               Waiter& waiter) {
   auto found = look_ups_.find(name);
   if (found == look_ups_.end()) {
-    if (look_ups_.size() >= kMostLookUps) return Errc::limit;
+    std::string asker = asker_of(source, identity);
+    if (!may_ask(asker)) return Errc::limit;
     counters_.look_ups.add();
-    auto look_up = std::make_unique<LookUp>(*this, name);
+    auto look_up = std::make_unique<LookUp>(*this, name, std::move(asker));
     if (const auto asked = look_up->start(); !asked) return asked;
+    ++askers_[look_up->asker()];
     found = look_ups_.emplace(look_up->name(), std::move(look_up)).first;
   }
   if (found->second->waiters() >= kMostWaiters) return Errc::limit;
@@ -221,11 +250,27 @@ std::uint16_t Resolver::random_id() {
   return id;
 }
 
-void Resolver::finish(LookUp& look_up) {
+/// Of those that are under way.
+std::unique_ptr<Resolver::LookUp> Resolver::take(LookUp& look_up) noexcept {
   const auto place = look_ups_.find(look_up.name());
-  const std::unique_ptr<LookUp> over = std::move(place->second);
+  std::unique_ptr<LookUp> out = std::move(place->second);
   look_ups_.erase(place);
-  over->tell();
+  if (const auto asker = askers_.find(out->asker()); --asker->second == 0) askers_.erase(asker);
+  return out;
+}
+
+void Resolver::finish(LookUp& look_up) {
+  look_up.end();
+  finished_.push_back(take(look_up));
+}
+
+bool Resolver::tell(std::size_t most) {
+  while (most != 0 && !finished_.empty()) {
+    LookUp& first = *finished_.front();
+    most -= first.tell(most);
+    if (first.waiters() == 0) finished_.pop_front();
+  }
+  return finished_.empty();
 }
 
 }  // namespace gatehouse::socks5

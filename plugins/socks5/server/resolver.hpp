@@ -3,16 +3,19 @@
 // A look-up asks for A and AAAA at once, from a socket of its own: who wants to answer in a resolver's place has to
 // guess its port and the queries' ids. It ends when both are answered, kSecondAnswer after the first that brings an
 // address (RFC 8305, 3), or when the last resolver that it tried said nothing in time. Those that ask for a name that
-// is being looked up wait for the same answer. Nothing is kept: a resolver has a cache.
+// is being looked up wait for the same answer, and without them it ends at once. Nothing is kept: a resolver has a
+// cache.
 #pragma once
 
 #include "plugins/socks5/server/counters.hpp"
 #include "plugins/socks5/server/settings.hpp"
 
 #include <gatehouse/net/resolv_conf.hpp>
+#include <gatehouse/plugin/budget.hpp>
 #include <gatehouse/plugin/lane_context.hpp>
 
 #include <array>
+#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -50,7 +53,7 @@ class Resolver {
    private:
     friend class Resolver;
     friend class LookUp;
-    /// Once, in a turn of the lane, never within resolve().
+    /// Once, within tell().
     virtual void resolved(const Addresses& addresses) = 0;
     LookUp* look_up_ = nullptr;
     std::size_t place_ = 0;
@@ -64,12 +67,16 @@ class Resolver {
   /// Which of the resolvers would be asked now; what policy judges a name by. None are known: family none.
   [[nodiscard]] Endpoint in_turn();
   /// `waiter` will be told, unless this fails: Errc::not_found, there is no resolver; Errc::limit, too many look-ups
-  /// are under way; or the system's error. @param name  canonical
-  [[nodiscard]] Result<void> resolve(std::string_view name, Waiter& waiter);
+  /// are under way, or too many of that source's; or the system's error. @param name  canonical
+  [[nodiscard]] Result<void> resolve(std::string_view name, const IpAddress& source, std::string_view identity,
+                                     Waiter& waiter);
+  /// Tells `most` at most of those whose look-ups are over: to be called at the end of each turn. False: others still
+  /// wait to be told.
+  [[nodiscard]] bool tell(std::size_t most);
   /// Descriptors in use.
   [[nodiscard]] std::size_t descriptors() const noexcept { return look_ups_.size(); }
 
-  static constexpr std::size_t kMostLookUps = 512;
+  static constexpr std::size_t kMostLookUps = 512;   ///< fewer where descriptors are few
   static constexpr std::size_t kMostWaiters = 4096;  ///< of one name
   static constexpr Nanoseconds kSecondAnswer = std::chrono::milliseconds(50);
   static constexpr unsigned kMostTries = 2;  ///< of resolvers, by one look-up
@@ -84,15 +91,20 @@ class Resolver {
   /// Another one than `but`, where there is one. Null: none are known.
   [[nodiscard]] Server* choose(const Server* but = nullptr);
   [[nodiscard]] std::uint16_t random_id();
+  [[nodiscard]] bool may_ask(const std::string& asker) const noexcept;
+  [[nodiscard]] std::unique_ptr<LookUp> take(LookUp& look_up) noexcept;
   void finish(LookUp& look_up);
 
   LaneContext context_;
   Counters& counters_;
+  Budget budget_;
   std::shared_ptr<const Socks5Settings> settings_;
   ResolvConf resolv_conf_;
   std::uint64_t resolv_conf_version_ = 0;
   std::vector<Server> servers_;
   std::map<std::string, std::unique_ptr<LookUp>, std::less<>> look_ups_;
+  std::map<std::string, std::size_t> askers_;    // how many of these are whose
+  std::list<std::unique_ptr<LookUp>> finished_;  // and not all who wait have been told
   std::array<std::byte, 512> random_{};
   std::size_t random_used_ = 512;
 };

@@ -121,8 +121,21 @@ void Tunnel::pull(Way& way) {
 }
 
 void Tunnel::pull_pipe(Way& way) {
-  const ssize_t got = ::splice(way.from_fd, nullptr, way.pipe.in.get(), nullptr, lane_.room_to_splice(),
-                               SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  const auto fill = [&] {
+    return ::splice(way.from_fd, nullptr, way.pipe.in.get(), nullptr, lane_.room_to_splice(),
+                    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  };
+  ssize_t got = fill();
+  bool is_stuck = got < 0 && (errno == EINVAL || errno == ENOSYS);
+  if (got == 0 || (got < 0 && is_full(errno))) {
+    std::byte next;
+    const ssize_t left = ::recv(way.from_fd, &next, sizeof next, MSG_PEEK | MSG_DONTWAIT);
+    if (left == 0) way.has_ended = true;
+    if (left < 0 && !is_full(errno)) source_is_gone(way);
+    if (left <= 0) return;
+    got = fill();  // it came just now, or it is behind urgent data, where a splice stops and read() does not
+    is_stuck = got <= 0;
+  }
   if (got > 0) {
     owner_.tunnel_active();
     way.is_resting = false;
@@ -130,14 +143,9 @@ void Tunnel::pull_pipe(Way& way) {
     lane_.did_read(static_cast<std::size_t>(got));
     return push_pipe(way);
   }
-  if (got == 0) {
-    way.has_ended = true;
-  } else if (errno == EINVAL || errno == ENOSYS) {
-    way.may_splice = false;  // the next event comes at once
-    give_back(way);
-  } else if (!is_full(errno)) {
-    source_is_gone(way);
-  }
+  if (!is_stuck) return source_is_gone(way);
+  way.may_splice = false;  // the next event comes at once
+  give_back(way);
 }
 
 void Tunnel::push(Way& way) {

@@ -78,6 +78,26 @@ TEST_P(Socks5Transfer, MuchComesWholeBothWaysToOneWhoReadsLate) {
   EXPECT_EQ(host.metric("bytes_spliced") != 0, GetParam());
 }
 
+/// A splice stops before it and finds nothing, in turn after turn, though there is something.
+TEST_P(Socks5Transfer, UrgentDataStopsNothing) {
+  testkit::PluginRunner server(gatehouse_plugin, host, options(resolver.endpoint(), GetParam()), 1, GH_TRANSPORT_TCP);
+  Socket client = greeted(server);
+  client.send(request(Command::connect, far.endpoint()));
+  EXPECT_EQ(reply(client), Reply::succeeded);
+  Socket there = far.accept();
+  const ByteVector sent(4 << 20);
+  std::thread sender([&] {
+    client.send(sent);
+    EXPECT_EQ(::send(client.fd(), "!", 1, MSG_OOB), 1);
+    client.send(hex("010203"));
+  });
+  EXPECT_EQ(there.receive(sent.size() + 3).size(), sent.size() + 3);
+  sender.join();
+  EXPECT_LT(server.turns(0), 10'000u);
+  client.finish();
+  EXPECT_TRUE(there.ended());
+}
+
 TEST_F(Socks5, AResetIsPassedOn) {
   Socket client = greeted();
   client.send(request(Command::connect, far.endpoint()));
@@ -221,6 +241,42 @@ TEST_F(Socks5, AClientThatGoesWhileItsNameIsLookedUpLeavesNothing) {
   client = greeted();
   client.send(request(Command::connect, "a.test", far.endpoint().port));
   EXPECT_EQ(reply(client), Reply::succeeded);
+}
+
+TEST_F(Socks5, EverybodyWhoWaitsForANameIsTold) {
+  testkit::PluginRunner server(gatehouse_plugin, host, options(resolver.endpoint(), true, 1000), 1, GH_TRANSPORT_TCP);
+  resolver.is_silent = true;
+  std::vector<Socket> clients;
+  for (int i = 0; i < 150; ++i) {
+    clients.push_back(greeted(server));
+    clients.back().send(request(Command::connect, "a.test", Server().endpoint().port));
+  }
+  resolver.is_silent = false;
+  for (Socket& client : clients) ASSERT_EQ(reply(client), Reply::connection_refused);
+  clients.clear();
+  EXPECT_TRUE(counts("streams", 0));
+}
+
+TEST_F(Socks5, OneSourceLeavesLookUpsForOthersAndThoseOfWhoHasGoneEnd) {
+  host.set_descriptors(64);  // eight look-ups
+  testkit::PluginRunner server(gatehouse_plugin, host, options(resolver.endpoint(), true, 1000), 1, GH_TRANSPORT_TCP);
+  resolver.is_silent = true;
+  std::vector<Socket> clients;
+  for (int i = 0; i < 5; ++i) {
+    clients.push_back(greeted(server));
+    clients.back().send(request(Command::connect, "n" + std::to_string(i) + ".test", 80));
+    EXPECT_TRUE(eventually([&] { return resolver.asked == 2 * std::min(i + 1, 4); }));
+  }
+  EXPECT_EQ(reply(clients.back()), Reply::general_failure);
+  const linger at_once{1, 0};
+  for (const Socket& client : clients) setsockopt(client.fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  clients.clear();
+  EXPECT_TRUE(counts("streams", 0));
+  resolver.is_silent = false;
+  Socket client = greeted(server);
+  client.send(request(Command::connect, "n9.test", far.endpoint().port));
+  EXPECT_EQ(reply(client), Reply::succeeded);
+  EXPECT_EQ(host.metric("look_ups"), 5u);
 }
 
 // ---- traffic rules

@@ -135,7 +135,7 @@ class Server {
   Socket listener_;
 };
 
-/// Answers A questions with `addresses`, and AAAA ones with nothing.
+/// Answers A questions with `addresses`, and AAAA ones with nothing, or with ::ffff:127.0.0.1 in their place.
 class FakeResolver {
  public:
   FakeResolver() : socket_(SOCK_DGRAM, kLoopback), thread_([this] { serve(); }) {}
@@ -147,7 +147,7 @@ class FakeResolver {
 
   std::vector<IpAddress> addresses = {IpAddress::v4(0x7f000001)};
   std::atomic<int> rcode = 0, asked = 0;
-  std::atomic<bool> is_silent = false;
+  std::atomic<bool> is_silent = false, is_mapped = false;
 
  private:
   void serve() {
@@ -159,7 +159,12 @@ class FakeResolver {
       message[2] |= std::byte{0x80};
       message[3] = static_cast<std::byte>(rcode.load());
       const auto type = load_big<std::uint16_t>(Bytes(message).last(4));
-      if (type == kDnsTypeA && rcode == 0) {
+      if (type == kDnsTypeAaaa && is_mapped) {
+        store_big(MutableBytes(message).subspan(6), std::uint16_t{1});
+        const ByteVector record = hex("c00c 001c 0001 0000003c 0010 00000000000000000000ffff7f000001");
+        message.insert(message.end(), record.begin(), record.end());
+      }
+      if (type == kDnsTypeA && rcode == 0 && !is_mapped) {
         store_big(MutableBytes(message).subspan(6), static_cast<std::uint16_t>(addresses.size()));
         for (const IpAddress& one : addresses) {
           const ByteVector record = hex("c00c 0001 0001 0000003c 0004");
@@ -193,9 +198,10 @@ inline ByteVector request(Command command, std::string_view name, std::uint16_t 
   return out;
 }
 
-inline std::string options(const Endpoint& resolver, bool splice = true) {
-  return R"({"dns_resolvers": [")" + resolver.to_string() + R"("], "resolver_timeout_ms": 100,
-             "connect_timeout_seconds": 2, "tunnel_idle_seconds": 60, "blocked_answer": "nxdomain", "splice": )" +
+inline std::string options(const Endpoint& resolver, bool splice = true, int resolver_timeout_ms = 100) {
+  return R"({"dns_resolvers": [")" + resolver.to_string() + R"("], "resolver_timeout_ms": )" +
+         std::to_string(resolver_timeout_ms) +
+         R"(, "connect_timeout_seconds": 5, "tunnel_idle_seconds": 60, "blocked_answer": "nxdomain", "splice": )" +
          (splice ? "true}" : "false}");
 }
 

@@ -38,15 +38,17 @@ class Socks5Udp : public Socks5 {
     }
     Endpoint source;
   };
-  Associated associate(std::uint16_t port = 0) {
-    Associated out{greeted(), Socket(SOCK_DGRAM, kLoopback), {}, {}};
-    const Endpoint said = port == 0 ? Endpoint{IpAddress::v4(0), 0} : Endpoint{kLoopback.address, port};
+  Associated associate(const testkit::PluginRunner& server, const Endpoint& said = {IpAddress::v4(0), 0}) {
+    Associated out{greeted(server), Socket(SOCK_DGRAM, kLoopback), {}, {}};
     out.stream.send(request(Command::udp_associate, said));
     const ByteVector answer = out.stream.receive(10);
     if (answer.size() == 10 && answer[1] == std::byte{0})
       out.relay = read_destination(Bytes(answer).subspan(3))->destination.endpoint;
     return out;
   }
+  Associated associate() { return associate(plugin); }
+  /// One that waits long for resolvers, so that a test can do much meanwhile.
+  [[nodiscard]] std::string patient_options() const { return options(resolver.endpoint(), true, 1000); }
 
   Socket there{SOCK_DGRAM, kLoopback};
 };
@@ -91,9 +93,29 @@ TEST_F(Socks5Udp, OnlyTheClientIsHeardAndOnlyWhomItSpokeToAnswers) {
 }
 
 TEST_F(Socks5Udp, APortThatTheClientNamesIsTheOnlyOne) {
-  Associated client = associate(1);
+  std::uint64_t dropped = 0;
+  for (const IpAddress& address : {kLoopback.address, IpAddress::v4(0)}) {
+    Associated client = associate(plugin, {address, 1});
+    client.send(there.local(), hex("01"));
+    EXPECT_TRUE(counts("drops{cause=\"foreign\"}", ++dropped));
+  }
+}
+
+TEST_F(Socks5Udp, NonsenseDoesNotTellThePort) {
+  Associated client = associate();
+  Socket stranger(SOCK_DGRAM, kLoopback);
+  stranger.send_to(client.relay, hex("0000"));
+  EXPECT_TRUE(counts("drops{cause=\"malformed\"}", 1));
   client.send(there.local(), hex("01"));
-  EXPECT_TRUE(counts("drops{cause=\"foreign\"}", 1));
+  EXPECT_EQ(there.receive_datagram(), hex("01"));
+}
+
+TEST_F(Socks5Udp, ADatagramThatIsCutIsDropped) {
+  Associated client = associate();
+  client.send(there.local(), ByteVector(65507 - 10));
+  EXPECT_TRUE(counts("drops{cause=\"oversize\"}", 1));
+  client.send(there.local(), hex("01"));
+  EXPECT_EQ(there.receive_datagram(), hex("01"));
 }
 
 TEST_F(Socks5Udp, FragmentsAndNonsenseAreDropped) {
@@ -118,6 +140,51 @@ TEST_F(Socks5Udp, NamesAreLookedUpAndJudged) {
   EXPECT_EQ(there.receive_datagram(), hex("01"));
   EXPECT_EQ(there.receive_datagram(), hex("02"));
   EXPECT_EQ(resolver.asked, 2);
+}
+
+TEST_F(Socks5Udp, AMappedAddressIsAnIpv4One) {
+  resolver.is_mapped = true;
+  Associated client = associate();
+  client.send("a.test", there.local().port, hex("01"));
+  EXPECT_EQ(there.receive_datagram(), hex("01"));
+  there.send_to(there.from, hex("02"));
+  EXPECT_EQ(client.receive(), hex("02"));
+  EXPECT_EQ(client.source, there.local());
+}
+
+TEST_F(Socks5Udp, WhatWaitsForNamesIsBoundedAndLeavesRoomForOthers) {
+  host.set_memory(65'536);  // 4096 bytes may wait
+  testkit::PluginRunner server(gatehouse_plugin, host, patient_options(), 1, GH_TRANSPORT_TCP);
+  resolver.is_silent = true;
+  Associated greedy = associate(server), other = associate(server);
+  for (int i = 0; i < 4; ++i) greedy.send("a.test", there.local().port, ByteVector(1500));
+  EXPECT_TRUE(counts("drops{cause=\"unresolved\"}", 3));
+  EXPECT_TRUE(eventually([&] { return resolver.asked == 2; }));
+  other.send("b.test", there.local().port, ByteVector(1000));
+  EXPECT_TRUE(eventually([&] { return resolver.asked == 4; }));
+  resolver.is_silent = false;
+  const std::size_t first = there.receive_datagram().size(), second = there.receive_datagram().size();
+  EXPECT_EQ(first + second, 2500u);
+  greedy.send("c.test", there.local().port, ByteVector(2000));  // what has gone waits no more
+  EXPECT_EQ(there.receive_datagram().size(), 2000u);
+  EXPECT_EQ(host.metric("drops{cause=\"unresolved\"}"), 3u);
+}
+
+TEST_F(Socks5Udp, ANameThatIsLookedUpIsNotForgottenForAnother) {
+  testkit::PluginRunner server(gatehouse_plugin, host, patient_options(), 1, GH_TRANSPORT_TCP);
+  Associated client = associate(server);
+  for (int i = 0; i < 64; ++i) {
+    client.send("n" + std::to_string(i) + ".test", there.local().port, hex("01"));
+    ASSERT_EQ(there.receive_datagram(), hex("01"));
+  }
+  resolver.is_silent = true;
+  for (const char* const name : {"a.test", "b.test", "c.test", "d.test", "e.test"})
+    client.send(name, there.local().port, hex("02"));
+  EXPECT_TRUE(counts("drops{cause=\"unresolved\"}", 1));   // four at once
+  client.send("n63.test", there.local().port, hex("03"));  // still known
+  EXPECT_EQ(there.receive_datagram(), hex("03"));
+  resolver.is_silent = false;
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(there.receive_datagram(), hex("02"));
 }
 
 TEST_F(Socks5Udp, ABlockedQueryIsAnsweredHere) {
