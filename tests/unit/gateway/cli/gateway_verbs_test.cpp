@@ -186,8 +186,8 @@ TEST_F(GatewayVerbsAsking, StatusIsYesOnlyWhenOk) {
             R"("listeners":[{"role":"listen","address":"127.0.0.1:1"}],"lanes":[{"lane":0},{"lane":1}]}]})";
   EXPECT_EQ(call({"status", "--config", file}).out,
             "state  ok\n\nplugins\n"
-            "NAME  VERSION  STATE    LANES  PENDING  SESSIONS  RESTARTS  LISTENERS    FAILURE\n"
-            "echo  1        running  2      3        0         0         127.0.0.1:1  -\n");
+            "NAME  VERSION  STATE    LANES  PENDING  SESSIONS  RESTARTS  LISTENERS    FAILURE  NOTES\n"
+            "echo  1        running  2      3        0         0         127.0.0.1:1  -        -\n");
   status_ = R"({"state":"degraded","reasons":["a row cannot be read"]})";
   const Outcome bad = call({"status", "--json", "--config", file});
   EXPECT_EQ(bad.code, 1);
