@@ -41,6 +41,11 @@ ConfiguredPlugin* find_in(const std::vector<std::unique_ptr<ConfiguredPlugin>>& 
   return found == plugins.end() ? nullptr : found->get();
 }
 
+/// What it has bound already stays.
+void bind(ConfiguredPlugin& plugin, std::vector<ConfigProblem>& problems) {
+  for (std::string& sentence : plugin.bind()) problems.push_back({plugin.settings().config.place, std::move(sentence)});
+}
+
 }  // namespace
 
 /// All that a reload will change, worked out before anything is changed.
@@ -137,11 +142,7 @@ std::vector<ConfigProblem> PluginSet::remarks() const { return ListenerCertifica
 
 std::vector<ConfigProblem> PluginSet::start() {
   Problems problems;
-  for (const auto& plugin : plugins_) {
-    for (std::string& sentence : plugin->bind()) {
-      problems.push_back({plugin->settings().config.place, std::move(sentence)});
-    }
-  }
+  for (const auto& plugin : plugins_) bind(*plugin, problems);
   if (problems.empty()) {
     announce(nullptr);
     share_descriptors(nullptr);
@@ -239,7 +240,9 @@ void PluginSet::plan(const Config& next, const PluginConfig& plugin, Changes& ch
   ConfiguredPlugin* const running = find(plugin.name);
   if (running == nullptr) {
     auto added = load_one(next, plugin, changes.checks, changes.problems);
-    if (added != nullptr) changes.added.push_back(std::move(added));
+    if (added == nullptr) return;
+    if (find_leaving(plugin.name) == nullptr) bind(*added, changes.problems);
+    changes.added.push_back(std::move(added));
     return;
   }
   AcceptedPlugin accepted = accept_configuration(next, plugin, running->loaded());
@@ -266,7 +269,7 @@ void PluginSet::plan(const Config& next, const PluginConfig& plugin, Changes& ch
 }
 
 /// Of what comes, those that are leaving at present: they make way, whoever they still serve, for addresses, devices
-/// and sessions are one plugin's.
+/// and sessions are one plugin's. Then what comes binds the addresses that were theirs.
 asio::awaitable<void> PluginSet::end_former(Changes& changes) {
   asio::steady_timer pause(co_await asio::this_coro::executor);
   const auto former_of = [this](const auto& plugin) { return find_leaving(plugin->name()) != nullptr; };
@@ -283,13 +286,7 @@ asio::awaitable<void> PluginSet::end_former(Changes& changes) {
     pause.expires_after(kLookPause);
     co_await pause.async_wait(asio::use_awaitable);
   }
-}
-
-void PluginSet::bind_added(Changes& changes) const {
-  for (const auto& plugin : changes.added) {
-    for (std::string& sentence : plugin->bind())
-      changes.problems.push_back({plugin->settings().config.place, std::move(sentence)});
-  }
+  for (const auto& plugin : changes.added) bind(*plugin, changes.problems);  // what was not free before
 }
 
 /// Starts what comes, with its lanes held back, and changes what stays. With a problem, all that was done is undone.
@@ -390,7 +387,6 @@ asio::awaitable<std::vector<ConfigProblem>> PluginSet::reload(const Config& next
   }
   co_await wait_for(changes.checks, changes.problems);
   if (changes.problems.empty()) co_await end_former(changes);
-  if (changes.problems.empty()) bind_added(changes);
   if (changes.problems.empty()) {
     announce(&changes);
     share_descriptors(&changes);

@@ -80,7 +80,6 @@ class PluginSet {
   [[nodiscard]] boost::asio::awaitable<void> wait_for(const std::vector<Asked>& asked, Problems& problems) const;
   void plan(const Config& next, const PluginConfig& plugin, Changes& changes) const;
   [[nodiscard]] boost::asio::awaitable<void> end_former(Changes& changes);
-  void bind_added(Changes& changes) const;
   [[nodiscard]] boost::asio::awaitable<void> carry_out(Changes& changes);
   [[nodiscard]] boost::asio::awaitable<void> go_back(Changes& changes);
   void commit(Changes& changes, const Config& next);

@@ -207,6 +207,20 @@ TEST_F(PluginSetTest, APluginThatComesBackWhileItDrainsHasItsAddressesAtOnce) {
   EXPECT_THAT(set_->leaving(), IsEmpty());
 }
 
+TEST_F(PluginSetTest, OneThatDrainsIsNotEndedForAReloadThatIsRefused) {
+  const std::string strays = "[plugin.strays]\n[plugin.strays.options]\nhow = \"nothing\"\n";
+  run(strays);
+  EXPECT_THAT(reload(""), IsEmpty());
+  ListenAddress taken;
+  taken.text = "127.0.0.1:0";
+  taken.endpoint = Endpoint::parse(taken.text).value();
+  const BoundListener other(1, "x", "listen", taken, 1);
+  EXPECT_THAT(reload(strays + "[plugin.good]\nlisten = [\"" + other.local().to_string() + "\"]\n"),
+              ElementsAre(HasSubstr("another program has it already")));
+  ASSERT_THAT(set_->leaving(), testing::Not(IsEmpty()));
+  EXPECT_EQ(set_->leaving()[0]->state(), State::draining);
+}
+
 TEST_F(PluginSetTest, APluginThatLeavesRefusesNewClientsAtOnce) {
   run("[plugin.strays]\nlisten = [\"127.0.0.1:0\"]\n[plugin.strays.options]\nhow = \"nothing\"\n");
   const Endpoint at = set_->plugins()[0]->settings().listeners[0]->local();
