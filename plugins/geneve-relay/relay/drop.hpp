@@ -10,7 +10,7 @@
 
 namespace gatehouse::geneve_relay {
 
-/// In the order in which they are looked for. Numbers are in sessions' state words, so new ones go to the end.
+/// In the order in which they are looked for. Numbers are in the state words of sessions that live, which nobody keeps.
 enum class Drop : std::uint8_t {
   short_header,      ///< shorter than a Geneve header
   geneve_version,    ///< another than 0
