@@ -23,6 +23,16 @@ std::string seconds_text(Nanoseconds time) {
   return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(time).count()) + " s";
 }
 
+/// Once nothing waits for it any more: a call that is well is over in no time.
+bool stays_busy(CallThread& thread) {
+  const SteadyTime until = steady_now() + ThreadStack::kPatience;
+  while (thread.cancel_waiting()) {
+    if (thread.hung() || steady_now() >= until) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
+
 /// What an object that could not be destroyed may go on using.
 void keep_for_ever(std::shared_ptr<void> life) {
   static auto* const kept = new std::vector<std::shared_ptr<void>>;
@@ -372,7 +382,7 @@ void Instance::abandon() {
     if (!lane->is_hung) found.emplace_back(lane->text() + " did not return when it was stopped", &lane->stack);
   }
   for (CallThread* const thread : {control_.get(), aside_.get()}) {
-    if (!thread->cancel_waiting()) continue;
+    if (!stays_busy(*thread)) continue;
     ++abandoned_calls_;
     if (!thread->hung()) found.emplace_back("`" + thread->running() + "` did not return", &thread->stack());
   }
