@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <atomic>
 #include <fstream>
 
@@ -39,6 +40,10 @@ class Publisher : public testing::Test {
     for (int i = 0; i < 500; ++i, std::this_thread::sleep_for(10ms))
       if (condition()) return true;
     return false;
+  }
+  static bool says(const std::vector<std::string>& lines, std::string_view words) {
+    return std::any_of(lines.begin(), lines.end(),
+                       [words](const std::string& line) { return line.find(words) != std::string::npos; });
   }
   std::vector<std::string> warnings() {
     const std::scoped_lock lock(mutex);
@@ -92,7 +97,7 @@ TEST_F(Publisher, NamesABadRowAndKeepsTheRest) {
   EXPECT_EQ(status.problems[0].row, 77);
   EXPECT_THAT(status.reasons, Contains(HasSubstr("1 deny or block rows")));
   EXPECT_EQ(judge(*publisher, "8.8.8.8", 53, "b.test").reason, Reason::domain);
-  EXPECT_THAT(warnings(), Contains(HasSubstr("port_permits row 77")));
+  EXPECT_TRUE(soon([&] { return says(warnings(), "port_permits row 77"); }));
   ASSERT_EQ(run_sqlite_shell(path, "DELETE FROM port_permits WHERE id = 77"), "");
   EXPECT_TRUE(soon([&] { return publisher->status().reasons.empty(); }));
 }
@@ -120,12 +125,12 @@ TEST_F(Publisher, DeniesEverythingUntilTheDatabaseCanBeRead) {
   EXPECT_EQ(publisher->status().generation, 1u);
   EXPECT_EQ(judge(*publisher, "8.8.8.8", 53).reason, Reason::no_policy);
   EXPECT_THAT(publisher->status().reasons, Contains(HasSubstr("everything is denied")));
-  EXPECT_THAT(warnings(), Contains(HasSubstr("policy.db")));
+  EXPECT_TRUE(soon([&] { return says(warnings(), "policy.db"); }));
   const auto fresh = folder.path() / "fresh.db";
   db::prepare_policy(fresh);
   std::filesystem::rename(fresh, path);
   EXPECT_TRUE(soon([&] { return judge(*publisher, "8.8.8.8", 53).allowed(); }));
-  EXPECT_TRUE(publisher->status().has_policy);
+  EXPECT_TRUE(soon([&] { return publisher->status().has_policy; }));
   EXPECT_TRUE(publisher->status().reasons.empty());
 }
 
@@ -138,13 +143,14 @@ TEST_F(Publisher, LivesOnWhenNothingCanBeCompiledAndTriesAgain) {
   ASSERT_EQ(run_sqlite_shell(path, "INSERT INTO domain_rules(id, domain) VALUES(9, 'a.test')"), "");
   ASSERT_TRUE(soon([&] { return !publisher->status().reasons.empty(); }));
   EXPECT_THAT(publisher->status().reasons, Contains(HasSubstr("edits cannot be put in force: std::bad_alloc")));
-  EXPECT_THAT(warnings(), ElementsAre(HasSubstr("what is in force stays")));
+  EXPECT_TRUE(soon([&] { return says(warnings(), "what is in force stays"); }));
+  EXPECT_EQ(warnings().size(), 1u);
   EXPECT_TRUE(judge(*publisher, "8.8.8.8", 53, "a.test").allowed());
   EXPECT_EQ(publisher->status().generation, 1u);
   fails = false;
   EXPECT_TRUE(soon([&] { return !judge(*publisher, "8.8.8.8", 53, "a.test").allowed(); }));
   EXPECT_TRUE(soon([&] { return publisher->status().reasons.empty(); }));
-  EXPECT_EQ(published, 2u);
+  EXPECT_TRUE(soon([&] { return published == 2u; }));
 }
 
 TEST_F(Publisher, KeepsTheLastGoodPolicyWithoutTheFile) {
@@ -228,7 +234,7 @@ TEST_F(Publisher, PutsClaimsInForceAndFreesThemAgain) {
   publisher->claims()->set(&tunnel, "packet-tunnel", {Prefix::parse("8.8.0.0/16").value()});
   EXPECT_TRUE(soon([&] { return reached("udpgw") == Reason::hard_deny; }));
   EXPECT_NE(reached("packet-tunnel"), Reason::hard_deny);
-  EXPECT_EQ(published, 2u);
+  EXPECT_TRUE(soon([&] { return published == 2u; }));
   publisher->claims()->set(&successor, "packet-tunnel", {Prefix::parse("8.8.0.0/16").value()});  // a replacement
   publisher->claims()->drop(&tunnel);
   std::this_thread::sleep_for(2 * PolicyPublisher::kPoll);
@@ -300,7 +306,7 @@ TEST_F(Lists, LookUpEachHitInTheFile) {
   const Flow flow{IpAddress::parse("8.8.8.8").value(), 53, policy::kUdp, 0, "www.ads.test"};
   lane->tell(judge(*publisher, "8.8.8.8", 53, "www.ads.test"), {}, flow, {});
   EXPECT_TRUE(soon([&] { return publisher->status().list_mismatches == 1; }));
-  EXPECT_GT(publisher->status().generation, 1u);
+  EXPECT_TRUE(soon([&] { return publisher->status().generation > 1u; })) << "the name is taken out";
 }
 
 TEST(OwnAddresses, HaveLoopbackAndNoRepetition) {
