@@ -196,7 +196,7 @@ std::string ListShelf::next_file() const {
 }
 
 void ListShelf::run() {
-  ::setpriority(PRIO_PROCESS, 0, kNice);  // of this thread alone, on Linux
+  if (::getpriority(PRIO_PROCESS, 0) < kNice) ::setpriority(PRIO_PROCESS, 0, kNice);  // of this thread alone, on Linux
   std::unique_lock lock(mutex_);
   while (!abandoned_) {
     if (const std::string file = next_file(); !file.empty()) {

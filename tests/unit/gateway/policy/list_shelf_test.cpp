@@ -299,7 +299,7 @@ TEST_F(Shelf, LetsLanesGoFirst) {
   write("one", "a.test\n");
   shelf->use_rows({row(1, "one")});
   shelf->wait();
-  EXPECT_EQ(nice, std::max(mine, 10)) << "nobody but root may go back to 10 from more";
+  EXPECT_EQ(nice, std::max(mine, 10)) << "a gateway that yields already yields no less";
   EXPECT_EQ(::getpriority(PRIO_PROCESS, 0), mine) << "of that thread alone";
 }
 
