@@ -13,10 +13,10 @@ import time
 from harness import GATEWAY, eventually, main
 from harness.gateway import SLOW
 from harness.relay import ANSWER, BIND, CHALLENGE, DISCO, Keys, allocate, geneve
-from harness.relay_case import API, OUTSIDE, OUTSIDE_SECOND, SECOND, RelayTest
+from harness.relay_case import API, OUTSIDE, OUTSIDE_SECOND, SECOND, KernelRelayTest
 
 
-class Relay(RelayTest):
+class Relay(KernelRelayTest):
     # ---- addresses
     def test_data_and_challenges_come_from_the_address_that_each_client_uses(self):
         """Connected sockets hear only that one: all ways between two addresses of two families."""
@@ -155,29 +155,6 @@ class Relay(RelayTest):
         self.assertGreaterEqual(self.drops(gateway, "rate"), 60)
 
     # ---- in the kernel
-    def relay_in_kernel(self, **more):
-        """As relay(), with fast_path, and clients whose checksums are complete, as on a wire."""
-        for name in ("client", "internet"):
-            self.net.run(name, ["ethtool", "-K", "to_gateway", "tx", "off"])
-            self.addCleanup(self.net.run, name, ["ethtool", "-K", "to_gateway", "tx", "on"])
-        gateway = self.relay(fast_path="xdp", **more)
-        if "the kernel does not relay" in "".join(gateway.log):
-            self.skipTest("no XDP here")
-        self.assert_says(gateway, "generic on to_client")
-        return gateway
-
-    def in_kernel(self, gateway, outcome="relayed"):
-        return gateway.metric("gatehouse_plugin_geneve_relay_kernel_packets_total", outcome=outcome)
-
-    def assert_in_kernel(self, gateway, a, b):
-        """Soon the kernel carries what they send, both ways; what it did is told every two seconds."""
-        before = self.in_kernel(gateway)
-
-        def carried():
-            return self.carries(a, b) and self.carries(b, a) and self.in_kernel(gateway) >= before + 10
-
-        self.assert_soon(carried, "the kernel carries it", timeout=8)
-
     def test_the_kernel_relays_what_is_bound(self):
         gateway = self.relay_in_kernel()
         mixed = self.pair(GATEWAY[0], OUTSIDE[1])
@@ -237,7 +214,7 @@ class Relay(RelayTest):
         self.assert_in_kernel(gateway, a, b)
         gateway.process.kill()
         gateway.wait()
-        self.assert_soon(lambda: "xdp" not in self.net.run("gateway", ["ip", "link"]).stdout, "it is gone")
+        self.assert_soon(lambda: not self.has_program(), "it is gone")
         gateway.start()
         self.assert_in_kernel(gateway, a, b)
 

@@ -7,47 +7,11 @@ The topology is harness/relay_case.py's. What the program does with a packet: te
 import signal
 
 from harness import GATEWAY, main
-from harness.relay_case import OUTSIDE, PORT, API, RelayTest
+from harness.relay_case import KERNEL, OUTSIDE, KernelRelayTest
 from harness.stopped_thread import StoppedThread
 
-METRIC = "gatehouse_plugin_geneve_relay_kernel_"
 
-
-class Kernel(RelayTest):
-    def relay_in_kernel(self, extra="", **options):
-        """As relay(), with fast_path, and clients whose checksums are complete, as on a wire."""
-        for name in ("client", "internet"):
-            self.net.run(name, ["ethtool", "-K", "to_gateway", "tx", "off"])
-            self.addCleanup(self.net.run, name, ["ethtool", "-K", "to_gateway", "tx", "on"])
-        gateway = self.gateway(plugins=self.plugins(**options), extra=extra)
-        if "the kernel does not relay" in gateway.text():
-            self.skipTest("no XDP here")
-        self.assert_says(gateway, "generic on to_client")
-        return gateway
-
-    @staticmethod
-    def plugins(lanes=2, **options):
-        return {"geneve-relay": {"listen": [f"udp:0.0.0.0:{PORT}", f"udp:[::]:{PORT}"], "listen_api": [f"unix:{API}"],
-                                 "lanes": lanes, "options": {"fast_path": "xdp", **options}}}
-
-    def assert_in_kernel(self, gateway, a, b):
-        """Soon the kernel carries what they send, both ways; what it did is told every two seconds."""
-        before = gateway.metric(METRIC + "packets_total", outcome="relayed")
-
-        def carried():
-            return (self.carries(a, b) and self.carries(b, a) and
-                    gateway.metric(METRIC + "packets_total", outcome="relayed") >= before + 10)
-
-        self.assert_soon(carried, "the kernel carries it", timeout=8)
-
-    def legs(self, gateway, state):
-        return gateway.metric(METRIC + "legs", state=state)
-
-    def words(self, gateway, client):
-        """What `sessions` says of that client."""
-        (session,) = [one for one in gateway.json("sessions")["sessions"] if f"vni:{client.vni}" in one["leases"]]
-        return session["state"]
-
+class Kernel(KernelRelayTest):
     # ---- nobody turns any more
     def test_what_a_stopped_gateway_has_put_into_the_kernel_ends_with_the_second(self):
         gateway = self.relay_in_kernel()
@@ -60,10 +24,10 @@ class Kernel(RelayTest):
         finally:
             gateway.process.send_signal(signal.SIGCONT)
         self.assert_in_kernel(gateway, a, b)
-        self.assertGreater(gateway.metric(METRIC + "packets_total", outcome="silent_lane"), 0)
+        self.assertGreater(gateway.metric(KERNEL + "packets_total", outcome="silent_lane"), 0)
 
     def test_a_lane_that_hangs_relays_nothing_in_the_kernel_and_the_next_instance_does(self):
-        gateway = self.relay_in_kernel(extra="")
+        gateway = self.relay_in_kernel()
         gateway.drop_in("[gateway]\nlane_timeout_seconds = 3\n")
         self.assertEqual(gateway.cli("reload").returncode, 0)
         pairs = [self.pair()]
@@ -90,14 +54,14 @@ class Kernel(RelayTest):
         gateway = self.relay_in_kernel(most_endpoints=1)
         pairs = [self.pair()]
         self.assert_in_kernel(gateway, *pairs[0])
-        gateway.write_config(self.plugins(most_endpoints=3))
+        gateway.write_config(self.plugins(fast_path="xdp", most_endpoints=3))
         self.assertEqual(gateway.cli("reload").returncode, 0)
         self.assert_in_kernel(gateway, *pairs[0])
         pairs += [self.pair() for _ in range(2)]
         for pair in pairs:
             self.assert_in_kernel(gateway, *pair)
         self.assertEqual((self.legs(gateway, "there"), self.legs(gateway, "full")), (6, 0))
-        self.assertEqual(gateway.metric(METRIC + "refused_total"), 0)
+        self.assertEqual(gateway.metric(KERNEL + "refused_total"), 0)
 
     # ---- what is seen
     def test_it_is_seen_what_the_kernel_relays_and_why_not(self):
@@ -107,13 +71,13 @@ class Kernel(RelayTest):
         both = "first client: bound, relayed by {0}. Second client: bound, relayed by {0}"
         self.assertEqual(self.words(gateway, a), both.format("the kernel"))
         self.assertEqual(self.legs(gateway, "there"), 2)
-        self.assertGreaterEqual(gateway.metric(METRIC + "bytes_total"), 10 * (8 + 16))
+        self.assertGreaterEqual(gateway.metric(KERNEL + "bytes_total"), 10 * (8 + 16))
 
         mixed, _ = self.pair(GATEWAY[0], OUTSIDE[1])
         self.assertEqual(self.words(gateway, mixed),
                          both.format("user space: the clients' addresses are of two families, or have a zone"))
         self.assertEqual(self.legs(gateway, "addresses"), 2)
-        self.assertEqual(gateway.metric(METRIC + "refused_total", cause="addresses"), 2)
+        self.assertEqual(gateway.metric(KERNEL + "refused_total", cause="addresses"), 2)
 
         gateway.policy.traffic(rate_up=1_000_000, burst_up=1_000_000)
         self.assert_soon(lambda: self.words(gateway, a) == both.format("user space: a rule meters it"), "it is metered")

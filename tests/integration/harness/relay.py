@@ -90,9 +90,10 @@ def ask(path, body, **headers):
         connection.close()
 
 
-def allocate(path, left, right):
-    """The endpoint of two Keys, as the relay says it in JSON."""
-    status, _, text = ask(path, json.dumps({"DiscoKeys": [str(left), str(right)]}))
+def allocate(path, left, right, token=None):
+    """The endpoint of two Keys, as the relay says it in JSON, asked for with that token."""
+    fields = {"Authorization": f"Bearer {token}"} if token else {}
+    status, _, text = ask(path, json.dumps({"DiscoKeys": [str(left), str(right)]}), **fields)
     if status != 200:
         raise RuntimeError(f"no endpoint: {status} {text}")
     return json.loads(text)

@@ -16,6 +16,7 @@ SECOND = ("10.77.0.9", "fd77::9")            # the gateway's other addresses, to
 OUTSIDE = ("93.184.0.1", "2a00:a::1")        # towards the internet
 OUTSIDE_SECOND = ("93.184.0.9", "2a00:a::9")
 LANES = 2
+KERNEL = "gatehouse_plugin_geneve_relay_kernel_"
 
 
 class RelayTest(GatewayTest):
@@ -26,17 +27,22 @@ class RelayTest(GatewayTest):
             cls.net.address("gateway", device, addresses[0] + "/24")
             cls.net.address("gateway", device, addresses[1] + "/64")
 
-    def relay(self, lanes=LANES, policy=None, **options):
-        table = {"listen": [f"udp:0.0.0.0:{PORT}", f"udp:[::]:{PORT}"], "listen_api": [f"unix:{API}"], "lanes": lanes,
-                 "options": options}
-        return self.gateway(plugins={"geneve-relay": table}, policy=policy)
+    @staticmethod
+    def plugins(lanes=LANES, api=f"unix:{API}", **options):
+        return {"geneve-relay": {"listen": [f"udp:0.0.0.0:{PORT}", f"udp:[::]:{PORT}"], "listen_api": [api],
+                                 "lanes": lanes, "options": options}}
 
-    def pair(self, near=GATEWAY[0], far=OUTSIDE[0], bind=True):
-        """A client in `client` and one in `internet`, each by an address of the gateway, and their endpoint."""
+    def relay(self, policy=None, extra="", **more):
+        """A gateway with the relay alone; `more` is plugins()'."""
+        return self.gateway(plugins=self.plugins(**more), policy=policy, extra=extra)
+
+    def pair(self, near=GATEWAY[0], far=OUTSIDE[0], bind=True, token=None):
+        """A client in `client` and one in `internet`, each by an address of the gateway, and their endpoint, which is
+        asked for with that token."""
         a, b = RelayClient(self.net, "client", near, PORT), RelayClient(self.net, "internet", far, PORT)
         self.addCleanup(a.close)
         self.addCleanup(b.close)
-        endpoint = allocate(API, a.keys, b.keys)
+        endpoint = allocate(API, a.keys, b.keys, token)
         for client in (a, b):
             client.of(endpoint)
             if bind:
@@ -88,3 +94,44 @@ class RelayTest(GatewayTest):
         for one, other in ((a, b), (b, a)):
             self.assert_dropped(gateway, one, other, cause)
         return out
+
+
+class KernelRelayTest(RelayTest):
+    """With the relay's way in the kernel."""
+
+    def relay_in_kernel(self, **more):
+        """As relay(), with fast_path, and clients whose checksums are complete, as on a wire."""
+        for name in ("client", "internet"):
+            self.net.run(name, ["ethtool", "-K", "to_gateway", "tx", "off"])
+            self.addCleanup(self.net.run, name, ["ethtool", "-K", "to_gateway", "tx", "on"])
+        gateway = self.relay(fast_path="xdp", **more)
+        if "the kernel does not relay" in gateway.text():
+            self.skipTest("no XDP here")
+        self.assert_says(gateway, "generic on to_client")
+        return gateway
+
+    def in_kernel(self, gateway, outcome="relayed"):
+        """Packets of which the kernel's part says that; told every two seconds."""
+        return gateway.metric(KERNEL + "packets_total", outcome=outcome)
+
+    def assert_in_kernel(self, gateway, a, b):
+        """Soon the kernel carries what they send, both ways."""
+        before = self.in_kernel(gateway)
+
+        def carried():
+            return self.carries(a, b) and self.carries(b, a) and self.in_kernel(gateway) >= before + 10
+
+        self.assert_soon(carried, "the kernel carries it", timeout=8)
+
+    def legs(self, gateway, state="there"):
+        """Clients' ways that are so: in the kernel's map, or why not."""
+        return gateway.metric(KERNEL + "legs", state=state)
+
+    def has_program(self):
+        """Is any program attached to an interface of the gateway?"""
+        return "xdp" in self.net.run("gateway", ["ip", "link"]).stdout
+
+    def words(self, gateway, client):
+        """What `sessions` says of that client."""
+        (session,) = [one for one in gateway.json("sessions")["sessions"] if f"vni:{client.vni}" in one["leases"]]
+        return session["state"]
