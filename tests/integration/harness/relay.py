@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import socket
+import struct
 
 from .gateway import SLOW
 from .net import family_of
@@ -17,6 +18,7 @@ MAGIC = b"TS\xf0\x9f\x92\xac"
 DISCO, WIREGUARD = 0x7A11, 0x7A12
 BIND, CHALLENGE, ANSWER = 4, 5, 6
 KEY, NONCE, TAG = 32, 24, 16
+SOL_UDP, UDP_SEGMENT = 17, 103  # linux/udp.h
 QUIET = 0.4 * SLOW  # seconds after which nothing will come
 
 _sodium = ctypes.CDLL(ctypes.util.find_library("sodium") or "libsodium.so.23")
@@ -139,6 +141,10 @@ class RelayClient:
 
     def send(self, payload, **header):
         self.send_raw(geneve(self.vni, payload, **header))
+
+    def send_together(self, datagrams):
+        """By one UDP_SEGMENT send: all but the last are of one size, and that is not larger. For who is connected."""
+        self.socket.sendmsg([b"".join(datagrams)], [(SOL_UDP, UDP_SEGMENT, struct.pack("=H", len(datagrams[0])))])
 
     def receive(self):
         """The payload of the next datagram, behind its Geneve header; None when none comes."""
