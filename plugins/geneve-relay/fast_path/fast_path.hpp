@@ -3,8 +3,7 @@
 // The policy stays user space's, so what the caller puts there has been judged, and what it takes away is over:
 //
 //   - Only a leg whose endpoint is bound on both sides, permitted on both, and metered by nothing: no rate, no quota,
-//   no
-//     counted allowance (gh_limits.metered). The program knows of none.
+//     no counted allowance (gh_limits.metered). The program knows of none.
 //   - On a new generation of the policy endpoints are judged again, and denied ones are erased before anything else is
 //     done with them.
 //   - Before a leg is bound elsewhere, expires, drains or is denied, and before its VNI is given to somebody else:
@@ -13,8 +12,7 @@
 //   - A lane says with each turn of its clock that it turns: beat(). The legs of one that has not for a second
 //     (GH_FAST_SILENCE_NS) are user space's, so nothing runs on that nobody judges.
 //   - Counters and last_seen here come on top of user space's: one packet of a leg in 15 s goes by way of user space,
-//   as
-//     does whatever is odd (fragments, options, more than the way's MTU, no next hop just now). An endpoint expires by
+//     as does whatever is odd (fragments, options, more than the way's MTU, no next hop just now). An endpoint expires by
 //     the later of both.
 //
 // It is attached by bpf_link alone, and pinned nowhere: it ends with the process, however that ends, so there is

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+//
 // What the program in the kernel and the gateway share: the maps' keys and values. Read by a BPF compiler as C, and by
 // C++. Addresses and ports are in network byte order; an IPv4 address is the first of four words, the others are 0.
 #pragma once

@@ -8,7 +8,8 @@
 // Whatever is not that, or is odd in any way, goes on to the stack unchanged, and so to user space. A packet is changed
 // only when everything that may hinder it has been asked.
 //
-// The kernel lends bpf_fib_lookup() only to programs under the GPL: hence the choice of licences of this one file.
+// Of the helpers used here the kernel lends bpf_fib_lookup() only to programs that say they are under the GPL, and for
+// Apache-2.0 beside it has no word: hence "GPL" at the end, and the choice of licences of this file and map_layout.h.
 #include "plugins/geneve-relay/fast_path/map_layout.h"
 
 #include <linux/bpf.h>
