@@ -73,6 +73,18 @@ class Coalesced(RelayTest):
         self.assert_come(b, sent)
         self.assert_counts(gateway, before, 1, 40, 40, 40)
 
+    def test_where_a_kernel_corrupts_runs_of_equal_length_none_is_sent(self):
+        """A byte that no client takes for anything makes the last one shorter, as the reference has it."""
+        gateway = self.relay(gso="never-equal-tail")
+        a, b = self.pair()
+        for last, more in ((SIZE, [b"\x07"]), (LAST, [])):
+            with self.subTest(last=last):
+                before = self.settled_counts(gateway)
+                sent = self.datagrams([a.vni] * 40, last)
+                a.send_together(sent)
+                self.assert_come(b, sent + more)
+                self.assert_counts(gateway, before, 1, 40, 1, 40)
+
     def two_endpoints_of_one_socket(self, is_one_lane):
         """A client, its two peers and the endpoint with each, both of one lane or not."""
         a = RelayClient(self.net, "client", GATEWAY[0], PORT)
