@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # The README's two commands on a machine that has nothing: fresh_machine.sh SUITE [RUN], as root, where SUITE is
-# bookworm or trixie and RUN is `run` or `test` for only one of them. Needs debootstrap, the network and 6 GB.
+# bookworm or trixie and RUN is `run` or `test` for only one of them, or `newcomer`: run, then the SDK installed to an
+# empty prefix, the tree taken away, and three plugins of `gatehouse plugin new` whose READMEs are followed word by word.
+# Needs debootstrap, the network and 6 GB.
 #
 # debootstrap's system stands in build/fresh/SUITE.base, so that a second run does not ask for it again; each run copies
 # it to build/fresh/SUITE, which is left there to look at, and clones the last commit into it. What is not committed is
@@ -14,7 +16,11 @@ fail() { echo "fresh_machine.sh: $*" >&2; exit 1; }
 suite=${1:-}
 commands=${2:-run test}
 case $suite in bookworm | trixie) ;; *) fail "name a suite: bookworm or trixie" ;; esac
-case $commands in run | test | 'run test') ;; *) fail "after the suite, only 'run' or 'test' may stand" ;; esac
+case $commands in
+  run | test | 'run test') ;;
+  newcomer) commands='run newcomer' ;;
+  *) fail "after the suite, only 'run', 'test' or 'newcomer' may stand" ;;
+esac
 [ "$(id -u)" = 0 ] || fail "only root can make a system; run it by sudo"
 command -v debootstrap >/dev/null || fail "install debootstrap"
 
@@ -61,6 +67,37 @@ one_test() {
   took scripts/test.sh "ended with $status"
   # ctest counts a skipped test among those that passed, and names it after that.
   grep -E 'tests passed|^\s+[0-9]+ - .* \(|SKIPPED:' /srv/test.log >>/srv/results || true
+  return $status
+}
+
+# What bash is told in a README, and what it is told will be seen.
+blocks() { awk -v from="\`\`\`$1" '/^```/ { on = $0 == from; next } on' README.md; }
+
+# Every step of the tutorial in this folder; what it promises has to be seen.
+follow_tutorial() {
+  blocks sh >/srv/steps.sh
+  bash -euo pipefail /srv/steps.sh 2>&1 | tee /srv/tutorial.log || return
+  while IFS= read -r line; do
+    grep -qxF -- "$line" /srv/tutorial.log || { echo "it does not print: $line"; return 1; }
+  done < <(blocks text)
+}
+
+# Stands on what one_run has built, and on nothing of the tree afterwards.
+one_newcomer() {
+  local kind status=0
+  DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends libgtest-dev python3 >/dev/null
+  cmake --install build/release --prefix /srv/prefix >/dev/null
+  mv /srv/gatehouse /srv/taken-away
+  export PATH=/srv/prefix/bin:$PATH CCACHE_DISABLE=1
+  for kind in stream datagram packet; do
+    mkdir "/srv/$kind"
+    cd "/srv/$kind"
+    gatehouse plugin new my-protocol --kind "$kind"
+    cd my-protocol
+    SECONDS=0
+    follow_tutorial || status=1
+    took "a newcomer's $kind plugin" "ended with $status"
+  done
   return $status
 }
 
