@@ -5,6 +5,7 @@ import os
 import threading
 
 from harness import BUILD, GATEWAY, GatewayTest, main
+from harness.gateway import ROOT
 
 
 class EchoC(GatewayTest):
@@ -15,6 +16,9 @@ class EchoC(GatewayTest):
         stream = self.net.connect("client", GATEWAY[0], 7007)
         self.addCleanup(stream.close)
         return stream
+
+    def test_it_is_two_hundred_lines(self):
+        self.assertLessEqual(len((ROOT / "plugins/echo-c/echo_c.c").read_text().splitlines()), 200)
 
     def test_it_links_no_cxx(self):
         needed = self.net.run("gateway", ["objdump", "-p", str(BUILD / "plugins" / "echo-c.so")]).stdout
