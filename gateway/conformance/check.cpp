@@ -19,6 +19,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::uintmax_t kMostBytes = std::uintmax_t{1} << 30;  // of a file, which is copied
+
+constexpr std::chrono::minutes kMostTime{10};  // of all steps, which are some eighty
+
 class Check {
  public:
   Check(Subject subject, fs::path scratch, Report& report)
@@ -50,12 +54,20 @@ class Check {
     return take(Step{.name = std::move(name), .run = [this, work](Notes& notes) { work(subject_, notes); }});
   }
   StepOutcome take(const Step& step) {
+    if (has_enough())
+      return report_.steps.push_back({step.name, {}, "steps before it did not come back"}), StepOutcome{};
     StepOutcome out = run_step(step, scratch_);
+    hung_ += out.hung ? 1 : 0;
+    if (spent_ <= kMostTime && spent_ + out.took > kMostTime)
+      report_.findings.push_back({&finding_kind("hang"), step.name, "all steps together take more than ten minutes"});
+    spent_ += out.took;
     for (const Finding& one : out.findings)
       if (!of_life_.contains(one.kind)) report_.findings.push_back(one);
     report_.steps.push_back({step.name, out.took, out.skipped});
     return out;
   }
+  /// However many steps there are, the check comes to an end: what it has found until then is a fault already.
+  [[nodiscard]] bool has_enough() const noexcept { return hung_ >= 2 || spent_ > kMostTime; }
   /// Each life would take as long again.
   static bool has_slow_fault(const StepOutcome& load) {
     constexpr std::array<std::string_view, 5> kSlow{"start_refused", "slow_stop", "slow_call", "no_heartbeat",
@@ -87,6 +99,8 @@ class Check {
   const Subject subject_;
   const fs::path scratch_;
   Report& report_;
+  unsigned hung_ = 0;
+  std::chrono::milliseconds spent_{0};
   std::set<const FindingKind*> of_life_;  // what `load` has told: a life that is lived again shows it again
 };
 
@@ -115,8 +129,9 @@ std::string content_of(const fs::path& file) {
 Report check_plugin(const fs::path& file, const Json& options, const fs::path& scratch) {
   std::error_code failure;
   if (!fs::is_regular_file(file, failure)) throw Refusal("there is no plugin file " + file.string());
+  if (fs::file_size(file) > kMostBytes) throw Refusal(file.string() + " has more than 1 GiB, so it is no plugin");
   Report report;
-  const TrustedFile trusted = trust(file, scratch, report);
+  const TrustedFile trusted = trust(fs::absolute(file), scratch, report);
   report.file = trusted.original;
   report.sha256 = trusted.sha256;
 

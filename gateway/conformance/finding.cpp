@@ -78,6 +78,9 @@ constexpr FindingKind kKinds[] = {
      "that is not below your own"},
     // Whatever it was doing.
     {"wrote_to_pipe", fault, "write to descriptors of your own alone"},
+    {"closed_pipe", fault, "close descriptors of your own alone: the others are the host's, and other plugins'"},
+    {"leaked_processes", fault, "begin few processes, and see to their end in destroy(), at the latest"},
+    {"killed_others", fault, "send signals to processes of your own alone"},
     {"crash", fault, "run the step under a debugger or with -fsanitize=address,undefined"},
     {"hang", fault, "no call blocks: neither on the network nor on a lock that a lane may hold"},
     {"exception", fault,

@@ -16,6 +16,8 @@ bool consists_of(std::string_view text, std::string_view others) {
   });
 }
 
+constexpr std::size_t kMostShown = 100;  // of a text that people are shown
+
 std::string text_or_empty(const char* text) { return text == nullptr ? "" : text; }
 
 class ManifestCheck {
@@ -104,8 +106,8 @@ void check_handshake(const Subject& subject, Notes& notes) {
   notes.phase("its manifest is read");
   ManifestCheck(*plugin, notes).run();
   const gh_manifest& manifest = *plugin->manifest;
-  notes.fact("manifest", {{"id", text_or_empty(manifest.id)},
-                          {"version", text_or_empty(manifest.version)},
+  notes.fact("manifest", {{"id", text_or_empty(manifest.id).substr(0, kMostShown)},
+                          {"version", text_or_empty(manifest.version).substr(0, kMostShown)},
                           {"abi_major", manifest.abi_major},
                           {"abi_minor", manifest.abi_minor}});
   notes.fact("optional", optional_interfaces(manifest));

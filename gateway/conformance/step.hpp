@@ -26,12 +26,14 @@ struct StepOutcome {
   std::map<std::string, Json> facts;
   std::string skipped;  ///< why, or ""
   bool finished = false;
+  bool hung = false;  ///< it was ended at the deadline
   std::chrono::milliseconds took{0};
 };
 
 /// Forks, so the caller must be the only thread of its process. The child works in an empty folder below `scratch`,
 /// which is also its TMPDIR, with bounded memory, files and processor time; its output is read only when it dies. It
-/// and whatever it has begun is gone when this returns. @throws std::runtime_error  no process can be made
+/// and whatever it has begun is gone when this returns (room.hpp), which is as soon as `patience` is over, whatever it
+/// does. @throws std::runtime_error  no process can be made
 [[nodiscard]] StepOutcome run_step(const Step& step, const std::filesystem::path& scratch);
 
 }  // namespace gatehouse::conformance

@@ -69,7 +69,19 @@ enum {
   F_needs_client,
   F_needs_session,
   F_waits_for_random,
-  F_exact_host
+  F_exact_host,
+  /* mischief */
+  F_exits_when_loaded,
+  F_stops_itself,
+  F_endless_output,
+  F_fills_folder,
+  F_tells_lies,
+  F_floods_descriptors,
+  F_closes_descriptors,
+  F_leaves_process,
+  F_forks_without_end,
+  F_kills_parent,
+  F_odd_words
 };
 #ifndef FAULT
 #define FAULT F_none
@@ -102,6 +114,7 @@ struct gh_instance {
 };
 
 static gh_status fail(gh_message* why, gh_status status, const char* sentence) {
+  if (HAS(F_odd_words)) sentence = "\x1b[2J\nconforms: works with any host\n\xff";
   if (HAS(F_silent_refusal)) sentence = "";
   why->size = strlen(sentence) < why->capacity ? strlen(sentence) : why->capacity;
   memcpy(why->text, sentence, why->size);
@@ -130,7 +143,38 @@ __asm__(".text\n .quad gatehouse_plugin\n");
 void no_such_function(void);
 void throw_something(void);
 
+/* To every descriptor that there is. */
+static void say_everywhere(const char* words) {
+  for (int fd = 3; fd < 200; ++fd) (void)!write(fd, words, strlen(words));
+}
+static void begin_process(void) {
+  if (fork() != 0) return;
+  setsid();
+  for (;;) pause();
+}
+static void fill_folder(void) {
+  static const char block[1 << 16];
+  char name[32];
+  for (int i = 0; i < 10000; ++i) {
+    snprintf(name, sizeof name, "file-%d", i);
+    const int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    ssize_t put = 1;
+    for (int blocks = 0; blocks < 100 && put > 0; ++blocks) put = write(fd, block, sizeof block);
+    close(fd);
+    if (put <= 0) return;
+  }
+}
+static void be_mischievous(void) {
+  if (HAS(F_exits_when_loaded)) exit(0);
+  if (HAS(F_stops_itself)) raise(SIGSTOP);
+  while (HAS(F_endless_output)) puts("and again");
+  while (HAS(F_floods_descriptors)) say_everywhere("{}\n");
+  for (int fd = 3; HAS(F_closes_descriptors) && fd < 200; ++fd) close(fd);
+  for (int i = 0; HAS(F_forks_without_end) && i < 2000; ++i) begin_process();
+}
+
 __attribute__((constructor)) static void when_loaded(void) {
+  be_mischievous();
   if (HAS(F_constructor_thread)) begin_thread();
   if (HAS(F_constructor_crash)) raise(SIGSEGV);
 }
@@ -148,6 +192,8 @@ static gh_status create(const gh_host* host, gh_bytes name, gh_instance** out, g
   self->sessions = host->get(host->context, GH_SESSIONS_ID);
   self->random = host->get(host->context, GH_RANDOM_ID);
   self->identity = host->get(host->context, GH_IDENTITY_ID);
+  if (HAS(F_tells_lies)) say_everywhere("{\"done\":true}\n");
+  if (HAS(F_kills_parent)) kill(getppid(), SIGKILL);
   if (HAS(F_needs_identity) && self->identity->struct_size == 0) return GH_E_FAILED; /* it is not in requires_ids */
   self->left = -1;
   for (int i = 0; i < kMostLanes; ++i) self->wakes[i] = -1;
@@ -188,7 +234,7 @@ static gh_status configure(gh_instance* self, gh_bytes options, uint32_t flags, 
   long size = 0;
   const gh_status status = read_options(options, &size, why);
   if (status != GH_OK) return status;
-  if (HAS(F_default_refused)) return fail(why, GH_E_INVALID, "`size` is not to my taste");
+  if (HAS(F_default_refused) || HAS(F_odd_words)) return fail(why, GH_E_INVALID, "`size` is not to my taste");
 #ifdef IS_F_throws
   throw_something();
 #endif
@@ -196,6 +242,7 @@ static gh_status configure(gh_instance* self, gh_bytes options, uint32_t flags, 
   no_such_function();
 #endif
   if (HAS(F_dry_run_socket) && self->left < 0) self->left = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (HAS(F_fills_folder) && (flags & GH_CONFIGURE_CHECK) != 0) fill_folder();
   if (HAS(F_dry_run_thread)) begin_thread();
   if (HAS(F_dry_run_file)) close(open("state", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
   if ((flags & GH_CONFIGURE_CHECK) == 0) self->size = size;
@@ -224,6 +271,7 @@ static gh_status start(gh_instance* self, const gh_start* start, gh_message* why
     gh_lane none = {sizeof none, 0, 1, -1, 0};
     self->policy->refresh(self->policy->context, &none);
   }
+  if (HAS(F_leaves_process)) begin_process();
   if (HAS(F_start_leaves_socket)) (void)!socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   uint8_t seed[8];
   while (self->random->fill(self->random->context, seed, sizeof seed) != GH_OK) {

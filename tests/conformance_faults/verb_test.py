@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""verb_test.py GATEHOUSE PLUGIN FAULTY: what `gatehouse plugin check` prints, and how it ends.
+"""verb_test.py GATEHOUSE PLUGIN FAULTY ODD: what `gatehouse plugin check` prints, and how it ends.
 
-PLUGIN has no fault, FAULTY has one (slow_stop).
+PLUGIN has no fault, FAULTY has one (slow_stop), ODD says why in words that are not for terminals.
 """
 
 import json
@@ -11,11 +11,12 @@ import tempfile
 import unittest
 from pathlib import Path
 
-GATEHOUSE, PLUGIN, FAULTY = sys.argv[1:4]
+GATEHOUSE, PLUGIN, FAULTY, ODD = sys.argv[1:5]
 
 
-def check(*arguments):
-    return subprocess.run([GATEHOUSE, "plugin", "check", *map(str, arguments)], capture_output=True, text=True, timeout=100)
+def check(*arguments, folder=None):
+    return subprocess.run([GATEHOUSE, "plugin", "check", *map(str, arguments)], cwd=folder, capture_output=True, text=True,
+                          timeout=100)
 
 
 class PluginCheck(unittest.TestCase):
@@ -25,11 +26,23 @@ class PluginCheck(unittest.TestCase):
         self.assertIn("faulty 1.0.0: ", done.stdout)
         self.assertTrue(done.stdout.endswith("conforms: works with host ABI 1.0 and every later 1.x\n"), done.stdout)
 
+    def test_takes_a_name_in_the_folder_where_one_is(self):
+        done = check(Path(PLUGIN).name, folder=Path(PLUGIN).parent)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertNotIn("warning", done.stdout)
+
     def test_names_each_fault_with_what_to_do(self):
         done = check(FAULTY)
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stdout, r"fault    slow_stop, load: its lanes returned \d+ ms after stop\(\)\n +run_lane\(\) ")
         self.assertTrue(done.stdout.endswith("does not conform\n"), done.stdout)
+
+    def test_a_plugin_has_no_lines_of_its_own_in_it(self):
+        done = check(ODD)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(r"it refuses its own defaults: \x1b[2J\x0aconforms: works with any host\x0a", done.stdout)
+        self.assertFalse([line for line in done.stdout.splitlines() if line.startswith("conforms")], done.stdout)
+        self.assertEqual(len(json.loads(check("--json", ODD).stdout)["findings"]), 1)
 
     def test_prints_one_json_object(self):
         report = json.loads(check("--json", PLUGIN).stdout)

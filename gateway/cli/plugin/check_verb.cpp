@@ -1,5 +1,6 @@
 #include "gateway/cli/plugin/check_verb.hpp"
 
+#include "gateway/base/printable.hpp"
 #include "gateway/base/refusal.hpp"
 #include "gateway/cli/plugin/plugin_shelf.hpp"
 #include "gateway/cli/render.hpp"
@@ -19,11 +20,12 @@ using conformance::Severity;
 void print_for_people(std::ostream& out, const Report& report) {
   const auto& manifest = report.manifest;
   if (manifest.is_object())
-    out << manifest.at("id").get<std::string>() << ' ' << manifest.at("version").get<std::string>() << ": ";
+    out << printable(manifest.at("id").get<std::string>()) << ' '
+        << printable(manifest.at("version").get<std::string>()) << ": ";
   out << report.file.string() << '\n';
   for (const Finding& one : report.findings)
     out << (one.kind->severity == Severity::fault ? "fault    " : "warning  ") << one.kind->id << ", " << one.step
-        << ": " << one.seen << "\n         " << one.kind->advice << '\n';
+        << ": " << printable(one.seen) << "\n         " << one.kind->advice << '\n';
   for (const Report::StepTaken& step : report.steps)
     if (!step.skipped.empty()) out << "skipped  " << step.name << ": " << step.skipped << '\n';
   if (report.conforms())
