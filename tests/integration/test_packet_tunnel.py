@@ -518,6 +518,37 @@ class Life(TunnelTest):
         self.assert_soon(lambda: not gateway.json("leases")["leases"], "its address is free again", timeout=20)
         self.assertFalse(self.open(session).resumed)
 
+    def test_a_lease_outlives_its_disabled_protocol_until_its_time(self):
+        gateway = self.start(policy=lambda db: db.traffic(session_idle_seconds=12))
+        session = secrets.token_urlsafe(32)
+
+        def leases():
+            return [one["resource"] for one in gateway.json("leases")["leases"]]
+
+        def switch(verb):
+            done = gateway.cli("plugin", verb, "packet-tunnel")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+        def leave(tunnel):
+            tunnel.close()
+            switch("disable")
+            self.assert_soon(lambda: gateway.json("status")["plugins"] == [], "it has left", 12)
+            self.assertEqual(leases(), held)
+
+        tunnel = self.open(session)
+        self.assert_echoes(tunnel)
+        held = leases()
+        self.assertEqual(len(held), 1)
+        leave(tunnel)
+        switch("enable")
+        tunnel = self.open(session)
+        self.assertTrue(tunnel.resumed)
+        self.assert_echoes(tunnel)
+        leave(tunnel)
+        self.assert_soon(lambda: not leases(), "its time is over, though nobody serves it", timeout=30)
+        switch("enable")
+        self.assertFalse(self.open(session).resumed)
+
     def test_lanes_share_the_work_and_a_session_keeps_its_own(self):
         self.start(lanes=2)
         sessions = [secrets.token_urlsafe(32) for _ in range(12)]
