@@ -200,7 +200,7 @@ TEST_F(Socks5, ABlockedNameIsNeverLookedUp) {
 }
 
 TEST_F(Socks5, TheNextAddressIsTriedWhereOneIsDeniedOrRefuses) {
-  resolver.addresses = {IpAddress::v4(0x7f000002), IpAddress::v4(0x7f000003), IpAddress::v4(0x7f000001)};
+  resolver.set_addresses({IpAddress::v4(0x7f000002), IpAddress::v4(0x7f000003), IpAddress::v4(0x7f000001)});
   host.set_policy([](const testkit::FakeFlow& flow) -> std::uint16_t {
     return flow.destination.address == IpAddress::v4(0x7f000002) ? GH_REASON_HARD_DENY : 0;
   });

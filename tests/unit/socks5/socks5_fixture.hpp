@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <mutex>
 #include <thread>
 
 extern "C" const gh_manifest gatehouse_plugin;
@@ -135,7 +136,7 @@ class Server {
   Socket listener_;
 };
 
-/// Answers A questions with `addresses`, and AAAA ones with nothing, or with ::ffff:127.0.0.1 in their place.
+/// Answers A questions with those addresses, and AAAA ones with nothing, or with ::ffff:127.0.0.1 in their place.
 class FakeResolver {
  public:
   FakeResolver() : socket_(SOCK_DGRAM, kLoopback), thread_([this] { serve(); }) {}
@@ -144,8 +145,11 @@ class FakeResolver {
     thread_.join();
   }
   [[nodiscard]] Endpoint endpoint() const { return socket_.local(); }
+  void set_addresses(std::vector<IpAddress> addresses) {
+    const std::scoped_lock lock(mutex_);
+    addresses_ = std::move(addresses);
+  }
 
-  std::vector<IpAddress> addresses = {IpAddress::v4(0x7f000001)};
   std::atomic<int> rcode = 0, asked = 0;
   std::atomic<bool> is_silent = false, is_mapped = false;
 
@@ -165,8 +169,9 @@ class FakeResolver {
         message.insert(message.end(), record.begin(), record.end());
       }
       if (type == kDnsTypeA && rcode == 0 && !is_mapped) {
-        store_big(MutableBytes(message).subspan(6), static_cast<std::uint16_t>(addresses.size()));
-        for (const IpAddress& one : addresses) {
+        const std::scoped_lock lock(mutex_);
+        store_big(MutableBytes(message).subspan(6), static_cast<std::uint16_t>(addresses_.size()));
+        for (const IpAddress& one : addresses_) {
           const ByteVector record = hex("c00c 0001 0001 0000003c 0004");
           message.insert(message.end(), record.begin(), record.end());
           message.insert(message.end(), one.bytes().begin(), one.bytes().end());
@@ -177,6 +182,8 @@ class FakeResolver {
   }
 
   Socket socket_;
+  std::mutex mutex_;
+  std::vector<IpAddress> addresses_ = {IpAddress::v4(0x7f000001)};
   std::atomic<bool> stops_ = false;
   std::thread thread_;
 };
