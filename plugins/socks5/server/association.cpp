@@ -69,6 +69,7 @@ Association::~Association() {
   for (Socket* const socket : {&inner_, &outer_})
     if (socket->fd) lane_.loop().poller().remove(socket->fd.get(), *socket);
   for (std::size_t left = flows_.size(); left != 0; --left) policy_.close_flow();
+  for (const auto& [text, name] : names_) lane_.counters.drop(Drop::unresolved, name->waiting.size());
   lane_.name_bytes -= waiting_bytes_;
   lane_.counters.associations.sub();
 }

@@ -18,7 +18,7 @@ enum class Drop : std::uint8_t {
   flow_limit,   ///< a traffic rule on flows, by reason in `flows_refused`
   rate,         ///< a traffic rule on bytes a second
   quota,        ///< a traffic rule on bytes a day or month
-  unresolved,   ///< its name has no address, or too many wait for one
+  unresolved,   ///< its name has no address, too many wait for one, or its client left first
   unsolicited,  ///< from somebody that the client has not sent to
   oversize,     ///< no room for the header before it
   send_failed,  ///< the kernel refused it: no route, a full socket, a firewall

@@ -170,6 +170,20 @@ TEST_F(Socks5Udp, WhatWaitsForNamesIsBoundedAndLeavesRoomForOthers) {
   EXPECT_EQ(host.metric("drops{cause=\"unresolved\"}"), 3u);
 }
 
+TEST_F(Socks5Udp, WhatWaitsForANameWhenItsClientLeavesIsCounted) {
+  testkit::PluginRunner server(gatehouse_plugin, host, patient_options(), 1, GH_TRANSPORT_TCP);
+  resolver.is_silent = true;
+  {
+    Associated client = associate(server);
+    for (int i = 0; i < 3; ++i) client.send("a.test", there.local().port, hex("01"));
+    EXPECT_TRUE(eventually([&] { return resolver.asked == 2; }));
+    client.send(there.local(), hex("02"));  // behind them
+    EXPECT_EQ(there.receive_datagram(), hex("02"));
+    EXPECT_EQ(host.metric("drops{cause=\"unresolved\"}"), 0u);
+  }
+  EXPECT_TRUE(counts("drops{cause=\"unresolved\"}", 3));
+}
+
 TEST_F(Socks5Udp, ANameThatIsLookedUpIsNotForgottenForAnother) {
   testkit::PluginRunner server(gatehouse_plugin, host, patient_options(), 1, GH_TRANSPORT_TCP);
   Associated client = associate(server);
