@@ -373,6 +373,15 @@ void Instance::end_life() {
   life_.reset();
 }
 
+/// Its listeners are the next instance's alone, or their ports free.
+void Instance::revoke_sockets() {
+  bool done = true;
+  for (const LaneSockets& one : life_->sockets) done = revoke(one) && done;
+  for (const auto& [at, one] : life_->retired) done = revoke(one) && done;
+  if (!done)
+    hung_.emplace_back().what = "its listeners stay open until the gateway is restarted: no descriptor is left";
+}
+
 void Instance::abandon() {
   Silent found;
   std::vector<Lane*> stuck;
@@ -394,6 +403,7 @@ void Instance::abandon() {
     life_->on_event = nullptr;
   }
   life_->offer->abandoned();
+  revoke_sockets();
   for (Lane* const lane : stuck) lane->thread.detach();
   join_lanes();
   end_life();

@@ -61,7 +61,7 @@ struct Hung {
 ///
 /// A lane that has not returned one second after request_stop() is abandoned, and so is a call that has not returned
 /// five seconds after it: its thread is detached, and all that it may still touch (the plugin's object, the services'
-/// tables, its descriptors) stays as it is.
+/// tables, what it has opened) stays as it is, but for its listeners' sockets, see revoke().
 class Instance {
  public:
   static constexpr Nanoseconds kStopTime = std::chrono::seconds(1);
@@ -151,6 +151,7 @@ class Instance {
   void join_lanes();
   void end_life();
   void abandon();
+  void revoke_sockets();
 
   InstanceSpec spec_;
   std::shared_ptr<Life> life_;  // shared with all threads; null once ended

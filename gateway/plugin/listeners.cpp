@@ -281,6 +281,18 @@ LaneSockets dup_for_lanes(std::shared_ptr<const BoundListener> listener, unsigne
   return out;
 }
 
+bool revoke(const LaneSockets& sockets) noexcept {
+  const UniqueFd deaf = open_socket(AF_UNIX, SOCK_DGRAM);
+  if (!deaf) return false;
+  const BoundListener& listener = *sockets.listener;
+  const bool is_unused = listener.is_retired() && listener.address().kind == ListenAddress::Kind::udp;
+  for (const UniqueFd& fd : sockets.fds) {
+    if (is_unused) ::shutdown(fd.get(), SHUT_RDWR);  // says ENOTCONN, and wakes who waits all the same
+    ::dup3(deaf.get(), fd.get(), O_CLOEXEC);
+  }
+  return true;
+}
+
 std::vector<gh_listener> describe_all(const std::vector<LaneSockets>& sockets) {
   std::vector<gh_listener> out;
   for (const LaneSockets& one : sockets) {

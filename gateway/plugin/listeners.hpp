@@ -36,6 +36,8 @@ class BoundListener {
   [[nodiscard]] std::uint32_t id() const noexcept { return id_; }
   [[nodiscard]] const std::string& role() const noexcept { return role_; }
   [[nodiscard]] const ListenAddress& address() const noexcept { return address_; }
+  /// retire() was called.
+  [[nodiscard]] bool is_retired() const noexcept { return sockets_.empty(); }
   /// With the real port; none for a Unix socket.
   [[nodiscard]] const Endpoint& local() const noexcept { return local_; }
   /// The address as it can be reached: "127.0.0.1:40123", "udp:[::1]:7500", "unix:/run/x.sock".
@@ -70,6 +72,14 @@ struct LaneSockets {
 
 /// Dups of `listener` for lanes 0 .. lanes-1. @throws Refusal
 [[nodiscard]] LaneSockets dup_for_lanes(std::shared_ptr<const BoundListener> listener, unsigned lanes);
+
+/// Takes `sockets` from an instance that was given up, whose threads may go on using their numbers: these stay taken,
+/// by sockets that hear nothing, so that the ports are the next instance's, or free once their listeners are retired. A
+/// thread that waits for datagrams of a retired listener is woken, since the kernel keeps the port for as long as it
+/// waits. A dup that the plugin has made itself is not found: no call replaces a descriptor only while it is still a
+/// certain socket's, and a plugin that runs may close it and give its number to anybody at any moment.
+/// False: the system gives no descriptor to put there, and all is as before.
+[[nodiscard]] bool revoke(const LaneSockets& sockets) noexcept;
 
 /// As the border wants it: one gh_listener for each listener and lane.
 [[nodiscard]] std::vector<gh_listener> describe_all(const std::vector<LaneSockets>& sockets);

@@ -16,6 +16,7 @@
 
 #include <fstream>
 #include <set>
+#include <thread>
 
 namespace gatehouse {
 namespace {
@@ -130,6 +131,35 @@ TEST(UdpListener, HasOneSocketALaneWithOnePort) {
     pollfd wanted{fd.get(), POLLIN, 0};
     EXPECT_EQ(poll(&wanted, 1, 1000), 1);
   }
+}
+
+TEST(UdpListener, IsFreeOnceItWasRetiredAndAllDupsWereRevoked) {
+  const auto listener = bind_listener(udp("127.0.0.1:0"), 2);
+  const LaneSockets sockets = dup_for_lanes(listener, 2);
+  const std::string text = listener->local().to_string();
+  std::thread waits([fd = sockets.fds[0].get()] {  // which keeps the port, too
+    pollfd datagrams{fd, POLLIN, 0};
+    poll(&datagrams, 1, 10'000);
+  });
+  listener->retire();
+  EXPECT_THAT(refusal(udp(text)), HasSubstr("another program has it already"));
+  EXPECT_TRUE(revoke(sockets));
+  waits.join();
+  EXPECT_EQ(refusal(udp(text)), "");
+  for (const UniqueFd& fd : sockets.fds) EXPECT_NE(fcntl(fd.get(), F_GETFD) & FD_CLOEXEC, 0);  // the number stays taken
+}
+
+TEST(UdpListener, HasWhatComesForItselfOnceDupsWereRevoked) {
+  const auto listener = bind_listener(udp("127.0.0.1:0"));
+  const LaneSockets old = dup_for_lanes(listener, 1), next = dup_for_lanes(listener, 1);
+  EXPECT_TRUE(revoke(old));
+  sockaddr_storage address{};
+  const unsigned size = listener->local().to_sockaddr(address);
+  const UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(sendto(fd.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&address), size), 1);
+  char byte = 0;
+  EXPECT_EQ(recv(old.fds[0].get(), &byte, 1, MSG_DONTWAIT), -1);
+  EXPECT_EQ(recv(next.fds[0].get(), &byte, 1, MSG_DONTWAIT), 1);
 }
 
 // What steer_by() goes by: a socket's place in the kernel's group is its lane.
