@@ -47,7 +47,9 @@ struct Taken {
     Taken& self = *static_cast<Taken*>(context);
     static_cast<void>(guarded([&]() -> gh_status {
       try {
+        if (given == nullptr) throw std::invalid_argument("a record is missing");
         if (given->struct_size < GH_SIZE_1_0(gh_export_record)) throw std::invalid_argument("a record is too short");
+        if (given->fds == nullptr && given->fd_count != 0) throw std::invalid_argument("a record has no descriptors");
         self.add(*given);
       } catch (const std::exception& error) {
         self.problem = error.what();

@@ -4,7 +4,9 @@
 #include <gatehouse/plugin/border.hpp>
 
 #include "gateway/base/refusal.hpp"
+#include "gateway/plugin/call_thread.hpp"
 #include "gateway/plugin/elf_check.hpp"
+#include "gateway/plugin/plugin_message.hpp"
 
 #include <boost/dll/shared_library.hpp>
 
@@ -19,12 +21,15 @@
 #include <cstring>
 #include <set>
 #include <span>
+#include <thread>
 
 namespace gatehouse {
 namespace {
 
 namespace dll = boost::dll;
 namespace fs = std::filesystem;
+
+constexpr Nanoseconds kOfferTime = std::chrono::seconds(5);  // for `get`, which answers at once
 
 /// Boost.DLL unmaps with the last shared_library; this keeps the code where it is.
 void pin_code(const fs::path& copy) {
@@ -151,16 +156,36 @@ void check_address(ListenAddress& address, const gh_listener_role& role, const s
     problems.push_back({address.place, "`" + std::string(role.name) + "` of the plugin " + plugin + " " + why});
 }
 
-/// Null where the plugin does not offer it, or less than 1.0 has. @throws Refusal when `get` throws
+/// Null where the plugin does not offer it, or less than 1.0 has.
 template <class Table>
 const Table* offer_of(const gh_manifest& manifest, const char* id, std::size_t least) {
-  try {
-    const auto* const table = static_cast<const Table*>(manifest.ops->get(nullptr, id));
-    return table != nullptr && table->struct_size >= least ? table : nullptr;
-  } catch (const std::exception& error) {
-    throw Refusal("`get` of the plugin " + std::string(manifest.id) +
-                  " threw an exception across the border: " + error.what());
+  const auto* const table = static_cast<const Table*>(manifest.ops->get(nullptr, id));
+  return table != nullptr && table->struct_size >= least ? table : nullptr;
+}
+
+/// Asks for what the plugin offers without an instance, on a thread of its own: one that throws, ends its thread or
+/// does not return is refused. @throws Refusal
+void ask_offers(LoadedPlugin& loaded) {
+  struct Offers {
+    const gh_probe* probe = nullptr;
+    const gh_sessions_describe* describer = nullptr;
+  };
+  const gh_manifest& manifest = *loaded.manifest;
+  const auto offers = std::make_shared<Offers>();
+  CallThread thread(thread_name(manifest.id, "-g"), manifest.id, std::make_shared<PluginTimeout>(kOfferTime), nullptr);
+  const auto call = thread.ask("get", [&manifest, offers]() -> Answer {
+    offers->probe = offer_of<gh_probe>(manifest, GH_PROBE_ID, GH_SIZE_1_0(gh_probe));
+    offers->describer =
+        offer_of<gh_sessions_describe>(manifest, GH_SESSIONS_DESCRIBE_ID, GH_SIZE_1_0(gh_sessions_describe));
+    return {};
+  });
+  while (!call->is_over()) {
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+    static_cast<void>(thread.finds_hung(steady_now()));
   }
+  if (call->refusal()) throw Refusal(*call->refusal());
+  loaded.probe = offers->probe;
+  loaded.describer = offers->describer;
 }
 
 }  // namespace
@@ -176,10 +201,9 @@ const gh_listener_role* LoadedPlugin::find_role(std::string_view role) const noe
 
 std::string LoadedPlugin::describe(const std::array<std::uint64_t, 2>& state) const {
   if (describer == nullptr) return {};
-  std::array<char, 256> text;
-  gh_message out{text.data(), text.size(), 0};
-  describer->describe(state.data(), &out);
-  return {text.data(), std::min(out.size, text.size())};
+  PluginMessage out;
+  describer->describe(state.data(), out.out());
+  return out.text();
 }
 
 std::vector<std::string_view> LoadedPlugin::count_names() const {
@@ -250,10 +274,8 @@ LoadedPlugin load_plugin(TrustedFile file, const std::vector<std::string_view>& 
   require_contents(manifest, name);
   pin_code(loaded.file.copy);
   loaded.manifest = &manifest;
-  loaded.probe = offer_of<gh_probe>(manifest, GH_PROBE_ID, GH_SIZE_1_0(gh_probe));
+  ask_offers(loaded);
   if (loaded.probe != nullptr && loaded.probe->run == nullptr) loaded.probe = nullptr;
-  loaded.describer =
-      offer_of<gh_sessions_describe>(manifest, GH_SESSIONS_DESCRIBE_ID, GH_SIZE_1_0(gh_sessions_describe));
   if (loaded.describer != nullptr && loaded.describer->describe == nullptr) loaded.describer = nullptr;
   return loaded;
 }

@@ -3,6 +3,8 @@
 
 #include <gatehouse/abi.h>
 
+#include <string.h>
+
 #include <algorithm>
 #include <array>
 #include <string>
@@ -17,14 +19,18 @@ class PluginMessage {
   PluginMessage& operator=(const PluginMessage&) = delete;
 
   [[nodiscard]] gh_message* out() noexcept { return &message_; }
+  /// What the plugin has written, whatever it says about its length.
+  [[nodiscard]] std::string text() const {
+    return {text_.data(), ::strnlen(text_.data(), std::min(message_.size, text_.size()))};
+  }
   /// The sentence, or a general one for `status`.
   [[nodiscard]] std::string words(gh_status status) const {
-    if (message_.size > 0) return {text_.data(), std::min(message_.size, text_.size())};
-    return "status " + std::to_string(status) + " without a message";
+    std::string said = text();
+    return said.empty() ? "status " + std::to_string(status) + " without a message" : said;
   }
 
  private:
-  std::array<char, 1024> text_;
+  std::array<char, 1024> text_{};
   gh_message message_{text_.data(), text_.size(), 0};
 };
 

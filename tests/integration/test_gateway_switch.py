@@ -157,11 +157,39 @@ class Switch(SwitchTest):
 class Stray(SwitchTest):
     """All that a process can survive: the other plugin's clients are served throughout."""
 
-    def straying(self, at, how, when="once"):
+    AT = ("127.0.0.1", 7310)
+
+    def straying(self, at, how, when="once", timeout=10, lanes=2):
         path = str(BUILD / "test-plugins" / "strays.so")
         options = {"at": at, "how": how, "when": when}
-        stray = {"path": path, "lanes": 2, "listen": ["127.0.0.1:7310"], "options": options}
-        return self.gateway(plugins={"udpgw": UDPGW, "stray": stray}, ready=503 if when == "ever" else 200)
+        stray = {"path": path, "lanes": lanes, "listen": ["127.0.0.1:7310", "udp:127.0.0.1:7310"], "options": options}
+        fails_at_once = when == "ever" and at == "lane"
+        gateway = self.gateway(start=False, plugins={"udpgw": UDPGW, "stray": stray})
+        gateway.drop_in(f"[gateway]\nlane_timeout_seconds = {timeout}\n")
+        return gateway.start(503 if fails_at_once else 200)
+
+    def answer(self, kind=socket.SOCK_DGRAM, question=b"who?"):
+        """The number of the instance that answers on the stray plugin's listener, or None."""
+        with self.net.socket("gateway", socket.AF_INET, kind) as near:
+            near.settimeout(0.2 * SLOW)
+            try:
+                near.connect(self.AT)
+                near.send(question)
+                return int(near.recv(20))
+            except (OSError, ValueError):
+                return None
+
+    def is_made_anew(self, gateway, restarts=1):
+        """Waits for it, while a client of the other plugin asks and is answered; what `status` has of it then."""
+        stream, asked = self.client(gateway), 0
+        end = time.monotonic() + 40 * SLOW
+        while True:
+            found = self.plugin(gateway, "stray")
+            if found["restarts"] >= restarts and found["state"] == "running":
+                return found
+            self.assertLess(time.monotonic(), end, f"never made anew: {found}")
+            self.assertIsNotNone(stream.ask(1, (INTERNET[0], self.far.port), b"%d" % asked), "the others are served")
+            asked += 1
 
     def test_it_is_named_and_made_anew_while_others_are_served(self):
         for how, words in (("throws", "threw an exception across the border: strayed at "),
@@ -169,29 +197,80 @@ class Stray(SwitchTest):
             for at in ("lane", "wake", "pending"):
                 with self.subTest(how=how, at=at):
                     gateway = self.straying(at, how)
-                    there = (INTERNET[0], self.far.port)
-                    stream = self.client(gateway)
-                    end = time.monotonic() + 20 * SLOW
-                    found = {"restarts": 0}
-                    while found["restarts"] == 0 or found["state"] != "running":
-                        self.assertLess(time.monotonic(), end, f"never made anew: {found}")
-                        self.assertIsNotNone(stream.ask(1, there, b"still served"))
-                        found = self.plugin(gateway, "stray")
+                    self.is_made_anew(gateway)
                     self.assert_says(gateway, words)
                     self.assertEqual(gateway.json("status")["reasons"], [])
                     gateway.stop()
 
-    def test_after_five_failures_it_is_left_alone_until_a_reload(self):
-        gateway = self.straying("lane", "throws", when="ever")
-        self.assert_soon(lambda: self.plugin(gateway, "stray")["state"] == "quarantined", "it is quarantined", 30)
-        status = gateway.json("status")
-        self.assertEqual(status["state"], "failed")
-        self.assertIn("the plugin stray is quarantined: lane 0 threw an exception across the border: strayed at lane",
-                      status["reasons"])
-        stream = self.client(gateway)
-        self.assertIsNotNone(stream.ask(1, (INTERNET[0], self.far.port), b"still"))
+    def test_its_listeners_go_to_the_next_instance(self):
+        """Whatever it does amid traffic; one that never returns has a stack, and hears nothing any more."""
+        for how, words in (("throws", "threw an exception across the border: strayed at datagram"),
+                           ("exits", "ended its thread"),
+                           ("garbage", "failed: status -4711 without a message"),
+                           ("hangs", "hangs: it has not moved for 1 s"),
+                           ("waits", "hangs: it has not moved for 1 s")):
+            with self.subTest(how=how):
+                gateway = self.straying("datagram", how, timeout=1, lanes=1)
+                self.assertEqual([self.answer(), self.answer(socket.SOCK_STREAM)], [1, 1])
+                self.assertIsNone(self.answer(question=b"stray"))
+                found = self.is_made_anew(gateway)
+                self.assert_says(gateway, "lane 0 " + words)
+                never_returned = how in ("hangs", "waits")
+                if never_returned:
+                    self.assertRegex(found["hung"][0]["what"], "^lane 0 " + words)
+                    self.assertIn("strays.so", " ".join(found["hung"][0]["stack"]))
+                for _ in range(20):
+                    self.assertEqual([self.answer(), self.answer(socket.SOCK_STREAM)], [2, 2])
+                reasons = ["lanes that never returned: 1; restart the gateway, or it will not end by itself"]
+                self.assertEqual(len(gateway.json("status")["reasons"]), len(reasons) if never_returned else 0)
+                gateway.stop()
+
+    def test_ports_of_a_lane_that_never_returns_are_free_again(self):
+        for how in ("hangs", "waits"):
+            with self.subTest(how=how):
+                gateway = self.straying("datagram", how, when="ever", lanes=1)
+                self.assertIsNone(self.answer(question=b"stray"))
+                self.switch(gateway, "disable", "stray")
+                self.assert_soon(lambda: self.plugin(gateway, "stray") is None, "it is given up", 20)
+                self.assertEqual(gateway.json("status")["state"], "degraded")
+                with self.net.socket("gateway", socket.AF_INET, socket.SOCK_DGRAM) as other:
+                    other.bind(self.AT)
+                self.switch(gateway, "enable", "stray")
+                self.assertEqual([self.answer(), self.answer(socket.SOCK_STREAM)], [2, 2])
+                gateway.stop()
+
+    def test_garbage_is_refused_or_made_a_sentence(self):
+        with self.assertRaisesRegex(RuntimeError, "could not be started: status -4711 without a message"):
+            self.straying("start", "garbage", when="ever")
+        gateway = self.straying("pending", "garbage", when="ever")
+        (session,) = [one for one in gateway.json("sessions")["sessions"] if one["plugin"] == "stray"]
+        self.assertEqual(session.get("state", ""), "")
+        self.assertEqual(self.plugin(gateway, "stray")["pending"], 2**64 - 1)
+        self.assertEqual([self.answer(), self.answer(socket.SOCK_STREAM)], [1, 1])
+        before = time.monotonic()
         self.switch(gateway, "disable", "stray")
-        self.assert_soon(lambda: gateway.json("status")["state"] == "ok", "without it all is well")
+        self.assert_soon(lambda: self.plugin(gateway, "stray") is None, "a drain has a deadline", 20)
+        self.assertLess(time.monotonic() - before, 15 * SLOW)
+        self.assertNotIn("\x1b", gateway.text())
+
+    def test_after_five_failures_it_is_left_alone_until_a_reload(self):
+        for how, words in (("throws", "lane 0 threw an exception across the border: strayed at lane"),
+                           ("garbage", "lane 0 failed: status -4711 without a message")):
+            with self.subTest(how=how):
+                gateway = self.straying("lane", how, when="ever")
+                stream, begin = self.client(gateway), time.monotonic()
+                while self.plugin(gateway, "stray")["state"] != "quarantined":
+                    self.assertLess(time.monotonic() - begin, 40 * SLOW)
+                    self.assertIsNotNone(stream.ask(1, (INTERNET[0], self.far.port), b"still"))
+                self.assertGreater(time.monotonic() - begin, 1 + 2 + 4, "the pauses grow")
+                self.assertEqual(self.plugin(gateway, "stray")["restarts"], 4)
+                status = gateway.json("status")
+                self.assertEqual(status["state"], "failed")
+                self.assertIn(f"the plugin stray is quarantined: {words}", status["reasons"])
+                self.assertIsNotNone(stream.ask(1, (INTERNET[0], self.far.port), b"still"))
+                self.switch(gateway, "disable", "stray")
+                self.assert_soon(lambda: gateway.json("status")["state"] == "ok", "without it all is well")
+                gateway.stop()
 
 
 if __name__ == "__main__":

@@ -79,6 +79,10 @@ TEST_F(Loader, RefusesAManifestWithoutFunctions) {
   EXPECT_THAT(refusal_of("no-functions"), HasSubstr("has an incomplete manifest"));
 }
 
+TEST_F(Loader, RefusesOneThatEndsTheThreadThatAsksWhatItOffers) {
+  EXPECT_EQ(refusal_of("get-exits"), "`get` of the plugin get-exits ended the thread that it was called on");
+}
+
 TEST_F(Loader, FindsAPluginInItsFoldersInTheirOrder) {
   Config config;
   config.plugin_dirs = {folder_.path(), binary_folder() / "test-plugins"};
