@@ -24,6 +24,7 @@ constexpr seconds kLongestBackOff{60};
 constexpr seconds kLongestLastBackOff{1};  // when the end is near
 constexpr milliseconds kBusyRetry{100};
 constexpr seconds kUpkeepRetry{10};
+constexpr milliseconds kRest{2};
 constexpr std::chrono::minutes kAsideRetry{10};  // with rows that the store could not take: somebody may have mended it
 constexpr seconds kRoomRetry{1};
 constexpr int kShare = 5;                                       // of the time, what lingering leaves to commits
@@ -123,6 +124,7 @@ class StoreWriter::Loop {
   db::ClockTrust trust_{0};  // the clock of the start, and what follows from it
   const Clock::time_point started_ = Clock::now();
   std::int64_t last_day_ = 0;  // that anybody had used when it was loaded; 0 = none
+  bool may_rest_ = false;      // it was woken for what nobody waits for
   Clock::time_point next_round_{}, next_upkeep_{}, retry_at_{}, next_aside_{}, next_room_{};
   Clock::duration last_commit_{};
   seconds back_off_{0};
@@ -185,12 +187,15 @@ StoreWriter::Clock::time_point StoreWriter::Loop::next_turn() const noexcept {
   return out;
 }
 
-/// Until somebody has changed something, or it is time.
+/// Until somebody has changed something, or it is time. Changes that were not worth a commit come in crowds, as when
+/// clients leave: after such a one those that follow it are let come together, or each would cost its lane a wake-up.
 void StoreWriter::Loop::wait(Clock::time_point until) {
+  if (std::exchange(may_rest_, false)) std::this_thread::sleep_for(kRest);
   const auto left = std::chrono::ceil<milliseconds>(until - Clock::now());
   pollfd waits{durability->wake().fd(), POLLIN, 0};
-  if (left > milliseconds(0) && poll(&waits, 1, static_cast<int>(left.count())) <= 0) return;
-  if (left > milliseconds(0)) durability->wake().clear();
+  if (left <= milliseconds(0) || poll(&waits, 1, static_cast<int>(left.count())) <= 0) return;
+  durability->wake().clear();
+  may_rest_ = true;
 }
 
 StoreWriter::Loop::Orders StoreWriter::Loop::take_orders() {
@@ -217,7 +222,10 @@ void StoreWriter::Loop::turn(bool at_once) {
   if (at_once || now >= next_round_) round();
   collect();
   make_room();
-  if (has_rows_to_write() && (at_once || now >= retry_at_)) write_batch();
+  if (has_rows_to_write()) {
+    may_rest_ = false;
+    if (at_once || now >= retry_at_) write_batch();
+  }
   if (!failing_since_ && Clock::now() >= next_upkeep_) upkeep();
   publish();
   if (has_marked()) return;

@@ -55,7 +55,7 @@ class Client final : public Readiness,
  private:
   struct DialSocket final : Readiness {
     explicit DialSocket(Client& owner) noexcept : client(owner) {}
-    void on_ready(std::uint32_t) override { client.dialed(); }
+    void on_ready(std::uint32_t events) override { client.dialed(events); }
     Client& client;
   };
 
@@ -89,7 +89,7 @@ class Client final : public Readiness,
   void resolved(const Addresses& addresses) override;
   void dial_next();
   [[nodiscard]] bool dial(const Endpoint& to);
-  void dialed();
+  void dialed(std::uint32_t events);
   void dial_failed(int error);
   void hang_up() noexcept;
   void close_flow() noexcept;

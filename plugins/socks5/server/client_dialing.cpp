@@ -136,10 +136,11 @@ bool Client::dial(const Endpoint& to) {
   return true;
 }
 
-void Client::dialed() {
+void Client::dialed(std::uint32_t events) {
   int error = 0;
   socklen_t size = sizeof error;
-  if (::getsockopt(dialing_.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  const bool is_refused = (events & (EPOLLERR | EPOLLHUP)) != 0;
+  if (is_refused && ::getsockopt(dialing_.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
   if (error != 0) return dial_failed(error);
   attempt_.cancel();
   lane_.loop().poller().remove(dialing_.get(), dial_socket_);
