@@ -3,6 +3,7 @@
 #include "db/lists/import.hpp"
 
 #include "db/file/paths.hpp"
+#include "db/lists/lines/foreign_content.hpp"
 #include "db/lists/lines/line_parser.hpp"
 #include "db/lists/lines/line_reader.hpp"
 #include "db/lists/list_file_writer.hpp"
@@ -67,7 +68,7 @@ class Gathering {
  private:
   void tell_format();
   void take(const LineReader::Line& line, LineParser& parser);
-  void check_width(const ParsedLine::Name& name, std::uint64_t line);
+  [[nodiscard]] bool is_too_wide(const ParsedLine::Name& name) const;
   [[noreturn]] void refuse(const std::string& sentence) const { throw ImportRefused(sentence, report); }
 
   LineReader reader_;
@@ -75,6 +76,7 @@ class Gathering {
   const std::function<void(const ImportProgress&)>& progress_;
   std::vector<std::string> sample_;
   NameTable entries_, exceptions_;
+  std::uint64_t said_ = 0, junk_ = 0;  // lines that say something, and those of them that are of no list
 };
 
 void note(std::vector<ImportReport::Finding>& list, std::uint64_t line, std::string why) {
@@ -91,8 +93,7 @@ void Gathering::tell_format() {
     bytes += line->text.size() + 1;
     said += is_blank_or_comment(line->text) ? 0 : 1;
   }
-  if (!sample_.empty() && sample_.front().starts_with("\x1f\x8b"))
-    refuse("the list is compressed: `zcat FILE | gatehouse policy import " + request_.name + " -`");
+  if (const std::string why = why_no_list(sample_); !why.empty()) refuse(why);
   if (request_.format) {
     report.format = *request_.format;
     return;
@@ -123,13 +124,21 @@ void Gathering::read(const std::optional<Row>& row) {
 
 void Gathering::take(const LineReader::Line& line, LineParser& parser) {
   if (line.too_long) {
+    ++said_;
+    ++junk_;
     ++report.rejected;
     return note(report.rejects, line.number, "is longer than " + std::to_string(kLongestLine >> 10) + " KiB");
   }
   const ParsedLine& parsed = parser.parse(line.text);
+  said_ += parsed.names.empty() && parsed.rejects.empty() ? 0 : 1;
+  junk_ += parsed.is_junk && parsed.names.empty() ? 1 : 0;
   for (const ParsedLine::Name& name : parsed.names) {
-    (name.is_exception ? exceptions_ : entries_).add(name.text);
-    check_width(name, line.number);
+    if (is_too_wide(name)) {
+      ++report.too_wide;
+      note(report.wide, line.number, backquoted(name.text) + " is a public suffix, below which are many owners' domains");
+    } else {
+      (name.is_exception ? exceptions_ : entries_).add(name.text);
+    }
   }
   for (const std::string& why : parsed.rejects) {
     ++report.rejected;
@@ -137,10 +146,9 @@ void Gathering::take(const LineReader::Line& line, LineParser& parser) {
   }
 }
 
-void Gathering::check_width(const ParsedLine::Name& name, std::uint64_t line) {
-  if (request_.force || (report.match != "suffix" && !name.is_exception) || !is_public_suffix(name.text)) return;
-  ++report.too_wide;
-  note(report.wide, line, backquoted(name.text) + " is a public suffix, below which are many owners' domains");
+bool Gathering::is_too_wide(const ParsedLine::Name& name) const {
+  if (request_.allow_wide || (report.match != "suffix" && !name.is_exception)) return false;
+  return is_registry_suffix(name.text);
 }
 
 void Gathering::sort() {
@@ -153,18 +161,17 @@ void Gathering::sort() {
 }
 
 void Gathering::check() const {
-  if (request_.force) return;
+  if (junk_ > said_ - junk_)
+    refuse(std::to_string(junk_) + " of " + std::to_string(said_) + " lines are none of a list in the format " +
+           std::string(to_text(report.format)) + ": is it the right file and --format? The first one, line " +
+           std::to_string(report.rejects.front().line) + ": " + report.rejects.front().why);
+  if (request_.allow_shrink) return;
   if (report.entries == 0)
     refuse("the list has no name that can be taken: is it the right file and --format " +
-           std::string(to_text(report.format)) + "? With --force an empty list is imported");
-  if (report.too_wide > 0) {
-    const std::string others = report.too_wide > 1 ? ", and " + std::to_string(report.too_wide - 1) + " more" : "";
-    refuse("line " + std::to_string(report.wide.front().line) + ": " + report.wide.front().why + others +
-           ": remove such lines, or import with --force");
-  }
+           std::string(to_text(report.format)) + "? With --allow-shrink an empty list is imported");
   if (report.entries < report.entries_before - report.entries_before / 2)
     refuse("the list shrank from " + std::to_string(report.entries_before) + " names to " +
-           std::to_string(report.entries) + ": look whether its source is whole, or import with --force");
+           std::to_string(report.entries) + ": look whether its source is whole, or import with --allow-shrink");
 }
 
 std::string Gathering::write(const std::filesystem::path& folder, const std::filesystem::path& like) const {

@@ -18,7 +18,8 @@ struct ImportRequest {
   std::string name;                                 ///< of the list, domain_lists.name
   std::optional<ListFormat> format;                 ///< none = told from the first lines
   std::optional<std::string> match, action, group;  ///< none = as the row has it, or the default for a new one
-  bool force = false;                               ///< take what would be refused
+  bool allow_wide = false;                          ///< take entries that cover a public suffix
+  bool allow_shrink = false;                        ///< replace a list by one of less than half its names, or of none
   std::string who;                                  ///< for the audit trail
 };
 
@@ -37,7 +38,7 @@ struct ImportReport {
   std::uint64_t duplicates = 0;               ///< names that stood in it before
   std::uint64_t rejected = 0;                 ///< parts of lines
   std::vector<Finding> rejects;
-  std::uint64_t too_wide = 0;  ///< entries and exceptions that cover a public suffix
+  std::uint64_t too_wide = 0;  ///< entries and exceptions that cover a public suffix: left out
   std::vector<Finding> wide;
   std::uint64_t entries_before = 0;  ///< of the list that was there
   std::string file;                  ///< the list file; "" unless it was imported

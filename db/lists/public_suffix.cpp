@@ -7,14 +7,14 @@
 
 namespace gatehouse::db {
 
-bool is_public_suffix(std::string_view name) {
+bool is_registry_suffix(std::string_view name) {
   if (name.find('.') == name.npos) return true;
   const psl_ctx_t* const list = psl_builtin();
   if (list == nullptr)
     throw std::runtime_error(
         "this system's libpsl has no public suffix list built in: install one that has, or import "
-        "with --force");
-  return psl_is_public_suffix2(list, std::string(name).c_str(), PSL_TYPE_ANY | PSL_TYPE_NO_STAR_RULE) == 1;
+        "with --allow-wide");
+  return psl_is_public_suffix2(list, std::string(name).c_str(), PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE) == 1;
 }
 
 }  // namespace gatehouse::db

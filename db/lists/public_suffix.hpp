@@ -5,8 +5,9 @@
 
 namespace gatehouse::db {
 
-/// Is this canonical name a top-level domain or another public suffix, such as "com", "co.uk" or "github.io"?
+/// Does this canonical name stand for a registry's domains, such as "com" or "co.uk", or is it a single label? Not what
+/// companies let others have names below, such as "duckdns.org": those are the private part of the list.
 /// @throws std::runtime_error when libpsl was built without a list
-[[nodiscard]] bool is_public_suffix(std::string_view name);
+[[nodiscard]] bool is_registry_suffix(std::string_view name);
 
 }  // namespace gatehouse::db

@@ -303,7 +303,9 @@ void CommandLine::add_import(CLI::App& group) {
   command.add_option("--action", arguments.action, "Default: as it was; new ones block")
       ->check(CLI::IsMember({"block", "allow", "monitor"}));
   command.add_option("--group", arguments.group, "Only for this group's clients; default: as it was; new ones all");
-  command.add_flag("--force", arguments.force, "Also when it shrank by half, is empty or covers public suffixes");
+  command.add_flag("--allow-wide", arguments.allow_wide, "Take entries that cover a public suffix, too");
+  command.add_flag("--allow-shrink", arguments.allow_shrink, "Also when it shrank by more than half, or is empty");
+  command.add_flag("--force", arguments.force, "Both");
 }
 
 void CommandLine::add_explain(CLI::App& group) {

@@ -11,9 +11,10 @@
 
 namespace gatehouse {
 
-inline constexpr int kExitYes = 0;    ///< yes, or fine
-inline constexpr int kExitNo = 1;     ///< no, denied, unhealthy, not running
-inline constexpr int kExitWrong = 2;  ///< wrong use or broken configuration
+inline constexpr int kExitYes = 0;     ///< yes, or fine
+inline constexpr int kExitNo = 1;      ///< no, denied, unhealthy, not running
+inline constexpr int kExitWrong = 2;   ///< wrong use or broken configuration
+inline constexpr int kExitPartly = 3;  ///< done, but not all of it: the output says what is missing
 
 inline constexpr const char* kDefaultConfig = "/etc/gatehouse/gatehouse.toml";
 

@@ -61,17 +61,32 @@ class Import(unittest.TestCase):
         done = self.cli("import", "ads", "-", input="a.example.com\n")
         self.assertEqual(done.returncode, 1)
         self.assertIn("the list stays as it was: the list shrank from 100 names to 1", done.stderr)
-        done = self.cli("import", "ads", "-", "--json", input="a.example.com\ncom\n")
+        done = self.cli("import", "ads", "-", "--json", "--allow-wide", input="<html>\na.example.com\n")
         self.assertEqual(done.returncode, 1)
-        self.assertIn("`com` is a public suffix", json.loads(done.stdout)["refused"])
+        self.assertIn("this is a web page", json.loads(done.stdout)["refused"])
         for words in (["ads"], ["ads", "/no/such/file"], ["ads", str(self.base)], ["ads", "-", "--format", "xml"],
                       ["ads", "-", "--match", "glob"], ["ads", "-", "--group", "nobody"]):
             done = self.cli("import", *words, input="a.example.com\n")
             self.assertEqual(done.returncode, 2, done)
             self.assertNotEqual(done.stderr, "")
+        self.assertEqual(self.cli("import", "ads", "-", "--allow-wide", input="a.example.com\n").returncode, 1)
         self.assertEqual(self.list_row(), before)
-        self.assertEqual(self.cli("import", "ads", "-", "--force", input="a.example.com\n").returncode, 0)
-        self.assertEqual(self.list_row()[1], 1)
+        self.assertEqual(self.cli("import", "ads", "-", "--force", input="a.example.com\ncom\n").returncode, 0)
+        self.assertEqual(self.list_row()[1], 2)
+        self.assertEqual(self.cli("import", "ads", "-", "--allow-shrink", input="# none\n").returncode, 1)
+
+    def test_an_entry_that_is_too_wide_is_left_out_and_3(self):
+        text = "a.example.com\nco.uk\nevil.duckdns.org\nlan\n"
+        done = self.cli("import", "ads", "-", input=text)
+        self.assertEqual((done.returncode, done.stderr), (3, ""))
+        self.assertIn("ads: 2 names in force", done.stdout)
+        self.assertIn("2 too wide and left out (--allow-wide takes them)\n  line 2: `co.uk` is a public", done.stdout)
+        done = self.cli("import", "ads", "-", "--json", input=text)
+        self.assertEqual(done.returncode, 3)
+        body = json.loads(done.stdout)
+        self.assertEqual((body["entries"], body["too_wide"], [one["line"] for one in body["wide"]]), (2, 2, [2, 4]))
+        self.assertEqual(self.cli("import", "ads", "-", "--allow-wide", input=text).returncode, 0)
+        self.assertEqual(self.list_row()[1], 4)
 
     def test_a_kill_at_any_moment_leaves_a_whole_list(self):
         size = 200_000 // SLOW

@@ -1,5 +1,6 @@
 #include "db/lists/lines/line_parser.hpp"
 
+#include "db/lists/lines/foreign_content.hpp"
 #include "db/lists/lines/words.hpp"
 #include "policy/match/ascii_domain.hpp"
 
@@ -43,7 +44,7 @@ bool is_cosmetic(std::string_view line) noexcept {
 
 bool is_blank_or_comment(std::string_view line) noexcept {
   line = trimmed(line);
-  return line.empty() || line.front() == '!' || line.front() == ';' || line.starts_with("[Adblock") ||
+  return line.empty() || line.front() == '!' || line.front() == ';' || is_heading(line) ||
          (line.front() == '#' && !is_cosmetic(line));
 }
 
@@ -67,6 +68,7 @@ std::string backquoted(std::string_view text) {
 const ParsedLine& LineParser::parse(std::string_view line) {
   line_.names.clear();
   line_.rejects.clear();
+  line_.is_junk = false;
   if (line.ends_with('\r')) line.remove_suffix(1);
   switch (format_) {
     case ListFormat::hosts: hosts(line); break;
@@ -83,19 +85,23 @@ void LineParser::reject(std::string_view text, std::string_view why) {
   line_.rejects.push_back(backquoted(text) + ' ' + std::string(why));
 }
 
+void LineParser::reject_junk(std::string_view text, std::string_view why) {
+  reject(text, why);
+  line_.is_junk = true;
+}
+
 void LineParser::take(std::string_view text, bool is_exception) {
   if (text.size() > 1 && text.front() >= '0' && text.front() <= '9' && IpAddress::parse(text))
     return reject(text, "is an address, not a name");
   Result<std::string> name = policy::ascii_domain(text);
   if (!name) {
-    if (name.error() == Errc::oversize) return reject(text, "is longer than a name or label may be");
-    if (name.error() == Errc::unsupported) return reject(text, "has characters that no name may have");
-    return reject(text, "is not a name: it has an empty label, or a space or control character");
+    if (name.error() == Errc::oversize) return reject_junk(text, "is longer than a name or label may be");
+    if (name.error() == Errc::unsupported) return reject_junk(text, "has characters that no name may have");
+    return reject_junk(text, "is not a name: it has an empty label, or a space or control character");
   }
   if (const std::size_t bad = policy::foreign_character(*name); bad != name->npos) {
-    return reject(text, (*name)[bad] == '*'
-                            ? "has a wildcard inside: only `*.` at the front can be taken"
-                            : "has " + backquoted(name->substr(bad, 1)) + " in it, which no host name has");
+    if ((*name)[bad] == '*') return reject(text, "has a wildcard inside: only `*.` at the front can be taken");
+    return reject_junk(text, "has " + backquoted(name->substr(bad, 1)) + " in it, which no host name has");
   }
   line_.names.push_back({std::move(*name), is_exception});
 }
@@ -106,7 +112,7 @@ void LineParser::hosts(std::string_view line) {
   if (address.empty()) return;
   const bool sinkhole = is_sinkhole(address);
   if (!sinkhole && !IpAddress::parse(before(address, '%')))
-    return reject(address, "is not an address: a line is an address and names, such as 0.0.0.0 ads.example");
+    return reject_junk(address, "is not an address: a line is an address and names, such as 0.0.0.0 ads.example");
   bool any = false;
   for (std::string_view name = next_word(line); !name.empty(); name = next_word(line)) {
     any = true;
@@ -124,7 +130,7 @@ void LineParser::domains(std::string_view line) {
   line = trimmed(before(line, '#'));
   const std::string_view whole = line;
   const std::string_view name = next_word(line);
-  if (!next_word(line).empty()) return reject(whole, "is more than one word: one name a line");
+  if (!next_word(line).empty()) return reject_junk(whole, "is more than one word: one name a line");
   take(without_wildcard(name));
 }
 
@@ -135,6 +141,7 @@ void LineParser::adblock(std::string_view line) {
   std::string_view rule = line;
   const bool is_exception = rule.starts_with("@@");
   if (is_exception) rule.remove_prefix(2);
+  if (rule.find_first_of(" \t<>") != rule.npos) return reject_junk(line, "is no rule of this format");
   if (!rule.starts_with("||")) return reject(line, "is a pattern for addresses of pages: only ||name^ can be taken");
   rule.remove_prefix(2);
   const std::size_t end = rule.find('^');
@@ -154,6 +161,7 @@ void LineParser::dnsmasq(std::string_view line) {
   const std::size_t equals = line.find('=');
   const std::string_view key = trimmed(line.substr(0, equals));
   const bool is_address = key == "address";
+  if (equals == line.npos && line.find(' ') != line.npos) return reject_junk(whole, "is no option of dnsmasq");
   if (equals == line.npos || (!is_address && key != "server" && key != "local"))
     return reject(whole, "is not address=, server= or local=");
   line = trimmed(line.substr(equals + 1));
@@ -182,6 +190,8 @@ void LineParser::unbound(std::string_view line) {
   if (line.empty() || line == "server:") return;
   const std::string_view whole = line;
   const bool is_data = line.starts_with("local-data:");
+  if (before(line, ':').find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != line.npos || line.find(':') == line.npos)
+    return reject_junk(whole, "is no option of unbound");
   if (!is_data && !line.starts_with("local-zone:")) return reject(whole, "is neither local-zone: nor local-data:");
   line = trimmed(line.substr(line.find(':') + 1));
   if (is_data) return unbound_data(unquoted(line));

@@ -22,6 +22,7 @@ struct ParsedLine {
   };
   std::vector<Name> names;
   std::vector<std::string> rejects;  ///< a sentence for each part that is not taken; printable ASCII
+  bool is_junk = false;              ///< no line of a list in this format; its reject says so
 };
 
 /// What is taken, by format; whatever else a line holds is rejected, never guessed at:
@@ -53,6 +54,7 @@ class LineParser {
   void unbound_data(std::string_view data);
   void take(std::string_view name, bool is_exception = false);
   void reject(std::string_view text, std::string_view why);
+  void reject_junk(std::string_view text, std::string_view why);
 
   ListFormat format_;
   ParsedLine line_;
@@ -69,7 +71,7 @@ struct DetectedFormat {
 };
 [[nodiscard]] DetectedFormat detect_format(std::span<const std::string> lines);
 
-/// Says nothing in any format: blank, or a comment by its first character.
+/// Says nothing in any format: blank, a heading, or a comment by its first character.
 [[nodiscard]] bool is_blank_or_comment(std::string_view line) noexcept;
 
 /// `text` in backquotes for a sentence: at most 80 bytes, with \xNN for every byte that is not printable ASCII.

@@ -52,7 +52,7 @@ void LineParser::rpz(std::string_view line) {
   in_parentheses_ = line.find('(') != line.npos && line.find(')') == line.npos;
   if (!continues) owner_ = next_word(line);
   const std::string_view type = take_type(line);
-  if (type.empty()) return reject(whole, "is no record: a name, CNAME and a dot");
+  if (type.empty()) return reject_junk(whole, "is no record: a name, CNAME and a dot");
   if (owner_.empty()) return reject(whole, "has no name before it");
   rpz_record(owner_, type, line);
 }

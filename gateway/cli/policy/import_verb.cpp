@@ -101,7 +101,13 @@ void print(std::ostream& out, const ImportReport& report) {
   out << "  " << report.lines << " lines: " << report.entries << " names, " << report.exceptions << " exceptions, "
       << report.duplicates << " duplicates, " << report.rejected << " rejected\n";
   print_findings(out, report.rejects, report.rejected);
+  if (report.too_wide == 0) return;
+  out << "  " << report.too_wide << " too wide and left out (--allow-wide takes them)\n";
+  print_findings(out, report.wide, report.too_wide);
 }
+
+/// Is the list in force as it was published, but for what no gateway can do?
+int exit_status(const ImportReport& report) { return report.too_wide > 0 ? kExitPartly : kExitYes; }
 
 db::ImportRequest to_request(const ImportArguments& arguments) {
   const auto given = [](const std::string& text) {
@@ -109,7 +115,8 @@ db::ImportRequest to_request(const ImportArguments& arguments) {
   };
   return {arguments.name,         db::list_format(arguments.format),
           given(arguments.match), given(arguments.action),
-          given(arguments.group), arguments.force,
+          given(arguments.group), arguments.allow_wide || arguments.force,
+          arguments.allow_shrink || arguments.force,
           editor_name()};
 }
 
@@ -128,14 +135,14 @@ int policy_import_verb(const Invocation& invocation, const ImportArguments& argu
   }
   if (invocation.json) {
     print_json(out, to_json(arguments.name, report));
-    return kExitYes;
+    return exit_status(report);
   }
   out << arguments.name << ": " << report.entries << " names in force (" << db::to_text(report.format) << ", match "
       << report.match << ", action " << report.action << (report.group.empty() ? "" : ", group " + report.group) << ")";
   if (report.entries_before > 0) out << ", before " << report.entries_before;
   out << '\n';
   print(out, report);
-  return kExitYes;
+  return exit_status(report);
 } catch (const db::ImportRefused& refused) {
   if (invocation.json) {
     Json body = to_json(arguments.name, refused.report);

@@ -64,8 +64,11 @@ class Import : public testing::Test {
   static ImportRequest plain() {
     return request_with([](ImportRequest&) {});
   }
-  static ImportRequest forced() {
-    return request_with([](ImportRequest& request) { request.force = true; });
+  static ImportRequest allowing_wide() {
+    return request_with([](ImportRequest& request) { request.allow_wide = true; });
+  }
+  static ImportRequest allowing_shrink() {
+    return request_with([](ImportRequest& request) { request.allow_shrink = true; });
   }
   template <class F>
   static ImportRequest request_with(F&& change) {
@@ -186,44 +189,99 @@ TEST_F(Import, RefusesAListThatShrankByMoreThanHalf) {
   EXPECT_EQ(row("file, entries"), before);
   EXPECT_EQ(refusal(many_names(51)), "");
   EXPECT_EQ(row("entries"), "51");
-  EXPECT_EQ(refusal(many_names(1), forced()), "");
+  EXPECT_THAT(refusal(many_names(1), allowing_wide()), StartsWith("the list shrank"));
+  EXPECT_EQ(refusal(many_names(1), allowing_shrink()), "");
   EXPECT_EQ(row("entries"), "1");
 }
 
-TEST_F(Import, RefusesNamesThatCoverAPublicSuffix) {
-  const std::string good = "a.example.com\nb.example.com\n";
-  EXPECT_THAT(refusal(good + "co.uk\n"), StartsWith("line 3: `co.uk` is a public suffix"));
-  EXPECT_THAT(refusal(good + "*.com\ngithub.io\n"), StartsWith("line 3: `com` is a public suffix"));
-  EXPECT_THAT(refusal(good + "*.com\ngithub.io\n"), HasSubstr(", and 1 more: "));
-  EXPECT_THAT(refusal(good + "lan\n"), StartsWith("line 3: `lan`"));
-  EXPECT_THAT(refusal("||a.example.com^\n@@||com^\n"), StartsWith("line 2: `com`"));  // would empty the list
-  EXPECT_EQ(refusal(good + "co.uk\n", request_with([](auto& request) { request.match = "exact"; })), "");
-  EXPECT_EQ(row("match, entries"), "exact|3");
-  EXPECT_THAT(refusal("||a.example.com^\n||b.example.com^\n@@||com^\n"), StartsWith("line 3: `com`"));
-  EXPECT_EQ(refusal(good + "co.uk\n", forced()), "");
+TEST_F(Import, LeavesOutEntriesThatCoverAPublicSuffixAndTakesTheList) {
+  const ImportReport report = import("a.example.com\nco.uk\n*.com\nb.example.com\nlan\n", allowing_shrink());
+  EXPECT_EQ(row("entries"), "2");
+  EXPECT_EQ(report.too_wide, 3U);
+  ASSERT_EQ(report.wide.size(), 3U);
+  EXPECT_EQ(report.wide[0].line, 2U);
+  EXPECT_EQ(report.wide[0].why, "`co.uk` is a public suffix, below which are many owners' domains");
+  EXPECT_EQ(report.wide[1].line, 3U);
+  EXPECT_THAT(report.wide[1].why, StartsWith("`com`"));
+  EXPECT_EQ(report.wide[2].line, 5U);
+  EXPECT_THAT(report.wide[2].why, StartsWith("`lan`"));
+  EXPECT_EQ(file().find("co.uk"), ListEntry::none);
+  EXPECT_EQ(file().find("b.example.com"), ListEntry::listed);
+}
+
+TEST_F(Import, LeavesOutExceptionsThatWouldEmptyTheList) {
+  const ImportReport report = import("||a.example.com^\n@@||com^\n");
+  EXPECT_EQ(report.too_wide, 1U);
+  EXPECT_EQ(report.exceptions, 0U);
+  EXPECT_EQ(file().find("a.example.com"), ListEntry::listed);
+}
+
+TEST_F(Import, TakesWideEntriesWhereTheyAreAllowedOrExact) {
+  const std::string text = "a.example.com\nco.uk\n";
+  EXPECT_EQ(import(text, request_with([](auto& request) { request.match = "exact"; })).too_wide, 0U);
+  EXPECT_EQ(row("match, entries"), "exact|2");
+  sql("DELETE FROM domain_lists");
+  EXPECT_EQ(import(text, allowing_wide()).too_wide, 0U);
+  EXPECT_EQ(row("match, entries"), "suffix|2");
   EXPECT_EQ(file().find("co.uk"), ListEntry::listed);
 }
 
+TEST_F(Import, WhatCompaniesGiveNamesBelowIsOrdinary) {
+  const ImportReport report = import(
+      "evil.duckdns.org\nduckdns.org\nevil.github.io\ngithub.io\nbad.blogspot.com\n"
+      "ec2-192-0-2-1.compute-1.amazonaws.com\nx.s3.amazonaws.com\nhost.elb.amazonaws.com\n");
+  EXPECT_EQ(report.too_wide, 0U) << report.wide.front().why;
+  EXPECT_EQ(report.entries, 8U);
+}
+
 TEST_F(Import, RefusesWhatIsNoList) {
+  const auto hosts = request_with([](auto& request) { request.format = ListFormat::hosts; });
   EXPECT_THAT(refusal(""), StartsWith("the list has no lines but comments"));
   EXPECT_THAT(refusal("# c\n"), StartsWith("the list has no lines but comments"));
-  EXPECT_THAT(refusal("<!DOCTYPE html>\n<html><body>Not found</body></html>\n"),
-              StartsWith("the format cannot be told"));
-  EXPECT_THAT(refusal("\x1f\x8b\x08 junk"), StartsWith("the list is compressed: `zcat"));
-  std::string junk;
-  for (int i = 0; i < 200'000; ++i) junk += static_cast<char>(i * 7919 >> 3);
-  EXPECT_THAT(refusal(junk), StartsWith("the format cannot be told"));
-  const auto hosts = request_with([](auto& request) { request.format = ListFormat::hosts; });
-  EXPECT_THAT(refusal(junk, hosts), StartsWith("the list has no name that can be taken"));
+  const std::string good = many_names(20);
+  struct Case {
+    std::string text, refusal;
+  };
+  for (const Case& one : {Case{"<!DOCTYPE html>\n<html><body>Not found</body></html>\n", "this is a web page"},
+                          Case{"\n  <?xml version='1.0'?>\n" + good, "this is a web page"},
+                          Case{"{\"error\": \"not found\"}\n", "this is JSON"},
+                          Case{"[\n\"a.example.com\",\n\"b.example.com\"\n]\n", "this is JSON"},
+                          Case{"[\"a.example.com\"]\n", "this is JSON"},
+                          Case{"\x1f\x8b\x08 junk", "the list is compressed: `zcat"},
+                          Case{"\xfd" "7zXZ junk", "the list is compressed: `xzcat"},
+                          Case{"BZh9 junk", "the list is compressed: `bzcat"},
+                          Case{good + std::string(3, '\0'), "this is a binary file"}})
+    for (const ImportRequest& request : {plain(), hosts, request_with([](auto& r) {
+                                           r.format = ListFormat::domains;
+                                           r.allow_wide = r.allow_shrink = true;
+                                         })})
+      EXPECT_THAT(refusal(one.text, request), StartsWith(one.refusal)) << one.text;
   EXPECT_EQ(row("count(*)"), "0");
   EXPECT_FALSE(std::filesystem::exists(lists));
   EXPECT_EQ(refusal("# none yet\n", request_with([](auto& request) {
                       request.format = ListFormat::hosts;
-                      request.force = true;
+                      request.allow_shrink = true;
                     })),
             "");
   EXPECT_EQ(row("entries"), "0");
   EXPECT_EQ(file().entries(), 0U);
+}
+
+TEST_F(Import, RefusesWhatIsMostlyJunk) {
+  const auto as = [](ListFormat format) {
+    return request_with([format](auto& request) { request.format = format; });
+  };
+  const std::string words = "The page was not found.\nPlease go back, and try again later!\n";
+  for (const ListFormat format : kListFormats) {
+    EXPECT_THAT(refusal(words + words + "0.0.0.0 a.example.com\n", as(format)),
+                testing::ContainsRegex("^[45] of 5 lines are none of a list in the format"))
+        << to_text(format);
+  }
+  EXPECT_EQ(row("count(*)"), "0");
+  EXPECT_EQ(refusal(words + "a.example.com\nb.example.com\n", as(ListFormat::domains)), "");  // half
+  // What no gateway can do is no junk.
+  EXPECT_EQ(refusal("||a.example.com^\nx.test##.ad\n/banner/\n-ad-\n||b.test^$third-party\n", as(ListFormat::adblock)),
+            "");
 }
 
 TEST_F(Import, ADatabaseThatIsMissingIsSaidBeforeReading) {
