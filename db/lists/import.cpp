@@ -5,6 +5,7 @@
 #include "db/file/paths.hpp"
 #include "db/lists/lines/foreign_content.hpp"
 #include "db/lists/lines/line_parser.hpp"
+#include "db/lists/lines/line_parts.hpp"
 #include "db/lists/lines/line_reader.hpp"
 #include "db/lists/list_file_writer.hpp"
 #include "db/lists/name_table.hpp"
@@ -135,7 +136,8 @@ void Gathering::take(const LineReader::Line& line, LineParser& parser) {
   for (const ParsedLine::Name& name : parsed.names) {
     if (is_too_wide(name)) {
       ++report.too_wide;
-      note(report.wide, line.number, backquoted(name.text) + " is a public suffix, below which are many owners' domains");
+      note(report.wide, line.number,
+           backquoted(name.text) + " is a public suffix, below which are many owners' domains");
     } else {
       (name.is_exception ? exceptions_ : entries_).add(name.text);
     }

@@ -1,10 +1,11 @@
 #include "db/lists/lines/foreign_content.hpp"
 
-#include "db/lists/lines/line_parser.hpp"
+#include "db/lists/lines/line_parts.hpp"
 #include "db/lists/lines/words.hpp"
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 
 namespace gatehouse::db {
 namespace {
@@ -13,17 +14,12 @@ struct Archive {
   std::string_view magic, reader;
 };
 constexpr std::array kArchives{Archive{"\x1f\x8b", "zcat"}, Archive{"BZh", "bzcat"},
-                               Archive{"\xfd" "7zXZ", "xzcat"}, Archive{"\x28\xb5\x2f\xfd", "zstdcat"},
-                               Archive{"PK\x03\x04", "unzip -p"}};
+                               Archive{"\xfd"
+                                       "7zXZ",
+                                       "xzcat"},
+                               Archive{"\x28\xb5\x2f\xfd", "zstdcat"}, Archive{"PK\x03\x04", "unzip -p"}};
 
 }  // namespace
-
-bool is_heading(std::string_view line) noexcept {
-  line = trimmed(line);
-  const bool bracketed = line.size() > 2 && line.front() == '[' && line.back() == ']';
-  return bracketed && line[1] != '$' && line.find_first_of("\",'{}") == line.npos &&
-         line.find_first_of("[]", 1) == line.size() - 1;
-}
 
 std::string why_no_list(std::span<const std::string> lines) {
   if (lines.empty()) return {};

@@ -3,12 +3,8 @@
 
 #include <span>
 #include <string>
-#include <string_view>
 
 namespace gatehouse::db {
-
-/// A heading of a list, `[Adblock Plus 2.0]`, and not the beginning of JSON.
-[[nodiscard]] bool is_heading(std::string_view line) noexcept;
 
 /// Why these first lines are those of no list, whatever format was asked for; "" when they may be.
 [[nodiscard]] std::string why_no_list(std::span<const std::string> lines);

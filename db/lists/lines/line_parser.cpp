@@ -1,6 +1,6 @@
 #include "db/lists/lines/line_parser.hpp"
 
-#include "db/lists/lines/foreign_content.hpp"
+#include "db/lists/lines/line_parts.hpp"
 #include "db/lists/lines/words.hpp"
 #include "policy/match/ascii_domain.hpp"
 
@@ -20,33 +20,13 @@ bool is_sinkhole(std::string_view text) {
                      *address == *IpAddress::parse("::1"));
 }
 
-/// Names that every hosts file gives to the machine itself, or to networks (Debian's, and those of published lists).
-bool is_of_this_machine(std::string_view name) noexcept {
-  constexpr std::array<std::string_view, 12> kNames{
-      "localhost",    "localhost.localdomain", "local",        "broadcasthost",  "0.0.0.0",      "ip6-localhost",
-      "ip6-localnet", "ip6-loopback",          "ip6-allnodes", "ip6-allrouters", "ip6-allhosts", "ip6-mcastprefix"};
-  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
-}
-
 /// "*.a.example" and ".a.example" mean the names below.
 std::string_view without_wildcard(std::string_view name) noexcept {
   if (name.starts_with("*.")) return name.substr(2);
   return name.starts_with('.') ? name.substr(1) : name;
 }
 
-bool is_cosmetic(std::string_view line) noexcept {
-  for (const std::string_view mark : {"##", "#@#", "#?#", "#$#", "#@?#", "#@$#", "#%#"})
-    if (line.find(mark) != line.npos) return true;
-  return false;
-}
-
 }  // namespace
-
-bool is_blank_or_comment(std::string_view line) noexcept {
-  line = trimmed(line);
-  return line.empty() || line.front() == '!' || line.front() == ';' || is_heading(line) ||
-         (line.front() == '#' && !is_cosmetic(line));
-}
 
 std::string backquoted(std::string_view text) {
   constexpr std::size_t kMost = 80;
@@ -69,7 +49,9 @@ const ParsedLine& LineParser::parse(std::string_view line) {
   line_.names.clear();
   line_.rejects.clear();
   line_.is_junk = false;
-  if (line.ends_with('\r')) line.remove_suffix(1);
+  if (in_parentheses_) return rpz(line), line_;  // a record goes on, whatever its lines begin with
+  if (is_blank_or_comment(line)) return line_;
+  line = without_comment(line, format_);
   switch (format_) {
     case ListFormat::hosts: hosts(line); break;
     case ListFormat::domains: domains(line); break;
@@ -91,6 +73,7 @@ void LineParser::reject_junk(std::string_view text, std::string_view why) {
 }
 
 void LineParser::take(std::string_view text, bool is_exception) {
+  if (is_of_this_machine(text)) return;
   if (text.size() > 1 && text.front() >= '0' && text.front() <= '9' && IpAddress::parse(text))
     return reject(text, "is an address, not a name");
   Result<std::string> name = policy::ascii_domain(text);
@@ -107,7 +90,6 @@ void LineParser::take(std::string_view text, bool is_exception) {
 }
 
 void LineParser::hosts(std::string_view line) {
-  line = trimmed(before(line, '#'));
   const std::string_view address = next_word(line);
   if (address.empty()) return;
   const bool sinkhole = is_sinkhole(address);
@@ -126,16 +108,13 @@ void LineParser::hosts(std::string_view line) {
 }
 
 void LineParser::domains(std::string_view line) {
-  if (is_blank_or_comment(line)) return;
-  line = trimmed(before(line, '#'));
-  const std::string_view whole = line;
+  const std::string_view whole = line = trimmed(line);
   const std::string_view name = next_word(line);
   if (!next_word(line).empty()) return reject_junk(whole, "is more than one word: one name a line");
   take(without_wildcard(name));
 }
 
 void LineParser::adblock(std::string_view line) {
-  if (is_blank_or_comment(line)) return;
   line = trimmed(line);
   if (is_cosmetic(line)) return reject(line, "hides parts of pages, which a gateway cannot");
   std::string_view rule = line;
@@ -154,10 +133,7 @@ void LineParser::adblock(std::string_view line) {
 }
 
 void LineParser::dnsmasq(std::string_view line) {
-  line = trimmed(line);
-  if (line.empty() || line.front() == '#') return;
-  const std::size_t comment = std::min(line.find(" #"), line.find("\t#"));
-  const std::string_view whole = line = trimmed(line.substr(0, comment));
+  const std::string_view whole = line = trimmed(line);
   const std::size_t equals = line.find('=');
   const std::string_view key = trimmed(line.substr(0, equals));
   const bool is_address = key == "address";
@@ -186,11 +162,10 @@ void LineParser::dnsmasq(std::string_view line) {
 }
 
 void LineParser::unbound(std::string_view line) {
-  line = trimmed(before(line, '#'));
-  if (line.empty() || line == "server:") return;
-  const std::string_view whole = line;
+  const std::string_view whole = line = trimmed(line);
   const bool is_data = line.starts_with("local-data:");
-  if (before(line, ':').find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != line.npos || line.find(':') == line.npos)
+  if (before(line, ':').find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != line.npos ||
+      line.find(':') == line.npos)
     return reject_junk(whole, "is no option of unbound");
   if (!is_data && !line.starts_with("local-zone:")) return reject(whole, "is neither local-zone: nor local-data:");
   line = trimmed(line.substr(line.find(':') + 1));

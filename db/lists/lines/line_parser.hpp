@@ -25,8 +25,9 @@ struct ParsedLine {
   bool is_junk = false;              ///< no line of a list in this format; its reject says so
 };
 
-/// What is taken, by format; whatever else a line holds is rejected, never guessed at:
-///   hosts    `0.0.0.0 a.example b.example # c`, also 127.*, :: and ::1; names of the machine itself are skipped
+/// Comments, headings and names of the machine itself are skipped alike in all formats (line_parts.hpp). What is taken,
+/// by format; whatever else a line holds is rejected, never guessed at:
+///   hosts    `0.0.0.0 a.example b.example # c`, also 127.*, :: and ::1
 ///   domains  `a.example`, `*.a.example`, `.a.example`
 ///   adblock  `||a.example^`; exception `@@||a.example^`; no modifiers, no paths, no wildcards, no cosmetic rules
 ///   rpz      CNAME to `.`, `*.` or rpz-drop.; exception rpz-passthru.; `*.a` as `a`; names relative to the zone
@@ -70,9 +71,6 @@ struct DetectedFormat {
   std::string why_not;
 };
 [[nodiscard]] DetectedFormat detect_format(std::span<const std::string> lines);
-
-/// Says nothing in any format: blank, a heading, or a comment by its first character.
-[[nodiscard]] bool is_blank_or_comment(std::string_view line) noexcept;
 
 /// `text` in backquotes for a sentence: at most 80 bytes, with \xNN for every byte that is not printable ASCII.
 [[nodiscard]] std::string backquoted(std::string_view text);

@@ -36,12 +36,11 @@ std::string_view other_trigger(std::string_view name) noexcept {
 
 void LineParser::rpz(std::string_view line) {
   const bool continues = !line.empty() && is_space(line.front());
-  line = trimmed(before(line, ';'));
+  line = trimmed(line);
   if (in_parentheses_) {
-    in_parentheses_ = line.find(')') == line.npos;
+    in_parentheses_ = before(line, ';').find(')') == line.npos;
     return;
   }
-  if (line.empty()) return;
   const std::string_view whole = line;
   if (line.front() == '$') {
     const std::string_view directive = next_word(line);

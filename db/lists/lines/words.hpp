@@ -10,10 +10,14 @@ namespace gatehouse::db {
   return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v';
 }
 
-[[nodiscard]] constexpr std::string_view trimmed(std::string_view text) noexcept {
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+[[nodiscard]] constexpr std::string_view trimmed_end(std::string_view text) noexcept {
   while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
   return text;
+}
+
+[[nodiscard]] constexpr std::string_view trimmed(std::string_view text) noexcept {
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  return trimmed_end(text);
 }
 
 /// What stands before the first `mark`, or all of it.

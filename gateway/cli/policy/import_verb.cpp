@@ -113,9 +113,12 @@ db::ImportRequest to_request(const ImportArguments& arguments) {
   const auto given = [](const std::string& text) {
     return text.empty() ? std::optional<std::string>() : std::optional(text);
   };
-  return {arguments.name,         db::list_format(arguments.format),
-          given(arguments.match), given(arguments.action),
-          given(arguments.group), arguments.allow_wide || arguments.force,
+  return {arguments.name,
+          db::list_format(arguments.format),
+          given(arguments.match),
+          given(arguments.action),
+          given(arguments.group),
+          arguments.allow_wide || arguments.force,
           arguments.allow_shrink || arguments.force,
           editor_name()};
 }

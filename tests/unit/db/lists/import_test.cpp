@@ -242,15 +242,17 @@ TEST_F(Import, RefusesWhatIsNoList) {
   struct Case {
     std::string text, refusal;
   };
-  for (const Case& one : {Case{"<!DOCTYPE html>\n<html><body>Not found</body></html>\n", "this is a web page"},
-                          Case{"\n  <?xml version='1.0'?>\n" + good, "this is a web page"},
-                          Case{"{\"error\": \"not found\"}\n", "this is JSON"},
-                          Case{"[\n\"a.example.com\",\n\"b.example.com\"\n]\n", "this is JSON"},
-                          Case{"[\"a.example.com\"]\n", "this is JSON"},
-                          Case{"\x1f\x8b\x08 junk", "the list is compressed: `zcat"},
-                          Case{"\xfd" "7zXZ junk", "the list is compressed: `xzcat"},
-                          Case{"BZh9 junk", "the list is compressed: `bzcat"},
-                          Case{good + std::string(3, '\0'), "this is a binary file"}})
+  for (const Case& one :
+       {Case{"<!DOCTYPE html>\n<html><body>Not found</body></html>\n", "this is a web page"},
+        Case{"\n  <?xml version='1.0'?>\n" + good, "this is a web page"},
+        Case{"{\"error\": \"not found\"}\n", "this is JSON"},
+        Case{"[\n\"a.example.com\",\n\"b.example.com\"\n]\n", "this is JSON"},
+        Case{"[\"a.example.com\"]\n", "this is JSON"}, Case{"\x1f\x8b\x08 junk", "the list is compressed: `zcat"},
+        Case{"\xfd"
+             "7zXZ junk",
+             "the list is compressed: `xzcat"},
+        Case{"BZh9 junk", "the list is compressed: `bzcat"},
+        Case{good + std::string(3, '\0'), "this is a binary file"}})
     for (const ImportRequest& request : {plain(), hosts, request_with([](auto& r) {
                                            r.format = ListFormat::domains;
                                            r.allow_wide = r.allow_shrink = true;
@@ -268,9 +270,7 @@ TEST_F(Import, RefusesWhatIsNoList) {
 }
 
 TEST_F(Import, RefusesWhatIsMostlyJunk) {
-  const auto as = [](ListFormat format) {
-    return request_with([format](auto& request) { request.format = format; });
-  };
+  const auto as = [](ListFormat format) { return request_with([format](auto& request) { request.format = format; }); };
   const std::string words = "The page was not found.\nPlease go back, and try again later!\n";
   for (const ListFormat format : kListFormats) {
     EXPECT_THAT(refusal(words + words + "0.0.0.0 a.example.com\n", as(format)),

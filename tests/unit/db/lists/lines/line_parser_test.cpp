@@ -190,6 +190,38 @@ TEST(LineParser, Unbound) {
           {"forward-zone:", "! `forward-zone:` is neither local-zone: nor local-data:"}});
 }
 
+/// A line with a name, as each format has it.
+std::string line_with(ListFormat format, const std::string& name) {
+  switch (format) {
+    case ListFormat::hosts: return "0.0.0.0 " + name;
+    case ListFormat::domains: return name;
+    case ListFormat::adblock: return "||" + name + "^";
+    case ListFormat::rpz: return name + " CNAME .";
+    case ListFormat::dnsmasq: return "address=/" + name + "/";
+    case ListFormat::unbound: return "local-zone: \"" + name + "\" always_nxdomain";
+  }
+  return {};
+}
+
+TEST(LineParser, SkipsNamesOfTheMachineItselfInEveryFormat) {
+  for (const ListFormat format : kListFormats)
+    for (const char* const name : {"localhost", "LocalHost.localdomain", "broadcasthost", "ip6-localhost",
+                                   "ip6-allnodes", "localhost6.localdomain6", "local"})
+      expect(format, {{line_with(format, name), ""}});
+  expect(ListFormat::domains, {{"localhost.", ""}});
+}
+
+TEST(LineParser, SkipsHeadingsAndCommentsInEveryFormat) {
+  for (const ListFormat format : kListFormats) {
+    for (const char* const line : {"", " \t\r", "# c", "  # c", "#", "! Title: a list", "; c", "// c",
+                                   "[Adblock Plus 2.0]", "[uBlock]", "server:", "  server:\r"})
+      expect(format, {{line, ""}});
+    if (format == ListFormat::adblock) continue;  // has none behind a rule
+    for (const char* const comment : {" # c", "\t# c", " ; c", " #", "  ;c"})
+      expect(format, {{line_with(format, "ads.example") + comment, "ads.example"}});
+  }
+}
+
 TEST(LineParser, TellsFormats) {
   const auto detected = [](const std::vector<std::string>& lines) {
     const DetectedFormat found = detect_format(lines);
