@@ -170,7 +170,7 @@ std::string_view order_text() noexcept {
                    that matches, and whose CIDR lies wholly inside one such range, covers the address
 3. names           longest match over the group's and the global rows and lists; at equal length the group's beats the
                    global, then allow beats block, exact beats suffix, a row beats a list; a block denies, an allow
-                   goes on. An exception inside a list takes a name, and those below it, out of that list alone.
+                   goes on. An exception inside a list takes names out of that list alone.
                    Where names are judged, a datagram that should be a DNS query and is not is denied
 4. port permits    the group's and the global rows in one order, first match decides
 5. default action  settings.default_action; on own addresses under allow_local_destinations: allow

@@ -163,13 +163,13 @@ class OrderWalk {
       }
     for (const ListRule& list : rules.lists) {
       if (list.action == DomainAction::monitor && !Witness::kListens) continue;
-      const auto suffix = list.find(name);
-      if (!suffix) continue;
+      const auto hit = list.find(name);
+      if (!hit) continue;
       if (list.action == DomainAction::monitor) {
-        witness_.finds(Step::names, Finding::list_monitored, list.row, nullptr, name.text(*suffix));
+        witness_.finds(Step::names, Finding::list_monitored, list.row, nullptr, name.text(hit->suffix));
         continue;
       }
-      const NameMatch match{{list.action, list.exact, list.row}, *suffix, global, true};
+      const NameMatch match{{list.action, hit->exact, list.row}, hit->suffix, global, true};
       if (match.beats(best)) best = match;
     }
   }

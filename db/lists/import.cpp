@@ -10,6 +10,7 @@
 #include "db/lists/list_file_writer.hpp"
 #include "db/lists/name_table.hpp"
 #include "db/lists/public_suffix.hpp"
+#include "db/lists/unbound_zones.hpp"
 #include "db/policy/policy_database.hpp"
 #include "db/policy/policy_editor.hpp"
 
@@ -22,6 +23,9 @@
 
 namespace gatehouse::db {
 namespace {
+
+using policy::ListEntry;
+using policy::ListMark;
 
 constexpr std::chrono::milliseconds kReaderTimeout{5000};
 constexpr std::size_t kSampleLines = 400;                   // not counting comments
@@ -69,14 +73,16 @@ class Gathering {
  private:
   void tell_format();
   void take(const LineReader::Line& line, LineParser& parser);
-  [[nodiscard]] bool is_too_wide(const ParsedLine::Name& name) const;
+  void take(const ParsedLine::Name& name, std::uint64_t line);
+  void lose(bool is_exception, std::uint64_t line, const std::string& why);
+  [[nodiscard]] ListEntry meant(ListEntry entry) const noexcept;
   [[noreturn]] void refuse(const std::string& sentence) const { throw ImportRefused(sentence, report); }
 
   LineReader reader_;
   const ImportRequest& request_;
   const std::function<void(const ImportProgress&)>& progress_;
   std::vector<std::string> sample_;
-  NameTable entries_, exceptions_;
+  NameTable names_;
   std::uint64_t said_ = 0, junk_ = 0;  // lines that say something, and those of them that are of no list
 };
 
@@ -116,8 +122,7 @@ void Gathering::read(const std::optional<Row>& row) {
   sample_ = {};
   while (const auto line = reader_.next()) {
     take(*line, parser);
-    if (progress_ && line->number % kProgressLines == 0)
-      progress_({line->number, entries_.size() + exceptions_.size(), reader_.bytes()});
+    if (progress_ && line->number % kProgressLines == 0) progress_({line->number, names_.size(), reader_.bytes()});
   }
   report.lines = reader_.lines();
   report.bytes = reader_.bytes();
@@ -133,33 +138,62 @@ void Gathering::take(const LineReader::Line& line, LineParser& parser) {
   const ParsedLine& parsed = parser.parse(line.text);
   said_ += parsed.names.empty() && parsed.rejects.empty() ? 0 : 1;
   junk_ += parsed.is_junk && parsed.names.empty() ? 1 : 0;
-  for (const ParsedLine::Name& name : parsed.names) {
-    if (is_too_wide(name)) {
-      ++report.too_wide;
-      note(report.wide, line.number,
-           backquoted(name.text) + " is a public suffix, below which are many owners' domains");
-    } else {
-      (name.is_exception ? exceptions_ : entries_).add(name.text);
-    }
-  }
-  for (const std::string& why : parsed.rejects) {
+  for (const ParsedLine::Name& name : parsed.names) take(name, line.number);
+  for (const auto& [why, is_exception] : parsed.rejects) {
     ++report.rejected;
     note(report.rejects, line.number, why);
+    lose(is_exception, line.number, why);
   }
 }
 
-bool Gathering::is_too_wide(const ParsedLine::Name& name) const {
-  if (request_.allow_wide || (report.match != "suffix" && !name.is_exception)) return false;
-  return is_registry_suffix(name.text);
+void Gathering::take(const ParsedLine::Name& name, std::uint64_t line) {
+  const bool is_wide = name.entry.below != ListMark::none && is_registry_suffix(name.text);
+  if (!is_wide || request_.allow_wide) return names_.add(name.text, name.entry);
+  // Where `match` leaves it at the name itself, it is to stay so also when somebody edits the row.
+  if (const ListEntry entry = meant(name.entry); entry.below == ListMark::none) return names_.add(name.text, entry);
+  const std::string why = backquoted(name.text) + " is a public suffix, below which are many owners' domains";
+  ++report.too_wide;
+  note(report.wide, line, why);
+  lose(is_exception(name.entry), line, why);
+}
+
+void Gathering::lose(bool is_exception, std::uint64_t line, const std::string& why) {
+  if (!is_exception) return;
+  ++report.rejected_exceptions;
+  note(report.lost_exceptions, line, why);
+}
+
+/// An entry with what the format leaves open as `match` says.
+ListEntry Gathering::meant(ListEntry entry) const noexcept {
+  if (report.format == ListFormat::unbound || entry.below != ListMark::open) return entry;
+  return report.match == "suffix" ? ListEntry::suffix : ListEntry::exact;
+}
+
+/// What is only about the order of entries for one name, once that is settled.
+ListEntry without_importance(ListEntry entry) noexcept {
+  for (ListMark* const mark : {&entry.at, &entry.below}) {
+    if (*mark == ListMark::important) *mark = ListMark::listed;
+    if (*mark == ListMark::important_exception) *mark = ListMark::exception;
+  }
+  return entry;
 }
 
 void Gathering::sort() {
-  const std::uint64_t taken = entries_.size() + exceptions_.size();
-  entries_.sort();
-  exceptions_.sort();
-  report.entries = entries_.size();
-  report.exceptions = exceptions_.size();
-  report.duplicates = taken - report.entries - report.exceptions;
+  const std::uint64_t taken = names_.size();
+  names_.sort();
+  report.duplicates = taken - names_.size();
+  if (report.format == ListFormat::unbound)
+    names_.change_each(
+        [zones = UnboundZones()](std::string_view name, ListEntry entry) mutable { return zones.settle(name, entry); });
+  if (report.format == ListFormat::dnsmasq)
+    names_.change_each([](std::string_view, ListEntry entry) { return without_importance(entry); });
+  names_.for_each([&](std::string_view, ListEntry entry) {
+    report.entries += is_listed(entry) ? 1 : 0;
+    report.exceptions += is_exception(entry) ? 1 : 0;
+    report.open += entry.below == ListMark::open ? 1 : 0;
+  });
+  if (report.exceptions == 0)  // nothing that important ones would have to beat
+    names_.change_each([](std::string_view, ListEntry entry) { return without_importance(entry); });
 }
 
 void Gathering::check() const {
@@ -178,8 +212,7 @@ void Gathering::check() const {
 
 std::string Gathering::write(const std::filesystem::path& folder, const std::filesystem::path& like) const {
   ListFileWriter writer(folder, report.format, like);
-  entries_.for_each([&](std::string_view name) { writer.add(name, false); });
-  exceptions_.for_each([&](std::string_view name) { writer.add(name, true); });
+  names_.for_each([&](std::string_view name, ListEntry entry) { writer.add(name, entry); });
   return writer.finish();
 }
 

@@ -34,12 +34,15 @@ struct ImportReport {
   ListFormat format = ListFormat::domains;
   std::string match, action, group;  ///< as the row has them now; group "" = all
   std::uint64_t lines = 0, bytes = 0;
-  std::uint64_t entries = 0, exceptions = 0;  ///< names in the list, each once
+  std::uint64_t entries = 0, exceptions = 0;  ///< names in the list, each once; some may be both
   std::uint64_t duplicates = 0;               ///< names that stood in it before
   std::uint64_t rejected = 0;                 ///< parts of lines
   std::vector<Finding> rejects;
   std::uint64_t too_wide = 0;  ///< entries and exceptions that cover a public suffix: left out
   std::vector<Finding> wide;
+  std::uint64_t rejected_exceptions = 0;  ///< among the rejected and the too wide: more is blocked than the list says
+  std::vector<Finding> lost_exceptions;
+  std::uint64_t open = 0;  ///< names of which the format does not say whether those below are meant: `match` does
   std::uint64_t entries_before = 0;  ///< of the list that was there
   std::string file;                  ///< the list file; "" unless it was imported
 };
@@ -57,7 +60,7 @@ struct ImportProgress {
   std::uint64_t lines = 0, names = 0, bytes = 0;
 };
 
-/// Imports what `fd` gives, up to its end, into `lists/` beside `database`. Needs the text of all names and 17 bytes
+/// Imports what `fd` gives, up to its end, into `lists/` beside `database`. Needs the text of all names and 18 bytes
 /// for each in memory; ten million names take about ten seconds.
 /// @param fd        stays the caller's
 /// @param progress  called now and then, or empty

@@ -13,6 +13,8 @@
 namespace gatehouse::db {
 
 using namespace list_layout;
+using policy::ListEntry;
+using policy::ListMark;
 
 namespace list_layout {
 
@@ -64,13 +66,18 @@ void ListFile::read_header() {
   if (::fstat(fd_.get(), &found) != 0) throw std::system_error(errno, std::system_category(), name_);
   if (!S_ISREG(found.st_mode)) broken("is not a regular file");
   const auto size = static_cast<std::uint64_t>(found.st_size);
-  if (size < kHeaderSize) broken("is cut short");
-  std::array<std::byte, kHeaderSize> header{};
-  read(header, 0);
-  const Bytes bytes(header);
-  if (text_of(bytes.first(kMagic.size())) != kMagic) broken("is not a compiled list");
-  if (load_little<std::uint32_t>(bytes.subspan(8)) != kVersion) broken("is of another version of Gatehouse");
-  if (load_little<std::uint32_t>(bytes.subspan(44)) != crc32(bytes.first(44))) broken("is damaged (header)");
+  if (size < header_size(kFirstVersion)) broken("is cut short");
+  std::array<std::byte, header_size(kVersion)> header{};
+  const MutableBytes all(header);
+  read(all.first(header_size(kFirstVersion)), 0);
+  if (text_of(Bytes(all).first(kMagic.size())) != kMagic) broken("is not a compiled list");
+  version_ = load_little<std::uint32_t>(Bytes(all).subspan(8));
+  if (version_ != kVersion && version_ != kFirstVersion) broken("is of another version of Gatehouse");
+  if (size < header_size(version_)) broken("is cut short");
+  const Bytes bytes = all.first(header_size(version_));
+  read(all.first(bytes.size()), 0);
+  const Bytes checked = bytes.first(bytes.size() - 4);
+  if (load_little<std::uint32_t>(bytes.subspan(checked.size())) != crc32(checked)) broken("is damaged (header)");
   const auto format = load_little<std::uint32_t>(bytes.subspan(12));
   if (format < 1 || format > kListFormats.size()) broken("is damaged (format)");
   format_ = static_cast<ListFormat>(format);
@@ -79,17 +86,38 @@ void ListFile::read_header() {
   index_ = load_little<std::uint64_t>(bytes.subspan(32));
   index_crc_ = load_little<std::uint32_t>(bytes.subspan(40));
   if (entries_ > kMostNames || exceptions_ > kMostNames) broken("is damaged (counts)");
-  if (index_ < kHeaderSize || index_ > size) broken("is damaged or cut short (index)");
+  names_ = version_ == kFirstVersion ? entries_ + exceptions_ : load_little<std::uint64_t>(bytes.subspan(44));
+  if (names_ > entries_ + exceptions_) broken("is damaged (counts)");
+  if (index_ < header_size(version_) || index_ > size) broken("is damaged or cut short (index)");
   if (size - index_ != blocks() * kIndexEntrySize) broken("is damaged or cut short (length)");
 }
 
-std::uint64_t ListFile::blocks() const noexcept { return blocks_of(entries_) + blocks_of(exceptions_); }
+bool ListFile::nearest_wins() const noexcept { return version_ != kFirstVersion && format_ != ListFormat::adblock; }
+
+std::uint64_t ListFile::blocks() const noexcept {
+  return version_ == kFirstVersion ? blocks_of(entries_) + blocks_of(exceptions_) : blocks_of(names_);
+}
 
 std::size_t ListFile::names_in(std::uint64_t block) const noexcept {
-  const std::uint64_t first = blocks_of(entries_);
-  const std::uint64_t names = block < first ? entries_ : exceptions_;
-  const std::uint64_t before = (block < first ? block : block - first) * kNamesPerBlock;
-  return static_cast<std::size_t>(std::min<std::uint64_t>(names - before, kNamesPerBlock));
+  std::uint64_t names = names_, first = 0;
+  if (version_ == kFirstVersion) {
+    const bool is_exception = block >= blocks_of(entries_);
+    names = is_exception ? exceptions_ : entries_;
+    first = is_exception ? blocks_of(entries_) : 0;
+  }
+  return static_cast<std::size_t>(std::min<std::uint64_t>(names - (block - first) * kNamesPerBlock, kNamesPerBlock));
+}
+
+/// Of version 1, where it is the block that says it.
+ListEntry ListFile::entry_of_block(std::uint64_t block) const noexcept {
+  return block < blocks_of(entries_) ? ListEntry::listed : ListEntry::exception;
+}
+
+ListEntry ListFile::read_entry(std::byte what) const {
+  const ListEntry out{static_cast<ListMark>(what & std::byte{15}), static_cast<ListMark>(what >> 4)};
+  if (std::max(out.at, out.below) > ListMark::important_exception || out == ListEntry::none)
+    broken("is damaged (name)");
+  return out;
 }
 
 std::vector<ListFile::Place> ListFile::places(Range range) const {
@@ -104,37 +132,40 @@ std::vector<ListFile::Place> ListFile::places(Range range) const {
     out[i] = {load_little<std::uint64_t>(entry),
               is_last ? index_ : load_little<std::uint64_t>(entry.subspan(kIndexEntrySize)),
               load_little<std::uint32_t>(entry.subspan(8))};
-    const bool sound = out[i].begin >= kHeaderSize && out[i].begin < out[i].end && out[i].end <= index_ &&
+    const bool sound = out[i].begin >= header_size(version_) && out[i].begin < out[i].end && out[i].end <= index_ &&
                        out[i].end - out[i].begin <= kLargestBlock;
     if (!sound) broken("is damaged (index)");
   }
   return out;
 }
 
-/// Calls visit(name) for each name of a block, until it says false.
+/// Calls visit(name, entry) for each name of a block, until it says false.
 template <class F>
-void ListFile::each_name(Bytes block, std::size_t names, F&& visit) const {
+void ListFile::each_name(Bytes raw, std::uint64_t block, F&& visit) const {
+  const bool tells = version_ != kFirstVersion;  // does each name have its entry beside it?
+  const std::size_t head = tells ? 3 : 2;
   std::array<char, kLongestName> text;  // a name stands at the end, where what it shares with the next one stays
   std::size_t size = 0;
-  for (std::size_t i = 0; i < names; ++i) {
-    if (block.size() < 2) broken("is damaged (block)");
-    const auto shared = std::to_integer<std::size_t>(block[0]);
-    const auto own = std::to_integer<std::size_t>(block[1]);
-    if (shared > size || own > block.size() - 2 || shared + own > kLongestName || shared + own == 0)
+  for (std::size_t i = names_in(block); i > 0; --i) {
+    if (raw.size() < head) broken("is damaged (block)");
+    const auto shared = std::to_integer<std::size_t>(raw[0]);
+    const auto own = std::to_integer<std::size_t>(raw[1]);
+    const ListEntry entry = tells ? read_entry(raw[2]) : entry_of_block(block);
+    if (shared > size || own > raw.size() - head || shared + own > kLongestName || shared + own == 0)
       broken("is damaged (name)");
     size = shared + own;
-    std::memcpy(text.data() + kLongestName - size, block.data() + 2, own);
-    block = block.subspan(2 + own);
-    if (!visit(std::string_view(text.data() + kLongestName - size, size))) return;
+    std::memcpy(text.data() + kLongestName - size, raw.data() + head, own);
+    raw = raw.subspan(head + own);
+    if (!visit(std::string_view(text.data() + kLongestName - size, size), entry)) return;
   }
-  if (!block.empty()) broken("is damaged (block)");
+  if (!raw.empty()) broken("is damaged (block)");
 }
 
 void ListFile::for_each(const Visitor& visitor) const {
   constexpr std::uint64_t kBatch = 256;  // at most 1 MB of blocks
   boost::crc_32_type index_crc;
   std::vector<std::byte> raw;
-  std::uint64_t expected = kHeaderSize;
+  std::uint64_t expected = header_size(version_);
   for (Range batch; batch.begin < blocks(); batch.begin = batch.end) {
     batch.end = std::min(batch.begin + kBatch, blocks());
     const std::vector<Place> found = places(batch);
@@ -147,12 +178,11 @@ void ListFile::for_each(const Visitor& visitor) const {
       const Bytes bytes = Bytes(raw).subspan(static_cast<std::size_t>(found[i].begin - found.front().begin),
                                              static_cast<std::size_t>(found[i].end - found[i].begin));
       if (crc32(bytes) != found[i].crc) broken("is damaged (checksum of a block)");
-      std::array<std::byte, kIndexEntrySize> entry;
-      store_little<std::uint64_t>(entry, found[i].begin);
-      store_little<std::uint32_t>(MutableBytes(entry).subspan(8), found[i].crc);
-      index_crc.process_bytes(entry.data(), entry.size());
-      const bool is_exception = block >= blocks_of(entries_);
-      each_name(bytes, names_in(block), [&](std::string_view name) { return visitor(name, is_exception), true; });
+      std::array<std::byte, kIndexEntrySize> place;
+      store_little<std::uint64_t>(place, found[i].begin);
+      store_little<std::uint32_t>(MutableBytes(place).subspan(8), found[i].crc);
+      index_crc.process_bytes(place.data(), place.size());
+      each_name(bytes, block, [&](std::string_view name, ListEntry entry) { return visitor(name, entry), true; });
     }
   }
   if (expected != index_ || index_crc.checksum() != index_crc_) broken("is damaged (checksum of the index)");
@@ -166,32 +196,34 @@ std::vector<std::byte> ListFile::read_block(std::uint64_t block) const {
   return raw;
 }
 
-bool ListFile::holds(Range range, std::string_view name) const {
+ListEntry ListFile::find(Range range, std::string_view name) const {
   while (range.begin < range.end) {  // does not begin after the name: the last such block has it, or none
     const std::uint64_t middle = range.begin + (range.end - range.begin) / 2;
     const std::vector<std::byte> raw = read_block(middle);
-    bool is_after = false, found = false, passed = false, first = true;
-    each_name(raw, names_in(middle), [&](std::string_view listed) {
-      found = listed == name;
-      passed = !found && comes_before(name, listed);
+    ListEntry found;
+    bool is_after = false, passed = false, first = true;
+    each_name(raw, middle, [&](std::string_view listed, ListEntry entry) {
+      if (listed == name) found = entry;
+      passed = found == ListEntry::none && comes_before(name, listed);
       is_after = passed && first;
       first = false;
-      return !found && !passed;
+      return found == ListEntry::none && !passed;
     });
-    if (found) return true;
-    if (passed && !is_after) return false;  // between two names of this block
+    if (found != ListEntry::none) return found;
+    if (passed && !is_after) return {};  // between two names of this block
     if (is_after)
       range.end = middle;
     else
       range.begin = middle + 1;
   }
-  return false;
+  return {};
 }
 
-policy::ListEntry ListFile::find(std::string_view name) const {
+ListEntry ListFile::find(std::string_view name) const {
+  if (version_ != kFirstVersion) return find({0, blocks()}, name);
   const std::uint64_t first = blocks_of(entries_);
-  if (holds({first, blocks()}, name)) return policy::ListEntry::exception;
-  return holds({0, first}, name) ? policy::ListEntry::listed : policy::ListEntry::none;
+  const ListEntry exception = find({first, blocks()}, name);
+  return exception != ListEntry::none ? exception : find({0, first}, name);
 }
 
 }  // namespace gatehouse::db

@@ -64,19 +64,22 @@ void ListFileWriter::create(const std::filesystem::path& like) {
   if (::fchmod(fd_.get(), 0640) != 0) fail();
 }
 
-void ListFileWriter::add(std::string_view name, bool is_exception) {
-  assert(!name.empty() && name.size() <= kLongestName && (is_exception || exceptions_ == 0));
-  if (in_block_ == kNamesPerBlock || (is_exception && exceptions_ == 0)) end_block();
+void ListFileWriter::add(std::string_view name, policy::ListEntry entry) {
+  assert(!name.empty() && name.size() <= kLongestName && entry != policy::ListEntry::none);
+  if (in_block_ == kNamesPerBlock) end_block();
   const std::size_t most = in_block_ == 0 ? 0 : std::min(name.size(), last_.size());
   std::size_t shared = 0;
   while (shared < most && name[name.size() - 1 - shared] == last_[last_.size() - 1 - shared]) ++shared;
   const std::string_view own = name.substr(0, name.size() - shared);
   blocks_.push_back(static_cast<std::byte>(shared));
   blocks_.push_back(static_cast<std::byte>(own.size()));
+  blocks_.push_back(static_cast<std::byte>(entry.at) | static_cast<std::byte>(entry.below) << 4);
   blocks_.insert(blocks_.end(), bytes_of(own).begin(), bytes_of(own).end());
   last_ = name;
   ++in_block_;
-  ++(is_exception ? exceptions_ : entries_);
+  ++names_;
+  entries_ += is_listed(entry) ? 1 : 0;
+  exceptions_ += is_exception(entry) ? 1 : 0;
 }
 
 void ListFileWriter::end_block() {
@@ -117,6 +120,7 @@ std::string ListFileWriter::finish() {
   append(header, exceptions_);
   append(header, written_);
   append(header, crc32(index_));
+  append(header, names_);
   append(header, crc32(header));
   write(header, 0);
   if (::fsync(fd_.get()) != 0) fail();

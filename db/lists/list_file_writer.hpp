@@ -18,8 +18,8 @@ class ListFileWriter {
   ListFileWriter(const ListFileWriter&) = delete;
   ListFileWriter& operator=(const ListFileWriter&) = delete;
 
-  /// First all entries, then all exceptions, each in the file's order without repetition.
-  void add(std::string_view name, bool is_exception);
+  /// In the file's order without repetition.
+  void add(std::string_view name, policy::ListEntry entry);
 
   /// Puts the file in place, safely on the disk. @return its name
   [[nodiscard]] std::string finish();
@@ -35,11 +35,11 @@ class ListFileWriter {
   std::filesystem::path folder_, path_;  // path_: of the unfinished file, "" when there is none
   ListFormat format_;
   UniqueFd fd_;
-  std::uint64_t entries_ = 0, exceptions_ = 0;
-  std::uint64_t written_ = list_layout::kHeaderSize;  // to the file
-  std::vector<std::byte> blocks_;                     // not written yet
-  std::size_t block_ = 0;                             // where the open block begins in them
-  std::size_t in_block_ = 0;                          // names
+  std::uint64_t entries_ = 0, exceptions_ = 0, names_ = 0;
+  std::uint64_t written_ = list_layout::header_size(list_layout::kVersion);  // to the file
+  std::vector<std::byte> blocks_;                                            // not written yet
+  std::size_t block_ = 0;                                                    // where the open block begins in them
+  std::size_t in_block_ = 0;                                                 // names
   std::string last_;
   std::vector<std::byte> index_;
 };

@@ -7,17 +7,23 @@
 #include <cstring>
 
 namespace gatehouse::db {
+namespace {
 
-void NameTable::add(std::string_view name) {
+constexpr std::size_t kHead = 2;  // bytes before a text
+
+}  // namespace
+
+void NameTable::add(std::string_view name, policy::ListEntry entry) {
   constexpr std::size_t kChunk = std::size_t{1} << kChunkBits;
-  if (chunks_.empty() || used_ + 2 + name.size() > kChunk) {  // room for the 0 that ends it
+  if (chunks_.empty() || used_ + kHead + name.size() + 1 > kChunk) {  // room for the 0 that ends it
     chunks_.push_back(std::make_unique<char[]>(kChunk));
     used_ = 0;
   }
   char* const out = chunks_.back().get() + used_;
   out[0] = static_cast<char>(name.size());
-  std::memcpy(out + 1, name.data(), name.size());
-  used_ += 1 + name.size();
+  out[1] = what(entry);
+  std::memcpy(out + kHead, name.data(), name.size());
+  used_ += kHead + name.size();
   ++size_;
 }
 
@@ -35,9 +41,9 @@ void NameTable::make_records() {
   for (std::size_t chunk = 0; chunk < chunks_.size(); ++chunk) {
     for (std::uint64_t at = 0; chunks_[chunk][at] != 0;) {
       const auto size = static_cast<unsigned char>(chunks_[chunk][at]);
-      const std::uint64_t begin = (std::uint64_t{chunk} << kChunkBits) + at + 1;
+      const std::uint64_t begin = (std::uint64_t{chunk} << kChunkBits) + at + kHead;
       records_.push_back({0, begin << kSizeBits | size});
-      at += 1U + size;
+      at += kHead + size;
     }
   }
 }
@@ -58,9 +64,18 @@ void NameTable::sort(std::size_t begin, std::size_t end, std::size_t passed) {
 void NameTable::sort() {
   make_records();
   sort(0, records_.size(), 0);
-  const auto same = [this](const Record& a, const Record& b) { return text(a) == text(b); };
-  records_.erase(std::unique(records_.begin(), records_.end(), same), records_.end());
-  size_ = records_.size();
+  std::size_t kept = 0;
+  for (const Record& record : records_) {
+    if (kept == 0 || text(records_[kept - 1]) != text(record)) {
+      records_[kept++] = record;
+      continue;
+    }
+    policy::ListEntry both = entry(records_[kept - 1]);
+    both |= entry(record);
+    set_entry(records_[kept - 1], both);
+  }
+  records_.resize(kept);
+  size_ = kept;
 }
 
 }  // namespace gatehouse::db

@@ -248,10 +248,11 @@ void ListShelf::compile(const std::string& name) {
 
 std::shared_ptr<const NameSet> ListShelf::read(const OpenedList& list) const {
   policy::HashedNames names;
-  names.listed.reserve(list.entries);
-  list.for_each([&](std::string_view name, bool is_exception) {
+  names.nearest_wins = list.nearest_wins;
+  names.reserve(list.entries);
+  list.for_each([&](std::string_view name, ListEntry entry) {
     if (abandoned_.load(std::memory_order_relaxed)) throw Abandoned();
-    names.add(name, is_exception, seed_);
+    names.add(name, entry, seed_);
   });
   return NameSet::build(std::move(names));
 }

@@ -26,8 +26,9 @@ namespace gatehouse {
 
 /// An open list file. Its functions may throw std::runtime_error.
 struct OpenedList {
-  using Visitor = std::function<void(std::string_view name, bool is_exception)>;
-  std::size_t entries = 0;  ///< about how many there are
+  using Visitor = std::function<void(std::string_view name, policy::ListEntry entry)>;
+  std::size_t entries = 0;    ///< about how many there are
+  bool nearest_wins = false;  ///< as in policy::HashedNames
   std::function<void(const Visitor&)> for_each;
   std::function<policy::ListEntry(std::string_view name)> find;
 };

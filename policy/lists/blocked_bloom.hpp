@@ -18,12 +18,15 @@ namespace gatehouse::policy {
 class BlockedBloom {
  public:
   /// Contains nothing.
-  BlockedBloom() : BlockedBloom(std::span<const std::uint64_t>()) {}
+  BlockedBloom() : BlockedBloom(std::size_t{0}) {}
+  /// Room for so many hashes.
+  explicit BlockedBloom(std::size_t hashes);
+  explicit BlockedBloom(std::span<const std::uint64_t> hashes) : BlockedBloom(hashes.size()) { add(hashes); }
 
-  /// @param hashes  in any order, but sorted ones are faster
-  explicit BlockedBloom(std::span<const std::uint64_t> hashes);
+  /// While it is built. In any order, but sorted ones are faster.
+  void add(std::span<const std::uint64_t> hashes) noexcept;
 
-  /// True for each hash it was built from, and for one in 73 of the others.
+  /// True for each hash that was added, and for one in 73 of the others.
   [[nodiscard]] bool may_contain(std::uint64_t hash) const noexcept {
     const auto& words = blocks_[place_in(hash, count_)].words;
     return (words[0] >> bit(hash, 0) & words[1] >> bit(hash, 1) & words[2] >> bit(hash, 2) & words[3] >> bit(hash, 3) &

@@ -1,5 +1,5 @@
 // Which hashes stand in a list, 48 bits of each: the second look, after the filter, that nearly only listed names
-// reach. Built once, then immutable and thread-safe.
+// reach; and two bits of the builder's for each. Built once, then immutable and thread-safe.
 #pragma once
 
 #include "policy/lists/huge_pages.hpp"
@@ -20,22 +20,31 @@ class FingerprintTable {
   /// Contains nothing.
   FingerprintTable() = default;
 
-  /// @param hashes  sorted, without repetition
-  explicit FingerprintTable(std::span<const std::uint64_t> hashes);
+  /// Room for so many hashes.
+  explicit FingerprintTable(std::size_t hashes);
 
-  /// True for each hash it was built from, and for about n in 2^64, but at least one in 2^45, of the others.
-  /// Cost: a cache miss.
-  [[nodiscard]] bool contains(std::uint64_t hash) const noexcept;
+  static constexpr unsigned kCodes = 4;  ///< 0 to 3
+  static constexpr unsigned kAbsent = kCodes;
+
+  /// While it is built, at most as many as there is room for, each hash once.
+  /// @param hashes  sorted
+  void add(std::span<const std::uint64_t> hashes, unsigned code);
+
+  /// The code of a hash that was added; for about n in 2^64, but at least one in 2^45, of the others that of another
+  /// one; else kAbsent. Cost: a cache miss.
+  [[nodiscard]] unsigned find(std::uint64_t hash) const noexcept;
 
   /// Memory held.
   [[nodiscard]] std::size_t bytes() const noexcept { return buckets_.capacity() * sizeof(Bucket); }
 
  private:
   static constexpr std::size_t kSlots = 10;
+  static constexpr unsigned kCodeBits = 8;  // where codes begin in a bucket's state
   struct alignas(64) Bucket {
     std::array<std::uint32_t, kSlots> low{};
     std::array<std::uint16_t, kSlots> high{};
-    std::uint32_t used = 0;
+    std::uint32_t state = 0;  // how many slots are used, and from kCodeBits on two bits a slot
+    [[nodiscard]] std::size_t used() const noexcept { return state & ((1U << kCodeBits) - 1); }
   };
   static_assert(sizeof(Bucket) == 64);
 

@@ -4,32 +4,16 @@
 
 #include "policy/lists/blocked_bloom.hpp"
 #include "policy/lists/fingerprint_table.hpp"
-#include "policy/match/name_suffixes.hpp"
+#include "policy/lists/hashed_names.hpp"
+#include "policy/lists/list_entry.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string_view>
 #include <vector>
 
 namespace gatehouse::policy {
-
-/// What a list has for exactly one name.
-enum class ListEntry : std::uint8_t {
-  none,
-  listed,
-  exception,  ///< the list leaves this name, and what is below it, alone
-};
-
-/// The names of a list on their way to a NameSet, in any order, with or without repetition. One thread.
-struct HashedNames {
-  std::vector<std::uint64_t> listed;
-  std::vector<std::uint64_t> exceptions;  ///< few; one that is listed too is an exception
-  std::size_t fewest_labels = 1;          ///< that any of them has
-
-  /// @param name  canonical
-  void add(std::string_view name, bool is_exception, const HashSeed& seed);
-};
 
 class NameSet {
  public:
@@ -44,23 +28,32 @@ class NameSet {
 
   /// Shorter suffixes need not be asked for: nearly every list has names of two labels and more only.
   [[nodiscard]] std::size_t fewest_labels() const noexcept { return fewest_labels_; }
-  [[nodiscard]] bool has_exceptions() const noexcept { return !exceptions_.empty(); }
+  /// Does the longest suffix with an entry decide? Else all of them have to be seen.
+  [[nodiscard]] bool nearest_wins() const noexcept { return nearest_wins_; }
+  /// Does any entry speak of names below its own, with open ones only for the name itself (`exact`) or not?
+  [[nodiscard]] bool reaches_below(bool exact) const noexcept { return reaches_below_ || (has_open_ && !exact); }
   /// Names, exceptions included.
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   /// Memory held.
   [[nodiscard]] std::size_t bytes() const noexcept {
-    return sizeof *this + filter_.bytes() + table_.bytes() + exceptions_.capacity() * sizeof(std::uint64_t);
+    return sizeof *this + filter_.bytes() + table_.bytes() + special_hashes_.capacity() * sizeof(std::uint64_t) +
+           special_entries_.capacity() * sizeof(ListEntry);
   }
 
  private:
   NameSet() = default;
   [[nodiscard]] ListEntry look_up(std::uint64_t hash) const noexcept;
+  void add(const HashedNames& names, HashedNames::Plain kind, unsigned code);
+  void add_special(const HashedNames& names, bool with_exact);
 
-  BlockedBloom filter_;                    // of listed names and exceptions
-  FingerprintTable table_;                 // the same
-  std::vector<std::uint64_t> exceptions_;  // sorted
+  BlockedBloom filter_;
+  FingerprintTable table_;  // the code says what the list has
+  std::array<ListEntry, 3> entry_of_code_{ListEntry::exact, ListEntry::children, ListEntry::suffix};
+  std::vector<std::uint64_t> special_hashes_;  // sorted: names with any other entry
+  std::vector<ListEntry> special_entries_;     // theirs
   std::size_t fewest_labels_ = 1;
   std::size_t size_ = 0;
+  bool nearest_wins_ = true, reaches_below_ = false, has_open_ = false;
 };
 
 }  // namespace gatehouse::policy

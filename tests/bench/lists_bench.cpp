@@ -56,8 +56,8 @@ constexpr std::uint64_t kListed = 1, kOthers = 2;  // worlds
 
 HashedNames hashes_of_list(std::size_t names) {
   HashedNames out;
-  out.listed.reserve(names);
-  for (std::size_t i = 0; i < names; ++i) out.add(name_of(kListed, i), false, kSeed);
+  out.reserve(names);
+  for (std::size_t i = 0; i < names; ++i) out.add(name_of(kListed, i), ListEntry::listed, kSeed);
   return out;
 }
 

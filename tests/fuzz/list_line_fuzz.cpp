@@ -36,10 +36,10 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     for (const auto& name : parsed.names) {
       const auto canonical = gatehouse::canonical_domain(name.text);
       require(canonical && *canonical == name.text);
+      require(name.entry != gatehouse::policy::ListEntry::none);
     }
-    for (const std::string& reject : parsed.rejects)
-      require(!reject.empty() &&
-              std::all_of(reject.begin(), reject.end(), [](char c) { return c >= 0x20 && c < 0x7f; }));
+    for (const auto& [why, is_exception] : parsed.rejects)
+      require(!why.empty() && std::all_of(why.begin(), why.end(), [](char c) { return c >= 0x20 && c < 0x7f; }));
   }
   return 0;
 }

@@ -88,6 +88,26 @@ class Import(unittest.TestCase):
         self.assertEqual(self.cli("import", "ads", "-", "--allow-wide", input=text).returncode, 0)
         self.assertEqual(self.list_row()[1], 4)
 
+    def test_exceptions_that_are_not_taken_are_said_loudly(self):
+        text = "||a.example.com^\n@@||b.a.example.com^$client=kid\n@@||com^\nx.example.com##.ad\n"
+        done = self.cli("import", "ads", "-", input=text)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("2 exceptions could not be taken, so that more is blocked than the list says; the first, line 2",
+                      done.stderr)
+        self.assertIn("2 exceptions not taken: what they leave alone is blocked\n  line 2: ", done.stdout)
+        body = json.loads(self.cli("import", "ads", "-", "--json", input=text).stdout)
+        self.assertEqual((body["entries"], body["exceptions"], body["rejected"], body["too_wide"]), (1, 0, 2, 1))
+        self.assertEqual((body["rejected_exceptions"], [one["line"] for one in body["lost_exceptions"]]), (2, [2, 3]))
+        # What only a browser can do is no reason to worry.
+        done = self.cli("import", "ads", "-", input="||a.example.com^\nx.example.com##.ad\n||b.example.com^$popup\n")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_match_is_for_what_a_format_leaves_open(self):
+        done = self.cli("import", "ads", "-", "--match", "exact", input="||a.example.com^\n")
+        self.assertIn("--match changes nothing", done.stdout)
+        done = self.cli("import", "ads", "-", "--match", "exact", "--format", "domains", input="a.example.com\n")
+        self.assertNotIn("--match", done.stdout)
+
     def test_a_kill_at_any_moment_leaves_a_whole_list(self):
         size = 200_000 // SLOW
         first, second = self.names("a", size), self.names("b", size + 1)

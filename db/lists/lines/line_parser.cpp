@@ -2,6 +2,7 @@
 
 #include "db/lists/lines/line_parts.hpp"
 #include "db/lists/lines/words.hpp"
+#include "db/lists/unbound_zones.hpp"
 #include "policy/match/ascii_domain.hpp"
 
 #include <gatehouse/base/address.hpp>
@@ -12,18 +13,53 @@
 namespace gatehouse::db {
 namespace {
 
-/// Does an address say "nowhere", as block lists use it?
-bool is_sinkhole(std::string_view text) {
-  if (text == "0.0.0.0" || text == "::" || text == "::1") return true;
-  const auto address = IpAddress::parse(text);
-  return address && ((address->is_v4() && text.starts_with("127.")) || *address == *IpAddress::parse("::") ||
-                     *address == *IpAddress::parse("::1"));
-}
+using policy::ListEntry;
+using policy::ListMark;
+
+/// An entry for those below a name.
+constexpr ListEntry below(ListEntry entry) noexcept { return {ListMark::none, entry.below}; }
 
 /// "*.a.example" and ".a.example" mean the names below.
 std::string_view without_wildcard(std::string_view name) noexcept {
   if (name.starts_with("*.")) return name.substr(2);
   return name.starts_with('.') ? name.substr(1) : name;
+}
+
+/// What a zone does where no local-data says otherwise (unbound.conf(5)); of `none` it says nothing about names.
+struct ZoneType {
+  std::string_view name;
+  ListEntry entry;
+};
+constexpr std::array kZoneTypes{ZoneType{"static", unbound_words::kBlocks},
+                                ZoneType{"deny", unbound_words::kBlocks},
+                                ZoneType{"refuse", unbound_words::kBlocks},
+                                ZoneType{"inform_deny", unbound_words::kBlocks},
+                                ZoneType{"redirect", unbound_words::kRedirects},
+                                ZoneType{"inform_redirect", unbound_words::kRedirects},
+                                ZoneType{"always_nxdomain", unbound_words::kAlwaysBlocks},
+                                ZoneType{"always_nodata", unbound_words::kAlwaysBlocks},
+                                ZoneType{"always_null", unbound_words::kAlwaysBlocks},
+                                ZoneType{"always_refuse", unbound_words::kAlwaysBlocks},
+                                ZoneType{"always_deny", unbound_words::kAlwaysBlocks},
+                                ZoneType{"transparent", unbound_words::kPasses},
+                                ZoneType{"typetransparent", unbound_words::kPasses},
+                                ZoneType{"inform", unbound_words::kPasses},
+                                ZoneType{"always_transparent", unbound_words::kAlwaysPasses},
+                                ZoneType{"nodefault", ListEntry::none},
+                                ZoneType{"noview", ListEntry::none}};
+
+/// The end of a sentence for what cannot be a name; `is_junk` is set where no list means such a thing.
+std::string why_no_name(std::string_view text, bool is_address, const Result<std::string>& name, bool& is_junk) {
+  if (text == ".") return "means every name";
+  if (is_address) return "is an address, not a name";
+  const std::size_t foreign = name ? policy::foreign_character(*name) : std::string::npos;
+  if (foreign != std::string::npos && (*name)[foreign] == '*')
+    return "has a wildcard inside: only `*.` at the front can be taken";
+  is_junk = true;
+  if (!name && name.error() == Errc::oversize) return "is longer than a name or label may be";
+  if (!name && name.error() == Errc::unsupported) return "has characters that no name may have";
+  if (!name) return "is not a name: it has an empty label, or a space or control character";
+  return "has " + backquoted(name->substr(foreign, 1)) + " in it, which no host name has";
 }
 
 }  // namespace
@@ -63,8 +99,8 @@ const ParsedLine& LineParser::parse(std::string_view line) {
   return line_;
 }
 
-void LineParser::reject(std::string_view text, std::string_view why) {
-  line_.rejects.push_back(backquoted(text) + ' ' + std::string(why));
+void LineParser::reject(std::string_view text, std::string_view why, bool is_exception) {
+  line_.rejects.push_back({backquoted(text) + ' ' + std::string(why), is_exception});
 }
 
 void LineParser::reject_junk(std::string_view text, std::string_view why) {
@@ -72,21 +108,14 @@ void LineParser::reject_junk(std::string_view text, std::string_view why) {
   line_.is_junk = true;
 }
 
-void LineParser::take(std::string_view text, bool is_exception) {
+void LineParser::take(std::string_view text, ListEntry entry) {
   if (is_of_this_machine(text)) return;
-  if (text.size() > 1 && text.front() >= '0' && text.front() <= '9' && IpAddress::parse(text))
-    return reject(text, "is an address, not a name");
   Result<std::string> name = policy::ascii_domain(text);
-  if (!name) {
-    if (name.error() == Errc::oversize) return reject_junk(text, "is longer than a name or label may be");
-    if (name.error() == Errc::unsupported) return reject_junk(text, "has characters that no name may have");
-    return reject_junk(text, "is not a name: it has an empty label, or a space or control character");
-  }
-  if (const std::size_t bad = policy::foreign_character(*name); bad != name->npos) {
-    if ((*name)[bad] == '*') return reject(text, "has a wildcard inside: only `*.` at the front can be taken");
-    return reject_junk(text, "has " + backquoted(name->substr(bad, 1)) + " in it, which no host name has");
-  }
-  line_.names.push_back({std::move(*name), is_exception});
+  const bool is_address = text.size() > 1 && text.front() >= '0' && text.front() <= '9' && IpAddress::parse(text);
+  if (name && !is_address && policy::foreign_character(*name) == name->npos)
+    line_.names.push_back({std::move(*name), entry});
+  else
+    reject(text, why_no_name(text, is_address, name, line_.is_junk), is_exception(entry));
 }
 
 void LineParser::hosts(std::string_view line) {
@@ -100,7 +129,7 @@ void LineParser::hosts(std::string_view line) {
     any = true;
     if (is_of_this_machine(name)) continue;
     if (sinkhole)
-      take(name);
+      take(name, ListEntry::listed);
     else
       reject(name, "is given the address " + backquoted(address) + ", which blocks nothing: 0.0.0.0 or 127.0.0.1 does");
   }
@@ -111,25 +140,59 @@ void LineParser::domains(std::string_view line) {
   const std::string_view whole = line = trimmed(line);
   const std::string_view name = next_word(line);
   if (!next_word(line).empty()) return reject_junk(whole, "is more than one word: one name a line");
-  take(without_wildcard(name));
+  const std::string_view rest = without_wildcard(name);
+  take(rest, rest.size() < name.size() ? ListEntry::suffix : ListEntry::listed);
 }
 
 void LineParser::adblock(std::string_view line) {
   line = trimmed(line);
   if (is_cosmetic(line)) return reject(line, "hides parts of pages, which a gateway cannot");
-  std::string_view rule = line;
-  const bool is_exception = rule.starts_with("@@");
-  if (is_exception) rule.remove_prefix(2);
-  if (rule.find_first_of(" \t<>") != rule.npos) return reject_junk(line, "is no rule of this format");
-  if (!rule.starts_with("||")) return reject(line, "is a pattern for addresses of pages: only ||name^ can be taken");
-  rule.remove_prefix(2);
-  const std::size_t end = rule.find('^');
-  if (rule.find('$') != rule.npos)
-    return reject(line, "has a modifier ($), without which it would mean something else");
-  if (rule.find('/') != rule.npos) return reject(line, "has a path, which a gateway does not see");
-  if (end == rule.npos) return reject(line, "has no ^ after the name, so that it also means longer names");
-  if (end + 1 != rule.size()) return reject(line, "goes on after ^: only ||name^ can be taken");
-  take(without_wildcard(rule.substr(0, end)), is_exception);
+  if (line.find_first_of(" \t<>") != line.npos) return reject_junk(line, "is no rule of this format");
+  const bool is_exception = line.starts_with("@@");
+  const std::string_view rule = line.substr(is_exception ? 2 : 0);
+  const std::string_view pattern = before(rule, '$');
+  if (pattern.size() == rule.size()) return adblock_rule(rule, is_exception);
+  bool is_important = false, lifts_a_block = false;
+  std::string_view strange;
+  for (std::string_view rest = rule.substr(pattern.size()); !rest.empty();) {
+    rest.remove_prefix(1);
+    const std::string_view modifier = before(rest, ',');
+    rest.remove_prefix(modifier.size());
+    if (modifier == "important")
+      is_important = true;
+    else if (modifier == "badfilter")
+      lifts_a_block = !is_exception;
+    if (modifier != "important" && strange.empty()) strange = modifier;
+  }
+  if (!is_important || !strange.empty())
+    return reject(
+        line,
+        "has the modifier " + backquoted("$" + std::string(strange)) + ", without which it would mean something else",
+        is_exception || lifts_a_block);
+  const std::size_t taken = line_.names.size();
+  adblock_rule(rule.substr(0, pattern.size()), is_exception);
+  for (std::size_t i = taken; i < line_.names.size(); ++i)
+    for (ListMark* const mark : {&line_.names[i].entry.at, &line_.names[i].entry.below})
+      if (*mark != ListMark::none) *mark = is_exception ? ListMark::important_exception : ListMark::important;
+}
+
+/// A rule without its `@@` and modifiers. For names, `^` and `|` both say where one ends.
+void LineParser::adblock_rule(std::string_view rule, bool is_exception) {
+  const std::string_view whole = rule;
+  const auto refuse = [&](std::string_view why) { reject(whole, why, is_exception); };
+  if (!rule.starts_with('|'))
+    return refuse("is a pattern for addresses of pages: only ||name^ and |name^ can be taken");
+  const bool is_anchored = !rule.starts_with("||");  // at the start of the name, so that nothing may stand before it
+  rule.remove_prefix(is_anchored ? 1 : 2);
+  if (rule.find_first_of("/:") != rule.npos) return refuse("has a path or scheme, which a gateway does not see");
+  const std::string_view name = rule.substr(0, rule.find_first_of("^|"));
+  rule.remove_prefix(name.size());
+  if (rule.empty()) return refuse("has no ^ after the name, so that it also means longer names");
+  if (rule != "^" && rule != "^|" && rule != "|")
+    return refuse("goes on after ^: only ||name^ and |name^ can be taken");
+  const ListEntry entry = is_exception ? ListEntry::exception : ListEntry::suffix;
+  if (name.starts_with("*.")) return take(name.substr(2), below(entry));
+  take(name, is_anchored ? ListEntry{entry.at, ListMark::none} : entry);
 }
 
 void LineParser::dnsmasq(std::string_view line) {
@@ -144,18 +207,23 @@ void LineParser::dnsmasq(std::string_view line) {
   const std::size_t last = line.rfind('/');
   if (!line.starts_with('/') || last == 0) return reject(whole, "names nothing between slashes");
   const std::string_view value = trimmed(line.substr(last + 1));
-  const bool is_exception = !is_address && value == "#";
-  const bool blocks = value.empty() || (is_address && (value == "#" || is_sinkhole(value)));
-  if (!blocks && !is_exception)
-    return reject(whole, is_address ? "answers with an address of its own, which is no block"
-                                    : "forwards to a server, which is no block");
+  // For one name an address, of whatever kind, counts before a server, and that before neither.
+  constexpr ListEntry kNowhere{ListMark::important, ListMark::important};
+  constexpr ListEntry kSomewhere{ListMark::important_exception, ListMark::important_exception};
+  ListEntry entry = is_address ? kNowhere : ListEntry::exception;
+  if (value.empty())
+    entry = ListEntry::suffix;
+  else if (is_address && value != "#" && !IpAddress::parse(value))
+    return reject(whole, "answers with what is no address");
+  else if (is_address && value != "#" && !is_sinkhole(value))
+    entry = kSomewhere;
   line = line.substr(1, last - 1);
   while (true) {
     const std::string_view name = before(line, '/');
     if (name.empty() || name == "#" || name == "*")
       reject(whole, "means every name");
     else
-      take(without_wildcard(name), is_exception);
+      take(without_wildcard(name), name.starts_with('*') ? below(entry) : entry);
     if (name.size() == line.size()) return;
     line.remove_prefix(name.size() + 1);
   }
@@ -163,24 +231,19 @@ void LineParser::dnsmasq(std::string_view line) {
 
 void LineParser::unbound(std::string_view line) {
   const std::string_view whole = line = trimmed(line);
-  const bool is_data = line.starts_with("local-data:");
-  if (before(line, ':').find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != line.npos ||
-      line.find(':') == line.npos)
+  const std::string_view option = before(line, ':');
+  if (option.size() == line.size() || option.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != option.npos)
     return reject_junk(whole, "is no option of unbound");
-  if (!is_data && !line.starts_with("local-zone:")) return reject(whole, "is neither local-zone: nor local-data:");
-  line = trimmed(line.substr(line.find(':') + 1));
-  if (is_data) return unbound_data(unquoted(line));
+  if (option != "local-data" && option != "local-zone") return reject(whole, "is neither local-zone: nor local-data:");
+  line = trimmed(line.substr(option.size() + 1));
+  if (option == "local-data") return unbound_data(unquoted(line));
   const std::string_view name = unquoted(next_word(line));
   const std::string_view type = unquoted(next_word(line));
-  // `redirect` answers from local-data alone, which is judged by its own line.
-  constexpr std::array<std::string_view, 9> kBlocks{"always_nxdomain", "always_null", "always_refuse", "always_nodata",
-                                                    "always_deny",     "refuse",      "deny",          "static",
-                                                    "redirect"};
   if (name.empty() || type.empty() || !trimmed(line).empty())
     return reject(whole, "is not a name and a type, such as \"ads.example\" always_nxdomain");
-  if (std::find(kBlocks.begin(), kBlocks.end(), type) == kBlocks.end())
-    return reject(whole, "has a type that does not block");
-  take(name);
+  for (const ZoneType& known : kZoneTypes)
+    if (known.name == type) return known.entry == ListEntry::none ? void() : take(name, known.entry);
+  reject(whole, "has a type that is not known");
 }
 
 void LineParser::unbound_data(std::string_view data) {
@@ -188,10 +251,11 @@ void LineParser::unbound_data(std::string_view data) {
   const std::string_view name = next_word(data);
   std::string_view word = next_word(data);
   while (is_number(word) || same_letters(word, "IN")) word = next_word(data);
-  const bool blocks =
-      (same_letters(word, "A") || same_letters(word, "AAAA")) && is_sinkhole(next_word(data)) && data.empty();
-  if (!blocks) return reject(whole, "answers with data of its own, which is no block");
-  take(name);
+  const bool is_address = same_letters(word, "A") || same_letters(word, "AAAA");
+  const std::string_view address = next_word(data);
+  if (!is_address || !IpAddress::parse(address) || !data.empty())
+    return reject(whole, "answers with data that is no address");
+  take(name, is_sinkhole(address) ? unbound_words::kSinkhole : unbound_words::kAddress);
 }
 
 DetectedFormat detect_format(std::span<const std::string> lines) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "db/lists/list_format.hpp"
+#include "policy/lists/list_entry.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -16,23 +17,32 @@ namespace gatehouse::db {
 /// What one line says. Blank lines, comments and what only carries the list say nothing.
 struct ParsedLine {
   struct Name {
-    std::string text;           ///< canonical: lower-case, A-labels
-    bool is_exception = false;  ///< the list leaves this name, and what is below it, alone
+    std::string text;         ///< canonical: lower-case, A-labels
+    policy::ListEntry entry;  ///< of unbound lists as in unbound_zones.hpp, until all names are known
     bool operator==(const Name&) const = default;
   };
+  struct Reject {
+    std::string why;            ///< a sentence; printable ASCII
+    bool is_exception = false;  ///< without it more is blocked than the list says
+  };
   std::vector<Name> names;
-  std::vector<std::string> rejects;  ///< a sentence for each part that is not taken; printable ASCII
-  bool is_junk = false;              ///< no line of a list in this format; its reject says so
+  std::vector<Reject> rejects;  ///< one for each part that is not taken
+  bool is_junk = false;         ///< no line of a list in this format; its reject says so
 };
 
 /// Comments, headings and names of the machine itself are skipped alike in all formats (line_parts.hpp). What is taken,
 /// by format; whatever else a line holds is rejected, never guessed at:
-///   hosts    `0.0.0.0 a.example b.example # c`, also 127.*, :: and ::1
-///   domains  `a.example`, `*.a.example`, `.a.example`
-///   adblock  `||a.example^`; exception `@@||a.example^`; no modifiers, no paths, no wildcards, no cosmetic rules
-///   rpz      CNAME to `.`, `*.` or rpz-drop.; exception rpz-passthru.; `*.a` as `a`; names relative to the zone
-///   dnsmasq  `address=/a/b/`, with an address only 0.0.0.0, :: or #; `server=/a/`, `local=/a/`; exception
-///   `server=/a/#` unbound  `local-zone: "a" T` with a T that answers nothing true; `local-data: "a A 0.0.0.0"`
+///   hosts    `0.0.0.0 a.example b.example # c`, also 127.*, :: and ::1; whether names below are meant is left open
+///   domains  `a.example`, which leaves that open, too; `*.a.example` and `.a.example` with all below
+///   adblock  `||a.example^` with all below, `|a.example^` alone, `||*.a.example^` those below; `|` may end it;
+///   exception
+///            `@@`; the modifier `$important`; no others, no paths, no wildcards, no cosmetic rules
+///   rpz      `a CNAME .` alone, `*.a CNAME .` those below; also to `*.` or rpz-drop.; exception rpz-passthru.; A and
+///            AAAA with an address that says nowhere, or else an exception; names relative to the zone
+///   dnsmasq  `address=/a/b/`, with all below; with an address only 0.0.0.0, 127.*, :: or #, or else an exception;
+///            `server=/a/`, `local=/a/`; exception `server=/a/#`, or with a server; `/*.a/` those below
+///   unbound  `local-zone: "a" T` with all below: blocked where T answers nothing true, an exception where T is
+///            transparent or the like; `local-data: "a A 0.0.0.0"` alone, with an address an exception
 class LineParser {
  public:
   explicit LineParser(ListFormat format) noexcept : format_(format) {}
@@ -46,15 +56,16 @@ class LineParser {
   void hosts(std::string_view line);
   void domains(std::string_view line);
   void adblock(std::string_view line);
+  void adblock_rule(std::string_view rule, bool is_exception);
   void rpz(std::string_view line);
   void rpz_record(std::string_view owner, std::string_view type, std::string_view data);
   void set_rpz_origin(std::string_view text);
-  void take_rpz_name(std::string_view owner, bool is_exception);
+  void take_rpz_name(std::string_view owner, policy::ListMark mark);
   void dnsmasq(std::string_view line);
   void unbound(std::string_view line);
   void unbound_data(std::string_view data);
-  void take(std::string_view name, bool is_exception = false);
-  void reject(std::string_view text, std::string_view why);
+  void take(std::string_view name, policy::ListEntry entry);
+  void reject(std::string_view text, std::string_view why, bool is_exception = false);
   void reject_junk(std::string_view text, std::string_view why);
 
   ListFormat format_;

@@ -1,11 +1,19 @@
 // Response policy zones: master file lines (RFC 1035, 5.1) whose owner names, cut off at the zone, are what is judged.
 #include "db/lists/lines/line_parser.hpp"
+#include "db/lists/lines/line_parts.hpp"
 #include "db/lists/lines/words.hpp"
 
+#include <gatehouse/base/address.hpp>
 #include <gatehouse/base/domain.hpp>
+
+#include <algorithm>
+#include <array>
 
 namespace gatehouse::db {
 namespace {
+
+using policy::ListEntry;
+using policy::ListMark;
 
 /// Without the final dot, in lower case: what zone names are compared in.
 std::string zone_name(std::string_view text) {
@@ -22,6 +30,14 @@ std::string_view take_type(std::string_view& data) {
   while (same_letters(word, "IN") || (!word.empty() && word.front() >= '0' && word.front() <= '9'))
     word = next_word(data);
   return word;
+}
+
+/// Does any zone have records of that type?
+bool is_record_type(std::string_view text) noexcept {
+  constexpr std::array<std::string_view, 18> kTypes{"CNAME", "DNAME",  "TXT",   "MX",   "PTR",   "SRV",
+                                                    "CAA",   "SPF",    "NAPTR", "SVCB", "HTTPS", "DS",
+                                                    "LOC",   "DNSKEY", "RRSIG", "NSEC", "TLSA",  "HINFO"};
+  return std::any_of(kTypes.begin(), kTypes.end(), [text](std::string_view type) { return same_letters(type, text); });
 }
 
 /// What a trigger's last label says it is about, if not the name asked for.
@@ -68,12 +84,20 @@ void LineParser::rpz_record(std::string_view owner, std::string_view type, std::
     if (!origin_) origin_ = zone_;
     return;
   }
-  if (!same_letters(type, "CNAME"))
-    return reject(owner, "has a record of type " + backquoted(type) + ": only CNAME can be taken");
   const std::string_view target = next_word(data);
-  if (target == "." || target == "*." || same_letters(target, "rpz-drop.")) return take_rpz_name(owner, false);
-  if (same_letters(target, "rpz-passthru.")) return take_rpz_name(owner, true);
-  reject(owner, "is sent to " + backquoted(target) + ", which is no block: `.`, `*.` and rpz-passthru. can be taken");
+  if (same_letters(type, "A") || same_letters(type, "AAAA")) {  // answers with data of its own
+    if (!IpAddress::parse(target))
+      return reject_junk(owner, "is given " + backquoted(target) + ", which is no address");
+    return take_rpz_name(owner, is_sinkhole(target) ? ListMark::listed : ListMark::exception);
+  }
+  if (!is_record_type(type)) return reject_junk(owner, "is followed by " + backquoted(type) + ", which is no record");
+  if (!same_letters(type, "CNAME"))
+    return reject(owner, "has a record of type " + backquoted(type) + ": only CNAME, A and AAAA can be taken");
+  if (target == "." || target == "*." || same_letters(target, "rpz-drop."))
+    return take_rpz_name(owner, ListMark::listed);
+  if (same_letters(target, "rpz-passthru.")) return take_rpz_name(owner, ListMark::exception);
+  reject(owner, "is sent to " + backquoted(target) + ", which is no block: `.`, `*.` and rpz-passthru. can be taken",
+         same_letters(target, "rpz-tcp-only."));
 }
 
 void LineParser::set_rpz_origin(std::string_view text) {
@@ -88,7 +112,7 @@ void LineParser::set_rpz_origin(std::string_view text) {
   origin_ = zone_name(text) + (origin_->empty() ? "" : "." + *origin_);
 }
 
-void LineParser::take_rpz_name(std::string_view owner, bool is_exception) {
+void LineParser::take_rpz_name(std::string_view owner, ListMark mark) {
   std::string name(owner);
   const bool is_absolute = owner.ends_with('.');
   if (owner == "@") name.clear();
@@ -104,9 +128,10 @@ void LineParser::take_rpz_name(std::string_view owner, bool is_exception) {
   if (const std::string_view kind = other_trigger(name); !kind.empty())
     return reject(owner, "is about something else (" + std::string(kind) + ") than the name that is asked for");
   std::string_view trigger = name;
-  if (trigger.starts_with("*.")) trigger.remove_prefix(2);
-  if (trigger.empty() || trigger == "*") return reject(owner, "means every name");
-  take(trigger, is_exception);
+  const bool is_wildcard = trigger.starts_with("*.");
+  if (is_wildcard) trigger.remove_prefix(2);
+  if (trigger.empty() || trigger == "*") return reject(owner, "means every name", is_exception(mark));
+  take(trigger, is_wildcard ? ListEntry{ListMark::none, mark} : ListEntry{mark, ListMark::none});
 }
 
 }  // namespace gatehouse::db

@@ -2,6 +2,8 @@
 
 #include "db/lists/lines/words.hpp"
 
+#include <gatehouse/base/address.hpp>
+
 #include <algorithm>
 #include <array>
 
@@ -62,6 +64,13 @@ bool is_of_this_machine(std::string_view name) noexcept {
                                                     "localdomain"};
   if (name.ends_with('.')) name.remove_suffix(1);
   return std::any_of(kNames.begin(), kNames.end(), [name](std::string_view own) { return same_letters(own, name); });
+}
+
+bool is_sinkhole(std::string_view text) {
+  if (text == "0.0.0.0" || text == "::" || text == "::1") return true;
+  const auto address = IpAddress::parse(text);
+  return address && ((address->is_v4() && text.starts_with("127.")) || *address == *IpAddress::parse("::") ||
+                     *address == *IpAddress::parse("::1"));
 }
 
 }  // namespace gatehouse::db

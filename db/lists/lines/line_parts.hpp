@@ -26,4 +26,7 @@ namespace gatehouse::db {
 /// carry them over from hosts files; to block them, or to leave them alone, is never meant.
 [[nodiscard]] bool is_of_this_machine(std::string_view name) noexcept;
 
+/// Does an address say "nowhere", as block lists use it: 0.0.0.0, 127.*, :: or ::1?
+[[nodiscard]] bool is_sinkhole(std::string_view address);
+
 }  // namespace gatehouse::db

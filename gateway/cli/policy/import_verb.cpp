@@ -86,6 +86,9 @@ Json to_json(const std::string& name, const ImportReport& report) {
   body["rejects"] = findings(report.rejects);
   body["too_wide"] = report.too_wide;
   body["wide"] = findings(report.wide);
+  body["rejected_exceptions"] = report.rejected_exceptions;
+  body["lost_exceptions"] = findings(report.lost_exceptions);
+  body["open"] = report.open;
   return body;
 }
 
@@ -101,13 +104,25 @@ void print(std::ostream& out, const ImportReport& report) {
   out << "  " << report.lines << " lines: " << report.entries << " names, " << report.exceptions << " exceptions, "
       << report.duplicates << " duplicates, " << report.rejected << " rejected\n";
   print_findings(out, report.rejects, report.rejected);
+  if (report.rejected_exceptions > 0) {
+    out << "  " << report.rejected_exceptions << " exceptions not taken: what they leave alone is blocked\n";
+    print_findings(out, report.lost_exceptions, report.rejected_exceptions);
+  }
   if (report.too_wide == 0) return;
   out << "  " << report.too_wide << " too wide and left out (--allow-wide takes them)\n";
   print_findings(out, report.wide, report.too_wide);
 }
 
-/// Is the list in force as it was published, but for what no gateway can do?
-int exit_status(const ImportReport& report) { return report.too_wide > 0 ? kExitPartly : kExitYes; }
+/// Is the list in force as it was published, but for blocks that no gateway can do?
+int exit_status(const Invocation& invocation, const std::string& name, const ImportReport& report) {
+  if (report.rejected_exceptions > 0)
+    complain(invocation, name + ": " + std::to_string(report.rejected_exceptions) +
+                             " exceptions could not be taken, so that more is blocked than the list says; the first, "
+                             "line " +
+                             std::to_string(report.lost_exceptions.front().line) + ": " +
+                             report.lost_exceptions.front().why);
+  return report.too_wide > 0 || report.rejected_exceptions > 0 ? kExitPartly : kExitYes;
+}
 
 db::ImportRequest to_request(const ImportArguments& arguments) {
   const auto given = [](const std::string& text) {
@@ -138,14 +153,16 @@ int policy_import_verb(const Invocation& invocation, const ImportArguments& argu
   }
   if (invocation.json) {
     print_json(out, to_json(arguments.name, report));
-    return exit_status(report);
+    return exit_status(invocation, arguments.name, report);
   }
   out << arguments.name << ": " << report.entries << " names in force (" << db::to_text(report.format) << ", match "
       << report.match << ", action " << report.action << (report.group.empty() ? "" : ", group " + report.group) << ")";
   if (report.entries_before > 0) out << ", before " << report.entries_before;
   out << '\n';
   print(out, report);
-  return exit_status(report);
+  if (!arguments.match.empty() && report.open == 0)
+    out << "  --match changes nothing: this list says of each name whether those below it are meant\n";
+  return exit_status(invocation, arguments.name, report);
 } catch (const db::ImportRefused& refused) {
   if (invocation.json) {
     Json body = to_json(arguments.name, refused.report);

@@ -9,10 +9,8 @@ namespace {
 std::shared_ptr<const policy::NameSet> names_about(const db::ListFile& file, const policy::NameSuffixes& suffixes,
                                                    const policy::HashSeed& seed) {
   policy::HashedNames names;
-  for (std::size_t i = 0; i < suffixes.count(); ++i) {
-    const policy::ListEntry entry = file.find(suffixes.text(i));
-    if (entry != policy::ListEntry::none) names.add(suffixes.text(i), entry == policy::ListEntry::exception, seed);
-  }
+  names.nearest_wins = file.nearest_wins();
+  for (std::size_t i = 0; i < suffixes.count(); ++i) names.add(suffixes.text(i), file.find(suffixes.text(i)), seed);
   return policy::NameSet::build(std::move(names));
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <random>
 #include <vector>
 
@@ -17,22 +18,30 @@ std::vector<std::uint64_t> sorted_random(std::size_t count, std::uint64_t seed) 
   return out;
 }
 
+constexpr unsigned kAbsent = FingerprintTable::kAbsent;
+
+FingerprintTable table_of(const std::vector<std::uint64_t>& hashes, unsigned code) {
+  FingerprintTable out(hashes.size());
+  out.add(hashes, code);
+  return out;
+}
+
 void expect_exact(const std::vector<std::uint64_t>& hashes) {
-  const FingerprintTable table{hashes};
-  for (const std::uint64_t hash : hashes) ASSERT_TRUE(table.contains(hash)) << hashes.size();
+  const FingerprintTable table = table_of(hashes, 2);
+  for (const std::uint64_t hash : hashes) ASSERT_EQ(table.find(hash), 2U) << hashes.size();
   std::mt19937_64 random(1'000'007);  // not one that made the hashes
-  for (int i = 0; i < 2'000; ++i) ASSERT_FALSE(table.contains(random())) << hashes.size();
+  for (int i = 0; i < 2'000; ++i) ASSERT_EQ(table.find(random()), kAbsent) << hashes.size();
   for (const std::uint64_t hash : hashes) {
     const std::uint64_t near = hash ^ std::uint64_t{1} << random() % 48;
     if (!std::binary_search(hashes.begin(), hashes.end(), near)) {
-      ASSERT_FALSE(table.contains(near)) << hashes.size();
+      ASSERT_EQ(table.find(near), kAbsent) << hashes.size();
     }
   }
 }
 
 TEST(FingerprintTable, ContainsNothingWhenEmpty) {
-  EXPECT_FALSE(FingerprintTable().contains(0));
-  EXPECT_FALSE(FingerprintTable(std::vector<std::uint64_t>{}).contains(0));
+  EXPECT_EQ(FingerprintTable().find(0), kAbsent);
+  EXPECT_EQ(table_of({}, 1).find(0), kAbsent);
 }
 
 TEST(FingerprintTable, ContainsWhatItWasBuiltFrom) {
@@ -40,9 +49,20 @@ TEST(FingerprintTable, ContainsWhatItWasBuiltFrom) {
   expect_exact(sorted_random(100'000, 1));
 }
 
+TEST(FingerprintTable, KeepsTheCodeOfEachHash) {
+  for (const std::size_t count : {1, 9, 10, 11, 100, 30'000}) {
+    const std::vector<std::uint64_t> hashes = sorted_random(count, 5);
+    std::array<std::vector<std::uint64_t>, FingerprintTable::kCodes> parts;
+    for (std::size_t i = 0; i < count; ++i) parts[i * 7 % 4].push_back(hashes[i]);
+    FingerprintTable table(count);
+    for (unsigned code = 0; code < parts.size(); ++code) table.add(parts[code], code);
+    for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(table.find(hashes[i]), i * 7 % 4) << i << " of " << count;
+  }
+}
+
 TEST(FingerprintTable, DoesNotFindZeroInAnEmptySlot) {
-  EXPECT_FALSE(FingerprintTable(std::vector<std::uint64_t>{1}).contains(0));
-  EXPECT_TRUE(FingerprintTable(std::vector<std::uint64_t>{0}).contains(0));
+  EXPECT_EQ(table_of({1}, 0).find(0), kAbsent);
+  EXPECT_EQ(table_of({0}, 0).find(0), 0U);
 }
 
 // All for one bucket: they spill over, from the last bucket to the first.
@@ -62,7 +82,7 @@ TEST(FingerprintTable, GoesOnInTheNextBucket) {
 }
 
 TEST(FingerprintTable, HoldsLittleMemory) {
-  EXPECT_LT(static_cast<double>(FingerprintTable{sorted_random(100'000, 1)}.bytes()) / 100'000, 8.6);
+  EXPECT_LT(static_cast<double>(table_of(sorted_random(100'000, 1), 3).bytes()) / 100'000, 8.6);
 }
 
 }  // namespace

@@ -15,8 +15,8 @@ using Names = std::initializer_list<std::string_view>;
 /// The set reports all of `listed` and `exceptions`; the file says otherwise of `wrong`.
 ListRule rule(bool exact, Names listed, Names exceptions, Mismatches wrong) {
   HashedNames names;
-  for (const std::string_view name : listed) names.add(name, false, kSeed);
-  for (const std::string_view name : exceptions) names.add(name, true, kSeed);
+  for (const std::string_view name : listed) names.add(name, ListEntry::listed, kSeed);
+  for (const std::string_view name : exceptions) names.add(name, ListEntry::exception, kSeed);
   ListRule out{NameSet::build(std::move(names))};
   out.exact = exact;
   if (!wrong.empty()) out.mismatches = std::make_shared<const Mismatches>(std::move(wrong));
@@ -27,7 +27,7 @@ ListRule rule(bool exact, Names listed, Names exceptions, Mismatches wrong) {
 std::string entry(const ListRule& rule, std::string_view name) {
   const NameSuffixes suffixes(name, kSeed);
   const auto found = rule.find(suffixes);
-  return found ? std::string(suffixes.text(*found)) : "";
+  return found ? std::string(suffixes.text(found->suffix)) : "";
 }
 
 TEST(ListRule, SkipsAnEntryThatTheFileDoesNotHaveForEachNameBelowIt) {
@@ -69,6 +69,89 @@ TEST(ListRule, BelievesAnExceptionThatWasTakenForAnEntry) {
   const ListRule list = rule(false, {"test", "b.test"}, {"x.test"}, {{"b.test", ListEntry::exception}});
   EXPECT_EQ(entry(list, "a.b.test"), "");
   EXPECT_EQ(entry(list, "a.test"), "test");
+}
+
+/// One list of entries that speak for themselves.
+ListRule mixed(std::initializer_list<std::pair<std::string_view, ListEntry>> entries, bool nearest_wins,
+               bool exact = false) {
+  HashedNames names;
+  for (const auto& [name, what] : entries) names.add(name, what, kSeed);
+  names.nearest_wins = nearest_wins;
+  ListRule out{NameSet::build(std::move(names))};
+  out.exact = exact;
+  return out;
+}
+
+TEST(ListRule, TakesExactEntriesAndOthersSideBySide) {
+  for (const bool exact : {false, true}) {  // the row's match is about open entries alone
+    const ListRule list =
+        mixed({{"one.test", ListEntry::exact}, {"below.test", ListEntry::children}, {"all.test", ListEntry::suffix}},
+              true, exact);
+    EXPECT_EQ(entry(list, "one.test"), "one.test");
+    EXPECT_EQ(entry(list, "a.one.test"), "");
+    EXPECT_EQ(entry(list, "below.test"), "");
+    EXPECT_EQ(entry(list, "a.b.below.test"), "below.test");
+    EXPECT_EQ(entry(list, "all.test"), "all.test");
+    EXPECT_EQ(entry(list, "a.all.test"), "all.test");
+  }
+}
+
+TEST(ListRule, SaysWhetherTheEntryIsForTheNameAlone) {
+  const auto exact = [](const ListRule& list, std::string_view name) {
+    return list.find(NameSuffixes(name, kSeed)).value().exact;
+  };
+  const ListRule list = mixed({{"one.test", ListEntry::exact}, {"all.test", ListEntry::suffix}}, true);
+  EXPECT_TRUE(exact(list, "one.test"));
+  EXPECT_FALSE(exact(list, "all.test"));
+  EXPECT_FALSE(exact(mixed({{"open.test", ListEntry::listed}}, true, false), "open.test"));
+  EXPECT_TRUE(exact(mixed({{"open.test", ListEntry::listed}}, true, true), "open.test"));
+}
+
+TEST(ListRule, MatchSetsWhatIsOpen) {
+  const auto list = [](bool exact) {
+    return mixed({{"open.test", ListEntry::listed}, {"all.test", ListEntry::suffix}, {"one.test", ListEntry::exact}},
+                 true, exact);
+  };
+  EXPECT_EQ(entry(list(false), "a.open.test"), "open.test");
+  EXPECT_EQ(entry(list(true), "a.open.test"), "");
+  EXPECT_EQ(entry(list(true), "open.test"), "open.test");
+  for (const bool exact : {false, true}) {
+    EXPECT_EQ(entry(list(exact), "a.all.test"), "all.test");
+    EXPECT_EQ(entry(list(exact), "a.one.test"), "");
+    EXPECT_EQ(entry(list(exact), "one.test"), "one.test");
+  }
+}
+
+TEST(ListRule, TheNearestEntryDecidesWhereTheFormatSaysSo) {
+  const auto list = [](bool nearest_wins) {
+    return mixed({{"test", ListEntry::suffix},
+                  {"good.test", ListEntry::exception},
+                  {"bad.good.test", ListEntry::suffix},
+                  {"self.test", ListEntry::exact_exception}},
+                 nearest_wins);
+  };
+  EXPECT_EQ(entry(list(true), "a.bad.good.test"), "bad.good.test");
+  EXPECT_EQ(entry(list(false), "a.bad.good.test"), "");
+  for (const bool nearest_wins : {false, true}) {
+    EXPECT_EQ(entry(list(nearest_wins), "a.good.test"), "");
+    EXPECT_EQ(entry(list(nearest_wins), "self.test"), "");
+    EXPECT_EQ(entry(list(nearest_wins), "a.self.test"), "test");
+    EXPECT_EQ(entry(list(nearest_wins), "a.test"), "test");
+  }
+}
+
+TEST(ListRule, WhatIsImportantBeatsExceptions) {
+  constexpr ListEntry kImportant{ListMark::important, ListMark::important};
+  constexpr ListEntry kImportantException{ListMark::important_exception, ListMark::important_exception};
+  const ListRule list = mixed({{"good.test", ListEntry::exception},
+                               {"ads.good.test", kImportant},
+                               {"ok.ads.good.test", ListEntry::exception},
+                               {"very.ads.good.test", kImportantException}},
+                              false);
+  EXPECT_EQ(entry(list, "x.good.test"), "");
+  EXPECT_EQ(entry(list, "x.ads.good.test"), "ads.good.test");
+  EXPECT_EQ(entry(list, "ok.ads.good.test"), "ads.good.test");
+  EXPECT_EQ(entry(list, "very.ads.good.test"), "");
 }
 
 }  // namespace

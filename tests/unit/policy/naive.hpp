@@ -64,7 +64,10 @@ inline bool has_port(const std::optional<std::string>& list, unsigned port) {
 
 /// The names of the list files, as people see them.
 struct ListText {
-  std::vector<std::string> listed, exceptions;
+  std::vector<std::string> listed;           // as the row's match says
+  std::vector<std::string> exact, children;  // for the name alone, for those below it
+  std::vector<std::string> exceptions;       // with all below
+  bool nearest_wins = false;                 // the longest decides, and not any exception
 };
 using ListTexts = std::map<std::string, ListText>;
 
@@ -162,10 +165,9 @@ struct Evaluator {
     using Rank = std::tuple<long, bool, bool, bool, bool, std::int64_t>;
     std::optional<Rank> best;
     bool any = false;
-    const auto meet = [&](const auto& r, std::string_view name, bool of_list) {
-      if (r.match == "exact" ? f.domain != name : !is_below(f.domain, name)) return;
-      const Rank rank(-static_cast<long>(name.size()), !r.group_id, r.action != "allow", r.match != "exact", of_list,
-                      r.id);
+    const auto meet = [&](const auto& r, std::string_view name, bool exact, bool of_list) {
+      if (exact ? f.domain != name : !is_below(f.domain, name)) return;
+      const Rank rank(-static_cast<long>(name.size()), !r.group_id, r.action != "allow", !exact, of_list, r.id);
       if (!best || rank < *best) best = rank;
     };
     const auto silent = [&](const auto& r) {
@@ -174,15 +176,33 @@ struct Evaluator {
     for (const DomainRule& r : model.domain_rules) {
       if (silent(r)) continue;
       any = true;
-      meet(r, r.domain, false);
+      meet(r, r.domain, r.match == "exact", false);
     }
     for (const DomainList& r : model.domain_lists) {
       if (silent(r)) continue;
       any = true;
       const ListText& text = lists.at(r.file);
-      const auto covers = [&](const std::string& name) { return is_below(f.domain, name); };
-      if (std::any_of(text.exceptions.begin(), text.exceptions.end(), covers)) continue;
-      for (const std::string& name : text.listed) meet(r, name, true);
+      std::size_t excepted = 0;  // names so long and shorter ones say nothing
+      for (const std::string& name : text.exceptions)
+        if (is_below(f.domain, name)) excepted = text.nearest_wins ? std::max(excepted, name.size()) : f.domain.size();
+      const auto each = [&](const std::vector<std::string>& names, const auto& visit) {
+        for (const std::string& name : names)
+          if (name.size() > excepted) visit(name);
+      };
+      const bool open_below = r.match == "suffix";
+      const auto is_in = [](const std::vector<std::string>& names, const std::string& name) {
+        return std::count(names.begin(), names.end(), name) > 0;
+      };
+      const auto itself = [&](const std::string& name) {
+        const bool reaches_below = is_in(text.children, name) || (open_below && is_in(text.listed, name));
+        if (f.domain == name) meet(r, name, !reaches_below, true);
+      };
+      each(text.exact, itself);
+      each(text.listed, itself);
+      if (open_below) each(text.listed, [&](const std::string& name) { meet(r, name, false, true); });
+      each(text.children, [&](const std::string& name) {
+        if (f.domain != name) meet(r, name, false, true);
+      });
     }
     if (any && !(f.flags & kFlowBadName) && f.domain.find("..") != f.domain.npos)
       return Verdict{Action::deny, Reason::dns_malformed};

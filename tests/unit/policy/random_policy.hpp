@@ -48,7 +48,11 @@ class RandomPolicy {
     for (int file = 0; file < 3; ++file) {
       naive::ListText& text = out["file" + std::to_string(file)];
       for (int i = below(6); i > 0; --i) text.listed.push_back(pick(kDomains));
-      if (below(3) == 0) text.exceptions.push_back(pick(kDomains));
+      if (below(2) == 0)
+        for (std::vector<std::string>* const more : {&text.exact, &text.children})
+          for (int i = below(4); i > 0; --i) more->push_back(pick(kDomains));
+      for (int i = below(3) == 0 ? 1 + below(2) : 0; i > 0; --i) text.exceptions.push_back(pick(kDomains));
+      text.nearest_wins = below(2) == 0;
     }
     return out;
   }
@@ -57,8 +61,11 @@ class RandomPolicy {
     Lists out{{0x1234, 0x5678}, {}};
     for (const auto& [file, text] : texts) {
       HashedNames names;
-      for (const std::string& name : text.listed) names.add(name, false, out.seed);
-      for (const std::string& name : text.exceptions) names.add(name, true, out.seed);
+      for (const std::string& name : text.listed) names.add(name, ListEntry::listed, out.seed);
+      for (const std::string& name : text.exact) names.add(name, ListEntry::exact, out.seed);
+      for (const std::string& name : text.children) names.add(name, ListEntry::children, out.seed);
+      for (const std::string& name : text.exceptions) names.add(name, ListEntry::exception, out.seed);
+      names.nearest_wins = text.nearest_wins;
       out.by_file[file].names = NameSet::build(std::move(names));
     }
     return out;

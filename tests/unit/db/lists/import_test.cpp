@@ -135,7 +135,21 @@ TEST_F(Import, CountsDuplicatesAndRejectsWithTheirLines) {
   EXPECT_EQ(report.rejects[1].line, 6U);
   EXPECT_THAT(report.rejects[1].why, HasSubstr("longer than 64 KiB"));
   EXPECT_EQ(report.rejects[2].line, 7U);
+  EXPECT_EQ(report.rejected_exceptions, 0U);
   EXPECT_EQ(file().find("c.a.example.com"), ListEntry::exception);
+}
+
+TEST_F(Import, CountsExceptionsThatAreNotTakenApart) {
+  const ImportReport report = import(
+      "||a.example.com^\n@@||b.example.com^$client=x\n||c.example.com^$client=x\n@@||com^\n||d.example.com^$badfilter\n"
+      "@@||e.example.com^\n");
+  EXPECT_EQ(report.rejected, 3U);
+  EXPECT_EQ(report.too_wide, 1U);
+  EXPECT_EQ(report.rejected_exceptions, 3U);
+  std::vector<std::uint64_t> lines;
+  for (const auto& [line, why] : report.lost_exceptions) lines.push_back(line);
+  EXPECT_EQ(lines, (std::vector<std::uint64_t>{2, 4, 5}));
+  EXPECT_EQ(report.exceptions, 1U);
 }
 
 TEST_F(Import, KeepsTheFirstHundredRejects) {
@@ -213,13 +227,15 @@ TEST_F(Import, LeavesOutExceptionsThatWouldEmptyTheList) {
   const ImportReport report = import("||a.example.com^\n@@||com^\n");
   EXPECT_EQ(report.too_wide, 1U);
   EXPECT_EQ(report.exceptions, 0U);
-  EXPECT_EQ(file().find("a.example.com"), ListEntry::listed);
+  EXPECT_EQ(file().find("a.example.com"), ListEntry::suffix);
 }
 
 TEST_F(Import, TakesWideEntriesWhereTheyAreAllowedOrExact) {
   const std::string text = "a.example.com\nco.uk\n";
   EXPECT_EQ(import(text, request_with([](auto& request) { request.match = "exact"; })).too_wide, 0U);
   EXPECT_EQ(row("match, entries"), "exact|2");
+  EXPECT_EQ(file().find("co.uk"), ListEntry::exact) << "also when the row's match is edited";
+  EXPECT_EQ(file().find("a.example.com"), ListEntry::listed);
   sql("DELETE FROM domain_lists");
   EXPECT_EQ(import(text, allowing_wide()).too_wide, 0U);
   EXPECT_EQ(row("match, entries"), "suffix|2");
@@ -232,6 +248,46 @@ TEST_F(Import, WhatCompaniesGiveNamesBelowIsOrdinary) {
       "ec2-192-0-2-1.compute-1.amazonaws.com\nx.s3.amazonaws.com\nhost.elb.amazonaws.com\n");
   EXPECT_EQ(report.too_wide, 0U) << report.wide.front().why;
   EXPECT_EQ(report.entries, 8U);
+}
+
+TEST_F(Import, KeepsExactEntriesAndOthersSideBySide) {
+  import(
+      "$ORIGIN rpz.local.\na.example.com CNAME .\nb.example.com CNAME .\n*.b.example.com CNAME .\n"
+      "*.c.example.com CNAME .\nd.example.com CNAME rpz-passthru.\n*.d.example.com CNAME .\n");
+  EXPECT_EQ(row("format, entries"), "rpz|4");
+  EXPECT_EQ(file().find("a.example.com"), ListEntry::exact);
+  EXPECT_EQ(file().find("b.example.com"), ListEntry::suffix);
+  EXPECT_EQ(file().find("c.example.com"), ListEntry::children);
+  EXPECT_EQ(file().find("d.example.com"), (ListEntry{policy::ListMark::exception, policy::ListMark::listed}));
+  EXPECT_EQ(file().exceptions(), 1U);
+}
+
+TEST_F(Import, ReadsZonesAndDataOfUnboundTogether) {
+  const ImportReport report = import(
+      "local-data: \"ok.a.example.com A 192.0.2.1\"\nlocal-zone: \"a.example.com\" static\n"
+      "local-data: \"ok.b.example.com A 192.0.2.1\"\nlocal-zone: \"b.example.com\" always_nxdomain\n");
+  EXPECT_EQ(report.entries, 2U);
+  EXPECT_EQ(report.exceptions, 1U);
+  EXPECT_EQ(file().find("ok.a.example.com"), ListEntry::exact_exception);
+  EXPECT_EQ(file().find("ok.b.example.com"), ListEntry::none) << "its zone ignores data";
+}
+
+TEST_F(Import, KeepsWhatIsImportantWhereThereAreExceptions) {
+  constexpr auto kImportant = policy::ListMark::important;
+  import("||a.example.com^$important\n");
+  EXPECT_EQ(file().find("a.example.com"), ListEntry::suffix);
+  import("||a.example.com^$important\n@@||example.com^\n");
+  EXPECT_EQ(file().find("a.example.com"), (ListEntry{kImportant, kImportant}));
+  EXPECT_FALSE(file().nearest_wins());
+}
+
+TEST_F(Import, TheLastOfADnsmasqNamesLinesIsNotTheOneThatCounts) {
+  import(
+      "address=/a.example.com/0.0.0.0\nserver=/a.example.com/#\naddress=/b.example.com/\nserver=/b.example.com/#\n"
+      "address=/c.example.com/192.0.2.1\naddress=/c.example.com/\n");
+  EXPECT_EQ(file().find("a.example.com"), ListEntry::suffix);
+  EXPECT_EQ(file().find("b.example.com"), ListEntry::exception);
+  EXPECT_EQ(file().find("c.example.com"), ListEntry::exception);
 }
 
 TEST_F(Import, RefusesWhatIsNoList) {

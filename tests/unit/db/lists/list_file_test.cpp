@@ -31,24 +31,23 @@ UniqueFd memory_file(std::string_view content) {
   return fd;
 }
 
-using Names = std::map<std::string, bool>;  // name -> is it an exception?
+using Names = std::map<std::string, ListEntry>;
 
 std::string write_list(const std::filesystem::path& folder, const std::vector<std::string>& entries,
                        const std::vector<std::string>& exceptions) {
+  NameTable table;
+  for (const std::string& name : entries) table.add(name, ListEntry::listed);
+  for (const std::string& name : exceptions) table.add(name, ListEntry::exception);
+  table.sort();
   ListFileWriter writer(folder, ListFormat::adblock, folder);
-  for (const bool is_exception : {false, true}) {
-    NameTable table;
-    for (const std::string& name : is_exception ? exceptions : entries) table.add(name);
-    table.sort();
-    table.for_each([&](std::string_view name) { writer.add(name, is_exception); });
-  }
+  table.for_each([&](std::string_view name, ListEntry entry) { writer.add(name, entry); });
   return writer.finish();
 }
 
 Names read_list(const ListFile& file) {
   Names out;
-  file.for_each([&](std::string_view name, bool is_exception) {
-    EXPECT_TRUE(out.emplace(name, is_exception).second) << name << " stands in it twice";
+  file.for_each([&](std::string_view name, ListEntry entry) {
+    EXPECT_TRUE(out.emplace(name, entry).second) << name << " stands in it twice";
   });
   return out;
 }
@@ -69,15 +68,104 @@ TEST(NameTable, SortsByTheTextReadBackwardsAndDropsRepetitions) {
   names.push_back("example");
   names.push_back(std::string(60, 'x') + ".example");
   NameTable table;
-  for (const std::string& name : names) table.add(name);
+  for (const std::string& name : names) table.add(name, ListEntry::listed);
   EXPECT_EQ(table.size(), names.size());
   table.sort();
   std::sort(names.begin(), names.end(), list_layout::comes_before);
   names.erase(std::unique(names.begin(), names.end()), names.end());
   std::vector<std::string> sorted;
-  table.for_each([&](std::string_view name) { sorted.emplace_back(name); });
+  table.for_each([&](std::string_view name, ListEntry) { sorted.emplace_back(name); });
   EXPECT_EQ(sorted, names);
   EXPECT_EQ(table.size(), names.size());
+}
+
+TEST(NameTable, MakesOneEntryOfThoseForOneName) {
+  NameTable table;
+  const std::vector<std::pair<std::string, ListEntry>> said{
+      {"a.example", ListEntry::exact},    {"b.example", ListEntry::exact},
+      {"a.example", ListEntry::children}, {"b.example", ListEntry::exception},
+      {"c.example", ListEntry::children}, {"c.example", ListEntry::exact_exception}};
+  for (const auto& [name, entry] : said) table.add(name, entry);
+  table.sort();
+  const auto all = [&] {
+    Names out;
+    table.for_each([&](std::string_view name, ListEntry entry) { out.emplace(name, entry); });
+    return out;
+  };
+  EXPECT_EQ(all(), (Names{{"a.example", ListEntry::suffix},
+                          {"b.example", ListEntry::exception},
+                          {"c.example", {policy::ListMark::exception, policy::ListMark::listed}}}));
+  table.change_each([](std::string_view name, ListEntry entry) {
+    return name == "b.example" ? ListEntry::none : name == "c.example" ? ListEntry::exact : entry;
+  });
+  EXPECT_EQ(all(), (Names{{"a.example", ListEntry::suffix}, {"c.example", ListEntry::exact}}));
+  EXPECT_EQ(table.size(), 2U);
+}
+
+TEST(ListFile, KeepsWhatTheListSaysOfEachName) {
+  using policy::ListMark;
+  Names names;
+  int number = 0;
+  for (unsigned at = 0; at <= 5; ++at)
+    for (unsigned below = at == 0 ? 1 : 0; below <= 5; ++below)
+      names["n" + std::to_string(number++) + ".example"] = {static_cast<ListMark>(at), static_cast<ListMark>(below)};
+  NameTable table;
+  for (const auto& [name, entry] : names) table.add(name, entry);
+  table.sort();
+  const ScratchFolder folder;
+  ListFileWriter writer(folder.path(), ListFormat::rpz, folder.path());
+  table.for_each([&](std::string_view name, ListEntry entry) { writer.add(name, entry); });
+  const ListFile file(folder.path() / writer.finish());
+  EXPECT_EQ(read_list(file), names);
+  for (const auto& [name, entry] : names) EXPECT_EQ(file.find(name), entry);
+  EXPECT_TRUE(file.nearest_wins());
+  EXPECT_EQ(file.entries(), 27U);     // all but (0|3|5, 0|3|5), of which there are eight
+  EXPECT_EQ(file.exceptions(), 20U);  // all but those of (0|1|2|4, 0|1|2|4), of which there are fifteen
+}
+
+/// As version 1 had it: one block of entries and one of exceptions.
+std::string first_version(const std::vector<std::string>& entries, const std::vector<std::string>& exceptions) {
+  std::string blocks, index;
+  const auto number = [](std::string& out, std::uint64_t value, std::size_t size) {
+    for (std::size_t i = 0; i < size; ++i) out += static_cast<char>(value >> 8 * i);
+  };
+  for (const auto& names : {entries, exceptions}) {
+    if (names.empty()) continue;
+    std::string block;
+    for (const std::string& name : names) block += std::string(1, '\0') + static_cast<char>(name.size()) + name;
+    number(index, 48 + blocks.size(), 8);
+    number(index, list_layout::crc32(bytes_of(block)), 4);
+    blocks += block;
+  }
+  std::string out(list_layout::kMagic);
+  number(out, 1, 4);
+  number(out, static_cast<std::uint64_t>(ListFormat::rpz), 4);
+  number(out, entries.size(), 8);
+  number(out, exceptions.size(), 8);
+  number(out, 48 + blocks.size(), 8);
+  number(out, list_layout::crc32(bytes_of(index)), 4);
+  number(out, list_layout::crc32(bytes_of(out)), 4);
+  return out + blocks + index;
+}
+
+TEST(ListFile, ReadsTheFirstVersion) {
+  const std::string whole = first_version({"a.example", "b.example"}, {"a.example", "x.b.example"});
+  const ListFile file(memory_file(whole), "the list");
+  EXPECT_EQ(file.entries(), 2U);
+  EXPECT_EQ(file.exceptions(), 2U);
+  EXPECT_FALSE(file.nearest_wins());
+  EXPECT_EQ(file.find("a.example"), ListEntry::exception);
+  EXPECT_EQ(file.find("b.example"), ListEntry::listed);
+  EXPECT_EQ(file.find("x.b.example"), ListEntry::exception);
+  EXPECT_EQ(file.find("example"), ListEntry::none);
+  std::vector<std::string> seen;
+  file.for_each([&](std::string_view name, ListEntry entry) {
+    seen.push_back((entry == ListEntry::exception ? "-" : "") + std::string(name));
+  });
+  EXPECT_EQ(seen, (std::vector<std::string>{"a.example", "b.example", "-a.example", "-x.b.example"}));
+  for (std::size_t size = 0; size < whole.size(); ++size)
+    EXPECT_THROW(ListFile(memory_file(whole.substr(0, size)), "the list").for_each([](std::string_view, ListEntry) {}),
+                 std::runtime_error);
 }
 
 TEST(ListFile, GivesBackWhatWasWritten) {
@@ -135,8 +223,7 @@ bool reads(std::string_view content, const Names& names) {
   try {
     const ListFile file(memory_file(content), "the list");
     bool same = true;
-    for (const auto& [name, is_exception] : names)
-      same = same && file.find(name) == (is_exception ? ListEntry::exception : ListEntry::listed);
+    for (const auto& [name, entry] : names) same = same && file.find(name) == entry;
     return read_list(file) == names && same;
   } catch (const std::runtime_error& error) {
     EXPECT_THAT(error.what(), testing::EndsWith(": import the list again"));
@@ -165,7 +252,7 @@ TEST(ListFile, NoticesThatItIsCutShortWhileItIsOpen) {
   const auto path = folder.path() / write_list(folder.path(), random_names(2000, 4), {});
   const ListFile file(path);
   std::filesystem::resize_file(path, 100);
-  EXPECT_THROW(file.for_each([](std::string_view, bool) {}), std::runtime_error);
+  EXPECT_THROW(file.for_each([](std::string_view, ListEntry) {}), std::runtime_error);
   EXPECT_THROW(static_cast<void>(file.find("a.example")), std::runtime_error);
 }
 

@@ -38,7 +38,7 @@ class ListWriter : public testing::Test {
     std::sort(all.begin(), all.end(), [](const std::string& a, const std::string& b) {
       return std::lexicographical_compare(a.rbegin(), a.rend(), b.rbegin(), b.rend());
     });
-    for (const std::string& name : all) writer.add(name, false);
+    for (const std::string& name : all) writer.add(name, policy::ListEntry::listed);
     return writer.finish();
   }
 

@@ -16,8 +16,8 @@ OpenedList open_with_collisions(const std::filesystem::path& path) {
   OpenedList out = open_list_file(path);
   out.for_each = [of_file = out.for_each](const OpenedList::Visitor& visit) {
     of_file(visit);
-    visit("collides.test", false);
-    visit("collides.listed.test", false);
+    visit("collides.test", policy::ListEntry::listed);
+    visit("collides.listed.test", policy::ListEntry::listed);
   };
   return out;
 }
@@ -29,7 +29,7 @@ class FalseHit : public testing::Test {
     const auto lists = folder.path() / "lists";
     std::filesystem::create_directory(lists);
     db::ListFileWriter writer(lists, db::ListFormat::domains, folder.path());
-    writer.add("listed.test", false);
+    writer.add("listed.test", policy::ListEntry::listed);
     edit("INSERT INTO domain_lists(id, name, file) VALUES(4, 'ads', '" + writer.finish() + "')");
     publisher.emplace(folder.path() / "policy.db", PolicyEvents{}, PublisherParts{open_with_collisions, {}});
     plugin.emplace(publisher->board(), std::make_shared<KeyMeters>(),

@@ -43,7 +43,8 @@ class Shelf : public testing::Test {
     out.entries = entries->size();
     out.for_each = [entries](const OpenedList::Visitor& visit) {
       for (const std::string& entry : *entries)
-        visit(entry.substr(entry.find_first_not_of("@?")), entry.starts_with('@'));
+        visit(entry.substr(entry.find_first_not_of("@?")),
+              entry.starts_with('@') ? ListEntry::exception : ListEntry::listed);
     };
     out.find = [entries](std::string_view name) {
       for (const std::string& entry : *entries) {

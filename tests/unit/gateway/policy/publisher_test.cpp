@@ -259,7 +259,7 @@ class Lists : public Publisher {
               while (held) std::this_thread::sleep_for(1ms);
               OpenedList out;
               out.for_each = [name = file.filename().string()](const OpenedList::Visitor& visit) {
-                visit(name, false);
+                visit(name, policy::ListEntry::listed);
               };
               out.find = [](std::string_view) { return policy::ListEntry::none; };
               return out;

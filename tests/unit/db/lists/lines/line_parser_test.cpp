@@ -5,16 +5,33 @@
 namespace gatehouse::db {
 namespace {
 
+using policy::ListEntry;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-/// "a b -c" for the names a and b and the exception c; then "! sentence" for each reject.
+/// What a list says of one half of a name: "+" listed, "-" left alone, "?" left open, "!" and "~" with importance.
+char sign(policy::ListMark mark) { return "_?+-!~AP"[static_cast<std::size_t>(mark)]; }
+
+/// A name with its entry, in short for the most usual ones: "a" as the format leaves open, "a+" alone, "a*" with all
+/// below, "-a" an exception with all below; else "a(at below)". Then "! sentence" for each reject, "!! sentence" for
+/// that of an exception.
 std::string told(const ParsedLine& parsed) {
   std::string out;
   const auto add = [&](const std::string& text) { out += (out.empty() ? "" : " ") + text; };
-  for (const auto& name : parsed.names) add((name.is_exception ? "-" : "") + name.text);
-  for (const auto& reject : parsed.rejects) add("! " + reject);
+  for (const auto& [name, entry] : parsed.names) {
+    if (entry == ListEntry::listed)
+      add(name);
+    else if (entry == ListEntry::exact)
+      add(name + "+");
+    else if (entry == ListEntry::suffix)
+      add(name + "*");
+    else if (entry == ListEntry::exception)
+      add("-" + name);
+    else
+      add(name + "(" + sign(entry.at) + sign(entry.below) + ")");
+  }
+  for (const auto& [why, is_exception] : parsed.rejects) add((is_exception ? "!! " : "! ") + why);
   return out;
 }
 
@@ -61,8 +78,8 @@ TEST(LineParser, Domains) {
   expect(ListFormat::domains,
          {{"ads.example", "ads.example"},
           {"ads.example # c", "ads.example"},
-          {"*.ads.example", "ads.example"},
-          {".ads.example.", "ads.example"},
+          {"*.ads.example", "ads.example*"},
+          {".ads.example.", "ads.example*"},
           {"! comment", ""},
           {"; comment", ""},
           {"#", ""},
@@ -81,27 +98,48 @@ TEST(LineParser, Domains) {
 }
 
 TEST(LineParser, Adblock) {
-  expect(ListFormat::adblock, {{"[Adblock Plus 2.0]", ""},
-                               {"! comment", ""},
-                               {"# comment", ""},
-                               {"||ads.example^", "ads.example"},
-                               {"||*.ads.example^", "ads.example"},
-                               {"@@||good.ads.example^", "-good.ads.example"},
-                               {"||ads.example^$third-party", "! `||ads.example^$third-party` has a modifier"},
-                               {"||ads.example^$important", "! `||ads.example^$important` has a modifier"},
-                               {"@@||ads.example^$document", "! `@@||ads.example^$document` has a modifier"},
-                               {"||ads.example", "! `||ads.example` has no ^ after the name"},
-                               {"||ads.example/banner^", "! `||ads.example/banner^` has a path"},
-                               {"||ads.example^banner", "! `||ads.example^banner` goes on after ^"},
-                               {"||ads.example^|", "! `||ads.example^|` goes on after ^"},
-                               {"||ads*.example^", "! `ads*.example` has a wildcard inside"},
-                               {"||^", "! `` is not a name"},
-                               {"example.com##.ad", "! `example.com##.ad` hides parts of pages"},
-                               {"##.ad", "! `##.ad` hides parts of pages"},
-                               {"example.com#@#.ad", "! `example.com#@#.ad` hides parts of pages"},
-                               {"/banner/", "! `/banner/` is a pattern"},
-                               {"|https://ads.example^", "! `|https://ads.example^` is a pattern"},
-                               {"ads.example", "! `ads.example` is a pattern"}});
+  expect(
+      ListFormat::adblock,
+      {{"||ads.example^", "ads.example*"},
+       {"||ads.example^|", "ads.example*"},
+       {"||ads.example|", "ads.example*"},
+       {"|ads.example^", "ads.example+"},
+       {"|ads.example^|", "ads.example+"},
+       {"|ads.example|", "ads.example+"},
+       {"||*.ads.example^", "ads.example(_+)"},
+       {"@@||good.ads.example^", "-good.ads.example"},
+       {"@@||good.ads.example^|", "-good.ads.example"},
+       {"@@|good.ads.example^|", "good.ads.example(-_)"},
+       {"@@|good.ads.example^", "good.ads.example(-_)"},
+       {"||ads.example^$important", "ads.example(!!)"},
+       {"|ads.example^$important", "ads.example(!_)"},
+       {"@@||ads.example^$important", "ads.example(~~)"},
+       {"||ads.example^$third-party", "! `||ads.example^$third-party` has the modifier `$third-party`"},
+       {"||ads.example^$important,dnstype=A", "! `||ads.example^$important,dnstype=A` has the modifier `$dnstype=A`"},
+       {"||ads.example^$denyallow=x.ads.example", "! `||ads.example^$denyallow=x.ads.example` has the modifier"},
+       {"||ads.example^$client=kid", "! `||ads.example^$client=kid` has the modifier"},
+       {"||ads.example^$ctag=device_pc", "! `||ads.example^$ctag=device_pc` has the modifier"},
+       {"||ads.example^$dnsrewrite=192.0.2.1", "! `||ads.example^$dnsrewrite=192.0.2.1` has the modifier"},
+       {"||ads.example^$", "! `||ads.example^$` has the modifier `$`"},
+       {"@@||ads.example^$document", "!! `@@||ads.example^$document` has the modifier"},
+       {"||ads.example^$badfilter", "!! `||ads.example^$badfilter` has the modifier `$badfilter`"},
+       {"@@||ads.example^$badfilter", "!! `@@||ads.example^$badfilter` has the modifier"},
+       {"||ads.example", "! `||ads.example` has no ^ after the name"},
+       {"|ads.example", "! `|ads.example` has no ^ after the name"},
+       {"||ads.example/banner^", "! `||ads.example/banner^` has a path"},
+       {"||ads.example^banner", "! `||ads.example^banner` goes on after ^"},
+       {"||ads.example^^", "! `||ads.example^^` goes on after ^"},
+       {"||ads*.example^", "! `ads*.example` has a wildcard inside"},
+       {"@@||ads*.example^", "!! `ads*.example` has a wildcard inside"},
+       {"||^", "! `` is not a name"},
+       {"example.com##.ad", "! `example.com##.ad` hides parts of pages"},
+       {"##.ad", "! `##.ad` hides parts of pages"},
+       {"example.com#@#.ad", "! `example.com#@#.ad` hides parts of pages"},
+       {"/banner/", "! `/banner/` is a pattern"},
+       {"@@/banner/", "!! `/banner/` is a pattern"},
+       {"|https://ads.example^", "! `|https://ads.example^` has a path or scheme"},
+       {"not a rule", "! `not a rule` is no rule"},
+       {"ads.example", "! `ads.example` is a pattern"}});
 }
 
 TEST(LineParser, Rpz) {
@@ -113,22 +151,28 @@ TEST(LineParser, Rpz) {
           {"  2026010101 ; serial", ""},
           {"  3600 300 604800 60 )", ""},
           {"  IN NS ns.rpz.example.", ""},
-          {"ads.test CNAME .", "ads.test"},
-          {"  IN CNAME .", "ads.test"},  // the name of the record before
-          {"*.Ads.test 300 IN CNAME . ; c", "ads.test"},
-          {"a.test IN 300 CNAME *.", "a.test"},
-          {"b.test CNAME rpz-drop.", "b.test"},
-          {"good.test cname RPZ-PASSTHRU.", "-good.test"},
-          {"abs.test.rpz.example. CNAME .", "abs.test"},
+          {"ads.test CNAME .", "ads.test+"},
+          {"  IN CNAME .", "ads.test+"},  // the name of the record before
+          {"*.Ads.test 300 IN CNAME . ; c", "ads.test(_+)"},
+          {"a.test IN 300 CNAME *.", "a.test+"},
+          {"b.test CNAME rpz-drop.", "b.test+"},
+          {"good.test cname RPZ-PASSTHRU.", "good.test(-_)"},
+          {"*.good.test CNAME rpz-passthru.", "good.test(_-)"},
+          {"own.test A 192.0.2.1", "own.test(-_)"},
+          {"own.test AAAA 2001:db8::1", "own.test(-_)"},
+          {"*.nil.test A 0.0.0.0", "nil.test(_+)"},
+          {"nil.test AAAA ::", "nil.test+"},
+          {"own.test A nowhere", "! `own.test` is given `nowhere`, which is no address"},
+          {"own.test TXT hello", "! `own.test` has a record of type `TXT`"},
+          {"abs.test.rpz.example. CNAME .", "abs.test+"},
           {"other.test. CNAME .", "! `other.test.` is outside of the zone `rpz.example`"},
           {"$ORIGIN com", ""},
-          {"evil CNAME .", "evil.com"},
+          {"evil CNAME .", "evil.com+"},
           {"$ORIGIN rpz.example.", ""},
           {"32.1.2.0.192.rpz-ip CNAME .", "! `32.1.2.0.192.rpz-ip` is about something else (rpz-ip)"},
           {"ns.test.rpz-nsdname CNAME .", "! `ns.test.rpz-nsdname` is about something else (rpz-nsdname)"},
           {"c.test CNAME garden.example.", "! `c.test` is sent to `garden.example.`"},
-          {"c.test CNAME rpz-tcp-only.", "! `c.test` is sent to `rpz-tcp-only.`"},
-          {"c.test A 10.0.0.1", "! `c.test` has a record of type `A`"},
+          {"c.test CNAME rpz-tcp-only.", "!! `c.test` is sent to `rpz-tcp-only.`"},
           {"* CNAME .", "! `*` means every name"},
           {"@ CNAME .", "! `@` means every name"},
           {"lonely", "! `lonely` is no record"},
@@ -140,11 +184,11 @@ TEST(LineParser, RpzKnowsTheZoneFromItsFirstRecord) {
   expect(ListFormat::rpz, {{"$ORIGIN .", ""},
                            {"rpz.local 300 IN SOA ns. root. 1 2 3 4 5", ""},
                            {"$ORIGIN rpz.local.", ""},
-                           {"ads.test CNAME .", "ads.test"},
+                           {"ads.test CNAME .", "ads.test+"},
                            {"$ORIGIN com.rpz.local.", ""},
-                           {"evil CNAME .", "evil.com"}});
-  expect(ListFormat::rpz, {{"rpz.local. SOA ns. root. 1 2 3 4 5", ""}, {"ads.test.rpz.local. CNAME .", "ads.test"}});
-  expect(ListFormat::rpz, {{"ads.test CNAME .", "ads.test"},
+                           {"evil CNAME .", "evil.com+"}});
+  expect(ListFormat::rpz, {{"rpz.local. SOA ns. root. 1 2 3 4 5", ""}, {"ads.test.rpz.local. CNAME .", "ads.test+"}});
+  expect(ListFormat::rpz, {{"ads.test CNAME .", "ads.test+"},
                            {"ads.test. CNAME .", "! `ads.test.` is not relative, and no SOA or $ORIGIN"},
                            {"  ", ""},
                            {"$ORIGIN com", "! `com` is relative"}});
@@ -152,40 +196,45 @@ TEST(LineParser, RpzKnowsTheZoneFromItsFirstRecord) {
 
 TEST(LineParser, Dnsmasq) {
   expect(ListFormat::dnsmasq,
-         {{"# comment", ""},
-          {"address=/ads.example/", "ads.example"},
-          {"address=/ads.example/0.0.0.0", "ads.example"},
-          {"address=/ads.example/::", "ads.example"},
-          {"address=/ads.example/#", "ads.example"},
-          {"address = /a.example/b.example/ # c", "a.example b.example"},
-          {"server=/ads.example/", "ads.example"},
-          {"local=/.ads.example/", "ads.example"},
+         {{"address=/ads.example/", "ads.example*"},
+          {"address=/ads.example/0.0.0.0", "ads.example(!!)"},
+          {"address=/ads.example/::", "ads.example(!!)"},
+          {"address=/ads.example/#", "ads.example(!!)"},
+          {"address = /a.example/b.example/ # c", "a.example* b.example*"},
+          {"server=/ads.example/", "ads.example*"},
+          {"local=/.ads.example/", "ads.example*"},
+          {"local=/*.ads.example/", "ads.example(_+)"},
           {"server=/good.example/#", "-good.example"},
-          {"address=/ads.example/192.0.2.1", "! `address=/ads.example/192.0.2.1` answers with an address"},
-          {"server=/ads.example/192.0.2.1", "! `server=/ads.example/192.0.2.1` forwards to a server"},
+          {"server=/good.example/192.0.2.1#5353", "-good.example"},
+          {"address=/good.example/192.0.2.1", "good.example(~~)"},
+          {"address=/good.example/nowhere", "! `address=/good.example/nowhere` answers with what is no address"},
           {"server=192.0.2.1", "! `server=192.0.2.1` names nothing between slashes"},
           {"address=/#/0.0.0.0", "! `address=/#/0.0.0.0` means every name"},
           {"address=//", "! `address=//` means every name"},
           {"address=/", "! `address=/` names nothing"},
-          {"local=/a.example/b*.example/", "a.example ! `b*.example` has a wildcard"},
+          {"local=/a.example/b*.example/", "a.example* ! `b*.example` has a wildcard"},
+          {"server=/b*.example/#", "!! `b*.example` has a wildcard"},
           {"cache-size=100", "! `cache-size=100` is not address=, server= or local="},
           {"ads.example", "! `ads.example` is not address="}});
 }
 
 TEST(LineParser, Unbound) {
   expect(ListFormat::unbound,
-         {{"server:", ""},
-          {"# comment", ""},
-          {"  local-zone: \"ads.example\" always_nxdomain", "ads.example"},
-          {"local-zone: 'ads.example.' static # c", "ads.example"},
-          {"local-zone: ads.example refuse", "ads.example"},
-          {"local-zone: \"ads.example\" redirect", "ads.example"},
-          {"local-data: \"ads.example A 0.0.0.0\"", "ads.example"},
-          {"local-data: \"ads.example 60 IN AAAA ::\"", "ads.example"},
-          {"local-data: \"ads.example A 192.0.2.1\"", "! `ads.example A 192.0.2.1` answers with data of its own"},
-          {"local-data: \"ads.example TXT hello\"", "! `ads.example TXT hello` answers"},
-          {"local-zone: \"a.example\" transparent", "! `local-zone: \"a.example\" transparent` has a type that does"},
-          {"local-zone: \"a.example\" typetransparent", "! `local-zone: \"a.example\" typetransparent` has a type"},
+         {{"  local-zone: \"ads.example\" always_nxdomain", "ads.example(AA)"},
+          {"local-zone: 'ads.example.' static # c", "ads.example*"},
+          {"local-zone: ads.example refuse", "ads.example*"},
+          {"local-zone: \"ads.example\" redirect", "ads.example(+?)"},
+          {"local-data: \"ads.example A 0.0.0.0\"", "ads.example(!_)"},
+          {"local-data: \"ads.example 60 IN AAAA ::\"", "ads.example(!_)"},
+          {"local-data: \"ads.example A 192.0.2.1\"", "ads.example(~_)"},
+          {"local-data: \"ads.example TXT hello\"", "! `ads.example TXT hello` answers with data that is no address"},
+          {"local-zone: \"a.example\" transparent", "-a.example"},
+          {"local-zone: \"a.example\" typetransparent", "-a.example"},
+          {"local-zone: \"a.example\" always_transparent", "a.example(PP)"},
+          {"local-zone: \"10.in-addr.arpa\" nodefault", ""},
+          {"local-zone: \"a.example\" strange", "! `local-zone: \"a.example\" strange` has a type that is not known"},
+          {"local-zone: \".\" refuse", "! `.` means every name"},
+          {"local-zone: \"a..example\" transparent", "!! `a..example` is not a name"},
           {"local-zone: \"a.example\"", "! `local-zone: \"a.example\"` is not a name and a type"},
           {"forward-zone:", "! `forward-zone:` is neither local-zone: nor local-data:"}});
 }
@@ -218,7 +267,8 @@ TEST(LineParser, SkipsHeadingsAndCommentsInEveryFormat) {
       expect(format, {{line, ""}});
     if (format == ListFormat::adblock) continue;  // has none behind a rule
     for (const char* const comment : {" # c", "\t# c", " ; c", " #", "  ;c"})
-      expect(format, {{line_with(format, "ads.example") + comment, "ads.example"}});
+      expect(format, {{line_with(format, "ads.example") + comment,
+                       told(LineParser(format).parse(line_with(format, "ads.example")))}});
   }
 }
 
