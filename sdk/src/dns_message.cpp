@@ -19,22 +19,15 @@ constexpr std::uint16_t kRecursionAvailable = 0x0080;
 
 std::uint16_t number_at(Bytes message, std::size_t at) noexcept { return load_big<std::uint16_t>(message.subspan(at)); }
 
-bool has_dot(Bytes label) noexcept {
-  bool found = false;
-  for (const std::byte b : label) found |= b == std::byte{'.'};
-  return found;
-}
-
-char* copy_lower(Bytes label, char* out) noexcept {
+char* copy_label(Bytes label, char* out) noexcept {
   for (const std::byte b : label) {
     const auto c = static_cast<unsigned char>(b);
-    *out++ = static_cast<char>(c | (static_cast<unsigned char>(c - 'A') < 26 ? 0x20 : 0));
+    *out++ = c == '.' ? kDotInLabel : static_cast<char>(c | (static_cast<unsigned char>(c - 'A') < 26 ? 0x20 : 0));
   }
   return out;
 }
 
-/// Walks the name at `at` and gives each of its labels to `label`, which returns false to refuse it. Returns where the
-/// message goes on after the name.
+/// Walks the name at `at` and gives each of its labels to `label`. Returns where the message goes on after the name.
 template <class Label>
 Result<std::size_t> walk_name(Bytes message, std::size_t at, Label&& label) noexcept {
   std::size_t end = 0;      // known once a pointer was followed
@@ -49,7 +42,7 @@ Result<std::size_t> walk_name(Bytes message, std::size_t at, Label&& label) noex
       octets += length + 1;
       if (octets > kLongestName) return Errc::malformed;
       if (visible.size() - at <= length) return end == 0 ? Errc::truncated : Errc::malformed;
-      if (!label(visible.subspan(at + 1, length))) return Errc::malformed;
+      label(visible.subspan(at + 1, length));
       at += length + 1;
     } else {
       if (length < 0xc0) return Errc::malformed;
@@ -108,7 +101,7 @@ Result<DnsQuery> read_dns_query(Bytes message) noexcept {
 
   std::size_t at = kHeaderSize;
   for (unsigned i = 0; i < query.question_count; ++i) {
-    const auto end = walk_name(message, at, [](Bytes label) { return !has_dot(label); });
+    const auto end = walk_name(message, at, [](Bytes) {});
     if (!end) return end.error();
     at = *end + 4;
     if (at > message.size()) return Errc::truncated;
@@ -125,9 +118,8 @@ std::size_t read_dns_question(const DnsQuery& query, std::size_t offset, DnsQues
   char* const begin = out.name_text.data();
   char* write = begin;
   const auto end = walk_name(query.message, offset, [&](Bytes label) {
-    write = copy_lower(label, write);
+    write = copy_label(label, write);
     *write++ = '.';
-    return true;
   });
   assert(end && "read_dns_query() has checked it");
   out.name_size = static_cast<std::uint8_t>(write == begin ? 0 : write - begin - 1);

@@ -214,6 +214,27 @@ TEST(Judge, DeniesEverythingWithoutAPolicy) {
   }
 }
 
+// DNS-SD has such names (RFC 6763, 4.1.1); frontends give a dot inside a label as kDotInLabel.
+TEST(Judge, TakesALabelWithADotForOneLabel) {
+  Model model;
+  model.settings = {{1, "default_action", "allow"}};
+  model.groups = {{0, "everyone", 100, true}};
+  model.domain_rules = {{1, {}, "b.example", "suffix", "block", {}}, {2, {}, "printers.test", "suffix", "block", {}}};
+  const Compiled compiled = compile(model, {}, kGeneration, kNow);
+  const auto row_for = [&](std::string_view name) {
+    return compiled.snapshot->judge({}, {.destination = IpAddress::v4(0x08080808), .port = 53, .domain = name}).row;
+  };
+  EXPECT_EQ(row_for("a.b.example"), 1);
+  EXPECT_NE(row_for("a\x7f"
+                    "b.example"),
+            1);
+  EXPECT_NE(row_for("b\x7f"
+                    "example"),
+            1);
+  EXPECT_EQ(row_for("dr\x7f p\xc3\xa9pperson\x7f.printers.test"), 2) << "what stands above it counts";
+  EXPECT_EQ(row_for(std::string_view("\0 \xff.b.example", 13)), 1);
+}
+
 TEST(Judge, SeesANameInAnySpelling) {
   Model model;
   model.groups = {{0, "everyone", 100, true}};
