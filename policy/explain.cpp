@@ -55,6 +55,8 @@ std::string_view fixed_sentence(Finding finding) noexcept {
     case Finding::local_default: return "allow_local_destinations opens the gateway's own addresses";
     case Finding::resolver_passes: return "the gateway's own resolver";
     case Finding::peer_passes: return "a relay leg that its peer asked for";
+    case Finding::skipped_answer: return "an answer: not asked";
+    case Finding::answer_passes: return "an answer that leads to no blocked name";
     case Finding::plain_address:
     case Finding::unwrapped:
     case Finding::form_refused:
@@ -88,6 +90,7 @@ std::string_view outcome_of(Finding finding) noexcept {
   switch (finding) {
     case Finding::skipped_resolver:
     case Finding::skipped_peer:
+    case Finding::skipped_answer:
     case Finding::bogon_skipped_local: return "skip";
     case Finding::name_monitored:
     case Finding::list_monitored:
@@ -171,7 +174,9 @@ std::string_view order_text() noexcept {
 3. names           longest match over the group's and the global rows and lists; at equal length the group's beats the
                    global, then allow beats block, exact beats suffix, a row beats a list; a block denies, an allow
                    goes on. An exception inside a list takes names out of that list alone.
-                   Where names are judged, a datagram that should be a DNS query and is not is denied
+                   Where names are judged, a datagram that should be a DNS query (settings.dns_ports) and is not is
+                   denied; and the names that an answer leads to (CNAME, SVCB, HTTPS) are judged by this step, too,
+                   unless settings.judge_answers is 0: a block turns the answer into that to a blocked question
 4. port permits    the group's and the global rows in one order, first match decides
 5. default action  settings.default_action; on own addresses under allow_local_destinations: allow
 The gateway's own resolver: only steps 0 and 3. A relay leg: step 0, and of step 1 only multicast, broadcast,

@@ -49,6 +49,8 @@ enum class Finding : std::uint8_t {
   local_default,
   resolver_passes,
   peer_passes,
+  skipped_answer,
+  answer_passes,
 };
 
 }  // namespace gatehouse::policy

@@ -26,7 +26,8 @@ inline constexpr std::uint32_t kIcmpV6 = 58;  ///< the same to a rule
 inline constexpr std::uint32_t kFlowResolver = 1;  ///< the destination is a resolver of the gateway's configuration
 inline constexpr std::uint32_t kFlowPeer = 2;      ///< a relay leg whose peer asked for it in a handshake
 inline constexpr std::uint32_t kFlowNamed = 4;     ///< `domain` is the name asked for
-inline constexpr std::uint32_t kFlowBadName = 8;   ///< the payload should be a DNS query and is not
+inline constexpr std::uint32_t kFlowBadName = 8;   ///< the payload should be a DNS message and is not
+inline constexpr std::uint32_t kFlowAnswer = 32;   ///< what came back on a flow that is allowed: only names are judged
 
 /// One flow that wants to leave, or one DNS question of it.
 struct Flow {

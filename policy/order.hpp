@@ -49,6 +49,7 @@ class OrderWalk {
  private:
   [[nodiscard]] bool resolver() const noexcept { return (flow_.flags & kFlowResolver) != 0; }
   [[nodiscard]] bool peer() const noexcept { return (flow_.flags & kFlowPeer) != 0; }
+  [[nodiscard]] bool answer() const noexcept { return (flow_.flags & kFlowAnswer) != 0; }
 
   bool canonicalise() {
     const Canonical canonical = canonical_address(flow_.destination, parts_.nat64);
@@ -64,6 +65,7 @@ class OrderWalk {
 
   bool hard_denies() {
     constexpr Step kStep = Step::hard_denies;
+    if (answer()) return pass(kStep, Finding::skipped_answer);
     if (resolver()) return pass(kStep, Finding::skipped_resolver);
     place_ = parts_.ranges.find(bits_);
     const RangeFacts& facts = parts_.facts[place_];
@@ -109,6 +111,7 @@ class OrderWalk {
 
   bool bogons() {
     constexpr Step kStep = Step::bogons;
+    if (answer()) return pass(kStep, Finding::skipped_answer);
     if (resolver()) return pass(kStep, Finding::skipped_resolver);
     if (peer()) return pass(kStep, Finding::skipped_peer);
     if (local_) return pass(kStep, Finding::bogon_skipped_local);
@@ -182,12 +185,13 @@ class OrderWalk {
   }
 
   bool bad_name(bool rules) {
-    if (rules || resolver()) return deny(Step::names, Finding::not_a_query, Reason::dns_malformed);
+    if (rules || (resolver() && !answer())) return deny(Step::names, Finding::not_a_query, Reason::dns_malformed);
     return pass(Step::names, Finding::not_a_query_ignored);
   }
 
   bool port_permits() {
     constexpr Step kStep = Step::port_permits;
+    if (answer()) return pass(kStep, Finding::skipped_answer);
     if (resolver()) return pass(kStep, Finding::skipped_resolver);
     if (peer()) return pass(kStep, Finding::skipped_peer);
     const PermitTable::Row* const permit = parts_.permits.first(
@@ -207,6 +211,7 @@ class OrderWalk {
 
   bool default_action() {
     constexpr Step kStep = Step::default_action;
+    if (answer()) return decide(kStep, Finding::answer_passes, Action::allow, Reason::none);
     if (resolver()) return decide(kStep, Finding::resolver_passes, Action::allow, Reason::resolver);
     if (peer()) return decide(kStep, Finding::peer_passes, Action::allow, Reason::peer);
     if (local_) return decide(kStep, Finding::local_default, Action::allow, Reason::local);

@@ -12,9 +12,11 @@
 #include "policy/match/nat64_prefixes.hpp"
 #include "policy/match/own_places.hpp"
 #include "policy/match/permit_table.hpp"
+#include "policy/match/port_set.hpp"
 #include "policy/match/special_ranges.hpp"
 #include "policy/verdict.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +30,7 @@ struct NameRules {
   std::vector<ListRule> lists;
   /// Is there one that is more than a monitor?
   [[nodiscard]] bool decides() const noexcept { return rows.decides() || lists_decide; }
+  [[nodiscard]] bool empty() const noexcept { return rows.empty() && lists.empty(); }
   bool lists_decide = false;
 };
 
@@ -63,6 +66,8 @@ struct SnapshotParts {
   CredentialTable credentials;
   Action default_action = Action::deny;
   std::optional<std::int64_t> default_row;  ///< of settings
+  std::vector<PortRange> dns_ports{{53, 53}};
+  bool judge_answers = true;
 };
 
 /// What a snapshot knows of one client: found once a client and generation, not per packet. Means nothing in another
@@ -99,6 +104,15 @@ class Snapshot {
   [[nodiscard]] std::optional<std::int64_t> refuses(GroupIndex index, const ClientFacts& client) const noexcept;
   [[nodiscard]] const GroupPolicy& group(GroupIndex index) const noexcept {
     return parts_.groups[static_cast<std::size_t>(index)];
+  }
+  /// Is what goes to that port taken for DNS?
+  [[nodiscard]] bool is_dns_port(std::uint16_t port) const noexcept {
+    return std::any_of(parts_.dns_ports.begin(), parts_.dns_ports.end(),
+                       [port](const PortRange& range) { return range.first <= port && port <= range.last; });
+  }
+  /// Are answers to DNS queries judged for clients of that group? Not where no rule has a name.
+  [[nodiscard]] bool judges_answers(GroupIndex index) const noexcept {
+    return parts_.judge_answers && !(parts_.names.empty() && group(index).names.empty());
   }
   [[nodiscard]] const Limits& limits(GroupIndex index) const noexcept { return group(index).limits; }
 

@@ -29,6 +29,7 @@ constexpr HostFunction kFunctions[] = {
     {"gh.policy/1.flow_close", lane},
     {"gh.policy/1.charge", lane},
     {"gh.policy/1.claim", control, GH_E_INVALID},
+    {"gh.policy/1.dns", lane},
     {"gh.identity/1.resolve", lane, GH_E_LIMIT},
     {"gh.identity/1.resolve_token", lane, GH_E_LIMIT},
     {"gh.certificates/1.get", lane, GH_E_NOT_FOUND},
@@ -135,6 +136,7 @@ void watch(gh_policy& table) {
   WATCH(gh_policy, GH_POLICY_ID, flow_close);
   WATCH(gh_policy, GH_POLICY_ID, charge);
   WATCH(gh_policy, GH_POLICY_ID, claim);
+  WATCH(gh_policy, GH_POLICY_ID, dns);
 }
 void watch(gh_identity& table) {
   WATCH(gh_identity, GH_IDENTITY_ID, resolve);

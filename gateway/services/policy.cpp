@@ -19,6 +19,7 @@ using policy::Verdict;
 static_assert(GH_ACTION_ALLOW == static_cast<int>(policy::Action::allow));
 static_assert(GH_FLOW_RESOLVER == policy::kFlowResolver && GH_FLOW_PEER == policy::kFlowPeer);
 static_assert(GH_FLOW_NAMED == policy::kFlowNamed && GH_FLOW_BAD_NAME == policy::kFlowBadName);
+static_assert(GH_FLOW_ANSWER == policy::kFlowAnswer);
 static_assert(GH_UP == static_cast<int>(policy::Direction::up) && GH_DOWN == static_cast<int>(policy::Direction::down));
 static_assert(sizeof(std::atomic<std::uint64_t>) == sizeof(std::uint64_t), "plugins read the generation as a number");
 static_assert(policy::kNoMore == UINT64_MAX);
@@ -120,7 +121,8 @@ PluginPolicy::PluginPolicy(std::shared_ptr<SnapshotBoard> board, std::shared_ptr
              .flow_open = &PluginPolicy::flow_open,
              .flow_close = &PluginPolicy::flow_close,
              .charge = &PluginPolicy::charge,
-             .claim = &PluginPolicy::claim} {}
+             .claim = &PluginPolicy::claim,
+             .dns = &PluginPolicy::dns} {}
 
 std::unique_ptr<PolicyLane> PluginPolicy::make_lane() const {
   return std::make_unique<PolicyLane>(
@@ -227,9 +229,10 @@ void PluginPolicy::check_batch(void*, gh_lane* lane, gh_client* client, const gh
     const Flow flow = flow_of(*GH_NEXT(gh_flow, flows, i));
     const Verdict verdict = of.refused_by() ? not_admitted(*of.refused_by(), snapshot.generation())
                                             : snapshot.judge(of.standing(), flow, hits);
-    mine.record_->count(verdict);
+    const bool is_answer = (flow.flags & policy::kFlowAnswer) != 0;
+    if (!is_answer || !verdict.allowed()) mine.record_->count(verdict);
     if (hits.any() || verdict.table == Table::domain_lists) mine.record_->tell(verdict, hits, flow, of.source());
-    if (flow_log != nullptr) [[unlikely]]
+    if (flow_log != nullptr && !(is_answer && verdict.allowed())) [[unlikely]]
       FlowLane::write(*flow_log, verdict, flow, of.source(), of.identity());
     write(verdict, const_cast<gh_verdict*>(GH_NEXT(gh_verdict, out, i)));
   }
@@ -293,6 +296,13 @@ gh_status PluginPolicy::claim(void* context, const gh_prefix* prefixes, std::siz
     self.spec_.claims->set(&self, self.spec_.plugin, claims);
     return GH_OK;
   });
+}
+
+std::uint32_t PluginPolicy::dns(void*, gh_lane* lane, gh_client* client, const gh_flow* flow) noexcept {
+  if (flow->struct_size < GH_SIZE_1_0(gh_flow)) return 0;
+  const policy::Snapshot& snapshot = lane_of(lane).view_.snapshot();
+  if ((flow->flags & GH_FLOW_RESOLVER) == 0 && !snapshot.is_dns_port(flow->destination.port)) return 0;
+  return snapshot.judges_answers(client_of(lane, client).group()) ? GH_DNS_QUERIES | GH_DNS_ANSWERS : GH_DNS_QUERIES;
 }
 
 void PluginPolicy::abandoned() noexcept {

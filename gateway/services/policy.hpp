@@ -97,6 +97,7 @@ class PluginPolicy {
                               std::uint64_t packets, std::uint64_t want, std::uint64_t least, std::uint64_t now_ns,
                               std::uint64_t* wait_ns) noexcept;
   static gh_status claim(void* context, const gh_prefix* prefixes, std::size_t count) noexcept;
+  static std::uint32_t dns(void* context, gh_lane* lane, gh_client* client, const gh_flow* flow) noexcept;
 
   void account(const policy::Snapshot& snapshot, const JudgedClient& client, const gh_client_facts& facts) const;
   gh_client* open(PolicyLane& lane, const gh_client_facts& facts, gh_verdict* verdict);

@@ -94,16 +94,18 @@ class Client final : public Readiness, public SourceClient, public MemoryHolder 
   Result<UniqueFd> connect(const Endpoint& destination);
   bool watch(Forward& forward);
   [[nodiscard]] FlowFacts flow_of(const Forward& forward) const noexcept;
+  void settle(Forward& forward) noexcept;
   [[nodiscard]] LruLink& link(std::uint32_t slot) const noexcept;
   void touch(Forward& forward);
   void refuse(const Frame& frame, const Verdict& verdict);
-  void log_refused(const Frame& frame, const Verdict& verdict) const;
+  void log_refused(const Endpoint& to, const Verdict& verdict) const;
 
   // downstream.cpp
   class ReplySink;
   [[nodiscard]] std::optional<Drop> refuse_reply(std::size_t payload, const Forward& forward, bool has_room);
   QueueShare& share_of(std::uint16_t conid);
   void answer_blocked(const Frame& frame);
+  void push_answer(MutableBytes room, std::uint16_t conid, Bytes wire_address, std::size_t payload);
   void watch_stream();
 
   UdpgwLane& lane_;

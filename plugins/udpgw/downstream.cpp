@@ -1,12 +1,12 @@
 // From the network to the stream.
 //   1. receive():   a readable socket's datagrams, each received behind the place of its frame header (BatchReceiver)
-//   2. ReplySink:   each counted against rates and the queue's share
+//   2. ReplySink:   each counted against rates and the queue's share; where names are judged, an answer's are
 //   3. (LaneLoop):  a busy lane that found little sleeps a moment, and 1. and 2. again
 //   4. flush():     at the end of the turn, one write for all frames of all forwards of the client
 // A client that does not read keeps its replies in a bounded queue; what finds no place there is dropped and counted.
 #include "plugins/udpgw/lane.hpp"
 
-#include <gatehouse/net/dns_message.hpp>
+#include <array>
 
 namespace gatehouse::udpgw {
 
@@ -27,8 +27,13 @@ class Client::ReplySink {
     return has_room_ ? room : MutableBytes(client_.lane_.input);
   }
   std::size_t take(MutableBytes place, std::size_t payload) {
-    const std::size_t overhead = forward_.overhead(), size = overhead + payload;
+    const std::size_t overhead = forward_.overhead();
     if (forward_.to_resolver) client_.lane_.dns.answered(forward_, Bytes(place).subspan(overhead, payload));
+    if (forward_.dns.answers) {
+      payload = judge(place.subspan(overhead, payload));
+      if (payload == 0) return 0;
+    }
+    const std::size_t size = overhead + payload;
     if (const auto cause = client_.refuse_reply(payload, forward_, has_room_)) {
       client_.lane_.counters.drop(*cause);
       return 0;
@@ -40,12 +45,36 @@ class Client::ReplySink {
     return size;
   }
 
+  /// The blocked answer that found no place among the others, if there is one.
+  [[nodiscard]] Bytes blocked() const noexcept { return Bytes(blocked_).first(blocked_size_); }
+
   std::uint64_t datagrams = 0, bytes = 0;  // taken
 
  private:
+  /// What is left of an answer: all, a blocked one in its place, or nothing. The first blocked one is put aside, for as
+  /// a rule it is longer than what it replaces, and behind that stands the next datagram; others of the same batch go
+  /// without what makes them longer.
+  std::size_t judge(MutableBytes answer) {
+    const Verdict verdict = judge_answer(client_.policy_, client_.flow_of(forward_), answer);
+    if (verdict.allowed) return answer.size();
+    client_.lane_.counters.deny(verdict);
+    client_.log_refused(forward_.remote(), verdict);
+    if (verdict.reason != Reason::domain) return 0;
+    const BlockedAnswer& blocked = client_.lane_.settings().blocked_answer;
+    if (blocked_size_ == 0) {
+      blocked_size_ = blocked.write(answer, blocked_);
+      if (blocked_size_ != 0) return 0;
+    }
+    const std::size_t size = blocked.write(answer, answer);
+    if (size != 0) client_.lane_.counters.blocked_answers.add();
+    return size;
+  }
+
   Client& client_;
   Forward& forward_;
   bool has_room_ = false;
+  std::size_t blocked_size_ = 0;
+  std::array<std::byte, 1024> blocked_;  // not cleared
 };
 
 void Client::receive(Forward& forward) {
@@ -68,6 +97,11 @@ void Client::receive(Forward& forward) {
     lane_.counters.icmp_errors.add();  // the socket lives on: the next datagram may get through
     if (forward.to_resolver) lane_.dns.refused(forward);
   }
+  if (const Bytes blocked = sink.blocked(); !blocked.empty()) {
+    const MutableBytes room = replies_.room();
+    if (!room.empty()) std::ranges::copy(blocked, room.begin() + static_cast<std::ptrdiff_t>(forward.overhead()));
+    push_answer(room, forward.conid, forward.wire_address(), blocked.size());
+  }
   account();
 }
 
@@ -83,21 +117,24 @@ std::optional<Drop> Client::refuse_reply(std::size_t payload, const Forward& for
 }
 
 void Client::answer_blocked(const Frame& frame) {
-  const BlockedAnswer answer = lane_.settings().blocked_answer;
-  if (answer == BlockedAnswer::drop) return;
   const MutableBytes room = replies_.room();
+  if (room.empty()) return;
   const std::size_t overhead = kLengthSize + kHeaderSize + frame.address.size();
-  QueueShare& share = share_of(frame.conid);
-  const auto query = read_dns_query(frame.payload);
-  if (room.empty() || !query) return;
-  const std::size_t size = write_blocked_answer(
-      *query, answer == BlockedAnswer::refused ? DnsRcode::refused : DnsRcode::nxdomain, room.subspan(overhead));
-  if (size == 0 || size > kLargestFrame - overhead || !replies_.admits(overhead + size, share)) return;
-  write_header(room, frame.conid, frame.address, size);
-  replies_.push(overhead + size, share);
+  const std::size_t size = lane_.settings().blocked_answer.write(frame.payload, room.subspan(overhead));
+  push_answer(room, frame.conid, frame.address, size);
+  account();
+}
+
+/// Queues an answer that was made here and stands in `room`, where its frame's payload belongs. None: nothing is said.
+void Client::push_answer(MutableBytes room, std::uint16_t conid, Bytes wire_address, std::size_t payload) {
+  const std::size_t overhead = kLengthSize + kHeaderSize + wire_address.size();
+  QueueShare& share = share_of(conid);
+  if (room.empty() || payload == 0 || payload > kLargestFrame - overhead) return;
+  if (!replies_.admits(overhead + payload, share)) return;
+  write_header(room, conid, wire_address, payload);
+  replies_.push(overhead + payload, share);
   lane_.counters.blocked_answers.add();
   lane_.flush_at_end_of_turn(*this);
-  account();
 }
 
 void Client::flush() {

@@ -7,6 +7,7 @@
 
 #include <gatehouse/base/clock.hpp>
 #include <gatehouse/net/batch_receiver.hpp>
+#include <gatehouse/plugin/policy_client.hpp>
 #include <gatehouse/table/flow_table.hpp>
 #include <gatehouse/table/lru.hpp>
 
@@ -39,7 +40,7 @@ class Forward final : public FlowSocket {
   [[nodiscard]] std::size_t overhead() const noexcept { return kLengthSize + kHeaderSize + address_size_; }
 
   bool to_resolver = false;  // opened by a frame with the DNS flag
-  bool judged_each = false;  // DNS: every datagram is judged, not only the flow
+  DnsLook dns;               // DNS: every datagram is judged, not only the flow
   Client& client;
   LruLink lru;  // in the client's list
   SteadyTime last_used{};

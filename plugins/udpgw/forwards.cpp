@@ -49,16 +49,15 @@ FlowFacts Client::flow_of(const Forward& forward) const noexcept {
 void Client::refuse(const Frame& frame, const Verdict& verdict) {
   lane_.counters.deny(verdict);
   if (verdict.reason == Reason::domain) answer_blocked(frame);
-  log_refused(frame, verdict);
+  log_refused(read_address(frame.address), verdict);
 }
 
-void Client::log_refused(const Frame& frame, const Verdict& verdict) const {
+void Client::log_refused(const Endpoint& to, const Verdict& verdict) const {
   const Log& log = lane_.host().log();
   if (log.wants(LogLevel::debug))
-    log.debug("refused", {{"client", name_},
-                          {"to", read_address(frame.address).to_string()},
-                          {"why", to_text(verdict.reason)},
-                          {"row", row_text(verdict)}});
+    log.debug(
+        "refused",
+        {{"client", name_}, {"to", to.to_string()}, {"why", to_text(verdict.reason)}, {"row", row_text(verdict)}});
 }
 
 bool Client::admit_flow(const FlowFacts& flow, const Frame& frame) {
@@ -81,7 +80,7 @@ bool Client::admit_flow(const FlowFacts& flow, const Frame& frame) {
       continue;
     }
     lane_.counters.refuse_flow(opened.error());
-    log_refused(frame, opened.error());
+    log_refused(read_address(frame.address), opened.error());
     return false;
   }
 }
@@ -137,7 +136,7 @@ Forward* Client::open_forward(const Frame& frame) {
   forward.generation = lane_.generation();
   forward.to_resolver = dns;
   forward.resolver = *resolver;
-  forward.judged_each = is_dns_flow(flow);
+  forward.dns = policy_.dns(flow);
   lane_.counters.forwards.add();
   lane_.counters.forwards_opened.add();
   touch(forward);
@@ -172,7 +171,7 @@ bool Client::recycle() {
 bool Client::judge_again(Forward& forward) {
   const Verdict verdict = policy_.check(flow_of(forward));
   if (verdict.allowed) {
-    forward.generation = lane_.generation();
+    settle(forward);
     return true;
   }
   const Log& log = lane_.host().log();
@@ -183,6 +182,13 @@ bool Client::judge_again(Forward& forward) {
                                         {"row", row_text(verdict)}});
   close_forward(forward);
   return false;
+}
+
+/// It is allowed in the lane's generation.
+void Client::settle(Forward& forward) noexcept {
+  if (forward.generation == lane_.generation()) return;
+  forward.generation = lane_.generation();
+  forward.dns = policy_.dns(flow_of(forward));
 }
 
 bool Client::move_to_resolver(Forward& forward, std::uint16_t resolver) {

@@ -6,8 +6,10 @@ namespace gatehouse::udpgw {
 inline constexpr char kOptionsSchema[] = R"({"properties": {
   "dns_resolvers": {"type": "array", "items": {"type": "string"}, "default": ["system"], "x-reload": "live",
     "description": "Where frames with the DNS flag go: addresses, with a port if it is not 53, or \"system\" for the nameservers of /etc/resolv.conf."},
-  "blocked_answer": {"type": "string", "enum": ["nxdomain", "refused", "drop"], "default": "nxdomain", "x-reload": "live",
+  "blocked_answer": {"type": "string", "enum": ["nxdomain", "nodata", "refused", "drop"], "default": "nxdomain", "x-reload": "live",
     "description": "What the client is told about a name that policy blocks; drop = nothing."},
+  "blocked_ttl_seconds": {"type": "integer", "minimum": 0, "maximum": 86400, "default": 10, "x-reload": "live",
+    "description": "How long resolvers and programs may remember nxdomain and nodata: so long an edit that allows the name goes unnoticed there; 0 = not at all."},
   "resolver_timeout_ms": {"type": "integer", "minimum": 10, "maximum": 60000, "default": 1000, "x-reload": "live",
     "description": "After this time a query goes once more, to the next resolver; one that failed is last in turn for 10 s."},
   "stream_idle_seconds": {"type": "integer", "minimum": 0, "maximum": 86400, "default": 60, "x-reload": "live",

@@ -5,7 +5,8 @@
 namespace gatehouse::udpgw {
 
 UdpgwSettings::UdpgwSettings(const Options& options)
-    : resolver_timeout(std::chrono::milliseconds(options.integer("resolver_timeout_ms"))),
+    : blocked_answer(options),
+      resolver_timeout(std::chrono::milliseconds(options.integer("resolver_timeout_ms"))),
       stream_idle(std::chrono::seconds(options.integer("stream_idle_seconds"))),
       fin_grace(std::chrono::seconds(options.integer("fin_grace_seconds"))),
       client_buffer(static_cast<std::size_t>(options.integer("client_buffer_bytes"))),
@@ -27,10 +28,6 @@ UdpgwSettings::UdpgwSettings(const Options& options)
       throw std::invalid_argument("egress_addresses: `" + text + "` is no address that a socket can send from");
     (address->is_v4() ? egress_v4 : egress_v6).push_back(*address);
   }
-  const std::string& answer = options.text("blocked_answer");
-  blocked_answer = answer == "refused" ? BlockedAnswer::refused
-                   : answer == "drop"  ? BlockedAnswer::drop
-                                       : BlockedAnswer::nxdomain;
 }
 
 }  // namespace gatehouse::udpgw

@@ -3,13 +3,12 @@
 
 #include <gatehouse/base/address.hpp>
 #include <gatehouse/base/clock.hpp>
+#include <gatehouse/plugin/blocked_answer.hpp>
 #include <gatehouse/plugin/options.hpp>
 
 #include <vector>
 
 namespace gatehouse::udpgw {
-
-enum class BlockedAnswer { nxdomain, refused, drop };
 
 struct UdpgwSettings {
   /// Throws std::invalid_argument with a sentence for what the schema cannot judge.
@@ -19,7 +18,7 @@ struct UdpgwSettings {
 
   bool system_resolvers = false;    ///< the nameservers of /etc/resolv.conf come first
   std::vector<Endpoint> resolvers;  ///< then these, in order
-  BlockedAnswer blocked_answer = BlockedAnswer::nxdomain;
+  BlockedAnswer blocked_answer;
   Nanoseconds resolver_timeout{};
   Nanoseconds stream_idle{};  ///< 0 = none
   Nanoseconds fin_grace{};

@@ -106,7 +106,7 @@ void Client::count_malformed() {
 /// False: the stream has to wait, from the sender's first frame on, or from this one if it has none.
 bool Client::take_frame(const Frame& frame) {
   Forward* forward = find(frame.conid);
-  if (forward == nullptr || frame.has(kRebind) || forward->judged_each || forward->generation != lane_.generation() ||
+  if (forward == nullptr || frame.has(kRebind) || forward->dns.queries || forward->generation != lane_.generation() ||
       !std::ranges::equal(forward->wire_address(), frame.address)) {
     if (sender_.flush() == SendResult::waiting) return false;
     forward = forward_for(forward, frame);
@@ -148,7 +148,7 @@ bool Client::judge_up(Forward& forward, const Frame& frame) {
     if (verdict.reason != Reason::domain && verdict.reason != Reason::dns_malformed) close_forward(forward);
     return false;
   }
-  forward.generation = lane_.generation();
+  settle(forward);
   if (!forward.to_resolver || forward.query != kNoSlot || !lane_.dns.has_failed(forward.resolver)) return true;
   const auto better = lane_.dns.choose();
   if (!better || lane_.dns.has_failed(*better) || move_to_resolver(forward, *better)) return true;

@@ -70,8 +70,11 @@ std::string_view sentence_of(Fault fault) noexcept {
     case Fault::traffic_too_large:
       return "{} can be {} at most, which holds in its place: write that, less, or 0 for no limit; the row's other "
              "columns are in force";
-    case Fault::setting_name: return "`{}` is no setting: there is default_action";
+    case Fault::setting_name: return "`{}` is no setting: there are default_action, dns_ports and judge_answers";
     case Fault::default_action_value: return "`{}` is no default_action: write deny or allow";
+    case Fault::dns_ports_value:
+      return "`{}` is no list of ports: write numbers and ranges with commas, such as 53,5353; until then it is 53";
+    case Fault::judge_answers_value: return "`{}` is no judge_answers: write 1 or 0; until then it is 1";
   }
   return {};
 }

@@ -51,8 +51,10 @@ enum class Fault : std::uint8_t {
   traffic_too_large,
   setting_name,
   default_action_value,
+  dns_ports_value,
+  judge_answers_value,
 };
-inline constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::default_action_value) + 1;
+inline constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::judge_answers_value) + 1;
 
 /// The sentence, with {} for each word of the row's own.
 [[nodiscard]] std::string_view sentence_of(Fault fault) noexcept;

@@ -110,6 +110,12 @@ Limits PolicyClient::limits() const noexcept {
   return out;
 }
 
+DnsLook PolicyClient::dns(const FlowFacts& flow) const noexcept {
+  const gh_flow asked = border_flow(flow, 0);
+  const std::uint32_t look = policy_->dns(policy_->context, lane_, client_, &asked);
+  return {(look & GH_DNS_QUERIES) != 0, (look & GH_DNS_ANSWERS) != 0};
+}
+
 Judged<void> PolicyClient::open_flow(const FlowFacts& flow, SteadyTime now, Try which) const noexcept {
   const gh_flow asked = border_flow(flow, which == Try::first ? GH_FLOW_FIRST_TRY : 0);
   gh_verdict why = empty_verdict();
@@ -127,13 +133,25 @@ Result<void> claim_prefixes(const Host& host, std::span<const Prefix> prefixes) 
 }
 
 Verdict judge_datagram(const PolicyClient& client, FlowFacts flow, Bytes payload) noexcept {
-  if (!is_dns_flow(flow)) return client.check(flow);
+  if (!client.dns(flow).queries) return client.check(flow);
   const auto query = read_dns_query(payload);
   if (!query || query->opcode() != 0) return client.check(flow, GH_FLOW_BAD_NAME);  // an update asks no question
   Verdict verdict;
   for_each_question(*query, [&](std::string_view name, std::uint16_t, std::uint16_t) {
     flow.domain = name;
     verdict = client.check(flow, GH_FLOW_NAMED);
+    return verdict.allowed;
+  });
+  return verdict;
+}
+
+Verdict judge_answer(const PolicyClient& client, FlowFacts flow, Bytes payload) noexcept {
+  const auto response = read_dns_response(payload);
+  if (!response) return client.check(flow, GH_FLOW_ANSWER | GH_FLOW_BAD_NAME);
+  Verdict verdict{.allowed = true};  // of what leads nowhere
+  for_each_target(*response, [&](std::string_view name) {
+    flow.domain = name;
+    verdict = client.check(flow, GH_FLOW_ANSWER | GH_FLOW_NAMED);
     return verdict.allowed;
   });
   return verdict;

@@ -143,6 +143,13 @@ struct FakeHost::Services {
     return GH_OK;
   }
 
+  static std::uint32_t dns(void* context, gh_lane*, gh_client*, const gh_flow* flow) {
+    const Policy& present = policy(self(context));
+    const bool is_dns = (flow->flags & GH_FLOW_RESOLVER) != 0 || present.dns_ports.contains(flow->destination.port);
+    if (!is_dns) return 0;
+    return present.judges_answers ? GH_DNS_QUERIES | GH_DNS_ANSWERS : GH_DNS_QUERIES;
+  }
+
   static gh_status resolve(void* context, gh_lane*, std::uint32_t kind, gh_bytes value, char* out, std::size_t capacity,
                            std::size_t* size, const gh_completion* later) {
     if (kind != GH_CREDENTIAL_UNIX) {
@@ -277,7 +284,8 @@ FakeHost::Services::Services(FakeHost& host)
                    flow_open,
                    flow_close,
                    charge,
-                   claim},
+                   claim,
+                   dns},
       identity{sizeof identity, 0, &host, resolve, resolve_token},
       fds{sizeof fds, 0, &host, fds_keep, fds_take},
       budget{sizeof budget, 0, &host, &host.memory_bytes_, &host.descriptors_, ran_short},
@@ -347,6 +355,13 @@ void FakeHost::set_policy(std::function<std::uint16_t(const FakeFlow&)> judge) {
 void FakeHost::set_limits(const gh_limits& limits) {
   Policy next = Services::policy(*this);
   next.limits = limits;
+  publish(std::move(next));
+}
+
+void FakeHost::set_dns(std::set<std::uint16_t> ports, bool judges_answers) {
+  Policy next = Services::policy(*this);
+  next.dns_ports = std::move(ports);
+  next.judges_answers = judges_answers;
   publish(std::move(next));
 }
 

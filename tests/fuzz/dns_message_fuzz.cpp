@@ -29,8 +29,8 @@ void check(Bytes message) {
   require(asked.size() == query->question_count);
   require(std::all_of(asked.begin(), asked.end(), is_canonical));
 
-  std::vector<std::byte> answer(message.size() + kDnsOptSize);
-  const std::size_t size = write_blocked_answer(*query, DnsRcode::nxdomain, answer);
+  std::vector<std::byte> answer(message.size() + kBlockedAnswerGrowth);
+  const std::size_t size = write_blocked_answer(*query, DnsRcode::nxdomain, 10, answer);
   require(size >= 12 + query->question_section.size());
   answer.resize(size);
   require((answer[2] & std::byte{0x80}) != std::byte{0});

@@ -1,9 +1,6 @@
 // What a client is told about packets that go no further, so that its programs fail at once; and the counts of both.
 #include "plugins/packet-tunnel/server/lane.hpp"
 
-#include <gatehouse/base/endian.hpp>
-#include <gatehouse/net/dns_message.hpp>
-#include <gatehouse/packet/checksum.hpp>
 #include <gatehouse/packet/packet_reply.hpp>
 
 #include <algorithm>
@@ -15,36 +12,9 @@ namespace {
 // A second, and at once: each answer is a packet for a packet, so none is made for a flood of them.
 constexpr std::uint64_t kAnswerRate = 200, kAnswerBurst = 100;
 constexpr std::uint64_t kAnswerRateOfAll = 2000, kAnswerBurstOfAll = 500;
-constexpr std::size_t kUdpHeader = 8;
-constexpr std::size_t kLongestAnswer = 1500;
 
 std::uint64_t nanoseconds(SteadyTime time) noexcept {
   return static_cast<std::uint64_t>(time.time_since_epoch().count());
-}
-
-/// Turns the datagram at the front of `packet`, with a payload of `size` bytes now, into its answer.
-void turn_round(MutableBytes packet, const IpPacket& facts, std::size_t size) noexcept {
-  const std::size_t address = facts.version == 4 ? 4 : 16, first = facts.version == 4 ? 12 : 8;
-  const MutableBytes addresses = packet.subspan(first, 2 * address);
-  std::swap_ranges(addresses.begin(), addresses.begin() + static_cast<std::ptrdiff_t>(address),
-                   addresses.begin() + static_cast<std::ptrdiff_t>(address));
-  const MutableBytes udp = packet.subspan(facts.transport, kUdpHeader + size);
-  std::swap_ranges(udp.begin(), udp.begin() + 2, udp.begin() + 2);
-  store_big(udp.subspan(4), static_cast<std::uint16_t>(udp.size()));
-  if (facts.version == 4) {
-    store_big(packet.subspan(2), static_cast<std::uint16_t>(facts.transport + udp.size()));
-    const MutableBytes header = packet.first(facts.transport);
-    store_big<std::uint16_t>(header.subspan(10), 0);
-    store_checksum(header.subspan(10).first<2>(), static_cast<std::uint16_t>(~fold_sum(sum_words(header))));
-  } else {
-    store_big(packet.subspan(4), static_cast<std::uint16_t>(udp.size()));
-  }
-  store_big<std::uint16_t>(udp.subspan(6), 0);
-  const auto sum =
-      pseudo_header_sum(facts.source(packet), facts.destination(packet), kUdp, static_cast<std::uint32_t>(udp.size())) +
-      sum_words(udp);
-  const auto checksum = static_cast<std::uint16_t>(~fold_sum(sum));
-  store_checksum(udp.subspan(6).first<2>(), checksum == 0 ? std::uint16_t{0xffff} : checksum);
 }
 
 }  // namespace
@@ -110,21 +80,6 @@ void TunnelSession::answer_too_big(PacketBlock& packet) noexcept {
   const std::size_t size = make_unreachable(Unreachable::too_big, packet.bytes(), packet.facts,
                                             assigned_address(packet.facts.version), mtu, answer);
   if (size != 0 && lane_.write(Bytes(answer).first(size))) lane_.counters.answers.add();
-}
-
-void TunnelSession::answer_blocked_name(Bytes packet, const IpPacket& facts) noexcept {
-  const BlockedAnswer how = lane_.settings().blocked_answer;
-  if (how == BlockedAnswer::drop || facts.size > kLongestAnswer) return;
-  std::array<std::byte, kLongestAnswer + kDnsOptSize> answer;
-  std::ranges::copy(packet, answer.begin());
-  const auto query = read_dns_query(packet.subspan(facts.payload));
-  if (!query) return;
-  const DnsRcode code = how == BlockedAnswer::refused ? DnsRcode::refused : DnsRcode::nxdomain;
-  const std::size_t size = write_blocked_answer(*query, code, MutableBytes(answer).subspan(facts.payload));
-  if (size == 0 || facts.payload + size > lane_.settings().mtu) return;
-  turn_round(answer, facts, size);
-  lane_.counters.blocked_answers.add();
-  deliver(Bytes(answer).first(facts.payload + size), facts.source_port);
 }
 
 }  // namespace gatehouse::packet_tunnel

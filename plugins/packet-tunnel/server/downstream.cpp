@@ -1,5 +1,6 @@
 // From the device to the stream.
-//   1. forward_down(): the packet's flow, judged once for each policy; the addresses are rewritten once a super-packet
+//   1. forward_down(): the packet's flow, judged once for each policy; the addresses are rewritten once a super-packet;
+//                      where names are judged, a DNS answer's are
 //   2. emit():         cut into frames, or as one large one, straight into the output
 //   3. flush():        at the end of the turn, or when there is much: one write
 // While the stream takes no more, packets wait as they came in a PacketQueue; what is there too long is dropped or
@@ -35,7 +36,7 @@ void TunnelSession::forward_down(PacketBlockPtr& packet) {
   if (client.family() == Family::none) return reject(Direction::down, Reject::no_original_address);
   if (const auto why = refuse_shape(facts, Direction::down)) return reject(Direction::down, *why);
   FlowKey key;
-  bool is_transparent = false;
+  bool is_transparent = false, is_judged = false;
   if (facts.is_later_fragment()) {
     const auto found = fragments_down_ ? fragments_down_->find(facts, bytes, lane_.now()) : Fragments::Found{};
     if (!found.is_there) return reject(Direction::down, Reject::no_first_fragment);
@@ -48,7 +49,11 @@ void TunnelSession::forward_down(PacketBlockPtr& packet) {
     const TunnelFlow* const flow = admit_down(key, facts, bytes);
     if (flow == nullptr) return;
     is_transparent = flow->is_transparent;
+    is_judged = flow->look.answers;
     if (facts.is_first_fragment()) {
+      // The names of an answer in fragments cannot be told.
+      if (is_judged && facts.is_udp() && !judge_answer(*policy_, flow_facts(key, is_transparent), {}).allowed)
+        return reject(Direction::down, Reject::invalid_dns_message);
       if (!fragments_down_) fragments_down_ = std::make_unique<Fragments>(false);
       static_cast<void>(fragments_down_->remember(facts, bytes, is_transparent, lane_.now()));
     }
@@ -58,6 +63,7 @@ void TunnelSession::forward_down(PacketBlockPtr& packet) {
   const bool is_partial = packet->offload.needs_checksum;
   rewrite_destination(bytes, facts, client, is_partial);
   if (is_transparent) rewrite_source(bytes, facts, dns_address(facts.version), is_partial);
+  if (is_judged && !facts.is_fragment && !allows_answers(*packet, key, is_transparent)) return;
   send_down(packet, key);
 }
 

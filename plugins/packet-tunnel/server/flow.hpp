@@ -4,6 +4,7 @@
 #include <gatehouse/base/address.hpp>
 #include <gatehouse/base/clock.hpp>
 #include <gatehouse/packet/ip_packet.hpp>
+#include <gatehouse/plugin/policy_client.hpp>
 #include <gatehouse/table/flow_table.hpp>
 #include <gatehouse/table/lru.hpp>
 
@@ -116,11 +117,11 @@ struct TunnelFlow {
   std::uint32_t slot = kNoSlot;  // in the lane's table
   FlowList list = FlowList::datagram;
   bool is_transparent = false;  // the client asked the DNS address, and the remote end is a resolver
-  bool is_judged_each = false;  // DNS: every packet is judged, not only the flow
+  DnsLook look;                 // DNS: every packet is judged, not only the flow
   std::uint8_t ended = 0;       // TCP: bit 0 the client has sent FIN, bit 1 the remote end
   SteadyTime last_used{};
   std::uint64_t generation = 0;  // of the policy that allows it
-  DnsStream dns;                 // of TCP to port 53
+  DnsStream dns;                 // of DNS over TCP
 };
 static_assert(sizeof(TunnelFlow) <= 48, "there are many: order its members by size");
 

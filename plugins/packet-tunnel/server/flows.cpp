@@ -57,7 +57,7 @@ Verdict TunnelSession::judge(const FlowKey& key, const IpPacket& facts, Bytes pa
     }
   }
   Verdict verdict;
-  const bool is_dns = key.remote_port == kDnsPort && (facts.is_udp() || facts.is_tcp());
+  const bool is_dns = (facts.is_udp() || facts.is_tcp()) && policy_->dns(flow).queries;
   if (!is_dns || packet.empty()) {
     verdict = policy_->check(flow);
   } else if (facts.is_udp()) {
@@ -98,7 +98,7 @@ bool TunnelSession::fits_dns_stream(const FlowKey& key, const IpPacket& facts, B
 /// The flow that an upstream packet may go by; null: it has been refused, and answered.
 TunnelFlow* TunnelSession::admit_up(const FlowKey& key, const GatheredPacket& packet, bool is_transparent) noexcept {
   const auto found = lane_.flows.find(key);
-  if (!found || found->generation != lane_.generation() || found->is_judged_each) {
+  if (!found || found->generation != lane_.generation() || found->look.queries) {
     Reject as = Reject::count;
     const bool is_single = packet.payload.empty();
     const Verdict verdict = judge(key, packet.facts, is_single ? Bytes(packet.headers) : Bytes(), is_transparent, as);
@@ -123,10 +123,9 @@ TunnelFlow* TunnelSession::admit_up(const FlowKey& key, const GatheredPacket& pa
     }
     remember_client(packet.facts.source_address(packet.headers));
   }
-  flow->generation = lane_.generation();
-  flow->is_transparent = is_transparent;
+  settle(*flow, key, is_transparent);
   see(*flow, packet.facts, Direction::up);
-  if (flow->is_judged_each && packet.facts.is_tcp()) {
+  if (flow->look.queries && packet.facts.is_tcp()) {
     if ((packet.facts.tcp_flags & kTcpSyn) != 0) flow->dns.see_syn();
     if (packet.facts.payload_size() != 0)
       flow->dns.see(tcp_sequence(packet.facts, packet.headers), packet.facts.payload_size());
@@ -161,10 +160,10 @@ TunnelFlow* TunnelSession::admit_down(const FlowKey& key, const IpPacket& facts,
       }
       found = lane_.flows.find(key);
     }
-    found->generation = lane_.generation();
+    settle(*found, key, found->is_transparent);
   }
   see(*found, facts, Direction::down);
-  if (found->is_judged_each && facts.is_tcp() && (facts.tcp_flags & kTcpSyn) != 0 && (facts.tcp_flags & kTcpAck) != 0)
+  if (found->look.queries && facts.is_tcp() && (facts.tcp_flags & kTcpSyn) != 0 && (facts.tcp_flags & kTcpAck) != 0)
     found->dns.see_answer(load_big<std::uint32_t>(packet.subspan(facts.transport + kTcpAcknowledgement)));
   return found.flow;
 }
@@ -197,7 +196,7 @@ TunnelFlow* TunnelSession::open_flow(const FlowKey& key, bool is_transparent, Ve
     const auto [found, inserted] = lane_.flows.insert(key, *this);
     found->slot = found.handle.slot();
     found->is_transparent = is_transparent;
-    found->is_judged_each = is_dns_flow(facts);
+    found->look = policy_->dns(facts);
     lane_.counters.flows.add();
     lane_.sources.set_flows(*this, flows() + 1);
     return found.flow;
@@ -206,6 +205,14 @@ TunnelFlow* TunnelSession::open_flow(const FlowKey& key, bool is_transparent, Ve
     refused = {.reason = Reason::concurrent_flows};
     return nullptr;
   }
+}
+
+/// It is allowed in the lane's generation.
+void TunnelSession::settle(TunnelFlow& flow, const FlowKey& key, bool is_transparent) noexcept {
+  if (flow.generation == lane_.generation() && flow.is_transparent == is_transparent) return;
+  flow.generation = lane_.generation();
+  flow.is_transparent = is_transparent;
+  flow.look = policy_->dns(flow_facts(key, is_transparent));
 }
 
 /// Notes what a packet says of its flow, and that it lives.
@@ -268,7 +275,7 @@ void TunnelSession::judge_again(const FlowKey& key, TunnelFlow& flow) {
   facts.protocol = key.protocol;
   facts.version = key.version;
   if (judge(key, facts, {}, flow.is_transparent, as).allowed) {
-    flow.generation = lane_.generation();
+    settle(flow, key, flow.is_transparent);
   } else {
     close_flow(flow);
   }

@@ -5,6 +5,7 @@
 #include "plugins/packet-tunnel/common/device_port.hpp"
 #include "plugins/packet-tunnel/server/client_resolvers.hpp"
 #include "plugins/packet-tunnel/server/conntrack.hpp"
+#include "plugins/packet-tunnel/server/dns_ports.hpp"
 #include "plugins/packet-tunnel/server/lane_indexes.hpp"
 #include "plugins/packet-tunnel/server/session.hpp"
 #include "plugins/packet-tunnel/server/shared.hpp"
@@ -72,7 +73,8 @@ class TunnelLane final : public LaneWorker, private GatheredSink {
   SourceTable sources;             // of clients
   TurnBudget<TunnelSession> work;  // in halves of a microsecond or so
   Gcra answers;                    // to denied packets, of all sessions
-  std::vector<std::byte> input;    // the stream under work is read into this
+  DnsPorts dns_ports;
+  std::vector<std::byte> input;  // the stream under work is read into this
 
  private:
   /// The device's queue, and arrivals of other lanes, when they have something.

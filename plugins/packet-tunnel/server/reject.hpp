@@ -33,7 +33,7 @@ enum class Reject : std::uint8_t {
   no_ipv6,               ///< the tunnel carries none
   no_first_fragment,     ///< a later one whose first was refused, or has not come
   fragment_limit,        ///< up: too many packets whose fragments have not all come
-  split_dns_message,     ///< TCP to port 53: a segment that does not hold whole messages, where names are judged
+  split_dns_message,     ///< DNS over TCP: a segment that does not hold whole messages, where names are judged
   flow_limit,            ///< a traffic rule on flows
   rate,                  ///< a traffic rule on bytes a second
   quota,                 ///< a traffic rule on bytes a day or month

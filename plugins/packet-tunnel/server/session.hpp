@@ -138,6 +138,7 @@ class TunnelSession final : public Readiness, public SourceClient, public Memory
   [[nodiscard]] Verdict judge(const FlowKey& key, const IpPacket& facts, Bytes packet, bool is_transparent,
                               Reject& as) const noexcept;
   [[nodiscard]] TunnelFlow* admit_up(const FlowKey& key, const GatheredPacket& packet, bool is_transparent) noexcept;
+  void settle(TunnelFlow& flow, const FlowKey& key, bool is_transparent) noexcept;
   [[nodiscard]] TunnelFlow* admit_down(const FlowKey& key, const IpPacket& facts, Bytes packet);
   [[nodiscard]] bool fits_dns_stream(const FlowKey& key, const IpPacket& facts, Bytes packet) const noexcept;
   [[nodiscard]] TunnelFlow* open_flow(const FlowKey& key, bool is_transparent, Verdict& refused) noexcept;
@@ -151,7 +152,13 @@ class TunnelSession final : public Readiness, public SourceClient, public Memory
   [[nodiscard]] bool may_answer() noexcept;
   void answer_denied(Bytes headers, const IpPacket& facts, Reject why) noexcept;
   void answer_too_big(PacketBlock& packet) noexcept;
+
+  // dns_answers.cpp
   void answer_blocked_name(Bytes packet, const IpPacket& facts) noexcept;
+  [[nodiscard]] bool allows_answers(PacketBlock& packet, const FlowKey& key, bool is_transparent);
+  [[nodiscard]] bool allows_answer(PacketBlock& packet, const FlowKey& key, const FlowFacts& flow, Bytes answer);
+  [[nodiscard]] bool allows_tcp_answers(const FlowFacts& flow, Bytes segment) noexcept;
+  void send_datagram(PacketBlock& packet, const FlowKey& key, Bytes datagram, bool is_blocked);
   void reject(Direction direction, Reject why, std::uint64_t packets = 1) noexcept;
   void count(Direction direction, const IpPacket& facts, std::uint64_t packets, std::uint64_t bytes) noexcept;
 

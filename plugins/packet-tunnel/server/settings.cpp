@@ -41,6 +41,7 @@ TunnelSettings::TunnelSettings(const Options& options)
       nat(options.text("nat") == "nftables"),
       fwmark(static_cast<std::uint32_t>(options.integer("fwmark"))),
       nat_connections(static_cast<std::uint32_t>(options.integer("nat_connections_per_client"))),
+      blocked_answer(options),
       rejects_denied(options.text("denied_answer") == "reject"),
       large_frames(options.boolean("large_frames")),
       session_idle(std::chrono::seconds(options.integer("session_idle_seconds"))),
@@ -64,10 +65,6 @@ TunnelSettings::TunnelSettings(const Options& options)
                                   "192.0.2.1; a resolver on loopback cannot be reached from the tunnel");
     resolvers.push_back({*resolver, 53, 0});
   }
-  const std::string& answer = options.text("blocked_answer");
-  blocked_answer = answer == "refused" ? BlockedAnswer::refused
-                   : answer == "drop"  ? BlockedAnswer::drop
-                                       : BlockedAnswer::nxdomain;
 }
 
 void TunnelSettings::check_change(const TunnelSettings& from) const {

@@ -3,6 +3,7 @@
 
 #include <gatehouse/base/address.hpp>
 #include <gatehouse/base/clock.hpp>
+#include <gatehouse/plugin/blocked_answer.hpp>
 #include <gatehouse/plugin/options.hpp>
 
 #include <optional>
@@ -12,8 +13,6 @@
 namespace gatehouse::packet_tunnel {
 
 enum class Ipv6 { automatic, off, required };
-enum class BlockedAnswer { nxdomain, refused, drop };
-
 struct TunnelSettings {
   /// Throws std::invalid_argument with a sentence for what the schema cannot judge.
   explicit TunnelSettings(const Options& options);
@@ -32,7 +31,7 @@ struct TunnelSettings {
 
   bool system_resolvers = false;    ///< the nameservers of /etc/resolv.conf come first
   std::vector<Endpoint> resolvers;  ///< then these
-  BlockedAnswer blocked_answer = BlockedAnswer::nxdomain;
+  BlockedAnswer blocked_answer;
   bool rejects_denied = true;     ///< denied TCP gets a RST, denied UDP an ICMP error
   bool large_frames = true;       ///< super-packets go uncut to and from clients that ask for that
   Nanoseconds session_idle{};     ///< how long a session waits for its client, where no traffic rule says

@@ -163,13 +163,20 @@ bool TunnelSession::take_packet(MutableBytes packet, std::size_t segment_size) {
     }
     packets = *segments;
   }
+  // Messages of DNS are looked into one by one.
+  const bool is_dns =
+      !facts->is_icmp() && lane_.dns_ports.contains(facts->destination_port, lane_.generation(), *policy_);
+  if (is_dns && segment_size != 0) {
+    reject(Direction::up, Reject::invalid_dns_message, packets);
+    return true;
+  }
   const std::uint64_t bytes = packet.size() + (packets - 1) * std::uint64_t{facts->payload};
   if (limits_.metered && !charge_up(packets, bytes)) return !waits_for_rate_;
   if (segment_size != 0) {
     lane_.gather_super_packet(*this, packet, *facts, segment_size, packets);
     return true;
   }
-  const bool is_alone = facts->is_fragment || facts->is_icmp() || facts->destination_port == kDnsPort;
+  const bool is_alone = facts->is_fragment || facts->is_icmp() || is_dns;
   lane_.gather(*this, packet, *facts, is_alone);
   return true;
 }

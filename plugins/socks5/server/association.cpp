@@ -3,7 +3,6 @@
 #include "plugins/socks5/server/lane.hpp"
 
 #include <gatehouse/base/domain.hpp>
-#include <gatehouse/net/dns_message.hpp>
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -211,12 +210,13 @@ void Association::send_to(const Endpoint& to, std::string_view name, Bytes paylo
 Association::Flow* Association::flow_to(const Endpoint& to, std::string_view name, Bytes payload) {
   const auto found = flows_.find(to);
   const FlowFacts facts{.destination = to, .domain = found && name.empty() ? std::string_view(found->name) : name};
-  if (found && !found->judged_each && found->generation == lane_.generation()) {
+  if (found && !found->dns.queries && found->generation == lane_.generation()) {
     touch(found);
     return found.flow;
   }
   Verdict verdict = policy_.check(facts);
-  if (verdict.allowed && is_dns_flow(facts)) verdict = judge_datagram(policy_, {.destination = to}, payload);
+  const DnsLook dns = policy_.dns(facts);
+  if (verdict.allowed && dns.queries) verdict = judge_datagram(policy_, {.destination = to}, payload);
   if (!verdict.allowed) {
     refuse(facts, verdict, payload);
     // A blocked name in a query is no verdict on the flow; a refused address or port is.
@@ -226,6 +226,7 @@ Association::Flow* Association::flow_to(const Endpoint& to, std::string_view nam
   }
   if (!found) return open_flow(facts);
   found->generation = lane_.generation();
+  found->dns = dns;
   touch(found);
   return found.flow;
 }
@@ -249,7 +250,7 @@ Association::Flow* Association::open_flow(const FlowFacts& facts) {
   found->generation = lane_.generation();
   found->name = facts.domain;
   text_bytes_ += found->name.size();
-  found->judged_each = is_dns_flow(facts);
+  found->dns = policy_.dns(facts);
   found->headers = facts.destination.address.is_v6() ? kHeadersV6 : kHeadersV4;
   touch(found);
   flows_changed_();
@@ -268,19 +269,24 @@ bool Association::may_charge(Direction direction, const Flow& flow, std::size_t 
 void Association::refuse(const FlowFacts& facts, const Verdict& verdict, Bytes payload) {
   lane_.counters.drop(Drop::denied);
   lane_.counters.deny(verdict);
-  if (verdict.reason == Reason::domain && is_dns_flow(facts)) answer_blocked(facts.destination, payload);
+  if (verdict.reason == Reason::domain && policy_.dns(facts).queries) answer_blocked(facts.destination, payload);
 }
 
-void Association::answer_blocked(const Endpoint& from, Bytes payload) {
-  const BlockedAnswer answer = lane_.settings().blocked_answer;
-  const auto query = read_dns_query(payload);
-  if (answer == BlockedAnswer::drop || !query || client_.port == 0) return;
+/// False: it leads to a name that policy blocks, or cannot be read; the client has been told.
+bool Association::allows_answer(const Endpoint& from, Bytes answer) {
+  const FlowFacts facts{.destination = from};
+  const Verdict verdict = judge_answer(policy_, facts, answer);
+  if (!verdict.allowed) refuse(facts, verdict, answer);
+  return verdict.allowed;
+}
+
+/// @param message  the query, or the answer that is kept from the client
+void Association::answer_blocked(const Endpoint& from, Bytes message) {
+  if (client_.port == 0) return;
   std::array<std::byte, 4096> out;
   const std::size_t header = udp_header_size(from.address.family());
   write_udp_header(out, from);
-  const std::size_t size =
-      write_blocked_answer(*query, answer == BlockedAnswer::refused ? DnsRcode::refused : DnsRcode::nxdomain,
-                           MutableBytes(out).subspan(header));
+  const std::size_t size = lane_.settings().blocked_answer.write(message, MutableBytes(out).subspan(header));
   if (size == 0) return;
   sockaddr_storage address{};
   const socklen_t length = client_.to_sockaddr(address);
@@ -311,6 +317,8 @@ void Association::from_outside() {
         lane_.counters.drop(Drop::unsolicited);
       } else if (!one.is_whole || one.payload.size() + header > kLargestPayload) {
         lane_.counters.drop(Drop::oversize);
+      } else if (flow->dns.answers && !allows_answer(one.from, one.payload)) {
+        touch(flow);
       } else if (may_charge(Direction::down, *flow, one.payload.size())) {
         touch(flow);
         const MutableBytes whole(one.payload.data() - header, one.payload.size() + header);  // in the headroom
@@ -360,10 +368,10 @@ bool Association::recycle() {
 
 void Association::policy_changed() {
   flows_.for_each([this](SlotHandle handle, const Endpoint& to, Flow& flow) {
-    if (policy_.check({.destination = to, .domain = flow.name}).allowed)
-      flow.generation = lane_.generation();
-    else
-      close(handle.slot());
+    const FlowFacts facts{.destination = to, .domain = flow.name};
+    if (!policy_.check(facts).allowed) return close(handle.slot());
+    flow.generation = lane_.generation();
+    flow.dns = policy_.dns(facts);
   });
 }
 

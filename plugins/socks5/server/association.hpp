@@ -3,7 +3,7 @@
 //
 // The way of a datagram:
 //   up    from_client() -> header -> its name looked up -> flow judged, opened, charged -> the outer socket
-//   down  from_outside() -> its flow, charged -> header before it -> the client
+//   down  from_outside() -> its flow, an answer's names judged, charged -> header before it -> the client
 // The outer socket is one for all destinations, so that hosts see one address and port of the client, as behind a usual
 // NAT; but only those are heard that the client has sent to.
 #pragma once
@@ -59,7 +59,7 @@ class Association {
     SteadyTime last_used{};
     std::uint64_t generation = 0;  // of the policy that allows it
     std::string name;              // by which the client knows it, if it does
-    bool judged_each = false;      // DNS: every datagram is
+    DnsLook dns;                   // DNS: every datagram is judged
     std::uint8_t headers = 0;      // bytes of IP and UDP headers, which rates count too
   };
   using Flows = FlowTable<Endpoint, Flow, std::hash<Endpoint>>;
@@ -103,7 +103,8 @@ class Association {
   [[nodiscard]] Flow* open_flow(const FlowFacts& facts);
   [[nodiscard]] bool may_charge(Direction direction, const Flow& flow, std::size_t payload);
   void refuse(const FlowFacts& facts, const Verdict& verdict, Bytes payload);
-  void answer_blocked(const Endpoint& from, Bytes query);
+  [[nodiscard]] bool allows_answer(const Endpoint& from, Bytes answer);
+  void answer_blocked(const Endpoint& from, Bytes message);
   void flush_up();
   void flush_down();
   void touch(Flows::Found flow);

@@ -12,8 +12,10 @@ inline constexpr char kOptionsSchema[] = R"({"properties": {
     "description": "How long a client may wait for its connection, over all addresses of a name."},
   "tunnel_idle_seconds": {"type": "integer", "minimum": 0, "maximum": 604800, "default": 7440, "x-reload": "live",
     "description": "A connection without a byte in either direction is closed after this time, where no traffic rule (tcp_idle_seconds) says; 0 = never."},
-  "blocked_answer": {"type": "string", "enum": ["nxdomain", "refused", "drop"], "default": "nxdomain", "x-reload": "live",
+  "blocked_answer": {"type": "string", "enum": ["nxdomain", "nodata", "refused", "drop"], "default": "nxdomain", "x-reload": "live",
     "description": "What a DNS query over UDP is told about a name that policy blocks; drop = nothing."},
+  "blocked_ttl_seconds": {"type": "integer", "minimum": 0, "maximum": 86400, "default": 10, "x-reload": "live",
+    "description": "How long resolvers and programs may remember nxdomain and nodata: so long an edit that allows the name goes unnoticed there; 0 = not at all."},
   "splice": {"type": "boolean", "default": true, "x-reload": "live",
     "description": "Pass large transfers between plain sockets on within the kernel (splice)."}
 }})";

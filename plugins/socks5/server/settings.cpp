@@ -8,6 +8,7 @@ Socks5Settings::Socks5Settings(const Options& options)
     : resolver_timeout(std::chrono::milliseconds(options.integer("resolver_timeout_ms"))),
       connect_timeout(std::chrono::seconds(options.integer("connect_timeout_seconds"))),
       tunnel_idle(std::chrono::seconds(options.integer("tunnel_idle_seconds"))),
+      blocked_answer(options),
       splice(options.boolean("splice")) {
   for (const std::string& text : options.texts("dns_resolvers")) {
     if (text == "system") {
@@ -20,10 +21,6 @@ Socks5Settings::Socks5Settings(const Options& options)
                                   "` is neither \"system\" nor an address such as 192.0.2.1 or [2001:db8::1]:5353");
     resolvers.push_back(*resolver);
   }
-  const std::string& answer = options.text("blocked_answer");
-  blocked_answer = answer == "refused" ? BlockedAnswer::refused
-                   : answer == "drop"  ? BlockedAnswer::drop
-                                       : BlockedAnswer::nxdomain;
 }
 
 }  // namespace gatehouse::socks5

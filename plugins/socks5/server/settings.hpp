@@ -3,13 +3,12 @@
 
 #include <gatehouse/base/address.hpp>
 #include <gatehouse/base/clock.hpp>
+#include <gatehouse/plugin/blocked_answer.hpp>
 #include <gatehouse/plugin/options.hpp>
 
 #include <vector>
 
 namespace gatehouse::socks5 {
-
-enum class BlockedAnswer { nxdomain, refused, drop };
 
 struct Socks5Settings {
   /// Throws std::invalid_argument with a sentence for what the schema cannot judge.
@@ -22,7 +21,7 @@ struct Socks5Settings {
   Nanoseconds resolver_timeout{};
   Nanoseconds connect_timeout{};  ///< of all attempts together, the look-up of the name included
   Nanoseconds tunnel_idle{};      ///< where no traffic rule says; 0 = none
-  BlockedAnswer blocked_answer = BlockedAnswer::nxdomain;
+  BlockedAnswer blocked_answer;
   bool splice = true;
 };
 

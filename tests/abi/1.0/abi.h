@@ -244,18 +244,26 @@ typedef struct gh_client_facts {
 } gh_client_facts;
 
 enum { /* gh_flow.flags */
-  GH_FLOW_RESOLVER = 1,  /* the destination is one of the gateway's own resolvers, from its configuration */
-  GH_FLOW_PEER = 2,      /* a relay leg whose peer asked for it in a handshake */
-  GH_FLOW_NAMED = 4,     /* `domain` is the name asked for */
-  GH_FLOW_BAD_NAME = 8,  /* the payload should be a DNS query and is not */
-  GH_FLOW_FIRST_TRY = 16 /* flow_open() is tried again when refused for GH_REASON_CONCURRENT_FLOWS: no denial yet */
+  GH_FLOW_RESOLVER = 1,   /* the destination is one of the gateway's own resolvers, from its configuration */
+  GH_FLOW_PEER = 2,       /* a relay leg whose peer asked for it in a handshake */
+  GH_FLOW_NAMED = 4,      /* `domain` is the name asked for */
+  GH_FLOW_BAD_NAME = 8,   /* the payload should be a DNS message and is not */
+  GH_FLOW_FIRST_TRY = 16, /* flow_open() is tried again when refused for GH_REASON_CONCURRENT_FLOWS: no denial yet */
+  GH_FLOW_ANSWER = 32     /* with NAMED or BAD_NAME: not a question, but what came back on this flow. Only names are
+                             judged, and what is allowed is not counted */
+};
+
+enum { /* how far policy looks into a flow: what gh_policy.dns() says; bits */
+  GH_DNS_QUERIES = 1, /* it is DNS: each datagram of the client is a query, and every question in it is judged */
+  GH_DNS_ANSWERS = 2  /* and so is every name that an answer leads to (CNAME, SVCB, HTTPS) */
 };
 
 typedef struct gh_flow {
   uint32_t struct_size;
   uint32_t flags;
   gh_endpoint destination;
-  gh_bytes domain;    /* lower-case, A-labels, no final dot; empty = unknown. At most 255 bytes */
+  gh_bytes domain;    /* lower-case, A-labels, no final dot, a dot inside a label is 0x7f; empty = unknown. At most 255
+                         bytes */
   uint32_t transport; /* 6, 17, or another IP protocol number; ICMP is 1 and 58 */
   uint32_t reserved;
 } gh_flow;
@@ -361,6 +369,10 @@ typedef struct gh_policy {
    * them, whatever permit covers them, to every client of other plugins. They are free again after destroy(). In force
    * within a second. GH_E_INVALID: a prefix that makes no sense, or more than 256. */
   gh_status (*claim)(void* context, const gh_prefix* prefixes, size_t count);
+
+  /* [lane] GH_DNS_* bits of a flow of this client, by its destination's port and GH_FLOW_RESOLVER: they hold for the
+   * lane's generation. 0: it is no DNS. Neither allocates nor blocks. */
+  uint32_t (*dns)(void* context, gh_lane* lane, gh_client* client, const gh_flow* flow);
 } gh_policy;
 
 /* -------------------------------------------------------------------------------------- gh.identity/1 */
@@ -779,7 +791,7 @@ enum {
   gh_flow_size_1_0 = 56,
   gh_verdict_size_1_0 = 32,
   gh_limits_size_1_0 = 40,
-  gh_policy_size_1_0 = 104,
+  gh_policy_size_1_0 = 112,
   gh_identity_size_1_0 = 32,
   gh_certificate_size_1_0 = 120,
   gh_certificates_size_1_0 = 32,
@@ -856,6 +868,7 @@ GH_GROWS(gh_policy);
 GH_PLACE(gh_policy, check, 56);
 GH_PLACE(gh_policy, charge, 88);
 GH_PLACE(gh_policy, claim, 96);
+GH_PLACE(gh_policy, dns, 104);
 GH_GROWS(gh_identity);
 GH_GROWS(gh_certificate);
 GH_PLACE(gh_certificate, chain, 16);

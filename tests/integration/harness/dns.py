@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from .net import family_of
 
-A, NS, CNAME, AAAA = 1, 2, 5, 28
+A, NS, CNAME, SOA, AAAA, HTTPS = 1, 2, 5, 6, 28, 65
 NOERROR, SERVFAIL, NXDOMAIN, REFUSED = 0, 2, 3, 5
 
 
@@ -19,10 +19,15 @@ class Answer(NamedTuple):
     recursion_available: bool
 
 
+def wire_name(labels):
+    """Labels as a name in a message; each may have any byte."""
+    return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+
+
 def query(name, kind=A, id=0x1234):
-    """A DNS query for one name."""
-    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.rstrip(".").split("."))
-    return struct.pack(">6H", id, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">2H", kind, 1)
+    """A DNS query for one name, which is text, or labels as bytes."""
+    labels = [label.encode() for label in name.rstrip(".").split(".")] if isinstance(name, str) else name
+    return struct.pack(">6H", id, 0x0100, 1, 0, 0, 0) + wire_name(labels) + struct.pack(">2H", kind, 1)
 
 
 def answer(message):
@@ -42,6 +47,21 @@ def answer(message):
     return Answer(id, flags & 15, addresses, bool(flags & 0x80))
 
 
+def negative_ttl(message):
+    """How long a resolver may remember that there is nothing (RFC 2308, 5), in seconds; None without a SOA record."""
+    _, _, questions, answers, authorities, _ = struct.unpack_from(">6H", message)
+    at = 12
+    for _ in range(questions):
+        at = _skip_name(message, at) + 4
+    for _ in range(answers + authorities):
+        at = _skip_name(message, at)
+        kind, _, ttl, size = struct.unpack_from(">2HIH", message, at)
+        at += 10 + size
+        if kind == SOA:
+            return min(ttl, struct.unpack_from(">I", message, at - 4)[0])
+    return None
+
+
 def _skip_name(message, at):
     while message[at] != 0:
         if message[at] & 0xC0:
@@ -53,15 +73,15 @@ def _skip_name(message, at):
 class DnsServer:
     """dnsmasq on the given addresses, port 53. `records`: name -> list of addresses; a name covers its subdomains.
 
-    Questions about `unanswered` are passed to that address, where nobody answers.
+    Questions about `unanswered` are passed to that address, where nobody answers. `options` are dnsmasq's own.
     """
 
-    def __init__(self, net, namespace, addresses, records, port=53, unanswered=()):
+    def __init__(self, net, namespace, addresses, records, port=53, unanswered=(), options=()):
         self._log = []
         argv = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
                 "--bind-interfaces", f"--port={port}", f"--listen-address={','.join(addresses)}", "--log-queries",
-                "--log-facility=-", "--user=root", "--group=root", f"--pid-file=/run/dnsmasq.{addresses[0]}.pid",
-                "--max-port=60999", "--cache-size=0"]
+                "--log-facility=-", "--user=root", "--group=root", f"--pid-file=/run/dnsmasq.{addresses[0]}.{port}.pid",
+                "--max-port=60999", *([] if any("cache-size" in one for one in options) else ["--cache-size=0"]), *options]
         argv += [f"--address=/{name}/{one}" for name, all in records.items() for one in all]
         argv += [f"--server=/{name}/{server}" for name, server in dict(unanswered).items()]
         self._process = net.popen(namespace, argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

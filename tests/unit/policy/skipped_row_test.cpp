@@ -197,12 +197,23 @@ const std::vector<Skipped>& skipped() {
        [](Model& m, Lists&) {
          m.settings = {{kBad, "default", "deny"}};
        },
-       "`default` is no setting: there is default_action"},
+       "`default` is no setting: there are default_action, dns_ports and judge_answers"},
       {Fault::default_action_value, "settings",
        [](Model& m, Lists&) {
          m.settings = {{kBad, "default_action", "maybe"}};
        },
        "`maybe` is no default_action: write deny or allow", true},
+      {Fault::dns_ports_value, "settings",
+       [](Model& m, Lists&) {
+         m.settings = {{kBad, "dns_ports", "53;5353"}};
+       },
+       "`53;5353` is no list of ports: write numbers and ranges with commas, such as 53,5353; until then it is 53",
+       true},
+      {Fault::judge_answers_value, "settings",
+       [](Model& m, Lists&) {
+         m.settings = {{kBad, "judge_answers", "yes"}};
+       },
+       "`yes` is no judge_answers: write 1 or 0; until then it is 1", true},
   };
   return kSkipped;
 }

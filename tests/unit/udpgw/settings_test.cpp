@@ -8,10 +8,10 @@ namespace gatehouse::udpgw {
 namespace {
 
 std::string options(const std::string& key, const std::string& value) {
-  std::map<std::string, std::string> all = {{"dns_resolvers", R"(["system"])"}, {"blocked_answer", R"("nxdomain")"},
-                                            {"resolver_timeout_ms", "1000"},    {"stream_idle_seconds", "60"},
-                                            {"fin_grace_seconds", "2"},         {"client_buffer_bytes", "1048576"},
-                                            {"egress_addresses", "[]"},         {"udp_segment", "true"}};
+  std::map<std::string, std::string> all = {
+      {"dns_resolvers", R"(["system"])"}, {"blocked_answer", R"("nxdomain")"}, {"blocked_ttl_seconds", "10"},
+      {"resolver_timeout_ms", "1000"},    {"stream_idle_seconds", "60"},       {"fin_grace_seconds", "2"},
+      {"client_buffer_bytes", "1048576"}, {"egress_addresses", "[]"},          {"udp_segment", "true"}};
   all[key] = value;
   std::string out = "{";
   for (const auto& [name, json] : all) out += (out.size() > 1 ? ", \"" : "\"") + name + "\": " + json;

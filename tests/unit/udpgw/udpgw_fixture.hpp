@@ -153,7 +153,8 @@ inline constexpr const char* kDnsQuery = "1234 0100 0001 0000 0000 0000 0161 047
 
 inline std::string options(const Endpoint& first, const Endpoint& second, int timeout_ms = 100) {
   return R"({"dns_resolvers": [")" + first.to_string() + R"(", ")" + second.to_string() +
-         R"("], "blocked_answer": "nxdomain", "resolver_timeout_ms": )" + std::to_string(timeout_ms) +
+         R"("], "blocked_answer": "nxdomain", "blocked_ttl_seconds": 10, "resolver_timeout_ms": )" +
+         std::to_string(timeout_ms) +
          R"(, "stream_idle_seconds": 60,
              "fin_grace_seconds": 1, "client_buffer_bytes": 131072, "egress_addresses": [], "udp_segment": true})";
 }

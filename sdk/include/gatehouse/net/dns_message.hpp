@@ -1,5 +1,5 @@
-// DNS as a gateway needs it: which names a datagram asks for, and the answer that says "blocked". Nothing here
-// allocates, throws or keeps state; any thread.
+// DNS as a gateway needs it: which names a datagram asks for, which ones an answer leads to, and the answer that says
+// "blocked". Nothing here allocates, throws or keeps state; any thread.
 //
 //   +----+-------+---------+---------+---------+---------+-----------+---------+
 //   | id | flags | QDCOUNT | ANCOUNT | NSCOUNT | ARCOUNT | questions | records |   RFC 1035, 4.1; six 16-bit
@@ -22,16 +22,19 @@ namespace gatehouse {
 /// More questions than this make a query oversize. Real ones have one (RFC 9619); the bound keeps a datagram's cost
 /// low.
 inline constexpr std::size_t kMostDnsQuestions = 16;
+/// More targets than this make a response oversize. Resolvers follow chains of a dozen; the bound keeps a datagram's
+/// cost low.
+inline constexpr std::size_t kMostDnsTargets = 64;
 /// The UDP payload that our answers announce in their OPT record (the DNS flag day's 1232).
 inline constexpr std::uint16_t kDnsPayload = 1232;
-/// By how much an answer of write_blocked_answer() may exceed its query: one OPT record.
-inline constexpr std::size_t kDnsOptSize = 11;
+/// By how much an answer of write_blocked_answer() may exceed its query: a SOA and an OPT record.
+inline constexpr std::size_t kBlockedAnswerGrowth = 69;
 
 /// What stands for a dot inside a label (RFC 6763, 4.1.1: "Dr. Pepper"), where a name is written with dots between
 /// labels: a byte that no rule's name can have, so that such a label matches none, and is not taken for two.
 inline constexpr char kDotInLabel = '\x7f';
 
-enum class DnsRcode : std::uint8_t { server_failure = 2, nxdomain = 3, refused = 5 };
+enum class DnsRcode : std::uint8_t { no_error = 0, server_failure = 2, nxdomain = 3, refused = 5 };
 
 /// A query that has been checked from end to end. Borrows the datagram that it was read from.
 struct DnsQuery {
@@ -40,6 +43,7 @@ struct DnsQuery {
   std::uint16_t id = 0;
   std::uint16_t flags = 0;           ///< the second 16 bits of the header, as they came; QR is 0
   std::uint16_t question_count = 0;  ///< 1 .. kMostDnsQuestions
+  std::uint16_t answer_limit = 512;  ///< bytes that an answer over UDP may have: more only where its OPT record says so
   bool edns = false;                 ///< it has an OPT record (RFC 6891)
   bool dnssec_ok = false;            ///< with DO set
 
@@ -98,11 +102,56 @@ bool for_each_question(const DnsQuery& query, Visit&& visit) {
   return true;
 }
 
-/// Writes the answer that refuses `query`: id, opcode, RD and CD echoed, QR and RA set, the questions byte for byte, an
-/// OPT record (version 0, DO echoed) if there was one, no other records.
+/// A response that has been checked from end to end. Borrows the datagram that it was read from.
+struct DnsResponse {
+  DnsQuery asked;                  ///< what it says that it answers; perhaps without any question
+  std::uint32_t record_count = 0;  ///< of all sections
+  std::size_t target_count = 0;    ///< 0 .. kMostDnsTargets
+};
+
+/// Reads a datagram's payload as a DNS response, and checks it as read_dns_query() does a query. A *target* is the name
+/// that a CNAME, SVCB or HTTPS record (RFC 1035; RFC 9460) leads to, in whatever section it stands.
 ///
-/// @param out  may be the query's own buffer; kDnsOptSize more than the query always suffice
+/// Cost: 5 ns for a record, 20 for a target; bounded by the datagram's size.
+///
+/// @return Errc::truncated   it ends inside the header, a question or a record
+///         Errc::malformed   a query; a name as read_dns_query() refuses it, or a target that does not end within its
+///                           record; two OPT records
+///         Errc::oversize    more than kMostDnsQuestions questions or kMostDnsTargets targets
+[[nodiscard]] Result<DnsResponse> read_dns_response(Bytes message) noexcept;
+
+/// One target, and where to look for the next one.
+struct DnsTarget : DnsQuestion {
+  std::size_t next = 0;         ///< offset of the record behind it
+  std::uint32_t next_left = 0;  ///< records from there on
+};
+/// The first target in the `left` records from `offset` on. Not beyond `target_count` of them.
+void read_dns_target(const DnsResponse& response, std::size_t offset, std::uint32_t left, DnsTarget& out) noexcept;
+
+/// Calls visit(std::string_view name) for each target in turn; names as in for_each_question(). A `visit` that returns
+/// false ends it. The target "" (a service at its own name) is left out.
+/// @return false if `visit` ended it
+template <class Visit>
+bool for_each_target(const DnsResponse& response, Visit&& visit) {
+  DnsTarget target;
+  target.next = 12 + response.asked.question_section.size();
+  target.next_left = response.record_count;
+  for (std::size_t i = 0; i < response.target_count; ++i) {
+    read_dns_target(response, target.next, target.next_left, target);
+    if (target.name_size != 0 && !visit(target.name())) return false;
+  }
+  return true;
+}
+
+/// Writes the answer that refuses `query`: id, opcode, RD and CD echoed, QR and RA set, the questions byte for byte, an
+/// OPT record (version 0, DO echoed) if there was one. NXDOMAIN and NODATA (DnsRcode::no_error) have a SOA record of
+/// the first question's name, without which nobody remembers them (RFC 2308, 5); not where the answer would exceed
+/// `answer_limit` or `out` by it.
+///
+/// @param ttl  how long the answer may be remembered, in seconds
+/// @param out  may be the query's own buffer; kBlockedAnswerGrowth more than the query always suffice
 /// @return the answer's size, or 0 if `out` is too small
-[[nodiscard]] std::size_t write_blocked_answer(const DnsQuery& query, DnsRcode rcode, MutableBytes out) noexcept;
+[[nodiscard]] std::size_t write_blocked_answer(const DnsQuery& query, DnsRcode rcode, std::uint32_t ttl,
+                                               MutableBytes out) noexcept;
 
 }  // namespace gatehouse

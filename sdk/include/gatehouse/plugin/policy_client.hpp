@@ -44,6 +44,12 @@ struct Verdict {
 /// "port_permits 12", or "" where no row decided.
 [[nodiscard]] std::string row_text(const Verdict& verdict);
 
+/// How far policy looks into a flow; holds for its generation. Small, for there are many flows.
+struct DnsLook {
+  bool queries : 1 = false;  ///< it is DNS: each datagram of the client is to be judged (judge_datagram)
+  bool answers : 1 = false;  ///< and each that comes back, too (judge_answer)
+};
+
 /// A value, or the verdict that refused it.
 template <class T>
 using Judged = boost::system::result<T, Verdict>;
@@ -75,6 +81,8 @@ class PolicyClient {
   /// Judges one flow in the lane's generation. Never blocks or allocates.
   [[nodiscard]] Verdict check(const FlowFacts& flow) const noexcept;
   [[nodiscard]] Limits limits() const noexcept;
+  /// Is it DNS, by settings.dns_ports or as a resolver of the gateway's, and are names judged for this client?
+  [[nodiscard]] DnsLook dns(const FlowFacts& flow) const noexcept;
 
   enum class Try : std::uint8_t {
     first,  ///< refused for Reason::concurrent_flows, another flow will be ended and this one tried again: no denial
@@ -97,6 +105,7 @@ class PolicyClient {
 
  private:
   friend Verdict judge_datagram(const PolicyClient& client, FlowFacts flow, Bytes payload) noexcept;
+  friend Verdict judge_answer(const PolicyClient& client, FlowFacts flow, Bytes payload) noexcept;
   PolicyClient(const gh_policy& policy, gh_lane* lane, gh_client* client) noexcept
       : policy_(&policy), lane_(lane), client_(client) {}
   [[nodiscard]] Verdict check(const FlowFacts& flow, std::uint32_t more_flags) const noexcept;
@@ -111,15 +120,17 @@ class PolicyClient {
 /// @return Errc::invalid for more than 256, or one that is everything; Errc::failed for want of memory
 [[nodiscard]] Result<void> claim_prefixes(const Host& host, std::span<const Prefix> prefixes);
 
-/// Judges one datagram of a flow: by its address, and where it is DNS (port 53, or `to_resolver`) by the name of every
-/// question in it. The one place where frontends have DNS looked into; so it is to be called for each datagram of such
-/// a flow, while the verdict of another flow holds for its generation.
+/// Judges one datagram of a flow: by its address, and where it is DNS (PolicyClient::dns) by the name of every question
+/// in it. With judge_answer() the one place where frontends have DNS looked into; so it is to be called for each
+/// datagram of such a flow, while the verdict of another flow holds for its generation.
 /// @param flow  without a domain
 [[nodiscard]] Verdict judge_datagram(const PolicyClient& client, FlowFacts flow, Bytes payload) noexcept;
 
-/// Must every datagram of this flow be judged?
-[[nodiscard]] inline bool is_dns_flow(const FlowFacts& flow) noexcept {
-  return flow.destination.port == 53 || flow.to_resolver;
-}
+/// Judges what came back on a flow where DnsLook::answers says so: by every name that it leads to (CNAME chains,
+/// targets of SVCB and HTTPS records). The caller has seen to it that it belongs to the flow. One that is refused for
+/// Reason::domain is to be answered as a blocked question is (BlockedAnswer), any other to be dropped. Never blocks or
+/// allocates; judges kMostDnsTargets names at most.
+/// @param flow  without a domain
+[[nodiscard]] Verdict judge_answer(const PolicyClient& client, FlowFacts flow, Bytes payload) noexcept;
 
 }  // namespace gatehouse

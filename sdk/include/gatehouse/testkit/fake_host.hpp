@@ -19,6 +19,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -113,6 +114,9 @@ class FakeHost {
   /// Replaces the policy and moves the generation; whoever runs lanes then wakes them (PluginRunner::policy_changed).
   /// `judge` returns 0 to allow, or the GH_REASON_* of a denial. Everything is allowed at first.
   void set_policy(std::function<std::uint16_t(const FakeFlow&)> judge);
+  /// Which ports are DNS, and whether answers are judged, too: as `judge` says of the names in them. At first 53, and
+  /// not.
+  void set_dns(std::set<std::uint16_t> ports, bool judges_answers);
   /// The limits of every client; at first no rule says anything.
   void set_limits(const gh_limits& limits);
   /// The traffic rules of every client; at first there are none. Each refusal names row 7 of traffic_rules.
@@ -174,6 +178,8 @@ class FakeHost {
     std::function<std::uint16_t(const FakeFlow&)> judge;
     gh_limits limits{};
     FakeTraffic traffic;
+    std::set<std::uint16_t> dns_ports{53};
+    bool judges_answers = false;
   };
   struct Series {
     std::vector<std::unique_ptr<std::uint64_t[]>> lanes;

@@ -26,8 +26,8 @@ class VerdictCounts : public PolicyTable {
     return "gatehouse_policy_verdicts_total{plugin=\"udpgw\",action=\"" + std::string(action) + "\",reason=\"" +
            reason + "\"} " + std::to_string(count) + "\n";
   }
-  void ask(gh_client* client, const char* name) {
-    gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::v4(0x08080808), 53, 0});
+  void ask(gh_client* client, const char* name, std::uint32_t flags = 0) {
+    gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::v4(0x08080808), 53, 0}, flags);
     flow.domain = to_border(std::string_view(name));
     gh_verdict verdict = no_verdict();
     table->check(table->context, &lane.head, client, &flow, &verdict);
@@ -58,6 +58,23 @@ TEST_F(VerdictCounts, HoldEachRowThatDecidesOrWatches) {
   table->refresh(table->context, &lane.head);
   ask(client, "good.test");
   EXPECT_THAT(metrics(), HasSubstr(row("settings", 6, "deny", 1)));
+}
+
+TEST_F(VerdictCounts, HoldOfAnswersWhatIsRefusedOrWatched) {
+  policy::Model rows = model();
+  rows.domain_rules = {{3, {}, "ads.test", "suffix", "monitor", {}}, {4, {}, "bad.test", "suffix", "block", {}}};
+  publish(rows);
+  table->refresh(table->context, &lane.head);
+  gh_client* const client = open("");
+  for (const char* const name : {"x.ads.test", "bad.test", "good.test"})
+    ask(client, name, GH_FLOW_NAMED | GH_FLOW_ANSWER);
+  std::string told;
+  records->drain([&](const Notice& notice) { told += notice.name(); });
+  EXPECT_EQ(told, "x.ads.test");
+  EXPECT_THAT(metrics(), HasSubstr(row("domain_rules", 3, "monitor", 1)));
+  EXPECT_THAT(metrics(), HasSubstr(row("domain_rules", 4, "deny", 1)));
+  EXPECT_THAT(metrics(), HasSubstr(verdicts("deny", "domain", 1)));
+  EXPECT_THAT(metrics(), Not(HasSubstr("action=\"allow\""))) << "their question was";
 }
 
 TEST_F(VerdictCounts, TellOfMonitorRowsBeyondTheMostThatAreNamed) {

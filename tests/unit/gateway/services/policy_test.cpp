@@ -11,7 +11,8 @@ namespace {
 TEST_F(PolicyTable, HasEveryFunction) {
   EXPECT_EQ(table->struct_size, sizeof(gh_policy));
   EXPECT_TRUE(table->refresh && table->client_open && table->client_close && table->limits && table->check &&
-              table->check_batch && table->flow_open && table->flow_close && table->charge && table->claim);
+              table->check_batch && table->flow_open && table->flow_close && table->charge && table->claim &&
+              table->dns);
   EXPECT_EQ(*table->generation, 1u);
 }
 
@@ -26,6 +27,64 @@ TEST_F(PolicyTable, JudgesWithRowAndGeneration) {
   EXPECT_EQ(check(client, "10.0.0.1", 53).reason, GH_REASON_BOGON);
   EXPECT_EQ(check(client, "127.0.0.1", 53).reason, GH_REASON_LOCAL);
   table->client_close(table->context, &lane.head, client);
+}
+
+TEST_F(PolicyTable, TellsWhatIsDnsAndWhoseAnswersAreJudged) {
+  gh_client* const bob = open("token:bob");
+  gh_client* const other = open("");
+  const auto look = [&](gh_client* client, std::uint16_t port, std::uint32_t flags = 0) {
+    const gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::v4(0x08080808), port, 0}, flags);
+    return table->dns(table->context, &lane.head, client, &flow);
+  };
+  const auto use = [&](const policy::Model& rows) {
+    publish(rows);
+    table->refresh(table->context, &lane.head);
+  };
+  constexpr std::uint32_t kBoth = GH_DNS_QUERIES | GH_DNS_ANSWERS;
+  EXPECT_EQ(look(bob, 53), std::uint32_t{GH_DNS_QUERIES}) << "no rule has a name";
+  EXPECT_EQ(look(bob, 5353), 0u);
+  EXPECT_EQ(look(bob, 5353, GH_FLOW_RESOLVER), std::uint32_t{GH_DNS_QUERIES});
+
+  policy::Model rows = model();
+  rows.domain_rules = {{3, 1, "ads.test", "suffix", "block", {}}};
+  use(rows);
+  EXPECT_EQ(look(bob, 53), kBoth);
+  EXPECT_EQ(look(other, 53), std::uint32_t{GH_DNS_QUERIES}) << "no rule of its group has";
+  rows.domain_rules = {{3, {}, "ads.test", "suffix", "monitor", {}}};
+  use(rows);
+  EXPECT_EQ(look(other, 53), kBoth);
+  rows.settings = {{1, "dns_ports", "54,5353"}};
+  use(rows);
+  EXPECT_EQ(look(other, 53), 0u);
+  EXPECT_EQ(look(other, 5353), kBoth);
+  rows.settings = {{1, "dns_ports", "53"}, {2, "judge_answers", "0"}};
+  use(rows);
+  EXPECT_EQ(look(other, 53), std::uint32_t{GH_DNS_QUERIES});
+}
+
+TEST_F(PolicyTable, JudgesAnAnswerByNamesAlone) {
+  policy::Model rows = model();
+  rows.port_permits.clear();  // no flow would be allowed
+  rows.domain_rules = {{3, {}, "ads.test", "suffix", "block", {}}};
+  publish(rows);
+  table->refresh(table->context, &lane.head);
+  gh_client* const client = open("");
+  const auto judge = [&](std::uint32_t flags, std::string_view name) {
+    const gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::v4(0x08080808), 53, 0}, flags | GH_FLOW_ANSWER, name);
+    gh_verdict out = no_verdict();
+    table->check(table->context, &lane.head, client, &flow, &out);
+    return out;
+  };
+  EXPECT_EQ(judge(GH_FLOW_NAMED, "good.test").action, GH_ACTION_ALLOW);
+  EXPECT_EQ(judge(GH_FLOW_NAMED, "x.ads.test").reason, GH_REASON_DOMAIN);
+  EXPECT_EQ(judge(GH_FLOW_NAMED, "x.ads.test").row, 3);
+  EXPECT_EQ(judge(GH_FLOW_BAD_NAME, "").reason, GH_REASON_DNS_MALFORMED);
+  rows.domain_rules[0].action = "monitor";
+  publish(rows);
+  table->refresh(table->context, &lane.head);
+  EXPECT_EQ(judge(GH_FLOW_NAMED, "x.ads.test").action, GH_ACTION_ALLOW);
+  EXPECT_EQ(judge(GH_FLOW_BAD_NAME, "").action, GH_ACTION_ALLOW);
+  EXPECT_EQ(judge(GH_FLOW_BAD_NAME | GH_FLOW_RESOLVER, "").action, GH_ACTION_ALLOW);
 }
 
 TEST_F(PolicyTable, KeepsOneGenerationUntilRefresh) {

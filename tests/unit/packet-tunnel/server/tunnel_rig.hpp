@@ -16,7 +16,7 @@ inline std::string tunnel_options(const std::string& resolvers) {
   return R"({"device": "gatehouse0", "device_fd": -1, "mtu": 1500, "egress_interface": "",
              "ipv4_prefix": "10.0.0.0/8", "ipv6_prefix": "fd19:ca83:e6d5:1c44::/64", "ipv6": "required",
              "nat": "none", "fwmark": 0, "nat_connections_per_client": 0, "dns_resolvers": [)" +
-         resolvers + R"(], "blocked_answer": "nxdomain", "denied_answer": "reject",
+         resolvers + R"(], "blocked_answer": "nxdomain", "blocked_ttl_seconds": 10, "denied_answer": "reject",
              "nat_connections_per_client": 8192, "large_frames": true, "session_idle_seconds": 300,
              "client_buffer_bytes": 4194304})";
 }

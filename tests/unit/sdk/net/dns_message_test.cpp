@@ -52,7 +52,7 @@ const Valid kValid[] = {
     {"ServiceInstance",  // RFC 6763, 4.1.1: an instance is one label, in UTF-8 and with whatever it has
      "1234|0100|0001|0000|0000|0000|0d44722e2050c3a97072736f6e2e|055f68747470|045f746370|0474657374|00|0010|0001",
      {{"dr\x7f p\xc3\xa9"
-       "pprson\x7f._http._tcp.test",
+       "prson\x7f._http._tcp.test",
        16, 1}}},
     {"TwoQuestions",
      "1234|0100|0002|0000|0000|0000|0161|0474657374|00|0001|0001|0162|0474657374|00|001c|0003",
@@ -109,8 +109,8 @@ TEST_P(ValidDnsQuery, GetsAnAnswerWithItsQuestions) {
   const ByteVector wire = hex(GetParam().wire);
   const auto query = read_dns_query(wire);
   ASSERT_TRUE(query);
-  ByteVector answer(wire.size() + kDnsOptSize);
-  const std::size_t size = write_blocked_answer(*query, DnsRcode::nxdomain, answer);
+  ByteVector answer(wire.size() + kBlockedAnswerGrowth);
+  const std::size_t size = write_blocked_answer(*query, DnsRcode::nxdomain, 10, answer);
   ASSERT_GT(size, 0u);
   answer.resize(size);
   EXPECT_EQ(load_big<std::uint16_t>(Bytes(answer).subspan(2)) & 0x868f, 0x8083);  // QR, AA, TC, RA, rcode
@@ -225,21 +225,71 @@ TEST(DnsQuery, TakesSixteenQuestionsAndStopsWhenAsked) {
 TEST(BlockedAnswer, IsThisBytewise) {
   const ByteVector wire = hex("1234|0110|0001|0000|0000|0001|0141|0474657374|00|0001|0001|00|0029|1000|00008000|0000");
   ByteVector out(100);
-  out.resize(write_blocked_answer(*read_dns_query(wire), DnsRcode::refused, out));
+  out.resize(write_blocked_answer(*read_dns_query(wire), DnsRcode::refused, 10, out));
   EXPECT_EQ(out, hex("1234|8195|0001|0000|0000|0001|0141|0474657374|00|0001|0001|00|0029|04d0|00008000|0000"));
+}
+
+// RFC 2308, 5: without a SOA record a negative answer is not remembered; its lifetime is the lesser of the record's own
+// and its MINIMUM field.
+TEST(BlockedAnswer, HasASoaWhereItSaysThatThereIsNothing) {
+  const ByteVector wire = hex("1234|0110|0001|0000|0000|0001|0141|0474657374|00|0001|0001|00|0029|1000|00008000|0000");
+  for (const auto& [rcode, flags] : {std::pair(DnsRcode::nxdomain, "8193"), std::pair(DnsRcode::no_error, "8190")}) {
+    ByteVector out(200);
+    out.resize(write_blocked_answer(*read_dns_query(wire), rcode, 300, out));
+    EXPECT_EQ(out, hex((std::string("1234|") + flags +
+                        "|0001|0000|0001|0001|0141|0474657374|00|0001|0001"
+                        "|c00c|0006|0001|0000012c|002e|07626c6f636b6564|07696e76616c6964|00|066e6f626f6479|c02c"
+                        "|00000001|0000012c|0000012c|0000012c|0000012c"
+                        "|00|0029|04d0|00008000|0000")
+                           .c_str()));
+  }
+}
+
+/// A query with a question of 269 bytes, and with an OPT record that announces `payload`, unless that is 0.
+ByteVector long_query(std::uint16_t payload, unsigned questions) {
+  ByteVector wire = hex(payload != 0 ? "1234|0100|0001|0000|0000|0001" : "1234|0100|0001|0000|0000|0000");
+  wire[5] = static_cast<std::byte>(questions);
+  for (unsigned i = 0; i < questions; ++i) {
+    for (const std::size_t length : {63, 63, 63, 51}) {
+      wire.push_back(static_cast<std::byte>(length));
+      wire.insert(wire.end(), length, std::byte{'a'});
+    }
+    const ByteVector rest = hex("00|0001|0001");
+    wire.insert(wire.end(), rest.begin(), rest.end());
+  }
+  if (payload == 0) return wire;
+  ByteVector opt = hex("00|0029|0000|00000000|0000");
+  store_big(MutableBytes(opt).subspan(3), payload);
+  wire.insert(wire.end(), opt.begin(), opt.end());
+  return wire;
+}
+
+TEST(BlockedAnswer, IsNoLongerThanTheClientTakes) {
+  const auto authorities = [](const ByteVector& wire) {
+    ByteVector out(wire.size() + kBlockedAnswerGrowth);
+    const std::size_t size = write_blocked_answer(*read_dns_query(wire), DnsRcode::nxdomain, 10, out);
+    EXPECT_GE(size, wire.size());
+    return load_big<std::uint16_t>(Bytes(out).subspan(8));
+  };
+  EXPECT_EQ(authorities(long_query(0, 1)), 1);
+  EXPECT_EQ(authorities(long_query(0, 2)), 0) << "512 bytes without EDNS";
+  EXPECT_EQ(authorities(long_query(400, 2)), 0) << "512 bytes also where EDNS says less";
+  EXPECT_EQ(authorities(long_query(1232, 2)), 1);
 }
 
 TEST(BlockedAnswer, MayReplaceItsQuery) {
   ByteVector wire = hex("1234|0100|0001|0000|0000|0000|0161|0474657374|00|0001|0001|ff");
-  const std::size_t size = write_blocked_answer(*read_dns_query(wire), DnsRcode::nxdomain, wire);
+  const std::size_t size = write_blocked_answer(*read_dns_query(wire), DnsRcode::refused, 10, wire);
   wire.resize(size);
-  EXPECT_EQ(wire, hex("1234|8183|0001|0000|0000|0000|0161|0474657374|00|0001|0001"));
+  EXPECT_EQ(wire, hex("1234|8185|0001|0000|0000|0000|0161|0474657374|00|0001|0001"));
 }
 
 TEST(BlockedAnswer, WantsRoom) {
   const ByteVector wire = hex("1234|0100|0001|0000|0000|0000|0161|0474657374|00|0001|0001");
   ByteVector out(wire.size() - 1);
-  EXPECT_EQ(write_blocked_answer(*read_dns_query(wire), DnsRcode::nxdomain, out), 0u);
+  EXPECT_EQ(write_blocked_answer(*read_dns_query(wire), DnsRcode::nxdomain, 10, out), 0u);
+  out.push_back({});
+  EXPECT_EQ(write_blocked_answer(*read_dns_query(wire), DnsRcode::nxdomain, 10, out), wire.size()) << "without the SOA";
 }
 
 }  // namespace
