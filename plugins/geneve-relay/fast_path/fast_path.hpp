@@ -12,8 +12,8 @@
 //   - A lane says with each turn of its clock that it turns: beat(). The legs of one that has not for a second
 //     (GH_FAST_SILENCE_NS) are user space's, so nothing runs on that nobody judges.
 //   - Counters and last_seen here come on top of user space's: one packet of a leg in 15 s goes by way of user space,
-//     as does whatever is odd (fragments, options, more than the way's MTU, no next hop just now). An endpoint expires by
-//     the later of both.
+//     as does whatever is odd (fragments, options, more than the way's MTU, no next hop just now). An endpoint expires
+//     by the later of both.
 //
 // It is attached by bpf_link alone, and pinned nowhere: it ends with the process, however that ends, so there is
 // nothing of a crashed gateway to adopt or to detach. An instance of the plugin that hangs and is given up leaves its
