@@ -20,6 +20,8 @@ class OpenCount {
   /// @param limit  0 = none
   [[nodiscard]] bool try_open(std::uint64_t limit) noexcept;
   void close() noexcept { open_.fetch_sub(1, std::memory_order_relaxed); }
+  /// So many more, that were opened before anybody counted.
+  void add(std::uint64_t open) noexcept { open_.fetch_add(open, std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t open() const noexcept { return open_.load(std::memory_order_relaxed); }
 
  private:
@@ -37,6 +39,9 @@ struct MeterLimits {
   MeterLimits() = default;
   explicit MeterLimits(const ScopeLimits& limits) noexcept;
   [[nodiscard]] bool meters_traffic() const noexcept { return up.rate != 0 || down.rate != 0 || quota.bytes != 0; }
+  [[nodiscard]] bool any() const noexcept {
+    return meters_traffic() || concurrent_flows != 0 || new_flows_per_second != 0 || destinations_per_minute != 0;
+  }
 };
 
 /// All state of one session, or of one identity or source.

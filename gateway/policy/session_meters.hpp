@@ -2,18 +2,26 @@
 // resumed goes on with what is left, and one that is replaced while its old stream lingers counts once.
 #pragma once
 
+#include "gateway/base/small_mutex.hpp"
 #include "policy/limiter.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
+#include <memory>
 #include <vector>
 
 namespace gatehouse {
 
-/// Thread-safe. enter() and leave() lock, and enter() allocates; they are for clients that open and close.
+/// Thread-safe. enter() and leave() lock, and enter() may allocate; they are for clients that open and close. Most
+/// sessions have no limits of their own and count in one place: that costs 40 bytes.
 class SessionMeters {
  public:
+  SessionMeters() = default;
+  ~SessionMeters() { delete meters_.load(std::memory_order_relaxed); }
+  SessionMeters(const SessionMeters&) = delete;
+  SessionMeters& operator=(const SessionMeters&) = delete;
+
   /// A client of this session shares `common` with other sessions: counts the session there, if no other client has.
   /// @param limit  0 = none
   /// @return false: that many are open already, and nothing was counted
@@ -21,15 +29,23 @@ class SessionMeters {
   /// Undoes one enter().
   void leave(policy::Meters& common) noexcept;
 
-  policy::Meters meters;
+  /// What is metered of it; null before reserve(). Lock-free; stays as long as *this.
+  [[nodiscard]] policy::Meters* meters() const noexcept { return meters_.load(std::memory_order_acquire); }
+  /// Makes them at the first call. Lock-free. @return null for want of memory
+  policy::Meters* reserve() noexcept;
 
  private:
   struct Place {
-    policy::Meters* common;
-    std::size_t clients;
+    policy::Meters* common = nullptr;
+    std::uint32_t clients = 0;
   };
-  std::mutex mutex_;           // guards places_
-  std::vector<Place> places_;  // one, but for clients that come from several addresses
+  using Places = std::vector<Place>;
+  [[nodiscard]] Place* find(const policy::Meters* common) noexcept;
+
+  Place first_;  // free while it has no clients; this and what follows are guarded by mutex_, but for meters_
+  SmallMutex mutex_;
+  std::unique_ptr<Places> others_;  // of clients that come from several addresses
+  std::atomic<policy::Meters*> meters_{nullptr};
 };
 
 }  // namespace gatehouse

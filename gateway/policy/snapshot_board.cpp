@@ -15,11 +15,9 @@ namespace {
 
 constexpr std::size_t kClientsAtOnce = 16;  // before lanes that open or close clients may go on
 
-bool counts_destinations(const Snapshot& snapshot) noexcept {
-  const auto& groups = snapshot.parts().groups;
-  return std::any_of(groups.begin(), groups.end(), [](const policy::GroupPolicy& group) {
-    return group.limits.session.destinations_per_minute.or_none() != 0 ||
-           group.limits.identity.destinations_per_minute.or_none() != 0;
+bool needs_memory(const PublishedPolicy& policy) noexcept {
+  return std::ranges::any_of(policy.by_group, [](const PublishedPolicy::GroupLimits& limits) {
+    return limits.session.any() || limits.identity.destinations_per_minute != 0;
   });
 }
 
@@ -40,11 +38,12 @@ SnapshotBoard::SnapshotBoard(std::shared_ptr<const Snapshot> first)
 void SnapshotBoard::publish(std::shared_ptr<const Snapshot> next) {
   assert(next->generation() > generation_.load());
   auto published = std::make_shared<const PublishedPolicy>(next);
+  const PublishedPolicy& policy = *published;
   {
     const std::scoped_lock lock(mutex_);
     coming_ = std::move(published);
   }
-  reserve_for_clients(*next);
+  reserve_for_clients(policy);
   const std::scoped_lock lock(mutex_);
   newest_.store(coming_.get());
   generation_.store(next->generation(), std::memory_order_release);
@@ -52,40 +51,41 @@ void SnapshotBoard::publish(std::shared_ptr<const Snapshot> next) {
 }
 
 /// Clients that enter meanwhile see to themselves, by `coming_`.
-void SnapshotBoard::reserve_for_clients(const Snapshot& snapshot) {
-  if (!counts_destinations(snapshot)) return;
+void SnapshotBoard::reserve_for_clients(const PublishedPolicy& policy) {
+  if (!needs_memory(policy)) return;
   for (std::size_t next = 0;;) {
     const std::scoped_lock lock(mutex_);
     const std::size_t end = std::min(clients_.size(), next + kClientsAtOnce);
     for (; next < end; ++next)
-      if (JudgedClient* const client = clients_[next].client) client->reserve(snapshot);
+      if (JudgedClient* const client = clients_[next].client()) client->reserve(policy);
     if (next == clients_.size()) return;
   }
 }
 
-std::size_t SnapshotBoard::enter(JudgedClient& client) {
+std::uint32_t SnapshotBoard::enter(JudgedClient& client) {
   const std::scoped_lock lock(mutex_);
   if (first_free_ == kNone) {
-    clients_.emplace_back();
-    first_free_ = clients_.size() - 1;
+    clients_.emplace_back(kNone);
+    first_free_ = static_cast<std::uint32_t>(clients_.size() - 1);
   }
-  const std::size_t entry = first_free_;
-  first_free_ = clients_[entry].next_free;
-  clients_[entry] = {&client, kNone};
-  for (const auto& published : held_) client.reserve(*published->snapshot);
-  if (coming_) client.reserve(*coming_->snapshot);
+  const std::uint32_t entry = first_free_;
+  first_free_ = clients_[entry].next_free();
+  clients_[entry] = Place(client);
+  for (const auto& published : held_) client.reserve(*published);
+  if (coming_) client.reserve(*coming_);
   return entry;
 }
 
-void SnapshotBoard::leave(std::size_t entry) noexcept {
+void SnapshotBoard::leave(std::uint32_t entry) noexcept {
   const std::scoped_lock lock(mutex_);
-  clients_[entry] = {nullptr, std::exchange(first_free_, entry)};
+  clients_[entry] = Place(std::exchange(first_free_, entry));
 }
 
 void SnapshotBoard::end_sessions_of(const void* instance) noexcept {
   const std::scoped_lock lock(mutex_);
   for (const Place& place : clients_) {
-    if (place.client != nullptr && place.client->instance() == instance) place.client->end_session();
+    JudgedClient* const client = place.client();
+    if (client != nullptr && client->instance() == instance) client->end_session();
   }
 }
 

@@ -48,9 +48,9 @@ class SnapshotBoard {
 
   /// Reserves for each snapshot that a lane may meet, and from now on for each before it is published. Locks and
   /// allocates. @return for leave()
-  [[nodiscard]] std::size_t enter(JudgedClient& client);
+  [[nodiscard]] std::uint32_t enter(JudgedClient& client);
   /// Locks.
-  void leave(std::size_t entry) noexcept;
+  void leave(std::uint32_t entry) noexcept;
   /// Of an instance that was abandoned: its clients do not count among anybody's concurrent sessions any more. Locks.
   void end_sessions_of(const void* instance) noexcept;
 
@@ -63,13 +63,22 @@ class SnapshotBoard {
 
  private:
   friend class SnapshotView;
-  /// Of a client, by its entry; of nobody, the next one that is free.
-  struct Place {
-    JudgedClient* client = nullptr;
-    std::size_t next_free = kNone;
+  static constexpr std::uint32_t kNone = UINT32_MAX;
+  /// Of a client, by its entry; of nobody, the next one that is free. Clients are at even addresses.
+  class Place {
+   public:
+    explicit Place(JudgedClient& client) noexcept : word_(reinterpret_cast<std::uintptr_t>(&client)) {}
+    explicit Place(std::uint32_t next_free) noexcept : word_(std::uintptr_t{next_free} << 1U | 1U) {}
+    /// Null: nobody's.
+    [[nodiscard]] JudgedClient* client() const noexcept {
+      return (word_ & 1U) != 0 ? nullptr : reinterpret_cast<JudgedClient*>(word_);
+    }
+    [[nodiscard]] std::uint32_t next_free() const noexcept { return static_cast<std::uint32_t>(word_ >> 1U); }
+
+   private:
+    std::uintptr_t word_;
   };
-  static constexpr std::size_t kNone = SIZE_MAX;
-  void reserve_for_clients(const policy::Snapshot& snapshot);
+  void reserve_for_clients(const PublishedPolicy& policy);
 
   Calendar calendar_;
   std::atomic<std::uint64_t> generation_;
@@ -79,7 +88,7 @@ class SnapshotBoard {
   std::vector<const SnapshotView*> views_;
   std::shared_ptr<const PublishedPolicy> coming_;  // not published yet
   std::deque<Place> clients_;                      // by entry
-  std::size_t first_free_ = kNone;
+  std::uint32_t first_free_ = kNone;
 };
 
 /// One lane's view of the board. Not thread-safe: one thread, but for construction and destruction.

@@ -94,9 +94,14 @@ PolicyLane::~PolicyLane() {
   flows_->end();
 }
 
-std::shared_ptr<const JudgedFacts> PolicyLane::share(JudgedFacts&& facts) {
-  if (!last_facts_ || *last_facts_ != facts) last_facts_ = std::make_shared<const JudgedFacts>(std::move(facts));
-  return last_facts_;
+/// The meters that they share hang on the address as the policy of the day has it, and may have found no place before.
+std::shared_ptr<AlikeClients> PolicyLane::alike(JudgedFacts&& facts, SnapshotBoard& board, KeyMeters& keys) {
+  auto shared = keys.open(facts.identity, snapshot().canonical(facts.source));
+  auto out = last_.lock();
+  if (out && out->shared() == shared.get() && out->facts() == facts) return out;
+  out = std::make_shared<AlikeClients>(board, std::move(facts), std::move(shared));
+  last_ = out;
+  return out;
 }
 
 void PolicyLane::refuse(const Verdict& verdict, gh_verdict* out) const noexcept {
@@ -148,9 +153,10 @@ gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh
   auto session =
       facts.session != 0 && spec_.sessions ? spec_.sessions->meters_of(spec_.plugin, facts.session) : nullptr;
   if (!session) session = std::make_shared<SessionMeters>();
-  auto shared = keys_->open(known.identity, snapshot.canonical(known.source));
-  auto client =
-      std::make_unique<JudgedClient>(*board_, lane.share(std::move(known)), std::move(session), std::move(shared));
+  const SlotHandle place = lane.clients_.emplace(lane.alike(std::move(known), *board_, *keys_), std::move(session));
+  const auto remove = [&lane](JudgedClient* one) { lane.clients_.erase(lane.clients_.handle_at(one->slot)); };
+  std::unique_ptr<JudgedClient, decltype(remove)> client(lane.clients_.at(place), remove);
+  client->slot = place.slot();
   client->resolve(lane.view_.published());
   if (client->refused_by()) {
     lane.refuse(not_admitted(*client->refused_by(), snapshot.generation()), verdict);
@@ -168,9 +174,7 @@ gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh
   }
   if (abandoned_) client->end_session();  // that came in between
   if (spec_.sessions && facts.session != 0) account(snapshot, *client, facts);
-  auto* const handle = reinterpret_cast<gh_client*>(client.get());
-  lane.clients_.emplace(handle, std::move(client));
-  return handle;
+  return reinterpret_cast<gh_client*>(client.release());
 }
 
 /// The address of a client without an identity is written down only where a quota goes by it.
@@ -198,7 +202,8 @@ gh_client* PluginPolicy::client_open(void* context, gh_lane* lane, const gh_clie
 }
 
 void PluginPolicy::client_close(void*, gh_lane* lane, gh_client* client) noexcept {
-  lane_of(lane).clients_.erase(client);
+  auto& clients = lane_of(lane).clients_;
+  clients.erase(clients.handle_at(reinterpret_cast<JudgedClient*>(client)->slot));
 }
 
 void PluginPolicy::limits(void*, gh_lane* lane, gh_client* client, gh_limits* out) noexcept {

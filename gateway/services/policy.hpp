@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gateway/flow_log/flow_log.hpp"
+#include "gateway/policy/judged_client.hpp"
 #include "gateway/policy/key_meters.hpp"
 #include "gateway/policy/lane_records.hpp"
 #include "gateway/policy/place_claims.hpp"
@@ -12,16 +13,11 @@
 
 #include <gatehouse/abi.h>
 
-#include <boost/unordered/unordered_flat_map.hpp>
-
 #include <atomic>
 #include <memory>
 #include <string>
 
 namespace gatehouse {
-
-class JudgedClient;
-struct JudgedFacts;
 
 /// What one lane keeps: its view of the policy, and its clients. The lane's thread only, but for construction before
 /// the lane runs and destruction after it has returned.
@@ -38,14 +34,14 @@ class PolicyLane {
   /// Writes a refusal down, for the plugin and in the record.
   void refuse(const policy::Verdict& verdict, gh_verdict* out) const noexcept;
 
-  /// Those of the client before, where they are the same.
-  [[nodiscard]] std::shared_ptr<const JudgedFacts> share(JudgedFacts&& facts);
+  /// Those of the client before, where it was alike and is still there. @throws std::bad_alloc
+  [[nodiscard]] std::shared_ptr<AlikeClients> alike(JudgedFacts&& facts, SnapshotBoard& board, KeyMeters& keys);
 
   SnapshotView view_;  // keeps the board for the clients
   std::shared_ptr<LaneRecord> record_;
   std::shared_ptr<FlowLane> flows_;
-  std::shared_ptr<const JudgedFacts> last_facts_;  // null: nobody came yet
-  boost::unordered_flat_map<const gh_client*, std::unique_ptr<JudgedClient>> clients_;
+  std::weak_ptr<AlikeClients> last_;  // to whom the client that came last is alike
+  Slab<JudgedClient> clients_;
 };
 
 /// One plugin instance's gh.policy/1.

@@ -188,7 +188,7 @@ gh_status PluginSessions::lease(const gh_lease& lease, const gh_completion* dura
 
 void PluginSessions::for_each(Visit visit, VisitLease visit_lease, void* visitor) const {
   const std::int64_t now = all_->reading(clock_()).believed;
-  all_->for_each([&](const SessionTable::Copy& copy) {
+  all_->for_each(SessionTable::Blobs::with, [&](const SessionTable::Copy& copy) {
     const db::SessionRecord& record = copy.record;
     if (record.plugin != plugin_ || (record.expires_at != 0 && record.expires_at <= now)) return;
     gh_session session{};

@@ -8,7 +8,7 @@
 
 namespace gatehouse {
 
-/// A record's place in the list.
+/// A record's place in the list. The record has its first small members in the same eight bytes.
 struct ChangeLink {
   enum class Kind : std::uint8_t { session, lease, value };
   explicit ChangeLink(Kind of) noexcept : kind(of) {}
@@ -17,9 +17,9 @@ struct ChangeLink {
 
   [[nodiscard]] bool is_listed() const noexcept { return listed.load(std::memory_order_acquire); }
 
+  ChangeLink* next = nullptr;  // the list's, while listed
   const Kind kind;
   std::atomic<bool> listed{false};
-  ChangeLink* next = nullptr;  // the list's, while listed
 };
 
 /// Any thread adds, one takes.

@@ -13,19 +13,19 @@ LeaseTable::Taken LeaseTable::take(const Name& name, std::uint64_t session, cons
   Shard& shard = shard_of(probe);
   const std::scoped_lock lock(shard.mutex);
   Lease* lease = shard.find(probe);
-  const bool known = lease != nullptr && lease->record.session != 0;
-  if (known && lease->record.session != session && !lease->is_over(time)) return {GH_E_EXISTS};
-  const bool renewed = known && lease->record.session == session;
+  const bool known = lease != nullptr && lease->session != 0;
+  if (known && lease->session != session && !lease->is_over(time)) return {GH_E_EXISTS};
+  const bool renewed = known && lease->session == session;
   if (!renewed) {
     if (durability_->refuses_new()) return {GH_E_IO};
     if (lease == nullptr && unsure_until_.load(std::memory_order_relaxed) > time.believed) return {GH_E_IN_DOUBT};
   }
   if (lease != nullptr && std::exchange(lease->kept, false)) --shard.kept;
-  if (lease == nullptr) lease = &shard.add(probe.hash, {std::string(name.plugin), std::string(name.resource)});
-  if (ticket != 0) lease->waiting.push_back(ticket);  // one that is nobody's is as good as none, if this fails
-  if (!renewed) lease->record.granted_at = time.now;
-  lease->record.session = session;
-  lease->record.expires_at = expires_at;
+  if (lease == nullptr) lease = &shard.add(probe.hash, plugins_.at(name.plugin), name.resource);
+  lease->waiting.add(ticket);  // one that is nobody's is as good as none, if this fails
+  if (!renewed) lease->granted_at = time.now;
+  lease->session = session;
+  lease->expires_at = expires_at;
   lease->end.give(expires_at, time);
   durability_->add(*lease);
   return {GH_OK, renewed};
@@ -36,7 +36,7 @@ bool LeaseTable::is_held_by(const Name& name, std::uint64_t session) const {
   const Shard& shard = shard_of(probe);
   const std::scoped_lock lock(shard.mutex);
   const Lease* const lease = shard.find(probe);
-  return lease != nullptr && lease->record.session == session;
+  return lease != nullptr && lease->session == session;
 }
 
 gh_status LeaseTable::release(const Name& name, std::uint64_t session) {
@@ -44,8 +44,8 @@ gh_status LeaseTable::release(const Name& name, std::uint64_t session) {
   Shard& shard = shard_of(probe);
   const std::scoped_lock lock(shard.mutex);
   Lease* const lease = shard.find(probe);
-  if (session == 0 || lease == nullptr || lease->record.session != session) return GH_E_NOT_FOUND;
-  lease->record.session = 0;
+  if (session == 0 || lease == nullptr || lease->session != session) return GH_E_NOT_FOUND;
+  lease->session = 0;
   durability_->add(*lease);
   return GH_OK;
 }
@@ -56,25 +56,26 @@ std::vector<db::LeaseRecord> LeaseTable::rows() const {
   return out;
 }
 
-void LeaseTable::load(db::LeaseRecord record) {
+void LeaseTable::load(const db::LeaseRecord& record) {
   const Name name{record.key.plugin, record.key.resource};
   const Probe probe = probe_of(name);
   Shard& shard = shard_of(probe);
   const std::scoped_lock lock(shard.mutex);
   Lease* const known = shard.find(probe);
-  Lease& lease = known != nullptr ? *known : shard.add(probe.hash, {});
-  lease.record = std::move(record);
+  Lease& lease = known != nullptr ? *known : shard.add(probe.hash, plugins_.at(name.plugin), name.resource);
+  lease.session = record.session;
+  lease.granted_at = record.granted_at;
+  lease.expires_at = record.expires_at;
 }
 
 LeaseTable::Change LeaseTable::take_change(ChangeLink& link) {
   auto& lease = static_cast<Lease&>(link);
-  const Name name{lease.record.key.plugin, lease.record.key.resource};  // they never change
+  const Name name = lease.name();  // it never changes
   const Probe probe = probe_of(name);
   Shard& shard = shard_of(probe);
   const std::scoped_lock lock(shard.mutex);
-  Change out{lease.record, std::exchange(lease.waiting, {})};
-  if (lease.record.session == 0 && !lease.is_listed() && !keep(shard, lease))
-    shard.leases.erase(shard.leases.find(probe));
+  Change out{lease.whole(), lease.waiting.take()};
+  if (lease.session == 0 && !lease.is_listed() && !keep(shard, lease)) shard.leases.erase(shard.leases.find(probe));
   return out;
 }
 
@@ -98,9 +99,9 @@ void LeaseTable::expire(const db::ClockReading& time) {
     const std::scoped_lock lock(shard.mutex);
     for (const Entry& entry : shard.leases) {
       Lease& lease = *entry.lease;
-      if (lease.record.session == 0) continue;
-      const bool has_moved = lease.end.settle(lease.record.expires_at, time), is_over = lease.is_over(time);
-      if (is_over) lease.record.session = 0;
+      if (lease.session == 0) continue;
+      const bool has_moved = lease.end.settle(lease.expires_at, time), is_over = lease.is_over(time);
+      if (is_over) lease.session = 0;
       if (is_over || has_moved) durability_->add(lease);
     }
   }

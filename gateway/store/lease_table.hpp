@@ -2,9 +2,11 @@
 #pragma once
 
 #include "db/store/store.hpp"
+#include "gateway/store/compact_text.hpp"
 #include "gateway/store/durability.hpp"
 #include "gateway/store/given_end.hpp"
 #include "gateway/store/key_hash.hpp"
+#include "gateway/store/tickets.hpp"
 
 #include <boost/unordered/unordered_flat_set.hpp>
 
@@ -12,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -46,14 +49,14 @@ class LeaseTable {
     for (const Shard& shard : shards_) {
       const std::scoped_lock lock(shard.mutex);
       for (const Entry& entry : shard.leases) {
-        if (entry.lease->record.session != 0) visit(entry.lease->record);
+        if (entry.lease->session != 0) visit(entry.lease->whole());
       }
     }
   }
 
   // ---- the writer and the start
   /// What is remembered, before anybody else uses the table.
-  void load(db::LeaseRecord record);
+  void load(const db::LeaseRecord& record);
   /// Leases may have been forgotten: until then, nobody takes a resource that the table has not known since the start.
   /// 0 = nothing is in doubt.
   void set_unsure_until(std::int64_t time) noexcept { unsure_until_.store(time, std::memory_order_relaxed); }
@@ -71,16 +74,23 @@ class LeaseTable {
   void expire(const db::ClockReading& time);
 
  private:
+  /// A db::LeaseRecord in little room.
   struct Lease : ChangeLink {
-    explicit Lease(db::LeaseKey of) : ChangeLink(Kind::lease) { record.key = std::move(of); }
-    db::LeaseRecord record;  // session 0: released, and to be written so
-    std::vector<Durability::Ticket> waiting;
-    GivenEnd end;
-    bool kept = false;  // released and written, and still here: not in doubt
+    Lease(SharedName of, std::string_view name) : ChangeLink(Kind::lease), plugin(of), resource(name) {}
 
-    [[nodiscard]] bool is_over(const db::ClockReading& time) const noexcept {
-      return end.is_over(record.expires_at, time);
+    bool kept = false;  // released and written, and still here: not in doubt
+    const SharedName plugin;
+    const std::string resource;
+    std::uint64_t session = 0;  // 0: released, and to be written so
+    std::int64_t granted_at = 0, expires_at = 0;
+    GivenEnd end;
+    Tickets waiting;
+
+    [[nodiscard]] Name name() const noexcept { return {plugin, resource}; }
+    [[nodiscard]] db::LeaseRecord whole() const {
+      return {{std::string(plugin), resource}, session, granted_at, expires_at};
     }
+    [[nodiscard]] bool is_over(const db::ClockReading& time) const noexcept { return end.is_over(expires_at, time); }
   };
   struct Entry {
     std::uint64_t hash;
@@ -96,8 +106,7 @@ class LeaseTable {
     bool operator()(const Probe& probe, const Entry& entry) const noexcept {
       if (probe.hash != entry.hash) return false;
       prefetch(*entry.lease);
-      const db::LeaseKey& key = entry.lease->record.key;
-      return key.resource == probe.name.resource && key.plugin == probe.name.plugin;
+      return entry.lease->resource == probe.name.resource && entry.lease->plugin == probe.name.plugin;
     }
     bool operator()(const Entry& entry, const Probe& probe) const noexcept { return (*this)(probe, entry); }
   };
@@ -110,8 +119,8 @@ class LeaseTable {
       const auto found = leases.find(probe);
       return found == leases.end() ? nullptr : found->lease.get();
     }
-    Lease& add(std::uint64_t hash, db::LeaseKey key) {
-      return *leases.insert({hash, std::make_unique<Lease>(std::move(key))}).first->lease;
+    Lease& add(std::uint64_t hash, SharedName plugin, std::string_view resource) {
+      return *leases.insert({hash, std::make_unique<Lease>(plugin, resource)}).first->lease;
     }
   };
   static constexpr std::size_t kShards = 64;
@@ -127,6 +136,7 @@ class LeaseTable {
 
   const std::shared_ptr<Durability> durability_;
   const KeyHash hash_;
+  SharedNames plugins_;
   std::atomic<std::int64_t> unsure_until_{0};
   std::array<Shard, kShards> shards_;
 };

@@ -14,8 +14,9 @@ namespace gatehouse {
 
 void SessionTable::end_locked(Shard& shard, Session& session, std::int64_t now) {
   const Record& record = session.record;
-  if (!record.key.empty()) shard.by_key.erase(shard.by_key.find(probe_of(record.plugin, record.identity, record.key)));
-  for (const std::string& resource : session.leases) leases_.release({record.plugin, resource}, record.id);
+  if (!record.name.key().empty()) shard.by_key.erase(shard.by_key.find(probe_of(record)));
+  const std::uint64_t id = session.id.load(std::memory_order_relaxed);
+  session.leases.for_each([&](std::string_view resource) { leases_.release({record.plugin, resource}, id); });
   session.leases.clear();
   session.record.last_seen_at = now;
   session.record.ended_at = now;
@@ -27,14 +28,14 @@ void SessionTable::end_all_of(const void* owner, std::int64_t now) {
   with_each([&](Shard& shard, Session& session) {
     if (session.owner != owner) return;
     session.owner = nullptr;
-    if (session.record.key.empty()) end_locked(shard, session, now);
+    if (session.record.name.key().empty()) end_locked(shard, session, now);
   });
 }
 
 std::size_t SessionTable::end_identity(std::string_view identity, std::int64_t now) {
   std::size_t count = 0;
   with_each([&](Shard& shard, Session& session) {
-    if (session.record.identity != identity) return;
+    if (session.record.name.identity() != identity) return;
     end_locked(shard, session, now);
     ++count;
   });
@@ -65,7 +66,7 @@ void SessionTable::end_idle(std::int64_t now) {
   if (!idle_ends_) return;
   const Now both{now, steady_now_()};
   with_each([&](Shard& shard, Session& session) {
-    if (session.record.key.empty()) return;
+    if (session.record.name.key().empty()) return;
     correct_locked(session, both);
     const std::int64_t limit = idle_ends_->of(session.record.group_name);
     if (limit != 0 && session.idle_seconds(both) >= limit) end_idle_locked(shard, session, now);
@@ -102,8 +103,8 @@ std::size_t SessionTable::make_room(std::int64_t now) {
   const Now both{now, steady_now_()};
   std::vector<IdleSession> idle;
   with_each([&](Shard&, Session& session) {
-    if (session.record.key.empty()) return;
-    const db::SessionRecord record = session.record.whole();
+    if (session.record.name.key().empty()) return;
+    const db::SessionRecord record = session.whole();
     idle.push_back({record.id, session.idle_seconds(both), hash_(db::share_of(record)), hash_(db::network_of(record))});
   });
   idle.resize(bring_forward(idle, missing_spare(), kLeastIdle));

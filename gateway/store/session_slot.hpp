@@ -4,10 +4,12 @@
 #include "gateway/store/compact_text.hpp"
 #include "gateway/store/given_end.hpp"
 #include "gateway/store/session_table.hpp"
+#include "gateway/store/tickets.hpp"
 
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -17,71 +19,97 @@ namespace gatehouse {
 
 inline constexpr std::uint64_t kNoSession = 0;
 
-/// A db::SessionRecord in half the room, without its totals and its resource, which are elsewhere.
-struct SessionTable::Record {
-  std::uint64_t id = 0;
-  SharedName plugin, group_name;
-  CompactText key;
-  std::string identity;
-  CompactText other_payer;  // unless it is the identity
-  bool pays_itself = true;
-  std::uint32_t blob_version = 0;
-  std::shared_ptr<const db::ByteString> blob;
-  Endpoint source;
-  std::int64_t created_at = 0, last_seen_at = 0;
-  std::optional<std::int64_t> ended_at;
-  std::int64_t expires_at = 0;
+/// A plugin's own state, as the host keeps it. A blob of no bytes is one, too.
+class CompactBlob {
+ public:
+  CompactBlob() noexcept = default;
+  explicit CompactBlob(const std::shared_ptr<const db::ByteString>& blob) {
+    if (blob) bytes_ = CompactText::present({reinterpret_cast<const char*>(blob->data()), blob->size()});
+  }
+  [[nodiscard]] std::shared_ptr<const db::ByteString> copy() const {
+    if (bytes_.empty()) return nullptr;
+    const std::string_view bytes = bytes_;
+    return std::make_shared<const db::ByteString>(bytes.begin(), bytes.end());
+  }
 
+ private:
+  CompactText bytes_;
+};
+
+/// A db::SessionRecord in a third of the room, without its number, its totals and its resource, which are elsewhere.
+struct SessionTable::Record {
+  static constexpr std::int64_t kLive = std::numeric_limits<std::int64_t>::min();
+
+  SharedName plugin, group_name;
+  SessionName name;
+  CompactText other_payer;  // unless it is the identity
+  CompactBlob blob;
+  std::int64_t created_at = 0, last_seen_at = 0, expires_at = 0;
+  std::int64_t ended_at = kLive;
+  Endpoint source;
+  std::uint32_t blob_version = 0;
+  bool pays_itself = true;
+
+  [[nodiscard]] bool has_ended() const noexcept { return ended_at != kLive; }
   void set_payer(std::string_view payer) {
-    pays_itself = payer == identity;
+    pays_itself = payer == name.identity();
     other_payer = CompactText(pays_itself ? std::string_view() : payer);
   }
-  [[nodiscard]] std::string payer() const { return pays_itself ? identity : std::string(other_payer); }
-  [[nodiscard]] db::SessionRecord whole() const {
+  [[nodiscard]] std::string payer() const { return std::string(pays_itself ? name.identity() : other_payer); }
+  /// Without the blob.
+  [[nodiscard]] db::SessionRecord whole(std::uint64_t id) const {
     return {.id = id,
             .plugin = std::string(plugin),
-            .key = std::string(key),
-            .identity = identity,
+            .key = std::string(name.key()),
+            .identity = std::string(name.identity()),
             .group_name = std::string(group_name),
             .source = source,
             .created_at = created_at,
             .last_seen_at = last_seen_at,
-            .ended_at = ended_at,
+            .ended_at = has_ended() ? std::optional(ended_at) : std::nullopt,
             .totals = {},
             .blob_version = blob_version,
-            .blob = blob,
+            .blob = {},
             .expires_at = expires_at,
             .resource = {}};
   }
 };
 
+/// A hundred thousand are 30 MB: what only few sessions have is behind a pointer.
 struct SessionTable::Session : ChangeLink {
   Session() : ChangeLink(Kind::session) {}
 
-  gh_session_cells cells{};
+  std::atomic<bool> moved{false};      // it has changed, and may wait for the next round
+  std::atomic<std::uint8_t> shard{0};  // set before `id`
+  // guarded by the shard's lock, but for the writer's
+  bool is_known = false;   // the writer knows of it
+  bool was_seen = false;   // it was in use since the start
+  bool was_taken = false;  // the writer's
   std::atomic<std::uint64_t> id{kNoSession};
-  std::atomic<std::uint32_t> shard{0};  // set before `id`
-  std::atomic<bool> moved{false};       // it has changed, and may wait for the next round
+  gh_session_cells cells{};
   std::uint32_t slot = 0;
-  // guarded by the shard's lock
+  std::uint32_t lane = kNoLane;  // of the owner
+  const void* owner = nullptr;   // the instance that opened it last, while that lives
   Record record;
   GivenEnd end;
-  const void* owner = nullptr;      // the instance that opened it last, while that lives
-  std::uint32_t lane = kNoLane;     // of the owner
-  std::vector<std::string> leases;  // each once; some may be another's by now: the table of leases knows
-  bool is_known = false;            // the writer knows of it
-  Steady::time_point seen_at{};     // when it was last in use, or loaded
-  bool was_seen = false;            // it was in use since the start
-  std::vector<Durability::Ticket> waiting;
+  CompactTexts leases;           // some may be another's by now: the table of leases knows
+  Steady::time_point seen_at{};  // when it was last in use, or loaded
+  Tickets waiting;
   std::shared_ptr<SessionMeters> meters;  // null until a client asks
   std::unique_ptr<Counts> counts;         // null until the plugin asks; never freed, for it may still be written to
-  // the writer's thread
-  db::TrafficTotals reported;
-  bool was_taken = false;
+  std::unique_ptr<db::TrafficTotals> reported;  // the writer's; null: nothing yet
 
+  [[nodiscard]] db::TrafficTotals reported_totals() const noexcept {
+    return reported ? *reported : db::TrafficTotals();
+  }
+  void report(const db::TrafficTotals& totals) {
+    if (!reported && totals != db::TrafficTotals()) reported = std::make_unique<db::TrafficTotals>();
+    if (reported) *reported = totals;
+  }
+  [[nodiscard]] db::SessionRecord whole() const { return record.whole(id.load(std::memory_order_relaxed)); }
   /// Is it still session `of`? Under the lock of the shard that it had: while it is, only that lock's holder frees it.
   [[nodiscard]] bool is_live(std::uint64_t of) const noexcept {
-    return id.load(std::memory_order_relaxed) == of && !record.ended_at;
+    return id.load(std::memory_order_relaxed) == of && !record.has_ended();
   }
   /// Has its time come?
   [[nodiscard]] bool is_over(const db::ClockReading& time) const noexcept {

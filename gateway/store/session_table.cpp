@@ -10,6 +10,9 @@
 namespace gatehouse {
 namespace {
 
+constexpr std::size_t kLongestText =
+    255;  // of keys and resources at the border: a longer one was written by somebody else
+
 db::TrafficTotals totals_of(gh_session_cells& cells) noexcept {
   const auto read = [](std::uint64_t& cell) { return std::atomic_ref(cell).load(std::memory_order_relaxed); };
   return {read(cells.bytes_up), read(cells.bytes_down), read(cells.packets_up), read(cells.packets_down)};
@@ -63,7 +66,11 @@ bool SessionTable::Equal::operator()(const Probe& probe, const Entry& entry) con
   if (probe.hash != entry.hash) return false;
   prefetch(*entry.session);
   const Record& record = entry.session->record;
-  return record.key == probe.key && record.identity == probe.identity && record.plugin == probe.plugin;
+  return record.name.key() == probe.key && record.name.identity() == probe.identity && record.plugin == probe.plugin;
+}
+
+SessionTable::Probe SessionTable::probe_of(const Record& record) const noexcept {
+  return probe_of(record.plugin, record.name.identity(), record.name.key());
 }
 
 SessionTable::SessionTable(std::shared_ptr<Durability> durability, std::size_t most, SteadyNow steady_now)
@@ -106,12 +113,12 @@ SessionTable::Session* SessionTable::free_slot() {
 SessionTable::Opened SessionTable::facts_of(Session& session, const void* owner) {
   const Record& record = session.record;
   Opened out;
-  out.id = record.id;
+  out.id = session.id.load(std::memory_order_relaxed);
   out.opening = std::atomic_ref(session.cells.opening).load(std::memory_order_relaxed);
   out.cells = &session.cells;
   out.resumed = true;
   out.blob_version = record.blob_version;
-  out.blob = record.blob;
+  out.blob = record.blob.copy();
   out.lane = session.owner == owner ? session.lane : kNoLane;
   out.last_seen_at = record.last_seen_at;
   out.expires_at = record.expires_at;
@@ -120,7 +127,7 @@ SessionTable::Opened SessionTable::facts_of(Session& session, const void* owner)
 
 SessionTable::Opened SessionTable::resume(Session& session, const Opening& what, Durability::Ticket ticket) {
   Opened out = facts_of(session, what.owner);
-  if (ticket != 0) session.waiting.push_back(ticket);
+  session.waiting.add(ticket);
   // From here on nothing fails.
   out.opening = session.next_opening();
   session.owner = what.owner;
@@ -149,8 +156,8 @@ SessionTable::Adopted SessionTable::adopt(std::string_view plugin, std::uint64_t
   out.opened.status = with(plugin, id, [&](Shard&, Session& session) -> gh_status {
     if (session.owner == owner && session.lane != kNoLane) return GH_E_STATE;
     if (session.is_over(reading(now))) return GH_E_NOT_FOUND;
-    out.key = session.record.key;
-    out.identity = session.record.identity;
+    out.key = session.record.name.key();
+    out.identity = session.record.name.identity();
     out.source = session.record.source;
     out.opened = facts_of(session, owner);
     out.opened.opening = session.next_opening();
@@ -187,21 +194,19 @@ SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket 
     if (durability_->refuses_new()) return refusal(GH_E_IO);
   }
   Record record;
-  record.plugin = SharedName(name_of(what.plugin));
-  record.key = CompactText(what.key);
-  record.identity = what.identity;
+  record.plugin = names_.at(what.plugin);
+  record.name = SessionName(what.key, what.identity);
   record.source = what.source;
   record.created_at = record.last_seen_at = what.now;
   record.blob_version = what.blob_version;
-  record.blob = what.blob;
-  std::vector<Durability::Ticket> waiting;
-  if (ticket != 0) waiting.push_back(ticket);
+  record.blob = CompactBlob(what.blob);
+  Tickets waiting;
+  waiting.add(ticket);
   Session* const session = free_slot();
   if (session == nullptr) return refusal(GH_E_LIMIT);
   if (has_key) insert(shard, {probe.hash, session});
   // From here on nothing fails.
   const std::uint64_t id = serial << kSlotBits | session->slot;
-  record.id = id;
   session->record = std::move(record);
   session->set_expiry(what.expires_at, reading(what.now));
   session->waiting = std::move(waiting);
@@ -209,7 +214,7 @@ SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket 
   session->lane = what.lane;
   session->is_known = false;
   session->see(what.now, steady_now_());
-  session->shard.store(static_cast<std::uint32_t>(number), std::memory_order_relaxed);
+  session->shard.store(static_cast<std::uint8_t>(number), std::memory_order_relaxed);
   session->id.store(id, std::memory_order_release);
   session->moved.store(true, std::memory_order_relaxed);
   if (has_key || ticket != 0) durability_->add(*session);
@@ -235,12 +240,6 @@ void SessionTable::believe(std::int64_t believed) {
   believed_ahead_.store(believed - steady_seconds(), std::memory_order_relaxed);
 }
 
-const std::string& SessionTable::name_of(std::string_view text) {
-  const std::scoped_lock lock(names_mutex_);
-  const auto known = names_.find(text);
-  return known != names_.end() ? *known : *names_.emplace(text).first;
-}
-
 std::int64_t SessionTable::steady_seconds() const {
   return std::chrono::duration_cast<std::chrono::seconds>(steady_now_().time_since_epoch()).count();
 }
@@ -258,14 +257,15 @@ gh_status SessionTable::with(std::string_view plugin, std::uint64_t id, Work wor
 }
 
 gh_status SessionTable::touch(std::string_view plugin, std::uint64_t id, const Touch& what, Durability::Ticket ticket) {
+  CompactBlob blob(what.blob);
   return with(plugin, id, [&](Shard&, Session& session) {
-    if (ticket != 0) session.waiting.push_back(ticket);  // what can fail comes before anything changes
+    session.waiting.add(ticket);  // what can fail comes before anything changes
     session.record.source = what.source;
     session.see(what.now, steady_now_());
     session.set_expiry(what.expires_at, reading(what.now));
     session.moved.store(true, std::memory_order_relaxed);
     if (what.blob) {
-      session.record.blob = what.blob;
+      session.record.blob = std::move(blob);
       session.record.blob_version = what.blob_version;
     }
     if (what.blob || ticket != 0) durability_->add(session);
@@ -285,20 +285,21 @@ LeaseTable::Taken SessionTable::lease(std::string_view plugin, std::string_view 
   LeaseTable::Taken taken;
   taken.status = with(plugin, id, [&](Shard&, Session& session) -> gh_status {
     const LeaseTable::Name name{plugin, resource};
-    std::vector<std::string>& mine = session.leases;
+    CompactTexts& mine = session.leases;
     if (mine.size() >= kMostLeases && !leases_.is_held_by(name, id)) {
-      std::erase_if(mine, [&](const std::string& other) { return !leases_.is_held_by({plugin, other}, id); });
+      mine.erase_if([&](std::string_view other) { return !leases_.is_held_by({plugin, other}, id); });
       if (mine.size() >= kMostLeases) return GH_E_LIMIT;
     }
-    std::string noted(resource);  // what can fail comes before anything changes
-    if (mine.size() == mine.capacity()) mine.reserve(2 * mine.size() + 1);
+    const bool is_noted = mine.contains(resource);
+    CompactTexts noted;  // what can fail comes before anything changes
+    if (!is_noted) noted = mine.and_also(resource);
     // A lease's row is never there before its session's.
-    if (session.record.key.empty() && !std::exchange(session.is_known, true)) durability_->add(session);
+    if (session.record.name.key().empty() && !std::exchange(session.is_known, true)) durability_->add(session);
     taken = leases_.take(name, id, reading(now), expires_at, ticket);
-    const bool is_new = taken.status == GH_OK && !taken.renewed;
-    if (is_new && std::find(mine.begin(), mine.end(), resource) == mine.end()) {
-      mine.push_back(std::move(noted));
-      if (mine.size() == 1) durability_->add(session);  // its slot goes by it
+    if (taken.status == GH_OK && !taken.renewed && !is_noted) {
+      const bool is_first = mine.empty();
+      mine = std::move(noted);
+      if (is_first) durability_->add(session);  // its slot goes by it
     }
     return taken.status;
   });
@@ -307,7 +308,7 @@ LeaseTable::Taken SessionTable::lease(std::string_view plugin, std::string_view 
 
 gh_status SessionTable::release(std::string_view plugin, std::string_view resource, std::uint64_t id) {
   return with(plugin, id, [&](Shard&, Session& session) {
-    std::erase(session.leases, resource);
+    session.leases.erase_if([resource](std::string_view one) { return one == resource; });
     return leases_.release({plugin, resource}, id);
   });
 }
@@ -335,21 +336,22 @@ void SessionTable::account(std::uint64_t id, std::string_view group_name, std::s
   if (id == kNoSession || session == nullptr || session->id.load(std::memory_order_acquire) != id) return;
   const std::scoped_lock lock(shards_[session->shard.load(std::memory_order_relaxed)].mutex);
   if (!session->is_live(id)) return;
-  session->record.group_name = SharedName(name_of(group_name));
+  session->record.group_name = names_.at(group_name);
   session->record.set_payer(payer);
   session->moved.store(true, std::memory_order_relaxed);
 }
 
-std::optional<SessionTable::Copy> SessionTable::copy_of(std::uint32_t slot) const {
+std::optional<SessionTable::Copy> SessionTable::copy_of(std::uint32_t slot, Blobs blobs) const {
   Session& session = *in_slot(slot);
   const std::uint64_t id = session.id.load(std::memory_order_acquire);
   if (id == kNoSession) return std::nullopt;
   const std::scoped_lock lock(shards_[session.shard.load(std::memory_order_relaxed)].mutex);
   if (!session.is_live(id)) return std::nullopt;
-  Copy out{session.record.whole(), &session.cells,
-           std::atomic_ref(session.cells.opening).load(std::memory_order_relaxed), state_of(session.cells),
+  Copy out{session.whole(), &session.cells, std::atomic_ref(session.cells.opening).load(std::memory_order_relaxed),
+           state_of(session.cells),
            session.counts ? gatehouse::copy_of(*session.counts) : std::vector<std::uint64_t>()};
   out.record.totals = totals_of(session.cells);
+  if (blobs == Blobs::with) out.record.blob = session.record.blob.copy();
   return out;
 }
 
@@ -357,14 +359,13 @@ std::vector<LiveSession> SessionTable::rows() const {
   std::unordered_map<std::uint64_t, std::vector<std::string>> held;
   for (db::LeaseRecord& lease : leases_.rows()) held[lease.session].push_back(std::move(lease.key.resource));
   std::vector<LiveSession> out;
-  for_each([&](Copy copy) {
+  for_each(Blobs::without, [&](Copy& copy) {
     LiveSession& row = out.emplace_back();
     row.public_id = public_id(copy.record);
     row.record = std::move(copy.record);
     row.state = copy.state;
     row.counts = std::move(copy.counts);
     row.record.key.clear();
-    row.record.blob.reset();
     if (const auto mine = held.find(row.record.id); mine != held.end()) row.leases = std::move(mine->second);
   });
   return out;
@@ -372,14 +373,14 @@ std::vector<LiveSession> SessionTable::rows() const {
 
 std::size_t SessionTable::count(std::string_view plugin) const {
   std::size_t out = 0;
-  for_each([&](const Copy& copy) { out += copy.record.plugin == plugin ? 1 : 0; });
+  for_each(Blobs::without, [&](const Copy& copy) { out += copy.record.plugin == plugin ? 1 : 0; });
   return out;
 }
 
 bool SessionTable::load(db::SessionRecord record) {
   const std::uint64_t slot = record.id & ((1U << kSlotBits) - 1);
   if (record.id >> kSlotBits == 0 || record.id > db::kLastNumber) return false;
-  if (slot >= most_ || record.key.empty()) return false;
+  if (slot >= most_ || record.key.empty() || record.key.size() > kLongestText) return false;
   Session& session = make_slot(static_cast<std::uint32_t>(slot));
   if (session.id.load(std::memory_order_relaxed) != kNoSession) return false;
   const Probe probe = probe_of(record.plugin, record.identity, record.key);
@@ -387,25 +388,22 @@ bool SessionTable::load(db::SessionRecord record) {
   auto& by_key = shards_[number].by_key;
   if (by_key.contains(probe)) return false;
   by_key.insert({probe.hash, &session});
-  session.record = {.id = record.id,
-                    .plugin = SharedName(name_of(record.plugin)),
-                    .group_name = SharedName(name_of(record.group_name)),
-                    .key = CompactText(record.key),
-                    .identity = std::move(record.identity),
+  session.record = {.plugin = names_.at(record.plugin),
+                    .group_name = names_.at(record.group_name),
+                    .name = SessionName(record.key, record.identity),
                     .other_payer = {},
-                    .blob_version = record.blob_version,
-                    .blob = std::move(record.blob),
-                    .source = record.source,
+                    .blob = CompactBlob(record.blob),
                     .created_at = record.created_at,
                     .last_seen_at = record.last_seen_at,
-                    .ended_at = record.ended_at,
-                    .expires_at = record.expires_at};
-  session.reported = record.totals;
+                    .expires_at = record.expires_at,
+                    .source = record.source,
+                    .blob_version = record.blob_version};
+  session.report(record.totals);
   session.was_taken = true;
   session.seen_at = steady_now_();
-  set_totals(session.cells, session.reported);
-  session.shard.store(static_cast<std::uint32_t>(number), std::memory_order_relaxed);
-  session.id.store(session.record.id, std::memory_order_release);
+  set_totals(session.cells, record.totals);
+  session.shard.store(static_cast<std::uint8_t>(number), std::memory_order_relaxed);
+  session.id.store(record.id, std::memory_order_release);
   return true;
 }
 
@@ -422,8 +420,10 @@ void SessionTable::end_loading(std::uint64_t last_id, bool drop_orphans) {
   leases_.for_each([&](const db::LeaseRecord& lease) {
     // Without the session's lock, which comes before a lease's elsewhere: nobody else is there yet.
     Session* const session = in_slot(static_cast<std::uint32_t>(lease.session & ((1U << kSlotBits) - 1)));
-    if (session != nullptr && session->is_live(lease.session) && session->record.plugin == lease.key.plugin) {
-      session->leases.push_back(lease.key.resource);
+    const bool is_ours = lease.key.resource.size() <= kLongestText && session != nullptr &&
+                         session->is_live(lease.session) && session->record.plugin == lease.key.plugin;
+    if (is_ours) {
+      session->leases.add(lease.key.resource);
     } else if (drop_orphans) {
       orphans.push_back(lease);
     }
@@ -436,23 +436,23 @@ SessionTable::Change SessionTable::take_change(ChangeLink& link) {
   auto& session = static_cast<Session&>(link);
   const std::scoped_lock lock(shards_[session.shard.load(std::memory_order_relaxed)].mutex);
   session.moved.store(false, std::memory_order_relaxed);
-  Change out{
-      session.record.whole(), session.record.payer(), {}, !session.was_taken, std::exchange(session.waiting, {})};
+  Change out{session.whole(), session.record.payer(), {}, !session.was_taken, {}};
+  out.record.blob = session.record.blob.copy();
+  out.waiting = session.waiting.take();
   session.was_taken = true;
-  const auto held = std::find_if(session.leases.begin(), session.leases.end(), [&](const std::string& resource) {
-    return leases_.is_held_by({out.record.plugin, resource}, session.record.id);
+  out.record.resource = session.leases.find_if([&](std::string_view resource) {
+    return leases_.is_held_by({out.record.plugin, resource}, out.record.id);
   });
-  if (held != session.leases.end()) out.record.resource = *held;
   out.record.totals = totals_of(session.cells);
-  out.since = difference(out.record.totals, session.reported);
-  session.reported = out.record.totals;
-  if (session.record.ended_at && !session.is_listed()) {
+  out.since = difference(out.record.totals, session.reported_totals());
+  session.report(out.record.totals);
+  if (session.record.has_ended() && !session.is_listed()) {
     session.id.store(kNoSession, std::memory_order_relaxed);
     session.record = {};
     session.end = {};
     session.meters.reset();
     session.owner = nullptr;
-    session.reported = {};
+    session.reported.reset();
     session.was_taken = false;
     session.was_seen = false;
     set_totals(session.cells, {});
@@ -475,11 +475,11 @@ void SessionTable::list_moved(std::int64_t now) {
   for (std::uint32_t slot = 0; slot < high_water(); ++slot) {
     Session& session = *in_slot(slot);
     if (session.id.load(std::memory_order_acquire) == kNoSession) continue;
-    const bool carried = totals_of(session.cells) != session.reported;
+    const bool carried = totals_of(session.cells) != session.reported_totals();
     if (!carried && !session.moved.load(std::memory_order_relaxed)) continue;
     if (carried) {
       const std::scoped_lock lock(shards_[session.shard.load(std::memory_order_relaxed)].mutex);
-      if (!session.record.ended_at) session.see(now, steady);
+      if (!session.record.has_ended()) session.see(now, steady);
     }
     durability_->changes().add(session);
   }

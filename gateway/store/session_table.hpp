@@ -2,6 +2,7 @@
 #pragma once
 
 #include "db/store/store.hpp"
+#include "gateway/store/compact_text.hpp"
 #include "gateway/store/durability.hpp"
 #include "gateway/store/idle_ends.hpp"
 #include "gateway/store/key_hash.hpp"
@@ -21,7 +22,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -120,11 +120,12 @@ class SessionTable {
     std::array<std::uint64_t, 2> state{};
     std::vector<std::uint64_t> counts;
   };
-  /// Calls visit(const Copy&) for each session that has not ended, with no lock held.
+  enum class Blobs { without, with };
+  /// Calls visit(Copy&) for each session that has not ended, with no lock held.
   template <class Visit>
-  void for_each(Visit visit) const {
+  void for_each(Blobs blobs, Visit visit) const {
     for (std::uint32_t slot = 0; slot < high_water(); ++slot) {
-      if (const auto found = copy_of(slot)) visit(*found);
+      if (auto found = copy_of(slot, blobs)) visit(*found);
     }
   }
 
@@ -217,9 +218,8 @@ class SessionTable {
                                std::string_view key) const noexcept {
     return {hash_(key, identity, plugin), plugin, identity, key};
   }
+  [[nodiscard]] Probe probe_of(const Record& record) const noexcept;
   [[nodiscard]] std::int64_t steady_seconds() const;
-  /// That text, where it stays as long as the table does. Locks.
-  [[nodiscard]] const std::string& name_of(std::string_view text);
   /// How many more places ought to be free.
   [[nodiscard]] std::size_t missing_spare();
   [[nodiscard]] std::uint32_t high_water() const noexcept { return used_slots_.load(std::memory_order_acquire); }
@@ -227,7 +227,7 @@ class SessionTable {
   [[nodiscard]] Session* free_slot();
   void insert(Shard& shard, const Entry& entry);
   Session& make_slot(std::uint32_t slot);
-  [[nodiscard]] std::optional<Copy> copy_of(std::uint32_t slot) const;
+  [[nodiscard]] std::optional<Copy> copy_of(std::uint32_t slot, Blobs blobs) const;
   /// Calls work(Session&) under its lock if there is such a session of that plugin; else GH_E_NOT_FOUND.
   template <class Work>
   gh_status with(std::string_view plugin, std::uint64_t id, Work work);
@@ -252,8 +252,7 @@ class SessionTable {
   std::atomic<std::int64_t> believed_ahead_{kNothingBelieved};  // of the steady clock, in seconds
   std::mutex slots_mutex_;                                      // guards what follows, and the making of chunks
   std::deque<std::uint32_t> free_;                              // the one that is free for longest first
-  std::mutex names_mutex_;
-  std::set<std::string, std::less<>> names_;  // of plugins and groups; guarded by it
+  SharedNames names_;                                           // of plugins and groups
   std::mutex idle_mutex_;
   std::optional<IdleEnds> idle_ends_;  // guarded by it
 };

@@ -5,6 +5,7 @@
 #include "gateway/store/pending_rows.hpp"
 #include "gateway/store/usage_ledger.hpp"
 
+#include <malloc.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -27,6 +28,7 @@ constexpr seconds kUpkeepRetry{10};
 constexpr milliseconds kRest{2};
 constexpr std::chrono::minutes kAsideRetry{10};  // with rows that the store could not take: somebody may have mended it
 constexpr seconds kRoomRetry{1};
+constexpr std::size_t kManyRows = 16'384;                       // some MB
 constexpr int kShare = 5;                                       // of the time, what lingering leaves to commits
 constexpr std::size_t kUsageRows = StoreWriter::kMostRows / 4;  // that a full commit has room for
 constexpr std::int64_t kSecondsOfDay = 86'400;
@@ -104,6 +106,7 @@ class StoreWriter::Loop {
   [[nodiscard]] bool take_session(ChangeLink& link);
   [[nodiscard]] bool has_marked() const noexcept { return pending_.marked() > 0 || usage_.marked() > 0; }
   [[nodiscard]] bool has_rows_to_write() const noexcept;
+  void give_back();
   void linger();
   void write_batch();
   std::size_t set_aside(const std::vector<db::RefusedRow>& refused);
@@ -120,6 +123,7 @@ class StoreWriter::Loop {
   const milliseconds round_;
   std::unique_ptr<db::Store> store_;
   PendingRows pending_;
+  std::size_t most_rows_ = 0;  // that were there at a time, since give_back()
   UsageLedger usage_;
   db::ClockTrust trust_{0};  // the clock of the start, and what follows from it
   const Clock::time_point started_ = Clock::now();
@@ -155,9 +159,10 @@ void StoreWriter::Loop::load() {
   db::StoredState state = store_->load(clock());
   sessions->believe(store_->believed(clock()));
   opening_ = store_->opening();  // only now: loading may find a broken file
+  most_rows_ = state.sessions.size() + state.leases.size();
   std::size_t strange = 0;
   for (db::SessionRecord& session : state.sessions) strange += sessions->load(std::move(session)) ? 0 : 1;
-  for (db::LeaseRecord& lease : state.leases) sessions->leases().load(std::move(lease));
+  for (const db::LeaseRecord& lease : state.leases) sessions->leases().load(lease);
   for (const db::ValueRecord& value : state.values) values->load(value);
   if (state.lacks_values) values->set_lacks_names();
   sessions->end_loading(state.last_session_id, opening_.unsure_until == 0);
@@ -246,6 +251,7 @@ void StoreWriter::Loop::round() {
   usage_.forget_before(std::min(today(), last_day_remembered()) - kDaysKept);
   next_round_ = Clock::now() + round_;
   mark();
+  give_back();
 }
 
 /// Where usage belongs: a clock that leaps must not spread it over days that are yet to come.
@@ -269,6 +275,15 @@ void StoreWriter::Loop::mark() {
 
 void StoreWriter::Loop::collect() {
   durability->changes().take([this](ChangeLink& link) { take(link); });
+  most_rows_ = std::max(most_rows_, pending_.size());
+}
+
+/// Many rows that were read at the start, or waited at a time, leave a KB each that the allocator keeps. Once after
+/// each such time, for it takes some ms.
+void StoreWriter::Loop::give_back() {
+  if (most_rows_ < kManyRows || pending_.size() >= kManyRows) return;
+  most_rows_ = 0;
+  malloc_trim(0);
 }
 
 void StoreWriter::Loop::take(ChangeLink& link) {

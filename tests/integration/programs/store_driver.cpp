@@ -164,7 +164,7 @@ std::string text(const db::ByteString& bytes) { return {bytes.begin(), bytes.end
 
 void say_what_is_remembered(StoreWriter& writer) {
   std::map<std::uint64_t, std::string> keys;
-  writer.sessions()->for_each([&](const SessionTable::Copy& copy) {
+  writer.sessions()->for_each(SessionTable::Blobs::with, [&](const SessionTable::Copy& copy) {
     keys[copy.record.id] = copy.record.key;
     say("session " + copy.record.key + ' ' + std::to_string(copy.record.id) + ' ' +
         (copy.record.blob ? text(*copy.record.blob) : "-"));

@@ -159,7 +159,41 @@ TEST_F(SessionPolicy, EachClientGivesItsOwnFlowsBack) {
   EXPECT_EQ(open_flow(new_stream, why), GH_OK);
   EXPECT_EQ(open_flow(new_stream, why), GH_E_LIMIT);
   close(new_stream);
-  EXPECT_EQ(sessions->meters_of("udpgw", session)->meters.flows.open(), 0u);
+  EXPECT_EQ(sessions->meters_of("udpgw", session)->meters()->flows.open(), 0u);
+}
+
+TEST_F(SessionPolicy, ALimitThatComesLaterCountsWhatIsOpenByThen) {
+  const std::uint64_t session = begin_session("key");
+  gh_client* const first = client(session);
+  gh_client* const second = client(session);
+  EXPECT_EQ(open_flow(first, why), GH_OK);
+  EXPECT_EQ(open_flow(second, why), GH_OK);
+  EXPECT_EQ(sessions->meters_of("udpgw", session)->meters(), nullptr) << "nothing limits it";
+  policy::TrafficRule row;
+  row.concurrent_flows = 3;
+  rule("session", row);
+  ASSERT_NE(sessions->meters_of("udpgw", session)->meters(), nullptr);
+  limits(second);  // each client is counted when its lane next asks about it
+  EXPECT_EQ(open_flow(first, why), GH_OK);
+  EXPECT_EQ(open_flow(first, why), GH_E_LIMIT);
+  EXPECT_EQ(why.row, 21);
+  close(second);
+  EXPECT_EQ(open_flow(first, why), GH_OK);
+  publish(model());  // no limit again
+  table->refresh(table->context, &lane.head);
+  EXPECT_EQ(open_flow(first, why), GH_OK);
+  close(first);
+  EXPECT_EQ(sessions->meters_of("udpgw", session)->meters()->flows.open(), 0u);
+}
+
+TEST_F(SessionPolicy, AnIdentitysLimitIsToldAsItsOwnWhereTheSessionHasNone) {
+  policy::TrafficRule row;
+  row.concurrent_flows = 1;
+  rule("identity", row);
+  gh_client* const one = client(begin_session("key"));
+  EXPECT_EQ(open_flow(one, why), GH_OK);
+  EXPECT_EQ(open_flow(one, why), GH_E_LIMIT);
+  EXPECT_EQ(why.row, 21);
 }
 
 TEST_F(SessionPolicy, LanesMayHaveClientsOfOneSessionAtOnce) {
@@ -190,7 +224,7 @@ TEST_F(SessionPolicy, LanesMayHaveClientsOfOneSessionAtOnce) {
       }
     });
   for (std::thread& thread : threads) thread.join();
-  const policy::Meters& meters = sessions->meters_of("udpgw", session)->meters;
+  const policy::Meters& meters = *sessions->meters_of("udpgw", session)->meters();
   EXPECT_EQ(meters.flows.open(), 0u);
   EXPECT_EQ(meters.destinations.counted(kNow), 40u);
   EXPECT_EQ(common->sessions.open(), 0u);

@@ -96,7 +96,7 @@ TEST_F(SessionChanges, AreThoseOfATouch) {
   EXPECT_THAT(changes(), IsEmpty()) << "it waits for the round";
   ASSERT_EQ(table.touch("relay", session.id, {.source = {}, .now = 1002, .blob = blob, .blob_version = 4}, 0), GH_OK);
   const auto change = changes().at(0);
-  EXPECT_EQ(change.record.blob, blob);
+  EXPECT_EQ(*change.record.blob, *blob);
   EXPECT_EQ(change.record.blob_version, 4u);
   EXPECT_EQ(change.record.last_seen_at, 1002);
   EXPECT_EQ(table.touch("other", session.id, {}, 0), GH_E_NOT_FOUND);
