@@ -83,7 +83,7 @@ Session::Session(const LaneContext& context, const gh_session& opened, bool ends
       ends_with_this_(ends_with_this),
       source_(from_border(opened.source)),
       scope_(std::move(scope)) {
-  if (resumed_) blob_ = copy_of(opened.blob);
+  if (resumed_) blob_ = std::make_unique<std::vector<std::byte>>(copy_of(opened.blob));
 }
 
 Session::Session(Session&& other) noexcept

@@ -1,5 +1,7 @@
 #include <gatehouse/plugin/source_table.hpp>
 
+#include <boost/intrusive/list.hpp>
+
 #include <algorithm>
 #include <map>
 #include <string>
@@ -12,7 +14,8 @@ namespace gatehouse {
 struct SourceClient::Source {
   explicit Source(bool shares) noexcept : shares_limits(shares) {}
   const bool shares_limits;
-  std::list<SourceClient*> row;  // the longest without a look first
+  using Place = boost::intrusive::member_hook<SourceClient, decltype(SourceClient::place_), &SourceClient::place_>;
+  boost::intrusive::list<SourceClient, Place> row;  // the longest without a look first
   RankHeap<SourceClient, &SourceClient::by_flows_> by_flows;
   std::uint64_t clients = 0, flows = 0;
   Rank rank_by_clients, rank_by_flows;
@@ -84,12 +87,10 @@ SourceTable::~SourceTable() = default;
 
 void SourceTable::add(SourceClient& client, const IpAddress& address, std::string_view identity) {
   const bool shares_limits = !identity.empty() || !is_local(address);
-  std::list<SourceClient*> row{&client};
   Source& source = sources_->at(key_of(address, identity), shares_limits);
-  client.place_ = row.begin();
   client.placed_ = client.last_active;
   client.source_ = &source;
-  source.row.splice(source.row.end(), row);
+  source.row.push_back(client);
   ++source.clients;
   ++size_;
   try {
@@ -118,7 +119,7 @@ void SourceTable::remove(SourceClient& client) noexcept {
   Source& source = *client.source_;
   if (client.flows() != 0) set_flows(client, 0);
   source.by_flows.remove(client);
-  source.row.erase(client.place_);
+  source.row.erase(source.row.iterator_to(client));
   client.source_ = nullptr;
   --size_;
   --source.clients;
@@ -143,9 +144,9 @@ SourceClient* SourceTable::idlest() noexcept {
   Source* const most = sources_->ranking.by_clients.top();
   Source* const within = most->within.by_clients.top();
   auto& row = (within != nullptr ? within : most)->row;
-  SourceClient* idlest = row.front();
+  SourceClient* idlest = &row.front();
   for (std::size_t looks = std::min(row.size(), kMostLooks); looks > 0; --looks) {
-    SourceClient* const client = row.front();
+    SourceClient* const client = &row.front();
     if (client->last_active == client->placed_) return client;
     if (client->last_active < idlest->last_active) idlest = client;
     client->placed_ = client->last_active;

@@ -109,7 +109,7 @@ class World {
 
   void send_data(const Event& event) {
     const LegAddress from = path(event.place);
-    const auto to = endpoint_.route(from.remote, from.local, 1, event.number, now_);
+    const auto to = endpoint_.route(from.remote, from.local, now_);
     if (!to) return;
     require(bound_[0].is_set() && bound_[1].is_set() && bound_[1 - *to].remote == from.remote);
   }

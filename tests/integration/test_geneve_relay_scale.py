@@ -18,8 +18,9 @@ API = "/run/relay-api.sock"
 ENDPOINTS = 100_000 if SLOW == 1 else 5_000
 # Allocations a second; on a quiet machine of two cores it is several times as many.
 LEAST_RATE = 1_000 / SLOW
-# Bytes of the whole process for an endpoint: the plugin's, and the host's session, lease and client.
-MOST_EACH = 2_800 * SLOW
+# Bytes of the whole process for an endpoint: the plugin's, and the host's session, lease and client. What a burst leaves
+# behind is given back at the store's next round.
+MOST_EACH, ROUND = 1_500 * SLOW, 10
 # Seconds from a process's start until every client that was bound hears data again.
 RESUMED, RESUMED_AMONG_MANY = 1.0 * SLOW, 3.0 * SLOW
 PAIRS, RATE = 16, 40_000  # of the load, both ways
@@ -63,6 +64,14 @@ class Scale(GatewayTest):
     def endpoints(self, gateway):
         return gateway.metric("gatehouse_plugin_geneve_relay_endpoints")
 
+    def bytes_each(self, gateway, bare):
+        """For each endpoint, once that is less than MOST_EACH. `bare`: what a gateway has without any."""
+        def each():
+            return (gateway.resident_bytes() - bare) / ENDPOINTS
+
+        self.assert_soon(lambda: each() < MOST_EACH, f"an endpoint costs less than {MOST_EACH} bytes", timeout=3 * ROUND)
+        return each()
+
     def restart_under(self, gateway, load):
         """Kills it and starts it again while the load goes on. Seconds from the start until all are heard again, until
         it is ready, and the load's figures."""
@@ -87,21 +96,20 @@ class Scale(GatewayTest):
 
     def test_a_hundred_thousand_endpoints(self):
         gateway = self.relay()
-        before = gateway.resident_bytes()
+        bare = gateway.resident_bytes()
         given = json.loads(self.net.run("client", [
             str(BUILD / "bin" / "relay_askers"), "--api", API, "--count", str(ENDPOINTS), "--connections", "256",
             "--server-pid", str(gateway.process.pid)], timeout=200).stdout)
         self.assertEqual(self.endpoints(gateway), ENDPOINTS)
-        each = (gateway.resident_bytes() - before) / ENDPOINTS
+        each = self.bytes_each(gateway, bare)
         print(f"{ENDPOINTS} endpoints: {given['per_second']} a second (p50 {given['ms']['p50']} ms, p99 {given['ms']['p99']} "
               f"ms; the gateway used {given['server_cpu_share']} cores, who asked {given['own_cpu_share']}), {each:.0f} "
               f"bytes each", file=sys.stderr)
         resumed, ready, figures = self.restart_under(gateway, Load(self, gateway, seconds=10 * SLOW))
         self.assert_soon(lambda: self.endpoints(gateway) >= ENDPOINTS + PAIRS, "all are served again", timeout=20 * SLOW)
         print(f"after kill -9, under {figures['sent_per_second']:.0f} packets/s: all flow {resumed:.3f} s after the start, "
-              f"ready {ready:.3f} s, {gateway.resident_bytes() / ENDPOINTS:.0f} bytes each", file=sys.stderr)
+              f"ready {ready:.3f} s, {self.bytes_each(gateway, bare):.0f} bytes each", file=sys.stderr)
         self.assertGreater(given["per_second"], LEAST_RATE)
-        self.assertLess(each, MOST_EACH)
         self.assertLess(resumed, RESUMED_AMONG_MANY)
 
 

@@ -1,6 +1,7 @@
 #include "plugins/geneve-relay/relay/endpoint.hpp"
 
 #include <algorithm>
+#include <new>
 
 namespace gatehouse::geneve_relay {
 namespace {
@@ -17,8 +18,10 @@ std::size_t write_reply(MutableBytes out, std::uint32_t vni, const BindMessage& 
 }  // namespace
 
 RelayEndpoint::RelayEndpoint(std::uint32_t vni, const DiscoPair& clients, const std::array<SharedKey, 2>& shared,
-                             SteadyTime now) noexcept
-    : clients_(clients), legs_{Leg(shared[0]), Leg(shared[1])}, allocated_(now), vni_(vni) {}
+                             SteadyTime now)
+    : RelayEndpoint(vni, clients, now) {
+  for (LegIndex leg = 0; leg < legs_.size(); ++leg) legs_[leg].shared = std::make_unique<const SharedKey>(shared[leg]);
+}
 
 RelayEndpoint::RelayEndpoint(std::uint32_t vni, const DiscoPair& clients, SteadyTime now) noexcept
     : clients_(clients), allocated_(now), vni_(vni) {}
@@ -48,8 +51,9 @@ OrDrop<ControlEffect> RelayEndpoint::follow(LegIndex leg, const DiscoEnvelope& e
 
 bool RelayEndpoint::has_key(LegIndex leg, const DiscoSecret* own) noexcept {
   auto& shared = legs_[leg].shared;
-  if (!shared && own != nullptr) shared = SharedKey::make(clients_.keys[leg], *own);
-  return shared.has_value();
+  if (shared || own == nullptr) return shared != nullptr;
+  if (const auto made = SharedKey::make(clients_.keys[leg], *own)) shared.reset(new (std::nothrow) SharedKey(*made));
+  return shared != nullptr;
 }
 
 OrDrop<BindMessage> RelayEndpoint::open(LegIndex leg, const DiscoEnvelope& envelope) const noexcept {
@@ -81,7 +85,9 @@ OrDrop<ControlEffect> RelayEndpoint::take_bind(LegIndex leg, const BindMessage& 
   const auto challenge = tools.secrets.make(facts_of(leg, message, from));
   if (!challenge) return Drop::wrong_challenge;
   Leg& mine = legs_[leg];
-  mine.in_progress = InProgress{message.form, message.generation};
+  mine.is_in_progress = true;
+  mine.form = message.form;
+  mine.generation = message.generation;
   mine.state.handshake = mine.address.is_set() ? HandshakeState::rebinding : HandshakeState::challenged;
   mine.state.form = message.form;
   BindMessage reply = message;
@@ -93,11 +99,10 @@ OrDrop<ControlEffect> RelayEndpoint::take_bind(LegIndex leg, const BindMessage& 
 OrDrop<ControlEffect> RelayEndpoint::take_answer(LegIndex leg, const BindMessage& message, const LegAddress& from,
                                                  ChallengeSecrets& secrets) noexcept {
   Leg& mine = legs_[leg];
-  auto& in_progress = mine.in_progress;
-  if (!in_progress) return Drop::no_handshake;
-  if (in_progress->form != message.form || in_progress->generation != message.generation) return Drop::other_generation;
+  if (!mine.is_in_progress) return Drop::no_handshake;
+  if (mine.form != message.form || mine.generation != message.generation) return Drop::other_generation;
   if (!secrets.is_made_for(facts_of(leg, message, from), message.challenge)) return Drop::wrong_challenge;
-  in_progress.reset();  // the same again is dropped
+  mine.is_in_progress = false;  // the same again is dropped
   mine.state.handshake = mine.address.is_set() ? HandshakeState::bound : HandshakeState::none;
   return ControlEffect{ControlEffect::Kind::answered};
 }
@@ -134,26 +139,18 @@ OrDrop<LegIndex> RelayEndpoint::sender_of(const Endpoint& source, const IpAddres
   return *leg;
 }
 
-OrDrop<LegIndex> RelayEndpoint::route(const Endpoint& source, const IpAddress& local, std::uint64_t packets,
-                                      std::uint64_t bytes, SteadyTime now) noexcept {
+OrDrop<LegIndex> RelayEndpoint::route(const Endpoint& source, const IpAddress& local, SteadyTime now) noexcept {
   const auto leg = sender_of(source, local);
   if (!leg) {
     if (const auto bound = leg_at(source, local)) refuse(*bound, leg.error());
     return leg;
   }
-  Leg& sender = legs_[*leg];
-  sender.last_seen = now;
-  sender.packets += packets;
-  sender.bytes += bytes;
+  legs_[*leg].last_seen = now;
   return 1 - *leg;
 }
 
-void RelayEndpoint::add_relayed(LegIndex leg, std::uint64_t packets, std::uint64_t bytes,
-                                SteadyTime last_seen) noexcept {
-  Leg& sender = legs_[leg];
-  sender.last_seen = std::max(sender.last_seen, last_seen);
-  sender.packets += packets;
-  sender.bytes += bytes;
+void RelayEndpoint::note_relayed(LegIndex leg, SteadyTime last_seen) noexcept {
+  legs_[leg].last_seen = std::max(legs_[leg].last_seen, last_seen);
 }
 
 SteadyTime RelayEndpoint::expires_at(Nanoseconds bind, Nanoseconds steady) const noexcept {

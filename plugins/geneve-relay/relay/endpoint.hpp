@@ -17,6 +17,7 @@
 #include "plugins/geneve-relay/wire/disco_pair.hpp"
 #include "plugins/geneve-relay/wire/geneve_header.hpp"
 
+#include <memory>
 #include <optional>
 
 namespace gatehouse::geneve_relay {
@@ -60,10 +61,9 @@ struct ControlEffect {
 class RelayEndpoint {
  public:
   /// @param shared  the keys that the relay shares with each client, in the pair's order
-  RelayEndpoint(std::uint32_t vni, const DiscoPair& clients, const std::array<SharedKey, 2>& shared,
-                SteadyTime now) noexcept;
-  /// What is shared with a client is made when its first handshake comes, for 40 us: asking for endpoints costs a lane
-  /// no cryptography, and a hundred thousand that are remembered are there at once.
+  RelayEndpoint(std::uint32_t vni, const DiscoPair& clients, const std::array<SharedKey, 2>& shared, SteadyTime now);
+  /// What is shared with a client is made when its first handshake comes, for 40 us and an allocation: asking for
+  /// endpoints costs a lane no cryptography, and a hundred thousand that are remembered are there at once.
   RelayEndpoint(std::uint32_t vni, const DiscoPair& clients, SteadyTime now) noexcept;
 
   [[nodiscard]] std::uint32_t vni() const noexcept { return vni_; }
@@ -73,8 +73,8 @@ class RelayEndpoint {
   /// Which client says that it sends. Cheap, and proves nothing.
   [[nodiscard]] OrDrop<LegIndex> leg_of(const DiscoKey& sender) const noexcept;
 
-  /// Opens and follows a handshake's message. A Bind costs about 1.5 us, what does not open 0.3 us; neither throws nor
-  /// allocates.
+  /// Opens and follows a handshake's message. A Bind costs about 1.5 us, what does not open 0.3 us; neither throws, nor
+  /// allocates once the client's key is there.
   /// @param leg   what leg_of() said
   /// @param from  where the packet came from, and to
   /// @param out   room for kLargestReply bytes, apart from the packet
@@ -92,12 +92,10 @@ class RelayEndpoint {
   [[nodiscard]] bool is_permitted(LegIndex leg) const noexcept { return legs_[leg].is_permitted; }
 
   // ---- data
-  /// Where packets from `source` go, which came to `local`: the leg of the other client. Counts them, as the source's.
-  /// @param packets, bytes  of a run of equal source; bytes are UDP payload, Geneve headers included
-  [[nodiscard]] OrDrop<LegIndex> route(const Endpoint& source, const IpAddress& local, std::uint64_t packets,
-                                       std::uint64_t bytes, SteadyTime now) noexcept;
-  /// What somebody else has relayed for the leg, as its sender, until then.
-  void add_relayed(LegIndex leg, std::uint64_t packets, std::uint64_t bytes, SteadyTime last_seen) noexcept;
+  /// Where packets from `source` go, which came to `local`: the leg of the other client.
+  [[nodiscard]] OrDrop<LegIndex> route(const Endpoint& source, const IpAddress& local, SteadyTime now) noexcept;
+  /// Somebody else has relayed for the leg, as its sender, until then.
+  void note_relayed(LegIndex leg, SteadyTime last_seen) noexcept;
   /// Where to send to, and from, for a leg.
   [[nodiscard]] const LegAddress& address(LegIndex leg) const noexcept { return legs_[leg].address; }
 
@@ -112,27 +110,18 @@ class RelayEndpoint {
 
   // ---- for people
   [[nodiscard]] const LegState& state(LegIndex leg) const noexcept { return legs_[leg].state; }
-  [[nodiscard]] std::uint64_t packets(LegIndex leg) const noexcept { return legs_[leg].packets; }
-  [[nodiscard]] std::uint64_t bytes(LegIndex leg) const noexcept { return legs_[leg].bytes; }
   [[nodiscard]] SteadyTime last_seen(LegIndex leg) const noexcept { return legs_[leg].last_seen; }
 
  private:
-  /// A handshake that waits for its Answer.
-  struct InProgress {
-    WireForm form;
-    std::uint32_t generation;  // 0 with the first form
-  };
   struct Leg {
-    Leg() noexcept = default;
-    explicit Leg(const SharedKey& key) noexcept : shared(key) {}
-
-    std::optional<SharedKey> shared;
     LegAddress address;
-    SteadyTime last_seen{};
-    std::uint64_t packets = 0, bytes = 0;
     std::uint32_t binds = 0;  // of this process, whose challenges no other one knows
-    std::optional<InProgress> in_progress;
+    SteadyTime last_seen{};
+    std::unique_ptr<const SharedKey> shared;  // null before the first handshake
     LegState state;
+    std::uint32_t generation = 0;       // of the handshake in progress; 0 with the first form
+    WireForm form = WireForm::current;  // likewise
+    bool is_in_progress = false;        // a handshake waits for its Answer
     bool is_permitted = true;
   };
 

@@ -3,6 +3,7 @@
 
 #include "plugins/geneve-relay/fast_path/leg_entry.hpp"
 #include "plugins/geneve-relay/relay/endpoint.hpp"
+#include "plugins/geneve-relay/server/endpoint_askers.hpp"
 
 #include <gatehouse/plugin/policy_client.hpp>
 #include <gatehouse/plugin/session.hpp>
@@ -13,30 +14,24 @@
 
 #include <boost/unordered/unordered_flat_set.hpp>
 
-#include <string>
+#include <array>
+#include <memory>
+#include <utility>
 
 namespace gatehouse::geneve_relay {
 
 class RelaySocket;
 
-/// Who has asked for an endpoint: policy judges its clients as this one's.
-struct EndpointAsker {
-  std::string identity;        ///< "" = anonymous
-  Endpoint source;             ///< family none for a Unix peer
-  std::uint32_t listener = 0;  ///< Listener::id
-};
-
-/// A leg and the kernel's map: kernel_legs.hpp.
+/// A leg in the kernel's map: kernel_legs.hpp.
 struct KernelLeg {
-  InKernel state = InKernel::none;
   std::uint32_t map = 0;  ///< the number of the one that it is in
   FastUse counted{};      ///< of what it has carried
 };
 
 /// An endpoint and what the lane has for it.
 struct RelayEntry : TimerNode, SourceClient {
-  RelayEntry(const RelayEndpoint& state, std::uint64_t lamport, EndpointAsker who, Session kept, PolicyClient client)
-      : endpoint(state),
+  RelayEntry(RelayEndpoint state, std::uint64_t lamport, AskerHandle who, Session kept, PolicyClient client)
+      : endpoint(std::move(state)),
         session(std::move(kept)),
         policy(std::move(client)),
         lamport_id(lamport),
@@ -46,7 +41,7 @@ struct RelayEntry : TimerNode, SourceClient {
   void tell_state() noexcept { session.set_state(state_word(0), state_word(1)); }
   [[nodiscard]] std::uint64_t state_word(LegIndex leg) const noexcept {
     LegState out = endpoint.state(leg);
-    out.kernel = in_kernel[leg].state;
+    out.kernel = kernel_states[leg];
     return out.to_word();
   }
 
@@ -54,18 +49,19 @@ struct RelayEntry : TimerNode, SourceClient {
   Session session;
   PolicyClient policy;       ///< of the asker
   std::uint64_t lamport_id;  ///< of its allocation
-  EndpointAsker asker;
+  AskerHandle asker;
   std::array<RelaySocket*, 2> sockets{};       ///< each leg is reached by; null: not bound, or the listener is gone
   std::array<std::uint16_t, 2> local_ports{};  ///< of these
-  std::array<KernelLeg, 2> in_kernel{};        ///< what each client sends
-  std::array<Gcra, 2> handshakes{};            ///< bounds each client's
-  bool is_metered = false;                     ///< PolicyClient::charge() is to be asked
-  bool is_durable = false;                     ///< somebody may know of it
-  SteadyTime touched{};                        ///< when the host was told that it is still there
+  std::array<InKernel, 2> kernel_states{};     ///< of what each client sends
+  std::unique_ptr<std::array<KernelLeg, 2>> in_kernel;  ///< null before either of them is there
+  std::array<Gcra, 2> handshakes{};                     ///< bounds each client's
+  bool is_metered = false;                              ///< PolicyClient::charge() is to be asked
+  bool is_durable = false;                              ///< somebody may know of it
+  SteadyTime touched{};                                 ///< when the host was told that it is still there
 };
 
 // With its places in the table: `sizeof` is what a slot has, 8 more are the slab's, and some 35 the two indexes'.
-static_assert(sizeof(RelayEntry) <= 960, "an endpoint is to cost 1 KB at most");
+static_assert(sizeof(RelayEntry) <= 544, "an endpoint is to cost little, for the host's part comes on top");
 
 /// One lane's; not thread-safe. An entry never moves.
 class EndpointTable {

@@ -28,16 +28,27 @@ class KeptEndpoints {
   void add(KeptEndpoint endpoint) {
     places_.insert_or_assign(endpoint.blob.vni, static_cast<std::uint32_t>(endpoints_.size()));
     endpoints_.push_back(std::move(endpoint));
+    ++waiting_;
   }
   [[nodiscard]] bool empty() const noexcept { return endpoints_.empty(); }
+  /// How many have their turn in this round yet; before the first round, all.
+  [[nodiscard]] std::size_t waiting() const noexcept { return waiting_; }
 
   /// A round in which each is tried once.
-  void begin() noexcept { next_ = 0; }
+  void begin() noexcept {
+    next_ = 0;
+    waiting_ = static_cast<std::size_t>(std::ranges::count_if(endpoints_, &KeptEndpoints::is_kept));
+  }
   /// The next `most` of the round. @return it is over
   template <class Serve>
   bool serve_some(std::size_t most, Serve&& serve) {
     const std::size_t end = std::min(endpoints_.size(), next_ + most);
-    while (next_ < end) serve_one(endpoints_[next_++], serve);
+    for (; next_ < end; ++next_) {
+      KeptEndpoint& one = endpoints_[next_];
+      if (!is_kept(one)) continue;
+      --waiting_;
+      serve_one(one, serve);
+    }
     if (next_ < endpoints_.size()) return false;
     clean_up();
     return true;
@@ -45,24 +56,31 @@ class KeptEndpoints {
   /// That one now, if it is here.
   template <class Serve>
   void serve(std::uint32_t vni, Serve&& serve) {
-    if (const auto at = places_.find(vni); at != places_.end()) serve_one(endpoints_[at->second], serve);
+    const auto at = places_.find(vni);
+    if (at == places_.end() || !is_kept(endpoints_[at->second])) return;
+    serve_one(endpoints_[at->second], serve);
+    if (!is_kept(endpoints_[at->second]) && at->second >= next_) --waiting_;
   }
 
  private:
   template <class Serve>
   static void serve_one(KeptEndpoint& one, Serve&& serve) {
-    if (one.session != 0 && serve(std::as_const(one))) one.session = 0;
+    if (serve(std::as_const(one))) one.session = 0;
   }
+  [[nodiscard]] static bool is_kept(const KeptEndpoint& one) noexcept { return one.session != 0; }
   void clean_up() {
-    if (std::erase_if(endpoints_, [](const KeptEndpoint& one) { return one.session == 0; }) == 0) return;
+    if (std::erase_if(endpoints_, [](const KeptEndpoint& one) { return !is_kept(one); }) == 0) return;
     auto left = std::exchange(endpoints_, {});
     places_ = {};
     for (KeptEndpoint& one : left) add(std::move(one));
+    next_ = endpoints_.size();
+    waiting_ = 0;
   }
 
   std::vector<KeptEndpoint> endpoints_;
   boost::unordered_flat_map<std::uint32_t, std::uint32_t> places_;  // by VNI, in endpoints_
   std::size_t next_ = 0;                                            // of the round
+  std::size_t waiting_ = 0;
 };
 
 }  // namespace gatehouse::geneve_relay

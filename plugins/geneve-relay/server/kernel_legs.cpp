@@ -1,5 +1,7 @@
 #include "plugins/geneve-relay/server/kernel_legs.hpp"
 
+#include <new>
+
 namespace gatehouse::geneve_relay {
 namespace {
 
@@ -31,10 +33,11 @@ KernelLegs::KernelLegs(FastPath* path, std::uint32_t lane, Counters& counters)
 void KernelLegs::review(RelayEntry& entry, SteadyTime now) noexcept {
   if (path_ == nullptr) return;
   if (const InKernel want = wanted(entry); want != InKernel::there) return withdraw(entry, want);
-  for (LegIndex leg = 0; leg < entry.in_kernel.size(); ++leg) {
-    const KernelLeg& one = entry.in_kernel[leg];
-    if (one.state == InKernel::there && one.map != number_) withdraw_leg(entry, leg, InKernel::none);
-    if (one.state != InKernel::there && one.state != InKernel::addresses) put(entry, leg, now);
+  if (is_held_back_) return;
+  for (LegIndex leg = 0; leg < entry.kernel_states.size(); ++leg) {
+    const InKernel& state = entry.kernel_states[leg];
+    if (state == InKernel::there && (*entry.in_kernel)[leg].map != number_) withdraw_leg(entry, leg, InKernel::none);
+    if (state != InKernel::there && state != InKernel::addresses) put(entry, leg, now);
   }
 }
 
@@ -52,23 +55,25 @@ const LegMap& KernelLegs::map_of(const KernelLeg& leg) const noexcept {
 
 void KernelLegs::put(RelayEntry& entry, LegIndex leg, SteadyTime now) noexcept {
   const FastTarget target{entry.endpoint.address(1 - leg).remote, local_of(entry, 1 - leg)};
-  entry.in_kernel[leg].map = number_;
-  entry.in_kernel[leg].counted = {};
+  if (!entry.in_kernel) entry.in_kernel.reset(new (std::nothrow) std::array<KernelLeg, 2>);
+  if (!entry.in_kernel) return set(entry, leg, InKernel::full);
+  (*entry.in_kernel)[leg] = {number_, {}};
   set(entry, leg, state_of(legs_->put(key_of(entry, leg), target, lane_, now)));
 }
 
 void KernelLegs::withdraw(RelayEntry& entry, InKernel why) noexcept {
-  for (LegIndex leg = 0; leg < entry.in_kernel.size(); ++leg) withdraw_leg(entry, leg, why);
+  for (LegIndex leg = 0; leg < entry.kernel_states.size(); ++leg) withdraw_leg(entry, leg, why);
+  entry.in_kernel.reset();
 }
 
 void KernelLegs::withdraw_leg(RelayEntry& entry, LegIndex leg, InKernel why) noexcept {
-  if (const KernelLeg& one = entry.in_kernel[leg]; one.state == InKernel::there)
-    if (const auto use = map_of(one).erase(key_of(entry, leg))) add(entry, leg, *use);
+  if (entry.kernel_states[leg] == InKernel::there)
+    if (const auto use = map_of((*entry.in_kernel)[leg]).erase(key_of(entry, leg))) add(entry, leg, *use);
   set(entry, leg, why);
 }
 
 void KernelLegs::set(RelayEntry& entry, LegIndex leg, InKernel state) noexcept {
-  const InKernel before = std::exchange(entry.in_kernel[leg].state, state);
+  const InKernel before = std::exchange(entry.kernel_states[leg], state);
   if (before == state) return;
   if (before != InKernel::none) counters_.kernel_legs[static_cast<std::size_t>(before)].sub();
   if (state != InKernel::none) counters_.kernel_legs[static_cast<std::size_t>(state)].add();
@@ -79,19 +84,18 @@ void KernelLegs::set(RelayEntry& entry, LegIndex leg, InKernel state) noexcept {
 }
 
 void KernelLegs::collect(RelayEntry& entry) noexcept {
-  for (LegIndex leg = 0; leg < entry.in_kernel.size(); ++leg) {
-    const KernelLeg& one = entry.in_kernel[leg];
-    if (one.state != InKernel::there) continue;
-    if (const auto use = map_of(one).read(key_of(entry, leg))) add(entry, leg, *use);
+  for (LegIndex leg = 0; leg < entry.kernel_states.size(); ++leg) {
+    if (entry.kernel_states[leg] != InKernel::there) continue;
+    if (const auto use = map_of((*entry.in_kernel)[leg]).read(key_of(entry, leg))) add(entry, leg, *use);
   }
 }
 
 void KernelLegs::add(RelayEntry& entry, LegIndex leg, const FastUse& use) noexcept {
-  FastUse& counted = entry.in_kernel[leg].counted;
+  FastUse& counted = (*entry.in_kernel)[leg].counted;
   const std::uint64_t packets = use.packets - counted.packets, bytes = use.bytes - counted.bytes;
   counted = use;
   if (packets == 0) return;
-  entry.endpoint.add_relayed(leg, packets, bytes, use.last_seen);
+  entry.endpoint.note_relayed(leg, use.last_seen);
   const Family family = entry.endpoint.address(leg).remote.address.family();
   counters_.forward(family, family, packets, bytes);
   leg == 0 ? entry.session.count_up(packets, bytes) : entry.session.count_down(packets, bytes);

@@ -33,7 +33,11 @@ class KernelLegs {
   /// Warns, once in a while, of legs that user space has to relay because the kernel has no room.
   void tell(const Log& log, SteadyTime now);
 
-  /// From now on review() only withdraws.
+  /// Until admit() review() only withdraws: what policy has come to deny leaves
+  /// before anything else comes in.
+  void hold_back() noexcept { is_held_back_ = true; }
+  void admit() noexcept { is_held_back_ = false; }
+  /// From now on the kernel is to relay nothing.
   void close() noexcept { is_closed_ = true; }
 
  private:
@@ -52,6 +56,7 @@ class KernelLegs {
   std::uint32_t number_ = 0;                     // of legs_
   std::uint64_t full_ = 0;                       // legs without room
   SteadyTime told_{};
+  bool is_held_back_ = false;
   bool is_closed_ = false;
 };
 

@@ -95,11 +95,13 @@ RelayLane::~RelayLane() {
     count_out(entry);
     kernel_legs_.withdraw(entry);
     if (entry.is_durable) {
-      kept.add({entry.session.id(), entry.asker.identity, entry.asker.source, blob_of(entry)});
+      kept.add({entry.session.id(), entry.asker->identity, entry.asker->source, blob_of(entry)});
     } else {
       shared_.vnis().remove(entry.endpoint.vni());
     }
   });
+  kept.begin();
+  tell_awaited();
 }
 
 void RelayLane::configure(std::shared_ptr<const RelaySettings> settings) {
@@ -196,8 +198,8 @@ void RelayLane::policy_changed(std::uint64_t) {
 
 /// In the turns that follow.
 void RelayLane::judge_all() {
-  judging_again_ = true;  // of none, too: it ends with the kernel's map of before
-  judging_cursor_ = 0;
+  rejudging_.begin();  // of none, too: it ends with the kernel's map of before
+  kernel_legs_.hold_back();
   context_.loop.again();
 }
 
@@ -216,14 +218,23 @@ void RelayLane::drain(SteadyTime) {
 void RelayLane::begin_serving_again() {
   KeptEndpoints& kept = shared_.kept(context_.lane->index);
   kept.begin();
+  tell_awaited();
   serving_again_ = !kept.empty();
+}
+
+/// So that lanes that are through leave room for what this one has to serve
+/// yet.
+void RelayLane::tell_awaited() noexcept {
+  const std::uint32_t lane = context_.lane->index;
+  shared_.awaited(lane).store(shared_.kept(lane).waiting(), std::memory_order_relaxed);
 }
 
 /// A slice of them; then whoever has asked for an endpoint meanwhile.
 void RelayLane::go_on_serving_again() {
   const auto serve = [this](const KeptEndpoint& kept) { return serve_again(kept); };
-  if (serving_again_ && !shared_.kept(context_.lane->index).serve_some(kServedPerTurn, serve))
-    return context_.loop.again();
+  const bool is_over = !serving_again_ || shared_.kept(context_.lane->index).serve_some(kServedPerTurn, serve);
+  tell_awaited();
+  if (!is_over) return context_.loop.again();
   serving_again_ = false;
   for (std::size_t i = 0; i < kMessagesPerTurn && !demands_.empty(); ++i) {
     auto [demand, then] = std::move(demands_.front());
@@ -240,11 +251,13 @@ EndpointTable::Found RelayLane::find(std::uint32_t vni) {
   if (found || !serving_again_) [[likely]]
     return found;
   shared_.kept(context_.lane->index).serve(vni, [this](const KeptEndpoint& kept) { return serve_again(kept); });
+  tell_awaited();
   return endpoints_.find(vni);
 }
 
 /// False: policy does not want it now, as it would cut one that is served. It stays, for the next generation.
 bool RelayLane::serve_again(const KeptEndpoint& kept) {
+  tell_awaited();  // it has its place from here on
   const RelayBlob& blob = kept.blob;
   if (endpoints_.find(blob.vni) || endpoints_.find(blob.clients)) {  // asked for anew meanwhile, by somebody else
     if (auto session = Session::adopt(context_, kept.session)) session->end();
@@ -264,9 +277,10 @@ bool RelayLane::serve_again(const KeptEndpoint& kept) {
     shared_.vnis().remove(blob.vni);
     return true;
   }
+  static_cast<void>(session->take_blob());  // it is here, and need not stay there
   const auto made =
       endpoints_.insert(blob.vni, RelayEndpoint(blob.vni, blob.clients, now()), blob.lamport_id,
-                        EndpointAsker{kept.identity, kept.source, id}, std::move(*session), std::move(*policy));
+                        known_askers_.at({kept.identity, kept.source, id}), std::move(*session), std::move(*policy));
   for (LegIndex leg = 0; leg < blob.legs.size(); ++leg) {
     if (!blob.legs[leg].address.is_set()) continue;
     made->endpoint.bind(leg, blob.legs[leg].address, now());
@@ -302,7 +316,7 @@ RelayBlob RelayLane::blob_of(const RelayEntry& entry) const {
   RelayBlob out{entry.endpoint.vni(), entry.lamport_id, entry.endpoint.clients(), {}, {}};
   for (LegIndex leg = 0; leg < out.legs.size(); ++leg)
     out.legs[leg] = {entry.endpoint.address(leg), entry.local_ports[leg]};
-  if (const auto name = listener_names_.find(entry.asker.listener); name != listener_names_.end())
+  if (const auto name = listener_names_.find(entry.asker->listener); name != listener_names_.end())
     out.listener = name->second;
   return out;
 }
@@ -329,7 +343,7 @@ void RelayLane::look_at_clock(RelayEntry& entry) {
   if (entry.endpoint.is_open()) entry.last_active = std::min(entry.endpoint.last_seen(0), entry.endpoint.last_seen(1));
   if (now() - entry.touched >= kTouch) {
     entry.touched = now();
-    static_cast<void>(entry.session.touch(entry.asker.source, expiry()));
+    static_cast<void>(entry.session.touch(entry.asker->source, expiry()));
   }
   kernel_legs_.review(entry, now());
   schedule(entry);
@@ -338,7 +352,7 @@ void RelayLane::look_at_clock(RelayEntry& entry) {
 void RelayLane::count_in(RelayEntry& entry) {
   shared_.vnis().add(entry.endpoint.vni());
   entry.last_active = now();
-  askers_.add(entry, entry.asker.source.address, entry.asker.identity);
+  askers_.add(entry, entry.asker->source.address, entry.asker->identity);
   (entry.endpoint.is_open() ? counters_.open : counters_.connecting).add();
   shared_.endpoints().fetch_add(1, std::memory_order_relaxed);
 }
@@ -361,10 +375,18 @@ void RelayLane::remove(EndpointTable::Found found, bool ends_session) {
 
 void RelayLane::end_turn() {
   if (serving_again_ || !demands_.empty()) go_on_serving_again();
-  if (!judging_again_) return;
-  judging_again_ =
-      !endpoints_.sweep(judging_cursor_, kJudgedPerTurn, [this](SlotHandle, RelayEntry& entry) { judge(entry); });
-  if (judging_again_) return context_.loop.again();
+  if (rejudging_.sweep() != Rejudging::Sweep::none) go_on_judging();
+}
+
+/// A slice: of the first sweep, in which the kernel loses what is denied, or of
+/// the second, in which it gets what may be there.
+void RelayLane::go_on_judging() {
+  const bool judges = rejudging_.sweep() == Rejudging::Sweep::judge;
+  const bool is_over = rejudging_.go_on(endpoints_, kJudgedPerTurn, [this, judges](SlotHandle, RelayEntry& entry) {
+    judges ? judge(entry) : kernel_legs_.review(entry, now());
+  });
+  if (is_over && judges) kernel_legs_.admit();
+  if (rejudging_.sweep() != Rejudging::Sweep::none) return context_.loop.again();
   kernel_legs_.settle();
 }
 

@@ -14,6 +14,7 @@
 #include "plugins/geneve-relay/server/kernel_attachment.hpp"
 #include "plugins/geneve-relay/server/kernel_legs.hpp"
 #include "plugins/geneve-relay/server/lane_vnis.hpp"
+#include "plugins/geneve-relay/server/rejudging.hpp"
 #include "plugins/geneve-relay/server/relay_notices.hpp"
 #include "plugins/geneve-relay/server/relay_socket.hpp"
 #include "plugins/geneve-relay/server/shared.hpp"
@@ -119,10 +120,12 @@ class RelayLane final : public LaneWorker, public Allocator {
   [[nodiscard]] bool send_now(Bytes datagram, const LegAddress& path,
                               std::optional<std::uint32_t> listener = {}) noexcept;
   void begin_serving_again();
+  void tell_awaited() noexcept;
   void go_on_serving_again();
   bool serve_again(const KeptEndpoint& kept);
   [[nodiscard]] EndpointTable::Found find(std::uint32_t vni);
   void judge_all();
+  void go_on_judging();
   void judge(RelayEntry& entry) noexcept;
   [[nodiscard]] RelayBlob blob_of(const RelayEntry& entry) const;
   [[nodiscard]] Expiry expiry() const;
@@ -146,6 +149,7 @@ class RelayLane final : public LaneWorker, public Allocator {
   SteadyTime kernel_looked_at_{};
   std::uint32_t kernel_cursor_ = 0;  // of endpoints_
   std::size_t most_there_were_ = 0;  // endpoints at once
+  EndpointAskers known_askers_;
   EndpointTable endpoints_;
   SourceTable askers_;  // whose they are
   TimerWheel<RelayEntry> expiry_;
@@ -173,8 +177,7 @@ class RelayLane final : public LaneWorker, public Allocator {
   bool draining_ = false;
   bool serving_again_ = false;                             // what is kept
   std::deque<std::pair<AllocationDemand, Then>> demands_;  // that wait until it is served: it may be what they want
-  bool judging_again_ = false;
-  std::uint32_t judging_cursor_ = 0;
+  Rejudging rejudging_;
   std::optional<AddressKeeper> keeper_;  // the first lane's
   std::optional<RelayNotices> notices_;  // the first lane's, too
   Ready messages_ready_, strays_ready_;

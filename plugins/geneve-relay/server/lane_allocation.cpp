@@ -146,10 +146,9 @@ void RelayLane::give(AllocationDemand demand, Then then) {
   if (failure) then(refusal_of(failure));
 }
 
-/// Of all lanes together.
-bool RelayLane::is_full() const noexcept {
-  return shared_.endpoints().load(std::memory_order_relaxed) >= settings_->most_endpoints;
-}
+/// Of all lanes together; what one of them has not come to serve again has its
+/// place all the same.
+bool RelayLane::is_full() const noexcept { return shared_.places_taken() >= settings_->most_endpoints; }
 
 /// A full relay takes from whoever has most, for those who have less: what was idle for longest of this one's. Null:
 /// the asker would have as many then. Whoever has most here has most on other lanes, too, as pairs are spread over them
@@ -157,14 +156,14 @@ bool RelayLane::is_full() const noexcept {
 RelayEntry* RelayLane::giving_way_to(const AllocationDemand& demand) {
   auto* const idlest = static_cast<RelayEntry*>(askers_.idlest());
   if (idlest == nullptr) return nullptr;
-  const EndpointAsker& most = idlest->asker;
+  const EndpointAsker& most = *idlest->asker;
   const std::uint64_t with_this = askers_.clients_of(demand.source.address, demand.identity) + 1;
   return with_this < askers_.clients_of(most.source.address, most.identity) ? idlest : nullptr;
 }
 
 void RelayLane::displace(RelayEntry& entry) {
-  connections_.info(entry.asker.source.address, "endpoint ended for another one's: the relay is full",
-                    {{"vni", std::to_string(entry.endpoint.vni())}, {"identity", name_of(entry.asker.identity)}});
+  connections_.info(entry.asker->source.address, "endpoint ended for another one's: the relay is full",
+                    {{"vni", std::to_string(entry.endpoint.vni())}, {"identity", name_of(entry.asker->identity)}});
   counters_.displaced.add();
   shared_.no_room().begin(now());
   remove(endpoints_.find(entry.endpoint.vni()), true);
@@ -240,7 +239,7 @@ void RelayLane::make(const AllocationDemand& demand, std::uint64_t lamport_id, T
     return then(AllocationRefusal{Cause::full, "there is no free VNI", kSoon});
   }
   const auto made = endpoints_.insert(*vni, RelayEndpoint(*vni, demand.clients, now()), lamport_id,
-                                      EndpointAsker{demand.identity, demand.source, demand.listener},
+                                      known_askers_.at({demand.identity, demand.source, demand.listener}),
                                       std::move(*session), std::move(*policy));
   made->is_metered = made->policy.limits().metered;
   made->touched = now();

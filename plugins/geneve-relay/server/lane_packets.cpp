@@ -122,7 +122,7 @@ void RelayLane::hand_over(const Run& run, std::uint32_t vni) {
 
 void RelayLane::relay(RelayEntry& entry, const Run& run) {
   RelayEndpoint& endpoint = entry.endpoint;
-  const auto leg = endpoint.route(run.from.remote, run.from.local, run.packets, run.payload.size(), now());
+  const auto leg = endpoint.route(run.from.remote, run.from.local, now());
   if (!leg) {
     counters_.drop(leg.error(), run.packets);
     return entry.tell_state();

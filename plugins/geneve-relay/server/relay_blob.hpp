@@ -1,7 +1,10 @@
 // What the host keeps of an endpoint for this plugin, so that its clients go on after a restart without a word.
 //
 //   vni 4 | LamportID 8 | client keys 2 x 32 | 2 x leg | listener's name
-//   leg   local port 2 (0: not bound) | remote port 2 | scope 4 | family 1 | remote address 16 | local address 16
+//   leg   family 1 (0: not bound, and nothing follows) | local port 2 | remote port 2 | scope 4, of IPv6 alone |
+//         remote address 4 or 16 | local address likewise
+//
+// A hundred thousand of these are in memory: it is as short as that. Version 1 had every field of every leg.
 #pragma once
 
 #include "plugins/geneve-relay/relay/endpoint.hpp"
@@ -23,7 +26,7 @@ struct KeptLeg {
 
 /// A value.
 struct RelayBlob {
-  static constexpr std::uint32_t kVersion = 1;
+  static constexpr std::uint32_t kVersion = 2;
   static constexpr std::size_t kMostListenerName = 255;
 
   std::uint32_t vni = 0;
@@ -34,7 +37,7 @@ struct RelayBlob {
 
   /// Integers big-endian; what is beyond kMostListenerName is cut off.
   [[nodiscard]] std::vector<std::byte> write() const;
-  /// None: another version's, or damaged.
+  /// None: a later version's, or damaged.
   [[nodiscard]] static std::optional<RelayBlob> read(std::uint32_t version, Bytes blob);
 
   bool operator==(const RelayBlob&) const = default;

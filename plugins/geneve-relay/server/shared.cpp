@@ -65,6 +65,7 @@ RelayShared::RelayShared(const StartContext& context, const RelaySettings& setti
       server_(secrets_.key.public_key()),
       lanes_(std::max(context.lanes, 1u)),
       addresses_(advertised_of(settings), sockets_of(context.listeners, 0)),
+      awaited_(lanes_),
       kernel_(load_kernel(context, settings)),
       kept_(lanes_) {
   for (std::uint32_t lane = 0; lane < lanes_; ++lane) inboxes_.push_back(std::make_unique<LaneInbox>());
@@ -80,6 +81,7 @@ RelayShared::RelayShared(const StartContext& context, const RelaySettings& setti
         kept_[lane].add({session.id, std::string(session.identity), session.source, *blob});
       },
       [](const KeptLease&) {});
+  for (std::uint32_t lane = 0; lane < lanes_; ++lane) awaited_[lane] = kept_[lane].waiting();
   if (unreadable > 0)
     context.host.log().warn("endpoints are kept in a form that this version does not read: their clients ask anew",
                             {{"endpoints", std::to_string(unreadable)}});

@@ -68,6 +68,16 @@ class RelayShared {
   /// How many endpoints all lanes have. Relaxed: lanes count theirs in and out, and look before they make one.
   [[nodiscard]] std::atomic<std::size_t>& endpoints() noexcept { return endpoints_; }
 
+  /// How many endpoints that lane is to serve again, and has not tried to: the relay has room for them. Relaxed, as
+  /// endpoints(); the lane writes it.
+  [[nodiscard]] std::atomic<std::size_t>& awaited(std::uint32_t lane) noexcept { return awaited_[lane]; }
+  /// Those that lanes have, and those that they are to serve again.
+  [[nodiscard]] std::size_t places_taken() const noexcept {
+    std::size_t out = endpoints_.load(std::memory_order_relaxed);
+    for (const auto& of_lane : awaited_) out += of_lane.load(std::memory_order_relaxed);
+    return out;
+  }
+
   /// When an endpoint was last refused, or ended to make place, for want of room.
   [[nodiscard]] Shortage& no_room() noexcept { return no_room_; }
   /// When none had a VNI left.
@@ -91,6 +101,7 @@ class RelayShared {
   const std::uint32_t lanes_;
   AdvertisedAddresses addresses_;
   std::atomic<std::size_t> endpoints_{0};
+  std::vector<std::atomic<std::size_t>> awaited_;  // by lane
   Shortage no_room_, no_vni_;
   VniSet vnis_;
   const std::unique_ptr<FastPath> kernel_;

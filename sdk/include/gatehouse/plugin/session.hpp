@@ -5,6 +5,7 @@
 #include <gatehouse/plugin/lane_context.hpp>
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -75,7 +76,10 @@ class Session {
   [[nodiscard]] bool resumed() const noexcept { return resumed_; }
   [[nodiscard]] std::uint32_t blob_version() const noexcept { return blob_version_; }
   /// What was kept of a resumed one; moves it out.
-  [[nodiscard]] std::vector<std::byte> take_blob() noexcept { return std::exchange(blob_, {}); }
+  [[nodiscard]] std::vector<std::byte> take_blob() noexcept {
+    const auto out = std::exchange(blob_, nullptr);
+    return out ? std::move(*out) : std::vector<std::byte>();
+  }
 
   /// False: the client has come again, on this lane or another one, or the session was ended. Then close the client's
   /// former stream; what is asked for it fails with Errc::wrong_state. One relaxed load: look once a batch, and in a
@@ -148,7 +152,7 @@ class Session {
   bool resumed_;
   bool ends_with_this_;
   Endpoint source_;
-  std::vector<std::byte> blob_;
+  std::unique_ptr<std::vector<std::byte>> blob_;
   CompletionScope scope_;
 };
 

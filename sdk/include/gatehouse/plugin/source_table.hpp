@@ -5,7 +5,8 @@
 #include <gatehouse/base/clock.hpp>
 #include <gatehouse/table/rank_heap.hpp>
 
-#include <list>
+#include <boost/intrusive/list_hook.hpp>
+
 #include <memory>
 #include <string_view>
 
@@ -29,7 +30,7 @@ class SourceClient {
   struct Source;
   Source* source_ = nullptr;
   Rank by_flows_;  // among those of its source
-  std::list<SourceClient*>::iterator place_;
+  boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> place_;
   SteadyTime placed_{};  // last_active when it got its place
 };
 

@@ -60,6 +60,23 @@ TEST_F(Kept, WhatIsWantedComesBeforeItsTurnAndNotAgain) {
   for (std::uint32_t vni = 1; vni <= 10; ++vni) EXPECT_EQ(server_.asked.count(vni), 1u) << vni;
 }
 
+TEST_F(Kept, TheirTurnIsCountedDown) {
+  server_.refused = {1, 8};
+  EXPECT_EQ(endpoints_.waiting(), 10u);
+  serve(9);
+  serve(9);
+  serve(8);
+  EXPECT_EQ(endpoints_.waiting(), 9u) << "what was refused has its turn yet";
+  EXPECT_FALSE(serve_some(4));
+  EXPECT_EQ(endpoints_.waiting(), 5u);
+  serve(1);
+  EXPECT_EQ(endpoints_.waiting(), 5u) << "it had its turn";
+  EXPECT_TRUE(serve_some(100));
+  EXPECT_EQ(endpoints_.waiting(), 0u);
+  endpoints_.begin();
+  EXPECT_EQ(endpoints_.waiting(), 2u);
+}
+
 TEST_F(Kept, WhatIsRefusedStaysForTheNextRound) {
   server_.refused = {3, 8};
   EXPECT_TRUE(serve_some(100));

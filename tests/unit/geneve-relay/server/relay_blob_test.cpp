@@ -29,11 +29,24 @@ TEST(RelayBlob, IsWrittenAsItsHeaderSays) {
       "00001267|000000000000004d"
       "|0100000000000000000000000000000000000000000000000000000000000000"
       "|0200000000000000000000000000000000000000000000000000000000000000"
-      "|1d4c|a2a9|00000003|06|fe800000000000000000000000000001|fe800000000000000000000000000002"
-      "|1d4d|a2a9|00000000|04|c0000201000000000000000000000000|c0000209000000000000000000000000"
+      "|06|1d4c|a2a9|00000003|fe800000000000000000000000000001|fe800000000000000000000000000002"
+      "|04|1d4d|a2a9|c0000201|c0000209"
       "|617069");
   EXPECT_EQ(some_blob().write(), expected);
   EXPECT_EQ(RelayBlob::read(RelayBlob::kVersion, expected), some_blob());
+}
+
+TEST(RelayBlob, OfTheFirstVersionIsReadToo) {
+  const auto bytes = testkit::hex(
+      "00001267|000000000000004d"
+      "|0100000000000000000000000000000000000000000000000000000000000000"
+      "|0200000000000000000000000000000000000000000000000000000000000000"
+      "|1d4c|a2a9|00000003|06|fe800000000000000000000000000001|fe800000000000000000000000000002"
+      "|1d4d|a2a9|00000000|04|c0000201000000000000000000000000|c0000209000000000000000000000000"
+      "|617069");
+  EXPECT_EQ(RelayBlob::read(1, bytes), some_blob());
+  for (std::size_t size = 0; size + 3 < bytes.size(); ++size)
+    EXPECT_FALSE(RelayBlob::read(1, Bytes(bytes).first(size))) << size;
 }
 
 TEST(RelayBlob, WhatIsDamagedIsNone) {
@@ -42,7 +55,7 @@ TEST(RelayBlob, WhatIsDamagedIsNone) {
   for (std::size_t size = 0; size + 3 < bytes.size(); ++size)
     EXPECT_FALSE(RelayBlob::read(RelayBlob::kVersion, Bytes(bytes).first(size))) << size;
   auto family = bytes;
-  family[4 + 8 + 64 + 8] = std::byte{5};
+  family[4 + 8 + 64] = std::byte{5};
   EXPECT_FALSE(RelayBlob::read(RelayBlob::kVersion, family));
   auto vni = bytes;
   vni[0] = std::byte{1};

@@ -48,8 +48,9 @@ struct RunningLanes {
     RelayLane* lane;
   };
   static inline std::mutex mutex;
-  static inline std::map<std::uint32_t, Seat> seats;   // by lane; guarded by mutex
-  static inline std::atomic<bool> are_steered = true;  // by the kernel, to the lane of a VNI
+  static inline std::map<std::uint32_t, Seat> seats;                     // by lane; guarded by mutex
+  static inline std::map<std::uint32_t, std::shared_future<void>> late;  // which hear of policy only then; as seats
+  static inline std::atomic<bool> are_steered = true;                    // by the kernel, to the lane of a VNI
 
   /// Asks that lane, and waits for the outcome; none within 5 s, or while it is not awaited.
   static std::future<AllocationOutcome> ask(std::uint32_t lane, AllocationDemand demand) {
@@ -60,6 +61,12 @@ struct RunningLanes {
       seat.lane->allocate(demand, [promise](AllocationOutcome outcome) { promise->set_value(std::move(outcome)); });
     });
     return promise->get_future();
+  }
+
+  static std::shared_future<void> when_policy_comes(std::uint32_t lane) {
+    const std::scoped_lock lock(mutex);
+    const auto at = late.find(lane);
+    return at == late.end() ? std::shared_future<void>() : at->second;
   }
 
   /// That lane does nothing until the promise is kept.
@@ -90,7 +97,10 @@ class TestLane final : public LaneWorker {
       static_cast<void>(setsockopt(listener.fd, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &on, sizeof on));
     }
   }
-  void policy_changed(std::uint64_t generation) override { lane_.policy_changed(generation); }
+  void policy_changed(std::uint64_t generation) override {
+    if (const auto until = RunningLanes::when_policy_comes(index_); until.valid()) until.wait();
+    lane_.policy_changed(generation);
+  }
   void woken(WakeReasons reasons) override { lane_.woken(reasons); }
   void drain(SteadyTime deadline) override { lane_.drain(deadline); }
 

@@ -64,6 +64,29 @@ TEST_F(RelayRoom, WhoMayNotAskTakesNobodysPlace) {
   EXPECT_EQ(owners()["token:greedy"], 2u);
 }
 
+TEST_F(RelayRoom, WhatALaneHasToServeAgainKeepsItsPlace) {
+  constexpr std::size_t kMost = 16, kAsked = 40;  // of the pairs of either, some are of each lane
+  run(2, {{"most_endpoints", kMost}});
+  for (std::uint32_t i = 0; i < kMost; ++i) ASSERT_TRUE(ask("token:greedy", i % 2));
+  std::promise<void> policy_comes;
+  RunningLanes::late[1] = policy_comes.get_future().share();
+  restart(2, {{"most_endpoints", kMost}});
+  std::vector<std::future<AllocationOutcome>> asked;
+  for (std::size_t i = 0; i < kAsked; ++i) {
+    const TestClient a, b;
+    asked.push_back(RunningLanes::ask(0, demand(a, b, "token:greedy")));
+  }
+  const auto is_answered = [](const auto& one) { return one.wait_for(0s) == std::future_status::ready; };
+  EXPECT_TRUE(eventually([&] { return std::ranges::any_of(asked, is_answered); })) << "those of the first lane are";
+  policy_comes.set_value();
+  for (auto& one : asked) {
+    ASSERT_EQ(one.wait_for(5s), std::future_status::ready);
+    EXPECT_TRUE(std::holds_alternative<AllocationRefusal>(one.get()));
+  }
+  EXPECT_EQ(owners(), (std::map<std::string, unsigned>{{"token:greedy", kMost}}));
+  RunningLanes::late.clear();
+}
+
 TEST_F(RelayRoom, EachLaneGivesWayByItsOwn) {
   run(3, {{"most_endpoints", 60}});
   for (std::uint32_t i = 0; i < 60; ++i) ASSERT_TRUE(ask("token:greedy", i % 3));
