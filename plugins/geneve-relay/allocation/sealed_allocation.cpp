@@ -54,33 +54,37 @@ SealedAllocation::OrFault<SealedAllocation::Question> SealedAllocation::read(Byt
   if (!envelope) return SealedFault::size;
   auto identity = identities_.find(CredentialKind::relay_key, envelope->sender.to_hex());
   if (!identity) return SealedFault::key;
-  if (!may_open(path.remote.address, envelope->sender)) return SealedFault::limit;
+  const SteadyTime now = context_.loop.now();
+  if (waiting_ >= kMostWaiting || sources_.take(path.remote.address, now) != Nanoseconds(0)) return SealedFault::limit;
   if (seen_.has(envelope->nonce)) return SealedFault::replay;
-  const auto shared = SharedKey::make(envelope->sender, secret_);
-  if (!shared) return SealedFault::key;
+  const auto key = known(envelope->sender);
+  if (!key) return key.error();
 
   std::array<std::byte, kLargestControlMessage> message;
-  const auto opened = open_envelope(*envelope, *shared, message);
+  if (boxes_.take(to_ns(now), 1, kBoxesOfLane, kBoxesOfLane) != 0) return SealedFault::limit;
+  const auto opened = open_envelope(*envelope, (*key)->shared, message);
   if (!opened) return SealedFault::box;
   seen_.add(envelope->nonce);
+  (*key)->opened_at = now;
+  if ((*key)->requests.take(to_ns(now), 1, kRateOfKey, kBurstOfKey) != 0) return SealedFault::limit;
   const auto request = read_allocation_request(*opened);
   if (!request) return SealedFault::message;
   const auto& clients = request->clients;
   if (clients[0] == clients[1] || std::ranges::find(clients, envelope->sender) == clients.end())
     return SealedFault::pair;
-  return Question{{*shared, path, listener, request->generation, datagram.size()},
+  return Question{{(*key)->shared, path, listener, request->generation, datagram.size()},
                   DiscoPair(clients[0], clients[1]),
                   std::move(*identity)};
 }
 
-/// A source that floods does not use up what the lane has for the others, nor does one that speaks for a known key from
-/// many sources. The first byte of a key has chosen the lane.
-bool SealedAllocation::may_open(const IpAddress& source, const DiscoKey& sender) noexcept {
-  const SteadyTime now = context_.loop.now();
-  if (waiting_ >= kMostWaiting || sources_.take(source, now) != Nanoseconds(0)) return false;
-  Gcra& key = keys_[std::to_integer<std::size_t>(sender.bytes[1])];
-  return key.take(to_ns(now), 1, kRateOfKey, kBurstOfKey) == 0 &&
-         lane_.take(to_ns(now), 1, kRateOfLane, kBurstOfLane) == 0;
+/// What is shared with a key is computed once, whoever spoke in its name: where it was, nobody's flood of false boxes
+/// in other names keeps its owner from asking.
+SealedAllocation::OrFault<AskerKey*> SealedAllocation::known(const DiscoKey& sender) noexcept {
+  if (AskerKey* const key = keys_.find(sender)) return key;
+  if (new_keys_.take(to_ns(context_.loop.now()), 1, kNewKeysOfLane, kNewKeysOfLane) != 0) return SealedFault::limit;
+  const auto shared = SharedKey::make(sender, secret_);
+  if (!shared) return SealedFault::key;
+  return &keys_.add(sender, *shared);
 }
 
 void SealedAllocation::answer(const Asker& asker, const AllocationOutcome& outcome) {

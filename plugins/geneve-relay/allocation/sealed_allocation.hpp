@@ -1,14 +1,18 @@
 // Asking for an endpoint by a sealed message on the relay's own UDP port: naked disco, type 8, answered by type 9.
 //
-//   naked disco -> size -> whose key (`credentials`, kind relay_key) -> bounds of source, key and lane
-//               -> box -> a request of one of its two clients -> Allocator -> durable -> the sealed response
+//   naked disco -> size -> whose key (`credentials`, kind relay_key) -> bound of the source -> not recorded
+//               -> what is shared with the key, within a bound of the lane for keys that are new to it
+//               -> box, within a bound of the lane -> bound of the key -> a request of one of its two clients
+//               -> Allocator -> durable -> the sealed response
 //
 // Whatever is wrong is silence and a count: whoever has no key that is known learns nothing. A response has at most
 // twice the bytes of its request, and goes out once for each: who has recorded requests sends nobody a flood with them.
+// A public key is no secret, so what others send in its name is never charged to it: only what its owner has sealed is.
 #pragma once
 
 #include "plugins/geneve-relay/allocation/allocation_metrics.hpp"
 #include "plugins/geneve-relay/allocation/allocator.hpp"
+#include "plugins/geneve-relay/allocation/asker_keys.hpp"
 #include "plugins/geneve-relay/allocation/seen_nonces.hpp"
 #include "plugins/geneve-relay/relay/endpoint.hpp"
 
@@ -25,7 +29,7 @@ namespace gatehouse::geneve_relay {
 enum class SealedFault : std::uint8_t {
   size,     ///< shorter or longer than any request
   key,      ///< no credential has the sender's key
-  limit,    ///< more than one source, or one lane, may cost, or than may wait
+  limit,    ///< more than one source, key or lane may cost, or than may wait
   replay,   ///< the same as before, perhaps from somebody who has recorded it
   box,      ///< does not open: for another relay, or changed under way
   message,  ///< opened, and no request
@@ -33,7 +37,7 @@ enum class SealedFault : std::uint8_t {
   count
 };
 
-/// One lane's; not thread-safe. Has tables of some 300 KB.
+/// One lane's; not thread-safe. Has tables of some 400 KB.
 class SealedAllocation {
  public:
   /// Sends a datagram of at most kLargestAnswer bytes to `path.remote`, from `path.local` and the port of `listener`.
@@ -46,15 +50,16 @@ class SealedAllocation {
   SealedAllocation(const SealedAllocation&) = delete;
   SealedAllocation& operator=(const SealedAllocation&) = delete;
 
-  /// A datagram that kind_of() calls disco. The answer leaves later, or never. About 1 us for whom nobody knows, 45 us
-  /// for those few that are within the bounds.
+  /// A datagram that kind_of() calls disco. The answer leaves later, or never. About 1 us for whom nobody knows, 2 for
+  /// a box of a key that has asked before, and 45 for those few that are the first of theirs.
   /// @param path      where it came from, and to
   /// @param listener  Listener::id that it came by
   void take(Bytes datagram, const LegAddress& path, std::uint32_t listener);
 
   static constexpr std::uint64_t kRateOfSource = 5, kBurstOfSource = 20;  ///< boxes, a second
-  static constexpr std::uint64_t kRateOfKey = 20, kBurstOfKey = 40;       ///< of a sender's key
-  static constexpr std::uint64_t kRateOfLane = 500, kBurstOfLane = 500;   ///< boxes, a second: 2 % of the lane
+  static constexpr std::uint64_t kRateOfKey = 20, kBurstOfKey = 40;       ///< requests of a sender's own
+  static constexpr std::uint64_t kNewKeysOfLane = 500;                    ///< a second, and at once: 2 % of the lane
+  static constexpr std::uint64_t kBoxesOfLane = 10'000;                   ///< a second, and at once: 2 % of the lane
   static constexpr std::size_t kMostWaiting = 1024;                       ///< for the store
   static constexpr std::size_t kMostAnswered = 2;                         ///< times the bytes of the request
   static constexpr std::size_t kLargestAnswer = kEnvelopeOverhead + kLargestEndpointMessage;
@@ -80,7 +85,7 @@ class SealedAllocation {
   };
 
   [[nodiscard]] OrFault<Question> read(Bytes datagram, const LegAddress& path, std::uint32_t listener);
-  [[nodiscard]] bool may_open(const IpAddress& source, const DiscoKey& sender) noexcept;
+  [[nodiscard]] OrFault<AskerKey*> known(const DiscoKey& sender) noexcept;
   void answer(const Asker& asker, const AllocationOutcome& outcome);
 
   LaneContext context_;
@@ -94,8 +99,8 @@ class SealedAllocation {
   std::array<Counter, kFaults> dropped_;
   SeenNonces seen_;
   SourceLimits sources_;
-  std::array<Gcra, 256> keys_;  // by a byte of theirs
-  Gcra lane_;
+  AskerKeys keys_;
+  Gcra new_keys_, boxes_;  // the lane's
   std::size_t waiting_ = 0;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for answers that come later
 };

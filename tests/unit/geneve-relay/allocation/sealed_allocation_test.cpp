@@ -1,6 +1,7 @@
 // Sealed requests on a UDP port, answered as the vectors have it, or not at all.
 #include "tests/unit/geneve-relay/allocation/allocation_fixture.hpp"
 
+#include "plugins/geneve-relay/allocation/asker_keys.hpp"
 #include "plugins/geneve-relay/allocation/seen_nonces.hpp"
 #include "plugins/geneve-relay/wire/disco_envelope.hpp"
 
@@ -164,6 +165,31 @@ TEST(SeenNonces, AreRememberedForAsManyAsThereIsRoomFor) {
   EXPECT_FALSE(seen.has(nonce(1)));
 }
 
+TEST(AskerKeys, ForgetsThoseWhoseBoxesHaveNeverOpened) {
+  AskerKeys keys;
+  const SharedKey shared = shared_by("server", "a");
+  const auto key_of = [](std::uint32_t number) {  // all of one row
+    DiscoKey out{};
+    store_big(MutableBytes(out.bytes).subspan(4), number);
+    return out;
+  };
+  EXPECT_EQ(keys.find(key_of(0)), nullptr);
+  for (std::uint32_t i = 0; i < AskerKeys::kWays; ++i) keys.add(key_of(i), shared);
+  for (std::uint32_t i = 0; i < AskerKeys::kWays; ++i) {
+    ASSERT_NE(keys.find(key_of(i)), nullptr);
+    EXPECT_EQ(keys.find(key_of(i))->key, key_of(i));
+    if (i != 3) keys.find(key_of(i))->opened_at = SteadyTime(std::chrono::seconds(100 - i));
+  }
+  for (std::uint32_t i = 1000; i < 2000; ++i) keys.add(key_of(i), shared);
+  EXPECT_EQ(keys.find(key_of(3)), nullptr);
+  EXPECT_EQ(keys.find(key_of(1998)), nullptr);
+  keys.find(key_of(1999))->opened_at = SteadyTime(std::chrono::seconds(200));
+  keys.add(key_of(2000), shared);
+  EXPECT_EQ(keys.find(key_of(AskerKeys::kWays - 1)), nullptr) << "the one that opened longest ago";
+  EXPECT_NE(keys.find(key_of(0)), nullptr);
+  EXPECT_NE(keys.find(key_of(1999)), nullptr);
+}
+
 TEST_F(SealedAllocationTest, IsSilentAboutRefusals) {
   know("a");
   answer_with(AllocationRefusal{AllocationRefusal::Cause::denied, "no", {}});
@@ -183,27 +209,69 @@ TEST_F(SealedAllocationTest, BoundsWhatASourceCosts) {
   EXPECT_GE(dropped("limit"), kSent / 2);
 }
 
-/// Who knows a client's public key can send in its name from as many sources as it has.
-TEST_F(SealedAllocationTest, BoundsWhatAKeyCostsWhateverTheSources) {
+/// Who knows a client's public key can send in its name from as many sources as it has, and costs that client nothing.
+TEST_F(SealedAllocationTest, WhatOthersSendInAKeysNameIsNotChargedToIt) {
   know("a");
-  know("b");
-  ASSERT_NE(public_of("a").bytes[1], public_of("b").bytes[1]) << "else one bound holds for both";
   ByteVector broken = datagram_of("alloc-request-sealed");
   broken.back() ^= std::byte{1};
-  constexpr std::uint32_t kSources = 8, kEach = 15, kSent = kSources * kEach;
-  static_assert(kEach < SealedAllocation::kBurstOfSource && kSent > 2 * SealedAllocation::kBurstOfKey);
-  const SteadyTime began = steady_now();
+  constexpr std::uint32_t kSources = 16, kEach = 15, kSent = kSources * kEach;
+  static_assert(kEach < SealedAllocation::kBurstOfSource && kSent > 5 * SealedAllocation::kBurstOfKey);
   for (std::uint32_t source = 1; source <= kSources; ++source) {
     from(IpAddress::v4(0x7f000100 + source));
     for (std::uint32_t i = 0; i < kEach; ++i) send(broken);
+    ASSERT_TRUE(eventually([&] { return dropped("box") == source * kEach; }));
   }
-  EXPECT_TRUE(eventually([&] { return dropped("box") + dropped("limit") == kSent; }));
+  from(IpAddress::v4(0x7f000001));
+  send(sealed(datagram_of("alloc-request")));
+  EXPECT_NE(receive().size(), 0u);
+}
+
+TEST_F(SealedAllocationTest, BoundsWhatAKeysOwnerAsksForWhateverTheSources) {
+  know("a");
+  know("b");
+  constexpr std::uint32_t kSources = 10, kEach = 15, kSent = kSources * kEach;
+  static_assert(kEach < SealedAllocation::kBurstOfSource && kSent > 3 * SealedAllocation::kBurstOfKey);
+  const SteadyTime began = steady_now();
+  for (std::uint32_t source = 1; source <= kSources; ++source) {
+    from(IpAddress::v4(0x7f000100 + source));
+    for (std::uint32_t i = 0; i < kEach; ++i) send(sealed(datagram_of("alloc-request")));
+  }
+  EXPECT_TRUE(eventually([&] { return asked() + dropped("limit") == kSent; }));
   const auto passed = std::chrono::ceil<std::chrono::seconds>(steady_now() - began).count();
-  EXPECT_GE(dropped("box"), SealedAllocation::kBurstOfKey);
-  EXPECT_LE(dropped("box"),
-            SealedAllocation::kBurstOfKey + SealedAllocation::kRateOfKey * static_cast<std::uint64_t>(passed));
+  EXPECT_GE(asked(), SealedAllocation::kBurstOfKey);
+  EXPECT_LE(asked(), SealedAllocation::kBurstOfKey + SealedAllocation::kRateOfKey * static_cast<std::uint64_t>(passed));
+  from(IpAddress::v4(0x7f000001));
   send(sealed(datagram_of("alloc-request"), "b"));
   EXPECT_NE(receive().size(), 0u) << "another key is as free as before";
+}
+
+/// What a multiplication on the curve costs is bounded, and those that need none go on.
+TEST_F(SealedAllocationTest, BoundsHowManyNewKeysALaneTakes) {
+  know("a");
+  send(sealed(datagram_of("alloc-request")));
+  EXPECT_NE(receive().size(), 0u);
+  ByteVector broken = sealed(datagram_of("alloc-request"));
+  constexpr std::uint32_t kKeys = 1'500, kEach = 15;
+  static_assert(kKeys > 2 * SealedAllocation::kNewKeysOfLane && kEach < SealedAllocation::kBurstOfSource);
+  const SteadyTime began = steady_now();
+  for (std::uint32_t i = 0; i < kKeys; ++i) {
+    if (i % kEach == 0) {
+      ASSERT_TRUE(eventually([&] { return dropped("box") + dropped("limit") == i; }));
+      from(IpAddress::v4(0x7f000200 + i / kEach));
+    }
+    DiscoKey key = public_of("b");
+    store_big(MutableBytes(key.bytes), i);
+    std::ranges::copy(key.bytes, broken.begin() + kDiscoMagicSize);
+    host.set_credential(GH_CREDENTIAL_RELAY_KEY, key.to_hex(), "relay:other");
+    send(broken);
+  }
+  EXPECT_TRUE(eventually([&] { return dropped("box") + dropped("limit") == kKeys; }));
+  const auto passed = std::chrono::ceil<std::chrono::seconds>(steady_now() - began).count();
+  EXPECT_GE(dropped("box"), SealedAllocation::kNewKeysOfLane - 1) << "one was a's";
+  EXPECT_LE(dropped("box"), SealedAllocation::kNewKeysOfLane * static_cast<std::uint64_t>(1 + passed));
+  from(IpAddress::v4(0x7f000001));
+  send(sealed(datagram_of("alloc-request")));
+  EXPECT_NE(receive().size(), 0u) << "a key that is known is as free as before";
 }
 
 TEST_F(SealedAllocationTest, LetsALaneEndWhileItWaits) {
