@@ -86,7 +86,8 @@ class RelayLane final : public LaneWorker, public Allocator {
   void relay(RelayEntry& entry, const Run& run);
   [[nodiscard]] std::uint64_t charge(RelayEntry& entry, LegIndex sender, const Run& run) noexcept;
   void take_control(RelayEntry& entry, const GeneveHeader& header, Bytes packet, const Run& run);
-  [[nodiscard]] bool may_cost(RelayEntry& entry, LegIndex leg, const Endpoint& source) noexcept;
+  [[nodiscard]] bool may_cost(const RelayEntry& entry, LegIndex leg, const Endpoint& source) noexcept;
+  void charge_handshake(RelayEntry& entry, LegIndex leg) noexcept;
   [[nodiscard]] MutableBytes next_reply() noexcept;
   void bind(RelayEntry& entry, LegIndex leg, const Run& run);
   void flush() noexcept;

@@ -13,8 +13,8 @@
 namespace gatehouse::geneve_relay {
 namespace {
 
-// A second, of a client by its key, whatever the source: one that is known to others must not cost the lane its share.
-// A client sends a Bind to each address that it was told.
+// A second, of a client by its key, whatever the source: one alone must not cost the lane its share. A client sends a
+// Bind to each address that it was told.
 constexpr std::uint64_t kHandshakesOfLeg = 50, kHandshakeBurstOfLeg = 2 * AddressList::kMost;
 constexpr std::uint64_t kUdpHeaders4 = 28, kUdpHeaders6 = 48;  // IP and UDP, as rates and quotas count them
 
@@ -29,6 +29,11 @@ std::size_t run_length(Bytes rest, std::size_t segment) noexcept {
   while (length < rest.size() && same_header(rest, rest.subspan(length)))
     length += std::min(segment, rest.size() - length);
   return length;
+}
+
+/// A public key is no secret: what others send in a client's name does not open, and is not charged to the client.
+bool has_opened(const OrDrop<ControlEffect>& effect) noexcept {
+  return effect || (effect.error() != Drop::box && effect.error() != Drop::long_message);
 }
 
 }  // namespace
@@ -176,6 +181,7 @@ void RelayLane::take_control(RelayEntry& entry, const GeneveHeader& header, Byte
   HandshakeTools tools{shared_.server(), secrets_, random_, &shared_.secret()};
   const MutableBytes reply = next_reply();
   const auto effect = endpoint.take_control(*leg, *envelope, run.from, tools, reply);
+  if (has_opened(effect)) charge_handshake(entry, *leg);
   if (!effect) {
     counters_.drop(effect.error());
   } else if (effect->kind == ControlEffect::Kind::answered) {
@@ -193,12 +199,17 @@ void RelayLane::take_control(RelayEntry& entry, const GeneveHeader& header, Byte
   entry.tell_state();
 }
 
-/// The source first, then the client that it speaks for: what these may not have they do not take from others.
-bool RelayLane::may_cost(RelayEntry& entry, LegIndex leg, const Endpoint& source) noexcept {
+/// The source first: what it may not have it does not take from others.
+bool RelayLane::may_cost(const RelayEntry& entry, LegIndex leg, const Endpoint& source) noexcept {
   if (settings_->handshakes_of_source != 0 && of_sources_.take(source.address, now()) != Nanoseconds(0)) return false;
-  if (entry.handshakes[leg].take(to_ns(now()), 1, kHandshakesOfLeg, kHandshakeBurstOfLeg) != 0) return false;
+  if (entry.handshakes[leg].wait(to_ns(now()), 1, kHandshakesOfLeg, kHandshakeBurstOfLeg) != 0) return false;
   const std::uint64_t rate = settings_->handshakes_of_lane;
   return of_all_.take(to_ns(now()), 1, rate, 4 * rate) == 0;
+}
+
+/// may_cost() has found that it has one.
+void RelayLane::charge_handshake(RelayEntry& entry, LegIndex leg) noexcept {
+  static_cast<void>(entry.handshakes[leg].take(to_ns(now()), 1, kHandshakesOfLeg, kHandshakeBurstOfLeg));
 }
 
 /// Room that stays as it is until flush().

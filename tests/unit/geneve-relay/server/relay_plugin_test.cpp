@@ -395,6 +395,24 @@ TEST_F(RelayPlugin, HandshakesAreBoundedByClientWhateverTheirSources) {
   EXPECT_TRUE(b.bind(relay(), endpoint)) << "the other one is as free as before";
 }
 
+/// Who knows a client's public key can send in its name, from wherever it likes.
+TEST_F(RelayPlugin, WhatOthersSendInAClientsNameIsNotChargedToIt) {
+  run(1, {{"handshakes_per_second_of_a_source", 0}});
+  TestClient a, b, stranger;
+  const ServerEndpoint endpoint = allocate(a, b);
+  ByteVector broken = a.sealed(endpoint, a.bind_message(endpoint, 1));
+  broken.back() ^= std::byte{1};
+  const ByteVector long_one = a.sealed(endpoint, ByteVector(kLargestControlMessage + 1));
+  for (std::uint64_t sent = 1; sent <= 300; ++sent) {
+    stranger.send(relay(), broken);
+    stranger.send(relay(), long_one);
+    if (sent % 30 != 0) continue;
+    ASSERT_TRUE(eventually([&] { return drops("box") == sent && drops("long_message") == sent; }));
+  }
+  EXPECT_TRUE(a.bind(relay(), endpoint));
+  EXPECT_EQ(drops("handshake_limit"), 0u);
+}
+
 /// As the kernel puts them together: what stands behind the first one's seven bytes is the next one's.
 TEST_F(RelayPlugin, RuntsThatComeTogetherAreRunts) {
   run();
