@@ -32,7 +32,7 @@ bool set_option(const UniqueFd& fd, int level, int option) {
   return setsockopt(fd.get(), level, option, &on, sizeof on) == 0;
 }
 
-/// A socket on loopback; `local` with port 0 = any, and then the one that it got.
+/// A socket at `local`, which with port 0 = any, and then the one that it got.
 UniqueFd listen_on(std::uint32_t transport, Endpoint& local) {
   const bool stream = transport == GH_TRANSPORT_TCP;
   const bool v6 = local.address.family() == Family::v6;
@@ -104,7 +104,8 @@ PluginRunner::Bound PluginRunner::bind(const TestListener& spec, std::size_t ind
     out.path = folder_ / (std::to_string(index) + ".sock");
     out.sockets.push_back(listen_on(out.path));
   } else {
-    out.local.address = spec.family == Family::v6 ? IpAddress::parse("::1").value() : IpAddress::v4(0x7f000001);
+    const IpAddress loopback = spec.family == Family::v6 ? IpAddress::parse("::1").value() : IpAddress::v4(0x7f000001);
+    out.local.address = spec.address.family() == Family::none ? loopback : spec.address;
     out.local.port = spec.port;
     out.sockets.push_back(listen_on(spec.transport, out.local));
   }

@@ -24,6 +24,7 @@ struct TestListener {
   std::vector<Prefix> trusted_proxies = {};
   std::vector<std::string> origins = {};
   std::uint16_t port = 0;  ///< of UDP: as a runner that has gone had it; 0: any that is free
+  IpAddress address = {};  ///< of TCP and UDP, in place of loopback
 };
 
 /// Stops and destroys it when it goes. Sockets are made as the gateway makes them: TCP and Unix have one, with a dup

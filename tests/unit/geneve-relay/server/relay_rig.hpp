@@ -121,15 +121,15 @@ inline constexpr Manifest kTestManifest = make_manifest<TestRelay>(
 /// A client with a socket of its own, connected to nobody.
 class TestClient {
  public:
-  /// @param port  that is known to be free; 0: any
+  /// On loopback. @param port  that is known to be free; 0: any
   explicit TestClient(Family family = Family::v4, std::uint16_t port = 0)
+      : TestClient(Endpoint{IpAddress::parse(family == Family::v4 ? "127.0.0.1" : "::1").value(), port, 0}) {}
+  explicit TestClient(const Endpoint& at)
       : secret_(DiscoSecret::make(random())),
         key(secret_.public_key()),
-        fd_(socket(family == Family::v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
-    Endpoint loopback = Endpoint::parse(family == Family::v4 ? "127.0.0.1:0" : "[::1]:0").value();
-    loopback.port = port;
+        fd_(socket(at.address.is_v4() ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
     sockaddr_storage address{};
-    socklen_t size = loopback.to_sockaddr(address);
+    socklen_t size = at.to_sockaddr(address);
     EXPECT_EQ(::bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
     size = sizeof address;
     EXPECT_EQ(getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
