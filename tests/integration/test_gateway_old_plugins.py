@@ -48,6 +48,21 @@ class OldPlugins(GatewayTest):
             self.assertEqual(asker.recv(100), b"number %d" % number)
         self.assertEqual(gateway.metric("gatehouse_plugin_echo_1_0_answered_total"), 20)
 
+    def test_a_plugin_in_cpp_that_asks_for_tokens_and_says_a_notice(self):
+        gateway = self.gateway(plugins={"token-1-0": {"path": self.kept("token-1-0"), "lanes": 2,
+                                                      "listen": [{"address": "127.0.0.1:7500", "auth": "token"}]}})
+        self.assert_soon(lambda: self.state_of(gateway, "token-1-0")["notes"] == ["it was built by the first release's SDK"],
+                         "status has its notice")
+        token = gateway.json("token", "new", "bob")["token"]
+        self.assert_soon(gateway.policy_in_force, "the token is in force")
+        for shown, told in ((token, b"token:bob"), (token + "x", b"")):
+            with self.net.connect("gateway", "127.0.0.1", 7500) as stream:
+                stream.sendall(shown.encode())
+                self.assertEqual(stream.recv(100), told)
+                if told:
+                    stream.sendall(b"hello")
+                    self.assertEqual(stream.recv(100), b"hello")
+
 
 if __name__ == "__main__":
     main()
