@@ -58,12 +58,12 @@ class Comparer(unittest.TestCase):
         self.finds(changed("  gh_bytes unsent;", ""), "gh_export_record has lost its field `gh_bytes unsent`")
 
     def test_an_inserted_field(self):
-        self.finds(changed("  const int32_t* fds;\n", "  uint64_t between;\n  const int32_t* fds;\n"),
+        self.finds(changed("  const int32_t* fds; ", "  uint64_t between;\n  const int32_t* fds; "),
                    "which now stands behind it")
 
     def test_fields_that_changed_places(self):
-        self.finds(changed("  gh_bytes unread;   /* stream bytes that were read and not yet used */\n"
-                           "  gh_bytes unsent;   /* output that the stream has not taken yet */",
+        self.finds(changed("  gh_bytes unread;       /* stream bytes that were read and not yet used */\n"
+                           "  gh_bytes unsent;       /* output that the stream has not taken yet */",
                            "  gh_bytes unsent;\n  gh_bytes unread;"), "gh_export_record has `gh_bytes unsent` where")
 
     def test_a_function_with_another_argument(self):

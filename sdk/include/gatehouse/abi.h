@@ -13,6 +13,7 @@
  *  - 64-bit machines only. No bool, no long, no bit-field, no enum as a field: only fixed-width integers, pointers and
  *    size_t.
  *  - Whoever allocates frees. Byte views are borrowed for the duration of the call, unless said otherwise.
+ *  - `context` of a table is what its functions are given first; what is `reserved` is zero.
  *  - No function throws. Text is UTF-8 without a final zero, unless it is a `const char*`.
  *
  * Thread tags
@@ -66,13 +67,13 @@ enum {
 
 /* [frozen] */
 typedef struct gh_bytes {
-  const uint8_t* data;
-  size_t size;
+  const uint8_t* data; /* NULL only where `size` is 0 */
+  size_t size;         /* bytes */
 } gh_bytes;
 
 /* [frozen] An address with a port. IPv4 stands in bytes[0..3], the rest is zero; never as ::ffff:a.b.c.d. */
 typedef struct gh_endpoint {
-  uint8_t bytes[16];
+  uint8_t bytes[16]; /* in network byte order */
   uint32_t scope;  /* IPv6 zone (interface index) of a link-local address, else 0 */
   uint16_t port;   /* host byte order */
   uint8_t family;  /* 4, 6, or 0 = none */
@@ -81,25 +82,25 @@ typedef struct gh_endpoint {
 
 /* [frozen] Addresses that begin with the same `length` bits; family and bytes as in gh_endpoint. */
 typedef struct gh_prefix {
-  uint8_t bytes[16];
-  uint8_t family;
-  uint8_t length;
+  uint8_t bytes[16]; /* all behind `length` are zero */
+  uint8_t family;    /* 4 or 6 */
+  uint8_t length;    /* bits: 0..32 or 0..128 */
   uint8_t reserved[6];
 } gh_prefix;
 
 /* [frozen] Where a function that can fail leaves one sentence, without a final zero, cut to `capacity`. */
 typedef struct gh_message {
-  char* text;
-  size_t capacity;
-  size_t size; /* set by the callee */
+  char* text;      /* the caller's */
+  size_t capacity; /* bytes of it */
+  size_t size;     /* set by the callee */
 } gh_message;
 
 /* [frozen] Tells that an asynchronous host call is done. [any]: called once, possibly before the call returned. It must
  * not call the host: it leaves word for the thread that waits. */
 typedef struct gh_completion {
-  void (*done)(void* context, uint64_t token, gh_status status);
+  void (*done)(void* context, uint64_t token, gh_status status); /* is given what stands beside it, and how it went */
   void* context;
-  uint64_t token;
+  uint64_t token; /* names the call that is done */
 } gh_completion;
 
 /* --------------------------------------------------------------------------------------------- lanes */
@@ -142,8 +143,8 @@ typedef struct gh_listener {
   gh_bytes role;      /* the manifest's role: "listen" */
   gh_bytes identity;  /* identity given to every client of this listener, or empty */
   gh_endpoint local;  /* bound address, with the real port; family 0 for Unix */
-  int32_t fd;
-  uint32_t lane;
+  int32_t fd;         /* it listens already, does not block, and is the host's */
+  uint32_t lane;      /* whose it is: 0 .. lanes-1 */
   uint32_t transport; /* GH_TRANSPORT_* */
   uint32_t auth;      /* GH_AUTH_* bits that a client must satisfy one of; 0 = none */
   uint32_t tls;       /* 1: the stream starts with TLS */
@@ -152,25 +153,27 @@ typedef struct gh_listener {
    * then every stream begins with, before TLS, and nobody else may connect; else in the X-Forwarded-For of an HTTP
    * opening. They live as long as the listener. */
   const gh_prefix* trusted_proxies;
-  size_t trusted_proxy_count;
-  uint32_t proxy_protocol;
+  size_t trusted_proxy_count; /* elements of trusted_proxies */
+  uint32_t proxy_protocol;    /* 1: every stream begins with a PROXY header */
   uint32_t reserved;
   /* Pages that may ask with GH_OPENING_HTTP: what browsers send as Origin (RFC 6454, 7), in lower case. None: no page.
    * They live as long as the listener. */
   const gh_bytes* origins;
-  size_t origin_count;
+  size_t origin_count; /* elements of origins */
 } gh_listener;
 
 /* ------------------------------------------------------------------------------- gh.log/1, clock, random */
 
 enum { GH_LOG_ERROR = 0, GH_LOG_WARN = 1, GH_LOG_INFO = 2, GH_LOG_DEBUG = 3, GH_LOG_TRACE = 4 };
 
-typedef struct gh_log_field { /* [frozen] */
-  gh_bytes key;
-  gh_bytes value;
+/* [frozen] What a line says beside its event: key=value. */
+typedef struct gh_log_field {
+  gh_bytes key;   /* a word */
+  gh_bytes value; /* any text: the host escapes it */
 } gh_log_field;
 
 #define GH_LOG_ID "gh.log/1"
+/* Lines of the gateway's log. */
 typedef struct gh_log {
   uint32_t struct_size;
   uint32_t reserved;
@@ -181,6 +184,7 @@ typedef struct gh_log {
 } gh_log;
 
 #define GH_CLOCK_ID "gh.clock/1"
+/* The time of day, and of the machine. */
 typedef struct gh_clock {
   uint32_t struct_size;
   uint32_t reserved;
@@ -190,6 +194,7 @@ typedef struct gh_clock {
 } gh_clock;
 
 #define GH_RANDOM_ID "gh.random/1"
+/* Bytes for keys and secrets. */
 typedef struct gh_random {
   uint32_t struct_size;
   uint32_t reserved;
@@ -201,24 +206,26 @@ typedef struct gh_random {
 
 enum { GH_METRIC_COUNTER = 0, GH_METRIC_GAUGE = 1, GH_METRIC_HISTOGRAM = 2 };
 
-typedef struct gh_metric_label { /* [frozen] */
-  gh_bytes name;
-  gh_bytes value;
+/* [frozen] What tells one series of a metric from another. */
+typedef struct gh_metric_label {
+  gh_bytes name;  /* a word */
+  gh_bytes value; /* one of few: each is a series */
 } gh_metric_label;
 
 /* A counter `drops` of the plugin udpgw is exported as gatehouse_plugin_udpgw_drops_total{label="..."}. */
 typedef struct gh_metric {
   uint32_t struct_size;
-  uint32_t kind;
-  gh_bytes name;
-  gh_bytes help;
-  const gh_metric_label* labels;
-  size_t label_count;
-  const uint64_t* bounds; /* histogram: ascending upper bounds; unit as the name says */
-  size_t bound_count;
+  uint32_t kind;                 /* GH_METRIC_* */
+  gh_bytes name;                 /* without prefix and `_total`: "drops" */
+  gh_bytes help;                 /* one sentence */
+  const gh_metric_label* labels; /* may be NULL */
+  size_t label_count;            /* elements of labels */
+  const uint64_t* bounds;        /* histogram: ascending upper bounds; unit as the name says */
+  size_t bound_count;            /* elements of bounds, at most 64 */
 } gh_metric;
 
 #define GH_METRICS_ID "gh.metrics/1"
+/* Counters, gauges and histograms, as monitoring reads them. */
 typedef struct gh_metrics {
   uint32_t struct_size;
   uint32_t reserved;
@@ -235,6 +242,7 @@ typedef struct gh_metrics {
 
 typedef struct gh_client gh_client; /* one client as policy sees it; owned by the lane that opened it */
 
+/* What policy is told about a client. */
 typedef struct gh_client_facts {
   uint32_t struct_size;
   uint32_t listener;  /* gh_listener.id, or UINT32_MAX for none */
@@ -258,13 +266,14 @@ enum { /* how far policy looks into a flow: what gh_policy.dns() says; bits */
   GH_DNS_ANSWERS = 2  /* and so is every name that an answer leads to (CNAME, SVCB, HTTPS) */
 };
 
+/* What a client wants to reach. */
 typedef struct gh_flow {
   uint32_t struct_size;
-  uint32_t flags;
-  gh_endpoint destination;
-  gh_bytes domain;    /* lower-case, A-labels, no final dot, a dot inside a label is 0x7f; empty = unknown. At most 255
-                         bytes */
-  uint32_t transport; /* 6, 17, or another IP protocol number; ICMP is 1 and 58 */
+  uint32_t flags;          /* GH_FLOW_* bits */
+  gh_endpoint destination; /* with its port; of ICMP the port is 0 */
+  gh_bytes domain;         /* lower-case, A-labels, no final dot, a dot inside a label is 0x7f; empty = unknown. At most
+                              255 bytes */
+  uint32_t transport;      /* 6, 17, or another IP protocol number; ICMP is 1 and 58 */
   uint32_t reserved;
 } gh_flow;
 
@@ -302,29 +311,31 @@ enum { /* gh_verdict.table: where `row` stands */
   GH_TABLE_ADMISSIONS = 6
 };
 
+/* What policy decided, and because of which row. */
 typedef struct gh_verdict {
   uint32_t struct_size;
   uint16_t action; /* GH_ACTION_* */
   uint16_t reason; /* GH_REASON_* */
   uint32_t table;  /* GH_TABLE_* */
   uint32_t reserved;
-  int64_t row;     /* id in that table; meaningless with GH_TABLE_NONE */
-  uint64_t generation;
+  int64_t row;         /* id in that table; meaningless with GH_TABLE_NONE */
+  uint64_t generation; /* of the policy that decided */
 } gh_verdict;
 
 /* What the client's traffic rules come to. In each: 0 = no limit; UINT64_MAX = no rule says, use your default. */
 typedef struct gh_limits {
   uint32_t struct_size;
-  uint32_t metered; /* 1: charge() must be called for this client's traffic; 0: it need not */
-  uint64_t concurrent_flows;
-  uint64_t udp_idle_ns;
-  uint64_t tcp_idle_ns;
-  uint64_t session_idle_ns;
+  uint32_t metered;          /* 1: charge() must be called for this client's traffic; 0: it need not */
+  uint64_t concurrent_flows; /* at the same time */
+  uint64_t udp_idle_ns;      /* without a datagram, in ns */
+  uint64_t tcp_idle_ns;      /* without a byte, in ns */
+  uint64_t session_idle_ns;  /* without a client, in ns */
 } gh_limits;
 
 enum { GH_UP = 0, GH_DOWN = 1 }; /* up = from the client */
 
 #define GH_POLICY_ID "gh.policy/1"
+/* Who may come, what they may reach, and how much. */
 typedef struct gh_policy {
   uint32_t struct_size;
   uint32_t reserved;
@@ -340,12 +351,14 @@ typedef struct gh_policy {
    * deciding row in `verdict` when policy refuses the client as such (admissions, concurrent_sessions). Clients with
    * the same facts->session share what its meters have left, and count as one. Allocates. */
   gh_client* (*client_open)(void* context, gh_lane* lane, const gh_client_facts* facts, gh_verdict* verdict);
+  /* [lane] Gives the handle back, which is used no more. */
   void (*client_close)(void* context, gh_lane* lane, gh_client* client);
   /* [lane] The client's limits in the lane's generation. */
   void (*limits)(void* context, gh_lane* lane, gh_client* client, gh_limits* out);
 
   /* [lane] Judges one flow, or `count` flows that stand one after another. Never blocks, never allocates. */
   void (*check)(void* context, gh_lane* lane, gh_client* client, const gh_flow* flow, gh_verdict* out);
+  /* [lane] The same for `count` flows and verdicts. */
   void (*check_batch)(void* context, gh_lane* lane, gh_client* client, const gh_flow* flows, gh_verdict* out,
                       size_t count);
 
@@ -354,6 +367,7 @@ typedef struct gh_policy {
    * GH_FLOW_FIRST_TRY, it does so in any case, and that refusal is neither counted nor logged. */
   gh_status (*flow_open)(void* context, gh_lane* lane, gh_client* client, const gh_flow* flow, uint64_t now_ns,
                          gh_verdict* out);
+  /* [lane] Of each flow_open() that said GH_OK, when the flow ends. */
   void (*flow_close)(void* context, gh_lane* lane, gh_client* client);
 
   /* [lane] Charges a run of `packets` packets, `want` bytes together, to the client's rates and quotas. Each packet
@@ -380,6 +394,7 @@ typedef struct gh_policy {
 enum { GH_CREDENTIAL_TOKEN = 1, GH_CREDENTIAL_CERT = 2, GH_CREDENTIAL_UNIX = 3, GH_CREDENTIAL_RELAY_KEY = 4 };
 
 #define GH_IDENTITY_ID "gh.identity/1"
+/* Whose a credential is. */
 typedef struct gh_identity {
   uint32_t struct_size;
   uint32_t reserved;
@@ -406,10 +421,10 @@ typedef struct gh_identity {
 typedef struct gh_certificate {
   uint32_t struct_size;
   uint32_t least_version; /* 0x0304: TLS 1.3 only; 0x0303: 1.2, too */
-  uint64_t generation; /* of this one; a chain that is read anew has another */
-  gh_bytes chain;      /* the leaf first */
-  gh_bytes key;
-  gh_bytes client_ca;  /* whose certificates clients may show; empty: none are asked for */
+  uint64_t generation;    /* of this one; a chain that is read anew has another */
+  gh_bytes chain;         /* the leaf first */
+  gh_bytes key;           /* the leaf's */
+  gh_bytes client_ca;     /* whose certificates clients may show; empty: none are asked for */
   gh_bytes alpn;       /* what may be agreed on, the preferred one first: each name behind its length in a byte (RFC 7301,
                           3.1); empty: whatever a client offers is left unanswered */
   /* Keys of session tickets: 16 bytes of name, 32 for AES-256, 32 for HMAC-SHA-256. They are random, the same for all
@@ -421,6 +436,7 @@ typedef struct gh_certificate {
 } gh_certificate;
 
 #define GH_CERTIFICATES_ID "gh.certificates/1"
+/* Chains and keys of the listeners that have TLS. */
 typedef struct gh_certificates {
   uint32_t struct_size;
   uint32_t reserved;
@@ -440,7 +456,10 @@ typedef struct gh_certificates {
  * without the frames around it. The host makes it: what a later minor has appended is there if gh_host.abi_minor is
  * that high. */
 typedef struct gh_session_cells {
-  uint64_t bytes_up, bytes_down, packets_up, packets_down;
+  uint64_t bytes_up;     /* from the client */
+  uint64_t bytes_down;   /* to the client */
+  uint64_t packets_up;   /* from the client */
+  uint64_t packets_down; /* to the client */
   /* Raised by each open() of this session, and by end(). Not what open() wrote to gh_session.opening: the session is in
    * other hands, or over. Then leave the cells alone and close the client's former stream. One relaxed load, once a
    * batch. */
@@ -454,32 +473,33 @@ typedef struct gh_session_cells {
  * roam. */
 typedef struct gh_session {
   uint32_t struct_size;
-  uint32_t blob_version;
-  gh_bytes key;      /* at most 255 bytes; empty: made by the host, never resumed, ends with the instance */
+  uint32_t blob_version; /* of `blob`, the plugin's own number */
+  gh_bytes key;          /* at most 255 bytes; empty: made by the host, never resumed, ends with the instance */
   gh_bytes identity; /* or empty = anonymous: then the key is the secret, of 32 random characters or more, and only
                         its SHA-256 is kept */
-  gh_endpoint source;
-  gh_bytes blob; /* the plugin's own state, at most 4096 bytes */
+  gh_endpoint source; /* where the client is now */
+  gh_bytes blob;      /* the plugin's own state, at most 4096 bytes */
   /* When the host ends it, unless it is opened or touched with another time before: Unix seconds. GH_EXPIRY_SAME: as it
    * was (for a new one: never), GH_EXPIRY_NEVER. It is enforced within ten seconds, by raising `opening`. */
   uint64_t expires_unix;
   /* set by the host */
-  uint64_t id; /* never 0, never used twice, the same after a restart */
-  gh_session_cells* cells;
-  uint64_t opening;
+  uint64_t id;             /* never 0, never used twice, the same after a restart */
+  gh_session_cells* cells; /* what it carries is counted here */
+  uint64_t opening;        /* gh_session_cells.opening as this call has left it */
   uint64_t last_seen_unix; /* before this call */
-  uint32_t resumed; /* 1: it was there; `blob` and `blob_version` are what was kept */
-  uint32_t lane;    /* that held it before this call, of this instance; or UINT32_MAX */
+  uint32_t resumed;        /* 1: it was there; `blob` and `blob_version` are what was kept */
+  uint32_t lane;           /* that held it before this call, of this instance; or UINT32_MAX */
 } gh_session;
 
 #define GH_EXPIRY_SAME UINT64_C(0)
 #define GH_EXPIRY_NEVER UINT64_MAX
 
+/* A resource that is one session's alone. */
 typedef struct gh_lease {
   uint32_t struct_size;
   uint32_t reserved;
-  gh_bytes resource; /* "10.12.34.56", "vni:4711"; at most 255 bytes */
-  uint64_t session;
+  gh_bytes resource;     /* "10.12.34.56", "vni:4711"; at most 255 bytes */
+  uint64_t session;      /* gh_session.id of the holder */
   uint64_t expires_unix; /* seconds; 0 = with its session */
 } gh_lease;
 
@@ -491,6 +511,7 @@ typedef struct gh_lease {
  * a session that is resumed or touched and a lease that is renewed are served as under `serve`. What `durable` refused
  * is still in memory: end or release it. Answer a client after `durable`. */
 #define GH_SESSIONS_ID "gh.sessions/1"
+/* What is remembered of clients, also over a restart. */
 typedef struct gh_sessions {
   uint32_t struct_size;
   uint32_t reserved;
@@ -539,10 +560,12 @@ typedef struct gh_sessions {
 
 /* [frozen] first .. last, both included. */
 typedef struct gh_range {
-  uint64_t first, last;
+  uint64_t first; /* the lowest */
+  uint64_t last;  /* the highest */
 } gh_range;
 
 #define GH_RANGES_ID "gh.ranges/1"
+/* Which numbers of a space this gateway may hand out, of several that share it. */
 typedef struct gh_ranges {
   uint32_t struct_size;
   uint32_t reserved;
@@ -562,6 +585,7 @@ enum { GH_VALUE_PLAIN = 0, GH_VALUE_SECRET = 1 };
  * A secret is kept in a file of its own that only the gateway's user can read, and is shown nowhere. Names have 1 to
  * 255 bytes. */
 #define GH_VALUES_ID "gh.values/1"
+/* Keys and settings of the plugin's own. */
 typedef struct gh_values {
   uint32_t struct_size;
   uint32_t reserved;
@@ -578,6 +602,7 @@ typedef struct gh_values {
 } gh_values;
 
 #define GH_FDS_ID "gh.fds/1"
+/* Descriptors that outlive an instance. */
 typedef struct gh_fds {
   uint32_t struct_size;
   uint32_t reserved;
@@ -594,6 +619,7 @@ typedef struct gh_fds {
 enum { GH_RESOURCE_MEMORY = 0, GH_RESOURCE_DESCRIPTORS = 1, GH_RESOURCE_PORTS = 2 };
 
 #define GH_BUDGET_ID "gh.budget/1"
+/* How much of it this instance's clients may use, and whom to tell when it is too little. */
 typedef struct gh_budget {
   uint32_t struct_size;
   uint32_t reserved;
@@ -615,6 +641,7 @@ enum {
 
 /* What people should know about an instance, as long as it is so: `gatehouse status` says it. */
 #define GH_NOTICES_ID "gh.notices/1"
+/* Sentences for `gatehouse status`. */
 typedef struct gh_notices {
   uint32_t struct_size;
   uint32_t reserved;
@@ -627,9 +654,10 @@ typedef struct gh_notices {
 
 /* ---------------------------------------------------------------------------------------- the host */
 
+/* What a plugin has of its host. */
 typedef struct gh_host {
   uint32_t struct_size;
-  uint32_t abi_minor;
+  uint32_t abi_minor; /* the host's GH_ABI_MINOR */
   void* context;
   /* [any] The interface of that id, or NULL. Valid until destroy() returns. */
   const void* (*get)(void* context, const char* id);
@@ -641,11 +669,12 @@ typedef struct gh_instance gh_instance; /* the plugin's own object */
 
 enum { GH_CONFIGURE_CHECK = 1 }; /* validate only, without any effect */
 
+/* What an instance is started with. */
 typedef struct gh_start {
   uint32_t struct_size;
-  uint32_t lanes; /* run_lane is called for 0 .. lanes-1 */
+  uint32_t lanes;               /* run_lane is called for 0 .. lanes-1 */
   const gh_listener* listeners; /* of all lanes */
-  size_t listener_count;
+  size_t listener_count;        /* elements of listeners */
 } gh_start;
 
 /* Life: create, configure, start, then run_lane in a thread of each lane, stop, and, when all lanes have returned,
@@ -668,6 +697,7 @@ typedef struct gh_plugin_ops {
   gh_status (*start)(gh_instance* instance, const gh_start* start, gh_message* why);
   /* [control], while lanes run: all or nothing; GH_E_UNSUPPORTED: the change needs a restart. */
   gh_status (*reconfigure)(gh_instance* instance, gh_bytes options, gh_message* why);
+  /* The same of its listeners, which are these from now on; what is gone from them is closed afterwards. */
   gh_status (*listeners_changed)(gh_instance* instance, const gh_listener* listeners, size_t count, gh_message* why);
   /* [lane] Runs the lane's own event loop; returns after stop(). A failure marks the instance failed. */
   gh_status (*run_lane)(gh_instance* instance, gh_lane* lane, gh_message* why);
@@ -690,18 +720,21 @@ enum { /* which listeners a role takes; bits */
                            no HTTP opening; without one the plugin asks for the token itself */
 };
 
+/* One use that a plugin has for listeners. */
 typedef struct gh_listener_role {
   uint32_t struct_size;
-  uint32_t kinds;
-  const char* name; /* the configuration key: "listen" */
+  uint32_t kinds;    /* GH_ROLE_* bits */
+  const char* name;  /* the configuration key: "listen" */
   uint32_t required; /* 1: at least one address must be configured */
   uint32_t reserved;
 } gh_listener_role;
 
+/* What a plugin says of itself. Constant, with all that it points to, as long as the file is loaded. */
 typedef struct gh_manifest {
-  uint32_t magic;
+  uint32_t magic;     /* GH_MAGIC */
   uint32_t struct_size;
-  uint16_t abi_major, abi_minor;
+  uint16_t abi_major; /* GH_ABI_MAJOR of the header that it was built with */
+  uint16_t abi_minor; /* its GH_ABI_MINOR */
   uint32_t reserved;
   const char* id;      /* "udpgw": letters, digits and '-' */
   const char* version; /* "1.2.3" */
@@ -712,9 +745,9 @@ typedef struct gh_manifest {
    * "description", "x-reload": "live"|"restart", "x-secret": true}}} */
   const char* options_schema;
   const char* const* requires_ids; /* interface ids, ended by NULL */
-  const gh_listener_role* roles;
-  size_t role_count;
-  const gh_plugin_ops* ops;
+  const gh_listener_role* roles;   /* what listeners are for */
+  size_t role_count;               /* elements of roles */
+  const gh_plugin_ops* ops;        /* every function is there */
 } gh_manifest;
 
 /* The one symbol that a plugin exports:  extern const gh_manifest gatehouse_plugin; */
@@ -723,6 +756,7 @@ typedef struct gh_manifest {
 /* ------------------------------------------------------------------------- what a plugin may offer */
 
 #define GH_PROBE_ID "gh.probe/1"
+/* A client of the plugin's protocol, for `gatehouse probe`. */
 typedef struct gh_probe {
   uint32_t struct_size;
   uint32_t reserved;
@@ -734,6 +768,7 @@ typedef struct gh_probe {
 } gh_probe;
 
 #define GH_SESSIONS_DESCRIBE_ID "gh.sessions.describe/1"
+/* Words for the numbers in a session's cells. */
 typedef struct gh_sessions_describe {
   uint32_t struct_size;
   uint32_t reserved;
@@ -743,23 +778,24 @@ typedef struct gh_sessions_describe {
   /* Names of gh_sessions.counts from the first on, "tcp4_up_packets"; constants. At most GH_SESSION_COUNTS; may be
    * none. */
   const gh_bytes* count_names;
-  size_t count_names_size;
+  size_t count_names_size; /* elements of count_names */
 } gh_sessions_describe;
 
 /* One session that moves from an old instance to a new one, or one record for the instance's devices. */
 typedef struct gh_export_record {
   uint32_t struct_size;
-  uint32_t lane;
-  uint64_t session;
-  uint32_t blob_version;
-  uint32_t fd_count;
-  gh_bytes blob;     /* any size */
-  const int32_t* fds;
-  gh_bytes unread;   /* stream bytes that were read and not yet used */
-  gh_bytes unsent;   /* output that the stream has not taken yet */
+  uint32_t lane;         /* that held it */
+  uint64_t session;      /* gh_session.id; 0: a record of the instance */
+  uint32_t blob_version; /* of `blob`, the plugin's own number */
+  uint32_t fd_count;     /* elements of fds */
+  gh_bytes blob;         /* any size */
+  const int32_t* fds;    /* of the session; put() says whose they become */
+  gh_bytes unread;       /* stream bytes that were read and not yet used */
+  gh_bytes unsent;       /* output that the stream has not taken yet */
 } gh_export_record;
 
 #define GH_SESSIONS_EXPORT_ID "gh.sessions.export/1"
+/* Sessions that move from an instance to the one after it. */
 typedef struct gh_sessions_export {
   uint32_t struct_size;
   uint32_t reserved;

@@ -69,7 +69,7 @@ class Poller {
   /// Returns their number.
   std::size_t turn();
 
-  static constexpr std::size_t kBatch = 512;
+  static constexpr std::size_t kBatch = 512;  ///< events of a turn
 
  private:
   UniqueFd epoll_;

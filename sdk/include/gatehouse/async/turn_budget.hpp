@@ -12,7 +12,9 @@ namespace gatehouse {
 
 /// How much a turn, a client's part of it, and that of one which comes when the turn's work is done: in any unit.
 struct TurnWork {
-  std::size_t turn, client, little;
+  std::size_t turn;    ///< of the lane
+  std::size_t client;  ///< of one client
+  std::size_t little;  ///< of one that comes when the turn's is done
 };
 
 /// One lane's. begin_turn() and end_turn() are called before and after each turn (LaneLoop::on_turn). A client that has

@@ -18,8 +18,8 @@ class Arrival {
  public:
   /// What an HTTP opening came to; for StreamListeners.
   struct Http {
-    HttpRequest request;
-    std::string plugin;
+    HttpRequest request;  ///< as it came
+    std::string plugin;   ///< whose name an answer has
   };
   /// @param layer  null: the stream's bytes are the socket's  @param surplus  what was read behind the opening
   Arrival(std::shared_ptr<const Listener> listener, UniqueFd socket, StreamPeer peer,

@@ -12,14 +12,15 @@ namespace gatehouse {
 
 /// What one listener's TLS shows and accepts: PEM texts, but where it says otherwise.
 struct Certificate {
-  std::uint64_t generation = 0;  ///< of this one: another number means that it was read anew
-  std::string chain = {};        ///< the leaf first
-  std::string key = {};
-  std::string client_ca = {};  ///< whose certificates clients may show; "" = none are asked for
-  std::string alpn = {};       ///< names, each behind its length in a byte, the preferred one first; "" = none
-  std::string ticket_key = {}, ticket_key_before = {};  ///< 80 bytes each (gh_certificate), or ""
-  std::uint32_t least_version = 0x0304;                 ///< TLS 1.3; 0x0303 = 1.2
-  bool ktls = false;                                    ///< the kernel may make the records
+  std::uint64_t generation = 0;        ///< of this one: another number means that it was read anew
+  std::string chain = {};              ///< the leaf first
+  std::string key = {};                ///< the leaf's
+  std::string client_ca = {};          ///< whose certificates clients may show; "" = none are asked for
+  std::string alpn = {};               ///< names, each behind its length in a byte, the preferred one first; "" = none
+  std::string ticket_key = {};         ///< 80 bytes (gh_certificate), or ""
+  std::string ticket_key_before = {};  ///< the one before, which still opens tickets; or ""
+  std::uint32_t least_version = 0x0304;  ///< TLS 1.3; 0x0303 = 1.2
+  bool ktls = false;                     ///< the kernel may make the records
 };
 
 /// For one lane, on its thread; copies are cheap and refer to the same host.

@@ -21,10 +21,10 @@ namespace gatehouse {
 /// A line costs one search and, when it is written, what Log::info() costs. The table has a fixed size, some 30 KB.
 class ConnectionLog {
  public:
-  static constexpr std::uint32_t kLines = 10;
-  static constexpr std::uint32_t kLinesOfAll = 1000;
-  static constexpr std::size_t kSources = 512;  ///< places
-  static constexpr Nanoseconds kInterval = std::chrono::seconds(10);
+  static constexpr std::uint32_t kLines = 10;                         ///< of one source in an interval
+  static constexpr std::uint32_t kLinesOfAll = 1000;                  ///< of all sources in an interval
+  static constexpr std::size_t kSources = 512;                        ///< places
+  static constexpr Nanoseconds kInterval = std::chrono::seconds(10);  ///< in which lines are counted
 
   /// Both must outlive it.
   ConnectionLog(LaneLoop& loop, const Log& log, Nanoseconds interval = kInterval);

@@ -26,20 +26,23 @@ enum class Transport : std::uint32_t {
 
 /// One listener of one lane, as a value.
 struct Listener {
-  std::uint32_t id = 0;
-  std::string name, role, identity;
-  Endpoint local;
-  int fd = -1;  ///< the host's: do not close
-  std::uint32_t lane = 0;
-  Transport transport = Transport::tcp;
-  bool tls = false;  ///< streams begin with TLS
-  /// What a client must show, any one of these; none: nothing.
-  bool takes_token = false, takes_certificate = false, takes_user = false;
-  bool http_opening = false;  ///< a client's first words, within TLS, are HTTP/1.1 with Upgrade
+  std::uint32_t id = 0;                  ///< the same for all lanes of a listener
+  std::string name;                      ///< as configured: "127.0.0.1:7300"
+  std::string role;                      ///< "listen"
+  std::string identity;                  ///< of every client of it, or ""
+  Endpoint local;                        ///< with the real port; none for Unix
+  int fd = -1;                           ///< the host's: do not close
+  std::uint32_t lane = 0;                ///< whose it is
+  Transport transport = Transport::tcp;  ///< what its clients come over
+  bool tls = false;                      ///< streams begin with TLS
+  bool takes_token = false;              ///< what a client must show, this
+  bool takes_certificate = false;        ///< or this
+  bool takes_user = false;               ///< or this: the user of a Unix stream; none of them: nothing
+  bool http_opening = false;             ///< a client's first words, within TLS, are HTTP/1.1 with Upgrade
   /// Streams begin with a PROXY header, from trusted_proxies alone. Without it these are believed in X-Forwarded-For.
   bool proxy_protocol = false;
-  std::vector<Prefix> trusted_proxies;
-  std::vector<std::string> origins;  ///< of pages in browsers that may ask with an HTTP opening; none: no page
+  std::vector<Prefix> trusted_proxies;  ///< whose word for the client's address is believed
+  std::vector<std::string> origins;     ///< of pages in browsers that may ask with an HTTP opening; none: no page
 
   [[nodiscard]] bool needs_credential() const noexcept { return takes_token || takes_certificate || takes_user; }
 };
@@ -56,6 +59,7 @@ enum class LogLevel : std::int32_t {
 /// Writes log lines. Thread-safe.
 class Log {
  public:
+  /// Key and value.
   using Field = std::pair<std::string_view, std::string_view>;
 
   /// @param table  lives until destroy()

@@ -31,8 +31,8 @@ class Identities {
   /// What find_token() comes to: an identity, or how long until this source may try again (`wait` > 0), or neither:
   /// nobody's.
   struct TokenOwner {
-    std::string identity;
-    Nanoseconds wait{0};
+    std::string identity;  ///< "token:bob", or ""
+    Nanoseconds wait{0};   ///< from now on
   };
   /// Whose token it is that a client from `source` shows at `listener`.
   [[nodiscard]] Result<TokenOwner> find_token(std::string_view token, std::uint32_t listener, const Endpoint& source);

@@ -12,18 +12,18 @@ namespace gatehouse {
 
 /// Views that live during the call only.
 struct KeptSession {
-  std::uint64_t id = 0;
-  std::string_view key;  ///< as the client gave it, or 32 bytes, the SHA-256 of an anonymous client's
-  std::string_view identity;
-  Endpoint source;
-  std::uint32_t blob_version = 0;
-  Bytes blob;
+  std::uint64_t id = 0;            ///< the same as before
+  std::string_view key;            ///< as the client gave it, or 32 bytes, the SHA-256 of an anonymous client's
+  std::string_view identity;       ///< "token:bob", or ""
+  Endpoint source;                 ///< where the client was last
+  std::uint32_t blob_version = 0;  ///< of `blob`, the plugin's own number
+  Bytes blob;                      ///< what was kept of it
 };
 
 /// Views that live during the call only.
 struct KeptLease {
-  std::string_view resource;
-  std::uint64_t session = 0;
+  std::string_view resource;         ///< as it was leased
+  std::uint64_t session = 0;         ///< the holder's id
   std::chrono::sys_seconds until{};  ///< zero: until it is released or its session ends
 };
 

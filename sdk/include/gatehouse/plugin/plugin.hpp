@@ -27,7 +27,7 @@ struct NeedsRestart : std::runtime_error {
 
 /// What an instance is started with.
 struct StartFacts {
-  std::uint32_t lanes = 1;
+  std::uint32_t lanes = 1;          ///< how many will run
   std::vector<Listener> listeners;  ///< of all lanes
 };
 
@@ -222,12 +222,12 @@ inline constexpr std::string_view kDescribeOffer = GH_SESSIONS_DESCRIBE_ID;
 
 /// What an author says about a plugin; every pointer must live as long as the program.
 struct PluginFacts {
-  const char* id;
-  const char* version;
-  const char* summary;
-  const char* license = "Apache-2.0";
-  const char* options_schema = R"({"properties": {}})";
-  std::span<const Role> roles;
+  const char* id;                                        ///< letters, digits and '-'
+  const char* version;                                   ///< "1.2.3"
+  const char* summary;                                   ///< one sentence
+  const char* license = "Apache-2.0";                    ///< SPDX
+  const char* options_schema = R"({"properties": {}})";  ///< gh_manifest.options_schema
+  std::span<const Role> roles;                           ///< what listeners are for
 };
 
 template <class Concrete>

@@ -26,20 +26,20 @@ enum class Protocol : std::uint8_t { icmp = 1, tcp = 6, udp = 17, icmp6 = 58 };
 
 /// What a client wants to reach. Borrows `domain` for one call.
 struct FlowFacts {
-  Endpoint destination;
-  Protocol protocol = Protocol::udp;
-  bool to_resolver = false;   ///< one of the gateway's own resolvers, from its configuration
-  bool peer_asked = false;    ///< a relay leg whose peer asked for it in a handshake
-  std::string_view domain{};  ///< lower-case, A-labels, no final dot; empty = unknown
+  Endpoint destination;               ///< with its port; of ICMP the port is 0
+  Protocol protocol = Protocol::udp;  ///< that it goes by
+  bool to_resolver = false;           ///< one of the gateway's own resolvers, from its configuration
+  bool peer_asked = false;            ///< a relay leg whose peer asked for it in a handshake
+  std::string_view domain{};          ///< lower-case, A-labels, no final dot; empty = unknown
 };
 
 /// What policy decided, and because of which row.
 struct Verdict {
-  bool allowed = false;
-  Reason reason = Reason::none;
-  RuleTable table = RuleTable::none;
-  std::int64_t row = 0;  ///< id in `table`
-  std::uint64_t generation = 0;
+  bool allowed = false;               ///< it may go
+  Reason reason = Reason::none;       ///< why, or why not
+  RuleTable table = RuleTable::none;  ///< where the deciding row stands
+  std::int64_t row = 0;               ///< id in `table`
+  std::uint64_t generation = 0;       ///< of the policy that decided
 };
 /// "port_permits 12", or "" where no row decided.
 [[nodiscard]] std::string row_text(const Verdict& verdict);
@@ -56,9 +56,11 @@ using Judged = boost::system::result<T, Verdict>;
 
 /// What the client's traffic rules come to. None: no rule says, the plugin's default holds; 0: no limit.
 struct Limits {
-  bool metered = false;  ///< charge() must be asked for this client's traffic
-  std::optional<std::uint64_t> concurrent_flows;
-  std::optional<Nanoseconds> udp_idle, tcp_idle, session_idle;
+  bool metered = false;                           ///< charge() must be asked for this client's traffic
+  std::optional<std::uint64_t> concurrent_flows;  ///< at the same time
+  std::optional<Nanoseconds> udp_idle;            ///< without a datagram
+  std::optional<Nanoseconds> tcp_idle;            ///< without a byte
+  std::optional<Nanoseconds> session_idle;        ///< without a client
 };
 
 enum class Direction : std::uint32_t { up = GH_UP, down = GH_DOWN };  ///< up = from the client
@@ -84,10 +86,11 @@ class PolicyClient {
   /// Is it DNS, by settings.dns_ports or as a resolver of the gateway's, and are names judged for this client?
   [[nodiscard]] DnsLook dns(const FlowFacts& flow) const noexcept;
 
+  /// Whether a refusal is the last word.
   enum class Try : std::uint8_t {
     first,  ///< refused for Reason::concurrent_flows, another flow will be ended and this one tried again: no denial
             ///< yet
-    last
+    last    ///< a refusal is one
   };
   /// Counts a flow that begins, after check() allowed it, or tells the rule that refuses it. Each success is to be
   /// followed by one close_flow().

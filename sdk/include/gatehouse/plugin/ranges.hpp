@@ -11,7 +11,8 @@ namespace gatehouse {
 
 /// first .. last, both included.
 struct NumberRange {
-  std::uint64_t first = 0, last = 0;
+  std::uint64_t first = 0;  ///< the lowest
+  std::uint64_t last = 0;   ///< the highest
   friend bool operator==(const NumberRange&, const NumberRange&) = default;
 };
 

@@ -32,22 +32,22 @@ class Expiry {
 
 /// What is known about a client when its session is opened. The views need to live during the call only.
 struct SessionFacts {
-  std::string_view key{};       ///< what the client will resume it by, 255 bytes at most; empty: it never will
-  std::string_view identity{};  ///< "token:bob", or empty: then the key is a secret of 32 random characters or more
-  Endpoint source{};            ///< where the client is now: clients roam
-  std::uint32_t blob_version = 0;
-  Bytes blob{};  ///< what to keep for a new session, 4096 bytes at most
-  Expiry expires{};
+  std::string_view key{};          ///< what the client will resume it by, 255 bytes at most; empty: it never will
+  std::string_view identity{};     ///< "token:bob", or empty: then the key is a secret of 32 random characters or more
+  Endpoint source{};               ///< where the client is now: clients roam
+  std::uint32_t blob_version = 0;  ///< of `blob`, the plugin's own number
+  Bytes blob{};                    ///< what to keep for a new session, 4096 bytes at most
+  Expiry expires{};                ///< when the host ends it, unless it is opened again before
 };
 
 /// What is known about a session that nobody was displaced for.
 struct FoundSession {
-  std::uint64_t id = 0;
-  std::optional<std::uint32_t> lane;  ///< that holds it, of this instance
-  std::chrono::sys_seconds last_seen{};
-  std::optional<std::chrono::sys_seconds> expires;
-  std::uint32_t blob_version = 0;
-  std::vector<std::byte> blob;
+  std::uint64_t id = 0;                             ///< the same after a restart
+  std::optional<std::uint32_t> lane;                ///< that holds it, of this instance
+  std::chrono::sys_seconds last_seen{};             ///< when it was opened or touched last
+  std::optional<std::chrono::sys_seconds> expires;  ///< none: never
+  std::uint32_t blob_version = 0;                   ///< of `blob`, the plugin's own number
+  std::vector<std::byte> blob;                      ///< what was kept of it
 };
 
 /// Opens or resumes a session. One without a key ends with this object; one with a key stays, to be resumed, until
@@ -134,7 +134,7 @@ class Session {
   [[nodiscard]] Error lease(std::string_view resource, std::chrono::seconds time, Completion durable = {});
   /// Errc::not_found: this session does not hold it.
   Error release(std::string_view resource);
-  static constexpr std::chrono::seconds kWithSession{0};
+  static constexpr std::chrono::seconds kWithSession{0};  ///< of a lease: as long as its session
 
   /// Ends it for good, with its leases. Not one that is in other hands.
   void end() noexcept;

@@ -29,7 +29,7 @@ class SourceLimits {
     return wait == Nanoseconds(0) ? take_of(Prefix(address, 48), kShares, now) : wait;
   }
 
-  static constexpr std::uint64_t kShares = 8;
+  static constexpr std::uint64_t kShares = 8;  ///< times what a source has, for an IPv6 /48
 
  private:
   Nanoseconds take_of(const Prefix& network, std::uint64_t shares, SteadyTime now) noexcept {

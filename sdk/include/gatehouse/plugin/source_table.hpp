@@ -64,7 +64,7 @@ class SourceTable {
   /// The same among those that share limits with `client`, itself included.
   [[nodiscard]] SourceClient* busiest_beside(SourceClient& client) const noexcept;
 
-  static constexpr std::size_t kMostLooks = 64;
+  static constexpr std::size_t kMostLooks = 64;  ///< at clients, to find one that gives way
 
  private:
   using Source = SourceClient::Source;

@@ -62,12 +62,13 @@ class StreamListeners {
   /// Streams on their way in: a descriptor each.
   [[nodiscard]] std::size_t openings() const noexcept { return openings_.size(); }
 
-  static constexpr Nanoseconds kDeadline = std::chrono::seconds(5);         ///< from the accept to the arrival
-  static constexpr Nanoseconds kPatience = std::chrono::seconds(10);        ///< for the answer of an API
-  static constexpr unsigned kMostRequests = 1000;                           ///< of one connection to an API
-  static constexpr unsigned kHandshakesAtOnce = 2;                          ///< steps of them, in a turn
-  static constexpr unsigned kRequestsAtOnce = 4;                            ///< reads of HTTP, in a turn
-  static constexpr std::uint64_t kOpeningRate = 100, kOpeningBurst = 1000;  ///< of one source, a second
+  static constexpr Nanoseconds kDeadline = std::chrono::seconds(5);   ///< from the accept to the arrival
+  static constexpr Nanoseconds kPatience = std::chrono::seconds(10);  ///< for the answer of an API
+  static constexpr unsigned kMostRequests = 1000;                     ///< of one connection to an API
+  static constexpr unsigned kHandshakesAtOnce = 2;                    ///< steps of them, in a turn
+  static constexpr unsigned kRequestsAtOnce = 4;                      ///< reads of HTTP, in a turn
+  static constexpr std::uint64_t kOpeningRate = 100;                  ///< handshakes of one source, a second
+  static constexpr std::uint64_t kOpeningBurst = 1000;                ///< of them at once
 
  private:
   class Opening;
