@@ -8,69 +8,11 @@ import socket
 import threading
 import time
 
-from harness import BUILD, GATEWAY, INTERNET, DnsServer, GatewayTest, UdpEcho, main
-from harness.socks5 import (ASSOCIATE, BIND, CONNECT, NO_COMMAND, NO_HOST, NOT_ALLOWED, REFUSED, SocksRefused,
-                            UdpForward, WebServer, ask, destination, exactly, read_destination)
+from harness import BUILD, GATEWAY, INTERNET, UdpEcho, main
+from harness.socks5 import (ASSOCIATE, BIND, CONNECT, NO_COMMAND, NO_HOST, NO_NETWORK, NOT_ALLOWED, REFUSED, SocksRefused,
+                            UdpForward, ask, destination, exactly, read_destination)
+from harness.socks5_case import CLOSED, OPEN, PROXY, RESOLVER, Socks5
 from harness.tls import Authority
-
-PROXY = (GATEWAY[0], 1080)
-OPEN = {"address": "0.0.0.0:1080", "auth": "none"}
-CLOSED = {"address": "127.0.0.1:1081", "auth": "token"}
-RESOLVER = "93.184.0.53"
-NAMES = {
-    "page.example": [INTERNET[0]],
-    "both.example": [INTERNET[1], INTERNET[0]],
-    "half.example": ["2a00:a::99", INTERNET[0]],  # nobody has that address
-    "inner.example": ["127.0.0.1"],
-    "metadata.example": ["169.254.169.254"],
-    "several.example": ["10.77.0.1", INTERNET[0]],
-}
-PAGE = "<!doctype html><title>t</title><p id=a>before</p><script>document.getElementById('a').textContent='it'+' runs'" \
-       ";</script><img src=/image.png>"
-
-
-class Socks5(GatewayTest):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.dns = DnsServer(cls.net, "internet", [RESOLVER], NAMES)
-        cls.addClassCleanup(cls.dns.stop)
-        cls.web = WebServer(cls.net, "internet", "0.0.0.0", 8080, {"/": PAGE, "/hello": "hello"})
-        cls.addClassCleanup(cls.web.stop)
-        cls.web6 = WebServer(cls.net, "internet", INTERNET[1], 8080, {"/hello": "hello over IPv6"})
-        cls.addClassCleanup(cls.web6.stop)
-
-    def start(self, policy=None, listen=None, extra="", **table):
-        listen = listen or [OPEN]
-        options = {"dns_resolvers": [RESOLVER], **table.pop("options", {})}
-        self.running = self.gateway(policy=policy, extra=extra,
-                                    plugins={"socks5": {"listen": listen, "options": options, **table}})
-        return self.running
-
-    def curl(self, *words, namespace="client", check=True):
-        done = self.net.run(namespace, ["curl", "-sS", "--max-time", "20", *words], check=False)
-        if check:
-            self.assertEqual(done.returncode, 0, done.stderr)
-        return done
-
-    def connect(self, host, port=8080, namespace="client", proxy=PROXY, **login):
-        stream = self.net.connect(namespace, *proxy)
-        self.addCleanup(stream.close)
-        ask(stream, CONNECT, host, port, **login)
-        return stream
-
-    def refusal(self, host, port=8080, command=CONNECT):
-        """The code of the reply that refuses it."""
-        stream = self.net.connect("client", *PROXY)
-        self.addCleanup(stream.close)
-        with self.assertRaises(SocksRefused) as refused:
-            ask(stream, command, host, port)
-        self.assertEqual(refused.exception.step, "reply")
-        return refused.exception.code
-
-    def in_force(self):
-        self.assert_soon(self.running.policy_in_force, "the edit is in force")
-
 
 class Clients(Socks5):
     def test_curl_by_address_and_by_name(self):
@@ -129,7 +71,7 @@ class Clients(Socks5):
 
     def test_a_browser(self):
         if shutil.which("chromium") is None:
-            self.skipTest("chromium is not installed; scripts/deps.sh does not bring it: apt-get install chromium")
+            self.skipTest("chromium is not installed; scripts/deps.sh brings it on Debian")
         self.start()
         before = len(self.web.asked)
         done = self.net.run("client", ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
@@ -326,6 +268,70 @@ class Policies(Socks5):
         done = gateway.cli("check")
         self.assertEqual(done.returncode, 2)
         self.assertIn('auth = "none"', done.stdout + done.stderr)
+
+
+class Egress(Socks5):
+    OWN = ["93.184.0.2", "2a00:a::2"]
+
+    def setUp(self):
+        if not getattr(Egress, "has_addresses", False):
+            Egress.has_addresses = True
+            self.net.address("gateway", "to_internet", self.OWN[0] + "/24")
+            self.net.address("gateway", "to_internet", self.OWN[1] + "/64")
+
+    def listen(self, host, kind):
+        listener = self.net.socket("internet", socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
+        self.addCleanup(listener.close)
+        listener.settimeout(5)
+        listener.bind((host, 8091))
+        return listener
+
+    def test_connections_and_datagrams_leave_from_the_address_that_they_are_to(self):
+        self.start(options={"egress_addresses": self.OWN})
+        stream = self.net.connect("client", *PROXY)
+        self.addCleanup(stream.close)
+        relay = ask(stream, ASSOCIATE, "0.0.0.0", 0)
+        near = self.net.socket("client", socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(near.close)
+        near.settimeout(3)
+        for host, own in zip(INTERNET, self.OWN):
+            listener = self.listen(host, socket.SOCK_STREAM)
+            listener.listen()
+            self.connect(host, 8091)
+            there, source = listener.accept()
+            there.close()
+            self.assertEqual(source[0], own)
+            far = self.listen(host, socket.SOCK_DGRAM)
+            near.sendto(b"\0\0\0" + destination(host, 8091) + b"there", relay)
+            got, source = far.recvfrom(100)
+            self.assertEqual((got, source[0]), (b"there", own))
+            far.sendto(b"back", source)
+            self.assertEqual(read_destination(near.recv(100)[3:]), ((host, 8091), b"back"))
+
+    def test_an_address_that_is_not_this_machines_carries_nothing(self):
+        gateway = self.start(options={"egress_addresses": ["93.184.0.77"]})
+        self.assertEqual(self.refusal(INTERNET[0]), NO_NETWORK)
+        self.connect(INTERNET[1])
+        self.running.drop_in('[plugin.socks5.options]\negress_addresses = ["no address"]\n')
+        done = gateway.cli("reload")
+        self.assertIn("`no address` is no address that a socket can send from", done.stdout + done.stderr)
+
+    def test_status_says_when_ports_run_short(self):
+        self.net.run("gateway", ["sysctl", "-qw", "net.ipv4.ip_local_port_range=40000 40007"])
+        self.addCleanup(self.net.run, "gateway", ["sysctl", "-qw", "net.ipv4.ip_local_port_range=32768 60999"])
+        gateway = self.start()
+        for _ in range(30):
+            stream = self.net.connect("client", *PROXY)
+            self.addCleanup(stream.close)
+            try:
+                ask(stream, CONNECT, INTERNET[0], 8080)
+            except SocksRefused as refused:
+                self.assertEqual(refused.code, NO_NETWORK)
+                break
+        else:
+            self.fail("more connections than ports")
+        self.assertIn("local ports are used up", " ".join(gateway.json("status")["reasons"]))
+        self.connect(INTERNET[1])  # the ports of another target are its own
 
 
 class Lasting(Socks5):

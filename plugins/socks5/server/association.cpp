@@ -202,7 +202,7 @@ void Association::send_to(const Endpoint& to, std::string_view name, Bytes paylo
   if (payload.size() > kLargestPayload) return lane_.counters.drop(Drop::oversize);
   Flow* const flow = flow_to(to, name, payload);
   if (flow == nullptr || !may_charge(Direction::up, *flow, payload.size())) return;
-  lane_.batch.queue(payload, to);
+  lane_.batch.queue(payload, to, lane_.settings().egress(to.address.family(), hash_value(client_.address)));
   if (lane_.batch.is_full()) flush_up();
 }
 

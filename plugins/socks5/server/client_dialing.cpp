@@ -41,6 +41,16 @@ Endpoint local_of(int socket) noexcept {
                                                                                   : Endpoint{};
 }
 
+/// Binds it to that address, if it is one; the port is found with the target's. False: errno says why not.
+bool leave_by(int socket, const IpAddress& egress) noexcept {
+  if (egress.family() == Family::none) return true;
+  const int on = 1;
+  ::setsockopt(socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+  sockaddr_storage address{};
+  const socklen_t size = Endpoint{egress, 0}.to_sockaddr(address);
+  return ::bind(socket, reinterpret_cast<const sockaddr*>(&address), size) == 0;
+}
+
 }  // namespace
 
 void Client::connect(const Destination& to) {
@@ -116,10 +126,15 @@ bool Client::dial(const Endpoint& to) {
     if (errno == EMFILE || errno == ENFILE) lane_.budget.ran_short(Resource::descriptors);
     return failure_ = reply_of(errno), false;
   }
+  if (!leave_by(socket.get(), lane_.settings().egress(to.address.family(), lane_.egress_of(stream_.peer()))))
+    return failure_ = reply_of(errno), false;
   sockaddr_storage address{};
   const socklen_t size = to.to_sockaddr(address);
   const bool is_there = ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0;
-  if (!is_there && errno != EINPROGRESS) return failure_ = reply_of(errno), false;
+  if (!is_there && errno != EINPROGRESS) {
+    if (errno == EADDRNOTAVAIL && to.address.is_v4()) lane_.budget.ran_short(Resource::ports);
+    return failure_ = reply_of(errno), false;
+  }
   const int on = 1;
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   dialing_ = std::move(socket);

@@ -1,6 +1,7 @@
 #include "plugins/socks5/server/datagram_batch.hpp"
 
 #include <cerrno>
+#include <cstring>
 
 namespace gatehouse::socks5 {
 
@@ -26,7 +27,33 @@ std::span<DatagramBatch::Received> DatagramBatch::receive(int socket) noexcept {
   return std::span(received_).first(got);
 }
 
-void DatagramBatch::queue(Bytes datagram, const Endpoint& to) noexcept {
+/// IPv4 ones go so from a socket of both families, too.
+void DatagramBatch::say_source(msghdr& message, Control& control, const IpAddress& egress) noexcept {
+  const auto put = [&](int level, int type, const auto& info) {
+    message.msg_control = control.bytes.data();
+    message.msg_controllen = CMSG_SPACE(sizeof info);
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = level;
+    header->cmsg_type = type;
+    header->cmsg_len = CMSG_LEN(sizeof info);
+    std::memcpy(CMSG_DATA(header), &info, sizeof info);
+  };
+  const auto bytes = egress.bytes();
+  if (egress.is_v4()) {
+    in_pktinfo info{};
+    std::memcpy(&info.ipi_spec_dst, bytes.data(), sizeof info.ipi_spec_dst);
+    return put(IPPROTO_IP, IP_PKTINFO, info);
+  }
+  in6_pktinfo info{};
+  std::memcpy(&info.ipi6_addr, bytes.data(), sizeof info.ipi6_addr);
+  put(IPPROTO_IPV6, IPV6_PKTINFO, info);
+}
+
+void DatagramBatch::queue(Bytes datagram, const Endpoint& to, const IpAddress& egress) noexcept {
+  msghdr& message = out_[queued_].msg_hdr;
+  message.msg_control = nullptr;
+  message.msg_controllen = 0;
+  if (egress.family() != Family::none) say_source(message, out_controls_[queued_], egress);
   out_parts_[queued_] = {const_cast<std::byte*>(datagram.data()), datagram.size()};
   out_[queued_].msg_hdr.msg_namelen = to.to_sockaddr(out_names_[queued_]);
   ++queued_;

@@ -34,6 +34,10 @@ class Socks5Lane final : public LaneWorker {
   [[nodiscard]] LaneLoop& loop() const noexcept { return context_.loop; }
   [[nodiscard]] SteadyTime now() const noexcept { return context_.loop.now(); }
   [[nodiscard]] const Socks5Settings& settings() const noexcept { return *settings_; }
+  /// Which of the egress addresses is that client's.
+  [[nodiscard]] static std::size_t egress_of(const StreamPeer& peer) noexcept {
+    return hash_value(peer.source.address);
+  }
   [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
   /// Ends clients until there are so many descriptors for another purpose: of the source with most clients the one that
   /// was idle for longest. False: there are none.

@@ -12,6 +12,8 @@ inline constexpr char kOptionsSchema[] = R"({"properties": {
     "description": "How long a client may wait for its connection, over all addresses of a name."},
   "tunnel_idle_seconds": {"type": "integer", "minimum": 0, "maximum": 604800, "default": 7440, "x-reload": "live",
     "description": "A connection without a byte in either direction is closed after this time, where no traffic rule (tcp_idle_seconds) says; 0 = never."},
+  "egress_addresses": {"type": "array", "items": {"type": "string"}, "default": [], "x-reload": "live",
+    "description": "Own addresses that connections and datagrams leave from, one for each client of a family; a family without one uses the kernel's choice."},
   "blocked_answer": {"type": "string", "enum": ["nxdomain", "nodata", "refused", "drop"], "default": "nxdomain", "x-reload": "live",
     "description": "What a DNS query over UDP is told about a name that policy blocks; drop = nothing."},
   "blocked_ttl_seconds": {"type": "integer", "minimum": 0, "maximum": 86400, "default": 10, "x-reload": "live",

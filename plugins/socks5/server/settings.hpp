@@ -16,11 +16,16 @@ struct Socks5Settings {
   /// Everything may change while lanes run.
   void check_change(const Socks5Settings&) const {}
 
+  /// The own address that what goes to one of `family` is to leave from, the same for each `whose`; family none: the
+  /// kernel's choice.
+  [[nodiscard]] IpAddress egress(Family family, std::size_t whose) const noexcept;
+
   bool system_resolvers = false;    ///< the nameservers of /etc/resolv.conf come first
   std::vector<Endpoint> resolvers;  ///< then these, in order
   Nanoseconds resolver_timeout{};
   Nanoseconds connect_timeout{};  ///< of all attempts together, the look-up of the name included
   Nanoseconds tunnel_idle{};      ///< where no traffic rule says; 0 = none
+  std::vector<IpAddress> egress_v4, egress_v6;
   BlockedAnswer blocked_answer;
   bool splice = true;
 };

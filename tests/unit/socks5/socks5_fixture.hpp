@@ -208,7 +208,7 @@ inline ByteVector request(Command command, std::string_view name, std::uint16_t 
 inline std::string options(const Endpoint& resolver, bool splice = true, int resolver_timeout_ms = 100) {
   return R"({"dns_resolvers": [")" + resolver.to_string() + R"("], "resolver_timeout_ms": )" +
          std::to_string(resolver_timeout_ms) +
-         R"(, "connect_timeout_seconds": 5, "tunnel_idle_seconds": 60, "blocked_answer": "nxdomain", "blocked_ttl_seconds": 10, "splice": )" +
+         R"(, "connect_timeout_seconds": 5, "tunnel_idle_seconds": 60, "egress_addresses": [], "blocked_answer": "nxdomain", "blocked_ttl_seconds": 10, "splice": )" +
          (splice ? "true}" : "false}");
 }
 
