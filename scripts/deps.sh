@@ -11,6 +11,9 @@ packages=(g++ cmake ninja-build ccache sqlite3
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
   bind9-dnsutils conntrack curl doxygen ethtool iperf3 git pkgconf python3 iproute2 dnsmasq-base iptables nftables nginx-light libnginx-mod-stream openssl procps util-linux)
 
+# Beside socks5 stands a real browser, where it is a package; Ubuntu has it as a snap only, and that test is skipped.
+[ "${1:-}" = product ] || [ "$(. /etc/os-release && echo "$ID")" != debian ] || packages+=(chromium)
+
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
 # Boost 1.81 or newer. Never the unversioned package: on Debian 12 it is 1.74 and would remove 1.81.
