@@ -9,7 +9,7 @@ packages=(g++ cmake ninja-build ccache sqlite3
 [ "${1:-}" = product ] || packages+=(
   libgtest-dev libgmock-dev libbenchmark-dev libclang-rt-dev clang-format
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
-  bind9-dnsutils conntrack curl doxygen ethtool iperf3 git pkgconf python3 iproute2 dnsmasq-base iptables nftables nginx-light libnginx-mod-stream openssl procps util-linux)
+  bind9-dnsutils conntrack curl doxygen ethtool iperf3 git pkgconf python3 iproute2 dnsmasq-base iptables nftables nginx-light libnginx-mod-stream openssl procps unbound util-linux)
 
 # Beside socks5 stands a real browser, where it is a package; Ubuntu has it as a snap only, and that test is skipped.
 [ "${1:-}" = product ] || [ "$(. /etc/os-release && echo "$ID")" != debian ] || packages+=(chromium)
@@ -55,7 +55,8 @@ apt update
 for index in "${!missing[@]}"; do
   [ "${missing[index]}" != boost ] || missing[index]=$(boost_offered)
 done
-# A test runs nginx by itself, in a namespace; the service that its package would start is none of ours.
+# Tests run nginx and unbound by themselves, in namespaces; the services that their packages would start are none of
+# ours. dnsmasq-base has none.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
   printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
@@ -63,4 +64,6 @@ if [ ! -e "$policy" ]; then
   trap '"${as_root[@]}" rm -f "$policy"' EXIT
 fi
 apt install -y --no-install-recommends "${missing[@]}" >/dev/null
-case " ${missing[*]} " in *" nginx-light "*) "${as_root[@]}" systemctl disable nginx >/dev/null 2>&1 || true ;; esac
+for service in nginx-light:nginx unbound:unbound; do
+  case " ${missing[*]} " in *" ${service%:*} "*) "${as_root[@]}" systemctl disable "${service#*:}" >/dev/null 2>&1 || true ;; esac
+done

@@ -38,7 +38,7 @@ constexpr std::array kZoneTypes{ZoneType{"static", unbound_words::kBlocks},
                                 ZoneType{"inform_redirect", unbound_words::kRedirects},
                                 ZoneType{"always_nxdomain", unbound_words::kAlwaysBlocks},
                                 ZoneType{"always_nodata", unbound_words::kAlwaysBlocks},
-                                ZoneType{"always_null", unbound_words::kAlwaysBlocks},
+                                ZoneType{"always_null", unbound_words::kBlocks},
                                 ZoneType{"always_refuse", unbound_words::kAlwaysBlocks},
                                 ZoneType{"always_deny", unbound_words::kAlwaysBlocks},
                                 ZoneType{"transparent", unbound_words::kPasses},
@@ -142,57 +142,6 @@ void LineParser::domains(std::string_view line) {
   if (!next_word(line).empty()) return reject_junk(whole, "is more than one word: one name a line");
   const std::string_view rest = without_wildcard(name);
   take(rest, rest.size() < name.size() ? ListEntry::suffix : ListEntry::listed);
-}
-
-void LineParser::adblock(std::string_view line) {
-  line = trimmed(line);
-  if (is_cosmetic(line)) return reject(line, "hides parts of pages, which a gateway cannot");
-  if (line.find_first_of(" \t<>") != line.npos) return reject_junk(line, "is no rule of this format");
-  const bool is_exception = line.starts_with("@@");
-  const std::string_view rule = line.substr(is_exception ? 2 : 0);
-  const std::string_view pattern = before(rule, '$');
-  if (pattern.size() == rule.size()) return adblock_rule(rule, is_exception);
-  bool is_important = false, lifts_a_block = false;
-  std::string_view strange;
-  for (std::string_view rest = rule.substr(pattern.size()); !rest.empty();) {
-    rest.remove_prefix(1);
-    const std::string_view modifier = before(rest, ',');
-    rest.remove_prefix(modifier.size());
-    if (modifier == "important")
-      is_important = true;
-    else if (modifier == "badfilter")
-      lifts_a_block = !is_exception;
-    if (modifier != "important" && strange.empty()) strange = modifier;
-  }
-  if (!is_important || !strange.empty())
-    return reject(
-        line,
-        "has the modifier " + backquoted("$" + std::string(strange)) + ", without which it would mean something else",
-        is_exception || lifts_a_block);
-  const std::size_t taken = line_.names.size();
-  adblock_rule(rule.substr(0, pattern.size()), is_exception);
-  for (std::size_t i = taken; i < line_.names.size(); ++i)
-    for (ListMark* const mark : {&line_.names[i].entry.at, &line_.names[i].entry.below})
-      if (*mark != ListMark::none) *mark = is_exception ? ListMark::important_exception : ListMark::important;
-}
-
-/// A rule without its `@@` and modifiers. For names, `^` and `|` both say where one ends.
-void LineParser::adblock_rule(std::string_view rule, bool is_exception) {
-  const std::string_view whole = rule;
-  const auto refuse = [&](std::string_view why) { reject(whole, why, is_exception); };
-  if (!rule.starts_with('|'))
-    return refuse("is a pattern for addresses of pages: only ||name^ and |name^ can be taken");
-  const bool is_anchored = !rule.starts_with("||");  // at the start of the name, so that nothing may stand before it
-  rule.remove_prefix(is_anchored ? 1 : 2);
-  if (rule.find_first_of("/:") != rule.npos) return refuse("has a path or scheme, which a gateway does not see");
-  const std::string_view name = rule.substr(0, rule.find_first_of("^|"));
-  rule.remove_prefix(name.size());
-  if (rule.empty()) return refuse("has no ^ after the name, so that it also means longer names");
-  if (rule != "^" && rule != "^|" && rule != "|")
-    return refuse("goes on after ^: only ||name^ and |name^ can be taken");
-  const ListEntry entry = is_exception ? ListEntry::exception : ListEntry::suffix;
-  if (name.starts_with("*.")) return take(name.substr(2), below(entry));
-  take(name, is_anchored ? ListEntry{entry.at, ListMark::none} : entry);
 }
 
 void LineParser::dnsmasq(std::string_view line) {

@@ -56,7 +56,7 @@ class LineParser {
   void hosts(std::string_view line);
   void domains(std::string_view line);
   void adblock(std::string_view line);
-  void adblock_rule(std::string_view rule, bool is_exception);
+  void adblock_rule(std::string_view rule, bool is_exception, bool is_important);
   void rpz(std::string_view line);
   void rpz_record(std::string_view owner, std::string_view type, std::string_view data);
   void set_rpz_origin(std::string_view text);
@@ -74,6 +74,7 @@ class LineParser {
   std::string owner_;                  // rpz: of the last record
   std::optional<std::string> origin_;  // rpz: what relative names are below, no final dot; none = the zone
   std::optional<std::string> zone_;    // rpz: what is cut off absolute names
+  bool has_nameless_zone_ = false;     // rpz: names were relative to a zone of which no line had said the name
 };
 
 /// The format of a list by some of its lines, or why it cannot be told.

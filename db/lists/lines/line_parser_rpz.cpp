@@ -104,7 +104,7 @@ void LineParser::set_rpz_origin(std::string_view text) {
   if (text.empty()) return reject("$ORIGIN", "has no name beside it");
   if (text.ends_with('.')) {
     origin_ = zone_name(text);
-    if (!zone_ && !origin_->empty()) zone_ = origin_;
+    if (!zone_ && !has_nameless_zone_ && !origin_->empty()) zone_ = origin_;
     return;
   }
   if (!origin_) return reject(text, "is relative, and no $ORIGIN before it says to what");
@@ -116,17 +116,22 @@ void LineParser::take_rpz_name(std::string_view owner, ListMark mark) {
   std::string name(owner);
   const bool is_absolute = owner.ends_with('.');
   if (owner == "@") name.clear();
+  has_nameless_zone_ = has_nameless_zone_ || (!is_absolute && !origin_);
   if (is_absolute || origin_) {
     if (is_absolute)
       name = zone_name(owner);
     else if (!origin_->empty())
       name = zone_name(owner == "@" ? *origin_ : std::string(owner) + "." + *origin_);
-    if (!zone_) return reject(owner, "is not relative, and no SOA or $ORIGIN says where the zone begins");
-    if (!is_below(name, *zone_)) return reject(owner, "is outside of the zone " + backquoted(*zone_));
+    if (!zone_)
+      return reject(owner, "is not relative, and no SOA or $ORIGIN before the first name says where the zone begins",
+                    is_exception(mark));
+    if (!is_below(name, *zone_))
+      return reject(owner, "is outside of the zone " + backquoted(*zone_), is_exception(mark));
     if (!zone_->empty()) name.resize(name.size() - std::min(name.size(), zone_->size() + 1));
   }
   if (const std::string_view kind = other_trigger(name); !kind.empty())
-    return reject(owner, "is about something else (" + std::string(kind) + ") than the name that is asked for");
+    return reject(owner, "is about something else (" + std::string(kind) + ") than the name that is asked for",
+                  is_exception(mark));
   std::string_view trigger = name;
   const bool is_wildcard = trigger.starts_with("*.");
   if (is_wildcard) trigger.remove_prefix(2);

@@ -170,6 +170,7 @@ TEST(LineParser, Rpz) {
           {"evil CNAME .", "evil.com+"},
           {"$ORIGIN rpz.example.", ""},
           {"32.1.2.0.192.rpz-ip CNAME .", "! `32.1.2.0.192.rpz-ip` is about something else (rpz-ip)"},
+          {"32.1.2.0.192.rpz-client-ip CNAME rpz-passthru.", "!! `32.1.2.0.192.rpz-client-ip` is about something else"},
           {"ns.test.rpz-nsdname CNAME .", "! `ns.test.rpz-nsdname` is about something else (rpz-nsdname)"},
           {"c.test CNAME garden.example.", "! `c.test` is sent to `garden.example.`"},
           {"c.test CNAME rpz-tcp-only.", "!! `c.test` is sent to `rpz-tcp-only.`"},
@@ -191,7 +192,9 @@ TEST(LineParser, RpzKnowsTheZoneFromItsFirstRecord) {
   expect(ListFormat::rpz, {{"ads.test CNAME .", "ads.test+"},
                            {"ads.test. CNAME .", "! `ads.test.` is not relative, and no SOA or $ORIGIN"},
                            {"  ", ""},
-                           {"$ORIGIN com", "! `com` is relative"}});
+                           {"$ORIGIN com", "! `com` is relative"},
+                           {"$ORIGIN com.rpz.local.", ""},
+                           {"evil CNAME .", "! `evil` is not relative, and no SOA or $ORIGIN"}});
 }
 
 TEST(LineParser, Dnsmasq) {
@@ -223,6 +226,7 @@ TEST(LineParser, Unbound) {
          {{"  local-zone: \"ads.example\" always_nxdomain", "ads.example(AA)"},
           {"local-zone: 'ads.example.' static # c", "ads.example*"},
           {"local-zone: ads.example refuse", "ads.example*"},
+          {"local-zone: ads.example always_null", "ads.example*"},  // with data it answers with that
           {"local-zone: \"ads.example\" redirect", "ads.example(+?)"},
           {"local-data: \"ads.example A 0.0.0.0\"", "ads.example(!_)"},
           {"local-data: \"ads.example 60 IN AAAA ::\"", "ads.example(!_)"},
