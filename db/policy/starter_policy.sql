@@ -16,27 +16,25 @@ INSERT INTO port_permits (transport, ports, action, priority, comment) VALUES
   ('any', '3702',    'deny', 10, 'WS-Discovery: reflector'),
   ('any', '5353',    'deny', 10, 'multicast DNS: reflector'),
   ('any', '11211',   'deny', 10, 'memcached: reflector');
-INSERT INTO port_permits (comment) VALUES ('every public address; delete this row to name destinations one by one');
 
--- Ways round the names that are judged, for programs that ask a resolver of their own choice. Enable these where you
--- block names: UPDATE port_permits SET enabled = 1 WHERE comment LIKE 'DNS over%', and the same of domain_rules. Chosen
--- 2026-11-27: the resolvers that browsers and systems offer.
-INSERT INTO port_permits (transport, ports, action, priority, enabled, comment) VALUES
-  ('any', '853', 'deny', 10, 0, 'DNS over TLS and QUIC: its names cannot be read'),
-  ('any', '784,8853', 'deny', 10, 0, 'DNS over QUIC, former ports');
-INSERT INTO domain_rules (domain, enabled, comment) VALUES
-  ('use-application-dns.net',   0, 'DNS over HTTPS: Firefox leaves it to the system when this name is not there'),
-  ('mask.icloud.com',           0, 'DNS over HTTPS: private relay of Apple'),
-  ('mask-h2.icloud.com',        0, 'DNS over HTTPS: private relay of Apple'),
-  ('_dns.resolver.arpa',        0, 'DNS over HTTPS: where a resolver tells that it has that (RFC 9462)'),
-  ('cloudflare-dns.com',        0, 'DNS over HTTPS'),
-  ('one.one.one.one',           0, 'DNS over HTTPS'),
-  ('dns.google',                0, 'DNS over HTTPS'),
-  ('dns.quad9.net',             0, 'DNS over HTTPS'),
-  ('doh.opendns.com',           0, 'DNS over HTTPS'),
-  ('dns.nextdns.io',            0, 'DNS over HTTPS'),
-  ('dns.adguard-dns.com',       0, 'DNS over HTTPS'),
-  ('doh.cleanbrowsing.org',     0, 'DNS over HTTPS');
+-- Ways round names that are judged: resolvers whose questions cannot be read. Where you block names, enable these:
+-- UPDATE port_permits SET enabled = 1 WHERE comment LIKE 'DNS over%'. Addresses of the resolvers that browsers and
+-- systems offer, chosen 2026-11-27 from what their operators publish.
+INSERT INTO port_permits (ports, destination, action, priority, enabled, comment) VALUES
+  ('853', NULL,                  'deny', 10, 0, 'DNS over TLS and QUIC'),
+  ('443', '1.1.1.0/24',          'deny', 10, 0, 'DNS over HTTPS: Cloudflare'),
+  ('443', '1.0.0.0/24',          'deny', 10, 0, 'DNS over HTTPS: Cloudflare'),
+  ('443', '2606:4700:4700::/48', 'deny', 10, 0, 'DNS over HTTPS: Cloudflare'),
+  ('443', '8.8.8.0/24',          'deny', 10, 0, 'DNS over HTTPS: Google'),
+  ('443', '8.8.4.0/24',          'deny', 10, 0, 'DNS over HTTPS: Google'),
+  ('443', '2001:4860:4860::/48', 'deny', 10, 0, 'DNS over HTTPS: Google'),
+  ('443', '9.9.9.0/24',          'deny', 10, 0, 'DNS over HTTPS: Quad9'),
+  ('443', '149.112.112.0/24',    'deny', 10, 0, 'DNS over HTTPS: Quad9'),
+  ('443', '2620:fe::/48',        'deny', 10, 0, 'DNS over HTTPS: Quad9'),
+  ('443', '208.67.220.0/22',     'deny', 10, 0, 'DNS over HTTPS: OpenDNS'),
+  ('443', '94.140.14.0/23',      'deny', 10, 0, 'DNS over HTTPS: AdGuard'),
+  ('443', '45.90.28.0/22',       'deny', 10, 0, 'DNS over HTTPS: NextDNS');
+INSERT INTO port_permits (comment) VALUES ('every public address; delete this row to name destinations one by one');
 
 INSERT INTO traffic_rules (scope, concurrent_sessions, token_failures_per_minute, comment) VALUES
   ('identity', 256, 20,

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """DNS answers that are judged, blocked answers that are remembered, and which ports are DNS: against a real dnsmasq, by
-udpgw and through the packet tunnel."""
+udpgw, through the packet tunnel and by socks5."""
 
 import secrets
 import select
@@ -11,12 +11,14 @@ import time
 
 from harness import DnsServer, GatewayTest, answer, eventually, main, query
 from harness.dns import HTTPS, NOERROR, NXDOMAIN, REFUSED, negative_ttl, wire_name
+from harness.socks5 import CONNECT, NOT_ALLOWED, REFUSED as NOBODY_LISTENS, SocksRefused, UdpForward
+from harness.socks5 import ask as ask_socks
 from harness.tunnel import ACK, CLIENT4, DNS4, PSH, SYN, UDP, Tunnel, tcp, udp
 from harness.udpgw import DNS, REBIND
 
 RESOLVER = "93.184.0.53"
 STATED = ("203.0.113.9", 53)
-FREE = "198.51.100.7"
+FREE, TRACKER = "93.184.0.10", "93.184.0.11"
 
 
 def service(*labels):
@@ -25,7 +27,7 @@ def service(*labels):
 
 
 # first.test -> second.test -> tracker.test, which has an address; shop.test has its service at edge.tracker.test.
-RECORDS = ["--host-record=tracker.test,198.51.100.66", "--cname=second.test,tracker.test",
+RECORDS = [f"--host-record=tracker.test,{TRACKER}", "--cname=second.test,tracker.test",
            "--cname=first.test,second.test", f"--host-record=free.test,{FREE}", "--cname=alias.test,free.test",
            f"--dns-rr=shop.test,{HTTPS},{service('edge', 'tracker', 'test')}",
            f"--dns-rr=plain.test,{HTTPS},{service('free', 'test')}"]
@@ -87,19 +89,19 @@ class ByUdpgw(DnsTest):
 
     def test_rows_are_live_and_a_setting_turns_it_off(self):
         self.start()
-        self.assertEqual(answer(self.ask("first.test")).addresses, ["198.51.100.66"], "no rule has a name")
+        self.assertEqual(answer(self.ask("first.test")).addresses, [TRACKER], "no rule has a name")
         self.policy.insert("domain_rules", domain="tracker.test", match="exact")
         self.in_force()
         self.assertEqual(answer(self.ask("first.test")).rcode, NXDOMAIN)
         self.policy.sql("UPDATE settings SET value = '0' WHERE name = 'judge_answers';")
         self.in_force()
-        self.assertEqual(answer(self.ask("first.test")).addresses, ["198.51.100.66"])
+        self.assertEqual(answer(self.ask("first.test")).addresses, [TRACKER])
         self.assertEqual(answer(self.ask("tracker.test")).rcode, NXDOMAIN, "questions are judged as ever")
 
     def test_a_monitor_watches_where_answers_lead(self):
         rows = []
         self.start(lambda db: rows.append(db.insert("domain_rules", domain="tracker.test", action="monitor")))
-        self.assertEqual(answer(self.ask("first.test")).addresses, ["198.51.100.66"])
+        self.assertEqual(answer(self.ask("first.test")).addresses, [TRACKER])
         self.assert_soon(lambda: self.blocks(rows[0], "monitor") > 0, "the row has seen it")
 
     def test_a_label_with_a_dot_is_one_label(self):
@@ -113,7 +115,7 @@ class ByUdpgw(DnsTest):
         self.addCleanup(other.stop)
         self.start(lambda db: db.insert("domain_rules", domain="tracker.test"))
         there = (RESOLVER, 5300)
-        self.assertEqual(answer(self.ask("tracker.test", to=there, flags=0)).addresses, ["198.51.100.66"])
+        self.assertEqual(answer(self.ask("tracker.test", to=there, flags=0)).addresses, [TRACKER])
         self.policy.sql("UPDATE settings SET value = '53,5300' WHERE name = 'dns_ports';")
         self.in_force()
         for name in ("tracker.test", "first.test"):
@@ -121,7 +123,7 @@ class ByUdpgw(DnsTest):
         self.policy.sql("UPDATE settings SET value = 'fifty' WHERE name = 'dns_ports';")
         self.in_force()
         self.assertIn("is no list of ports", self.running.cli("policy", "problems").stdout)
-        self.assertEqual(answer(self.ask("tracker.test", to=there, flags=0)).addresses, ["198.51.100.66"])
+        self.assertEqual(answer(self.ask("tracker.test", to=there, flags=0)).addresses, [TRACKER])
 
     def test_a_resolver_remembers_a_blocked_answer_for_its_time(self):
         """A dnsmasq with a cache asks through udpgw."""
@@ -195,7 +197,7 @@ class ThroughTheTunnel(DnsTest):
         other = DnsServer(self.net, "internet", [RESOLVER], {}, port=5300, options=RECORDS)
         self.addCleanup(other.stop)
         self.open(lambda db: db.insert("domain_rules", domain="tracker.test"))
-        self.assertEqual(answer(self.ask("tracker.test", to=RESOLVER, port=5300)).addresses, ["198.51.100.66"])
+        self.assertEqual(answer(self.ask("tracker.test", to=RESOLVER, port=5300)).addresses, [TRACKER])
         self.running.policy.sql("UPDATE settings SET value = '53,5300' WHERE name = 'dns_ports';")
         self.in_force()
         for name in ("tracker.test", "first.test"):
@@ -217,6 +219,39 @@ class ThroughTheTunnel(DnsTest):
 
         self.assertEqual(answer(ask("alias.test", 6000)).addresses, [FREE])
         self.assertIsNone(ask("first.test", 6001))
+
+
+class BySocks5(DnsTest):
+    def open(self):
+        plugin = {"listen": [{"address": "127.0.0.1:1080"}], "options": {"dns_resolvers": [RESOLVER]}}
+        self.running = self.gateway(policy=lambda db: db.insert("domain_rules", domain="tracker.test"),
+                                    plugins={"socks5": plugin})
+
+    def refusal(self, name):
+        stream = self.net.connect("gateway", "127.0.0.1", 1080)
+        self.addCleanup(stream.close)
+        with self.assertRaises(SocksRefused) as refused:
+            ask_socks(stream, CONNECT, name, 8099)
+        return refused.exception.code
+
+    def test_a_name_that_leads_to_a_blocked_one_is_none_to_connect_to(self):
+        self.open()
+        self.assertEqual(self.refusal("alias.test"), NOBODY_LISTENS)
+        self.assertEqual(self.refusal("first.test"), NOT_ALLOWED)
+        self.assertEqual(self.dns.queries("first.test"), 2, "it was looked up, A and AAAA")
+
+    def test_an_association_has_answers_judged(self):
+        self.open()
+        forward = UdpForward(self.net, "gateway", ("127.0.0.1", 1080), (RESOLVER, 53), 5353)
+        self.addCleanup(forward.stop)
+        asker = self.net.socket("gateway", socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(asker.close)
+        asker.settimeout(5)
+        for name, kind, code in (("alias.test", 1, NOERROR), ("first.test", 1, NXDOMAIN), ("shop.test", HTTPS, NXDOMAIN)):
+            asker.sendto(query(name, kind), ("127.0.0.1", 5353))
+            got = asker.recv(4096)
+            self.assertEqual(answer(got).rcode, code, name)
+            self.assertEqual(negative_ttl(got), None if code == NOERROR else 10)
 
 
 if __name__ == "__main__":

@@ -175,14 +175,18 @@ void Association::remember(std::unique_ptr<Name> name) {
   names_.emplace(name->name, std::move(name));
 }
 
-void Association::resolved(Name& name, const Addresses& addresses) {
-  name.addresses = addresses;
-  name.until = lane_.now() + (addresses.count == 0 ? 1s : kNameHolds);
+void Association::resolved(Name& name, const Addresses& addresses, const Replies& replies) {
+  const Verdict verdict = judge_replies(policy_, replies);
+  name.addresses = verdict.allowed ? addresses : Addresses{};
+  name.until = lane_.now() + (name.addresses.count == 0 ? 1s : kNameHolds);
   const std::vector<Name::Waiting> waiting = std::exchange(name.waiting, {});
   for (const Name::Waiting& one : waiting) {
     waiting_bytes_ -= one.payload.size();
     lane_.name_bytes -= one.payload.size();
-    send_named(name, one.port, one.payload);
+    if (verdict.allowed)
+      send_named(name, one.port, one.payload);
+    else
+      refuse({.destination = replies.from, .to_resolver = true}, verdict, {});
   }
   flush_up();  // before their bytes go
 }

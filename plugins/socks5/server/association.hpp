@@ -67,7 +67,9 @@ class Association {
   /// A name in the client's headers: where it leads to, or what waits until that is known.
   struct Name final : Resolver::Waiter {
     Name(Association& owner, std::string text) : association(owner), name(std::move(text)) {}
-    void resolved(const Addresses& found) override { association.resolved(*this, found); }
+    void resolved(const Addresses& found, const Replies& replies) override {
+      association.resolved(*this, found, replies);
+    }
 
     Association& association;
     const std::string name;
@@ -95,7 +97,7 @@ class Association {
   void take_named(std::string_view text, std::uint16_t port, Bytes payload);
   [[nodiscard]] bool may_wait(std::size_t bytes) const noexcept;
   void remember(std::unique_ptr<Name> name);
-  void resolved(Name& name, const Addresses& addresses);
+  void resolved(Name& name, const Addresses& addresses, const Replies& replies);
   void send_named(Name& name, std::uint16_t port, Bytes payload);
   void send_to(const Endpoint& to, std::string_view name, Bytes payload);
   [[nodiscard]] bool is_from_client(const Endpoint& from) const noexcept;

@@ -86,7 +86,7 @@ class Client final : public Readiness,
 
   // client_dialing.cpp
   void connect(const Destination& to);
-  void resolved(const Addresses& addresses) override;
+  void resolved(const Addresses& addresses, const Replies& replies) override;
   void dial_next();
   [[nodiscard]] bool dial(const Endpoint& to);
   void dialed(std::uint32_t events);

@@ -1,4 +1,5 @@
-// From a request to a connection: the name is judged, then looked up; each of its addresses is judged, then tried.
+// From a request to a connection: the name is judged, then looked up, and so is every name that it leads to; each of
+// its addresses is judged, then tried.
 #include "plugins/socks5/server/client.hpp"
 #include "plugins/socks5/server/lane.hpp"
 #include "plugins/socks5/server/session_state.hpp"
@@ -82,7 +83,12 @@ void Client::connect(const Destination& to) {
   leave("names cannot be looked up now");
 }
 
-void Client::resolved(const Addresses& addresses) {
+void Client::resolved(const Addresses& addresses, const Replies& replies) {
+  if (const Verdict verdict = judge_replies(*policy_, replies); !verdict.allowed) {
+    deny(verdict, {{}, port_});
+    answer(Reply::not_allowed);
+    return leave("its name leads to one that is blocked");
+  }
   if (addresses.count == 0) {
     answer(Reply::host_unreachable);
     return leave(addresses.is_answered ? "its name has no address" : "no resolver answers");

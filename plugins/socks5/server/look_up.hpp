@@ -44,6 +44,7 @@ class Resolver::LookUp final : public Readiness {
   unsigned tries_ = 0;
   std::array<std::vector<std::byte>, kQuestions> queries_;
   std::array<State, kQuestions> states_{};
+  std::array<std::vector<std::byte>, kQuestions> replies_;
   std::array<std::vector<IpAddress>, kQuestions> found_;
   Addresses answer_;
   bool is_over_ = false;

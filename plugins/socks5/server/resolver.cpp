@@ -46,6 +46,15 @@ bool is_final(Bytes message) noexcept {
 
 }  // namespace
 
+Verdict judge_replies(const PolicyClient& policy, const Replies& replies) noexcept {
+  const FlowFacts flow{.destination = replies.from, .to_resolver = true};
+  Verdict verdict{.allowed = true};
+  if (!policy.dns(flow).answers) return verdict;
+  for (const std::vector<std::byte>& message : replies.messages)
+    if (!message.empty() && verdict.allowed) verdict = judge_answer(policy, flow, message);
+  return verdict;
+}
+
 // ---- who waits
 
 void Resolver::Waiter::stop_waiting() noexcept {
@@ -110,7 +119,10 @@ bool Resolver::LookUp::take_answer(Bytes message) {
   for (std::size_t i = 0; i < kQuestions; ++i) {
     if (states_[i] != State::open || !answers(message, queries_[i])) continue;
     states_[i] = is_final(message) ? State::answered : State::refused;
-    if (states_[i] == State::answered) found_[i] = read_dns_answer(message).addresses;
+    if (states_[i] == State::answered) {
+      found_[i] = read_dns_answer(message).addresses;
+      replies_[i].assign(message.begin(), message.end());
+    }
     const bool is_over = std::none_of(states_.begin(), states_.end(), [](State state) { return state == State::open; });
     if (is_over) return timed_out(), false;
     if (has_found()) owner_.context_.loop.schedule(timer_, kSecondAnswer);
@@ -157,7 +169,7 @@ std::size_t Resolver::LookUp::tell(std::size_t most) {
   for (; told < most && !waiters_.empty(); ++told) {
     Waiter& waiter = *waiters_.back();
     remove(waiter);
-    waiter.resolved(answer_);  // which may end other waiters
+    waiter.resolved(answer_, {server_, replies_});  // which may end other waiters
   }
   return told;
 }

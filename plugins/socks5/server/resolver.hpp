@@ -18,7 +18,9 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 namespace gatehouse::socks5 {
 
@@ -32,6 +34,14 @@ struct Addresses {
 
   [[nodiscard]] std::span<const IpAddress> all() const noexcept { return std::span(list).first(count); }
 };
+
+/// What a resolver has said, as it came. Lives until Waiter::resolved() returns.
+struct Replies {
+  Endpoint from;
+  std::span<const std::vector<std::byte>> messages;  ///< an empty one: it has not answered
+};
+/// May the client have what they say, by the names that they lead to?
+[[nodiscard]] Verdict judge_replies(const PolicyClient& policy, const Replies& replies) noexcept;
 
 class Resolver {
  private:
@@ -54,7 +64,7 @@ class Resolver {
     friend class Resolver;
     friend class LookUp;
     /// Once, within tell().
-    virtual void resolved(const Addresses& addresses) = 0;
+    virtual void resolved(const Addresses& addresses, const Replies& replies) = 0;
     LookUp* look_up_ = nullptr;
     std::size_t place_ = 0;
   };

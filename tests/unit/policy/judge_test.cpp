@@ -217,7 +217,7 @@ TEST(Judge, DeniesEverythingWithoutAPolicy) {
 // DNS-SD has such names (RFC 6763, 4.1.1); frontends give a dot inside a label as kDotInLabel.
 TEST(Judge, TakesALabelWithADotForOneLabel) {
   Model model;
-  model.settings = {{1, "default_action", "allow"}};
+  model.settings = {{9, "default_action", "allow"}};
   model.groups = {{0, "everyone", 100, true}};
   model.domain_rules = {{1, {}, "b.example", "suffix", "block", {}}, {2, {}, "printers.test", "suffix", "block", {}}};
   const Compiled compiled = compile(model, {}, kGeneration, kNow);

@@ -31,8 +31,10 @@ class PolicyFile : public testing::Test {
 TEST_F(PolicyFile, StartsWithRowsThatOneCanRead) {
   PolicyDatabase database(path);
   const policy::Model model = database.load();
-  ASSERT_EQ(model.settings.size(), 1u);
+  ASSERT_EQ(model.settings.size(), 3u);
   EXPECT_EQ(model.settings[0].value, "deny");
+  EXPECT_EQ(model.settings[1].name + ' ' + model.settings[1].value, "dns_ports 53");
+  EXPECT_EQ(model.settings[2].name + ' ' + model.settings[2].value, "judge_answers 1");
   ASSERT_FALSE(model.port_permits.empty());
   const policy::PortPermit& last = model.port_permits.back();
   EXPECT_EQ(last.action, "allow");

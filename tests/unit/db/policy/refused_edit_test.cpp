@@ -89,7 +89,7 @@ constexpr Refused kRefused[] = {
      "there is no setting of that name: there are default_action, dns_ports and judge_answers"},
     {"UPDATE settings SET name = 'x'",
      "there is no setting of that name: there are default_action, dns_ports and judge_answers"},
-    {"UPDATE settings SET value = 'yes' WHERE name = 'judge_answers'", "judge_answers is 0 or 1"},
+    {"UPDATE settings SET name = 'judge_answers', value = 'deny'", "judge_answers is 0 or 1"},
     {"INSERT OR REPLACE INTO settings(name, value) VALUES('judge_answers', '2')", "judge_answers is 0 or 1"},
     {"INSERT INTO group_members(group_id, pattern) VALUES(7, '')", "pattern must not be empty"},
     {"UPDATE group_members SET group_id = 99", "group_id is not the id of a group"},
