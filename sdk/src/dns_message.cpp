@@ -17,9 +17,8 @@ constexpr std::size_t kHeaderSize = 12;
 constexpr std::size_t kLongestName = 255;  // octets on the wire, RFC 1035, 2.3.4
 constexpr std::uint16_t kCnameType = 5, kSoaType = 6, kOptType = 41, kSvcbType = 64, kHttpsType = 65;
 constexpr std::size_t kOptSize = 11;
-constexpr std::uint16_t kFirstQuestion = 0xc000 | kHeaderSize;  // a pointer to its name
-constexpr std::uint16_t kResponse = 0x8000;                     // QR
-constexpr std::uint16_t kEchoed = 0x7800 | 0x0110;              // opcode, RD, CD (RFC 4035, 3.1.6)
+constexpr std::uint16_t kResponse = 0x8000;         // QR
+constexpr std::uint16_t kEchoed = 0x7800 | 0x0110;  // opcode, RD, CD (RFC 4035, 3.1.6)
 constexpr std::uint16_t kRecursionAvailable = 0x0080;
 
 std::uint16_t number_at(Bytes message, std::size_t at) noexcept { return load_big<std::uint16_t>(message.subspan(at)); }
@@ -172,7 +171,14 @@ constexpr std::size_t kSoaData = kSoaServer.size() + kSoaMailbox.size() + 2 + kS
 constexpr std::size_t kSoaSize = 2 + 10 + kSoaData;
 static_assert(kSoaSize + kOptSize == kBlockedAnswerGrowth);
 
-/// @param at  where it stands in `message`
+/// Where the name above the first question's stands, or the root. Of that the SOA record is: dnsmasq 2.90 takes an
+/// NXDOMAIN for NODATA that has one of the name itself.
+std::size_t parent_of_first_question(Bytes message) noexcept {
+  const auto label = std::to_integer<std::size_t>(message[kHeaderSize]);
+  return label == 0 ? kHeaderSize : kHeaderSize + 1 + label;
+}
+
+/// @param at  where it stands in `message`, whose questions are there already
 void write_soa(MutableBytes message, std::size_t at, std::uint16_t dns_class, std::uint32_t ttl) noexcept {
   MutableBytes out = message.subspan(at, kSoaSize);
   const auto put = [&out](auto number) {
@@ -184,7 +190,7 @@ void write_soa(MutableBytes message, std::size_t at, std::uint16_t dns_class, st
     out = out.subspan(text.size());
   };
   constexpr std::size_t kServer = 12, kSecondLabel = kServer + 8;  // in the record
-  put(kFirstQuestion);
+  put(static_cast<std::uint16_t>(0xc000 | parent_of_first_question(message)));
   put(kSoaType);
   put(dns_class);
   put(ttl);

@@ -145,8 +145,8 @@ bool for_each_target(const DnsResponse& response, Visit&& visit) {
 
 /// Writes the answer that refuses `query`: id, opcode, RD and CD echoed, QR and RA set, the questions byte for byte, an
 /// OPT record (version 0, DO echoed) if there was one. NXDOMAIN and NODATA (DnsRcode::no_error) have a SOA record of
-/// the first question's name, without which nobody remembers them (RFC 2308, 5); not where the answer would exceed
-/// `answer_limit` or `out` by it.
+/// the name above the first question's, without which nobody remembers them (RFC 2308, 5); not where the answer would
+/// exceed `answer_limit` or `out` by it.
 ///
 /// @param ttl  how long the answer may be remembered, in seconds
 /// @param out  may be the query's own buffer; kBlockedAnswerGrowth more than the query always suffice

@@ -238,11 +238,23 @@ TEST(BlockedAnswer, HasASoaWhereItSaysThatThereIsNothing) {
     out.resize(write_blocked_answer(*read_dns_query(wire), rcode, 300, out));
     EXPECT_EQ(out, hex((std::string("1234|") + flags +
                         "|0001|0000|0001|0001|0141|0474657374|00|0001|0001"
-                        "|c00c|0006|0001|0000012c|002e|07626c6f636b6564|07696e76616c6964|00|066e6f626f6479|c02c"
+                        "|c00e|0006|0001|0000012c|002e|07626c6f636b6564|07696e76616c6964|00|066e6f626f6479|c02c"
                         "|00000001|0000012c|0000012c|0000012c|0000012c"
                         "|00|0029|04d0|00008000|0000")
                            .c_str()));
   }
+}
+
+TEST(BlockedAnswer, HasTheRootsSoaForTheShortestNames) {
+  const auto owner = [](const char* question, std::size_t size) {
+    const ByteVector wire = hex((std::string("1234|0100|0001|0000|0000|0000|") + question + "|0001|0001").c_str());
+    ByteVector out(200);
+    EXPECT_NE(write_blocked_answer(*read_dns_query(wire), DnsRcode::nxdomain, 10, out), 0u);
+    return load_big<std::uint16_t>(Bytes(out).subspan(12 + size + 4));
+  };
+  EXPECT_EQ(owner("00", 1), 0xc00c);
+  EXPECT_EQ(owner("0474657374|00", 6), 0xc011);
+  EXPECT_EQ(owner("0161|0474657374|00", 8), 0xc00e);
 }
 
 /// A query with a question of 269 bytes, and with an OPT record that announces `payload`, unless that is 0.
