@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs, builds and starts Gatehouse in the foreground with every frontend that exists; all it writes is under
-# build/run/. Arguments go to `gatehouse run`: scripts/run.sh --set 'plugin.udpgw.options.dns_resolvers=["9.9.9.9"]'
+# Installs, builds and starts Gatehouse in the foreground with every frontend but the example in C, `echo-c`; all it
+# writes is under build/run/. Arguments go to `gatehouse run`:
+#   scripts/run.sh --set 'plugin.udpgw.options.dns_resolvers=["9.9.9.9"]'
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

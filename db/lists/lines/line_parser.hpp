@@ -35,8 +35,7 @@ struct ParsedLine {
 ///   hosts    `0.0.0.0 a.example b.example # c`, also 127.*, :: and ::1; whether names below are meant is left open
 ///   domains  `a.example`, which leaves that open, too; `*.a.example` and `.a.example` with all below
 ///   adblock  `||a.example^` with all below, `|a.example^` alone, `||*.a.example^` those below; `|` may end it;
-///   exception
-///            `@@`; the modifier `$important`; no others, no paths, no wildcards, no cosmetic rules
+///            exception `@@`; the modifier `$important`; no others, no paths, no wildcards, no cosmetic rules
 ///   rpz      `a CNAME .` alone, `*.a CNAME .` those below; also to `*.` or rpz-drop.; exception rpz-passthru.; A and
 ///            AAAA with an address that says nowhere, or else an exception; names relative to the zone
 ///   dnsmasq  `address=/a/b/`, with all below; with an address only 0.0.0.0, 127.*, :: or #, or else an exception;
