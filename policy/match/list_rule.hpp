@@ -37,8 +37,9 @@ struct ListRule {
       const ListEntry found = entry(name, i);
       const ListMark mark = i == whole ? about_itself(found) : about_below(found);
       if (mark <= best) continue;
+      // What lists the name already, and longer, still does: it ranks by that among rows and other lists.
+      if (!is_listed(best)) hit = {i, about_below(found) == ListMark::none};
       best = mark;
-      hit = {i, about_below(found) == ListMark::none};
       if (names->nearest_wins()) break;
     }
     return is_listed(best) ? std::optional(hit) : std::nullopt;

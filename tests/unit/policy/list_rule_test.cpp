@@ -154,5 +154,16 @@ TEST(ListRule, WhatIsImportantBeatsExceptions) {
   EXPECT_EQ(entry(list, "very.ads.good.test"), "");
 }
 
+TEST(ListRule, AnEntryKeepsItsLengthBelowAnImportantOne) {
+  constexpr ListEntry kImportant{ListMark::important, ListMark::important};
+  const ListRule list = mixed({{"ads.test", kImportant},
+                               {"tracker.ads.test", ListEntry::suffix},
+                               {"good.tracker.ads.test", ListEntry::exception}},
+                              false);
+  EXPECT_EQ(entry(list, "a.tracker.ads.test"), "tracker.ads.test") << "as without the important one";
+  EXPECT_EQ(entry(list, "b.ads.test"), "ads.test");
+  EXPECT_EQ(entry(list, "good.tracker.ads.test"), "ads.test") << "nothing else lists it";
+}
+
 }  // namespace
 }  // namespace gatehouse::policy
