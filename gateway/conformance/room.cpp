@@ -60,9 +60,14 @@ void map_ids(uid_t user, gid_t group) {
 
 /// What is mounted here is seen here alone. @return whether /proc shows this room and nothing else
 bool furnish(const fs::path& folder) {
+  constexpr unsigned long kPlain = MS_NOSUID | MS_NODEV | MS_NOEXEC;
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
   ::mount("tmpfs", folder.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "size=256m,nr_inodes=64k,mode=700");
-  return ::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0;
+  if (::mount("proc", "/proc", "proc", kPlain, nullptr) != 0) return false;
+  for (const char* const of_all : {"/proc/sys/kernel", "/proc/sys/vm", "/proc/sys/fs", "/proc/sysrq-trigger"})
+    if (::mount(of_all, of_all, nullptr, MS_BIND, nullptr) == 0)  // the whole machine's, unlike /proc/sys/net
+      ::mount(nullptr, of_all, nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY | kPlain, nullptr);
+  return true;
 }
 
 bool is_crowded() {
