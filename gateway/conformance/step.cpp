@@ -207,11 +207,11 @@ StepOutcome run_step(const Step& step, const fs::path& scratch) {
   StepOutcome out;
   Listening parent(step, secret, out);
   std::optional<Room::Ending> ending;  // none: the deadline
-  if (parent.listen(reading.get(), deadline)) ending = room.wait(deadline);
+  if (parent.listen(reading.get(), deadline)) ending = room.wait(deadline + std::chrono::seconds(1));
   room.close();
-  out.hung = !out.finished && !ending;
+  out.hung = !ending;  // also where it has told everything, and something of the room stands still
   if (ending) judge_company(parent, *ending);
-  if (!out.finished) judge_death(parent, step, ending, scratch);
+  if (!out.finished || out.hung) judge_death(parent, step, ending, scratch);
   std::error_code ignored;
   fs::remove_all(folder, ignored);
   out.took = std::chrono::duration_cast<std::chrono::milliseconds>(steady_now() - begin);

@@ -81,6 +81,7 @@ enum {
   F_leaves_process,
   F_forks_without_end,
   F_kills_parent,
+  F_stops_parent,
   F_tunes_the_machine,
   F_odd_words
 };
@@ -168,6 +169,7 @@ static void fill_folder(void) {
 static void be_mischievous(void) {
   if (HAS(F_exits_when_loaded)) exit(0);
   if (HAS(F_stops_itself)) raise(SIGSTOP);
+  if (HAS(F_stops_parent)) kill(getppid(), SIGSTOP);
   if (HAS(F_tunes_the_machine) && open("/proc/sys/vm/swappiness", O_WRONLY | O_CLOEXEC) >= 0) abort();
   while (HAS(F_endless_output)) puts("and again");
   while (HAS(F_floods_descriptors)) say_everywhere("{}\n");
