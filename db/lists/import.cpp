@@ -147,8 +147,8 @@ void Gathering::take(const LineReader::Line& line, LineParser& parser) {
 }
 
 void Gathering::take(const ParsedLine::Name& name, std::uint64_t line) {
-  const bool is_wide = name.entry.below != ListMark::none && is_registry_suffix(name.text);
-  if (!is_wide || request_.allow_wide) return names_.add(name.text, name.entry);
+  if (request_.allow_wide || name.entry.below == ListMark::none || !is_registry_suffix(name.text))
+    return names_.add(name.text, name.entry);
   // Where `match` leaves it at the name itself, it is to stay so also when somebody edits the row.
   if (const ListEntry entry = meant(name.entry); entry.below == ListMark::none) return names_.add(name.text, entry);
   const std::string why = backquoted(name.text) + " is a public suffix, below which are many owners' domains";
@@ -179,9 +179,8 @@ ListEntry without_importance(ListEntry entry) noexcept {
 }
 
 void Gathering::sort() {
-  const std::uint64_t taken = names_.size();
   names_.sort();
-  report.duplicates = taken - names_.size();
+  report.duplicates = names_.repeated();
   if (report.format == ListFormat::unbound)
     names_.change_each(
         [zones = UnboundZones()](std::string_view name, ListEntry entry) mutable { return zones.settle(name, entry); });

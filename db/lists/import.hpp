@@ -35,7 +35,7 @@ struct ImportReport {
   std::string match, action, group;  ///< as the row has them now; group "" = all
   std::uint64_t lines = 0, bytes = 0;
   std::uint64_t entries = 0, exceptions = 0;  ///< names in the list, each once; some may be both
-  std::uint64_t duplicates = 0;               ///< names that stood in it before
+  std::uint64_t duplicates = 0;               ///< names that stood in it before, and said the same
   std::uint64_t rejected = 0;                 ///< parts of lines
   std::vector<Finding> rejects;
   std::uint64_t too_wide = 0;  ///< entries and exceptions that cover a public suffix: left out

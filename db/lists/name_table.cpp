@@ -72,6 +72,7 @@ void NameTable::sort() {
     }
     policy::ListEntry both = entry(records_[kept - 1]);
     both |= entry(record);
+    if (both == entry(records_[kept - 1])) ++repeated_;
     set_entry(records_[kept - 1], both);
   }
   records_.resize(kept);

@@ -21,6 +21,8 @@ class NameTable {
 
   /// As added; after sort() without repetitions.
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
+  /// How many of those added said nothing that others did not say. After sort().
+  [[nodiscard]] std::uint64_t repeated() const noexcept { return repeated_; }
 
   /// Calls visit(name, entry) in order. After sort().
   template <class F>
@@ -68,7 +70,7 @@ class NameTable {
 
   std::vector<std::unique_ptr<char[]>> chunks_;  // size, entry, text, one after another; size 0 ends it
   std::size_t used_ = 0;                         // of the last chunk
-  std::uint64_t size_ = 0;
+  std::uint64_t size_ = 0, repeated_ = 0;
   std::vector<Record> records_;
 };
 

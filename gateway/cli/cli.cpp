@@ -298,7 +298,9 @@ void CommandLine::add_import(CLI::App& group) {
   command.add_option("--format", arguments.format, "How it is written")
       ->check(CLI::IsMember({"auto", "hosts", "domains", "adblock", "rpz", "dnsmasq", "unbound"}))
       ->capture_default_str();
-  command.add_option("--match", arguments.match, "Default: as it was; new ones suffix, from hosts files exact")
+  command
+      .add_option("--match", arguments.match,
+                  "Where the format leaves it open. Default: as it was; new ones suffix, hosts exact")
       ->check(CLI::IsMember({"exact", "suffix"}));
   command.add_option("--action", arguments.action, "Default: as it was; new ones block")
       ->check(CLI::IsMember({"block", "allow", "monitor"}));

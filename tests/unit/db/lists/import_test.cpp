@@ -251,10 +251,11 @@ TEST_F(Import, WhatCompaniesGiveNamesBelowIsOrdinary) {
 }
 
 TEST_F(Import, KeepsExactEntriesAndOthersSideBySide) {
-  import(
+  const ImportReport report = import(
       "$ORIGIN rpz.local.\na.example.com CNAME .\nb.example.com CNAME .\n*.b.example.com CNAME .\n"
       "*.c.example.com CNAME .\nd.example.com CNAME rpz-passthru.\n*.d.example.com CNAME .\n");
   EXPECT_EQ(row("format, entries"), "rpz|4");
+  EXPECT_EQ(report.duplicates, 0U) << "a name and its wildcard are none";
   EXPECT_EQ(file().find("a.example.com"), ListEntry::exact);
   EXPECT_EQ(file().find("b.example.com"), ListEntry::suffix);
   EXPECT_EQ(file().find("c.example.com"), ListEntry::children);

@@ -102,6 +102,15 @@ TEST(NameTable, MakesOneEntryOfThoseForOneName) {
   EXPECT_EQ(table.size(), 2U);
 }
 
+TEST(NameTable, CountsWhatSaysNothingNew) {
+  NameTable table;
+  for (const ListEntry entry : {ListEntry::exact, ListEntry::children, ListEntry::exact}) table.add("a.example", entry);
+  table.add("b.example", ListEntry::exact);
+  table.sort();
+  EXPECT_EQ(table.repeated(), 1U);
+  EXPECT_EQ(table.size(), 2U);
+}
+
 TEST(ListFile, KeepsWhatTheListSaysOfEachName) {
   using policy::ListMark;
   Names names;
