@@ -380,6 +380,8 @@ TEST(PolicyMigration, BringsTheFirstVersionUpToDate) {
   EXPECT_EQ(run_sqlite_shell(path, "UPDATE domain_rules SET domain = 'other.test'; SELECT who, row_id FROM changes"),
             "sql|1\n");
   EXPECT_EQ(run_sqlite_shell(path, "SELECT value FROM settings"), "") << "the starter policy is for new files";
+  EXPECT_EQ(run_sqlite_shell(path, "INSERT INTO settings(name, value) VALUES('dns_ports', '53,5353')"), "");
+  EXPECT_EQ(PolicyDatabase(path).load().settings.at(0).value, "53,5353");
 }
 
 TEST_F(PolicyHistory, OfAFileThatNeverEndsIsGivenUp) {

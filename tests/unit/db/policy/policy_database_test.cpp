@@ -102,8 +102,8 @@ TEST_F(PolicyFile, MovesTheRevisionWithEveryKindOfEdit) {
                           "INSERT INTO groups(id, name) VALUES(3, 'g')", "UPDATE groups SET name = 'h' WHERE id = 3",
                           "INSERT INTO group_members(group_id, pattern) VALUES(3, 'x')", "DELETE FROM group_members",
                           "DELETE FROM groups WHERE id = 3", "INSERT INTO port_permits DEFAULT VALUES",
-                          "UPDATE settings SET value = 'allow'", "INSERT INTO traffic_rules DEFAULT VALUES",
-                          "INSERT INTO domain_lists(name) VALUES('x')",
+                          "UPDATE settings SET value = 'allow' WHERE name = 'default_action'",
+                          "INSERT INTO traffic_rules DEFAULT VALUES", "INSERT INTO domain_lists(name) VALUES('x')",
                           "INSERT INTO credentials(kind, value, identity) VALUES('unix', 'b', 'unix:b')"}) {
     EXPECT_EQ(shell(sql), "") << sql;
     const std::int64_t now = database.load().revision;
