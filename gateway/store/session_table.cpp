@@ -336,6 +336,8 @@ void SessionTable::account(std::uint64_t id, std::string_view group_name, std::s
   if (id == kNoSession || session == nullptr || session->id.load(std::memory_order_acquire) != id) return;
   const std::scoped_lock lock(shards_[session->shard.load(std::memory_order_relaxed)].mutex);
   if (!session->is_live(id)) return;
+  // After a restart that is so for every session that comes again: not all rows are to be written anew.
+  if (session->record.group_name == group_name && session->record.payer() == payer) return;
   session->record.group_name = names_.at(group_name);
   session->record.set_payer(payer);
   session->moved.store(true, std::memory_order_relaxed);

@@ -28,7 +28,8 @@ constexpr seconds kUpkeepRetry{10};
 constexpr milliseconds kRest{2};
 constexpr std::chrono::minutes kAsideRetry{10};  // with rows that the store could not take: somebody may have mended it
 constexpr seconds kRoomRetry{1};
-constexpr std::size_t kManyRows = 16'384;                       // some MB
+constexpr std::size_t kManyRows = 8192;                         // some MB
+constexpr int kTrims = 3;                                       // rounds
 constexpr int kShare = 5;                                       // of the time, what lingering leaves to commits
 constexpr std::size_t kUsageRows = StoreWriter::kMostRows / 4;  // that a full commit has room for
 constexpr std::int64_t kSecondsOfDay = 86'400;
@@ -124,6 +125,7 @@ class StoreWriter::Loop {
   std::unique_ptr<db::Store> store_;
   PendingRows pending_;
   std::size_t most_rows_ = 0;  // that were there at a time, since give_back()
+  int trims_ = 0;              // that are to follow
   UsageLedger usage_;
   db::ClockTrust trust_{0};  // the clock of the start, and what follows from it
   const Clock::time_point started_ = Clock::now();
@@ -278,11 +280,12 @@ void StoreWriter::Loop::collect() {
   most_rows_ = std::max(most_rows_, pending_.size());
 }
 
-/// Many rows that were read at the start, or waited at a time, leave a KB each that the allocator keeps. Once after
-/// each such time, for it takes some ms.
+/// Many rows that were read at the start, or waited at a time, leave a KB each that the allocator keeps, and so does
+/// what plugins make of them: in the rounds that follow it is given back, for some ms each.
 void StoreWriter::Loop::give_back() {
-  if (most_rows_ < kManyRows || pending_.size() >= kManyRows) return;
-  most_rows_ = 0;
+  if (std::exchange(most_rows_, pending_.size()) >= kManyRows) trims_ = kTrims;
+  if (trims_ == 0) return;
+  --trims_;
   malloc_trim(0);
 }
 

@@ -21,6 +21,7 @@ constexpr Nanoseconds kTick = 100ms;               // resolution of lifetimes
 constexpr Nanoseconds kLongestLook = 15s;          // each endpoint is looked at so often: who uses it, has it ended?
 constexpr Nanoseconds kKernelLook = 2s;            // interfaces and totals of the kernel's part are looked at
 constexpr Nanoseconds kTouch = 1h;                 // the host is told so often that it is still there
+constexpr std::uint32_t kFirstTouches = 600;       // seconds in which it is first told of those that are served again
 constexpr std::chrono::seconds kRemembered = 48h;  // what the host remembers without that
 constexpr std::string_view kVniSpace = "vni";
 constexpr PayloadNumber kVniInPayload{4, 3};
@@ -287,6 +288,7 @@ bool RelayLane::serve_again(const KeptEndpoint& kept) {
     made->local_ports[leg] = blob.legs[leg].local_port;
   }
   made->is_durable = true;
+  made->touched = now() - kTouch + std::chrono::seconds(blob.vni % kFirstTouches);  // not of all at once: each is a row
   find_sockets(*made);
   judge(*made);
   schedule(*made);

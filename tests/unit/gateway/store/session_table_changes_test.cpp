@@ -120,6 +120,20 @@ TEST_F(SessionChanges, NameWhoPaysAndALeaseThatIsHeld) {
   EXPECT_EQ(changes().at(0).record.resource, "10.0.0.6") << "the first is over";
 }
 
+/// As after a restart, when a hundred thousand come again at once.
+TEST_F(SessionChanges, AreNoneWhereThePayerIsWhoItWas) {
+  const auto session = open("some");
+  table.account(session.id, "kids", "token:bob");
+  table.list_moved(1001);
+  ASSERT_EQ(changes().size(), 1u);
+  table.account(session.id, "kids", "token:bob");
+  table.list_moved(1002);
+  EXPECT_THAT(changes(), IsEmpty());
+  table.account(session.id, "others", "token:bob");
+  table.list_moved(1003);
+  EXPECT_EQ(changes().size(), 1u);
+}
+
 TEST_F(SessionChanges, EndWithTheSessionWhoseSlotRestsBeforeItIsUsedAgain) {
   const auto first = open("");
   first.cells->bytes_up = 7;
