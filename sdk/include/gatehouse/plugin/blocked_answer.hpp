@@ -12,6 +12,7 @@ namespace gatehouse {
 /// that passes DNS on has.
 class BlockedAnswer {
  public:
+  /// What these options say; the plugin's schema has both.
   explicit BlockedAnswer(const Options& options);
 
   /// The answer to a query whose question is blocked, or in place of a response that leads to a blocked name; whoever
