@@ -13,8 +13,8 @@
 namespace gatehouse::conformance {
 
 /// A process, and whatever that begins. It has process ids, a /proc and a `folder` of 256 MiB of its own where such can
-/// be made: as root, or where the kernel lets users make namespaces; elsewhere, at the
-/// deadline, only its process group is ended. One thread; movable is nobody.
+/// be made: as root, or where the kernel lets users make namespaces; elsewhere, at the deadline, only its process group
+/// is ended. One thread.
 class Room {
  public:
   /// How it ended.
