@@ -35,6 +35,7 @@ struct ListRule {
     Hit hit;
     for (std::size_t i = name.count(); i-- > shortest;) {
       const ListEntry found = entry(name, i);
+      if (found == ListEntry::none) continue;
       const ListMark mark = i == whole ? about_itself(found) : about_below(found);
       if (mark <= best) continue;
       // What lists the name already, and longer, still does: it ranks by that among rows and other lists.
