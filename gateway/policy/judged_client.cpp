@@ -27,14 +27,14 @@ const policy::Limit* JudgedClient::begin_session(const policy::Limits& limits) {
   return nullptr;
 }
 
-void JudgedClient::reserve(const PublishedPolicy& policy) noexcept {
+bool JudgedClient::reserve(const PublishedPolicy& policy) noexcept {
   const PublishedPolicy::GroupLimits& limits = policy.limits(alike_->group_in(*policy.snapshot));
-  if (limits.session.any()) {
-    if (policy::Meters* const mine = session_->reserve())
-      mine->destinations.reserve(limits.session.destinations_per_minute);
-  }
   if (policy::Meters* const shared = alike_->shared())
     shared->destinations.reserve(limits.identity.destinations_per_minute);
+  if (!limits.session.any()) return true;
+  policy::Meters* const mine = session_->reserve();
+  if (mine != nullptr) mine->destinations.reserve(limits.session.destinations_per_minute);
+  return mine != nullptr;
 }
 
 /// From now on the session's meters count its flows, too.

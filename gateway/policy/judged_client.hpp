@@ -7,8 +7,6 @@
 #include "policy/limiter.hpp"
 #include "policy/snapshot.hpp"
 
-#include <gatehouse/table/slab.hpp>
-
 #include <array>
 #include <atomic>
 #include <memory>
@@ -29,16 +27,18 @@ class JudgedClient {
   JudgedClient& operator=(const JudgedClient&) = delete;
 
   /// Gets the meters the memory that they need under `policy`: those of the session are made when a limit first needs
-  /// them. Where memory is short, limits of the session do not hold before the next generation. Any thread; called by
-  /// the board before a lane can meet that policy.
-  void reserve(const PublishedPolicy& policy) noexcept;
+  /// them. Any thread; called by the board before a lane can meet that policy.
+  /// @return false: for want of memory the session has no meters, and has to be seen to again
+  [[nodiscard]] bool reserve(const PublishedPolicy& policy) noexcept;
   /// Finds the group and the limits anew when `policy` is of another generation. Meters keep their state. Does not
   /// allocate. Until the next one, limits are those of `policy`, which its lane's view keeps.
   void resolve(const PublishedPolicy& policy) noexcept {
     alike_->resolve(policy);
-    if (alike_->limits_sessions() && !is_in_session_) [[unlikely]]
+    if (lacks_meters()) [[unlikely]]
       enter_session();
   }
+  /// Its session has limits, but no memory for its meters yet: nothing may begin that they would count.
+  [[nodiscard]] bool lacks_meters() const noexcept { return alike_->limits_sessions() && !is_in_session_; }
   [[nodiscard]] policy::GroupIndex group() const noexcept { return standing().group; }
   [[nodiscard]] const policy::Standing& standing() const noexcept { return alike_->standing(); }
   /// The row of `admissions` that keeps it from its frontend, if there is one.
@@ -57,7 +57,9 @@ class JudgedClient {
     if (!is_in_session_) ++out.link;
     return out;
   }
+  /// Nothing happens where none is open.
   void close_flow() noexcept {
+    if (open_flows_ == 0) return;
     --open_flows_;
     policy::close_flow(chain());
   }
@@ -85,9 +87,6 @@ class JudgedClient {
   [[nodiscard]] const std::string& identity() const noexcept { return alike_->facts().identity; }
   [[nodiscard]] bool is_metered() const noexcept { return alike_->is_metered(); }
   [[nodiscard]] bool counts_destinations() const noexcept { return alike_->counts_destinations(); }
-
-  /// Where its lane has it: of a Slab.
-  std::uint32_t slot = kNoSlot;
 
  private:
   void enter_session() noexcept;

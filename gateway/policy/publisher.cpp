@@ -130,6 +130,7 @@ void PolicyPublisher::run() {
     const std::int64_t time = trust_.believed(unix_now(), db::clock_is_synchronised());
     board_->calendar().refresh(std::chrono::system_clock::time_point(std::chrono::seconds(time)));
     locked([this] { try_to_look(); });
+    board_->reserve_again();
     board_->free_unused();
   }
 }

@@ -35,6 +35,17 @@ SnapshotBoard::SnapshotBoard(std::shared_ptr<const Snapshot> first)
   newest_ = held_.back().get();
 }
 
+template <class Work>
+void SnapshotBoard::for_clients(Work work) noexcept {
+  for (std::size_t next = 0;;) {
+    const std::scoped_lock lock(mutex_);
+    const std::size_t end = std::min(clients_.size(), next + kClientsAtOnce);
+    for (; next < end; ++next)
+      if (JudgedClient* const client = clients_[next].client()) work(*client);
+    if (next == clients_.size()) return;
+  }
+}
+
 void SnapshotBoard::publish(std::shared_ptr<const Snapshot> next) {
   assert(next->generation() > generation_.load());
   auto published = std::make_shared<const PublishedPolicy>(next);
@@ -43,23 +54,30 @@ void SnapshotBoard::publish(std::shared_ptr<const Snapshot> next) {
     const std::scoped_lock lock(mutex_);
     coming_ = std::move(published);
   }
-  reserve_for_clients(policy);
+  // Clients that enter meanwhile see to themselves, by `coming_`.
+  if (needs_memory(policy)) for_clients([&](JudgedClient& client) { reserve(client, policy); });
   const std::scoped_lock lock(mutex_);
+  held_.push_back(coming_);  // may throw: then nothing is published
   newest_.store(coming_.get());
   generation_.store(next->generation(), std::memory_order_release);
-  held_.push_back(std::move(coming_));
+  coming_ = nullptr;
 }
 
-/// Clients that enter meanwhile see to themselves, by `coming_`.
-void SnapshotBoard::reserve_for_clients(const PublishedPolicy& policy) {
-  if (!needs_memory(policy)) return;
-  for (std::size_t next = 0;;) {
+void SnapshotBoard::reserve(JudgedClient& client, const PublishedPolicy& policy) noexcept {
+  if (!client.reserve(policy)) lacks_memory_ = true;
+}
+
+void SnapshotBoard::reserve_all(JudgedClient& client) noexcept {
+  for (const auto& published : held_) reserve(client, *published);
+  if (coming_) reserve(client, *coming_);
+}
+
+void SnapshotBoard::reserve_again() noexcept {
+  {
     const std::scoped_lock lock(mutex_);
-    const std::size_t end = std::min(clients_.size(), next + kClientsAtOnce);
-    for (; next < end; ++next)
-      if (JudgedClient* const client = clients_[next].client()) client->reserve(policy);
-    if (next == clients_.size()) return;
+    if (!std::exchange(lacks_memory_, false)) return;
   }
+  for_clients([this](JudgedClient& client) { reserve_all(client); });
 }
 
 std::uint32_t SnapshotBoard::enter(JudgedClient& client) {
@@ -71,8 +89,7 @@ std::uint32_t SnapshotBoard::enter(JudgedClient& client) {
   const std::uint32_t entry = first_free_;
   first_free_ = clients_[entry].next_free();
   clients_[entry] = Place(client);
-  for (const auto& published : held_) client.reserve(*published);
-  if (coming_) client.reserve(*coming_);
+  reserve_all(client);
   return entry;
 }
 

@@ -45,6 +45,8 @@ class SnapshotBoard {
   /// Frees, on the calling thread, each snapshot that no view reads any more: a view that never moves on again, of a
   /// lane that hangs, keeps one. @return how many are still held
   std::size_t free_unused();
+  /// Tries again for clients whose session got no meters for want of memory. Locks.
+  void reserve_again() noexcept;
 
   /// Reserves for each snapshot that a lane may meet, and from now on for each before it is published. Locks and
   /// allocates. @return for leave()
@@ -78,7 +80,12 @@ class SnapshotBoard {
    private:
     std::uintptr_t word_;
   };
-  void reserve_for_clients(const PublishedPolicy& policy);
+  // Of these, the former two are for who holds the lock.
+  void reserve(JudgedClient& client, const PublishedPolicy& policy) noexcept;
+  void reserve_all(JudgedClient& client) noexcept;
+  /// Calls work(JudgedClient&) for each, under the lock, which others may have in between.
+  template <class Work>
+  void for_clients(Work work) noexcept;
 
   Calendar calendar_;
   std::atomic<std::uint64_t> generation_;
@@ -89,6 +96,7 @@ class SnapshotBoard {
   std::shared_ptr<const PublishedPolicy> coming_;  // not published yet
   std::deque<Place> clients_;                      // by entry
   std::uint32_t first_free_ = kNone;
+  bool lacks_memory_ = false;  // one of them does
 };
 
 /// One lane's view of the board. Not thread-safe: one thread, but for construction and destruction.

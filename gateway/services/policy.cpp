@@ -37,6 +37,11 @@ std::optional<Prefix> prefix_of(const gh_prefix& prefix) noexcept {
   return Prefix(address, prefix.length);
 }
 
+static_assert(sizeof(gh_client*) == sizeof(LaneClients::Handle), "plugins have the handle as a pointer");
+constexpr std::uint64_t kUntilMeters = 100'000'000;  // ns that a client without meters waits, and asks again
+
+LaneClients::Handle handle_of(gh_client* client) noexcept { return reinterpret_cast<LaneClients::Handle>(client); }
+
 PolicyLane& lane_of(gh_lane* lane) noexcept { return *HostLane::of(lane).policy; }
 
 Flow flow_of(const gh_flow& flow) noexcept {
@@ -82,6 +87,11 @@ Refusal column_of(policy::FlowRefusal refusal) noexcept {
 
 Verdict not_admitted(std::int64_t row, std::uint64_t generation) noexcept {
   return {policy::Action::deny, Reason::admission, Table::admissions, row, generation};
+}
+
+/// For want of memory, or of a client that is open on this lane: no row says so.
+Verdict refused(std::uint64_t generation) noexcept {
+  return {policy::Action::deny, Reason::none, Table::none, 0, generation};
 }
 
 }  // namespace
@@ -135,10 +145,12 @@ std::unique_ptr<PolicyLane> PluginPolicy::make_lane() const {
       spec_.flow_log ? spec_.flow_log->open_lane(spec_.plugin) : std::make_shared<FlowLane>(spec_.plugin));
 }
 
-/// The client in the lane's generation.
-JudgedClient& PluginPolicy::client_of(gh_lane* lane, gh_client* client) noexcept {
-  auto& out = *reinterpret_cast<JudgedClient*>(client);
-  out.resolve(lane_of(lane).view_.published());
+/// The client in the lane's generation. Null for one that was closed, or is of another lane: the plugin's error, of
+/// which the host makes a refusal.
+JudgedClient* PluginPolicy::client_of(gh_lane* lane, gh_client* client) noexcept {
+  PolicyLane& mine = lane_of(lane);
+  JudgedClient* const out = mine.clients_.at(handle_of(client));
+  if (out != nullptr) out->resolve(mine.view_.published());
   return out;
 }
 
@@ -153,19 +165,19 @@ gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh
   auto session =
       facts.session != 0 && spec_.sessions ? spec_.sessions->meters_of(spec_.plugin, facts.session) : nullptr;
   if (!session) session = std::make_shared<SessionMeters>();
-  const SlotHandle place = lane.clients_.emplace(lane.alike(std::move(known), *board_, *keys_), std::move(session));
-  const auto remove = [&lane](JudgedClient* one) { lane.clients_.erase(lane.clients_.handle_at(one->slot)); };
-  std::unique_ptr<JudgedClient, decltype(remove)> client(lane.clients_.at(place), remove);
-  client->slot = place.slot();
+  const auto handle = lane.clients_.open(lane.alike(std::move(known), *board_, *keys_), std::move(session));
+  const auto remove = [&lane, handle](JudgedClient*) { lane.clients_.close(handle); };
+  std::unique_ptr<JudgedClient, decltype(remove)> client(lane.clients_.at(handle), remove);
   client->resolve(lane.view_.published());
   if (client->refused_by()) {
     lane.refuse(not_admitted(*client->refused_by(), snapshot.generation()), verdict);
     return nullptr;
   }
   if (abandoned_) {
-    lane.refuse({policy::Action::deny, Reason::none, Table::none, 0, snapshot.generation()}, verdict);
+    lane.refuse(refused(snapshot.generation()), verdict);
     return nullptr;
   }
+  if (client->lacks_meters()) throw std::bad_alloc();
   if (const Limit* const limit = client->begin_session(snapshot.limits(client->group()))) {
     lane.refuse(
         {policy::Action::deny, Reason::concurrent_sessions, Table::traffic_rules, limit->row, snapshot.generation()},
@@ -174,7 +186,8 @@ gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh
   }
   if (abandoned_) client->end_session();  // that came in between
   if (spec_.sessions && facts.session != 0) account(snapshot, *client, facts);
-  return reinterpret_cast<gh_client*>(client.release());
+  static_cast<void>(client.release());
+  return reinterpret_cast<gh_client*>(handle);
 }
 
 /// The address of a client without an identity is written down only where a quota goes by it.
@@ -197,20 +210,25 @@ gh_client* PluginPolicy::client_open(void* context, gh_lane* lane, const gh_clie
   write({policy::Action::allow, Reason::none, Table::none, 0, generation}, verdict);
   const auto open = [&]() -> std::optional<gh_client*> { return self.open(mine, *facts, verdict); };
   const std::optional<gh_client*> opened = guarded(open, {});
-  if (!opened) mine.refuse({policy::Action::deny, Reason::none, Table::none, 0, generation}, verdict);
+  if (!opened) mine.refuse(refused(generation), verdict);
   return opened.value_or(nullptr);
 }
 
 void PluginPolicy::client_close(void*, gh_lane* lane, gh_client* client) noexcept {
-  auto& clients = lane_of(lane).clients_;
-  clients.erase(clients.handle_at(reinterpret_cast<JudgedClient*>(client)->slot));
+  lane_of(lane).clients_.close(handle_of(client));
 }
 
 void PluginPolicy::limits(void*, gh_lane* lane, gh_client* client, gh_limits* out) noexcept {
   if (out->struct_size < GH_SIZE_1_0(gh_limits)) return;
-  const JudgedClient& of = client_of(lane, client);
-  const policy::Limits& limits = lane_of(lane).view_.snapshot().limits(of.group());
-  out->metered = of.is_metered() ? 1 : 0;
+  const JudgedClient* const of = client_of(lane, client);
+  if (of == nullptr) {
+    out->metered = 1;
+    out->concurrent_flows = 0;
+    out->udp_idle_ns = out->tcp_idle_ns = out->session_idle_ns = UINT64_MAX;
+    return;
+  }
+  const policy::Limits& limits = lane_of(lane).view_.snapshot().limits(of->group());
+  out->metered = of->is_metered() ? 1 : 0;
   out->concurrent_flows = border_limit(limits.session.concurrent_flows);
   out->udp_idle_ns = border_ns(limits.session.udp_idle_seconds, limits.identity.udp_idle_seconds);
   out->tcp_idle_ns = border_ns(limits.session.tcp_idle_seconds, limits.identity.tcp_idle_seconds);
@@ -226,10 +244,16 @@ void PluginPolicy::check_batch(void*, gh_lane* lane, gh_client* client, const gh
                                std::size_t count) noexcept {
   const PolicyLane& mine = lane_of(lane);
   const policy::Snapshot& snapshot = mine.view_.snapshot();
-  const JudgedClient& of = client_of(lane, client);
+  const JudgedClient* const known = client_of(lane, client);
   FlowLane::Ring* const flow_log = mine.flows_->ring();
   policy::SideHits hits;
   if (count == 0 || flows->struct_size < GH_SIZE_1_0(gh_flow) || out->struct_size < GH_SIZE_1_0(gh_verdict)) return;
+  if (known == nullptr) {
+    for (std::size_t i = 0; i < count; ++i)
+      mine.refuse(refused(snapshot.generation()), const_cast<gh_verdict*>(GH_NEXT(gh_verdict, out, i)));
+    return;
+  }
+  const JudgedClient& of = *known;
   for (std::size_t i = 0; i < count; ++i) {
     const Flow flow = flow_of(*GH_NEXT(gh_flow, flows, i));
     const Verdict verdict = of.refused_by() ? not_admitted(*of.refused_by(), snapshot.generation())
@@ -247,9 +271,14 @@ gh_status PluginPolicy::flow_open(void* context, gh_lane* lane, gh_client* clien
                                   std::uint64_t now_ns, gh_verdict* out) noexcept {
   if (flow->struct_size < GH_SIZE_1_0(gh_flow) || out->struct_size < GH_SIZE_1_0(gh_verdict)) return GH_E_INVALID;
   PluginPolicy& self = *static_cast<PluginPolicy*>(context);
-  JudgedClient& of = client_of(lane, client);
+  JudgedClient* const known = client_of(lane, client);
   const PolicyLane& mine = lane_of(lane);
   const policy::Snapshot& snapshot = mine.view_.snapshot();
+  if (known == nullptr || known->lacks_meters()) {
+    mine.refuse(refused(snapshot.generation()), out);
+    return GH_E_LIMIT;
+  }
+  JudgedClient& of = *known;
   const std::uint64_t destination =
       of.counts_destinations() ? self.keys_->hash_of(snapshot.canonical(address_of(flow->destination))) : 0;
   const policy::FlowOpening opening = of.open_flow(destination, {now_ns, self.board_->calendar().periods()});
@@ -269,17 +298,23 @@ gh_status PluginPolicy::flow_open(void* context, gh_lane* lane, gh_client* clien
   return GH_E_LIMIT;
 }
 
-void PluginPolicy::flow_close(void*, gh_lane*, gh_client* client) noexcept {
-  reinterpret_cast<JudgedClient*>(client)->close_flow();
+void PluginPolicy::flow_close(void*, gh_lane* lane, gh_client* client) noexcept {
+  if (JudgedClient* const of = lane_of(lane).clients_.at(handle_of(client))) of->close_flow();
 }
 
 std::uint64_t PluginPolicy::charge(void* context, gh_lane* lane, gh_client* client, std::uint32_t direction,
                                    std::uint64_t packets, std::uint64_t want, std::uint64_t least, std::uint64_t now_ns,
                                    std::uint64_t* wait_ns) noexcept {
   PluginPolicy& self = *static_cast<PluginPolicy*>(context);
-  const JudgedClient& of = client_of(lane, client);
-  *wait_ns = 0;
+  const JudgedClient* const known = client_of(lane, client);
+  *wait_ns = known == nullptr ? policy::kNoMore : 0;
+  if (known == nullptr) return 0;
+  const JudgedClient& of = *known;
   if (!of.is_metered()) return want;
+  if (of.lacks_meters()) [[unlikely]] {
+    *wait_ns = kUntilMeters;
+    return 0;
+  }
   const policy::Grant grant =
       policy::charge_all(of.chain(), direction == GH_UP ? policy::Direction::up : policy::Direction::down,
                          {packets, want, least}, {now_ns, self.board_->calendar().periods()});

@@ -5,6 +5,7 @@
 #include "gateway/flow_log/flow_log.hpp"
 #include "gateway/policy/judged_client.hpp"
 #include "gateway/policy/key_meters.hpp"
+#include "gateway/policy/lane_clients.hpp"
 #include "gateway/policy/lane_records.hpp"
 #include "gateway/policy/place_claims.hpp"
 #include "gateway/policy/snapshot_board.hpp"
@@ -41,7 +42,7 @@ class PolicyLane {
   std::shared_ptr<LaneRecord> record_;
   std::shared_ptr<FlowLane> flows_;
   std::weak_ptr<AlikeClients> last_;  // to whom the client that came last is alike
-  Slab<JudgedClient> clients_;
+  LaneClients clients_;
 };
 
 /// One plugin instance's gh.policy/1.
@@ -97,7 +98,7 @@ class PluginPolicy {
 
   void account(const policy::Snapshot& snapshot, const JudgedClient& client, const gh_client_facts& facts) const;
   gh_client* open(PolicyLane& lane, const gh_client_facts& facts, gh_verdict* verdict);
-  [[nodiscard]] static JudgedClient& client_of(gh_lane* lane, gh_client* client) noexcept;
+  [[nodiscard]] static JudgedClient* client_of(gh_lane* lane, gh_client* client) noexcept;
 
   std::shared_ptr<SnapshotBoard> board_;
   std::shared_ptr<KeyMeters> keys_;

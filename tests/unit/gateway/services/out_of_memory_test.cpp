@@ -142,6 +142,29 @@ TEST_F(PolicyTable, WithoutMemoryOpensNoClient) {
   close(client);
 }
 
+TEST_F(PolicyTable, WithoutMemoryForItsMetersOpensNoClient) {
+  policy::TrafficRule row;
+  row.rate_up = 1000;
+  rule("session", row);
+  const gh_client_facts facts{sizeof facts, UINT32_MAX, {}, {}, 0};
+  std::size_t refused = 0;
+  const std::size_t failed = fail_each([&]() -> gh_status {
+    gh_verdict verdict = no_verdict();
+    gh_client* const client = table->client_open(table->context, &lane.head, &facts, &verdict);
+    if (client == nullptr) {
+      EXPECT_EQ(verdict.action, GH_ACTION_DENY);
+      ++refused;
+      return GH_E_FAILED;
+    }
+    EXPECT_EQ(consume(client, 1000), 0u);
+    EXPECT_NE(consume(client, 1000), 0u) << "its limits hold";
+    close(client);
+    return GH_OK;
+  });
+  EXPECT_GT(failed, 1u);
+  EXPECT_EQ(refused, failed);
+}
+
 /// A store whose disk answers nobody.
 class OutOfStoreMemory : public testing::Test {
  protected:

@@ -1,7 +1,9 @@
 // gh.policy/1 and sessions: clients of one session share its meters, and count as one.
 #include "gateway/policy/session_meters.hpp"
+#include "tests/unit/allocations.hpp"
 #include "tests/unit/gateway/services/policy_table.hpp"
 
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -184,6 +186,41 @@ TEST_F(SessionPolicy, ALimitThatComesLaterCountsWhatIsOpenByThen) {
   EXPECT_EQ(open_flow(first, why), GH_OK);
   close(first);
   EXPECT_EQ(sessions->meters_of("udpgw", session)->meters()->flows.open(), 0u);
+}
+
+TEST_F(SessionPolicy, BeginsNothingWhileThereIsNoMemoryForItsMeters) {
+  const std::uint64_t session = begin_session("key");
+  gh_client* const early = client(session);
+  EXPECT_EQ(open_flow(early, why), GH_OK);
+  policy::TrafficRule row;
+  row.id = 21;
+  row.scope = "session";
+  row.rate_up = 1000;
+  row.concurrent_flows = 2;
+  policy::Model rows = model();
+  rows.traffic_rules = {row};
+  const auto next = policy::compile(rows, {}, ++generation, 0).snapshot;
+  // All that fails but the meters keeps the policy from being published.
+  for (std::size_t nth = 1; board->generation() != generation; ++nth) try {
+      const FailingAllocation one(nth);
+      board->publish(next);
+    } catch (const std::bad_alloc&) {
+    }
+  const auto meters = sessions->meters_of("udpgw", session);
+  ASSERT_EQ(meters->meters(), nullptr);
+  table->refresh(table->context, &lane.head);
+  EXPECT_EQ(open_flow(early, why), GH_E_LIMIT);
+  EXPECT_EQ(why.action, GH_ACTION_DENY);
+  EXPECT_EQ(why.reason, GH_REASON_NONE);
+  EXPECT_EQ(consume(early, 100), kSecond / 10);
+  board->reserve_again();
+  EXPECT_NE(meters->meters(), nullptr);
+  EXPECT_EQ(consume(early, 100), 0u);
+  EXPECT_EQ(open_flow(early, why), GH_OK);
+  EXPECT_EQ(open_flow(early, why), GH_E_LIMIT) << "the flow that began before is counted";
+  EXPECT_EQ(why.reason, GH_REASON_CONCURRENT_FLOWS);
+  close(early);
+  EXPECT_EQ(meters->meters()->flows.open(), 0u);
 }
 
 TEST_F(SessionPolicy, AnIdentitysLimitIsToldAsItsOwnWhereTheSessionHasNone) {

@@ -499,5 +499,67 @@ TEST_F(Accounting, NamesAnAddressOnlyWhereAQuotaGoesByIt) {
   EXPECT_EQ(opened("127.0.0.1"), "everyone ");
 }
 
+/// What is asked for a client that is not this lane's.
+class StrangeClient : public PolicyTable {
+ protected:
+  void expect_refused(gh_client* client) {
+    gh_verdict why = no_verdict();
+    EXPECT_EQ(check(client, "8.8.8.8", 53).action, GH_ACTION_DENY);
+    EXPECT_EQ(open_flow(client, why), GH_E_LIMIT);
+    EXPECT_EQ(why.action, GH_ACTION_DENY);
+    EXPECT_EQ(consume(client, 100), UINT64_MAX);
+    EXPECT_EQ(limits(client).concurrent_flows, 0u);
+    table->flow_close(table->context, &lane.head, client);
+    close(client);
+  }
+};
+
+TEST_F(StrangeClient, IsOneThatWasClosed) {
+  gh_client* const closed = open("token:eve");
+  close(closed);
+  expect_refused(closed);  // also where its memory was given back
+  gh_client* const next = open("token:eve");
+  gh_verdict why = no_verdict();
+  EXPECT_EQ(open_flow(next, why), GH_OK);
+  EXPECT_NE(next, closed) << "though it is in its place";
+  expect_refused(closed);
+  expect_refused(nullptr);
+  EXPECT_EQ(check(next, "8.8.8.8", 53).action, GH_ACTION_ALLOW);
+  EXPECT_EQ(keys->open("token:eve", {})->flows.open(), 1u);
+  close(next);
+}
+
+TEST_F(StrangeClient, IsOneOfManyThatWereClosed) {
+  std::vector<gh_client*> clients;
+  for (int i = 0; i < 200; ++i) clients.push_back(open("token:eve"));
+  for (gh_client* const client : clients) close(client);
+  for (gh_client* const client : clients) expect_refused(client);
+}
+
+TEST_F(StrangeClient, IsOneOfAnotherLane) {
+  HostLane other;
+  other.policy = plugin.make_lane();
+  const gh_client_facts facts{sizeof facts, UINT32_MAX, {}, {}, 0};
+  gh_verdict why = no_verdict();
+  gh_client* const theirs = table->client_open(table->context, &other.head, &facts, &why);
+  gh_client* const mine = open("token:eve");  // in the same place, of its lane
+  EXPECT_NE(theirs, mine);
+  expect_refused(theirs);
+  EXPECT_EQ(check(mine, "8.8.8.8", 53).action, GH_ACTION_ALLOW);
+  const gh_flow flow = make_flow(GH_TRANSPORT_UDP, {IpAddress::v4(0x08080808), 53, 0});
+  EXPECT_EQ(table->flow_open(table->context, &other.head, theirs, &flow, kNow, &why), GH_OK) << "it is still there";
+  table->client_close(table->context, &other.head, theirs);
+}
+
+TEST_F(PolicyTable, EndsNoMoreFlowsThanThereAre) {
+  gh_client* const client = open("token:eve");
+  gh_client* const other = open("token:eve");
+  gh_verdict why = no_verdict();
+  EXPECT_EQ(open_flow(other, why), GH_OK);
+  for (int i = 0; i < 2; ++i) table->flow_close(table->context, &lane.head, client);
+  close(client);
+  EXPECT_EQ(keys->open("token:eve", {})->flows.open(), 1u);
+}
+
 }  // namespace
 }  // namespace gatehouse
