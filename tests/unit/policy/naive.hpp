@@ -64,10 +64,12 @@ inline bool has_port(const std::optional<std::string>& list, unsigned port) {
 
 /// The names of the list files, as people see them.
 struct ListText {
-  std::vector<std::string> listed;           // as the row's match says
-  std::vector<std::string> exact, children;  // for the name alone, for those below it
-  std::vector<std::string> exceptions;       // with all below
-  bool nearest_wins = false;                 // the longest decides, and not any exception
+  std::vector<std::string> listed;                  // as the row's match says
+  std::vector<std::string> exact{}, children{};     // for the name alone, for those below it
+  std::vector<std::string> exceptions{};            // with all below
+  bool nearest_wins = false;                        // the longest decides, and not any exception
+  std::vector<std::string> important{};             // with all below, whatever exceptions say
+  std::vector<std::string> important_exceptions{};  // with all below, whatever is important
 };
 using ListTexts = std::map<std::string, ListText>;
 
@@ -182,23 +184,32 @@ struct Evaluator {
       if (silent(r)) continue;
       any = true;
       const ListText& text = lists.at(r.file);
-      std::size_t excepted = 0;  // names so long and shorter ones say nothing
-      for (const std::string& name : text.exceptions)
-        if (is_below(f.domain, name)) excepted = text.nearest_wins ? std::max(excepted, name.size()) : f.domain.size();
+      const auto longest = [&](const std::vector<std::string>& names) {
+        std::size_t out = 0;
+        for (const std::string& name : names)
+          if (is_below(f.domain, name)) out = std::max(out, name.size());
+        return out;
+      };
+      const std::size_t excepted = longest(text.exceptions), important = longest(text.important);
+      std::size_t most = f.domain.size();  // names longer than that say nothing
+      if (!text.nearest_wins && excepted > important) most = important;
+      if (longest(text.important_exceptions) > 0) most = 0;
       const auto each = [&](const std::vector<std::string>& names, const auto& visit) {
         for (const std::string& name : names)
-          if (name.size() > excepted) visit(name);
+          if (name.size() <= most && (!text.nearest_wins || name.size() > excepted)) visit(name);
       };
       const bool open_below = r.match == "suffix";
       const auto is_in = [](const std::vector<std::string>& names, const std::string& name) {
         return std::count(names.begin(), names.end(), name) > 0;
       };
       const auto itself = [&](const std::string& name) {
-        const bool reaches_below = is_in(text.children, name) || (open_below && is_in(text.listed, name));
+        const bool reaches_below =
+            is_in(text.children, name) || is_in(text.important, name) || (open_below && is_in(text.listed, name));
         if (f.domain == name) meet(r, name, !reaches_below, true);
       };
       each(text.exact, itself);
       each(text.listed, itself);
+      each(text.important, [&](const std::string& name) { meet(r, name, false, true); });
       if (open_below) each(text.listed, [&](const std::string& name) { meet(r, name, false, true); });
       each(text.children, [&](const std::string& name) {
         if (f.domain != name) meet(r, name, false, true);

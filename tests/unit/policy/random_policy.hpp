@@ -53,6 +53,9 @@ class RandomPolicy {
           for (int i = below(4); i > 0; --i) more->push_back(pick(kDomains));
       for (int i = below(3) == 0 ? 1 + below(2) : 0; i > 0; --i) text.exceptions.push_back(pick(kDomains));
       text.nearest_wins = below(2) == 0;
+      if (text.nearest_wins || below(2) == 0) continue;
+      for (int i = below(3); i > 0; --i) text.important.push_back(pick(kDomains));
+      if (below(4) == 0) text.important_exceptions.push_back(pick(kDomains));
     }
     return out;
   }
@@ -65,6 +68,10 @@ class RandomPolicy {
       for (const std::string& name : text.exact) names.add(name, ListEntry::exact, out.seed);
       for (const std::string& name : text.children) names.add(name, ListEntry::children, out.seed);
       for (const std::string& name : text.exceptions) names.add(name, ListEntry::exception, out.seed);
+      constexpr ListEntry kImportant{ListMark::important, ListMark::important};
+      constexpr ListEntry kImportantException{ListMark::important_exception, ListMark::important_exception};
+      for (const std::string& name : text.important) names.add(name, kImportant, out.seed);
+      for (const std::string& name : text.important_exceptions) names.add(name, kImportantException, out.seed);
       names.nearest_wins = text.nearest_wins;
       out.by_file[file].names = NameSet::build(std::move(names));
     }
