@@ -74,7 +74,7 @@ class Gathering {
   void tell_format();
   void take(const LineReader::Line& line, LineParser& parser);
   void take(const ParsedLine::Name& name, std::uint64_t line);
-  void lose(bool is_exception, std::uint64_t line, const std::string& why);
+  void lose(bool is_exception, const ImportReport::Finding& finding);
   [[nodiscard]] ListEntry meant(ListEntry entry) const noexcept;
   [[noreturn]] void refuse(const std::string& sentence) const { throw ImportRefused(sentence, report); }
 
@@ -86,8 +86,8 @@ class Gathering {
   std::uint64_t said_ = 0, junk_ = 0;  // lines that say something, and those of them that are of no list
 };
 
-void note(std::vector<ImportReport::Finding>& list, std::uint64_t line, std::string why) {
-  if (list.size() < ImportReport::kMostFindings) list.push_back({line, std::move(why)});
+void note(std::vector<ImportReport::Finding>& list, const ImportReport::Finding& finding) {
+  if (list.size() < ImportReport::kMostFindings) list.push_back(finding);
 }
 
 /// Reads the first lines and keeps them.
@@ -126,6 +126,9 @@ void Gathering::read(const std::optional<Row>& row) {
   }
   report.lines = reader_.lines();
   report.bytes = reader_.bytes();
+  if (const std::size_t lost = parser.open_lines(); lost > 0)
+    refuse("the list ends inside the parentheses of the record that begins in line " +
+           std::to_string(report.lines - lost + 1) + ": look whether its source is whole");
 }
 
 void Gathering::take(const LineReader::Line& line, LineParser& parser) {
@@ -133,16 +136,17 @@ void Gathering::take(const LineReader::Line& line, LineParser& parser) {
     ++said_;
     ++junk_;
     ++report.rejected;
-    return note(report.rejects, line.number, "is longer than " + std::to_string(kLongestLine >> 10) + " KiB");
+    return note(report.rejects, {line.number, "", "is longer than " + std::to_string(kLongestLine >> 10) + " KiB"});
   }
   const ParsedLine& parsed = parser.parse(line.text);
   said_ += parsed.names.empty() && parsed.rejects.empty() ? 0 : 1;
   junk_ += parsed.is_junk && parsed.names.empty() ? 1 : 0;
   for (const ParsedLine::Name& name : parsed.names) take(name, line.number);
-  for (const auto& [why, is_exception] : parsed.rejects) {
+  for (const auto& [name, why, is_exception] : parsed.rejects) {
     ++report.rejected;
-    note(report.rejects, line.number, why);
-    lose(is_exception, line.number, why);
+    const ImportReport::Finding finding{line.number, name, why};
+    note(report.rejects, finding);
+    lose(is_exception, finding);
   }
 }
 
@@ -151,16 +155,17 @@ void Gathering::take(const ParsedLine::Name& name, std::uint64_t line) {
     return names_.add(name.text, name.entry);
   // Where `match` leaves it at the name itself, it is to stay so also when somebody edits the row.
   if (const ListEntry entry = meant(name.entry); entry.below == ListMark::none) return names_.add(name.text, entry);
-  const std::string why = backquoted(name.text) + " is a public suffix, below which are many owners' domains";
+  const ImportReport::Finding finding{
+      line, name.text, backquoted(name.text) + " is a public suffix, below which are many owners' domains"};
   ++report.too_wide;
-  note(report.wide, line, why);
-  lose(is_exception(name.entry), line, why);
+  note(report.wide, finding);
+  lose(is_exception(name.entry), finding);
 }
 
-void Gathering::lose(bool is_exception, std::uint64_t line, const std::string& why) {
+void Gathering::lose(bool is_exception, const ImportReport::Finding& finding) {
   if (!is_exception) return;
   ++report.rejected_exceptions;
-  note(report.lost_exceptions, line, why);
+  note(report.lost_exceptions, finding);
 }
 
 /// An entry with what the format leaves open as `match` says.

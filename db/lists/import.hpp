@@ -27,6 +27,7 @@ struct ImportReport {
   /// One part of a line that is not taken, or an entry that is dangerous.
   struct Finding {
     std::uint64_t line = 0;
+    std::string name;  ///< or what else stands there; "" for a line that is too long
     std::string why;
   };
   static constexpr std::size_t kMostFindings = 100;  ///< the others are only counted

@@ -84,7 +84,9 @@ class Import(unittest.TestCase):
         done = self.cli("import", "ads", "-", "--json", input=text)
         self.assertEqual(done.returncode, 3)
         body = json.loads(done.stdout)
-        self.assertEqual((body["entries"], body["too_wide"], [one["line"] for one in body["wide"]]), (2, 2, [2, 4]))
+        self.assertEqual((body["entries"], body["too_wide"]), (2, 2))
+        self.assertEqual([(one["line"], one["name"]) for one in body["wide"]], [(2, "co.uk"), (4, "lan")])
+        self.assertIn("is a public suffix", body["wide"][0]["why"])
         self.assertEqual(self.cli("import", "ads", "-", "--allow-wide", input=text).returncode, 0)
         self.assertEqual(self.list_row()[1], 4)
 
@@ -97,10 +99,24 @@ class Import(unittest.TestCase):
         self.assertIn("2 exceptions not taken: what they leave alone is blocked\n  line 2: ", done.stdout)
         body = json.loads(self.cli("import", "ads", "-", "--json", input=text).stdout)
         self.assertEqual((body["entries"], body["exceptions"], body["rejected"], body["too_wide"]), (1, 0, 2, 1))
-        self.assertEqual((body["rejected_exceptions"], [one["line"] for one in body["lost_exceptions"]]), (2, [2, 3]))
+        self.assertEqual(body["rejected_exceptions"], 2)
+        self.assertEqual([(one["line"], one["name"]) for one in body["lost_exceptions"]],
+                         [(2, "@@||b.a.example.com^$client=kid"), (3, "com")])
+        self.assertEqual([one["name"] for one in body["rejects"]],
+                         ["@@||b.a.example.com^$client=kid", "x.example.com##.ad"])
         # What only a browser can do is no reason to worry.
         done = self.cli("import", "ads", "-", input="||a.example.com^\nx.example.com##.ad\n||b.example.com^$popup\n")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_a_parenthesis_in_quotes_swallows_nothing_and_one_left_open_refuses(self):
+        zone = '@ SOA ns. root. 1 2 3 4 5\na.example.com CNAME .\n%s\nb.example.com CNAME .\nc.example.com CNAME .\n'
+        done = self.cli("import", "ads", "-", input=zone % 'note.example.com TXT "sad :("')
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("5 lines: 3 names, 0 exceptions, 0 duplicates, 1 rejected", done.stdout)
+        done = self.cli("import", "ads", "-", input=zone % "note.example.com TXT (")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("ends inside the parentheses of the record that begins in line 3", done.stderr)
+        self.assertEqual(self.list_row()[1], 3)
 
     def test_match_is_for_what_a_format_leaves_open(self):
         done = self.cli("import", "ads", "-", "--match", "exact", input="||a.example.com^\n")

@@ -64,10 +64,10 @@ std::string why_no_name(std::string_view text, bool is_address, const Result<std
 
 }  // namespace
 
-std::string backquoted(std::string_view text) {
+std::string printable_part(std::string_view text) {
   constexpr std::size_t kMost = 80;
   constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out = "`";
+  std::string out;
   for (const char c : text.substr(0, kMost)) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte >= 0x20 && byte < 0x7f) {
@@ -78,15 +78,17 @@ std::string backquoted(std::string_view text) {
       out += kDigits[byte & 15];
     }
   }
-  return out += text.size() > kMost ? "...`" : "`";
+  return out += text.size() > kMost ? "..." : "";
 }
+
+std::string backquoted(std::string_view text) { return '`' + printable_part(text) + '`'; }
 
 const ParsedLine& LineParser::parse(std::string_view line) {
   line_.names.clear();
   line_.rejects.clear();
   line_.is_junk = false;
-  if (in_parentheses_) return rpz(line), line_;  // a record goes on, whatever its lines begin with
-  if (is_blank_or_comment(line)) return line_;
+  // Whatever the lines of a record begin with that goes on.
+  if (!record_.is_open() && is_blank_or_comment(line)) return line_;
   line = without_comment(line, format_);
   switch (format_) {
     case ListFormat::hosts: hosts(line); break;
@@ -100,7 +102,7 @@ const ParsedLine& LineParser::parse(std::string_view line) {
 }
 
 void LineParser::reject(std::string_view text, std::string_view why, bool is_exception) {
-  line_.rejects.push_back({backquoted(text) + ' ' + std::string(why), is_exception});
+  line_.rejects.push_back({printable_part(text), backquoted(text) + ' ' + std::string(why), is_exception});
 }
 
 void LineParser::reject_junk(std::string_view text, std::string_view why) {

@@ -2,6 +2,7 @@
 // thread.
 #pragma once
 
+#include "db/lists/lines/zone_record.hpp"
 #include "db/lists/list_format.hpp"
 #include "policy/lists/list_entry.hpp"
 
@@ -22,6 +23,7 @@ struct ParsedLine {
     bool operator==(const Name&) const = default;
   };
   struct Reject {
+    std::string name;           ///< what is not taken, a name where it is one; as by printable_part()
     std::string why;            ///< a sentence; printable ASCII
     bool is_exception = false;  ///< without it more is blocked than the list says
   };
@@ -50,6 +52,9 @@ class LineParser {
   const ParsedLine& parse(std::string_view line);
 
   [[nodiscard]] ListFormat format() const noexcept { return format_; }
+  /// Of how many lines nothing is known yet, as they stand in parentheses that are still open; at the end of a list
+  /// they are lost.
+  [[nodiscard]] std::size_t open_lines() const noexcept { return record_.is_open() ? record_.lines() : 0; }
 
  private:
   void hosts(std::string_view line);
@@ -57,6 +62,8 @@ class LineParser {
   void adblock(std::string_view line);
   void adblock_rule(std::string_view rule, bool is_exception, bool is_important);
   void rpz(std::string_view line);
+  void rpz_whole(std::string_view line);
+  void rpz_lost(std::string_view why);
   void rpz_record(std::string_view owner, std::string_view type, std::string_view data);
   void set_rpz_origin(std::string_view text);
   void take_rpz_name(std::string_view owner, policy::ListMark mark);
@@ -69,7 +76,7 @@ class LineParser {
 
   ListFormat format_;
   ParsedLine line_;
-  bool in_parentheses_ = false;        // rpz: a record goes on on the next line
+  ZoneRecord record_;                  // rpz: open where the next line belongs to it
   std::string owner_;                  // rpz: of the last record
   std::optional<std::string> origin_;  // rpz: what relative names are below, no final dot; none = the zone
   std::optional<std::string> zone_;    // rpz: what is cut off absolute names
@@ -83,7 +90,9 @@ struct DetectedFormat {
 };
 [[nodiscard]] DetectedFormat detect_format(std::span<const std::string> lines);
 
-/// `text` in backquotes for a sentence: at most 80 bytes, with \xNN for every byte that is not printable ASCII.
+/// The first 80 bytes of `text`, with \xNN for every one that is not printable ASCII, and `...` for the others.
+[[nodiscard]] std::string printable_part(std::string_view text);
+/// The same in backquotes, for a sentence.
 [[nodiscard]] std::string backquoted(std::string_view text);
 
 }  // namespace gatehouse::db

@@ -51,12 +51,31 @@ std::string_view other_trigger(std::string_view name) noexcept {
 }  // namespace
 
 void LineParser::rpz(std::string_view line) {
+  const bool is_plain = std::none_of(line.begin(), line.end(), [](char c) { return c == '(' || c == ')' || c == '"'; });
+  if (is_plain && !record_.is_open()) return rpz_whole(line);  // as nearly every line is
+  const ZoneRecord::State state = record_.add(line);
+  if (state == ZoneRecord::State::open) return;
+  if (state == ZoneRecord::State::whole) return rpz_whole(record_.text());
+  if (state == ZoneRecord::State::too_long)
+    rpz_lost("has a parenthesis that nothing closes");
+  else if (state == ZoneRecord::State::open_quote)
+    rpz_lost("has a quotation mark that its line does not close");
+  else
+    rpz_lost("has a parenthesis that closes nothing");
+}
+
+/// Whatever further lines of a record were about, an exception may be among it.
+void LineParser::rpz_lost(std::string_view why) {
+  const std::size_t lines = record_.lines();
+  const std::string extent = lines > 1 ? ": " + std::to_string(lines) + " lines are left out" : "";
+  const bool is_exception = lines > 1 || zone_name(record_.text()).find("rpz-passthru") != std::string::npos;
+  reject(trimmed(record_.text()), std::string(why) + extent, is_exception);
+}
+
+void LineParser::rpz_whole(std::string_view line) {
   const bool continues = !line.empty() && is_space(line.front());
   line = trimmed(line);
-  if (in_parentheses_) {
-    in_parentheses_ = before(line, ';').find(')') == line.npos;
-    return;
-  }
+  if (line.empty()) return;
   const std::string_view whole = line;
   if (line.front() == '$') {
     const std::string_view directive = next_word(line);
@@ -64,7 +83,6 @@ void LineParser::rpz(std::string_view line) {
     if (!same_letters(directive, "$TTL")) reject(whole, "is not $ORIGIN or $TTL: write the zone out in full");
     return;
   }
-  in_parentheses_ = line.find('(') != line.npos && line.find(')') == line.npos;
   if (!continues) owner_ = next_word(line);
   const std::string_view type = take_type(line);
   if (type.empty()) return reject_junk(whole, "is no record: a name, CNAME and a dot");

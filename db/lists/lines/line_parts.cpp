@@ -45,9 +45,21 @@ bool is_blank_or_comment(std::string_view line) noexcept {
 }
 
 std::string_view without_comment(std::string_view line, ListFormat format) noexcept {
-  if (format != ListFormat::adblock)
-    for (std::size_t at = line.find_first_of("#;"); at != line.npos; at = line.find_first_of("#;", at + 1))
-      if (begins_comment(line, at, format)) return trimmed_end(line.substr(0, at));
+  if (format == ListFormat::adblock) return trimmed_end(line);
+  const bool has_quotes = format == ListFormat::rpz || format == ListFormat::unbound;
+  const std::string_view marks = has_quotes ? R"(#;"'\)" : "#;";
+  char open = 0;  // the quotation mark that the text stands in
+  for (std::size_t at = line.find_first_of(marks); at < line.size(); at = line.find_first_of(marks, at + 1)) {
+    const char c = line[at];
+    if (c == '\\')
+      ++at;  // what follows is text
+    else if (open != 0)
+      open = c == open ? '\0' : open;
+    else if (c == '"' || c == '\'')
+      open = c == '"' || format == ListFormat::unbound ? c : '\0';
+    else if (begins_comment(line, at, format))
+      return trimmed_end(line.substr(0, at));
+  }
   return trimmed_end(line);
 }
 

@@ -18,8 +18,8 @@ namespace gatehouse::db {
 [[nodiscard]] bool is_blank_or_comment(std::string_view line) noexcept;
 
 /// `line` up to a comment, trimmed at its end. A comment begins with a `#` or `;` at the start or behind a space; in
-/// formats in which the mark means nothing else, anywhere: `#` in hosts, domains and unbound, `;` in rpz. A rule of a
-/// list for browsers has none.
+/// formats in which the mark means nothing else, anywhere: `#` in hosts, domains and unbound, `;` in rpz. Between
+/// quotation marks, in rpz and unbound, there is none, nor in a rule of a list for browsers.
 [[nodiscard]] std::string_view without_comment(std::string_view line, ListFormat format) noexcept;
 
 /// Is that a name of the machine itself, or of its networks, such as `localhost` and `ip6-allnodes`? Published lists

@@ -69,7 +69,7 @@ class ProgressLine {
 
 Json findings(const std::vector<ImportReport::Finding>& all) {
   Json out = Json::array();
-  for (const auto& one : all) out.push_back({{"line", one.line}, {"why", one.why}});
+  for (const auto& one : all) out.push_back({{"line", one.line}, {"name", one.name}, {"why", one.why}});
   return out;
 }
 

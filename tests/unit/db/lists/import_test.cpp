@@ -147,9 +147,23 @@ TEST_F(Import, CountsExceptionsThatAreNotTakenApart) {
   EXPECT_EQ(report.too_wide, 1U);
   EXPECT_EQ(report.rejected_exceptions, 3U);
   std::vector<std::uint64_t> lines;
-  for (const auto& [line, why] : report.lost_exceptions) lines.push_back(line);
+  std::vector<std::string> names;
+  for (const auto& [line, name, why] : report.lost_exceptions) {
+    lines.push_back(line);
+    names.push_back(name);
+  }
   EXPECT_EQ(lines, (std::vector<std::uint64_t>{2, 4, 5}));
+  EXPECT_EQ(names, (std::vector<std::string>{"@@||b.example.com^$client=x", "com", "||d.example.com^$badfilter"}));
   EXPECT_EQ(report.exceptions, 1U);
+}
+
+TEST_F(Import, RefusesAListThatEndsInsideParentheses) {
+  const std::string zone = "@ SOA ns. root. 1 2 3 4 5\na.example.com CNAME .\nb.example.com CNAME .\n";
+  EXPECT_THAT(refusal(zone + "c.example.com TXT (\nd.example.com CNAME .\n"),
+              HasSubstr("ends inside the parentheses of the record that begins in line 4"));
+  const ImportReport report = import(zone + "note.example.com TXT \"sad :(\"\nc.example.com CNAME .\n");
+  EXPECT_EQ(report.entries, 3U);
+  EXPECT_EQ(report.rejected, 1U);
 }
 
 TEST_F(Import, KeepsTheFirstHundredRejects) {

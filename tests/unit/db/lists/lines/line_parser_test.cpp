@@ -6,9 +6,12 @@ namespace gatehouse::db {
 namespace {
 
 using policy::ListEntry;
+using testing::AllOf;
 using testing::ElementsAre;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::StartsWith;
 
 /// What a list says of one half of a name: "+" listed, "-" left alone, "?" left open, "!" and "~" with importance.
 char sign(policy::ListMark mark) { return "_?+-!~AP"[static_cast<std::size_t>(mark)]; }
@@ -31,7 +34,7 @@ std::string told(const ParsedLine& parsed) {
     else
       add(name + "(" + sign(entry.at) + sign(entry.below) + ")");
   }
-  for (const auto& [why, is_exception] : parsed.rejects) add((is_exception ? "!! " : "! ") + why);
+  for (const auto& [text, why, is_exception] : parsed.rejects) add((is_exception ? "!! " : "! ") + why);
   return out;
 }
 
@@ -181,6 +184,48 @@ TEST(LineParser, Rpz) {
           {"a\\046b.test CNAME .", "! `a\\046b.test` has `\\` in it"}});
 }
 
+TEST(LineParser, RpzTakesParenthesesAndMarksInQuotesForText) {
+  for (const char* const text :
+       {"\"sad :(\"", "\"a ; b\"", "\"x # y (\"", "\"\\\" (\"", "sad\\(", "\"(\" ; (\"", "\":)\""})
+    expect(ListFormat::rpz, {{"note.test TXT " + std::string(text), "! `note.test` has a record of type `TXT`"},
+                             {"ads.test CNAME .", "ads.test+"}});
+}
+
+TEST(LineParser, RpzReadsARecordOverManyLines) {
+  expect(ListFormat::rpz, {{"ads.test ( ; why", ""},
+                           {"# not a heading, nor", ""},
+                           {"  IN (", ""},
+                           {"CNAME ) . )", "ads.test+"},
+                           {"  ( CNAME rpz-passthru. )", "ads.test(-_)"},
+                           {"b.test CNAME .", "b.test+"}});
+}
+
+TEST(LineParser, RpzSaysWhatAParenthesisOrQuoteSwallows) {
+  expect(
+      ListFormat::rpz,
+      {{"a.test CNAME . )", "! `a.test CNAME .` has a parenthesis that closes nothing"},
+       {"a.test CNAME RPZ-passthru. )", "!! `a.test CNAME RPZ-passthru.` has a parenthesis that closes nothing"},
+       {"a.test TXT \"b (", "! `a.test TXT \"b (` has a quotation mark that its line does not close"},
+       {"b.test CNAME .", "b.test+"},
+       {"a.test TXT ( x", ""},
+       {"c.test CNAME .", ""},
+       {"\"", "!! `a.test TXT   x c.test CNAME . \"` has a quotation mark that its line does not close: 3 lines are"},
+       {"b.test CNAME .", "b.test+"}});
+  LineParser parser(ListFormat::rpz);
+  EXPECT_EQ(told(parser.parse("a.test CNAME (")), "");
+  for (std::size_t i = 1; i < 63; ++i) {
+    EXPECT_EQ(parser.open_lines(), i);
+    EXPECT_EQ(told(parser.parse("x.test CNAME .")), "");
+  }
+  EXPECT_THAT(told(parser.parse("x.test CNAME .")),
+              AllOf(StartsWith("!! `a.test CNAME"), EndsWith("nothing closes: 64 lines are left out")));
+  EXPECT_EQ(parser.open_lines(), 0U);
+  EXPECT_EQ(told(parser.parse("b.test CNAME .")), "b.test+");
+  EXPECT_EQ(told(parser.parse("a.test TXT ( " + std::string(40'000, 'x'))), "");
+  EXPECT_THAT(told(parser.parse(std::string(40'000, 'x'))), EndsWith("nothing closes: 2 lines are left out"));
+  EXPECT_EQ(told(parser.parse("b.test CNAME .")), "b.test+");
+}
+
 TEST(LineParser, RpzKnowsTheZoneFromItsFirstRecord) {
   expect(ListFormat::rpz, {{"$ORIGIN .", ""},
                            {"rpz.local 300 IN SOA ns. root. 1 2 3 4 5", ""},
@@ -240,6 +285,11 @@ TEST(LineParser, Unbound) {
           {"local-zone: \".\" refuse", "! `.` means every name"},
           {"local-zone: \"a..example\" transparent", "!! `a..example` is not a name"},
           {"local-zone: \"a.example\"", "! `local-zone: \"a.example\"` is not a name and a type"},
+          {"local-data: 'a.example TXT \"x # y (\"'",
+           "! `a.example TXT \"x # y (\"` answers with data that is no address"},
+          {"local-zone: \"a.example static # b", "! `local-zone: \"a.example static # b` is not a name and a type"},
+          {"local-data: \"a.example A 0.0.0.0", "! `\"a.example` has"},
+          {"local-zone: \"a.example\" static # b \"", "a.example*"},
           {"forward-zone:", "! `forward-zone:` is neither local-zone: nor local-data:"}});
 }
 
