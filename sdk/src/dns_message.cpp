@@ -14,7 +14,8 @@ namespace gatehouse {
 namespace {
 
 constexpr std::size_t kHeaderSize = 12;
-constexpr std::size_t kLongestName = 255;  // octets on the wire, RFC 1035, 2.3.4
+constexpr std::size_t kLongestName = 255;                // octets on the wire, RFC 1035, 2.3.4
+constexpr std::size_t kMostPointers = kLongestName / 2;  // one behind each label; or thousands would lead to each other
 constexpr std::uint16_t kCnameType = 5, kSoaType = 6, kOptType = 41, kSvcbType = 64, kHttpsType = 65;
 constexpr std::size_t kOptSize = 11;
 constexpr std::uint16_t kResponse = 0x8000;         // QR
@@ -38,6 +39,7 @@ Result<std::size_t> walk_name(Bytes message, std::size_t at, Label&& label) noex
   std::size_t octets = 1;   // the root's
   std::size_t run = at;     // where this run of labels began
   Bytes visible = message;  // after a pointer only what stands before the last run: no way forward, no loop
+  std::size_t pointers = 0;
   for (;;) {
     if (at >= visible.size()) return end == 0 ? Errc::truncated : Errc::malformed;
     const auto length = std::to_integer<std::size_t>(visible[at]);
@@ -52,7 +54,7 @@ Result<std::size_t> walk_name(Bytes message, std::size_t at, Label&& label) noex
       if (length < 0xc0) return Errc::malformed;
       if (visible.size() - at < 2) return end == 0 ? Errc::truncated : Errc::malformed;
       const std::size_t target = number_at(visible, at) & 0x3fff;
-      if (target < kHeaderSize) return Errc::malformed;
+      if (target < kHeaderSize || ++pointers > kMostPointers) return Errc::malformed;
       if (end == 0) end = at + 2;
       visible = message.first(run);
       at = run = target;
@@ -234,12 +236,14 @@ Result<DnsResponse> read_dns_response(Bytes message) noexcept {
   const auto asked = read_questions(message, true);
   if (!asked) return asked.error();
   DnsResponse out{*asked, static_cast<std::uint32_t>(records_of(message)), 0};
+  std::size_t labels = 0;
   const auto count_target = [&](const Record& record) -> Result<void> {
     const auto target = target_offset(record.type);
     if (!target) return {};
     if (++out.target_count > kMostDnsTargets) return Errc::oversize;
-    const auto end = walk_name(message.first(record.end), record.data + *target, [](Bytes) {});
+    const auto end = walk_name(message.first(record.end), record.data + *target, [&](Bytes) { ++labels; });
     if (!end) return Errc::malformed;
+    if (labels > kMostTargetLabels) return Errc::oversize;
     return {};
   };
   const auto read = read_records(out.asked, kHeaderSize + asked->question_section.size(), out.record_count,

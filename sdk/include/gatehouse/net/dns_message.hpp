@@ -22,9 +22,9 @@ namespace gatehouse {
 /// More questions than this make a query oversize. Real ones have one (RFC 9619); the bound keeps a datagram's cost
 /// low.
 inline constexpr std::size_t kMostDnsQuestions = 16;
-/// More targets than this make a response oversize. Resolvers follow chains of a dozen; the bound keeps a datagram's
-/// cost low.
-inline constexpr std::size_t kMostDnsTargets = 64;
+/// More targets than this, or more labels in all of them, make a response oversize. Resolvers follow chains of a dozen,
+/// names of half a dozen labels. Each label is looked up in each list of names: the bounds keep a datagram's cost low.
+inline constexpr std::size_t kMostDnsTargets = 32, kMostTargetLabels = 256;
 /// The UDP payload that our answers announce in their OPT record (the DNS flag day's 1232).
 inline constexpr std::uint16_t kDnsPayload = 1232;
 /// By how much an answer of write_blocked_answer() may exceed its query: a SOA and an OPT record.
@@ -75,8 +75,8 @@ struct DnsQuestion {
 ///
 /// @return Errc::truncated   it ends inside the header, a question or a record
 ///         Errc::malformed   a response; no question; a label of an unknown kind; a pointer that does not go back, or
-///                           into the header, or to what does not end before it; a name above 255 octets; two OPT
-///                           records
+///                           into the header, or to what does not end before it; a name above 255 octets, or of more
+///                           pointers than it can have labels; two OPT records
 ///         Errc::oversize    more than kMostDnsQuestions questions
 [[nodiscard]] Result<DnsQuery> read_dns_query(Bytes message) noexcept;
 
@@ -112,12 +112,14 @@ struct DnsResponse {
 /// Reads a datagram's payload as a DNS response, and checks it as read_dns_query() does a query. A *target* is the name
 /// that a CNAME, SVCB or HTTPS record (RFC 1035; RFC 9460) leads to, in whatever section it stands.
 ///
-/// Cost: 5 ns for a record, 20 for a target; bounded by the datagram's size.
+/// Cost: 5 ns for a record, 20 for a target of a few labels; bounded by the datagram's size and the targets' labels.
 ///
 /// @return Errc::truncated   it ends inside the header, a question or a record
 ///         Errc::malformed   a query; a name as read_dns_query() refuses it, or a target that does not end within its
 ///                           record; two OPT records
-///         Errc::oversize    more than kMostDnsQuestions questions or kMostDnsTargets targets
+///         Errc::oversize    more than kMostDnsQuestions questions, kMostDnsTargets targets, or kMostTargetLabels
+///         labels
+///                           in these together
 [[nodiscard]] Result<DnsResponse> read_dns_response(Bytes message) noexcept;
 
 /// One target, and where to look for the next one.

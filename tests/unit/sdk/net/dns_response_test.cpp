@@ -139,6 +139,60 @@ TEST(DnsResponse, TakesSoManyTargetsAndNoMore) {
   EXPECT_EQ(read_dns_response(with_targets(kMostDnsTargets + 1)).error(), Errc::oversize);
 }
 
+/// A response to a.test with `count` CNAME records for `labels` times "x", written once, and `more` before the root.
+ByteVector with_labels(unsigned count, unsigned labels, unsigned more) {
+  ByteVector wire = response("0001|0000|0000|0000|" ASKS_A_TEST);
+  store_big(MutableBytes(wire).subspan(6), static_cast<std::uint16_t>(count));
+  const ByteVector head = hex("c00c|0005|0001|0000003c"), label = hex("01|78");
+  std::size_t first = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    wire.insert(wire.end(), head.begin(), head.end());
+    ByteVector name;
+    for (unsigned j = 0; i == 0 && j < labels + more; ++j) name.insert(name.end(), label.begin(), label.end());
+    name.resize(name.size() + (i == 0 ? 1 : 2));
+    if (i != 0) store_big(MutableBytes(name), static_cast<std::uint16_t>(0xc000 | (first + 2 * more)));
+    wire.resize(wire.size() + 2);
+    store_big(MutableBytes(wire).last(2), static_cast<std::uint16_t>(name.size()));
+    if (i == 0) first = wire.size();
+    wire.insert(wire.end(), name.begin(), name.end());
+  }
+  return wire;
+}
+
+/// Each of them is looked up, so that a small answer of long names would cost as much as thousands of others.
+TEST(DnsResponse, TakesSoManyLabelsOfItsTargetsAndNoMore) {
+  static_assert(kMostTargetLabels == 4 * 64);
+  const ByteVector most = with_labels(4, 64, 0);
+  ASSERT_TRUE(read_dns_response(most));
+  EXPECT_EQ(targets(*read_dns_response(most)).size(), 4u);
+  EXPECT_EQ(read_dns_response(with_labels(4, 64, 1)).error(), Errc::oversize);
+  EXPECT_EQ(read_dns_response(with_labels(3, 120, 0)).error(), Errc::oversize);
+}
+
+/// A response whose target is reached by `count` pointers, each to the one before.
+ByteVector with_pointers(unsigned count) {
+  ByteVector wire = response("0001|0002|0000|0000|" ASKS_A_TEST "c00c|0010|0001|0000003c|0000");
+  const std::size_t first = wire.size();
+  store_big(MutableBytes(wire).last(2), static_cast<std::uint16_t>(2 * count - 2));
+  for (unsigned i = 0; i < count; ++i) {
+    if (i == count - 1) {
+      const ByteVector head = hex("c00c|0005|0001|0000003c|0002");
+      wire.insert(wire.end(), head.begin(), head.end());
+    }
+    const std::size_t to = i == 0 ? 14 : first + 2 * i - 2;
+    wire.resize(wire.size() + 2);
+    store_big(MutableBytes(wire).last(2), static_cast<std::uint16_t>(0xc000 | to));
+  }
+  return wire;
+}
+
+TEST(DnsResponse, HasNoMorePointersInATargetThanLabels) {
+  const ByteVector most = with_pointers(127);
+  ASSERT_TRUE(read_dns_response(most));
+  EXPECT_EQ(targets(*read_dns_response(most)), Names{"test"});
+  EXPECT_EQ(read_dns_response(with_pointers(128)).error(), Errc::malformed);
+}
+
 TEST(DnsResponse, MayHaveThousandsOfOtherRecords) {
   ByteVector wire = response("0001|1000|0000|0000|" ASKS_A_TEST);
   const ByteVector record = hex("c00c|0001|0001|0000003c|0004|5db8d822");
