@@ -20,7 +20,7 @@ class Client::ReplySink {
     const ReplyQueue& replies = client_.replies_;
     return client_.blocked_ || replies.empty() || replies.admits(2 * kLargestReply, forward_.share);
   }
-  /// What has no room is looked at, too.
+  /// What has no room is looked at, too: by what waits for a resolver.
   MutableBytes room() noexcept {
     const MutableBytes room = client_.replies_.room();
     has_room_ = !room.empty();
@@ -29,15 +29,15 @@ class Client::ReplySink {
   std::size_t take(MutableBytes place, std::size_t payload) {
     const std::size_t overhead = forward_.overhead();
     if (forward_.to_resolver) client_.lane_.dns.answered(forward_, Bytes(place).subspan(overhead, payload));
-    if (forward_.dns.answers) {
-      payload = judge(place.subspan(overhead, payload));
-      if (payload == 0) return 0;
-    }
-    const std::size_t size = overhead + payload;
     if (const auto cause = client_.refuse_reply(payload, forward_, has_room_)) {
       client_.lane_.counters.drop(*cause);
       return 0;
     }
+    if (forward_.dns.answers) {  // charged as it came: whoever may have no more costs no look at names
+      payload = judge(place.subspan(overhead, payload));
+      if (payload == 0) return 0;
+    }
+    const std::size_t size = overhead + payload;
     write_header(place, forward_.conid, forward_.wire_address(), payload);
     client_.replies_.push(size, forward_.share);
     ++datagrams;

@@ -94,6 +94,25 @@ TEST_F(JudgedAnswers, DropsWhatIsNone) {
   EXPECT_EQ(host.metric("denied{reason=\"dns_malformed\"}"), 1u);
 }
 
+/// Or a flood of answers would be judged that no rate lets through.
+TEST_F(JudgedAnswers, IsJudgedOnceItIsPaidFor) {
+  set_limits(UINT64_MAX, true);
+  std::atomic<bool> may_pass = false;
+  set_traffic({[&may_pass](std::uint32_t direction, std::uint64_t, std::uint64_t want, std::uint64_t) {
+                 return direction != GH_DOWN || may_pass ? Grant{want, 0} : Grant{0, 1'000'000};
+               },
+               {},
+               {}});
+  stream.send(frame(1, 0, far.endpoint, hex(kDnsQuery)));
+  far.receive();
+  far.send(far.from, answer(7, "bad"));
+  EXPECT_TRUE(eventually([&] { return host.metric("drops{cause=\"rate\"}") == 1; }));
+  EXPECT_EQ(host.metric("denied{reason=\"domain\"}"), 0u);
+  may_pass = true;
+  far.send(far.from, answer(8, "bad"));
+  EXPECT_EQ(receive(1).blocked, (std::map<unsigned, int>{{8, 1}}));
+}
+
 TEST_F(JudgedAnswers, FollowsThePolicy) {
   judge(false);
   stream.send(frame(1, 0, far.endpoint, hex(kDnsQuery)));
