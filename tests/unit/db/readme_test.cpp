@@ -19,6 +19,16 @@ std::string readme() {
   return text.str();
 }
 
+/// The statements behind `words`, four spaces before each line.
+std::string indented_behind(std::string_view words) {
+  const std::string text = readme();
+  std::istringstream lines(text.substr(text.find(words)));
+  std::string out;
+  for (std::string line; std::getline(lines, line) && (out.empty() || line.starts_with("    "));)
+    if (line.starts_with("    ")) out += line + '\n';
+  return out;
+}
+
 std::string examples() {
   const std::string text = readme();
   const auto from = text.find("```sql\n") + 7;
@@ -72,6 +82,41 @@ TEST_F(Readme, ExamplesDoWhatTheySay) {
   EXPECT_EQ(groups[0].limits.session.concurrent_flows.value, 64u);
   const auto owner = compiled.snapshot->parts().credentials.find(policy::CredentialKind::unix_user, "backup", "udpgw");
   EXPECT_EQ(owner.identity, "unix:nightly");
+}
+
+TEST_F(Readme, ClosesOtherWaysToDns) {
+  const std::string enables = indented_behind("Firefox leave DNS to the system:"),
+                    copies = indented_behind("made before these");
+  ASSERT_NE(enables.find("UPDATE port_permits"), enables.npos);
+  const std::string_view example = "/tmp/fresh/policy.db";
+  ASSERT_NE(copies.find(example), copies.npos);
+  const auto compile = [this] { compiled = policy::compile(PolicyDatabase(path).load(), {}, 1, 1'000'000'000); };
+  const auto expect_ways = [&](const char* action, const char* why) {
+    for (const char* const resolver : {"1.1.1.1", "8.8.4.4", "9.9.9.9", "2606:4700:4700::1111", "2001:4860:4860::8844"})
+      EXPECT_EQ(verdict(resolver, 443, ""), action) << why << ": DNS over HTTPS to " << resolver;
+    for (const char* const host : {"1.1.1.1", "93.184.216.34", "2a00:1450::1"})
+      EXPECT_EQ(verdict(host, 853, ""), action) << why << ": DNS over TLS to " << host;
+    EXPECT_EQ(verdict("1.1.1.1", 53, ""), "allow");
+    EXPECT_EQ(verdict("93.184.216.34", 443, ""), "allow");
+  };
+  compile();
+  expect_ways("allow", "as it begins");
+  EXPECT_EQ(run_sqlite_shell(path, enables), "");
+  compile();
+  expect_ways("deny", "enabled");
+  EXPECT_EQ(verdict("1.1.1.1", 53, "use-application-dns.net"), "deny");
+
+  EXPECT_EQ(run_sqlite_shell(path, "DELETE FROM port_permits WHERE comment LIKE 'DNS over%'"), "");
+  const auto fresh = folder.path() / "fresh.db";
+  prepare_policy(fresh);
+  std::string there = copies;
+  there.replace(there.find(example), example.size(), fresh.string());
+  EXPECT_EQ(run_sqlite_shell(path, there), "");
+  compile();
+  expect_ways("allow", "copied, as they are in a fresh file");
+  EXPECT_EQ(run_sqlite_shell(path, enables.substr(0, enables.find('\n'))), "");
+  compile();
+  expect_ways("deny", "copied and enabled");
 }
 
 TEST_F(Readme, NamesEveryTableAndColumn) {
