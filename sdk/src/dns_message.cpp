@@ -14,8 +14,8 @@ namespace gatehouse {
 namespace {
 
 constexpr std::size_t kHeaderSize = 12;
-constexpr std::size_t kLongestName = 255;                // octets on the wire, RFC 1035, 2.3.4
-constexpr std::size_t kMostPointers = kLongestName / 2;  // one behind each label; or thousands would lead to each other
+constexpr std::size_t kLongestName = 255;  // octets on the wire, RFC 1035, 2.3.4
+constexpr std::size_t kMostPointers = 16;  // of a name, or thousands would lead to each other; Go's resolver takes 10
 constexpr std::uint16_t kCnameType = 5, kSoaType = 6, kOptType = 41, kSvcbType = 64, kHttpsType = 65;
 constexpr std::size_t kOptSize = 11;
 constexpr std::uint16_t kResponse = 0x8000;         // QR

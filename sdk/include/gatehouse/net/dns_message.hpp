@@ -76,7 +76,7 @@ struct DnsQuestion {
 /// @return Errc::truncated   it ends inside the header, a question or a record
 ///         Errc::malformed   a response; no question; a label of an unknown kind; a pointer that does not go back, or
 ///                           into the header, or to what does not end before it; a name above 255 octets, or of more
-///                           pointers than it can have labels; two OPT records
+///                           than 16 pointers; two OPT records
 ///         Errc::oversize    more than kMostDnsQuestions questions
 [[nodiscard]] Result<DnsQuery> read_dns_query(Bytes message) noexcept;
 

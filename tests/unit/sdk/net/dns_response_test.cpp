@@ -186,11 +186,11 @@ ByteVector with_pointers(unsigned count) {
   return wire;
 }
 
-TEST(DnsResponse, HasNoMorePointersInATargetThanLabels) {
-  const ByteVector most = with_pointers(127);
+TEST(DnsResponse, HasFewPointersInATarget) {
+  const ByteVector most = with_pointers(16);
   ASSERT_TRUE(read_dns_response(most));
   EXPECT_EQ(targets(*read_dns_response(most)), Names{"test"});
-  EXPECT_EQ(read_dns_response(with_pointers(128)).error(), Errc::malformed);
+  EXPECT_EQ(read_dns_response(with_pointers(17)).error(), Errc::malformed);
 }
 
 TEST(DnsResponse, MayHaveThousandsOfOtherRecords) {
