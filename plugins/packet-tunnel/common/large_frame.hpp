@@ -93,7 +93,7 @@ class TunnelFrameReader {
 /// behind it, has to rely on. Plain TCP without SYN and RST, or UDP whose length is the packet's; no IPv4 options,
 /// extension headers or fragments; a right IPv4 header; more payload than a segment has, in at most as many segments as
 /// above, each with as much payload as headers, so that what leaves is no more than twice what came; not to port 53,
-/// where each packet is judged.
+/// where each packet is judged; to other ports of DNS the server cuts them.
 /// @param packet  whole  @param facts  of it  @param mtu  of the packets that it stands for, in bytes
 /// @return Errc::malformed  it cannot be one
 ///         Errc::oversize   its segments would be longer than the MTU

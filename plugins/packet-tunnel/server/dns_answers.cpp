@@ -45,6 +45,14 @@ void seal(MutableBytes packet, const IpPacket& facts, std::size_t size) noexcept
   store_checksum(udp.subspan(6).first<2>(), checksum == 0 ? std::uint16_t{0xffff} : checksum);
 }
 
+/// Is it one, and not what stands in the middle of a longer one? What cannot be read is taken for one where it says
+/// that it is, and ends with the segment: to be refused as over UDP.
+bool is_answer(Bytes message, bool ends_with_segment) noexcept {
+  constexpr std::byte kResponse{0x80};  // QR
+  if (ends_with_segment && message.size() > 2 && (message[2] & kResponse) != std::byte{0}) return true;
+  return read_dns_response(message).has_value();
+}
+
 }  // namespace
 
 void TunnelSession::answer_blocked_name(Bytes packet, const IpPacket& facts) noexcept {
@@ -92,7 +100,7 @@ bool TunnelSession::allows_tcp_answers(const FlowFacts& flow, Bytes segment) noe
     const std::size_t size = load_big<std::uint16_t>(segment);
     if (size > segment.size() - kLength) return true;
     const Bytes message = segment.subspan(kLength, size);
-    if (!read_dns_response(message)) return true;  // the middle of one
+    if (!is_answer(message, segment.size() == kLength + size)) return true;  // the middle of one
     const Verdict verdict = judge_answer(*policy_, flow, message);
     if (!verdict.allowed) {
       reject(Direction::down, reject_of(verdict.reason, kTcp));

@@ -52,7 +52,7 @@ void TunnelSession::forward_down(PacketBlockPtr& packet) {
     is_judged = flow->look.answers;
     if (facts.is_first_fragment()) {
       // The names of an answer in fragments cannot be told.
-      if (is_judged && facts.is_udp() && !judge_answer(*policy_, flow_facts(key, is_transparent), {}).allowed)
+      if (is_judged && !judge_answer(*policy_, flow_facts(key, is_transparent), {}).allowed)
         return reject(Direction::down, Reject::invalid_dns_message);
       if (!fragments_down_) fragments_down_ = std::make_unique<Fragments>(false);
       static_cast<void>(fragments_down_->remember(facts, bytes, is_transparent, lane_.now()));

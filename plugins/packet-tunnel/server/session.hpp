@@ -114,6 +114,7 @@ class TunnelSession final : public Readiness, public SourceClient, public Memory
   void read();
   std::size_t take_frames(MutableBytes in);
   bool take_packet(MutableBytes packet, std::size_t segment_size);
+  void gather_cut(MutableBytes packet, const IpPacket& facts, std::size_t segment_size, std::uint32_t packets) noexcept;
   [[nodiscard]] std::optional<Reject> refuse_shape(const IpPacket& facts, Direction direction) const noexcept;
   bool charge_up(std::uint64_t packets, std::uint64_t bytes);
   void forward_fragment_up(GatheredPacket& packet) noexcept;

@@ -2,7 +2,7 @@
 //   1. read():         what the stream has, up to 512 KiB, behind what was kept of the last read
 //   2. take_frames():  frames in place, none copied; each packet's shape is checked, and its rate charged
 //   3. (Coalescer):    packets of one flow that follow each other become one super-packet; what came as one, in a large
-//                      frame, passes behind them
+//                      frame, passes behind them, or, where it is DNS, is cut
 //   4. forward_up():   its flow, judged once for each policy; the addresses are rewritten once
 //   5. TunnelLane::write(): one system call, in which the kernel forwards it
 // What a rate does not let go, or is more than the work of one turn, stays in kept_, and the stream is not read until
@@ -35,7 +35,11 @@ class WorkClock {
  public:
   explicit WorkClock(std::uint64_t writes) noexcept : writes_before_(writes), writes_seen_(writes) {}
 
-  void count_packet() noexcept { ++packets_; }
+  /// @param is_many  it was a super-packet, whose cost nobody knows before the clock has told
+  void count_packet(bool is_many) noexcept {
+    ++packets_;
+    if (is_many) look_at_ = packets_;
+  }
   /// @param writes  to the device, of the lane
   [[nodiscard]] std::size_t look(std::uint64_t writes) noexcept {
     if (writes != writes_seen_ || packets_ >= look_at_) {
@@ -132,7 +136,7 @@ std::size_t TunnelSession::take_frames(MutableBytes in) {
     is_lost = next.kind == TunnelFrameReader::Kind::oversize;
     if (next.kind != TunnelFrameReader::Kind::frame || !take_packet(next.packet, next.segment_size)) break;
     done = frames.used();
-    clock.count_packet();
+    clock.count_packet(next.segment_size != 0);
   }
   lane_.flush_upstream();
   work_ = before + clock.look(lane_.writes());
@@ -166,19 +170,33 @@ bool TunnelSession::take_packet(MutableBytes packet, std::size_t segment_size) {
   // Messages of DNS are looked into one by one.
   const bool is_dns =
       !facts->is_icmp() && lane_.dns_ports.contains(facts->destination_port, lane_.generation(), *policy_);
-  if (is_dns && segment_size != 0) {
-    reject(Direction::up, Reject::invalid_dns_message, packets);
-    return true;
-  }
   const std::uint64_t bytes = packet.size() + (packets - 1) * std::uint64_t{facts->payload};
   if (limits_.metered && !charge_up(packets, bytes)) return !waits_for_rate_;
   if (segment_size != 0) {
-    lane_.gather_super_packet(*this, packet, *facts, segment_size, packets);
+    if (is_dns)
+      gather_cut(packet, *facts, segment_size, packets);
+    else
+      lane_.gather_super_packet(*this, packet, *facts, segment_size, packets);
     return true;
   }
   const bool is_alone = facts->is_fragment || facts->is_icmp() || is_dns;
   lane_.gather(*this, packet, *facts, is_alone);
   return true;
+}
+
+/// The packets that a super-packet stands for, one by one: a client's kernel makes such for every port, and knows
+/// nothing of those that are DNS here.
+void TunnelSession::gather_cut(MutableBytes packet, const IpPacket& facts, std::size_t segment_size,
+                               std::uint32_t packets) noexcept try {
+  const OffloadHeader offload = super_packet_offload(facts, segment_size);
+  const PacketBlockPtr block(lane_.pool, lane_.pool.take(framed_size(offload, packet.size())));
+  const auto cut = cut_into_frames(offload, packet, block->room());
+  if (!cut) return reject(Direction::up, no_super_packet(facts), packets);
+  FrameReader frames(block->room().first(cut->bytes), lane_.settings().mtu);
+  for (auto next = frames.next(); next.kind == FrameReader::Kind::frame; next = frames.next())
+    if (const auto one = IpPacket::parse(next.packet)) lane_.gather(*this, next.packet, *one, true);
+} catch (const std::bad_alloc&) {
+  reject(Direction::up, Reject::memory, packets);
 }
 
 /// What no flow may have.

@@ -94,7 +94,8 @@ class DeviceTap {
 /// A client's stream, opened.
 class TunnelStream {
  public:
-  TunnelStream(const Endpoint& server, const std::string& session)
+  /// @param fields  of the opening, each with its end of line
+  TunnelStream(const Endpoint& server, const std::string& session, const std::string& fields = {})
       : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_storage address{};
     const socklen_t size = server.to_sockaddr(address);
@@ -102,7 +103,7 @@ class TunnelStream {
     write(
         bytes_of("GET /packet-tunnel HTTP/1.1\r\nHost: gate.example\r\nConnection: upgrade\r\n"
                  "Upgrade: packet-tunnel\r\nSession-ID: " +
-                 session + "\r\n\r\n"));
+                 session + "\r\n" + fields + "\r\n"));
     while (answer.find("\r\n\r\n") == answer.npos && readable(fd_.get(), 5s)) {
       char byte;
       if (::recv(fd_.get(), &byte, 1, 0) != 1) break;

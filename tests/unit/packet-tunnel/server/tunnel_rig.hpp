@@ -37,7 +37,14 @@ class TunnelRig {
     judge(true);
     plugin.policy_changed();
   }
-  [[nodiscard]] TunnelStream open() const { return {plugin.address(), "0123456789abcdef0123456789abcdef"}; }
+  /// Names on that port are judged, and those that answers lead to; on no other.
+  void judge_names(std::uint16_t port) {
+    host.set_dns({port}, true);
+    plugin.policy_changed();
+  }
+  [[nodiscard]] TunnelStream open(const std::string& fields = {}) const {
+    return {plugin.address(), "0123456789abcdef0123456789abcdef", fields};
+  }
   [[nodiscard]] std::uint64_t rejected(Reject reason) const {
     std::uint64_t out = 0;
     for (const char* direction : {"up", "down"})
