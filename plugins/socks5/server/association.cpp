@@ -134,7 +134,9 @@ void Association::take_named(std::string_view text, std::uint16_t port, Bytes pa
   const auto found = names_.find(*name);
   Name* known = found == names_.end() ? nullptr : found->second.get();
   const bool is_asked = known != nullptr && known->is_waiting();
-  if (known != nullptr && !is_asked && lane_.now() < known->until) return send_named(*known, port, payload);
+  const bool is_fresh =
+      known != nullptr && !is_asked && lane_.now() < known->until && known->generation == lane_.generation();
+  if (is_fresh) return send_named(*known, port, payload);
   const Endpoint resolver = lane_.resolver.in_turn();
   const FlowFacts question{.destination = resolver, .to_resolver = true, .domain = *name};
   if (const Verdict verdict = policy_.check(question); !verdict.allowed) return refuse(question, verdict, {});
@@ -178,6 +180,7 @@ void Association::remember(std::unique_ptr<Name> name) {
 void Association::resolved(Name& name, const Addresses& addresses, const Replies& replies) {
   const Verdict verdict = judge_replies(policy_, replies);
   name.addresses = verdict.allowed ? addresses : Addresses{};
+  name.generation = lane_.generation();
   name.until = lane_.now() + (name.addresses.count == 0 ? 1s : kNameHolds);
   const std::vector<Name::Waiting> waiting = std::exchange(name.waiting, {});
   for (const Name::Waiting& one : waiting) {
@@ -321,10 +324,9 @@ void Association::from_outside() {
         lane_.counters.drop(Drop::unsolicited);
       } else if (!one.is_whole || one.payload.size() + header > kLargestPayload) {
         lane_.counters.drop(Drop::oversize);
-      } else if (flow->dns.answers && !allows_answer(one.from, one.payload)) {
+      } else if (may_charge(Direction::down, *flow, one.payload.size())) {  // before it is judged, which costs more
         touch(flow);
-      } else if (may_charge(Direction::down, *flow, one.payload.size())) {
-        touch(flow);
+        if (flow->dns.answers && !allows_answer(one.from, one.payload)) continue;
         const MutableBytes whole(one.payload.data() - header, one.payload.size() + header);  // in the headroom
         write_udp_header(whole, one.from);
         lane_.batch.queue(whole, client_);

@@ -3,7 +3,7 @@
 //
 // The way of a datagram:
 //   up    from_client() -> header -> its name looked up -> flow judged, opened, charged -> the outer socket
-//   down  from_outside() -> its flow, an answer's names judged, charged -> header before it -> the client
+//   down  from_outside() -> its flow, charged, an answer's names judged -> header before it -> the client
 // The outer socket is one for all destinations, so that hosts see one address and port of the client, as behind a usual
 // NAT; but only those are heard that the client has sent to.
 #pragma once
@@ -74,7 +74,8 @@ class Association {
     Association& association;
     const std::string name;
     Addresses addresses;
-    SteadyTime until{};  // looked up again after that
+    SteadyTime until{};            // looked up again after that,
+    std::uint64_t generation = 0;  // or under another policy: then what its answers lead to may be blocked
     struct Waiting {
       std::uint16_t port;
       std::vector<std::byte> payload;

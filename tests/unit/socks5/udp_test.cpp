@@ -142,6 +142,23 @@ TEST_F(Socks5Udp, NamesAreLookedUpAndJudged) {
   EXPECT_EQ(resolver.asked, 2);
 }
 
+/// What its answers lead to may be blocked since.
+TEST_F(Socks5Udp, ANameIsLookedUpAgainUnderAnotherPolicy) {
+  Associated client = associate();
+  client.send("a.test", there.local().port, hex("01"));
+  EXPECT_EQ(there.receive_datagram(), hex("01"));
+  client.send("a.test", there.local().port, hex("02"));
+  EXPECT_EQ(there.receive_datagram(), hex("02"));
+  EXPECT_EQ(resolver.asked, 2) << "it is remembered";
+  host.set_policy([](const testkit::FakeFlow&) -> std::uint16_t { return 0; });
+  plugin.policy_changed();
+  EXPECT_TRUE(eventually([&] {
+    client.send("a.test", there.local().port, hex("03"));
+    return resolver.asked >= 4;
+  }));
+  EXPECT_EQ(there.receive_datagram(), hex("03"));
+}
+
 TEST_F(Socks5Udp, AMappedAddressIsAnIpv4One) {
   resolver.is_mapped = true;
   Associated client = associate();
