@@ -85,7 +85,7 @@ follow_tutorial() {
 # Stands on what one_run has built, and on nothing of the tree afterwards.
 one_newcomer() {
   local kind status=0
-  DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends libgtest-dev python3 >/dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends make libgtest-dev python3 >/dev/null
   cmake --install build/release --prefix /srv/prefix >/dev/null
   mv /srv/gatehouse /srv/taken-away
   export PATH=/srv/prefix/bin:$PATH CCACHE_DISABLE=1
