@@ -462,7 +462,7 @@ unsigned PluginSet::abandoned_lanes() const {
 }
 
 unsigned PluginSet::abandoned_calls() const {
-  unsigned count = abandoned_calls_;
+  unsigned count = abandoned_calls_ + abandoned_offers();
   for (const auto& plugin : plugins_) count += plugin->abandoned_calls();
   for (const auto& plugin : leaving_) count += plugin->abandoned_calls();
   return count;

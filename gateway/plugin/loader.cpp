@@ -19,6 +19,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <map>
+#include <memory>
 #include <set>
 #include <span>
 #include <thread>
@@ -163,17 +165,37 @@ const Table* offer_of(const gh_manifest& manifest, const char* id, std::size_t l
   return table != nullptr && table->struct_size >= least ? table : nullptr;
 }
 
+/// Threads in a `get` that has not returned, by the SHA-256 of its file. Stays at the end of the process: so do they.
+std::map<std::string, std::unique_ptr<CallThread>>& stuck_offers() {
+  static auto* const threads = new std::map<std::string, std::unique_ptr<CallThread>>;
+  return *threads;
+}
+
+/// A reload with the same file costs no further thread. @throws Refusal
+void refuse_if_stuck(const LoadedPlugin& loaded) {
+  const auto stuck = stuck_offers().find(loaded.file.sha256);
+  if (stuck == stuck_offers().end()) return;
+  if (!stuck->second->is_idle()) {
+    throw Refusal("`get` of the plugin " + std::string(loaded.manifest->id) +
+                  " has not returned since it was loaded before: install another build of it, and restart the gateway "
+                  "to be rid of that call");
+  }
+  stuck_offers().erase(stuck);
+}
+
 /// Asks for what the plugin offers without an instance, on a thread of its own: one that throws, ends its thread or
 /// does not return is refused. @throws Refusal
 void ask_offers(LoadedPlugin& loaded) {
+  refuse_if_stuck(loaded);
   struct Offers {
     const gh_probe* probe = nullptr;
     const gh_sessions_describe* describer = nullptr;
   };
   const gh_manifest& manifest = *loaded.manifest;
   const auto offers = std::make_shared<Offers>();
-  CallThread thread(thread_name(manifest.id, "-g"), manifest.id, std::make_shared<PluginTimeout>(kOfferTime), nullptr);
-  const auto call = thread.ask("get", [&manifest, offers]() -> Answer {
+  auto thread = std::make_unique<CallThread>(thread_name(manifest.id, "-g"), manifest.id,
+                                             std::make_shared<PluginTimeout>(kOfferTime), nullptr);
+  const auto call = thread->ask("get", [&manifest, offers]() -> Answer {
     offers->probe = offer_of<gh_probe>(manifest, GH_PROBE_ID, GH_SIZE_1_0(gh_probe));
     offers->describer =
         offer_of<gh_sessions_describe>(manifest, GH_SESSIONS_DESCRIBE_ID, GH_SIZE_1_0(gh_sessions_describe));
@@ -181,14 +203,21 @@ void ask_offers(LoadedPlugin& loaded) {
   });
   while (!call->is_over()) {
     std::this_thread::sleep_for(std::chrono::microseconds(100));
-    static_cast<void>(thread.finds_hung(steady_now()));
+    static_cast<void>(thread->finds_hung(steady_now()));
   }
+  if (thread->hung()) stuck_offers()[loaded.file.sha256] = std::move(thread);
   if (call->refusal()) throw Refusal(*call->refusal());
   loaded.probe = offers->probe;
   loaded.describer = offers->describer;
 }
 
 }  // namespace
+
+unsigned abandoned_offers() noexcept {
+  const auto& all = stuck_offers();
+  return static_cast<unsigned>(
+      std::count_if(all.begin(), all.end(), [](const auto& one) { return !one.second->is_idle(); }));
+}
 
 const gh_listener_role& LoadedPlugin::role(std::size_t index) const noexcept { return role_of(*manifest, index); }
 

@@ -33,6 +33,10 @@ struct LoadedPlugin {
   [[nodiscard]] std::vector<std::string_view> count_names() const;
 };
 
+/// Files whose `get`, asked when they were loaded, has not returned: a thread each. Such a file is refused, and not
+/// asked again, until that call returns.
+[[nodiscard]] unsigned abandoned_offers() noexcept;
+
 /// Where the plugin `name` lies: its configured path, or NAME.so in the first of `plugin_dirs` that has one.
 /// @throws Refusal that says where it looked
 [[nodiscard]] std::filesystem::path find_plugin(const Config& config, const std::string& name);

@@ -3,9 +3,14 @@
 #include "gateway/base/refusal.hpp"
 #include "tests/unit/gateway/plugin/test_folder.hpp"
 
+#include <gatehouse/base/clock.hpp>
+
 #include <gmock/gmock.h>
 
+#include <unistd.h>
+
 #include <fstream>
+#include <thread>
 
 namespace gatehouse {
 namespace {
@@ -81,6 +86,24 @@ TEST_F(Loader, RefusesAManifestWithoutFunctions) {
 
 TEST_F(Loader, RefusesOneThatEndsTheThreadThatAsksWhatItOffers) {
   EXPECT_EQ(refusal_of("get-exits"), "`get` of the plugin get-exits ended the thread that it was called on");
+}
+
+TEST_F(Loader, AsksNoFileAgainThatHasNotYetSaidWhatItOffers) {
+  const std::string hangs = "the plugin get-hangs hangs: `get` has not returned for 5 s";
+  const std::string still = "`get` of the plugin get-hangs has not returned since it was loaded before: ";
+  const fs::path let_go = "/tmp/gatehouse-get-hangs-" + std::to_string(::getpid());
+  EXPECT_EQ(refusal_of("get-hangs"), hangs);
+  EXPECT_EQ(abandoned_offers(), 1u);
+  EXPECT_THAT(refusal_of("get-hangs"), HasSubstr(still));
+  EXPECT_EQ(abandoned_offers(), 1u);
+  EXPECT_EQ(refusal_of("good"), "");
+  std::ofstream(let_go) << "";
+  for (const SteadyTime end = steady_now() + std::chrono::seconds(10); abandoned_offers() != 0 && steady_now() < end;) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(abandoned_offers(), 0u);
+  EXPECT_EQ(refusal_of("get-hangs"), "");
+  fs::remove(let_go);
 }
 
 TEST_F(Loader, FindsAPluginInItsFoldersInTheirOrder) {
