@@ -2,6 +2,7 @@
 
 #include "gateway/base/refusal.hpp"
 #include "gateway/base/start_thread.hpp"
+#include "gateway/plugin/epolls.hpp"
 #include "gateway/plugin/instance_life.hpp"
 #include "gateway/plugin/processors.hpp"
 
@@ -45,7 +46,9 @@ unsigned lane_count(const PluginConfig& plugin) {
   return plugin.lanes != 0 ? plugin.lanes : static_cast<unsigned>(usable_processors().size());
 }
 
-unsigned abandoned_threads() noexcept { return abandoned_in_process.load(std::memory_order_relaxed); }
+unsigned abandoned_threads() noexcept {
+  return abandoned_in_process.load(std::memory_order_relaxed) + abandoned_offers();
+}
 
 /// A change on its way.
 struct Instance::Changing {
@@ -375,11 +378,12 @@ void Instance::end_life() {
 
 /// Its listeners are the next instance's alone, or their ports free.
 void Instance::revoke_sockets() {
-  bool done = true;
-  for (const LaneSockets& one : life_->sockets) done = revoke(one) && done;
-  for (const auto& [at, one] : life_->retired) done = revoke(one) && done;
-  if (!done)
-    hung_.emplace_back().what = "its listeners stay open until the gateway is restarted: no descriptor is left";
+  const std::vector<int> epolls = epolls_of_process();
+  const auto take = [&](LaneSockets& sockets) {
+    if (std::string left = revoke(sockets, epolls); !left.empty()) hung_.emplace_back().what = std::move(left);
+  };
+  for (LaneSockets& one : life_->sockets) take(one);
+  for (auto& [at, one] : life_->retired) take(one);
 }
 
 void Instance::abandon() {

@@ -2,6 +2,7 @@
 
 #include "gateway/base/refusal.hpp"
 #include "gateway/base/socket_file.hpp"
+#include "gateway/plugin/epolls.hpp"
 
 #include <gatehouse/plugin/border.hpp>
 
@@ -145,6 +146,12 @@ bool can_bind(const ListenAddress& address, bool may_be_taken) {
          (bind_to(fd, address.endpoint) || (may_be_taken && errno == EADDRINUSE));
 }
 
+/// None of an open file where `fd` is none.
+FileId id_of(int fd) noexcept {
+  struct stat about {};
+  return ::fstat(fd, &about) == 0 ? FileId{about.st_dev, about.st_ino} : FileId{};
+}
+
 std::uint32_t auth_bits(const ClientAuth& auth) noexcept {
   std::uint32_t bits = GH_AUTH_NONE;
   if (auth.token) bits |= GH_AUTH_TOKEN;
@@ -276,21 +283,33 @@ UniqueFd BoundListener::dup_for(std::uint32_t lane) const {
 }
 
 LaneSockets dup_for_lanes(std::shared_ptr<const BoundListener> listener, unsigned lanes) {
-  LaneSockets out{std::move(listener), {}};
-  for (unsigned lane = 0; lane < lanes; ++lane) out.fds.push_back(out.listener->dup_for(lane));
+  LaneSockets out{std::move(listener), {}, {}};
+  for (unsigned lane = 0; lane < lanes; ++lane) {
+    out.fds.push_back(out.listener->dup_for(lane));
+    out.ids.push_back(id_of(out.fds.back().get()));
+  }
   return out;
 }
 
-bool revoke(const LaneSockets& sockets) noexcept {
-  const UniqueFd deaf = open_socket(AF_UNIX, SOCK_DGRAM);
-  if (!deaf) return false;
+std::string revoke(LaneSockets& sockets, const std::vector<int>& epolls) {
   const BoundListener& listener = *sockets.listener;
+  const std::string its = "its listener " + listener.address().text;
+  const UniqueFd deaf = open_socket(AF_UNIX, SOCK_DGRAM);
+  if (!deaf) return its + " stays open until the gateway is restarted: no descriptor is left";
   const bool is_unused = listener.is_retired() && listener.address().kind == ListenAddress::Kind::udp;
-  for (const UniqueFd& fd : sockets.fds) {
+  std::string lost;
+  for (std::size_t lane = 0; lane < sockets.fds.size(); ++lane) {
+    UniqueFd& fd = sockets.fds[lane];
+    if (id_of(fd.get()) != sockets.ids[lane]) {
+      lost += (lost.empty() ? "" : ", ") + std::to_string(fd.release());
+      continue;
+    }
+    take_out_of(epolls, fd.get());
     if (is_unused) ::shutdown(fd.get(), SHUT_RDWR);  // says ENOTCONN, and wakes who waits all the same
     ::dup3(deaf.get(), fd.get(), O_CLOEXEC);
   }
-  return true;
+  if (lost.empty()) return {};
+  return "it has closed descriptors of " + its + ", whose numbers are left alone: " + lost;
 }
 
 std::vector<gh_listener> describe_all(const std::vector<LaneSockets>& sockets) {

@@ -64,10 +64,19 @@ class BoundListener {
   ino_t inode_ = 0;
 };
 
+/// Which file a descriptor is of: as long as that is open, no other one has the same.
+struct FileId {
+  dev_t device = 0;
+  ino_t inode = 0;
+
+  bool operator==(const FileId&) const = default;
+};
+
 /// One instance's descriptors of a listener: a dup for each lane.
 struct LaneSockets {
   std::shared_ptr<const BoundListener> listener;
   std::vector<UniqueFd> fds;
+  std::vector<FileId> ids;  // of fds, when they were made: a plugin may close one, and its number be somebody else's
 };
 
 /// Dups of `listener` for lanes 0 .. lanes-1. @throws Refusal
@@ -76,10 +85,13 @@ struct LaneSockets {
 /// Takes `sockets` from an instance that was given up, whose threads may go on using their numbers: these stay taken,
 /// by sockets that hear nothing, so that the ports are the next instance's, or free once their listeners are retired. A
 /// thread that waits for datagrams of a retired listener is woken, since the kernel keeps the port for as long as it
-/// waits. A dup that the plugin has made itself is not found: no call replaces a descriptor only while it is still a
-/// certain socket's, and a plugin that runs may close it and give its number to anybody at any moment.
-/// False: the system gives no descriptor to put there, and all is as before.
-[[nodiscard]] bool revoke(const LaneSockets& sockets) noexcept;
+/// waits. They leave `epolls`, all that the process has: one that waited on (EPOLLEXCLUSIVE) would take wake-ups from
+/// the next instance. A dup that the plugin has made itself is not found.
+///
+/// A number that is not the socket's any more, because the plugin has closed it, is let go of untouched. That is looked
+/// at just before: no call replaces a descriptor only while it is still a certain socket's.
+/// @return "", or what was left as it is, as a sentence
+[[nodiscard]] std::string revoke(LaneSockets& sockets, const std::vector<int>& epolls);
 
 /// As the border wants it: one gh_listener for each listener and lane.
 [[nodiscard]] std::vector<gh_listener> describe_all(const std::vector<LaneSockets>& sockets);

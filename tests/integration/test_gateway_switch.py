@@ -208,14 +208,15 @@ class Stray(SwitchTest):
                            ("exits", "ended its thread"),
                            ("garbage", "failed: status -4711 without a message"),
                            ("hangs", "hangs: it has not moved for 1 s"),
-                           ("waits", "hangs: it has not moved for 1 s")):
+                           ("waits", "hangs: it has not moved for 1 s"),
+                           ("epolls", "hangs: it has not moved for 1 s")):
             with self.subTest(how=how):
                 gateway = self.straying("datagram", how, timeout=1, lanes=1)
                 self.assertEqual([self.answer(), self.answer(socket.SOCK_STREAM)], [1, 1])
                 self.assertIsNone(self.answer(question=b"stray"))
                 found = self.is_made_anew(gateway)
                 self.assert_says(gateway, "lane 0 " + words)
-                never_returned = how in ("hangs", "waits")
+                never_returned = how in ("hangs", "waits", "epolls")
                 if never_returned:
                     self.assertRegex(found["hung"][0]["what"], "^lane 0 " + words)
                     self.assertIn("strays.so", " ".join(found["hung"][0]["stack"]))
@@ -226,7 +227,7 @@ class Stray(SwitchTest):
                 gateway.stop()
 
     def test_ports_of_a_lane_that_never_returns_are_free_again(self):
-        for how in ("hangs", "waits"):
+        for how in ("hangs", "waits", "epolls"):
             with self.subTest(how=how):
                 gateway = self.straying("datagram", how, when="ever", lanes=1)
                 self.assertIsNone(self.answer(question=b"stray"))

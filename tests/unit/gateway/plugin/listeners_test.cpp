@@ -1,6 +1,7 @@
 #include "gateway/plugin/listeners.hpp"
 
 #include "gateway/base/refusal.hpp"
+#include "gateway/plugin/epolls.hpp"
 #include "tests/unit/gateway/plugin/test_folder.hpp"
 
 #include <gatehouse/net/reuseport_steering.hpp>
@@ -10,6 +11,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -135,7 +137,7 @@ TEST(UdpListener, HasOneSocketALaneWithOnePort) {
 
 TEST(UdpListener, IsFreeOnceItWasRetiredAndAllDupsWereRevoked) {
   const auto listener = bind_listener(udp("127.0.0.1:0"), 2);
-  const LaneSockets sockets = dup_for_lanes(listener, 2);
+  LaneSockets sockets = dup_for_lanes(listener, 2);
   const std::string text = listener->local().to_string();
   std::thread waits([fd = sockets.fds[0].get()] {  // which keeps the port, too
     pollfd datagrams{fd, POLLIN, 0};
@@ -143,7 +145,7 @@ TEST(UdpListener, IsFreeOnceItWasRetiredAndAllDupsWereRevoked) {
   });
   listener->retire();
   EXPECT_THAT(refusal(udp(text)), HasSubstr("another program has it already"));
-  EXPECT_TRUE(revoke(sockets));
+  EXPECT_EQ(revoke(sockets, {}), "");
   waits.join();
   EXPECT_EQ(refusal(udp(text)), "");
   for (const UniqueFd& fd : sockets.fds) EXPECT_NE(fcntl(fd.get(), F_GETFD) & FD_CLOEXEC, 0);  // the number stays taken
@@ -151,8 +153,8 @@ TEST(UdpListener, IsFreeOnceItWasRetiredAndAllDupsWereRevoked) {
 
 TEST(UdpListener, HasWhatComesForItselfOnceDupsWereRevoked) {
   const auto listener = bind_listener(udp("127.0.0.1:0"));
-  const LaneSockets old = dup_for_lanes(listener, 1), next = dup_for_lanes(listener, 1);
-  EXPECT_TRUE(revoke(old));
+  LaneSockets old = dup_for_lanes(listener, 1), next = dup_for_lanes(listener, 1);
+  EXPECT_EQ(revoke(old, {}), "");
   sockaddr_storage address{};
   const unsigned size = listener->local().to_sockaddr(address);
   const UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -160,6 +162,37 @@ TEST(UdpListener, HasWhatComesForItselfOnceDupsWereRevoked) {
   char byte = 0;
   EXPECT_EQ(recv(old.fds[0].get(), &byte, 1, MSG_DONTWAIT), -1);
   EXPECT_EQ(recv(next.fds[0].get(), &byte, 1, MSG_DONTWAIT), 1);
+}
+
+TEST(TcpListener, WakesNoEpollOnceDupsWereRevoked) {
+  const auto listener = bind_listener(tcp("127.0.0.1:0"));
+  LaneSockets old = dup_for_lanes(listener, 1), next = dup_for_lanes(listener, 1);
+  const UniqueFd of_old(epoll_create1(EPOLL_CLOEXEC)), of_next(epoll_create1(EPOLL_CLOEXEC));
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLEXCLUSIVE;
+  ASSERT_EQ(epoll_ctl(of_old.get(), EPOLL_CTL_ADD, old.fds[0].get(), &event), 0);
+  ASSERT_EQ(epoll_ctl(of_next.get(), EPOLL_CTL_ADD, next.fds[0].get(), &event), 0);
+  EXPECT_EQ(revoke(old, epolls_of_process()), "");
+  EXPECT_EQ(connect_to(listener->local()), 0);
+  EXPECT_EQ(epoll_wait(of_next.get(), &event, 1, 1000), 1);
+  EXPECT_EQ(epoll_wait(of_old.get(), &event, 1, 0), 0);
+}
+
+TEST(Listeners, LeaveNumbersAloneThatArePluginsNoMore) {
+  for (const ListenAddress& address : {tcp("127.0.0.1:0"), udp("127.0.0.1:0")}) {
+    const auto listener = bind_listener(address, 2);
+    LaneSockets sockets = dup_for_lanes(listener, 2);
+    UniqueFd somebodys(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    const int number = sockets.fds[1].get();
+    ASSERT_EQ(dup3(somebodys.get(), number, O_CLOEXEC), number);
+    listener->retire();
+    EXPECT_EQ(revoke(sockets, {}), "it has closed descriptors of its listener " + address.text +
+                                       ", whose numbers are left alone: " + std::to_string(number));
+    sockets.fds.clear();
+    char byte = 0;
+    EXPECT_EQ(read(number, &byte, 1), 0) << "it is open, and what it was";
+    somebodys.reset(number);
+  }
 }
 
 // What steer_by() goes by: a socket's place in the kernel's group is its lane.
