@@ -56,14 +56,21 @@ SealedAllocation::OrFault<SealedAllocation::Question> SealedAllocation::read(Byt
   if (!identity) return SealedFault::key;
   const SteadyTime now = context_.loop.now();
   if (waiting_ >= kMostWaiting || sources_.take(path.remote.address, now) != Nanoseconds(0)) return SealedFault::limit;
+  auto attempt = false_boxes_.attempt(envelope->sender, 0, path.remote.address);
+  const std::uint64_t cost = keys_.find(envelope->sender) == nullptr ? kCostOfNewKey : 1;
+  if (!attempt.may_cost(kFalseBoxesOfKey, cost, now)) return SealedFault::limit;
   if (seen_.has(envelope->nonce)) return SealedFault::replay;
-  const auto key = known(envelope->sender);
+  const auto key = known(envelope->sender, attempt.is_familiar());
   if (!key) return key.error();
 
   std::array<std::byte, kLargestControlMessage> message;
   if (boxes_.take(to_ns(now), 1, kBoxesOfLane, kBoxesOfLane) != 0) return SealedFault::limit;
   const auto opened = open_envelope(*envelope, (*key)->shared, message);
-  if (!opened) return SealedFault::box;
+  if (!opened) {
+    attempt.charge(kFalseBoxesOfKey, cost, now);
+    return SealedFault::box;
+  }
+  attempt.remember();
   seen_.add(envelope->nonce);
   (*key)->opened_at = now;
   if ((*key)->requests.take(to_ns(now), 1, kRateOfKey, kBurstOfKey) != 0) return SealedFault::limit;
@@ -79,9 +86,10 @@ SealedAllocation::OrFault<SealedAllocation::Question> SealedAllocation::read(Byt
 
 /// What is shared with a key is computed once, whoever spoke in its name: where it was, nobody's flood of false boxes
 /// in other names keeps its owner from asking.
-SealedAllocation::OrFault<AskerKey*> SealedAllocation::known(const DiscoKey& sender) noexcept {
+SealedAllocation::OrFault<AskerKey*> SealedAllocation::known(const DiscoKey& sender, bool is_familiar) noexcept {
   if (AskerKey* const key = keys_.find(sender)) return key;
-  if (new_keys_.take(to_ns(context_.loop.now()), 1, kNewKeysOfLane, kNewKeysOfLane) != 0) return SealedFault::limit;
+  Gcra& limit = new_keys_[is_familiar ? 1 : 0];
+  if (limit.take(to_ns(context_.loop.now()), 1, kNewKeysOfLane, kNewKeysOfLane) != 0) return SealedFault::limit;
   const auto shared = SharedKey::make(sender, secret_);
   if (!shared) return SealedFault::key;
   return &keys_.add(sender, *shared);

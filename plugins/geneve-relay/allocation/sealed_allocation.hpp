@@ -1,6 +1,7 @@
 // Asking for an endpoint by a sealed message on the relay's own UDP port: naked disco, type 8, answered by type 9.
 //
-//   naked disco -> size -> whose key (`credentials`, kind relay_key) -> bound of the source -> not recorded
+//   naked disco -> size -> whose key (`credentials`, kind relay_key) -> bound of the source
+//               -> bound of what has not opened in the key's name -> not recorded
 //               -> what is shared with the key, within a bound of the lane for keys that are new to it
 //               -> box, within a bound of the lane -> bound of the key -> a request of one of its two clients
 //               -> Allocator -> durable -> the sealed response
@@ -8,6 +9,7 @@
 // Whatever is wrong is silence and a count: whoever has no key that is known learns nothing. A response has at most
 // twice the bytes of its request, and goes out once for each: who has recorded requests sends nobody a flood with them.
 // A public key is no secret, so what others send in its name is never charged to it: only what its owner has sealed is.
+// Theirs has a bound of its own (FalseBoxes), and the owner another one where it has asked from before.
 #pragma once
 
 #include "plugins/geneve-relay/allocation/allocation_metrics.hpp"
@@ -15,6 +17,7 @@
 #include "plugins/geneve-relay/allocation/asker_keys.hpp"
 #include "plugins/geneve-relay/allocation/seen_nonces.hpp"
 #include "plugins/geneve-relay/relay/endpoint.hpp"
+#include "plugins/geneve-relay/relay/false_boxes.hpp"
 
 #include <gatehouse/plugin/identities.hpp>
 #include <gatehouse/plugin/source_limits.hpp>
@@ -37,7 +40,7 @@ enum class SealedFault : std::uint8_t {
   count
 };
 
-/// One lane's; not thread-safe. Has tables of some 400 KB.
+/// One lane's; not thread-safe. Has tables of some 450 KB.
 class SealedAllocation {
  public:
   /// Sends a datagram of at most kLargestAnswer bytes to `path.remote`, from `path.local` and the port of `listener`.
@@ -58,6 +61,8 @@ class SealedAllocation {
 
   static constexpr std::uint64_t kRateOfSource = 5, kBurstOfSource = 20;  ///< boxes, a second
   static constexpr std::uint64_t kRateOfKey = 20, kBurstOfKey = 40;       ///< requests of a sender's own
+  static constexpr std::uint64_t kFalseBoxesOfKey = 500;                  ///< in its name: 5 % of the lane's
+  static constexpr std::uint64_t kCostOfNewKey = 100;                     ///< of those: few names take not all below
   static constexpr std::uint64_t kNewKeysOfLane = 500;                    ///< a second, and at once: 2 % of the lane
   static constexpr std::uint64_t kBoxesOfLane = 10'000;                   ///< a second, and at once: 2 % of the lane
   static constexpr std::size_t kMostWaiting = 1024;                       ///< for the store
@@ -85,7 +90,7 @@ class SealedAllocation {
   };
 
   [[nodiscard]] OrFault<Question> read(Bytes datagram, const LegAddress& path, std::uint32_t listener);
-  [[nodiscard]] OrFault<AskerKey*> known(const DiscoKey& sender) noexcept;
+  [[nodiscard]] OrFault<AskerKey*> known(const DiscoKey& sender, bool is_familiar) noexcept;
   void answer(const Asker& asker, const AllocationOutcome& outcome);
 
   LaneContext context_;
@@ -100,7 +105,9 @@ class SealedAllocation {
   SeenNonces seen_;
   SourceLimits sources_;
   AskerKeys keys_;
-  Gcra new_keys_, boxes_;  // the lane's
+  FalseBoxes false_boxes_;
+  std::array<Gcra, 2> new_keys_;  // the lane's, from strange sources and as many from familiar ones
+  Gcra boxes_;                    // the lane's
   std::size_t waiting_ = 0;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for answers that come later
 };

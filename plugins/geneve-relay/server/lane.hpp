@@ -9,6 +9,7 @@
 #include "plugins/geneve-relay/allocation/address_keeper.hpp"
 #include "plugins/geneve-relay/allocation/allocation_api.hpp"
 #include "plugins/geneve-relay/allocation/sealed_allocation.hpp"
+#include "plugins/geneve-relay/relay/false_boxes.hpp"
 #include "plugins/geneve-relay/server/counters.hpp"
 #include "plugins/geneve-relay/server/endpoint_table.hpp"
 #include "plugins/geneve-relay/server/kernel_attachment.hpp"
@@ -86,8 +87,11 @@ class RelayLane final : public LaneWorker, public Allocator {
   void relay(RelayEntry& entry, const Run& run);
   [[nodiscard]] std::uint64_t charge(RelayEntry& entry, LegIndex sender, const Run& run) noexcept;
   void take_control(RelayEntry& entry, const GeneveHeader& header, Bytes packet, const Run& run);
-  [[nodiscard]] bool may_cost(const RelayEntry& entry, LegIndex leg, const Endpoint& source) noexcept;
-  void charge_handshake(RelayEntry& entry, LegIndex leg) noexcept;
+  [[nodiscard]] FalseBoxes::Attempt attempt(const RelayEntry& entry, LegIndex leg, const IpAddress& source) noexcept;
+  [[nodiscard]] bool may_cost(const RelayEntry& entry, LegIndex leg, const FalseBoxes::Attempt& attempt,
+                              const IpAddress& source) noexcept;
+  void charge_handshake(RelayEntry& entry, LegIndex leg, FalseBoxes::Attempt& attempt, bool has_opened) noexcept;
+  [[nodiscard]] std::uint64_t false_boxes_of_leg() const noexcept;
   [[nodiscard]] MutableBytes next_reply() noexcept;
   void bind(RelayEntry& entry, LegIndex leg, const Run& run);
   void flush() noexcept;
@@ -161,6 +165,7 @@ class RelayLane final : public LaneWorker, public Allocator {
   RandomPool random_;
   ChallengeSecrets secrets_;
   SourceLimits of_sources_;
+  FalseBoxes false_boxes_;
   Gcra of_all_;
   std::vector<std::array<std::byte, kLargestReply>> replies_;  // queued, until flush()
   std::size_t next_reply_ = 0;

@@ -16,6 +16,7 @@ namespace {
 // A second, of a client by its key, whatever the source: one alone must not cost the lane its share. A client sends a
 // Bind to each address that it was told.
 constexpr std::uint64_t kHandshakesOfLeg = 50, kHandshakeBurstOfLeg = 2 * AddressList::kMost;
+constexpr std::uint64_t kLegsOfLane = 100;  // false handshakes in one client's name cost that part of the lane's
 constexpr std::uint64_t kUdpHeaders4 = 28, kUdpHeaders6 = 48;  // IP and UDP, as rates and quotas count them
 
 bool same_header(Bytes left, Bytes right) noexcept {
@@ -173,7 +174,8 @@ void RelayLane::take_control(RelayEntry& entry, const GeneveHeader& header, Byte
   if (!envelope) return counters_.drop(envelope.error());
   const auto leg = endpoint.leg_of(envelope->sender);
   if (!leg) return counters_.drop(leg.error());
-  if (!may_cost(entry, *leg, run.from.remote)) {
+  auto attempt = this->attempt(entry, *leg, run.from.remote.address);
+  if (!may_cost(entry, *leg, attempt, run.from.remote.address)) {
     endpoint.refuse(*leg, Drop::handshake_limit);
     counters_.drop(Drop::handshake_limit);
     return entry.tell_state();
@@ -181,7 +183,7 @@ void RelayLane::take_control(RelayEntry& entry, const GeneveHeader& header, Byte
   HandshakeTools tools{shared_.server(), secrets_, random_, &shared_.secret()};
   const MutableBytes reply = next_reply();
   const auto effect = endpoint.take_control(*leg, *envelope, run.from, tools, reply);
-  if (has_opened(effect)) charge_handshake(entry, *leg);
+  charge_handshake(entry, *leg, attempt, has_opened(effect));
   if (!effect) {
     counters_.drop(effect.error());
   } else if (effect->kind == ControlEffect::Kind::answered) {
@@ -199,17 +201,34 @@ void RelayLane::take_control(RelayEntry& entry, const GeneveHeader& header, Byte
   entry.tell_state();
 }
 
-/// The source first: what it may not have it does not take from others.
-bool RelayLane::may_cost(const RelayEntry& entry, LegIndex leg, const Endpoint& source) noexcept {
-  if (settings_->handshakes_of_source != 0 && of_sources_.take(source.address, now()) != Nanoseconds(0)) return false;
+/// Where the client is bound, or the endpoint was asked for, nobody else's flood in its name holds it up.
+FalseBoxes::Attempt RelayLane::attempt(const RelayEntry& entry, LegIndex leg, const IpAddress& source) noexcept {
+  const RelayEndpoint& endpoint = entry.endpoint;
+  const bool is_known = endpoint.address(leg).remote.address == source || entry.asker.source.address == source;
+  return false_boxes_.attempt(endpoint.clients().keys[leg], endpoint.vni(), source, is_known);
+}
+
+/// The source first, then the name: what these may not have they do not take from others.
+bool RelayLane::may_cost(const RelayEntry& entry, LegIndex leg, const FalseBoxes::Attempt& attempt,
+                         const IpAddress& source) noexcept {
+  if (settings_->handshakes_of_source != 0 && of_sources_.take(source, now()) != Nanoseconds(0)) return false;
+  if (!attempt.may_cost(false_boxes_of_leg(), 1, now())) return false;
   if (entry.handshakes[leg].wait(to_ns(now()), 1, kHandshakesOfLeg, kHandshakeBurstOfLeg) != 0) return false;
   const std::uint64_t rate = settings_->handshakes_of_lane;
   return of_all_.take(to_ns(now()), 1, rate, 4 * rate) == 0;
 }
 
 /// may_cost() has found that it has one.
-void RelayLane::charge_handshake(RelayEntry& entry, LegIndex leg) noexcept {
+void RelayLane::charge_handshake(RelayEntry& entry, LegIndex leg, FalseBoxes::Attempt& attempt,
+                                 bool has_opened) noexcept {
+  if (!has_opened) return attempt.charge(false_boxes_of_leg(), 1, now());
+  attempt.remember();
   static_cast<void>(entry.handshakes[leg].take(to_ns(now()), 1, kHandshakesOfLeg, kHandshakeBurstOfLeg));
+}
+
+/// A second. No limit where the lane has none.
+std::uint64_t RelayLane::false_boxes_of_leg() const noexcept {
+  return (settings_->handshakes_of_lane + kLegsOfLane - 1) / kLegsOfLane;
 }
 
 /// Room that stays as it is until flush().

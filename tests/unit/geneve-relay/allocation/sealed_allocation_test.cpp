@@ -42,6 +42,22 @@ class SealedAllocationTest : public AllocationFixture {
   std::uint64_t dropped(const std::string& cause) {
     return host.metric("sealed_requests_dropped{cause=\"" + cause + "\"}");
   }
+  /// So many that do not open, from ever new sources. @return the seconds that it took, rounded up
+  template <class Datagram>
+  std::uint64_t flood(std::uint64_t count, Datagram datagram) {
+    constexpr std::uint32_t kEach = 15;
+    static_assert(kEach < SealedAllocation::kBurstOfSource);
+    const SteadyTime began = steady_now();
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (i % kEach == 0) {
+        EXPECT_TRUE(eventually([&] { return dropped("box") + dropped("limit") == i; }));
+        from(IpAddress::v4(0x7f000200 + i / kEach));
+      }
+      send(datagram(i));
+    }
+    EXPECT_TRUE(eventually([&] { return dropped("box") + dropped("limit") == count; }));
+    return static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::seconds>(steady_now() - began).count());
+  }
   /// `message`, as "a" seals it for the relay, each time anew.
   ByteVector sealed(Bytes message, const std::string& who = "a") {
     ByteVector nonce = hex("00112233445566778899aabbccddeeff0011223344556677");
@@ -226,6 +242,48 @@ TEST_F(SealedAllocationTest, WhatOthersSendInAKeysNameIsNotChargedToIt) {
   EXPECT_NE(receive().size(), 0u);
 }
 
+/// Nor does it cost the lane more than a part of what it has for all, whatever the sources.
+TEST_F(SealedAllocationTest, AFloodInOneKeysNameLeavesTheOthersAlone) {
+  know("a");
+  know("b");
+  send(sealed(datagram_of("alloc-request")));
+  EXPECT_NE(receive().size(), 0u);
+  ByteVector broken = datagram_of("alloc-request-sealed");
+  broken.back() ^= std::byte{1};
+  constexpr std::uint64_t kSent = 3000, kRate = SealedAllocation::kFalseBoxesOfKey;
+  const std::uint64_t passed = flood(kSent, [&](std::uint32_t) { return broken; });
+  EXPECT_GE(dropped("box"), FalseBoxes::kSeconds * kRate);
+  EXPECT_LE(dropped("box"), (FalseBoxes::kSeconds + passed) * kRate);
+  from(IpAddress::v4(0x7f000001));
+  send(sealed(datagram_of("alloc-request")));
+  EXPECT_NE(receive().size(), 0u) << "the owner, from where it has asked before";
+  from(IpAddress::v4(0x7f000002));
+  send(sealed(datagram_of("alloc-request"), "b"));
+  EXPECT_NE(receive().size(), 0u) << "another key, from wherever it is";
+}
+
+/// Each makes the lane forget another, so each of their boxes costs a multiplication on the curve.
+TEST_F(SealedAllocationTest, AFloodInTheNamesOfOneRowLeavesNewKeysAlone) {
+  know("a");
+  ByteVector broken = sealed(datagram_of("alloc-request"));
+  std::vector<DiscoKey> keys(3 * AskerKeys::kWays, public_of("b"));
+  for (std::uint32_t i = 0; i < keys.size(); ++i) {
+    store_big(MutableBytes(keys[i].bytes).subspan(4), i);
+    host.set_credential(GH_CREDENTIAL_RELAY_KEY, keys[i].to_hex(), "relay:other");
+  }
+  constexpr std::uint64_t kRate = SealedAllocation::kFalseBoxesOfKey, kCost = SealedAllocation::kCostOfNewKey;
+  constexpr std::uint64_t kSent = 2 * SealedAllocation::kNewKeysOfLane;
+  const std::uint64_t passed = flood(kSent, [&](std::uint32_t i) {
+    std::ranges::copy(keys[i % keys.size()].bytes, broken.begin() + kDiscoMagicSize);
+    return broken;
+  });
+  const std::uint64_t of_known = AskerKeys::kWays * (kSent / keys.size() + 1);  // these cost less
+  EXPECT_LE(dropped("box"), of_known + keys.size() * (FalseBoxes::kSeconds + passed) * kRate / kCost);
+  from(IpAddress::v4(0x7f000001));
+  send(sealed(datagram_of("alloc-request")));
+  EXPECT_NE(receive().size(), 0u) << "a key that is new to the lane";
+}
+
 TEST_F(SealedAllocationTest, BoundsWhatAKeysOwnerAsksForWhateverTheSources) {
   know("a");
   know("b");
@@ -251,24 +309,17 @@ TEST_F(SealedAllocationTest, BoundsHowManyNewKeysALaneTakes) {
   send(sealed(datagram_of("alloc-request")));
   EXPECT_NE(receive().size(), 0u);
   ByteVector broken = sealed(datagram_of("alloc-request"));
-  constexpr std::uint32_t kKeys = 1'500, kEach = 15;
-  static_assert(kKeys > 2 * SealedAllocation::kNewKeysOfLane && kEach < SealedAllocation::kBurstOfSource);
-  const SteadyTime began = steady_now();
-  for (std::uint32_t i = 0; i < kKeys; ++i) {
-    if (i % kEach == 0) {
-      ASSERT_TRUE(eventually([&] { return dropped("box") + dropped("limit") == i; }));
-      from(IpAddress::v4(0x7f000200 + i / kEach));
-    }
+  constexpr std::uint32_t kKeys = 1'500;
+  static_assert(kKeys > 2 * SealedAllocation::kNewKeysOfLane);
+  const std::uint64_t passed = flood(kKeys, [&](std::uint32_t i) {
     DiscoKey key = public_of("b");
     store_big(MutableBytes(key.bytes), i);
     std::ranges::copy(key.bytes, broken.begin() + kDiscoMagicSize);
     host.set_credential(GH_CREDENTIAL_RELAY_KEY, key.to_hex(), "relay:other");
-    send(broken);
-  }
-  EXPECT_TRUE(eventually([&] { return dropped("box") + dropped("limit") == kKeys; }));
-  const auto passed = std::chrono::ceil<std::chrono::seconds>(steady_now() - began).count();
+    return broken;
+  });
   EXPECT_GE(dropped("box"), SealedAllocation::kNewKeysOfLane - 1) << "one was a's";
-  EXPECT_LE(dropped("box"), SealedAllocation::kNewKeysOfLane * static_cast<std::uint64_t>(1 + passed));
+  EXPECT_LE(dropped("box"), SealedAllocation::kNewKeysOfLane * (1 + passed));
   from(IpAddress::v4(0x7f000001));
   send(sealed(datagram_of("alloc-request")));
   EXPECT_NE(receive().size(), 0u) << "a key that is known is as free as before";

@@ -413,6 +413,30 @@ TEST_F(RelayPlugin, WhatOthersSendInAClientsNameIsNotChargedToIt) {
   EXPECT_EQ(drops("handshake_limit"), 0u);
 }
 
+/// Nor does it cost the lane more than a hundredth of what it has for all.
+TEST_F(RelayPlugin, AFloodInOneClientsNameLeavesTheOthersAlone) {
+  run(1, {{"handshakes_per_second_of_a_lane", 1000}});
+  TestClient a, b, c, stranger(Endpoint{IpAddress::v4(0x7f000002), 0, 0});
+  const ServerEndpoint endpoint = allocate(a, b), other = allocate(a, c);
+  ASSERT_TRUE(a.bind(relay(), endpoint));
+  ASSERT_TRUE(eventually([&] { return bound() == 1; }));
+  ByteVector broken = a.sealed(endpoint, a.bind_message(endpoint, 1));
+  broken.back() ^= std::byte{1};
+  constexpr std::uint64_t kSent = 3000, kRate = 10;
+  const SteadyTime began = steady_now();
+  for (std::uint64_t sent = 1; sent <= kSent; ++sent) {
+    stranger.send(relay(), broken);
+    if (sent % 100 != 0) continue;
+    ASSERT_TRUE(eventually([&] { return drops("box") + drops("handshake_limit") == sent; }));
+  }
+  const auto passed = std::chrono::ceil<std::chrono::seconds>(steady_now() - began).count();
+  EXPECT_GE(drops("box"), FalseBoxes::kSeconds * kRate);
+  EXPECT_LE(drops("box"), (FalseBoxes::kSeconds + static_cast<std::uint64_t>(passed)) * kRate);
+  EXPECT_TRUE(b.bind(relay(), endpoint)) << "the other client";
+  EXPECT_TRUE(a.bind(relay(), other)) << "its other endpoint";
+  EXPECT_TRUE(a.bind(relay(), endpoint, 2)) << "the owner, where it is bound";
+}
+
 /// As the kernel puts them together: what stands behind the first one's seven bytes is the next one's.
 TEST_F(RelayPlugin, RuntsThatComeTogetherAreRunts) {
   run();
