@@ -16,13 +16,16 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 namespace gatehouse {
 namespace {
 
 constexpr int kBacklog = 4096;
+constexpr std::chrono::milliseconds kTimeToWake{50};  // for a thread that was woken to have run
 
 /// Throws what errno says about `address`, with what to do about it.
 [[noreturn]] void refuse(const ListenAddress& address, const std::string& plugin, const std::string& role) {
@@ -298,6 +301,7 @@ std::string revoke(LaneSockets& sockets, const std::vector<int>& epolls) {
   if (!deaf) return its + " stays open until the gateway is restarted: no descriptor is left";
   const bool is_unused = listener.is_retired() && listener.address().kind == ListenAddress::Kind::udp;
   std::string lost;
+  bool has_woken = false;
   for (std::size_t lane = 0; lane < sockets.fds.size(); ++lane) {
     UniqueFd& fd = sockets.fds[lane];
     if (id_of(fd.get()) != sockets.ids[lane]) {
@@ -305,9 +309,15 @@ std::string revoke(LaneSockets& sockets, const std::vector<int>& epolls) {
       continue;
     }
     take_out_of(epolls, fd.get());
-    if (is_unused) ::shutdown(fd.get(), SHUT_RDWR);  // says ENOTCONN, and wakes who waits all the same
-    ::dup3(deaf.get(), fd.get(), O_CLOEXEC);
+    if (!is_unused) continue;
+    ::shutdown(fd.get(), SHUT_RDWR);  // says ENOTCONN, and wakes who waits all the same
+    has_woken = true;
   }
+  // A poll() that was woken looks at its numbers once more: by then they have to be the listener's still, or it sleeps
+  // on and holds the port.
+  if (has_woken) std::this_thread::sleep_for(kTimeToWake);
+  for (const UniqueFd& fd : sockets.fds)
+    if (fd) ::dup3(deaf.get(), fd.get(), O_CLOEXEC);
   if (lost.empty()) return {};
   return "it has closed descriptors of " + its + ", whose numbers are left alone: " + lost;
 }

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <chrono>
 #include <fstream>
 #include <set>
 #include <thread>
@@ -145,8 +146,10 @@ TEST(UdpListener, IsFreeOnceItWasRetiredAndAllDupsWereRevoked) {
   });
   listener->retire();
   EXPECT_THAT(refusal(udp(text)), HasSubstr("another program has it already"));
+  const auto begin = std::chrono::steady_clock::now();
   EXPECT_EQ(revoke(sockets, {}), "");
   waits.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(8)) << "it is woken";
   EXPECT_EQ(refusal(udp(text)), "");
   for (const UniqueFd& fd : sockets.fds) EXPECT_NE(fcntl(fd.get(), F_GETFD) & FD_CLOEXEC, 0);  // the number stays taken
 }
