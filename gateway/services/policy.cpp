@@ -342,7 +342,9 @@ std::uint32_t PluginPolicy::dns(void*, gh_lane* lane, gh_client* client, const g
   if (flow->struct_size < GH_SIZE_1_0(gh_flow)) return 0;
   const policy::Snapshot& snapshot = lane_of(lane).view_.snapshot();
   if ((flow->flags & GH_FLOW_RESOLVER) == 0 && !snapshot.is_dns_port(flow->destination.port)) return 0;
-  return snapshot.judges_answers(client_of(lane, client).group()) ? GH_DNS_QUERIES | GH_DNS_ANSWERS : GH_DNS_QUERIES;
+  const JudgedClient* const of = client_of(lane, client);
+  const bool judges_answers = of == nullptr || snapshot.judges_answers(of->group());
+  return judges_answers ? GH_DNS_QUERIES | GH_DNS_ANSWERS : GH_DNS_QUERIES;
 }
 
 void PluginPolicy::abandoned() noexcept {

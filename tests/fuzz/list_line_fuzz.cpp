@@ -39,8 +39,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
       require(name.entry != gatehouse::policy::ListEntry::none);
     }
     for (const auto& [name, why, is_exception] : parsed.rejects)
-      for (const std::string& text : {name, why})
-        require(!why.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; }));
+      for (const std::string& said : {name, why})
+        require(!why.empty() && std::all_of(said.begin(), said.end(), [](char c) { return c >= 0x20 && c < 0x7f; }));
     require(parser.open_lines() < db::ZoneRecord::kMostLines);
   }
   return 0;

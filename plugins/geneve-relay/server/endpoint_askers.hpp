@@ -1,5 +1,4 @@
-// Who has asked for endpoints: a hundred thousand may be of one asker, who is
-// kept once.
+// Who has asked for endpoints: a hundred thousand may be of one asker, who is kept once.
 #pragma once
 
 #include <gatehouse/base/address.hpp>
@@ -23,8 +22,7 @@ struct EndpointAsker {
 
 class AskerHandle;
 
-/// One lane's; not thread-safe. Outlives its handles. Who asks from a port of
-/// its own each time is another one.
+/// One lane's; not thread-safe. Outlives its handles. Who asks from a port of its own each time is another one.
 class EndpointAskers {
  public:
   EndpointAskers() = default;

@@ -204,7 +204,7 @@ void RelayLane::take_control(RelayEntry& entry, const GeneveHeader& header, Byte
 /// Where the client is bound, or the endpoint was asked for, nobody else's flood in its name holds it up.
 FalseBoxes::Attempt RelayLane::attempt(const RelayEntry& entry, LegIndex leg, const IpAddress& source) noexcept {
   const RelayEndpoint& endpoint = entry.endpoint;
-  const bool is_known = endpoint.address(leg).remote.address == source || entry.asker.source.address == source;
+  const bool is_known = endpoint.address(leg).remote.address == source || entry.asker->source.address == source;
   return false_boxes_.attempt(endpoint.clients().keys[leg], endpoint.vni(), source, is_known);
 }
 

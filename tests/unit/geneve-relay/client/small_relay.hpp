@@ -133,7 +133,7 @@ class SmallRelay {
   }
 
   void take_data(MutableBytes datagram, const LegAddress& from) {
-    const auto leg = endpoint_->route(from.remote, from.local, 1, datagram.size(), steady_now());
+    const auto leg = endpoint_->route(from.remote, from.local, steady_now());
     // The probe's mark of the way back.
     const bool is_back = datagram.size() > 20 && datagram[20] != std::byte{0};
     if (!leg || faults_.drops_data || (is_back && faults_.drops_way_back)) return;
