@@ -63,6 +63,7 @@ class Net:
         _ip("-n", name, "link", "set", "lo", "up")
         for scope in ("all", "default"):
             self.sysctl(name, f"net.ipv6.conf.{scope}.accept_dad", 0)
+        self.sysctl(name, "net.ipv4.conf.all.forwarding", 0)  # Linux gives a new namespace what the machine has
 
     def link(self, a, a_addresses, b, b_addresses):
         """Joins two namespaces by a veth pair; each end is named `to_<other>` and gets the given addresses."""
