@@ -28,12 +28,12 @@ class PermitVerbs : public EditTest {
 TEST_F(PermitVerbs, DenyStandsAboveTheStartersPermit) {
   EXPECT_EQ(
       deny(ports("udp", "443, 53")),
-      "port_permits 12: udp, port 53,443, to any address is denied for all clients. A running gateway has it within "
+      "port_permits 25: udp, port 53,443, to any address is denied for all clients. A running gateway has it within "
       "a second.\n[0]");
-  EXPECT_EQ(shell("SELECT transport, ports, destination IS NULL, action, priority FROM port_permits WHERE id = 12"),
+  EXPECT_EQ(shell("SELECT transport, ports, destination IS NULL, action, priority FROM port_permits WHERE id = 25"),
             "udp|53,443|1|deny|50\n");
   EXPECT_THAT(deny(ports("udp", "53,443")), HasSubstr("nothing to do"));
-  EXPECT_EQ(body(deny(ports("udp", "53,443"), true))["row"], 12);
+  EXPECT_EQ(body(deny(ports("udp", "53,443"), true))["row"], 25);
 }
 
 TEST_F(PermitVerbs, PermitSaysWhenAnEarlierRowDenies) {
@@ -44,7 +44,7 @@ TEST_F(PermitVerbs, PermitSaysWhenAnEarlierRowDenies) {
   EXPECT_THAT(permit(ports("any", "53,8000-8010", "10.1.0.0/16")),
               HasSubstr("every transport, port 53,8000-8010, to 10.1.0.0/16 is permitted for all clients. A running"));
   EXPECT_THAT(permit(ports("udp", "53", "127.0.0.1")), HasSubstr("see `gatehouse policy explain udp 127.0.0.1:53`"));
-  EXPECT_EQ(shell("SELECT count(*) FROM port_permits WHERE id > 11"), "4\n");
+  EXPECT_EQ(shell("SELECT count(*) FROM port_permits WHERE id > 24"), "4\n");
 }
 
 TEST_F(PermitVerbs, RefuseWhatTheCompilerWould) {
