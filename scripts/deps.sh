@@ -9,7 +9,7 @@ packages=(g++ cmake ninja-build ccache sqlite3
 [ "${1:-}" = product ] || packages+=(
   libgtest-dev libgmock-dev libbenchmark-dev libclang-rt-dev clang-format
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
-  bind9-dnsutils conntrack curl doxygen ethtool iperf3 git pkgconf python3 iproute2 dnsmasq-base iptables nftables nginx-light libnginx-mod-stream openssl procps unbound util-linux)
+  bind9-dnsutils conntrack curl doxygen ethtool iperf3 git pkgconf python3 iproute2 dnsmasq-base iptables nftables make nginx-light libnginx-mod-stream openssl procps unbound util-linux)
 
 # Beside socks5 stands a real browser, where it is a package; Ubuntu has it as a snap only, and that test is skipped.
 [ "${1:-}" = product ] || [ "$(. /etc/os-release && echo "$ID")" != debian ] || packages+=(chromium)
