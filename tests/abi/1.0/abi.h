@@ -45,7 +45,7 @@ extern "C" {
 typedef int32_t gh_status;
 
 enum {
-  GH_OK = 0,
+  GH_OK = 0,           /* it is done */
   GH_PENDING = 1,      /* the answer is not at hand yet: the call's completion tells when to ask again */
   GH_E_INVALID = -1,   /* an argument or option that makes no sense; the message says which */
   GH_E_NOT_FOUND = -2, /* no such name, session, lease or value */
@@ -55,7 +55,7 @@ enum {
   GH_E_STATE = -6,     /* not in this phase of life */
   GH_E_IO = -7,        /* the system refused; the message has its words */
   GH_E_FAILED = -8,    /* anything else; a C++ exception that reached the border */
-  GH_E_UNSUPPORTED = -9,
+  GH_E_UNSUPPORTED = -9, /* makes sense, and is not done here; of a change: it needs a restart */
   GH_E_IN_DOUBT = -10  /* nobody can tell just now: the store has lost commits. Another resource will not do better */
 };
 
@@ -129,9 +129,21 @@ enum { /* reasons for wake(), a bit set */
 
 /* ----------------------------------------------------------------------------------------- listeners */
 
-enum { GH_TRANSPORT_TCP = 6, GH_TRANSPORT_UDP = 17, GH_TRANSPORT_UNIX = 1 };
-enum { GH_AUTH_NONE = 0, GH_AUTH_TOKEN = 1, GH_AUTH_CERT = 2, GH_AUTH_UNIX = 4 }; /* bits */
-enum { GH_OPENING_NONE = 0, GH_OPENING_HTTP = 1 };
+enum { /* gh_listener.transport: what its clients come over */
+  GH_TRANSPORT_TCP = 6,  /* streams */
+  GH_TRANSPORT_UDP = 17, /* datagrams */
+  GH_TRANSPORT_UNIX = 1  /* streams of this machine */
+};
+enum { /* gh_listener.auth: what a client may show, one of these; bits */
+  GH_AUTH_NONE = 0,  /* nothing */
+  GH_AUTH_TOKEN = 1, /* a token: in the HTTP opening, or with GH_ROLE_TOKEN in the plugin's own protocol */
+  GH_AUTH_CERT = 2,  /* a certificate, in the TLS handshake */
+  GH_AUTH_UNIX = 4   /* the user of a Unix stream (SO_PEERCRED) */
+};
+enum { /* gh_listener.opening */
+  GH_OPENING_NONE = 0, /* the stream begins with the plugin's own protocol */
+  GH_OPENING_HTTP = 1  /* an HTTP/1.1 request with Upgrade, or with GH_ROLE_HTTP any, comes before */
+};
 
 /* One descriptor of one listener for one lane. The descriptor belongs to the host, which closes it after
  * the lane has returned or the listener is gone from the next listeners_changed(); do not close it.
@@ -164,7 +176,13 @@ typedef struct gh_listener {
 
 /* ------------------------------------------------------------------------------- gh.log/1, clock, random */
 
-enum { GH_LOG_ERROR = 0, GH_LOG_WARN = 1, GH_LOG_INFO = 2, GH_LOG_DEBUG = 3, GH_LOG_TRACE = 4 };
+enum { /* how much a line matters */
+  GH_LOG_ERROR = 0, /* somebody has to act */
+  GH_LOG_WARN = 1,  /* something is worse than it should be */
+  GH_LOG_INFO = 2,  /* the plugin's life; never for each client */
+  GH_LOG_DEBUG = 3, /* single clients */
+  GH_LOG_TRACE = 4  /* single packets */
+};
 
 /* [frozen] What a line says beside its event: key=value. */
 typedef struct gh_log_field {
@@ -204,7 +222,11 @@ typedef struct gh_random {
 
 /* --------------------------------------------------------------------------------------- gh.metrics/1 */
 
-enum { GH_METRIC_COUNTER = 0, GH_METRIC_GAUGE = 1, GH_METRIC_HISTOGRAM = 2 };
+enum { /* gh_metric.kind */
+  GH_METRIC_COUNTER = 0,  /* only ever grows */
+  GH_METRIC_GAUGE = 1,    /* grows and sinks */
+  GH_METRIC_HISTOGRAM = 2 /* how many values lie below which bound, and their sum */
+};
 
 /* [frozen] What tells one series of a metric from another. */
 typedef struct gh_metric_label {
@@ -277,10 +299,13 @@ typedef struct gh_flow {
   uint32_t reserved;
 } gh_flow;
 
-enum { GH_ACTION_DENY = 0, GH_ACTION_ALLOW = 1 };
+enum { /* gh_verdict.action */
+  GH_ACTION_DENY = 0, /* drop it */
+  GH_ACTION_ALLOW = 1 /* it may go */
+};
 
 enum { /* gh_verdict.reason: stable numbers. Their names, for metric labels, are the words below in lower case */
-  GH_REASON_NONE = 0,
+  GH_REASON_NONE = 0,             /* no row and no rule says so */
   GH_REASON_HARD_DENY = 1,        /* own address, loopback, link-local, metadata, multicast, broadcast, ... */
   GH_REASON_BOGON = 2,            /* private, shared, documentation, benchmark or reserved range */
   GH_REASON_UNWRAPPED = 3,        /* Teredo or 64:ff9b:1::/48 */
@@ -291,24 +316,24 @@ enum { /* gh_verdict.reason: stable numbers. Their names, for metric labels, are
   GH_REASON_RESOLVER = 8,         /* allowed: the gateway's own resolver */
   GH_REASON_PEER = 9,             /* allowed: a relay leg */
   GH_REASON_NO_POLICY = 10,       /* no policy could be read: everything is denied */
-  GH_REASON_CONCURRENT_FLOWS = 11,
-  GH_REASON_NEW_FLOW_RATE = 12,
-  GH_REASON_DESTINATIONS = 13,
-  GH_REASON_RATE = 14,
-  GH_REASON_QUOTA = 15,
-  GH_REASON_CONCURRENT_SESSIONS = 16,
+  GH_REASON_CONCURRENT_FLOWS = 11, /* this and the next five: limits of traffic_rules. So many flows at a time */
+  GH_REASON_NEW_FLOW_RATE = 12,    /* flows that begin in a second */
+  GH_REASON_DESTINATIONS = 13,     /* addresses in a minute */
+  GH_REASON_RATE = 14,             /* bytes in a second */
+  GH_REASON_QUOTA = 15,            /* bytes of a day or month */
+  GH_REASON_CONCURRENT_SESSIONS = 16, /* clients of an identity or a source at a time */
   GH_REASON_LOCAL = 17,           /* allowed: allow_local_destinations */
   GH_REASON_ADMISSION = 18        /* the client may not use this frontend */
 };
 
 enum { /* gh_verdict.table: where `row` stands */
-  GH_TABLE_NONE = 0,
-  GH_TABLE_DOMAIN_RULES = 1,
-  GH_TABLE_DOMAIN_LISTS = 2,
-  GH_TABLE_PORT_PERMITS = 3,
-  GH_TABLE_TRAFFIC_RULES = 4,
-  GH_TABLE_SETTINGS = 5,
-  GH_TABLE_ADMISSIONS = 6
+  GH_TABLE_NONE = 0,          /* no row decided */
+  GH_TABLE_DOMAIN_RULES = 1,  /* names, each in a row */
+  GH_TABLE_DOMAIN_LISTS = 2,  /* lists of names; the row is the list's */
+  GH_TABLE_PORT_PERMITS = 3,  /* addresses, protocols and ports */
+  GH_TABLE_TRAFFIC_RULES = 4, /* limits of a group */
+  GH_TABLE_SETTINGS = 5,      /* default_action and the like */
+  GH_TABLE_ADMISSIONS = 6     /* who may use which frontend */
 };
 
 /* What policy decided, and because of which row. */
@@ -332,7 +357,10 @@ typedef struct gh_limits {
   uint64_t session_idle_ns;  /* without a client, in ns */
 } gh_limits;
 
-enum { GH_UP = 0, GH_DOWN = 1 }; /* up = from the client */
+enum { /* which way a packet goes */
+  GH_UP = 0,  /* from the client */
+  GH_DOWN = 1 /* to the client */
+};
 
 #define GH_POLICY_ID "gh.policy/1"
 /* Who may come, what they may reach, and how much. */
@@ -351,7 +379,8 @@ typedef struct gh_policy {
    * deciding row in `verdict` when policy refuses the client as such (admissions, concurrent_sessions). Clients with
    * the same facts->session share what its meters have left, and count as one. Allocates. */
   gh_client* (*client_open)(void* context, gh_lane* lane, const gh_client_facts* facts, gh_verdict* verdict);
-  /* [lane] Gives the handle back, which is used no more. */
+  /* [lane] Gives the handle back, which is used no more. In whatever call one is passed that is not open on this lane,
+   * nothing is done, it is refused as what no row allows, counted as the plugin's error, and told of in the log. */
   void (*client_close)(void* context, gh_lane* lane, gh_client* client);
   /* [lane] The client's limits in the lane's generation. */
   void (*limits)(void* context, gh_lane* lane, gh_client* client, gh_limits* out);
@@ -381,7 +410,8 @@ typedef struct gh_policy {
 
   /* [control] These prefixes are the plugin's own, in place of those that this instance claimed before: policy denies
    * them, whatever permit covers them, to every client of other plugins. They are free again after destroy(). In force
-   * within a second. GH_E_INVALID: a prefix that makes no sense, or more than 256. */
+   * within a second. GH_E_INVALID: a prefix that makes no sense, or more than 256. GH_E_UNSUPPORTED: this host takes no
+   * claims. */
   gh_status (*claim)(void* context, const gh_prefix* prefixes, size_t count);
 
   /* [lane] GH_DNS_* bits of a flow of this client, by its destination's port and GH_FLOW_RESOLVER: they hold for the
@@ -391,7 +421,12 @@ typedef struct gh_policy {
 
 /* -------------------------------------------------------------------------------------- gh.identity/1 */
 
-enum { GH_CREDENTIAL_TOKEN = 1, GH_CREDENTIAL_CERT = 2, GH_CREDENTIAL_UNIX = 3, GH_CREDENTIAL_RELAY_KEY = 4 };
+enum { /* kinds of gh_identity.resolve(), with what its `value` is then */
+  GH_CREDENTIAL_TOKEN = 1,    /* the token's text */
+  GH_CREDENTIAL_CERT = 2,     /* the name in a certificate that was verified */
+  GH_CREDENTIAL_UNIX = 3,     /* a uid, decimal */
+  GH_CREDENTIAL_RELAY_KEY = 4 /* a relay client's public key, in hex */
+};
 
 #define GH_IDENTITY_ID "gh.identity/1"
 /* Whose a credential is. */
@@ -579,7 +614,10 @@ typedef struct gh_ranges {
 
 /* ------------------------------------------------------------------------------- gh.values/1, gh.fds/1 */
 
-enum { GH_VALUE_PLAIN = 0, GH_VALUE_SECRET = 1 };
+enum { /* how a value is kept */
+  GH_VALUE_PLAIN = 0, /* with everything else */
+  GH_VALUE_SECRET = 1 /* in a file that only the gateway's user can read */
+};
 
 /* Named values of the plugin: keys, counters. `durable` as in gh.sessions/1; under `no_new` every change is refused.
  * A secret is kept in a file of its own that only the gateway's user can read, and is shown nowhere. Names have 1 to
@@ -616,7 +654,11 @@ typedef struct gh_fds {
 } gh_fds;
 
 /* What a plugin's clients may use of what the whole process has, all of them together. */
-enum { GH_RESOURCE_MEMORY = 0, GH_RESOURCE_DESCRIPTORS = 1, GH_RESOURCE_PORTS = 2 };
+enum {
+  GH_RESOURCE_MEMORY = 0,      /* bytes that wait for them */
+  GH_RESOURCE_DESCRIPTORS = 1, /* sockets that they have open */
+  GH_RESOURCE_PORTS = 2        /* local ports of their flows */
+};
 
 #define GH_BUDGET_ID "gh.budget/1"
 /* How much of it this instance's clients may use, and whom to tell when it is too little. */
@@ -667,7 +709,9 @@ typedef struct gh_host {
 
 typedef struct gh_instance gh_instance; /* the plugin's own object */
 
-enum { GH_CONFIGURE_CHECK = 1 }; /* validate only, without any effect */
+enum { /* flags of configure() */
+  GH_CONFIGURE_CHECK = 1 /* validate only, without any effect */
+};
 
 /* What an instance is started with. */
 typedef struct gh_start {
@@ -711,8 +755,8 @@ typedef struct gh_plugin_ops {
 } gh_plugin_ops;
 
 enum { /* which listeners a role takes; bits */
-  GH_ROLE_STREAM = 1,
-  GH_ROLE_DATAGRAM = 2,
+  GH_ROLE_STREAM = 1,   /* TCP and Unix ones */
+  GH_ROLE_DATAGRAM = 2, /* UDP ones */
   GH_ROLE_OPENINGS = 4, /* its streams begin as gh_listener says: PROXY header, TLS, opening, auth. Without this bit a
                            listener that asks for any of them is refused */
   GH_ROLE_HTTP = 8,     /* with GH_ROLE_OPENINGS: every stream has an HTTP opening, whatever the configuration says */

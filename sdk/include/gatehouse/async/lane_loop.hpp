@@ -31,6 +31,7 @@ class LaneTimer : public TimerNode {
 /// One per lane, run by its thread. Made before anything that uses it, and destroyed after.
 class LaneLoop {
  public:
+  /// @throws boost::system::system_error  the process is out of descriptors
   LaneLoop();
   LaneLoop(const LaneLoop&) = delete;
   LaneLoop& operator=(const LaneLoop&) = delete;

@@ -16,6 +16,7 @@ struct sockaddr_storage;
 
 namespace gatehouse {
 
+/// Of an address: IPv4 is `v4`, IPv6 is `v6`, and `none` is no address at all.
 enum class Family : std::uint8_t { none = 0, v4 = 4, v6 = 6 };
 
 /// An IPv4 or IPv6 address, or none. IPv4 uses the first four bytes, the rest is zero.
@@ -68,12 +69,13 @@ class IpAddress {
 
 /// An address, a port and, for a link-local IPv6 address, its zone.
 struct Endpoint {
-  IpAddress address;
+  IpAddress address;        ///< none where the system had no IP address: a Unix peer, say
   std::uint16_t port = 0;   ///< host byte order
   std::uint32_t scope = 0;  ///< interface index, or 0
 
   /// "192.0.2.1:53", "[2001:db8::1]:53", "[fe80::1%2]:53"; with `default_port`, the port (and then the brackets)
   /// may be left out. Numbers only, names are not looked up.
+  /// @return Errc::malformed for anything else
   [[nodiscard]] static Result<Endpoint> parse(std::string_view text,
                                               std::optional<std::uint16_t> default_port = {}) noexcept;
 
@@ -88,6 +90,7 @@ struct Endpoint {
 
 /// Spreads addresses over hash tables; not secret, so not against an attacker: seed it where that matters.
 [[nodiscard]] std::size_t hash_value(const IpAddress& address) noexcept;
+/// The same over address, port and scope.
 [[nodiscard]] std::size_t hash_value(const Endpoint& endpoint) noexcept;
 
 }  // namespace gatehouse

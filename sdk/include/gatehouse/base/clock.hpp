@@ -6,6 +6,7 @@
 
 namespace gatehouse {
 
+/// How long something takes or waits.
 using Nanoseconds = std::chrono::nanoseconds;
 /// A point on CLOCK_MONOTONIC.
 using SteadyTime = std::chrono::time_point<std::chrono::steady_clock, Nanoseconds>;

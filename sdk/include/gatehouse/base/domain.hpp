@@ -10,7 +10,7 @@
 namespace gatehouse {
 
 inline constexpr std::size_t kLongestDomain = 253;  ///< characters, without the final dot (RFC 1035, 2.3.4)
-inline constexpr std::size_t kLongestLabel = 63;
+inline constexpr std::size_t kLongestLabel = 63;    ///< characters between two dots (RFC 1035, 2.3.4)
 
 /// The canonical form of a name that a person wrote: "Ads.Example.COM." -> "ads.example.com".
 ///

@@ -9,6 +9,7 @@
 
 namespace gatehouse {
 
+/// Why something failed: of errc_category(), or the system's errno. False where nothing did.
 using Error = boost::system::error_code;
 
 /// A value, or why there is none.
@@ -38,6 +39,7 @@ enum class Errc {
 /// Compares equal across shared objects: the category has a fixed 64-bit id.
 [[nodiscard]] const boost::system::error_category& errc_category() noexcept;
 
+/// So that an Errc is an Error, and may be compared to one.
 [[nodiscard]] inline Error make_error_code(Errc code) noexcept { return {static_cast<int>(code), errc_category()}; }
 
 /// The error of the system call that has just failed (errno).

@@ -12,8 +12,11 @@ namespace gatehouse {
 
 /// All zero where nothing can be found. Each of() but the first is one system call.
 struct FileStamp {
-  std::uint64_t device = 0, inode = 0;
-  std::int64_t size = 0, seconds = 0, nanoseconds = 0;
+  std::uint64_t device = 0;      ///< of its file system
+  std::uint64_t inode = 0;       ///< its number there, never 0 of a file
+  std::int64_t size = 0;         ///< bytes
+  std::int64_t seconds = 0;      ///< since 1970, UTC: when it was last written to
+  std::int64_t nanoseconds = 0;  ///< beyond these, 0 .. 999,999,999
 
   /// Of what stat(2) has found.
   [[nodiscard]] static FileStamp of(const struct stat& found) noexcept {

@@ -33,7 +33,10 @@ enum class Groups {
 [[nodiscard]] std::string why_not_own_way(const std::filesystem::path& path);
 
 /// How many names a file may have (hard links).
-enum class Names { one, any };
+enum class Names {
+  one,  ///< its own alone
+  any,  ///< others, too: whoever made them can write there
+};
 
 /// Has somebody else put something in the place of a file that a library opens by its name? For a folder may have been
 /// open to others once. @param remedy  what to do then, as in "remove it"

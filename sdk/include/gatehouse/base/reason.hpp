@@ -9,38 +9,40 @@
 
 namespace gatehouse {
 
+/// What decided, as metrics and logs say it.
 enum class Reason : std::uint16_t {
-  none = 0,
+  none = 0,       ///< no row and no rule says so
   hard_deny = 1,  ///< own address, loopback, link-local, metadata, multicast, broadcast, another plugin's place, ...
   bogon = 2,      ///< private, shared, documentation, benchmark or reserved range
   unwrapped = 3,  ///< Teredo or 64:ff9b:1::/48
   domain = 4,     ///< a domain rule or list
-  dns_malformed = 5,  ///< a DNS datagram that no name can be read from
-  port_permit = 6,
-  default_action = 7,
-  resolver = 8,    ///< allowed: the gateway's own resolver
-  peer = 9,        ///< allowed: a relay leg
-  no_policy = 10,  ///< no policy could be read: everything is denied
-  concurrent_flows = 11,
-  new_flow_rate = 12,
-  destinations = 13,
-  rate = 14,
-  quota = 15,
-  concurrent_sessions = 16,
-  local = 17,      ///< allowed: allow_local_destinations
-  admission = 18,  ///< the client may not use this frontend
+  dns_malformed = 5,   ///< a DNS datagram that no name can be read from
+  port_permit = 6,     ///< a port permit
+  default_action = 7,  ///< settings.default_action
+  resolver = 8,        ///< allowed: the gateway's own resolver
+  peer = 9,            ///< allowed: a relay leg
+  no_policy = 10,      ///< no policy could be read: everything is denied
+  // Limits of traffic_rules:
+  concurrent_flows = 11,     ///< so many flows at a time
+  new_flow_rate = 12,        ///< flows that begin in a second
+  destinations = 13,         ///< addresses in a minute
+  rate = 14,                 ///< bytes in a second
+  quota = 15,                ///< bytes of a day or month
+  concurrent_sessions = 16,  ///< clients of an identity or a source at a time
+  local = 17,                ///< allowed: allow_local_destinations
+  admission = 18,            ///< the client may not use this frontend
 };
 inline constexpr std::size_t kReasons = 19;  ///< all of them
 
 /// The table of policy.db that a row stands in.
 enum class RuleTable : std::uint32_t {
-  none = 0,
-  domain_rules = 1,
-  domain_lists = 2,
-  port_permits = 3,
-  traffic_rules = 4,
-  settings = 5,
-  admissions = 6,
+  none = 0,           ///< no row decided
+  domain_rules = 1,   ///< names, each in a row
+  domain_lists = 2,   ///< lists of names; the row is the list's
+  port_permits = 3,   ///< addresses, protocols and ports
+  traffic_rules = 4,  ///< limits of a group
+  settings = 5,       ///< default_action and the like
+  admissions = 6,     ///< who may use which frontend
 };
 
 /// The name in metrics, logs and the flow log; "other" for a number of a later version.

@@ -42,7 +42,7 @@ concept DatagramSink = requires(Sink sink, MutableBytes place, std::size_t paylo
 
 /// What one readable socket gave.
 struct Received {
-  std::size_t datagrams = 0;
+  std::size_t datagrams = 0;   ///< that the sink was given
   std::size_t reached = 0;     ///< bytes of a room that were written to at most, kept or not
   bool reached_limit = false;  ///< there is more as a rule, but others have their turn
   Error error;                 ///< of the last call: ICMP's word about an earlier datagram. The socket lives on

@@ -20,7 +20,8 @@ struct ClientOptions {
   std::string address;               ///< "HOST:PORT", "[V6]:PORT" or "unix:PATH"
   bool tls = false;                  ///< --tls
   std::filesystem::path ca;          ///< --ca: PEM, whom to trust for the server; "" = whom this system trusts
-  std::filesystem::path cert, key;   ///< --cert, --key: PEM, what the client shows
+  std::filesystem::path cert;        ///< --cert: PEM, what the client shows, the leaf first; "" = nothing
+  std::filesystem::path key;         ///< --key: PEM, the leaf's; both or neither
   std::string server_name;           ///< --server-name: whom the certificate must be for; "" = HOST
   std::string least_tls = "1.3";     ///< --min-tls: "1.3" or "1.2"
   bool http = false;                 ///< --http: the opening of net/http_opening.hpp, then bare bytes
@@ -35,7 +36,8 @@ struct ClientOptions {
 
 /// Where `address` leads to: a host and a port, or a path.
 struct ClientAddress {
-  std::string host, port;
+  std::string host;            ///< name or address, without brackets; "" with a path
+  std::string port;            ///< a number, or a service's name; "" with a path
   std::filesystem::path path;  ///< of a Unix socket; "" = none
 
   /// @throws std::invalid_argument  it has no port, or a path that is too long

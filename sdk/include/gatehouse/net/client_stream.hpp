@@ -37,6 +37,7 @@ class ClientRefused : public std::runtime_error {
 /// sentence that says what to do where there is something.
 class ClientStream {
  public:
+  /// A deadline that does not come.
   static constexpr SteadyTime kNever = SteadyTime::max();
 
   /// Connects, shakes hands, and asks the listener of `plugin` for its protocol; TCP_NODELAY and keep-alives are on.
@@ -66,7 +67,8 @@ class ClientStream {
 
   /// What a handshake came to.
   struct Tls {
-    std::string version, cipher;  ///< "TLSv1.3", "TLS_AES_128_GCM_SHA256"
+    std::string version;  ///< "TLSv1.3"
+    std::string cipher;   ///< "TLS_AES_128_GCM_SHA256"
   };
   [[nodiscard]] std::optional<Tls> tls() const;
   [[nodiscard]] bool has_opening() const noexcept { return has_opening_; }

@@ -13,8 +13,8 @@ namespace gatehouse {
 /// one client in one piece: `payload` then is one behind the other, each of `segment` bytes, the last of as many or
 /// fewer.
 struct Datagram {
-  MutableBytes payload;  ///< in the listener's buffer: valid during the callback
-  Endpoint remote;
+  MutableBytes payload;       ///< in the listener's buffer: valid during the callback
+  Endpoint remote;            ///< who sent it, or is to get it
   IpAddress local;            ///< the address that was asked; for a broadcast or multicast the one to answer from
   std::uint32_t link = 0;     ///< interface index, for a link-local `remote` only
   std::uint16_t segment = 0;  ///< bytes of each datagram in `payload`; 0: it is a single one

@@ -11,7 +11,8 @@
 
 namespace gatehouse {
 
-inline constexpr std::uint16_t kDnsTypeA = 1, kDnsTypeAaaa = 28;
+inline constexpr std::uint16_t kDnsTypeA = 1;      ///< IPv4 addresses (RFC 1035, 3.2.2)
+inline constexpr std::uint16_t kDnsTypeAaaa = 28;  ///< IPv6 addresses (RFC 3596)
 
 /// A query with one question of class IN, recursion desired.
 /// @param name  canonical (base/domain.hpp)

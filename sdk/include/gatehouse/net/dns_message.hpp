@@ -22,9 +22,11 @@ namespace gatehouse {
 /// More questions than this make a query oversize. Real ones have one (RFC 9619); the bound keeps a datagram's cost
 /// low.
 inline constexpr std::size_t kMostDnsQuestions = 16;
-/// More targets than this, or more labels in all of them, make a response oversize. Resolvers follow chains of a dozen,
-/// names of half a dozen labels. Each label is looked up in each list of names: the bounds keep a datagram's cost low.
-inline constexpr std::size_t kMostDnsTargets = 32, kMostTargetLabels = 256;
+/// More targets than this make a response oversize. Resolvers follow chains of a dozen.
+inline constexpr std::size_t kMostDnsTargets = 32;
+/// And so do more labels in all of them; real names have half a dozen. Each label is looked up in each list of names:
+/// both bounds keep a datagram's cost low.
+inline constexpr std::size_t kMostTargetLabels = 256;
 /// The UDP payload that our answers announce in their OPT record (the DNS flag day's 1232).
 inline constexpr std::uint16_t kDnsPayload = 1232;
 /// By how much an answer of write_blocked_answer() may exceed its query: a SOA and an OPT record.
@@ -34,13 +36,19 @@ inline constexpr std::size_t kBlockedAnswerGrowth = 69;
 /// labels: a byte that no rule's name can have, so that such a label matches none, and is not taken for two.
 inline constexpr char kDotInLabel = '\x7f';
 
-enum class DnsRcode : std::uint8_t { no_error = 0, server_failure = 2, nxdomain = 3, refused = 5 };
+/// What an answer says of its question (RFC 1035, 4.1.1), as far as we say it.
+enum class DnsRcode : std::uint8_t {
+  no_error = 0,        ///< the name is there, with or without records of that type
+  server_failure = 2,  ///< ask again, or somebody else
+  nxdomain = 3,        ///< there is no such name
+  refused = 5,         ///< there is a rule against it
+};
 
 /// A query that has been checked from end to end. Borrows the datagram that it was read from.
 struct DnsQuery {
-  Bytes message;           ///< the whole datagram
-  Bytes question_section;  ///< inside it, from offset 12; all questions
-  std::uint16_t id = 0;
+  Bytes message;                     ///< the whole datagram
+  Bytes question_section;            ///< inside it, from offset 12; all questions
+  std::uint16_t id = 0;              ///< the asker's, which its answer has, too
   std::uint16_t flags = 0;           ///< the second 16 bits of the header, as they came; QR is 0
   std::uint16_t question_count = 0;  ///< 1 .. kMostDnsQuestions
   std::uint16_t answer_limit = 512;  ///< bytes that an answer over UDP may have: more only where its OPT record says so
@@ -53,9 +61,9 @@ struct DnsQuery {
 
 /// One question, with room for the longest name.
 struct DnsQuestion {
-  std::uint16_t type = 0;
-  std::uint16_t dns_class = 0;
-  std::uint8_t name_size = 0;
+  std::uint16_t type = 0;                          ///< 1 = A, 28 = AAAA, 65 = HTTPS, ...
+  std::uint16_t dns_class = 0;                     ///< 1 = IN
+  std::uint8_t name_size = 0;                      ///< bytes of the name
   std::array<char, kLongestDomain + 1> name_text;  ///< not cleared: the first name_size characters count
 
   /// Canonical: lower-case (A-Z only), no final dot, dots between labels only; the root is "". A dot inside a label is

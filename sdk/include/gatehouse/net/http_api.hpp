@@ -17,11 +17,11 @@ namespace gatehouse {
 
 /// A whole request.
 struct ApiRequest {
-  std::size_t size = 0;  ///< bytes, header and body; what is behind it is the next one
-  std::string method;    ///< "POST"
-  std::string path;      ///< as sent, without the query: "/v0/things"
-  std::string query;     ///< what is behind its ?
-  std::string body;
+  std::size_t size = 0;                  ///< bytes, header and body; what is behind it is the next one
+  std::string method;                    ///< "POST"
+  std::string path;                      ///< as sent, without the query: "/v0/things"
+  std::string query;                     ///< what is behind its ?
+  std::string body;                      ///< whole; "" = none
   std::string token;                     ///< "" = none was shown
   std::vector<IpAddress> forwarded_for;  ///< as HttpRequest::forwarded_for
   std::vector<HttpField> fields;         ///< those that nothing above was read from
@@ -30,11 +30,11 @@ struct ApiRequest {
 
 /// What it comes to.
 struct ApiAnswer {
-  unsigned status = 200;
-  std::string body;  ///< of `type`
-  std::string type = "application/json";
-  std::chrono::seconds retry_after{0};  ///< 0 = none said
-  std::string allow;                    ///< with 405: the methods that there are
+  unsigned status = 200;                  ///< of HTTP
+  std::string body;                       ///< of `type`
+  std::string type = "application/json";  ///< its Content-Type
+  std::chrono::seconds retry_after{0};    ///< 0 = none said
+  std::string allow;                      ///< with 405: the methods that there are
 
   /// {"error": sentence}
   [[nodiscard]] static ApiAnswer error(unsigned status, std::string_view sentence,
@@ -43,11 +43,16 @@ struct ApiAnswer {
 
 /// What the bytes so far come to.
 struct ApiRead {
-  enum class State { incomplete, request, refusal };
-  State state = State::incomplete;
-  std::size_t needed = 0;  ///< incomplete: look again when there are more bytes than now, and at least so many
-  ApiRequest request;
-  HttpRefusal refusal;  ///< the connection cannot go on behind it
+  /// Which of the two parts below is set.
+  enum class State {
+    incomplete,  ///< neither: keep the bytes, and come again with more
+    request,     ///< `request`
+    refusal,     ///< `refusal`
+  };
+  State state = State::incomplete;  ///< what is at the front of the bytes
+  std::size_t needed = 0;           ///< incomplete: look again when there are more bytes than now, and at least so many
+  ApiRequest request;               ///< with State::request
+  HttpRefusal refusal;              ///< with State::refusal: the connection cannot go on behind it
 };
 
 /// Reads the request at the front of `in`.

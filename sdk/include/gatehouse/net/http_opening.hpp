@@ -56,15 +56,20 @@ struct HttpRefusal {
 
 /// What the bytes so far come to: `request` or `refusal` is set as `state` says.
 struct HttpOpening {
-  enum class State { incomplete, request, refusal };
-  State state = State::incomplete;
-  HttpRequest request;
-  HttpRefusal refusal;
+  /// Which of the two parts below is set.
+  enum class State {
+    incomplete,  ///< neither: keep the bytes, and come again with more
+    request,     ///< `request`
+    refusal,     ///< `refusal`
+  };
+  State state = State::incomplete;  ///< what is at the front of the bytes
+  HttpRequest request;              ///< with State::request
+  HttpRefusal refusal;              ///< with State::refusal; the stream ends behind its answer
 };
 
-/// Reads the request at the front of `in` for the protocol of `plugin`, whose path is /<plugin>, whatever query
-/// follows. Incomplete: keep the bytes and come again with more. What is no HTTP is refused by its first bytes, all
-/// else when the header is whole. Whether a token is needed, and whose it is, is the caller's to say.
+/// Reads the request at the front of `in` for the protocol of `plugin`, whose path is its name behind a slash, whatever
+/// query follows. Incomplete: keep the bytes and come again with more. What is no HTTP is refused by its first bytes,
+/// all else when the header is whole. Whether a token is needed, and whose it is, is the caller's to say.
 ///
 /// Refusals: 400 malformed, too long, HTTP/1.0, no Host, with a body, two Authorizations or another than Bearer;
 /// 403 an Origin, which browsers alone send, that is none of `origins`; 404 another path; 405 another method than GET;
@@ -95,7 +100,7 @@ struct HttpOpening {
 /// What a client sends.
 /// @param host            name or address, with a port where it is not the usual one
 /// @param token           "" = none
-/// @param web_socket_key  base64 of 16 random bytes; "" = no WebSocket: Upgrade: <plugin>
+/// @param web_socket_key  base64 of 16 random bytes; "" = no WebSocket: Upgrade names the plugin
 /// @param fields          more lines, as of write_http_switch()
 /// @throws std::invalid_argument  one of the texts has characters that it cannot have; says which
 [[nodiscard]] std::string write_http_request(std::string_view host, std::string_view plugin, std::string_view token,
@@ -103,10 +108,15 @@ struct HttpOpening {
 
 /// What a server, or a proxy before it, has answered.
 struct HttpAnswer {
-  enum class State { incomplete, switched, refused };
-  State state = State::incomplete;
-  std::size_t size = 0;  ///< switched: bytes of the header; what is behind it belongs to the stream
-  unsigned status = 0;   ///< 0 = it is not HTTP
+  /// How far it has come.
+  enum class State {
+    incomplete,  ///< keep the bytes, and come again with more
+    switched,    ///< 101: the stream begins behind the header
+    refused,     ///< anything else, also what is no HTTP
+  };
+  State state = State::incomplete;  ///< decides what of the rest is set
+  std::size_t size = 0;             ///< switched: bytes of the header; what is behind it belongs to the stream
+  unsigned status = 0;              ///< 0 = it is not HTTP
   /// Refused: the error of a JSON body, else the reason, else what is wrong with the answer. Printable ASCII of at most
   /// 400 characters, whatever was sent.
   std::string sentence;

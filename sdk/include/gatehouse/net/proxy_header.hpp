@@ -43,6 +43,7 @@ struct ProxyHeader {
 ///         Errc::malformed    it is none, or longer than kLongestProxyHeader
 [[nodiscard]] Result<ProxyHeader> parse_proxy_header(Bytes in) noexcept;
 
+/// Of the PROXY protocol: `v1` is a line of text, `v2` is binary.
 enum class ProxyVersion : std::uint8_t { v1 = 1, v2 = 2 };
 
 /// The header that a proxy sends: for tests and clients. Where one endpoint is IPv6, the other is mapped; where one has

@@ -9,10 +9,10 @@
 
 namespace gatehouse {
 
-/// A big-endian number in each datagram: where it begins in the UDP payload, and its length, 1 to 4 bytes.
+/// A big-endian number in each datagram.
 struct PayloadNumber {
-  std::uint32_t offset = 0;
-  std::uint32_t width = 1;
+  std::uint32_t offset = 0;  ///< bytes from the front of the UDP payload
+  std::uint32_t width = 1;   ///< bytes, 1 to 4
 };
 
 /// Has each datagram go to the socket of the group whose index is the number modulo `sockets`; one that is too short

@@ -41,9 +41,13 @@ class SocketLayer final : public StreamLayer {
   bool finished_ = false;
 };
 
-/// recv(2) and send(2) of a non-blocking socket, as Stream::read() and write() tell of them.
+/// recv(2) of a non-blocking socket, as Stream::read() tells of it: how many bytes came, not 0; one system call.
+/// @return Errc::would_block; Errc::closed, also for an empty `out`; or the system's answer
 [[nodiscard]] Result<std::size_t> receive_some(int fd, MutableBytes out) noexcept;
+/// send(2), as Stream::write() tells of it: how many bytes the socket has taken; one system call, and never SIGPIPE.
+/// @return Errc::would_block, or the system's answer
 [[nodiscard]] Result<std::size_t> send_some(int fd, Bytes in) noexcept;
+/// The same of parts that follow one another, the first 64 of them.
 [[nodiscard]] Result<std::size_t> send_some(int fd, std::span<const Bytes> in) noexcept;
 
 }  // namespace gatehouse

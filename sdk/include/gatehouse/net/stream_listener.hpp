@@ -12,7 +12,9 @@ namespace gatehouse {
 /// out of descriptors it says so by `on_exhausted` (free some!) and looks again 50 ms later: never a busy loop.
 class StreamListener final : private Readiness {
  public:
+  /// Takes a client's stream, which is its own from then on.
   using OnStream = std::function<void(Stream)>;
+  /// Told why none could be accepted: EMFILE, ENFILE, ENOBUFS or ENOMEM.
   using OnExhausted = std::function<void(const Error&)>;
 
   /// Does not own `fd`.

@@ -18,7 +18,8 @@ namespace gatehouse {
 struct TlsClientSettings {
   std::string server_name;               ///< DNS name or IP address; stands in the certificate's subjectAltName
   std::filesystem::path ca;              ///< whom to trust; "" = whom this system trusts
-  std::filesystem::path cert, key;       ///< what to show when the server asks; "" = nothing
+  std::filesystem::path cert;            ///< what to show when the server asks, the leaf first; "" = nothing
+  std::filesystem::path key;             ///< the leaf's; with `cert`
   std::uint16_t least_version = 0x0304;  ///< TLS 1.3; 0x0303 = 1.2
 };
 

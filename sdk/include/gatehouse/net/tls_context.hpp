@@ -18,13 +18,14 @@ class TlsLayer;
 
 /// PEM texts, but where it says otherwise.
 struct TlsSettings {
-  std::string chain;  ///< the leaf first
-  std::string key;
+  std::string chain;                  ///< the leaf first
+  std::string key;                    ///< the leaf's, without a passphrase
   std::string client_ca;              ///< whose certificates clients may show; "" = none are asked for
   bool requires_certificate = false;  ///< a client without one is refused in the handshake
   std::string alpn;                   ///< names, each behind its length in a byte, the preferred one first; "" = none
-  std::string ticket_key, ticket_key_before;  ///< 80 bytes each: name, AES-256, HMAC-SHA-256; "" = random ones, none
-  std::uint16_t least_version = 0x0304;       ///< TLS 1.3; 0x0303 = 1.2
+  std::string ticket_key;         ///< 80 bytes, no PEM: name, AES-256, HMAC-SHA-256; "" = a random one of the context
+  std::string ticket_key_before;  ///< the same of the one before, whose tickets are good for a new one; "" = none
+  std::uint16_t least_version = 0x0304;  ///< TLS 1.3; 0x0303 = 1.2
   bool ktls = false;  ///< the kernel makes the records of TCP streams, where it and the cipher can (net/kernel_tls.hpp)
   std::string scope;  ///< tickets of one scope are good in it alone, and where `client_ca` is the same
 };
@@ -32,7 +33,8 @@ struct TlsSettings {
 /// What the TLS streams of one lane share between two calls: no state, only memory.
 struct TlsBuffers {
   static constexpr std::size_t kRecord = 5 + 16384 + 256;  ///< the longest (RFC 8446, 5.2)
-  static constexpr std::size_t kInput = 256 * 1024;
+  static constexpr std::size_t kInput = 256 * 1024;        ///< bytes that one read of a socket brings at most
+  /// Allocates 290 KB. @throws std::bad_alloc
   TlsBuffers() : input(kInput + kRecord), plain(16384) {}
 
   std::vector<std::byte> input;   ///< records as they come

@@ -25,15 +25,16 @@ struct UdpListenerOptions {
   /// Take datagrams that came together in one piece (UDP_GRO, since kernel 5.0; quietly without otherwise): then a
   /// Datagram of the callback may have a `segment`. Otherwise each is single.
   bool aggregates = false;
-  Gso gso = Gso::automatic;
-  int receive_buffer = 0;  ///< bytes, as SO_RCVBUF has them (the kernel doubles it); 0: the system's default
-  int send_buffer = 0;     ///< the same for SO_SNDBUF
+  Gso gso = Gso::automatic;  ///< whether runs of datagrams are sent as one message (UDP_SEGMENT)
+  int receive_buffer = 0;    ///< bytes, as SO_RCVBUF has them (the kernel doubles it); 0: the system's default
+  int send_buffer = 0;       ///< the same for SO_SNDBUF
 };
 
 /// One per lane and socket; not thread-safe. Its buffers (4.2 MiB of address space) are touched only as far as used.
 /// Nothing is allocated after construction.
 class UdpListener final : private Readiness {
  public:
+  /// A name that is short where listeners are made.
   using Options = UdpListenerOptions;
   /// At most 64 at a time, fewer where they are large, once a turn: what is left is there in the next one.
   using OnDatagrams = std::function<void(std::span<Datagram>)>;

@@ -23,42 +23,51 @@
 
 namespace gatehouse {
 
-enum class WebSocketOpcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
-/// Who reads: a server takes masked frames only, a client unmasked ones only.
+/// What a frame is (RFC 6455, 5.2).
+enum class WebSocketOpcode : std::uint8_t {
+  continuation = 0,  ///< more of the message that has begun
+  text = 1,          ///< a message of UTF-8 begins: refused here
+  binary = 2,        ///< a message of bytes begins
+  close = 8,         ///< nothing comes after it
+  ping = 9,          ///< to be answered
+  pong = 10,         ///< its answer, or unasked
+};
+/// Whose side it is: the `server` takes masked frames only, the `client` unmasked ones only.
 enum class WebSocketRole : std::uint8_t { server, client };
 
 /// As on the wire. A client makes another one for each frame, which nobody can guess (RFC 6455, 5.3).
 using WebSocketMask = std::array<std::byte, 4>;
 
-inline constexpr std::size_t kLongestWebSocketHeader = 14;
-inline constexpr std::size_t kLongestControlPayload = 125;
+inline constexpr std::size_t kLongestWebSocketHeader = 14;  ///< bytes, with 64 bits of length and a mask
+inline constexpr std::size_t kLongestControlPayload = 125;  ///< bytes (RFC 6455, 5.5)
 /// Bytes of a whole control frame: a buffer for the reader has at least as many.
 inline constexpr std::size_t kLongestControlFrame = 2 + 4 + kLongestControlPayload;
 
 /// What a close frame says (RFC 6455, 7.4.1), as far as this reader says it.
 enum WebSocketClose : std::uint16_t {
-  kCloseNormal = 1000,
-  kCloseGoingAway = 1001,
-  kCloseProtocolError = 1002,
-  kCloseNotBinary = 1003,
-  kCloseWithoutCode = 1005,  ///< the frame has none; never sent
+  kCloseNormal = 1000,         ///< all has been said
+  kCloseGoingAway = 1001,      ///< the server stops, or the page was left
+  kCloseProtocolError = 1002,  ///< a frame that breaks the rules
+  kCloseNotBinary = 1003,      ///< text, where bytes are spoken
+  kCloseWithoutCode = 1005,    ///< the frame has none; never sent
 };
 
 /// Decodes what one peer sends. One stream's, on its lane.
 class WebSocketReader {
  public:
+  /// Of a part.
   enum class Kind : std::uint8_t {
     incomplete,  ///< keep what is left of the input, and come again when there is more behind it
     data,        ///< `payload` is of the stream; it may be empty
     ping,        ///< to be answered by a pong with the same payload
-    pong,
-    close,  ///< to be answered by a close, unless ours went first; nothing comes after it
+    pong,        ///< of a ping of ours, or unasked: nothing is to be done
+    close,       ///< to be answered by a close, unless ours went first; nothing comes after it
   };
 
   /// What was found at the front of the input.
   struct Part {
-    std::size_t used = 0;  ///< bytes of the input that are done with; with `incomplete` 0
-    Kind kind = Kind::incomplete;
+    std::size_t used = 0;          ///< bytes of the input that are done with; with `incomplete` 0
+    Kind kind = Kind::incomplete;  ///< what of the rest there is
     MutableBytes payload;          ///< unmasked, inside the input; of a close its reason, in whatever bytes it is
     std::uint16_t close_code = 0;  ///< with `close`: the peer's, or kCloseWithoutCode
   };

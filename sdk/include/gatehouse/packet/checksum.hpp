@@ -74,6 +74,7 @@ void adjust_partial_checksum(ChecksumField field, std::uint64_t old_sum, std::ui
 inline void store_checksum(ChecksumField field, std::uint16_t native) noexcept {
   std::memcpy(field.data(), &native, sizeof native);
 }
+/// The reverse: what stands there, in the order of the words that are summed.
 [[nodiscard]] inline std::uint16_t load_checksum(std::span<const std::byte, 2> field) noexcept {
   std::uint16_t native;
   std::memcpy(&native, field.data(), sizeof native);

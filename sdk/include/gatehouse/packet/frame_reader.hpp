@@ -14,12 +14,13 @@
 
 namespace gatehouse {
 
-inline constexpr std::size_t kFrameLengthSize = 2;
-inline constexpr std::size_t kLongestFrame = 65535;
+inline constexpr std::size_t kFrameLengthSize = 2;   ///< bytes before each packet
+inline constexpr std::size_t kLongestFrame = 65535;  ///< bytes of a packet
 
 /// Walks the whole frames of what has been read of a stream. Made anew for each read; borrows the bytes.
 class FrameReader {
  public:
+  /// Of what next() has found.
   enum class Kind : std::uint8_t {
     frame,      ///< `packet` is one; it may be empty, which is legal
     need_more,  ///< no whole frame is left: keep what is behind used(), and come again with more
@@ -27,8 +28,8 @@ class FrameReader {
   };
   /// What next() has found.
   struct Next {
-    Kind kind;
-    MutableBytes packet;
+    Kind kind;            ///< why there is a packet, or none
+    MutableBytes packet;  ///< with Kind::frame: inside the input, without its length
   };
 
   /// @param in   begins at a length

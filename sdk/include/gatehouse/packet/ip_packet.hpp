@@ -13,22 +13,28 @@
 namespace gatehouse {
 
 /// Numbers of upper-layer protocols (IANA), as far as anything here depends on them.
-enum IpProtocol : std::uint8_t { kIcmp4 = 1, kTcp = 6, kUdp = 17, kIcmp6 = 58 };
+enum IpProtocol : std::uint8_t {
+  kIcmp4 = 1,   ///< RFC 792
+  kTcp = 6,     ///< RFC 9293
+  kUdp = 17,    ///< RFC 768
+  kIcmp6 = 58,  ///< RFC 4443
+};
 
+/// Bits of a TCP header's flags (RFC 9293, 3.1).
 enum TcpFlag : std::uint8_t {
-  kTcpFin = 0x01,
-  kTcpSyn = 0x02,
-  kTcpRst = 0x04,
-  kTcpPsh = 0x08,
-  kTcpAck = 0x10,
-  kTcpUrg = 0x20,
-  kTcpEce = 0x40,
-  kTcpCwr = 0x80,
+  kTcpFin = 0x01,  ///< the sender has no more
+  kTcpSyn = 0x02,  ///< a connection begins
+  kTcpRst = 0x04,  ///< it is over, or never was
+  kTcpPsh = 0x08,  ///< give what there is to the reader
+  kTcpAck = 0x10,  ///< the acknowledgement number counts
+  kTcpUrg = 0x20,  ///< the urgent pointer counts
+  kTcpEce = 0x40,  ///< congestion was met (RFC 3168)
+  kTcpCwr = 0x80,  ///< and was answered by a smaller window (RFC 3168)
 };
 
 /// Why a packet's headers cannot be believed, in the order in which they are looked at; the first one is told.
 enum class PacketFault : std::uint8_t {
-  none,
+  none,                  ///< they can
   ip_packet_length,      ///< empty, shorter than its IP header, or not as long as that says; jumbograms
   ip_header_version,     ///< neither 4 nor 6
   ip_header_options,     ///< IPv4: a header length below 20, or options beyond the packet
@@ -46,35 +52,39 @@ enum class PacketFault : std::uint8_t {
 [[noreturn]] void throw_exception_from_error(const PacketFault& fault, const boost::source_location& at);
 
 /// What becomes of IPv4 packets with options.
-enum class IpOptions : bool { accepted, refused };
+enum class IpOptions : bool {
+  accepted,  ///< they are skipped
+  refused,   ///< PacketFault::ip_header_options
+};
 
 /// A value of some 40 bytes; nothing in it points anywhere.
 struct IpPacket {
   /// The most that is walked of IPv6 extension headers.
   static constexpr unsigned kMostExtensions = 8;
-  static constexpr std::size_t kMostExtensionBytes = 512;
+  static constexpr std::size_t kMostExtensionBytes = 512;  ///< and of all of them together
 
-  std::uint8_t version = 0;        ///< 4 or 6
-  std::uint8_t protocol = 0;       ///< of the upper layer; in later IPv6 fragments what the fragment header names
-  std::uint8_t traffic_class = 0;  ///< DSCP and ECN
-  std::uint8_t ttl = 0;            ///< or hop limit
-  std::uint16_t transport = 0;     ///< offset of what follows the IP headers, in bytes
-  std::uint16_t payload = 0;       ///< offset behind the transport header; = transport where none is known or here
-  std::uint32_t size = 0;          ///< of the whole packet, in bytes
-  std::uint16_t source_port = 0;   ///< host byte order; 0 but for TCP and UDP, and in later fragments
-  std::uint16_t destination_port = 0;
-  std::uint8_t tcp_flags = 0;  ///< TcpFlag
-  std::uint8_t icmp_type = 0;
-  std::uint8_t icmp_code = 0;
-  bool has_options = false;       ///< IPv4 with more than 20 bytes of header
-  bool has_extensions = false;    ///< IPv6 with any extension header
-  bool has_source_route = false;  ///< IPv6 routing header with segments left: the destination is not the last one
-  bool is_fragment = false;
-  bool more_fragments = false;
-  std::uint16_t icmp_id = 0;          ///< of an echo, host byte order
-  std::uint16_t fragment_offset = 0;  ///< in bytes
-  std::uint32_t fragment_id = 0;      ///< IPv4: of every packet; IPv6: of fragments
+  std::uint8_t version = 0;            ///< 4 or 6
+  std::uint8_t protocol = 0;           ///< of the upper layer; in later IPv6 fragments what the fragment header names
+  std::uint8_t traffic_class = 0;      ///< DSCP and ECN
+  std::uint8_t ttl = 0;                ///< or hop limit
+  std::uint16_t transport = 0;         ///< offset of what follows the IP headers, in bytes
+  std::uint16_t payload = 0;           ///< offset behind the transport header; = transport where none is known or here
+  std::uint32_t size = 0;              ///< of the whole packet, in bytes
+  std::uint16_t source_port = 0;       ///< host byte order; 0 but for TCP and UDP, and in later fragments
+  std::uint16_t destination_port = 0;  ///< the same
+  std::uint8_t tcp_flags = 0;          ///< TcpFlag
+  std::uint8_t icmp_type = 0;          ///< of ICMP and ICMPv6, but for later fragments
+  std::uint8_t icmp_code = 0;          ///< the same
+  bool has_options = false;            ///< IPv4 with more than 20 bytes of header
+  bool has_extensions = false;         ///< IPv6 with any extension header
+  bool has_source_route = false;       ///< IPv6 routing header with segments left: the destination is not the last one
+  bool is_fragment = false;            ///< not the whole of its packet
+  bool more_fragments = false;         ///< nor its end
+  std::uint16_t icmp_id = 0;           ///< of an echo, host byte order
+  std::uint16_t fragment_offset = 0;   ///< in bytes
+  std::uint32_t fragment_id = 0;       ///< IPv4: of every packet; IPv6: of fragments
 
+  /// The facts, or the first fault.
   using Parsed = boost::system::result<IpPacket, PacketFault>;
 
   /// Reads the headers at the front of a packet. Never reads beyond `headers`. Some 10 ns.

@@ -20,12 +20,17 @@ namespace gatehouse {
 /// A value. Offsets are in bytes from the front of the IP packet and are as the device gave them: whoever uses one
 /// holds it against the packet's size first.
 struct OffloadHeader {
-  /// What a super-packet is cut into; `none` is a single packet.
-  enum class Kind : std::uint8_t { none, tcp4, tcp6, udp };
+  /// What a super-packet is cut into.
+  enum class Kind : std::uint8_t {
+    none,  ///< nothing: it is a single packet
+    tcp4,  ///< TCP segments over IPv4
+    tcp6,  ///< TCP segments over IPv6
+    udp,   ///< UDP datagrams of one size (USO), over either
+  };
 
-  static constexpr std::size_t kSize = 10;
+  static constexpr std::size_t kSize = 10;  ///< bytes before each packet
 
-  Kind kind = Kind::none;
+  Kind kind = Kind::none;             ///< what the packet is
   bool needs_checksum = false;        ///< the transport checksum is partial; of a super-packet it always is
   bool has_ecn = false;               ///< TCP with CWR on its first segment
   std::uint16_t header_size = 0;      ///< IP and transport headers together; a hint only, the kernel's is often wrong

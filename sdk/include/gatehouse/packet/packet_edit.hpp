@@ -28,6 +28,7 @@ void rewrite_destination(MutableBytes headers, const IpPacket& facts, const IpAd
 /// @param to      of the quoted packet's family
 void rewrite_quoted_source(MutableBytes packet, const IpPacket& facts, const IpPacket& quoted,
                            const IpAddress& to) noexcept;
+/// The same of the quoted packet's destination.
 void rewrite_quoted_destination(MutableBytes packet, const IpPacket& facts, const IpPacket& quoted,
                                 const IpAddress& to) noexcept;
 

@@ -13,7 +13,7 @@ namespace gatehouse {
 /// What was written.
 struct CutFrames {
   std::size_t bytes = 0;  ///< lengths included
-  unsigned packets = 0;
+  unsigned packets = 0;   ///< each behind its length
 };
 
 /// Room that cut_into_frames() may want for a packet of `packet_size` bytes: an upper bound, within 3 % where segments

@@ -7,10 +7,11 @@
 
 namespace gatehouse {
 
+/// What clients use together, and may be short of.
 enum class Resource : std::uint32_t {
-  memory = GH_RESOURCE_MEMORY,
-  descriptors = GH_RESOURCE_DESCRIPTORS,
-  ports = GH_RESOURCE_PORTS
+  memory = GH_RESOURCE_MEMORY,            ///< bytes that wait for them
+  descriptors = GH_RESOURCE_DESCRIPTORS,  ///< sockets that they have open
+  ports = GH_RESOURCE_PORTS               ///< local ports of their flows
 };
 
 /// Even shares, so that lanes need no lock and none can take what another one's clients need. All of them may change

@@ -18,10 +18,11 @@ namespace gatehouse {
 /// What a call of the host came to; none for GH_OK and every other success but GH_PENDING.
 [[nodiscard]] Error to_error(gh_status status) noexcept;
 
+/// What a listener's clients come over.
 enum class Transport : std::uint32_t {
-  unix_stream = GH_TRANSPORT_UNIX,
-  tcp = GH_TRANSPORT_TCP,
-  udp = GH_TRANSPORT_UDP
+  unix_stream = GH_TRANSPORT_UNIX,  ///< streams of this machine
+  tcp = GH_TRANSPORT_TCP,           ///< streams
+  udp = GH_TRANSPORT_UDP            ///< datagrams
 };
 
 /// One listener of one lane, as a value.
@@ -46,14 +47,16 @@ struct Listener {
 
   [[nodiscard]] bool needs_credential() const noexcept { return takes_token || takes_certificate || takes_user; }
 };
+/// `count` of them, copied; a later minor's may lie further apart.
 [[nodiscard]] std::vector<Listener> from_border(const gh_listener* listeners, std::size_t count);
 
+/// How much a line matters.
 enum class LogLevel : std::int32_t {
-  error = GH_LOG_ERROR,
-  warn = GH_LOG_WARN,
-  info = GH_LOG_INFO,
-  debug = GH_LOG_DEBUG,
-  trace = GH_LOG_TRACE
+  error = GH_LOG_ERROR,  ///< somebody has to act
+  warn = GH_LOG_WARN,    ///< something is worse than it should be
+  info = GH_LOG_INFO,    ///< the plugin's life; never for each client
+  debug = GH_LOG_DEBUG,  ///< single clients
+  trace = GH_LOG_TRACE   ///< single packets
 };
 
 /// Writes log lines. Thread-safe.

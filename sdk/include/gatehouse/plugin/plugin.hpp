@@ -153,9 +153,9 @@ inline constexpr gh_plugin_ops kOps = {.struct_size = sizeof(gh_plugin_ops),
 
 /// Which listeners a role takes.
 enum class RoleKind : std::uint32_t {
-  streams = GH_ROLE_STREAM,
-  datagrams = GH_ROLE_DATAGRAM,
-  both = GH_ROLE_STREAM | GH_ROLE_DATAGRAM
+  streams = GH_ROLE_STREAM,                 ///< TCP and Unix ones
+  datagrams = GH_ROLE_DATAGRAM,             ///< UDP ones
+  both = GH_ROLE_STREAM | GH_ROLE_DATAGRAM  ///< any
 };
 
 /// How a role's streams begin. Whoever promises something here has its streams from StreamListeners: the gateway leaves
@@ -170,11 +170,11 @@ enum class Openings : std::uint32_t {
   own_token = GH_ROLE_OPENINGS | GH_ROLE_TOKEN
 };
 
-/// What a manifest is made of, by names that need no look at the border.
-using Role = gh_listener_role;
-using Manifest = gh_manifest;
-using Probe = gh_probe;
-using SessionDescriber = gh_sessions_describe;
+// What a manifest is made of, by names that need no look at the border.
+using Role = gh_listener_role;                  ///< of make_role()
+using Manifest = gh_manifest;                   ///< of make_manifest()
+using Probe = gh_probe;                         ///< of make_probe()
+using SessionDescriber = gh_sessions_describe;  ///< of make_describer()
 
 /// A role that listeners can have in the plugin. @param name  the configuration key
 constexpr Role make_role(const char* name, RoleKind kind, bool required, Openings openings = Openings::none) noexcept {
@@ -216,9 +216,10 @@ constexpr SessionDescriber make_describer(std::span<const gh_bytes> count_names 
           count_names.data(), count_names.size()};
 }
 
-/// The ids of what a plugin may offer, for its `static const void* offer(std::string_view id)`.
-inline constexpr std::string_view kProbeOffer = GH_PROBE_ID;
-inline constexpr std::string_view kDescribeOffer = GH_SESSIONS_DESCRIBE_ID;
+// The ids of what a plugin may offer, for its `static const void* offer(std::string_view id)`, which is called on any
+// thread and gives a constant, or null for every other id.
+inline constexpr std::string_view kProbeOffer = GH_PROBE_ID;                 ///< of a Probe
+inline constexpr std::string_view kDescribeOffer = GH_SESSIONS_DESCRIBE_ID;  ///< of a SessionDescriber
 
 /// What an author says about a plugin; every pointer must live as long as the program.
 struct PluginFacts {
@@ -230,6 +231,9 @@ struct PluginFacts {
   std::span<const Role> roles;                           ///< what listeners are for
 };
 
+/// The manifest of a plugin whose instances are `Concrete`: a Plugin that is made of a Host, and may have an `offer`.
+/// Exceptions of its functions become statuses, their words the message: std::invalid_argument GH_E_INVALID,
+/// NeedsRestart GH_E_UNSUPPORTED, all others GH_E_FAILED.
 template <class Concrete>
 constexpr Manifest make_manifest(const PluginFacts& facts) noexcept {
   return {.magic = GH_MAGIC,

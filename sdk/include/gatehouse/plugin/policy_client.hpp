@@ -21,7 +21,7 @@ struct ClientFacts {
   std::uint64_t session = 0;            ///< Session::id(): clients of one session share its meters
 };
 
-/// IP protocols that rules can name; others are judged by their numbers.
+/// IP protocols that rules can name: `icmp` (of IPv4), `tcp`, `udp`, `icmp6`. Others are judged by their numbers.
 enum class Protocol : std::uint8_t { icmp = 1, tcp = 6, udp = 17, icmp6 = 58 };
 
 /// What a client wants to reach. Borrows `domain` for one call.
@@ -63,7 +63,8 @@ struct Limits {
   std::optional<Nanoseconds> session_idle;        ///< without a client
 };
 
-enum class Direction : std::uint32_t { up = GH_UP, down = GH_DOWN };  ///< up = from the client
+/// Which way a packet goes: `up` from the client, `down` to it.
+enum class Direction : std::uint32_t { up = GH_UP, down = GH_DOWN };
 
 /// What a client's rates and quotas let through.
 struct Grant {
@@ -120,7 +121,8 @@ class PolicyClient {
 
 /// These addresses are the plugin's own from now on (its tunnel's, say), in place of those before: policy denies them
 /// to every client of another plugin, whatever permit covers them. Any thread, from start() on; the host locks.
-/// @return Errc::invalid for more than 256, or one that is everything; Errc::failed for want of memory
+/// @return Errc::invalid for more than 256, or one that is everything; Errc::failed for want of memory;
+///         Errc::unsupported where the host takes no claims
 [[nodiscard]] Result<void> claim_prefixes(const Host& host, std::span<const Prefix> prefixes);
 
 /// Judges one datagram of a flow: by its address, and where it is DNS (PolicyClient::dns) by the name of every question

@@ -10,8 +10,9 @@
 
 namespace gatehouse {
 
+/// How a value is kept.
 enum class ValueKind : std::uint32_t {
-  plain = GH_VALUE_PLAIN,
+  plain = GH_VALUE_PLAIN,   ///< with everything else that the gateway remembers
   secret = GH_VALUE_SECRET  ///< in a file that only the gateway's user can read, and shown nowhere
 };
 

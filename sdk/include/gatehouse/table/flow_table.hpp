@@ -19,14 +19,15 @@ class FlowTable {
  public:
   /// A flow and its handle, or nothing.
   struct Found {
-    SlotHandle handle;
-    Flow* flow = nullptr;
+    SlotHandle handle;     ///< names this flow, and no later one
+    Flow* flow = nullptr;  ///< lives, where it is, until it is erased; null: nothing
 
     [[nodiscard]] explicit operator bool() const noexcept { return flow != nullptr; }
     Flow* operator->() const noexcept { return flow; }
     Flow& operator*() const noexcept { return *flow; }
   };
 
+  /// Allocates nothing before the first flow.
   FlowTable() : index_(0, KeyHash{&slots_}, KeyEqual{&slots_}) {}
   FlowTable(const FlowTable&) = delete;
   FlowTable& operator=(const FlowTable&) = delete;

@@ -8,8 +8,8 @@ namespace gatehouse {
 
 /// Put one into the value for each list that it can be in at a time.
 struct LruLink {
-  std::uint32_t newer = kNoSlot;
-  std::uint32_t older = kNoSlot;
+  std::uint32_t newer = kNoSlot;  ///< the slot that was touched next after this one; kNoSlot of the newest
+  std::uint32_t older = kNoSlot;  ///< the one before; kNoSlot of the oldest
 };
 
 /// The head of one list: 12 bytes, so that each client may have its own over the lane's slab. Every call takes

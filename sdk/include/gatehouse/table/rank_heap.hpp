@@ -10,9 +10,9 @@ namespace gatehouse {
 
 /// Put one into the value for each heap that it can be in at a time.
 struct Rank {
-  static constexpr std::size_t kNowhere = SIZE_MAX;
-  std::uint64_t count = 0;
-  std::size_t place = kNowhere;
+  static constexpr std::size_t kNowhere = SIZE_MAX;  ///< the place of who is in no heap
+  std::uint64_t count = 0;                           ///< what the heap goes by; set by it
+  std::size_t place = kNowhere;                      ///< in the heap, which alone sets it
 };
 
 /// Members are borrowed, and stay where they are until they leave. All calls are O(log n) at most: O(1) for who stays

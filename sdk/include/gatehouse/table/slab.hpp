@@ -11,6 +11,7 @@
 
 namespace gatehouse {
 
+/// No slot's number.
 inline constexpr std::uint32_t kNoSlot = UINT32_MAX;
 
 /// Names one use of one slot. Fits into epoll_data.u64; values below 2^32 are never handles of anything, so that a

@@ -28,10 +28,10 @@ namespace gatehouse::testkit {
 
 /// What the fake policy is asked.
 struct FakeFlow {
-  Endpoint destination;
-  std::uint32_t transport = 0;
-  std::uint32_t flags = 0;
-  std::string domain;
+  Endpoint destination;         ///< with its port; of ICMP the port is 0
+  std::uint32_t transport = 0;  ///< the IP protocol's number: 6, 17, ...
+  std::uint32_t flags = 0;      ///< GH_FLOW_* bits
+  std::string domain;           ///< the name asked for; "" = unknown
 };
 
 /// For FakeTraffic::charge: takes from `left` what it has room for, in whole packets.
@@ -55,13 +55,15 @@ struct FakeTraffic {
 /// A struct of the border as a later minor may have it: longer, with what nobody knows yet behind it.
 template <class Struct>
 struct Grown {
-  Struct known{};
+  Struct known{};  ///< what this minor has of it
+  /// What it has not, filled with what no size, pointer or flag is.
   std::uint64_t later[2] = {0x5a5a5a5a5a5a5a5a, 0x5a5a5a5a5a5a5a5a};
 };
 
 /// Thread-safe, but for `judge` and `limits`, which are to be set before lanes run or under set_policy().
 class FakeHost {
  public:
+  /// Everything is allowed; it has no certificate, and knows no credential but uids.
   FakeHost();
   ~FakeHost();
   FakeHost(const FakeHost&) = delete;

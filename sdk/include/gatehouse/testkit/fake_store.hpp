@@ -20,18 +20,21 @@ namespace gatehouse::testkit {
 
 /// A session as a test sees it.
 struct FakeSession {
-  std::uint64_t id = 0;
-  std::string plugin;
-  std::string key;  ///< as for_each tells it
-  std::string identity;
-  Endpoint source;
-  std::uint64_t bytes_up = 0, bytes_down = 0, packets_up = 0, packets_down = 0;
-  std::uint32_t blob_version = 0;
-  std::string blob;
-  std::vector<std::string> leases;  ///< their resources
-  std::uint64_t last_seen_unix = 0;
-  std::uint64_t expires_unix = GH_EXPIRY_NEVER;
-  std::uint64_t state[2] = {0, 0};
+  std::uint64_t id = 0;                          ///< never 0; the same over restart()
+  std::string plugin;                            ///< whose it is
+  std::string key;                               ///< as for_each tells it
+  std::string identity;                          ///< "token:bob", or "" = anonymous
+  Endpoint source;                               ///< where its client was last
+  std::uint64_t bytes_up = 0;                    ///< from the client, as the session's cells have it
+  std::uint64_t bytes_down = 0;                  ///< to the client
+  std::uint64_t packets_up = 0;                  ///< from the client
+  std::uint64_t packets_down = 0;                ///< to the client
+  std::uint32_t blob_version = 0;                ///< of `blob`, the plugin's own number
+  std::string blob;                              ///< what the plugin keeps of it
+  std::vector<std::string> leases;               ///< their resources
+  std::uint64_t last_seen_unix = 0;              ///< seconds: its last open() or touch()
+  std::uint64_t expires_unix = GH_EXPIRY_NEVER;  ///< seconds
+  std::uint64_t state[2] = {0, 0};               ///< gh_session_cells.state
 };
 
 /// Thread-safe. What is asked is durable at once, and said so within the call, unless it is held back.

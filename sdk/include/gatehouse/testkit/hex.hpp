@@ -9,6 +9,7 @@
 
 namespace gatehouse::testkit {
 
+/// Bytes that own their memory.
 using ByteVector = std::vector<std::byte>;
 
 /// "0300|01 0000" -> 03 00 01 00 00. Spaces and '|' are skipped; ends the program on anything else, or an odd digit.

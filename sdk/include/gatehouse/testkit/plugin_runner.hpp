@@ -14,17 +14,17 @@ namespace gatehouse::testkit {
 /// A listener to start a plugin with, on a free port of loopback or in a folder of the runner's own.
 struct TestListener {
   std::uint32_t transport = GH_TRANSPORT_TCP;  ///< GH_TRANSPORT_TCP, GH_TRANSPORT_UDP or GH_TRANSPORT_UNIX
-  std::string role = "listen";
-  Family family = Family::v4;  ///< of TCP and UDP
-  std::string identity = {};   ///< that all of its clients have
-  std::uint32_t auth = 0;      ///< GH_AUTH_* bits
-  bool tls = false;            ///< by FakeHost::set_certificate()
-  bool http_opening = false;
-  bool proxy_protocol = false;
-  std::vector<Prefix> trusted_proxies = {};
-  std::vector<std::string> origins = {};
-  std::uint16_t port = 0;  ///< of UDP: as a runner that has gone had it; 0: any that is free
-  IpAddress address = {};  ///< of TCP and UDP, in place of loopback
+  std::string role = "listen";                 ///< of the manifest's
+  Family family = Family::v4;                  ///< of TCP and UDP
+  std::string identity = {};                   ///< that all of its clients have
+  std::uint32_t auth = 0;                      ///< GH_AUTH_* bits
+  bool tls = false;                            ///< by FakeHost::set_certificate()
+  bool http_opening = false;                   ///< GH_OPENING_HTTP
+  bool proxy_protocol = false;                 ///< streams begin with a PROXY header
+  std::vector<Prefix> trusted_proxies = {};    ///< whose word for the client's address is believed
+  std::vector<std::string> origins = {};       ///< of pages that may ask: "https://app.example"
+  std::uint16_t port = 0;                      ///< of UDP: as a runner that has gone had it; 0: any that is free
+  IpAddress address = {};                      ///< of TCP and UDP, in place of loopback
 };
 
 /// Stops and destroys it when it goes. Sockets are made as the gateway makes them: TCP and Unix have one, with a dup
