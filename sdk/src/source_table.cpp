@@ -15,8 +15,8 @@ struct SourceClient::Source {
   explicit Source(bool shares) noexcept : shares_limits(shares) {}
   const bool shares_limits;
   using Place = boost::intrusive::member_hook<SourceClient, decltype(SourceClient::place_), &SourceClient::place_>;
-  boost::intrusive::list<SourceClient, Place> row;  // the longest without a look first
-  RankHeap<SourceClient, &SourceClient::by_flows_> by_flows;
+  boost::intrusive::list<SourceClient, Place> row;            // the longest without a look first
+  RankHeap<SourceClient, &SourceClient::by_flows_> by_flows;  // with room for all of the row
   std::uint64_t clients = 0, flows = 0;
   Rank rank_by_clients, rank_by_flows;
   const std::string* key = nullptr;
@@ -69,6 +69,9 @@ bool is_local(const IpAddress& address) noexcept {
   return address.is_loopback() || (!address.is_v4() && !address.is_v6());
 }
 
+/// Another one where the client was active since, but once in four billion: then it keeps its place that once.
+std::uint32_t mark_of(SteadyTime time) noexcept { return static_cast<std::uint32_t>(to_ns(time)); }
+
 std::string key_of_network(char kind, std::uint64_t prefix) {
   return kind + std::string(reinterpret_cast<const char*>(&prefix), sizeof prefix);
 }
@@ -88,7 +91,7 @@ SourceTable::~SourceTable() = default;
 void SourceTable::add(SourceClient& client, const IpAddress& address, std::string_view identity) {
   const bool shares_limits = !identity.empty() || !is_local(address);
   Source& source = sources_->at(key_of(address, identity), shares_limits);
-  client.placed_ = client.last_active;
+  client.placed_ = mark_of(client.last_active);
   client.source_ = &source;
   source.row.push_back(client);
   ++source.clients;
@@ -99,7 +102,7 @@ void SourceTable::add(SourceClient& client, const IpAddress& address, std::strin
         source.network = &sources_->at(key_of_network('n', address.upper64() >> 16U), true);
       ++source.network->clients;
     }
-    source.by_flows.set(client, 0);
+    source.by_flows.reserve(source.clients);
     sources_->settle(source);
   } catch (...) {
     remove(client);
@@ -118,7 +121,6 @@ void SourceTable::remove(SourceClient& client) noexcept {
   if (client.source_ == nullptr) return;
   Source& source = *client.source_;
   if (client.flows() != 0) set_flows(client, 0);
-  source.by_flows.remove(client);
   source.row.erase(source.row.iterator_to(client));
   client.source_ = nullptr;
   --size_;
@@ -131,7 +133,11 @@ void SourceTable::set_flows(SourceClient& client, std::uint64_t flows) noexcept 
   if (client.source_ == nullptr) return;
   Source& source = *client.source_;
   const std::uint64_t more = flows - client.flows();
-  source.by_flows.set(client, flows);
+  if (flows == 0) {
+    source.by_flows.remove(client);
+  } else {
+    source.by_flows.set(client, static_cast<std::uint32_t>(flows));
+  }
   source.flows += more;
   sources_->ranking_of(source).by_flows.set(source, source.flows);
   if (source.network == nullptr) return;
@@ -147,9 +153,9 @@ SourceClient* SourceTable::idlest() noexcept {
   SourceClient* idlest = &row.front();
   for (std::size_t looks = std::min(row.size(), kMostLooks); looks > 0; --looks) {
     SourceClient* const client = &row.front();
-    if (client->last_active == client->placed_) return client;
+    if (mark_of(client->last_active) == client->placed_) return client;
     if (client->last_active < idlest->last_active) idlest = client;
-    client->placed_ = client->last_active;
+    client->placed_ = mark_of(client->last_active);
     row.splice(row.end(), row, row.begin());
   }
   return idlest;
@@ -164,8 +170,8 @@ SourceClient* SourceTable::busiest() const noexcept {
 
 SourceClient* SourceTable::busiest_beside(SourceClient& client) const noexcept {
   if (client.source_ == nullptr) return nullptr;
-  SourceClient* const busiest = client.source_->shares_limits ? client.source_->by_flows.top() : &client;
-  return busiest->flows() == 0 ? nullptr : busiest;
+  if (client.source_->shares_limits) return client.source_->by_flows.top();
+  return client.flows() == 0 ? nullptr : &client;
 }
 
 }  // namespace gatehouse

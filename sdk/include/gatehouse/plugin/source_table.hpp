@@ -7,12 +7,13 @@
 
 #include <boost/intrusive/list_hook.hpp>
 
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
 namespace gatehouse {
 
-/// A client's part in the table. The client derives from it.
+/// A client's part in the table, 44 bytes. The client derives from it.
 class SourceClient {
  public:
   SteadyTime last_active{};  ///< the client's to write, whenever something comes from it or goes to it
@@ -29,9 +30,9 @@ class SourceClient {
   friend class SourceTable;
   struct Source;
   Source* source_ = nullptr;
-  Rank by_flows_;  // among those of its source
   boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> place_;
-  SteadyTime placed_{};  // last_active when it got its place
+  SmallRank by_flows_;        // among those of its source that have flows
+  std::uint32_t placed_ = 0;  // mark_of(last_active) when it got its place
 };
 
 /// A source is whom policy counts together: an identity, or without one an IPv4 address or an IPv6 /64. Who has an IPv6
@@ -49,7 +50,7 @@ class SourceTable {
   void add(SourceClient& client, const IpAddress& address, std::string_view identity);
   /// Nothing happens if it is not in here. O(log n)
   void remove(SourceClient& client) noexcept;
-  /// `client` has so many flows now. O(log n); never allocates.
+  /// `client` has so many flows now, fewer than 2^32. O(log n); never allocates.
   void set_flows(SourceClient& client, std::uint64_t flows) noexcept;
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }

@@ -4,21 +4,32 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 namespace gatehouse {
 
 /// Put one into the value for each heap that it can be in at a time.
-struct Rank {
-  static constexpr std::size_t kNowhere = SIZE_MAX;  ///< the place of who is in no heap
-  std::uint64_t count = 0;                           ///< what the heap goes by; set by it
-  std::size_t place = kNowhere;                      ///< in the heap, which alone sets it
+/// @tparam Number  has both the counts and the number of members
+template <class Number>
+struct BasicRank {
+  static constexpr Number kNowhere = std::numeric_limits<Number>::max();  ///< the place of who is in no heap
+  Number count = 0;                                                       ///< what the heap goes by; set by it
+  Number place = kNowhere;                                                ///< in the heap, which alone sets it
 };
+using Rank = BasicRank<std::uint64_t>;       ///< 16 bytes
+using SmallRank = BasicRank<std::uint32_t>;  ///< 8 bytes, for values that there are very many of
 
 /// Members are borrowed, and stay where they are until they leave. All calls are O(log n) at most: O(1) for who stays
 /// the largest or the smallest. Allocates when there are more members than ever.
-template <class T, Rank T::*kRank>
+/// @tparam kRank  the member of T that is its rank: &T::rank_
+template <class T, auto kRank>
 class RankHeap {
+  template <class Number>
+  static Number number_of(BasicRank<Number> T::*);
+  using Number = decltype(number_of(kRank));
+  using Rank = BasicRank<Number>;
+
  public:
   /// The member with the highest count, any of several; null when there is none.
   [[nodiscard]] T* top() const noexcept { return heap_.empty() ? nullptr : heap_.front(); }
@@ -29,11 +40,11 @@ class RankHeap {
     if (members > heap_.capacity()) heap_.reserve(2 * members);
   }
   /// Gives `member` that count; takes it in if it was not in here. @throws std::bad_alloc only then
-  void set(T& member, std::uint64_t count) {
+  void set(T& member, Number count) {
     Rank& rank = member.*kRank;
     if (rank.place == Rank::kNowhere) {
       heap_.push_back(&member);
-      rank.place = heap_.size() - 1;
+      rank.place = static_cast<Number>(heap_.size() - 1);
     }
     rank.count = count;
     settle(rank.place);
@@ -52,10 +63,10 @@ class RankHeap {
   }
 
  private:
-  [[nodiscard]] std::uint64_t count_at(std::size_t place) const noexcept { return (heap_[place]->*kRank).count; }
+  [[nodiscard]] Number count_at(std::size_t place) const noexcept { return (heap_[place]->*kRank).count; }
   void put(std::size_t place, T* member) noexcept {
     heap_[place] = member;
-    (member->*kRank).place = place;
+    (member->*kRank).place = static_cast<Number>(place);
   }
   void swap(std::size_t a, std::size_t b) noexcept {
     T* const other = heap_[a];

@@ -1,5 +1,7 @@
 #include <gatehouse/plugin/source_table.hpp>
 
+#include "tests/unit/allocations.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -97,6 +99,20 @@ TEST(SourceTable, TheBusiestClientIsOfTheSourceWithMostFlows) {
   EXPECT_EQ(table.busiest(), &lone);
   table.remove(lone);
   EXPECT_EQ(table.busiest(), &a);
+}
+
+TEST(SourceTable, FlowsComeAndGoWithoutAnAllocation) {
+  SourceTable table;
+  std::deque<Client> clients;
+  for (int i = 0; i < 100; ++i) clients.emplace_back(table, "192.0.2.1");
+  const std::size_t before = allocations();
+  for (std::uint64_t flows : {1, 0, 2})
+    for (Client& client : clients) table.set_flows(client, flows);
+  EXPECT_EQ(allocations(), before);
+  EXPECT_NE(table.busiest(), nullptr);
+  for (Client& client : clients) table.set_flows(client, 0);
+  EXPECT_EQ(table.busiest(), nullptr);
+  EXPECT_EQ(table.busiest_beside(clients[0]), nullptr);
 }
 
 TEST(SourceTable, WhoHasANetworkIsNotMany) {
