@@ -1,15 +1,11 @@
 #include <gatehouse/plugin/session.hpp>
 
+#include "kept_bytes.hpp"
+
 #include <memory>
 
 namespace gatehouse {
 namespace {
-
-/// A blob of no bytes is one, too; only no pointer is none.
-gh_bytes border_blob(Bytes blob) noexcept {
-  static constexpr std::uint8_t kNothing = 0;
-  return {blob.empty() ? &kNothing : reinterpret_cast<const std::uint8_t*>(blob.data()), blob.size()};
-}
 
 gh_session border_session(const SessionFacts& facts) noexcept {
   gh_session out{};
@@ -18,7 +14,7 @@ gh_session border_session(const SessionFacts& facts) noexcept {
   out.key = to_border(facts.key);
   out.identity = to_border(facts.identity);
   out.source = to_border(facts.source);
-  out.blob = border_blob(facts.blob);
+  out.blob = kept_bytes(facts.blob);
   out.expires_unix = facts.expires.to_border();
   return out;
 }
@@ -75,9 +71,7 @@ Result<Session> Session::adopt(const LaneContext& context, std::uint64_t id) {
 Session::Session(const LaneContext& context, const gh_session& opened, bool ends_with_this, CompletionScope scope)
     : host_(&context.host),
       lane_(context.lane),
-      cells_(opened.cells),
-      opening_(opened.opening),
-      id_(opened.id),
+      handle_(opened),
       blob_version_(opened.blob_version),
       resumed_(opened.resumed != 0),
       ends_with_this_(ends_with_this),
@@ -89,10 +83,8 @@ Session::Session(const LaneContext& context, const gh_session& opened, bool ends
 Session::Session(Session&& other) noexcept
     : host_(std::exchange(other.host_, nullptr)),
       lane_(other.lane_),
-      cells_(other.cells_),
+      handle_(other.handle_),
       counts_(other.counts_),
-      opening_(other.opening_),
-      id_(other.id_),
       blob_version_(other.blob_version_),
       resumed_(other.resumed_),
       ends_with_this_(other.ends_with_this_),
@@ -114,31 +106,17 @@ Session::~Session() {
 
 Error Session::want_counts() noexcept {
   const gh_sessions& sessions = host_->sessions();
-  return to_error(sessions.counts(sessions.context, lane_, id_, &counts_));
+  return to_error(sessions.counts(sessions.context, lane_, id(), &counts_));
 }
 
 Error Session::touch(const Endpoint& source, Expiry expires) {
-  if (!is_mine()) return Errc::wrong_state;
   source_ = source;
-  gh_session session{};
-  session.struct_size = sizeof session;
-  session.id = id_;
-  session.source = to_border(source);
-  session.expires_unix = expires.to_border();
-  return to_error(host_->sessions().touch(host_->sessions().context, lane_, &session, nullptr));
+  return to_error(handle_.touch(*host_, lane_, source, expires));
 }
 
 Error Session::keep(std::uint32_t version, Bytes blob, Completion durable) {
-  if (!is_mine()) return Errc::wrong_state;
-  gh_session session{};
-  session.struct_size = sizeof session;
-  session.id = id_;
-  session.source = to_border(source_);
-  session.blob_version = version;
-  session.blob = border_blob(blob);
-  const gh_sessions& sessions = host_->sessions();
   return to_error(scope_.ask(std::move(durable), [&](const gh_completion* done) {
-    return sessions.touch(sessions.context, lane_, &session, done);
+    return handle_.keep(*host_, lane_, source_, version, blob, done);
   }));
 }
 
@@ -147,7 +125,7 @@ Error Session::lease(std::string_view resource, std::chrono::seconds time, Compl
   gh_lease lease{};
   lease.struct_size = sizeof lease;
   lease.resource = to_border(resource);
-  lease.session = id_;
+  lease.session = id();
   if (time != kWithSession)
     lease.expires_unix = static_cast<std::uint64_t>((host_->utc_now() + time).time_since_epoch().count());
   const gh_sessions& sessions = host_->sessions();
@@ -158,12 +136,12 @@ Error Session::lease(std::string_view resource, std::chrono::seconds time, Compl
 
 Error Session::release(std::string_view resource) {
   if (!is_mine()) return Errc::wrong_state;
-  return to_error(host_->sessions().release(host_->sessions().context, lane_, id_, to_border(resource)));
+  return to_error(host_->sessions().release(host_->sessions().context, lane_, id(), to_border(resource)));
 }
 
 void Session::end() noexcept {
   scope_.drop();
-  if (is_mine()) host_->sessions().end(host_->sessions().context, lane_, id_);
+  handle_.end(*host_, lane_);
 }
 
 }  // namespace gatehouse

@@ -1,17 +1,13 @@
 #include <gatehouse/plugin/values.hpp>
 
+#include "kept_bytes.hpp"
+
 #include <stdexcept>
 
 namespace gatehouse {
 namespace {
 
 constexpr std::size_t kLargestValue = 4096;
-
-/// No bytes are a value, too; only no pointer is none.
-gh_bytes border_value(Bytes value) noexcept {
-  static constexpr std::uint8_t kNothing = 0;
-  return {value.empty() ? &kNothing : reinterpret_cast<const std::uint8_t*>(value.data()), value.size()};
-}
 
 }  // namespace
 
@@ -29,13 +25,13 @@ std::optional<std::vector<std::byte>> Values::get(std::string_view name) const {
 
 Error Values::put(std::string_view name, Bytes value, ValueKind kind) const {
   return to_error(
-      table_->put(table_->context, to_border(name), border_value(value), static_cast<std::uint32_t>(kind), nullptr));
+      table_->put(table_->context, to_border(name), kept_bytes(value), static_cast<std::uint32_t>(kind), nullptr));
 }
 
 Error Values::put(std::string_view name, Bytes value, ValueKind kind, CompletionScope& scope,
                   Completion durable) const {
   return to_error(scope.ask(std::move(durable), [&](const gh_completion* done) {
-    return table_->put(table_->context, to_border(name), border_value(value), static_cast<std::uint32_t>(kind), done);
+    return table_->put(table_->context, to_border(name), kept_bytes(value), static_cast<std::uint32_t>(kind), done);
   }));
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <gatehouse/plugin/lane_context.hpp>
+#include <gatehouse/plugin/session_handle.hpp>
 
 #include <chrono>
 #include <memory>
@@ -11,24 +12,6 @@
 #include <vector>
 
 namespace gatehouse {
-
-/// When the host ends a session by itself.
-class Expiry {
- public:
-  /// As it was; a new session has none.
-  constexpr Expiry() noexcept = default;
-  /// It stays until end().
-  static constexpr Expiry never() noexcept { return Expiry(GH_EXPIRY_NEVER); }
-  /// Within ten seconds after that time.
-  static Expiry at(std::chrono::sys_seconds time) noexcept {
-    return Expiry(static_cast<std::uint64_t>(time.time_since_epoch().count()));
-  }
-  [[nodiscard]] constexpr std::uint64_t to_border() const noexcept { return unix_; }
-
- private:
-  constexpr explicit Expiry(std::uint64_t time) noexcept : unix_(time) {}
-  std::uint64_t unix_ = GH_EXPIRY_SAME;
-};
 
 /// What is known about a client when its session is opened. The views need to live during the call only.
 struct SessionFacts {
@@ -70,8 +53,10 @@ class Session {
   Session& operator=(Session&& other) noexcept;
   ~Session();
 
+  /// What a lane that has very many keeps of one that has a key, in place of this object.
+  [[nodiscard]] const SessionHandle& handle() const noexcept { return handle_; }
   /// Never 0, never used twice, the same after a restart. For ClientFacts::session.
-  [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+  [[nodiscard]] std::uint64_t id() const noexcept { return handle_.id(); }
   /// It was there: with its leases, its counts and its blob.
   [[nodiscard]] bool resumed() const noexcept { return resumed_; }
   [[nodiscard]] std::uint32_t blob_version() const noexcept { return blob_version_; }
@@ -84,27 +69,16 @@ class Session {
   /// False: the client has come again, on this lane or another one, or the session was ended. Then close the client's
   /// former stream; what is asked for it fails with Errc::wrong_state. One relaxed load: look once a batch, and in a
   /// timer where a client may be silent.
-  [[nodiscard]] bool is_mine() const noexcept {
-    return std::atomic_ref(cells_->opening).load(std::memory_order_relaxed) == opening_;
-  }
+  [[nodiscard]] bool is_mine() const noexcept { return handle_.is_mine(); }
 
   /// Datagrams that went through, and their bytes without the frames around them. Up = from the client. Relaxed
   /// additions to the host's cells: no call, for every packet.
-  void count_up(std::uint64_t packets, std::uint64_t bytes) noexcept {
-    Counter(&cells_->packets_up).add(packets);
-    Counter(&cells_->bytes_up).add(bytes);
-  }
+  void count_up(std::uint64_t packets, std::uint64_t bytes) noexcept { handle_.count_up(packets, bytes); }
   /// The same towards the client.
-  void count_down(std::uint64_t packets, std::uint64_t bytes) noexcept {
-    Counter(&cells_->packets_down).add(packets);
-    Counter(&cells_->bytes_down).add(bytes);
-  }
+  void count_down(std::uint64_t packets, std::uint64_t bytes) noexcept { handle_.count_down(packets, bytes); }
 
   /// Two words about what the session is doing, for people: the plugin's gh.sessions.describe/1 says what they mean.
-  void set_state(std::uint64_t first, std::uint64_t second) noexcept {
-    std::atomic_ref(cells_->state[0]).store(first, std::memory_order_relaxed);
-    std::atomic_ref(cells_->state[1]).store(second, std::memory_order_relaxed);
-  }
+  void set_state(std::uint64_t first, std::uint64_t second) noexcept { handle_.set_state(first, second); }
 
   /// What the plugin counts of its sessions beside the above, for people, under the names of make_describer(): `which`
   /// is below GH_SESSION_COUNTS. Asked for once, by want_counts(), which locks; before, and where it fails, nothing is
@@ -144,10 +118,8 @@ class Session {
 
   const Host* host_;
   gh_lane* lane_;
-  gh_session_cells* cells_;
+  SessionHandle handle_;
   std::uint64_t* counts_ = nullptr;
-  std::uint64_t opening_;
-  std::uint64_t id_;
   std::uint32_t blob_version_;
   bool resumed_;
   bool ends_with_this_;

@@ -91,6 +91,37 @@ TEST_F(Sessions, CountWithoutACall) {
   EXPECT_EQ(only().bytes_down, 7u);
 }
 
+TEST_F(Sessions, AreServedByTheirHandlesToo) {
+  const SessionHandle handle = open("a", "old")->handle();
+  EXPECT_EQ(handle.id(), only().id) << "with a key it outlives the object";
+  EXPECT_TRUE(handle.is_mine());
+  handle.count_up(2, 3000);
+  handle.count_down(5, 7);
+  handle.set_state(8, 9);
+  EXPECT_EQ(only().bytes_up, 3000u);
+  EXPECT_EQ(only().packets_down, 5u);
+  EXPECT_THAT(only().state, ElementsAre(8, 9));
+  EXPECT_EQ(handle.touch(context, *Endpoint::parse("198.51.100.7:8")), Error());
+  EXPECT_EQ(only().source.to_string(), "198.51.100.7:8");
+  EXPECT_EQ(only().blob, "old");
+  EXPECT_EQ(handle.keep(context, *Endpoint::parse("192.0.2.2:9"), 3, bytes_of("new")), Error());
+  EXPECT_EQ(only().source.to_string(), "192.0.2.2:9");
+  EXPECT_EQ(only().blob, "new");
+  EXPECT_EQ(only().blob_version, 3u);
+  handle.end(context);
+  EXPECT_THAT(host.store().sessions(), IsEmpty());
+  EXPECT_FALSE(handle.is_mine());
+  EXPECT_EQ(handle.touch(context, {}), Errc::wrong_state);
+  EXPECT_EQ(handle.keep(context, {}, 3, {}), Errc::wrong_state);
+}
+
+TEST_F(Sessions, InOtherHandsAreLeftAloneByTheirHandles) {
+  const SessionHandle handle = open("a")->handle();
+  const auto second = open("a");
+  handle.end(context);
+  EXPECT_TRUE(second->is_mine());
+}
+
 TEST_F(Sessions, InOtherHandsAreLeftAlone) {
   auto first = open("a");
   ASSERT_EQ(first->lease("10.0.0.5", 60s), Error());
