@@ -52,7 +52,7 @@ void LegState::refuse(Drop why) noexcept {
 }
 
 std::uint64_t LegState::to_word() const noexcept {
-  const std::uint64_t refusal = last_refusal ? static_cast<std::uint64_t>(*last_refusal) + 1 : 0;
+  const std::uint64_t refusal = refusals == 0 ? 0 : static_cast<std::uint64_t>(last_refusal) + 1;
   return static_cast<std::uint64_t>(handshake) | static_cast<std::uint64_t>(form) << kFormAt | refusal << kRefusalAt |
          static_cast<std::uint64_t>(kernel) << kKernelAt | std::uint64_t{refusals} << kRefusalsAt;
 }
@@ -63,10 +63,11 @@ LegState LegState::from_word(std::uint64_t word) noexcept {
   if (byte_at(0) <= static_cast<std::uint8_t>(HandshakeState::rebinding))
     out.handshake = static_cast<HandshakeState>(byte_at(0));
   if (byte_at(kFormAt) == static_cast<std::uint8_t>(WireForm::first)) out.form = WireForm::first;
-  if (const std::uint8_t refusal = byte_at(kRefusalAt); refusal >= 1 && refusal <= kDrops)
-    out.last_refusal = static_cast<Drop>(refusal - 1);
   if (byte_at(kKernelAt) < kInKernel) out.kernel = static_cast<InKernel>(byte_at(kKernelAt));
-  out.refusals = static_cast<std::uint32_t>(word >> kRefusalsAt);
+  if (const std::uint8_t refusal = byte_at(kRefusalAt); refusal >= 1 && refusal <= kDrops) {
+    out.last_refusal = static_cast<Drop>(refusal - 1);
+    out.refusals = static_cast<std::uint32_t>(word >> kRefusalsAt);
+  }
   return out;
 }
 
@@ -74,11 +75,11 @@ std::string LegState::to_string() const {
   std::string out(words_of(handshake));
   if (handshake != HandshakeState::none && form == WireForm::first) out += " (first form)";
   out += words_of(kernel);
-  if (refusals == 0 || !last_refusal) return out;
+  if (refusals == 0) return out;
   return out.append("; refused ")
       .append(std::to_string(refusals))
       .append(refusals == 1 ? " time: " : " times, last: ")
-      .append(describe(*last_refusal));
+      .append(describe(last_refusal));
 }
 
 std::string describe_session(std::uint64_t first, std::uint64_t second) {

@@ -4,7 +4,6 @@
 #include "plugins/geneve-relay/relay/drop.hpp"
 #include "plugins/geneve-relay/wire/bind_message.hpp"
 
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,12 +32,16 @@ inline constexpr std::size_t kInKernel = 6;
 /// A value of eight bytes.
 struct LegState {
   HandshakeState handshake = HandshakeState::none;
-  WireForm form = WireForm::current;  ///< of the last valid handshake
-  std::optional<Drop> last_refusal;   ///< of what came from this client, or in its name
-  std::uint32_t refusals = 0;         ///< stays at the largest number
+  WireForm form = WireForm::current;  ///< of the last valid Bind
   InKernel kernel = InKernel::none;
+  Drop last_refusal{};         ///< of what came from this client, or in its name, where there are `refusals`
+  std::uint32_t refusals = 0;  ///< stays at the largest number
 
   void refuse(Drop why) noexcept;
+  /// A Bind was answered and waits for its Answer.
+  [[nodiscard]] bool is_challenged() const noexcept {
+    return handshake == HandshakeState::challenged || handshake == HandshakeState::rebinding;
+  }
 
   /// For Session::set_state.
   [[nodiscard]] std::uint64_t to_word() const noexcept;
@@ -49,6 +52,7 @@ struct LegState {
 
   bool operator==(const LegState&) const = default;
 };
+static_assert(sizeof(LegState) == 8);
 
 /// A session's two state words, those of the legs in the order of their keys, for people.
 [[nodiscard]] std::string describe_session(std::uint64_t first, std::uint64_t second);

@@ -6,10 +6,9 @@
 #include "plugins/geneve-relay/server/endpoint_askers.hpp"
 
 #include <gatehouse/plugin/policy_client.hpp>
-#include <gatehouse/plugin/session.hpp>
+#include <gatehouse/plugin/session_handle.hpp>
 #include <gatehouse/plugin/source_table.hpp>
 #include <gatehouse/table/flow_table.hpp>
-#include <gatehouse/table/gcra.hpp>
 #include <gatehouse/table/timer_wheel.hpp>
 
 #include <boost/unordered/unordered_flat_set.hpp>
@@ -30,38 +29,31 @@ struct KernelLeg {
 
 /// An endpoint and what the lane has for it.
 struct RelayEntry : TimerNode, SourceClient {
-  RelayEntry(RelayEndpoint state, std::uint64_t lamport, AskerHandle who, Session kept, PolicyClient client)
+  RelayEntry(RelayEndpoint state, std::uint64_t lamport, AskerHandle who, SessionHandle kept, PolicyClient client)
       : endpoint(std::move(state)),
-        session(std::move(kept)),
+        session(kept),
         policy(std::move(client)),
         lamport_id(lamport),
         asker(std::move(who)) {}
 
   /// For people: Session::set_state.
-  void tell_state() noexcept { session.set_state(state_word(0), state_word(1)); }
-  [[nodiscard]] std::uint64_t state_word(LegIndex leg) const noexcept {
-    LegState out = endpoint.state(leg);
-    out.kernel = kernel_states[leg];
-    return out.to_word();
-  }
+  void tell_state() noexcept { session.set_state(endpoint.state(0).to_word(), endpoint.state(1).to_word()); }
 
+  bool is_metered = false;  ///< PolicyClient::charge() is to be asked
+  bool is_durable = false;  ///< somebody may know of it
   RelayEndpoint endpoint;
-  Session session;
+  SessionHandle session;
   PolicyClient policy;       ///< of the asker
   std::uint64_t lamport_id;  ///< of its allocation
   AskerHandle asker;
-  std::array<RelaySocket*, 2> sockets{};       ///< each leg is reached by; null: not bound, or the listener is gone
-  std::array<std::uint16_t, 2> local_ports{};  ///< of these
-  std::array<InKernel, 2> kernel_states{};     ///< of what each client sends
-  std::unique_ptr<std::array<KernelLeg, 2>> in_kernel;  ///< null before either of them is there
-  std::array<Gcra, 2> handshakes{};                     ///< bounds each client's
-  bool is_metered = false;                              ///< PolicyClient::charge() is to be asked
-  bool is_durable = false;                              ///< somebody may know of it
-  SteadyTime touched{};                                 ///< when the host was told that it is still there
+  std::array<RelaySocket*, kLegs> sockets{};  ///< each leg is reached by; null: not bound, or the listener is gone
+  std::unique_ptr<std::array<KernelLeg, kLegs>> in_kernel;  ///< null before either of them is there
+  SteadyTime touched{};                                     ///< when the host was told that it is still there
 };
 
-// With its places in the table: `sizeof` is what a slot has, 8 more are the slab's, and some 35 the two indexes'.
-static_assert(sizeof(RelayEntry) <= 544, "an endpoint is to cost little, for the host's part comes on top");
+// As long as nobody has sent a handshake: then its legs come on top. Beside it a slot has 16 bytes, and the two indexes
+// 12 to 24.
+static_assert(sizeof(RelayEntry) <= 256, "an endpoint is to cost little, for the host's part comes on top");
 
 /// One lane's; not thread-safe. An entry never moves.
 class EndpointTable {

@@ -7,13 +7,13 @@ namespace {
 
 constexpr Nanoseconds kTellAgain = std::chrono::minutes(10);
 
-Endpoint local_of(const RelayEntry& entry, LegIndex leg) noexcept {
-  return {entry.endpoint.address(leg).local, entry.local_ports[leg]};
+Endpoint local_of(const LegAddress& leg) noexcept { return {leg.local, leg.local_port}; }
+
+FastKey key_of(const RelayEndpoint& endpoint, LegIndex leg) noexcept {
+  return {endpoint.vni(), endpoint.address(leg).remote, local_of(endpoint.address(leg))};
 }
 
-FastKey key_of(const RelayEntry& entry, LegIndex leg) noexcept {
-  return {entry.endpoint.vni(), entry.endpoint.address(leg).remote, local_of(entry, leg)};
-}
+InKernel state_of(const RelayEntry& entry, LegIndex leg) noexcept { return entry.endpoint.state(leg).kernel; }
 
 InKernel state_of(const Result<void>& put) noexcept {
   if (put) return InKernel::there;
@@ -34,9 +34,10 @@ void KernelLegs::review(RelayEntry& entry, SteadyTime now) noexcept {
   if (path_ == nullptr) return;
   if (const InKernel want = wanted(entry); want != InKernel::there) return withdraw(entry, want);
   if (is_held_back_) return;
-  for (LegIndex leg = 0; leg < entry.kernel_states.size(); ++leg) {
-    const InKernel& state = entry.kernel_states[leg];
-    if (state == InKernel::there && (*entry.in_kernel)[leg].map != number_) withdraw_leg(entry, leg, InKernel::none);
+  for (LegIndex leg = 0; leg < kLegs; ++leg) {
+    if (state_of(entry, leg) == InKernel::there && (*entry.in_kernel)[leg].map != number_)
+      withdraw_leg(entry, leg, InKernel::none);
+    const InKernel state = state_of(entry, leg);
     if (state != InKernel::there && state != InKernel::addresses) put(entry, leg, now);
   }
 }
@@ -54,27 +55,29 @@ const LegMap& KernelLegs::map_of(const KernelLeg& leg) const noexcept {
 }
 
 void KernelLegs::put(RelayEntry& entry, LegIndex leg, SteadyTime now) noexcept {
-  const FastTarget target{entry.endpoint.address(1 - leg).remote, local_of(entry, 1 - leg)};
+  const LegAddress& other = entry.endpoint.address(1 - leg);
+  const FastTarget target{other.remote, local_of(other)};
   if (!entry.in_kernel) entry.in_kernel.reset(new (std::nothrow) std::array<KernelLeg, 2>);
   if (!entry.in_kernel) return set(entry, leg, InKernel::full);
   (*entry.in_kernel)[leg] = {number_, {}};
-  set(entry, leg, state_of(legs_->put(key_of(entry, leg), target, lane_, now)));
+  set(entry, leg, state_of(legs_->put(key_of(entry.endpoint, leg), target, lane_, now)));
 }
 
 void KernelLegs::withdraw(RelayEntry& entry, InKernel why) noexcept {
-  for (LegIndex leg = 0; leg < entry.kernel_states.size(); ++leg) withdraw_leg(entry, leg, why);
+  for (LegIndex leg = 0; leg < kLegs; ++leg) withdraw_leg(entry, leg, why);
   entry.in_kernel.reset();
 }
 
 void KernelLegs::withdraw_leg(RelayEntry& entry, LegIndex leg, InKernel why) noexcept {
-  if (entry.kernel_states[leg] == InKernel::there)
-    if (const auto use = map_of((*entry.in_kernel)[leg]).erase(key_of(entry, leg))) add(entry, leg, *use);
+  if (state_of(entry, leg) == InKernel::there)
+    if (const auto use = map_of((*entry.in_kernel)[leg]).erase(key_of(entry.endpoint, leg))) add(entry, leg, *use);
   set(entry, leg, why);
 }
 
 void KernelLegs::set(RelayEntry& entry, LegIndex leg, InKernel state) noexcept {
-  const InKernel before = std::exchange(entry.kernel_states[leg], state);
+  const InKernel before = state_of(entry, leg);
   if (before == state) return;
+  entry.endpoint.set_kernel(leg, state);
   if (before != InKernel::none) counters_.kernel_legs[static_cast<std::size_t>(before)].sub();
   if (state != InKernel::none) counters_.kernel_legs[static_cast<std::size_t>(state)].add();
   if (state >= InKernel::addresses) counters_.kernel_refused[static_cast<std::size_t>(state)].add();
@@ -84,9 +87,9 @@ void KernelLegs::set(RelayEntry& entry, LegIndex leg, InKernel state) noexcept {
 }
 
 void KernelLegs::collect(RelayEntry& entry) noexcept {
-  for (LegIndex leg = 0; leg < entry.kernel_states.size(); ++leg) {
-    if (entry.kernel_states[leg] != InKernel::there) continue;
-    if (const auto use = map_of((*entry.in_kernel)[leg]).read(key_of(entry, leg))) add(entry, leg, *use);
+  for (LegIndex leg = 0; leg < kLegs; ++leg) {
+    if (state_of(entry, leg) != InKernel::there) continue;
+    if (const auto use = map_of((*entry.in_kernel)[leg]).read(key_of(entry.endpoint, leg))) add(entry, leg, *use);
   }
 }
 

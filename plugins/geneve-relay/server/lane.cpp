@@ -88,7 +88,7 @@ RelayLane::~RelayLane() {
   LaneInbox& inbox = shared_.inbox(context_.lane->index);
   context_.loop.poller().remove(inbox.messages.fd(), messages_ready_);
   context_.loop.poller().remove(inbox.strays.fd(), strays_ready_);
-  for (const auto& [endpoint, waiting] : waiting_) context_.pending -= waiting.size();
+  for (const auto& [endpoint, waiting] : waiting_) context_.pending -= waiting.askers.size();
   context_.pending -= demands_.size();
   auto& kept = shared_.kept(context_.lane->index);
   std::uint32_t cursor = 0;
@@ -163,9 +163,9 @@ RelaySocket* RelayLane::socket_of(const IpAddress& local, std::uint16_t port) no
 }
 
 void RelayLane::find_sockets(RelayEntry& entry) noexcept {
-  for (LegIndex leg = 0; leg < entry.sockets.size(); ++leg) {
+  for (LegIndex leg = 0; leg < kLegs; ++leg) {
     const LegAddress& address = entry.endpoint.address(leg);
-    entry.sockets[leg] = address.is_set() ? socket_of(address.local, entry.local_ports[leg]) : nullptr;
+    entry.sockets[leg] = address.is_set() ? socket_of(address.local, address.local_port) : nullptr;
   }
 }
 
@@ -273,20 +273,16 @@ bool RelayLane::serve_again(const KeptEndpoint& kept) {
     counters_.deny(policy.error());
     return false;
   }
-  auto session = Session::adopt(context_, kept.session);
+  const auto session = Session::adopt(context_, kept.session);
   if (!session) {
     shared_.vnis().remove(blob.vni);
     return true;
   }
-  static_cast<void>(session->take_blob());  // it is here, and need not stay there
-  const auto made =
-      endpoints_.insert(blob.vni, RelayEndpoint(blob.vni, blob.clients, now()), blob.lamport_id,
-                        known_askers_.at({kept.identity, kept.source, id}), std::move(*session), std::move(*policy));
-  for (LegIndex leg = 0; leg < blob.legs.size(); ++leg) {
-    if (!blob.legs[leg].address.is_set()) continue;
-    made->endpoint.bind(leg, blob.legs[leg].address, now());
-    made->local_ports[leg] = blob.legs[leg].local_port;
-  }
+  const auto made = endpoints_.insert(blob.vni, RelayEndpoint(blob.vni, blob.clients, now()), blob.lamport_id,
+                                      known_askers_.at({std::string(kept.identity), kept.source, id}),
+                                      session->handle(), std::move(*policy));
+  for (LegIndex leg = 0; leg < kLegs; ++leg)
+    if (blob.legs[leg].is_set()) made->endpoint.bind(leg, blob.legs[leg], now());
   made->is_durable = true;
   made->touched = now() - kTouch + std::chrono::seconds(blob.vni % kFirstTouches);  // not of all at once: each is a row
   find_sockets(*made);
@@ -300,7 +296,7 @@ bool RelayLane::serve_again(const KeptEndpoint& kept) {
 /// Under the lane's present policy: where a client is bound, it may be or not.
 void RelayLane::judge(RelayEntry& entry) noexcept {
   entry.is_metered = entry.policy.limits().metered;
-  for (LegIndex leg = 0; leg < entry.sockets.size(); ++leg) {
+  for (LegIndex leg = 0; leg < kLegs; ++leg) {
     const LegAddress& address = entry.endpoint.address(leg);
     if (!address.is_set()) continue;
     const Verdict verdict = entry.policy.check({.destination = address.remote, .peer_asked = true});
@@ -315,9 +311,8 @@ void RelayLane::judge(RelayEntry& entry) noexcept {
 }
 
 RelayBlob RelayLane::blob_of(const RelayEntry& entry) const {
-  RelayBlob out{entry.endpoint.vni(), entry.lamport_id, entry.endpoint.clients(), {}, {}};
-  for (LegIndex leg = 0; leg < out.legs.size(); ++leg)
-    out.legs[leg] = {entry.endpoint.address(leg), entry.local_ports[leg]};
+  const RelayEndpoint& endpoint = entry.endpoint;
+  RelayBlob out{endpoint.vni(), entry.lamport_id, endpoint.clients(), {endpoint.address(0), endpoint.address(1)}, {}};
   if (const auto name = listener_names_.find(entry.asker->listener); name != listener_names_.end())
     out.listener = name->second;
   return out;
@@ -345,7 +340,7 @@ void RelayLane::look_at_clock(RelayEntry& entry) {
   if (entry.endpoint.is_open()) entry.last_active = std::min(entry.endpoint.last_seen(0), entry.endpoint.last_seen(1));
   if (now() - entry.touched >= kTouch) {
     entry.touched = now();
-    static_cast<void>(entry.session.touch(entry.asker->source, expiry()));
+    static_cast<void>(entry.session.touch(context_, entry.asker->source, expiry()));
   }
   kernel_legs_.review(entry, now());
   schedule(entry);
@@ -366,13 +361,13 @@ void RelayLane::count_out(RelayEntry& entry) noexcept {
 }
 
 void RelayLane::remove(EndpointTable::Found found, bool ends_session) {
-  const auto waiting = take_waiting(found.handle);
+  const auto askers = take_askers(found.handle);
   count_out(*found);
   kernel_legs_.withdraw(*found);
   shared_.vnis().remove(found->endpoint.vni());
-  if (ends_session) found->session.end();
+  if (ends_session) found->session.end(context_);
   endpoints_.erase(found.handle);
-  answer(waiting, AllocationRefusal{AllocationRefusal::Cause::full, "the endpoint has just ended: ask again", 1s});
+  answer(askers, AllocationRefusal{AllocationRefusal::Cause::full, "the endpoint has just ended: ask again", 1s});
 }
 
 void RelayLane::end_turn() {

@@ -24,6 +24,7 @@
 #include <gatehouse/plugin/connection_log.hpp>
 #include <gatehouse/plugin/lane_plugin.hpp>
 #include <gatehouse/plugin/number_blocks.hpp>
+#include <gatehouse/plugin/session.hpp>
 #include <gatehouse/plugin/source_limits.hpp>
 #include <gatehouse/plugin/source_table.hpp>
 #include <gatehouse/table/gcra.hpp>
@@ -70,6 +71,12 @@ class RelayLane final : public LaneWorker, public Allocator {
     bool is_stray;        // another lane has them from its socket
   };
 
+  /// Who waits until an endpoint is durable, and by which session that is told.
+  struct Waiting {
+    Session session;
+    std::vector<Then> askers;
+  };
+
   /// What another lane was asked for.
   struct Asked {
     DiscoPair clients;
@@ -113,8 +120,8 @@ class RelayLane final : public LaneWorker, public Allocator {
   void displace(RelayEntry& entry);
   [[nodiscard]] Result<std::uint32_t> lease_vni(Session& session, RelayBlob& blob);
   void became_durable(std::uint32_t vni, const Error& failure);
-  [[nodiscard]] std::vector<Then> take_waiting(SlotHandle endpoint);
-  static void answer(const std::vector<Then>& waiting, const AllocationOutcome& outcome);
+  [[nodiscard]] std::vector<Then> take_askers(SlotHandle endpoint);
+  static void answer(const std::vector<Then>& askers, const AllocationOutcome& outcome);
   [[nodiscard]] ServerEndpoint describe(const RelayEntry& entry) const;
 
   // lane.cpp
@@ -177,7 +184,7 @@ class RelayLane final : public LaneWorker, public Allocator {
   NumberBlocks lamport_ids_;
   Slab<Asked, 16> asked_;                                         // other lanes
   std::deque<std::pair<SteadyTime, SlotHandle>> asked_until_;     // of these, some answered, by time
-  std::map<SlotHandle, std::vector<Then>> waiting_;               // until an endpoint is durable
+  std::map<SlotHandle, Waiting> waiting_;                         // by endpoint
   std::vector<std::deque<std::unique_ptr<LaneMessage>>> unsent_;  // by lane: what its inbox had no place for
 
   bool draining_ = false;

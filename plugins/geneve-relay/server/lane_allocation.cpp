@@ -192,7 +192,7 @@ void RelayLane::give_again(EndpointTable::Found found, const AllocationDemand& d
   found->last_active = now();
   schedule(*found);
   if (found->is_durable) return then(describe(*found));
-  waiting_[found.handle].push_back(std::move(then));
+  waiting_.at(found.handle).askers.push_back(std::move(then));
   ++context_.pending;
 }
 
@@ -203,7 +203,8 @@ void RelayLane::make(const AllocationDemand& demand, std::uint64_t lamport_id, T
   if (const auto why = refuse_remembered(demand, facts)) return then(refusal_of(*why));
   auto session = Session::open(context_, facts);
   if (session && session->resumed()) {  // an endpoint that is not served; its VNI goes with it
-    const auto kept = RelayBlob::read(session->blob_version(), session->take_blob());
+    const auto bytes = session->take_blob();
+    const auto kept = RelayBlob::read(session->blob_version(), bytes);
     if (kept && lane_of(kept->vni, context_.lane->count) == context_.lane->index && !endpoints_.find(kept->vni))
       shared_.vnis().remove(kept->vni);
     session->end();
@@ -240,7 +241,7 @@ void RelayLane::make(const AllocationDemand& demand, std::uint64_t lamport_id, T
   }
   const auto made = endpoints_.insert(*vni, RelayEndpoint(*vni, demand.clients, now()), lamport_id,
                                       known_askers_.at({demand.identity, demand.source, demand.listener}),
-                                      std::move(*session), std::move(*policy));
+                                      session->handle(), std::move(*policy));
   made->is_metered = made->policy.limits().metered;
   made->touched = now();
   schedule(*made);
@@ -251,7 +252,7 @@ void RelayLane::make(const AllocationDemand& demand, std::uint64_t lamport_id, T
        {"identity", name_of(demand.identity)}});
   count_in(*made);
   counters_.allocated.add();
-  waiting_[made.handle].push_back(std::move(then));
+  waiting_.emplace(made.handle, Waiting{std::move(*session), {std::move(then)}});
   ++context_.pending;
 }
 
@@ -273,26 +274,27 @@ Result<std::uint32_t> RelayLane::lease_vni(Session& session, RelayBlob& blob) {
 void RelayLane::became_durable(std::uint32_t vni, const Error& failure) {
   const auto found = endpoints_.find(vni);
   if (!found) return;
-  const auto waiting = take_waiting(found.handle);
+  const auto askers = take_askers(found.handle);
   if (failure) {
     remove(found, true);
-    return answer(waiting, refusal_of(failure));
+    return answer(askers, refusal_of(failure));
   }
   found->is_durable = true;
-  answer(waiting, describe(*found));
+  answer(askers, describe(*found));
 }
 
-std::vector<Allocator::Then> RelayLane::take_waiting(SlotHandle endpoint) {
+/// Nothing is told of its durability from then on.
+std::vector<Allocator::Then> RelayLane::take_askers(SlotHandle endpoint) {
   const auto at = waiting_.find(endpoint);
   if (at == waiting_.end()) return {};
-  auto out = std::move(at->second);
+  auto out = std::move(at->second.askers);
   waiting_.erase(at);
   context_.pending -= out.size();
   return out;
 }
 
-void RelayLane::answer(const std::vector<Then>& waiting, const AllocationOutcome& outcome) {
-  for (const Then& then : waiting) then(outcome);
+void RelayLane::answer(const std::vector<Then>& askers, const AllocationOutcome& outcome) {
+  for (const Then& then : askers) then(outcome);
 }
 
 ServerEndpoint RelayLane::describe(const RelayEntry& entry) const {

@@ -36,21 +36,20 @@ class StrayRun {
   static constexpr std::size_t kMost = 9216;  ///< bytes; a larger datagram is not handed over
 
   /// @param payload  kMost bytes at most
-  StrayRun(Bytes payload, const LegAddress& from, std::uint16_t local_port, std::uint16_t segment) noexcept
-      : from_(from), size_(static_cast<std::uint16_t>(payload.size())), segment_(segment), local_port_(local_port) {
+  StrayRun(Bytes payload, const LegAddress& from, std::uint16_t segment) noexcept
+      : from_(from), size_(static_cast<std::uint16_t>(payload.size())), segment_(segment) {
     std::ranges::copy(payload, bytes_.begin());
   }
-  StrayRun(StrayRun&& other) noexcept : StrayRun(other.payload(), other.from_, other.local_port_, other.segment_) {}
+  StrayRun(StrayRun&& other) noexcept : StrayRun(other.payload(), other.from_, other.segment_) {}
   StrayRun& operator=(StrayRun&&) = delete;
 
   [[nodiscard]] MutableBytes payload() noexcept { return MutableBytes(bytes_).first(size_); }
   [[nodiscard]] const LegAddress& from() const noexcept { return from_; }
   [[nodiscard]] std::uint16_t segment() const noexcept { return segment_; }
-  [[nodiscard]] std::uint16_t local_port() const noexcept { return local_port_; }
 
  private:
   LegAddress from_;
-  std::uint16_t size_, segment_, local_port_;
+  std::uint16_t size_, segment_;
   std::array<std::byte, kMost> bytes_;  // uninitialised beyond size_
 };
 

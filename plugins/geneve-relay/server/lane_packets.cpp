@@ -13,9 +13,6 @@
 namespace gatehouse::geneve_relay {
 namespace {
 
-// A second, of a client by its key, whatever the source: one alone must not cost the lane its share. A client sends a
-// Bind to each address that it was told.
-constexpr std::uint64_t kHandshakesOfLeg = 50, kHandshakeBurstOfLeg = 2 * AddressList::kMost;
 constexpr std::uint64_t kLegsOfLane = 100;  // false handshakes in one client's name cost that part of the lane's
 constexpr std::uint64_t kUdpHeaders4 = 28, kUdpHeaders6 = 48;  // IP and UDP, as rates and quotas count them
 
@@ -46,7 +43,7 @@ void RelayLane::receive(RelaySocket& socket, std::span<Datagram> datagrams) {
 }
 
 void RelayLane::receive_stray(StrayRun&& run) {
-  RelaySocket* const socket = socket_of(run.from().local, run.local_port());
+  RelaySocket* const socket = socket_of(run.from().local, run.from().local_port);
   if (socket == nullptr) return counters_.drop(Drop::no_socket);
   Datagram datagram;
   datagram.payload = run.payload();
@@ -63,8 +60,12 @@ void RelayLane::split(const Datagram& datagram, RelaySocket& socket, bool is_str
   do {
     const std::size_t length = run_length(rest, segment);
     const std::uint64_t packets = length <= segment ? 1 : (length + segment - 1) / segment;
-    take(
-        {rest.first(length), std::min(segment, length), packets, {datagram.remote, datagram.local}, &socket, is_stray});
+    take({rest.first(length),
+          std::min(segment, length),
+          packets,
+          {datagram.remote, datagram.local, socket.port()},
+          &socket,
+          is_stray});
     rest = rest.subspan(length);
   } while (!rest.empty());
 }
@@ -116,7 +117,7 @@ void RelayLane::hand_over(const Run& run, std::uint32_t vni) {
   for (MutableBytes rest = run.payload; !rest.empty();) {
     const std::size_t size = std::min(part, rest.size());
     const std::uint64_t packets = (size + run.segment - 1) / run.segment;
-    StrayRun stray(rest.first(size), run.from, run.socket->port(), static_cast<std::uint16_t>(run.segment));
+    StrayRun stray(rest.first(size), run.from, static_cast<std::uint16_t>(run.segment));
     if (shared_.inbox(owner).strays.try_send(std::move(stray))) {
       counters_.handed_over.add(packets);
     } else {
@@ -213,7 +214,7 @@ bool RelayLane::may_cost(const RelayEntry& entry, LegIndex leg, const FalseBoxes
                          const IpAddress& source) noexcept {
   if (settings_->handshakes_of_source != 0 && of_sources_.take(source, now()) != Nanoseconds(0)) return false;
   if (!attempt.may_cost(false_boxes_of_leg(), 1, now())) return false;
-  if (entry.handshakes[leg].wait(to_ns(now()), 1, kHandshakesOfLeg, kHandshakeBurstOfLeg) != 0) return false;
+  if (!entry.endpoint.may_handshake(leg, now())) return false;
   const std::uint64_t rate = settings_->handshakes_of_lane;
   return of_all_.take(to_ns(now()), 1, rate, 4 * rate) == 0;
 }
@@ -223,7 +224,7 @@ void RelayLane::charge_handshake(RelayEntry& entry, LegIndex leg, FalseBoxes::At
                                  bool has_opened) noexcept {
   if (!has_opened) return attempt.charge(false_boxes_of_leg(), 1, now());
   attempt.remember();
-  static_cast<void>(entry.handshakes[leg].take(to_ns(now()), 1, kHandshakesOfLeg, kHandshakeBurstOfLeg));
+  entry.endpoint.count_handshake(leg, now());
 }
 
 /// A second. No limit where the lane has none.
@@ -247,11 +248,10 @@ void RelayLane::bind(RelayEntry& entry, LegIndex leg, const Run& run) {
     return counters_.deny(verdict);
   }
   const bool was_open = endpoint.is_open(), was_bound = endpoint.address(leg).is_set();
-  const bool has_moved = endpoint.address(leg) != run.from || entry.local_ports[leg] != run.socket->port();
+  const bool has_moved = endpoint.address(leg) != run.from;
   if (has_moved) kernel_legs_.withdraw(entry);
   endpoint.bind(leg, run.from, now());
   entry.sockets[leg] = run.socket;
-  entry.local_ports[leg] = run.socket->port();
   kernel_legs_.review(entry, now());
   counters_.bound.add();
   if (was_bound && has_moved) counters_.moved.add();
@@ -260,7 +260,8 @@ void RelayLane::bind(RelayEntry& entry, LegIndex leg, const Run& run) {
     counters_.open.add();
     schedule(entry);
   }
-  if (has_moved) static_cast<void>(entry.session.keep(RelayBlob::kVersion, blob_of(entry).write()));
+  if (has_moved)
+    static_cast<void>(entry.session.keep(context_, entry.asker->source, RelayBlob::kVersion, blob_of(entry).write()));
 }
 
 void RelayLane::flush() noexcept {

@@ -22,12 +22,12 @@ void append(std::vector<std::byte>& out, Number number) {
   append(out, Bytes(bytes));
 }
 
-void append(std::vector<std::byte>& out, const KeptLeg& leg) {
-  const auto& [remote, local] = leg.address;
-  const Family family = leg.address.is_set() ? remote.address.family() : Family::none;
+void append(std::vector<std::byte>& out, const LegAddress& leg) {
+  const auto& [remote, local, local_port] = leg;
+  const Family family = leg.is_set() ? remote.address.family() : Family::none;
   append(out, static_cast<std::uint8_t>(family));
   if (family == Family::none) return;
-  append(out, leg.local_port);
+  append(out, local_port);
   append(out, remote.port);
   if (family == Family::v6) append(out, remote.scope);
   append(out, Bytes(remote.address.storage()).first(size_of(family)));
@@ -68,36 +68,36 @@ IpAddress address_of(Family family, Bytes bytes) noexcept {
 }
 
 /// Both addresses, of `size` bytes each, come next.
-void read_addresses(Rest& in, Family family, std::size_t size, KeptLeg& out) noexcept {
-  out.address.remote.address = address_of(family, in.take(size));
-  out.address.local = address_of(family, in.take(size));
-  if (out.address.local.is_unspecified()) out.address.local = {};
+void read_addresses(Rest& in, Family family, std::size_t size, LegAddress& out) noexcept {
+  out.remote.address = address_of(family, in.take(size));
+  out.local = address_of(family, in.take(size));
+  if (out.local.is_unspecified()) out.local = {};
 }
 
 bool is_family(Family family) noexcept { return family == Family::v4 || family == Family::v6; }
 
 /// None: a family that there is not.
-std::optional<KeptLeg> read_leg(Rest& in) noexcept {
-  KeptLeg out;
+std::optional<LegAddress> read_leg(Rest& in) noexcept {
+  LegAddress out;
   const auto family = static_cast<Family>(in.take<std::uint8_t>());
   if (family == Family::none) return out;
   if (!is_family(family)) return {};
   out.local_port = in.take<std::uint16_t>();
-  out.address.remote.port = in.take<std::uint16_t>();
-  if (family == Family::v6) out.address.remote.scope = in.take<std::uint32_t>();
+  out.remote.port = in.take<std::uint16_t>();
+  if (family == Family::v6) out.remote.scope = in.take<std::uint32_t>();
   read_addresses(in, family, size_of(family), out);
   return out;
 }
 
 /// The same of version 1: each field has its place.
-std::optional<KeptLeg> read_leg_1(Rest& in) noexcept {
+std::optional<LegAddress> read_leg_1(Rest& in) noexcept {
   Rest leg(in.take(kLegSize1));
-  KeptLeg out;
+  LegAddress out;
   out.local_port = leg.take<std::uint16_t>();
-  out.address.remote.port = leg.take<std::uint16_t>();
-  out.address.remote.scope = leg.take<std::uint32_t>();
+  out.remote.port = leg.take<std::uint16_t>();
+  out.remote.scope = leg.take<std::uint32_t>();
   const auto family = static_cast<Family>(leg.take<std::uint8_t>());
-  if (family == Family::none) return KeptLeg();
+  if (family == Family::none) return LegAddress();
   if (!is_family(family)) return {};
   read_addresses(leg, family, kSize6, out);
   return out;
@@ -111,7 +111,7 @@ std::vector<std::byte> RelayBlob::write() const {
   append(out, vni);
   append(out, lamport_id);
   for (const DiscoKey& key : clients.keys) append(out, Bytes(key.bytes));
-  for (const KeptLeg& leg : legs) append(out, leg);
+  for (const LegAddress& leg : legs) append(out, leg);
   append(out, bytes_of(listener).first(std::min(listener.size(), kMostListenerName)));
   return out;
 }
@@ -124,7 +124,7 @@ std::optional<RelayBlob> RelayBlob::read(std::uint32_t version, Bytes blob) {
   out.lamport_id = rest.take<std::uint64_t>();
   const DiscoKey first = DiscoKey::from(rest.take(DiscoKey::kSize));
   out.clients = DiscoPair(first, DiscoKey::from(rest.take(DiscoKey::kSize)));
-  for (KeptLeg& leg : out.legs) {
+  for (LegAddress& leg : out.legs) {
     const auto kept = version == 1 ? read_leg_1(rest) : read_leg(rest);
     if (!kept) return {};
     leg = *kept;

@@ -11,20 +11,12 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
+#include <string_view>
 #include <vector>
 
 namespace gatehouse::geneve_relay {
 
-/// A leg as it was bound, and by which of the relay's ports.
-struct KeptLeg {
-  LegAddress address;
-  std::uint16_t local_port = 0;
-
-  bool operator==(const KeptLeg&) const = default;
-};
-
-/// A value.
+/// Borrows the listener's name.
 struct RelayBlob {
   static constexpr std::uint32_t kVersion = 2;
   static constexpr std::size_t kMostListenerName = 255;
@@ -32,12 +24,12 @@ struct RelayBlob {
   std::uint32_t vni = 0;
   std::uint64_t lamport_id = 0;
   DiscoPair clients;
-  std::array<KeptLeg, 2> legs;
-  std::string listener;  ///< that it was asked for at: policy knows clients by it
+  std::array<LegAddress, 2> legs;  ///< as they are bound
+  std::string_view listener;       ///< that it was asked for at: policy knows clients by it
 
   /// Integers big-endian; what is beyond kMostListenerName is cut off.
   [[nodiscard]] std::vector<std::byte> write() const;
-  /// None: a later version's, or damaged.
+  /// None: a later version's, or damaged. A view of `blob`.
   [[nodiscard]] static std::optional<RelayBlob> read(std::uint32_t version, Bytes blob);
 
   bool operator==(const RelayBlob&) const = default;

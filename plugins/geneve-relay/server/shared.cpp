@@ -78,7 +78,7 @@ RelayShared::RelayShared(const StartContext& context, const RelaySettings& setti
         const std::uint32_t lane = lane_of(blob->vni, lanes_);
         if (secrets_.hash(blob->clients) % lanes_ != lane) exceptions_[blob->clients] = lane;
         vnis_.add(blob->vni);
-        kept_[lane].add({session.id, std::string(session.identity), session.source, *blob});
+        kept_[lane].add({session.id, session.identity, session.source, *blob});
       },
       [](const KeptLease&) {});
   for (std::uint32_t lane = 0; lane < lanes_; ++lane) awaited_[lane] = kept_[lane].waiting();

@@ -167,6 +167,48 @@ TEST_F(RelayEndpointTest, ControlPacketsAllocateNothing) {
   EXPECT_EQ(allocations(), later);
 }
 
+TEST_F(RelayEndpointTest, WhatNothingHasComeForHasNoLegs) {
+  const std::size_t before = allocations();
+  RelayEndpoint untouched(kVectorVni, clients, now);
+  EXPECT_EQ(untouched.route(at_a.remote, at_a.local, now).error(), Drop::not_bound);
+  EXPECT_EQ(untouched.leg_of(clients.keys[kB]).value(), kB);
+  EXPECT_EQ(untouched.expires_at(30s, 5min), now + 30s);
+  EXPECT_TRUE(untouched.may_handshake(kA, now));
+  untouched.set_permitted(kA, false);
+  EXPECT_TRUE(untouched.is_permitted(kA));
+  EXPECT_EQ(untouched.state(kA), LegState());
+  EXPECT_FALSE(untouched.address(kB).is_set());
+  EXPECT_EQ(allocations(), before);
+  untouched.refuse(kA, Drop::handshake_limit);
+  untouched.bind(kB, at_b, now);
+  EXPECT_EQ(allocations(), before + 1) << "both legs at once";
+  EXPECT_EQ(untouched.state(kA).last_refusal, Drop::handshake_limit);
+  EXPECT_EQ(untouched.address(kB), at_b);
+}
+
+TEST_F(RelayEndpointTest, ItsFirstHandshakeMakesTheKeyThatIsShared) {
+  const DiscoSecret own(secret_of("server"));
+  RelayEndpoint fresh(kVectorVni, clients, now);
+  const ByteVector wire = datagram(kA, message(MessageType::bind, kA, 5));
+  const auto envelope = control_envelope(relay_header(wire).value(), wire);
+  HandshakeTools without{server, secrets, random}, tools{server, secrets, random, &own};
+  EXPECT_EQ(fresh.take_control(kA, *envelope, at_a, without, reply).error(), Drop::box);
+  const std::size_t before = allocations();
+  EXPECT_TRUE(fresh.take_control(kA, *envelope, at_a, tools, reply).has_value());
+  EXPECT_EQ(allocations(), before);
+}
+
+TEST_F(RelayEndpointTest, AClientHasFiftyHandshakesASecondAndTheOtherIsNotHeldUp) {
+  int burst = 0;
+  for (; endpoint.may_handshake(kA, now); ++burst) endpoint.count_handshake(kA, now);
+  EXPECT_EQ(burst, 64);
+  EXPECT_TRUE(endpoint.may_handshake(kB, now));
+  now += 20ms;
+  EXPECT_TRUE(endpoint.may_handshake(kA, now));
+  endpoint.count_handshake(kA, now);
+  EXPECT_FALSE(endpoint.may_handshake(kA, now));
+}
+
 // ---- what is dropped
 
 TEST_F(RelayEndpointTest, VectorsThatMustNotPassAreDroppedForTheirCause) {
@@ -313,7 +355,7 @@ TEST_F(RelayEndpointTest, ExpiresWhenEitherIsSilent) {
   EXPECT_EQ(endpoint.expires_at(30s, 0s), SteadyTime::max());
 }
 
-TEST_F(RelayEndpointTest, IsSmall) { EXPECT_LE(sizeof(RelayEndpoint), 512U); }
+TEST_F(RelayEndpointTest, IsSmall) { EXPECT_EQ(sizeof(RelayEndpoint), 88U); }
 
 }  // namespace
 }  // namespace gatehouse::geneve_relay

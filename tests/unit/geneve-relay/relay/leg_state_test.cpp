@@ -27,10 +27,11 @@ TEST(LegState, SurvivesItsWord) {
        {HandshakeState::none, HandshakeState::challenged, HandshakeState::bound, HandshakeState::rebinding})
     for (const WireForm form : {WireForm::first, WireForm::current})
       for (std::size_t drop = 0; drop <= kDrops; ++drop) {
-        LegState state{handshake, form, {}, 0};
-        if (drop < kDrops)
-          state = {handshake, form, static_cast<Drop>(drop), std::numeric_limits<std::uint32_t>::max()};
-        state.kernel = static_cast<InKernel>(drop % kInKernel);
+        LegState state{handshake, form, static_cast<InKernel>(drop % kInKernel), {}, 0};
+        if (drop < kDrops) {
+          state.last_refusal = static_cast<Drop>(drop);
+          state.refusals = std::numeric_limits<std::uint32_t>::max();
+        }
         EXPECT_EQ(LegState::from_word(state.to_word()), state);
       }
 }
@@ -39,7 +40,7 @@ TEST(LegState, AWordOfALaterVersionIsNoHarm) {
   const LegState state = LegState::from_word(std::numeric_limits<std::uint64_t>::max());
   EXPECT_EQ(state.handshake, HandshakeState::none);
   EXPECT_EQ(state.form, WireForm::current);
-  EXPECT_FALSE(state.last_refusal);
+  EXPECT_EQ(state.refusals, 0U);
   EXPECT_EQ(state.kernel, InKernel::none);
   EXPECT_EQ(state.to_string(), "no handshake yet");
 }
@@ -52,12 +53,12 @@ TEST(LegState, RefusalsStayAtTheLargestNumber) {
 }
 
 TEST(LegState, IsToldInWords) {
-  LegState first, second{HandshakeState::bound, WireForm::first, {}, 0};
+  LegState first, second{.handshake = HandshakeState::bound, .form = WireForm::first};
   EXPECT_EQ(describe_session(first.to_word(), second.to_word()),
             "first client: no handshake yet. Second client: bound (first form)");
   first.handshake = HandshakeState::challenged;
   first.refuse(Drop::box);
-  second = {HandshakeState::rebinding, WireForm::current, {}, 0};
+  second = {.handshake = HandshakeState::rebinding};
   second.refuse(Drop::box);
   second.refuse(Drop::no_handshake);
   EXPECT_EQ(
@@ -68,7 +69,7 @@ TEST(LegState, IsToldInWords) {
 }
 
 TEST(LegState, SaysWhoRelaysWhatTheClientSends) {
-  LegState state{HandshakeState::bound, WireForm::first, {}, 0};
+  LegState state{.handshake = HandshakeState::bound, .form = WireForm::first};
   state.kernel = InKernel::there;
   EXPECT_EQ(state.to_string(), "bound (first form), relayed by the kernel");
   state.form = WireForm::current;

@@ -77,6 +77,33 @@ TEST_F(Kept, TheirTurnIsCountedDown) {
   EXPECT_EQ(endpoints_.waiting(), 2u);
 }
 
+/// Whoever adds one has its names for the call alone.
+TEST_F(Kept, HaveTheirNamesForThemselves) {
+  KeptEndpoints all;
+  for (std::uint32_t vni = 1; vni <= 100; ++vni) {
+    std::string identity = "token:somebody-with-a-name-" + std::to_string(vni % 2), listener = "listen 192.0.2.1:7500";
+    KeptEndpoint one = kept(vni);
+    one.identity = identity;
+    one.blob.listener = listener;
+    all.add(one);
+    identity.assign(identity.size(), '-');
+    listener.assign(listener.size(), '-');
+  }
+  std::set<const char*> identities;
+  const auto serve = [&](const KeptEndpoint& one) {
+    EXPECT_EQ(one.identity, "token:somebody-with-a-name-" + std::to_string(one.blob.vni % 2));
+    EXPECT_EQ(one.blob.listener, "listen 192.0.2.1:7500");
+    identities.insert(one.identity.data());
+    return one.blob.vni != 7;
+  };
+  all.begin();
+  EXPECT_TRUE(all.serve_some(1000, serve));
+  EXPECT_EQ(identities.size(), 2u) << "once each";
+  all.begin();
+  EXPECT_EQ(all.waiting(), 1u);
+  EXPECT_TRUE(all.serve_some(1000, serve));
+}
+
 TEST_F(Kept, WhatIsRefusedStaysForTheNextRound) {
   server_.refused = {3, 8};
   EXPECT_TRUE(serve_some(100));

@@ -9,8 +9,8 @@ namespace {
 
 RelayBlob some_blob() {
   RelayBlob out{4711, 77, DiscoPair(DiscoKey{{std::byte{1}}}, DiscoKey{{std::byte{2}}}), {}, "api"};
-  out.legs[0] = {{Endpoint::parse("[fe80::1%3]:41641").value(), IpAddress::parse("fe80::2").value()}, 7500};
-  out.legs[1] = {{Endpoint::parse("192.0.2.1:41641").value(), IpAddress::parse("192.0.2.9").value()}, 7501};
+  out.legs[0] = {Endpoint::parse("[fe80::1%3]:41641").value(), IpAddress::parse("fe80::2").value(), 7500};
+  out.legs[1] = {Endpoint::parse("192.0.2.1:41641").value(), IpAddress::parse("192.0.2.9").value(), 7501};
   return out;
 }
 
@@ -64,7 +64,8 @@ TEST(RelayBlob, WhatIsDamagedIsNone) {
 
 TEST(RelayBlob, ALongNameIsCutOff) {
   RelayBlob blob = some_blob();
-  blob.listener = std::string(1000, 'x');
+  const std::string name(1000, 'x');
+  blob.listener = name;
   EXPECT_EQ(RelayBlob::read(RelayBlob::kVersion, blob.write())->listener.size(), RelayBlob::kMostListenerName);
 }
 
