@@ -80,6 +80,8 @@ void Database::harden() noexcept {
   sqlite3_db_config(handle(), SQLITE_DBCONFIG_DQS_DDL, 0, nullptr);
 }
 
+void Database::release_memory() noexcept { sqlite3_db_release_memory(handle()); }
+
 void Database::interrupt() noexcept { sqlite3_interrupt(handle()); }
 
 void Database::checkpoint_on_close(bool wanted) noexcept {

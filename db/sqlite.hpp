@@ -78,6 +78,8 @@ class Database {
   [[nodiscard]] bool is_in_transaction() const noexcept;
   /// No SQL that comes in can write to the schema's own tables or past the pager, and "x" is never a string.
   void harden() noexcept;
+  /// Frees the pages that it keeps to read them no second time.
+  void release_memory() noexcept;
   /// Makes the statement that runs give up with SQLITE_INTERRUPT. From any thread.
   void interrupt() noexcept;
 

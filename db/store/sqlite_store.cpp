@@ -349,6 +349,12 @@ bool SqliteStore::make_room(const StoreBatch& batch) {
 
 void SqliteStore::use_reserve() noexcept { reserve_ = Reserve::use; }
 
+void SqliteStore::release_memory() noexcept {
+  if (!files_) return;
+  files_->state.database().release_memory();
+  files_->secrets.database().release_memory();
+}
+
 std::chrono::milliseconds SqliteStore::upkeep(std::int64_t now) {
   return with_files(Reserve::use, [&]() -> milliseconds {
     if (!files_ || !files_->are_current()) return kNothingToDo;  // needs_write() says so

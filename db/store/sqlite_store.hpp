@@ -35,6 +35,7 @@ class SqliteStore final : public Store {
   [[nodiscard]] Written write(const StoreBatch& batch) override;
   [[nodiscard]] std::vector<RefusedRow> take_refused() override { return std::exchange(refused_, {}); }
   std::chrono::milliseconds upkeep(std::int64_t now) override;
+  void release_memory() noexcept override;
   [[nodiscard]] bool needs_write() const noexcept override { return !files_ || !files_->are_current(); }
   [[nodiscard]] std::int64_t believed(std::int64_t now) override;
   [[nodiscard]] std::string excess() const override { return excess_; }

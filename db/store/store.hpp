@@ -176,6 +176,8 @@ class Store {
   /// @return how soon it wants to be called again; zero: at once
   /// @throws StoreError
   virtual std::chrono::milliseconds upkeep(std::int64_t now) = 0;
+  /// Gives back the memory that it has for speed alone.
+  virtual void release_memory() noexcept {}
   /// Does something have to be written for the sake of the files themselves, which were replaced, removed, or left
   /// after an error? Then the next write(), of an empty batch if there is no other, sees to that. Some stat().
   [[nodiscard]] virtual bool needs_write() const noexcept { return false; }

@@ -131,6 +131,7 @@ Daemon::Core::~Core() {
 /// Log, store, policy and an empty set of plugins. @throws Refusal, std::exception
 void Daemon::Core::open_services() {
   raise_descriptor_limit();
+  give_back_freed_memory();
   make_folder(config_.state_dir, kStateFolderMode);
   make_folder(config_.runtime_dir, fs::perms(0755));
   const fs::path policy = db::resolved(config_.state_dir / "policy.db");  // a link may lead elsewhere

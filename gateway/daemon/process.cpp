@@ -7,6 +7,7 @@
 #include "gateway/base/refusal.hpp"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -49,6 +50,11 @@ void make_folder(const std::filesystem::path& folder, std::filesystem::perms mod
     if (!made || ::fchmod(made.get(), static_cast<mode_t>(mode)) != 0) fail(part);
   }
   require_own(folder);
+}
+
+void give_back_freed_memory() noexcept {
+  constexpr int kMostKept = 1 << 20;
+  mallopt(M_TRIM_THRESHOLD, kMostKept);
 }
 
 void notify_supervisor(std::string_view state) noexcept {

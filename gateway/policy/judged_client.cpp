@@ -4,7 +4,7 @@
 
 namespace gatehouse {
 
-JudgedClient::JudgedClient(std::shared_ptr<AlikeClients> alike, std::shared_ptr<SessionMeters> session)
+JudgedClient::JudgedClient(std::shared_ptr<AlikeClients> alike, boost::intrusive_ptr<SessionMeters> session)
     : alike_(std::move(alike)), session_(std::move(session)) {
   entry_ = alike_->board().enter(*this);
 }

@@ -21,7 +21,7 @@ class JudgedClient {
  public:
   /// Enters itself on the board of `alike`. Locks and allocates.
   /// @param session  the meters of its session, which other clients of that session share
-  JudgedClient(std::shared_ptr<AlikeClients> alike, std::shared_ptr<SessionMeters> session);
+  JudgedClient(std::shared_ptr<AlikeClients> alike, boost::intrusive_ptr<SessionMeters> session);
   ~JudgedClient();
   JudgedClient(const JudgedClient&) = delete;
   JudgedClient& operator=(const JudgedClient&) = delete;
@@ -92,7 +92,7 @@ class JudgedClient {
   void enter_session() noexcept;
 
   const std::shared_ptr<AlikeClients> alike_;
-  const std::shared_ptr<SessionMeters> session_;
+  const boost::intrusive_ptr<SessionMeters> session_;
   std::uint32_t entry_ = 0;              // on the board
   std::uint32_t open_flows_ = 0;         // of this client; the meters have those of the session's other clients too
   bool is_in_session_ = false;           // the session's meters have them

@@ -5,6 +5,9 @@
 #include "gateway/base/small_mutex.hpp"
 #include "policy/limiter.hpp"
 
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -14,8 +17,9 @@
 namespace gatehouse {
 
 /// Thread-safe. enter() and leave() lock, and enter() may allocate; they are for clients that open and close. Most
-/// sessions have no limits of their own and count in one place: that costs 40 bytes.
-class SessionMeters {
+/// sessions have no limits of their own and count in one place: that costs 40 bytes, and a pointer each for the session
+/// and its client.
+class SessionMeters : public boost::intrusive_ref_counter<SessionMeters> {
  public:
   SessionMeters() = default;
   ~SessionMeters() { delete meters_.load(std::memory_order_relaxed); }
@@ -42,10 +46,12 @@ class SessionMeters {
   using Places = std::vector<Place>;
   [[nodiscard]] Place* find(const policy::Meters* common) noexcept;
 
-  Place first_;  // free while it has no clients; this and what follows are guarded by mutex_, but for meters_
   SmallMutex mutex_;
-  std::unique_ptr<Places> others_;  // of clients that come from several addresses
-  std::atomic<policy::Meters*> meters_{nullptr};
+  Place first_;                                   // free while it has no clients; guarded by mutex_, as what follows
+  std::unique_ptr<Places> others_;                // of clients that come from several addresses
+  std::atomic<policy::Meters*> meters_{nullptr};  // not guarded
 };
+
+static_assert(sizeof(SessionMeters) <= 40, "mind what a hundred thousand sessions cost");
 
 }  // namespace gatehouse

@@ -164,7 +164,7 @@ gh_client* PluginPolicy::open(PolicyLane& lane, const gh_client_facts& facts, gh
     known.listener = spec_.listener_names->name_of(spec_.plugin, facts.listener);
   auto session =
       facts.session != 0 && spec_.sessions ? spec_.sessions->meters_of(spec_.plugin, facts.session) : nullptr;
-  if (!session) session = std::make_shared<SessionMeters>();
+  if (!session) session.reset(new SessionMeters);
   const auto handle = lane.clients_.open(lane.alike(std::move(known), *board_, *keys_), std::move(session));
   const auto remove = [&lane, handle](JudgedClient*) { lane.clients_.close(handle); };
   std::unique_ptr<JudgedClient, decltype(remove)> client(lane.clients_.at(handle), remove);

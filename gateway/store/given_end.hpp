@@ -3,6 +3,7 @@
 
 #include "db/file/clock_trust.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -15,7 +16,8 @@ namespace gatehouse {
 class GivenEnd {
  public:
   void give(std::int64_t expires_at, const db::ClockReading& at) noexcept {
-    lasts_ = at.is_doubted() && expires_at > at.now ? expires_at - at.now : 0;
+    const std::int64_t lasts = at.is_doubted() && expires_at > at.now ? expires_at - at.now : 0;
+    lasts_ = static_cast<std::uint32_t>(std::min(lasts, kLongest));
   }
   [[nodiscard]] bool is_over(std::int64_t expires_at, const db::ClockReading& at) const noexcept {
     return expires_at != 0 && expires_at <= (lasts_ != 0 ? at.now : at.believed);
@@ -30,7 +32,8 @@ class GivenEnd {
   }
 
  private:
-  std::int64_t lasts_ = 0;  // seconds; 0: it was given by a clock that was believed
+  static constexpr std::int64_t kLongest = UINT32_MAX;  // 136 years
+  std::uint32_t lasts_ = 0;                             // seconds; 0: it was given by a clock that was believed
 };
 
 }  // namespace gatehouse

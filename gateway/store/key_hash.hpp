@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 
 namespace gatehouse {
 
@@ -29,14 +30,27 @@ class KeyHash {
   policy::HashSeed seed_ = draw_hash_seed();
 };
 
-/// For a Boost flat set of what has its KeyHash as `hash`, and is looked for by what has it too.
+/// Half of a KeyHash, for records that carry it: none of the bits that part() of up to 2^24 tables goes by.
+[[nodiscard]] constexpr std::uint32_t carried(std::uint64_t hash) noexcept {
+  return static_cast<std::uint32_t>(hash >> 32U);
+}
+
+/// For a Boost flat set of pointers to what has its carried() hash as `hash`, and is looked for by what has it too. The
+/// set takes the highest and the lowest bits.
 struct CarriedHash {
   using is_transparent = void;
   using is_avalanching = void;
   template <class Carrier>
   std::size_t operator()(const Carrier& carrier) const noexcept {
-    return carrier.hash;
+    if constexpr (std::is_pointer_v<Carrier>) {
+      return spread(carrier->hash);
+    } else {
+      return spread(carrier.hash);
+    }
   }
+
+ private:
+  static constexpr std::size_t spread(std::uint32_t hash) noexcept { return std::uint64_t{hash} << 32U | hash; }
 };
 
 /// Asks for all of `object` at once, where reading it piece by piece would wait for the memory several times.

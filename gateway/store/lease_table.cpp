@@ -1,11 +1,48 @@
 #include "gateway/store/lease_table.hpp"
 
+#include "gateway/store/lease_slot.hpp"
+
 #include <string>
 #include <utility>
 
 namespace gatehouse {
 
-LeaseTable::LeaseTable(std::shared_ptr<Durability> durability) : durability_(std::move(durability)) {}
+bool LeaseTable::Equal::operator()(const Probe& probe, const Lease* lease) const noexcept {
+  prefetch(*lease);
+  if (probe.hash != lease->hash) return false;
+  return lease->resource == probe.name.resource && lease->of.plugin() == probe.name.plugin;
+}
+
+LeaseTable::LeaseTable(std::shared_ptr<Durability> durability)
+    : durability_(std::move(durability)), shards_(std::make_unique<std::array<Shard, kShards>>()) {}
+LeaseTable::~LeaseTable() = default;
+
+LeaseTable::Shard& LeaseTable::shard_of(const Probe& probe) const noexcept {
+  return (*shards_)[KeyHash::part(probe.whole_hash, kShards)];
+}
+LeaseTable::Shard& LeaseTable::shard_of(const Lease& lease) const noexcept { return (*shards_)[lease.shard]; }
+
+/// Under the shard's lock. Without memory nothing has changed.
+LeaseTable::Lease& LeaseTable::add(Shard& shard, const Probe& probe) {
+  const PluginGroup of = plugins_.at(probe.name.plugin);
+  Lease& lease = shard.top_free(static_cast<std::uint8_t>(KeyHash::part(probe.whole_hash, kShards)));
+  lease.hash = probe.hash;
+  lease.resource.write(resources_, probe.name.resource);
+  shard.leases.insert(&lease);
+  shard.pop_free();
+  lease.of = of;
+  return lease;
+}
+
+/// Its place is free, once it is out of `shard.leases`.
+void LeaseTable::clear(Shard& shard, Lease& lease) noexcept {
+  lease.resource.clear(resources_);
+  lease.session = 0;
+  lease.granted_at = lease.expires_at = 0;
+  lease.end = {};
+  lease.kept = false;
+  shard.push_free(lease);
+}
 
 LeaseTable::Taken LeaseTable::take(const Name& name, std::uint64_t session, const db::ClockReading& time,
                                    std::int64_t expires_at, Durability::Ticket ticket) {
@@ -21,14 +58,14 @@ LeaseTable::Taken LeaseTable::take(const Name& name, std::uint64_t session, cons
     if (lease == nullptr && unsure_until_.load(std::memory_order_relaxed) > time.believed) return {GH_E_IN_DOUBT};
   }
   if (lease != nullptr && std::exchange(lease->kept, false)) --shard.kept;
-  if (lease == nullptr) lease = &shard.add(probe.hash, plugins_.at(name.plugin), name.resource);
-  lease->waiting.add(ticket);  // one that is nobody's is as good as none, if this fails
+  if (lease == nullptr) lease = &add(shard, probe);
+  shard.waiting.add(*lease, ticket);  // one that is nobody's is as good as none, if this fails
   if (!renewed) lease->granted_at = time.now;
   lease->session = session;
   lease->expires_at = expires_at;
   lease->end.give(expires_at, time);
   durability_->add(*lease);
-  return {GH_OK, renewed};
+  return {GH_OK, renewed, lease};
 }
 
 bool LeaseTable::is_held_by(const Name& name, std::uint64_t session) const {
@@ -39,20 +76,37 @@ bool LeaseTable::is_held_by(const Name& name, std::uint64_t session) const {
   return lease != nullptr && lease->session == session;
 }
 
-gh_status LeaseTable::release(const Name& name, std::uint64_t session) {
+bool LeaseTable::is_held_by(const Lease& lease, std::uint64_t session) const {
+  const std::scoped_lock lock(shard_of(lease).mutex);
+  return lease.session == session;
+}
+
+std::string LeaseTable::resource_of(const Lease& lease, std::uint64_t session) const {
+  const std::scoped_lock lock(shard_of(lease).mutex);
+  return lease.session == session ? std::string(lease.name().resource) : std::string();
+}
+
+LeaseTable::Lease* LeaseTable::release(const Name& name, std::uint64_t session) {
   const Probe probe = probe_of(name);
   Shard& shard = shard_of(probe);
   const std::scoped_lock lock(shard.mutex);
   Lease* const lease = shard.find(probe);
-  if (session == 0 || lease == nullptr || lease->session != session) return GH_E_NOT_FOUND;
+  if (session == 0 || lease == nullptr || lease->session != session) return nullptr;
   lease->session = 0;
   durability_->add(*lease);
-  return GH_OK;
+  return lease;
+}
+
+void LeaseTable::release(Lease& lease, std::uint64_t session) noexcept {
+  const std::scoped_lock lock(shard_of(lease).mutex);
+  if (session == 0 || lease.session != session) return;
+  lease.session = 0;
+  durability_->add(lease);
 }
 
 std::vector<db::LeaseRecord> LeaseTable::rows() const {
   std::vector<db::LeaseRecord> out;
-  for_each([&out](const db::LeaseRecord& record) { out.push_back(record); });
+  for_each([&out](db::LeaseRecord&& record, Lease&) { out.push_back(std::move(record)); });
   return out;
 }
 
@@ -62,7 +116,7 @@ void LeaseTable::load(const db::LeaseRecord& record) {
   Shard& shard = shard_of(probe);
   const std::scoped_lock lock(shard.mutex);
   Lease* const known = shard.find(probe);
-  Lease& lease = known != nullptr ? *known : shard.add(probe.hash, plugins_.at(name.plugin), name.resource);
+  Lease& lease = known != nullptr ? *known : add(shard, probe);
   lease.session = record.session;
   lease.granted_at = record.granted_at;
   lease.expires_at = record.expires_at;
@@ -70,12 +124,13 @@ void LeaseTable::load(const db::LeaseRecord& record) {
 
 LeaseTable::Change LeaseTable::take_change(ChangeLink& link) {
   auto& lease = static_cast<Lease&>(link);
-  const Name name = lease.name();  // it never changes
-  const Probe probe = probe_of(name);
-  Shard& shard = shard_of(probe);
+  Shard& shard = shard_of(lease);
   const std::scoped_lock lock(shard.mutex);
-  Change out{lease.whole(), lease.waiting.take()};
-  if (lease.session == 0 && !lease.is_listed() && !keep(shard, lease)) shard.leases.erase(shard.leases.find(probe));
+  Change out{lease.whole(), shard.waiting.take(lease)};
+  if (lease.session == 0 && !lease.is_listed() && !keep(shard, lease)) {
+    shard.leases.erase(&lease);
+    clear(shard, lease);
+  }
   return out;
 }
 
@@ -88,17 +143,17 @@ bool LeaseTable::keep(Shard& shard, Lease& lease) noexcept {
 }
 
 void LeaseTable::change_all() {
-  for (Shard& shard : shards_) {
+  for (Shard& shard : *shards_) {
     const std::scoped_lock lock(shard.mutex);
-    for (const Entry& entry : shard.leases) durability_->add(*entry.lease);
+    for (Lease* const lease : shard.leases) durability_->add(*lease);
   }
 }
 
 void LeaseTable::expire(const db::ClockReading& time) {
-  for (Shard& shard : shards_) {
+  for (Shard& shard : *shards_) {
     const std::scoped_lock lock(shard.mutex);
-    for (const Entry& entry : shard.leases) {
-      Lease& lease = *entry.lease;
+    for (Lease* const one : shard.leases) {
+      Lease& lease = *one;
       if (lease.session == 0) continue;
       const bool has_moved = lease.end.settle(lease.expires_at, time), is_over = lease.is_over(time);
       if (is_over) lease.session = 0;
@@ -111,9 +166,13 @@ void LeaseTable::expire(const db::ClockReading& time) {
 
 void LeaseTable::end_doubt() {
   unsure_until_.store(0, std::memory_order_relaxed);
-  for (Shard& shard : shards_) {
+  for (Shard& shard : *shards_) {
     const std::scoped_lock lock(shard.mutex);
-    erase_if(shard.leases, [](const Entry& entry) { return entry.lease->kept && !entry.lease->is_listed(); });
+    erase_if(shard.leases, [&](Lease* lease) {
+      const bool goes = lease->kept && !lease->is_listed();
+      if (goes) clear(shard, *lease);
+      return goes;
+    });
     shard.kept = 0;  // take_change() removes the rest
   }
 }

@@ -139,6 +139,7 @@ std::vector<Durability::Ticket> PendingRows::remove_first(std::size_t count) {
     index_.erase(row.key);
     rows_.pop_front();
   }
+  if (index_.empty()) index_ = {};  // which may have been large
   return out;
 }
 

@@ -13,10 +13,9 @@
 namespace gatehouse {
 
 void SessionTable::end_locked(Shard& shard, Session& session, std::int64_t now) {
-  const Record& record = session.record;
-  if (!record.name.key().empty()) shard.by_key.erase(shard.by_key.find(probe_of(record)));
+  if (session.record.has_key()) shard.by_key.erase(&session);
   const std::uint64_t id = session.id.load(std::memory_order_relaxed);
-  session.leases.for_each([&](std::string_view resource) { leases_.release({record.plugin, resource}, id); });
+  session.leases.for_each([&](LeaseTable::Lease& lease) { leases_.release(lease, id); });
   session.leases.clear();
   session.record.last_seen_at = now;
   session.record.ended_at = now;
@@ -28,14 +27,14 @@ void SessionTable::end_all_of(const void* owner, std::int64_t now) {
   with_each([&](Shard& shard, Session& session) {
     if (session.owner != owner) return;
     session.owner = nullptr;
-    if (session.record.name.key().empty()) end_locked(shard, session, now);
+    if (!session.record.has_key()) end_locked(shard, session, now);
   });
 }
 
 std::size_t SessionTable::end_identity(std::string_view identity, std::int64_t now) {
   std::size_t count = 0;
   with_each([&](Shard& shard, Session& session) {
-    if (session.record.name.identity() != identity) return;
+    if (session.record.texts.identity() != identity) return;
     end_locked(shard, session, now);
     ++count;
   });
@@ -51,7 +50,7 @@ void SessionTable::free_lanes_of(const void* owner) {
 void SessionTable::expire(std::int64_t now) {
   const db::ClockReading time = reading(now);
   with_each([&](Shard& shard, Session& session) {
-    if (session.end.settle(session.record.expires_at, time)) durability_->add(session);
+    if (session.record.end.settle(session.record.expires_at, time)) durability_->add(session);
     if (session.is_over(time)) end_locked(shard, session, now);
   });
 }
@@ -66,9 +65,9 @@ void SessionTable::end_idle(std::int64_t now) {
   if (!idle_ends_) return;
   const Now both{now, steady_now_()};
   with_each([&](Shard& shard, Session& session) {
-    if (session.record.name.key().empty()) return;
+    if (!session.record.has_key()) return;
     correct_locked(session, both);
-    const std::int64_t limit = idle_ends_->of(session.record.group_name);
+    const std::int64_t limit = idle_ends_->of(session.record.of.group());
     if (limit != 0 && session.idle_seconds(both) >= limit) end_idle_locked(shard, session, now);
   });
 }
@@ -103,14 +102,14 @@ std::size_t SessionTable::make_room(std::int64_t now) {
   const Now both{now, steady_now_()};
   std::vector<IdleSession> idle;
   with_each([&](Shard&, Session& session) {
-    if (session.record.name.key().empty()) return;
+    if (!session.record.has_key()) return;
     const db::SessionRecord record = session.whole();
     idle.push_back({record.id, session.idle_seconds(both), hash_(db::share_of(record)), hash_(db::network_of(record))});
   });
   idle.resize(bring_forward(idle, missing_spare(), kLeastIdle));
   std::size_t ended = 0;
   for (const IdleSession& one : idle) {
-    Session& session = *in_slot(static_cast<std::uint32_t>(one.id & ((1U << kSlotBits) - 1)));
+    Session& session = *slot_of(one.id);
     Shard& shard = shards_[session.shard.load(std::memory_order_relaxed)];
     const std::scoped_lock lock(shard.mutex);
     if (!session.is_live(one.id) || session.idle_seconds(both) < one.idle_seconds) continue;

@@ -1,10 +1,13 @@
 // One place of the table of sessions. For its sources only.
 #pragma once
 
-#include "gateway/store/compact_text.hpp"
+#include "gateway/policy/session_meters.hpp"
 #include "gateway/store/given_end.hpp"
+#include "gateway/store/lease_slot.hpp"
+#include "gateway/store/plugin_group.hpp"
+#include "gateway/store/pointer_list.hpp"
 #include "gateway/store/session_table.hpp"
-#include "gateway/store/tickets.hpp"
+#include "gateway/store/session_texts.hpp"
 
 #include <array>
 #include <atomic>
@@ -19,50 +22,36 @@ namespace gatehouse {
 
 inline constexpr std::uint64_t kNoSession = 0;
 
-/// A plugin's own state, as the host keeps it. A blob of no bytes is one, too.
-class CompactBlob {
- public:
-  CompactBlob() noexcept = default;
-  explicit CompactBlob(const std::shared_ptr<const db::ByteString>& blob) {
-    if (blob) bytes_ = CompactText::present({reinterpret_cast<const char*>(blob->data()), blob->size()});
-  }
-  [[nodiscard]] std::shared_ptr<const db::ByteString> copy() const {
-    if (bytes_.empty()) return nullptr;
-    const std::string_view bytes = bytes_;
-    return std::make_shared<const db::ByteString>(bytes.begin(), bytes.end());
-  }
-
- private:
-  CompactText bytes_;
-};
-
 /// A db::SessionRecord in a third of the room, without its number, its totals and its resource, which are elsewhere.
 struct SessionTable::Record {
   static constexpr std::int64_t kLive = std::numeric_limits<std::int64_t>::min();
 
-  SharedName plugin, group_name;
-  SessionName name;
-  CompactText other_payer;  // unless it is the identity
-  CompactBlob blob;
+  PluginGroup of;
+  SessionTexts texts;
   std::int64_t created_at = 0, last_seen_at = 0, expires_at = 0;
   std::int64_t ended_at = kLive;
   Endpoint source;
   std::uint32_t blob_version = 0;
-  bool pays_itself = true;
+  GivenEnd end;  // of expires_at
 
   [[nodiscard]] bool has_ended() const noexcept { return ended_at != kLive; }
-  void set_payer(std::string_view payer) {
-    pays_itself = payer == name.identity();
-    other_payer = CompactText(pays_itself ? std::string_view() : payer);
+  [[nodiscard]] bool has_key() const noexcept { return !texts.key().empty(); }
+  [[nodiscard]] std::string_view payer() const noexcept {
+    const SessionTexts::Parts parts = texts.read();
+    return parts.payer.value_or(parts.identity);
   }
-  [[nodiscard]] std::string payer() const { return std::string(pays_itself ? name.identity() : other_payer); }
+  [[nodiscard]] std::shared_ptr<const db::ByteString> blob() const {
+    const auto bytes = texts.read().blob;
+    return bytes ? std::make_shared<const db::ByteString>(bytes->begin(), bytes->end()) : nullptr;
+  }
   /// Without the blob.
   [[nodiscard]] db::SessionRecord whole(std::uint64_t id) const {
+    const SessionTexts::Parts parts = texts.read();
     return {.id = id,
-            .plugin = std::string(plugin),
-            .key = std::string(name.key()),
-            .identity = std::string(name.identity()),
-            .group_name = std::string(group_name),
+            .plugin = std::string(of.plugin()),
+            .key = std::string(parts.key),
+            .identity = std::string(parts.identity),
+            .group_name = std::string(of.group()),
             .source = source,
             .created_at = created_at,
             .last_seen_at = last_seen_at,
@@ -75,7 +64,7 @@ struct SessionTable::Record {
   }
 };
 
-/// A hundred thousand are 30 MB: what only few sessions have is behind a pointer.
+/// A hundred thousand are 22 MB: what only few sessions have is behind a pointer.
 struct SessionTable::Session : ChangeLink {
   Session() : ChangeLink(Kind::session) {}
 
@@ -87,16 +76,14 @@ struct SessionTable::Session : ChangeLink {
   bool was_taken = false;  // the writer's
   std::atomic<std::uint64_t> id{kNoSession};
   gh_session_cells cells{};
-  std::uint32_t slot = 0;
   std::uint32_t lane = kNoLane;  // of the owner
+  std::uint32_t hash = 0;        // carried() of its plugin, identity and key, if it has one
   const void* owner = nullptr;   // the instance that opened it last, while that lives
   Record record;
-  GivenEnd end;
-  CompactTexts leases;           // some may be another's by now: the table of leases knows
-  Steady::time_point seen_at{};  // when it was last in use, or loaded
-  Tickets waiting;
-  std::shared_ptr<SessionMeters> meters;  // null until a client asks
-  std::unique_ptr<Counts> counts;         // null until the plugin asks; never freed, for it may still be written to
+  PointerList<LeaseTable::Lease> leases;       // some may be another's by now: the table of leases knows
+  Steady::time_point seen_at{};                // when it was last in use, or loaded
+  boost::intrusive_ptr<SessionMeters> meters;  // null until a client asks
+  std::unique_ptr<Counts> counts;  // null until the plugin asks; never freed, for it may still be written to
   std::unique_ptr<db::TrafficTotals> reported;  // the writer's; null: nothing yet
 
   [[nodiscard]] db::TrafficTotals reported_totals() const noexcept {
@@ -113,14 +100,14 @@ struct SessionTable::Session : ChangeLink {
   }
   /// Has its time come?
   [[nodiscard]] bool is_over(const db::ClockReading& time) const noexcept {
-    return end.is_over(record.expires_at, time);
+    return record.end.is_over(record.expires_at, time);
   }
   /// As gh_session.expires_unix asks for it.
   void set_expiry(std::uint64_t wanted, const db::ClockReading& time) noexcept {
     if (wanted == GH_EXPIRY_SAME) return;
     const bool is_time = wanted <= static_cast<std::uint64_t>(INT64_MAX);
     record.expires_at = is_time ? static_cast<std::int64_t>(wanted) : 0;
-    end.give(record.expires_at, time);
+    record.end.give(record.expires_at, time);
   }
   /// It is in use. @param now  Unix seconds
   void see(std::int64_t now, Steady::time_point at) noexcept {
@@ -141,6 +128,7 @@ struct SessionTable::Session : ChangeLink {
 };
 
 struct SessionTable::Chunk {
+  static_assert(sizeof(Session) <= 216, "mind what a hundred thousand sessions cost");
   std::array<Session, kChunk> sessions;
 };
 

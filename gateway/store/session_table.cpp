@@ -1,6 +1,5 @@
 #include "gateway/store/session_table.hpp"
 
-#include "gateway/policy/session_meters.hpp"
 #include "gateway/store/session_slot.hpp"
 
 #include <algorithm>
@@ -54,6 +53,11 @@ db::TrafficTotals difference(const db::TrafficTotals& now, const db::TrafficTota
           now.packets_down - before.packets_down};
 }
 
+std::optional<std::string_view> text_of(const std::shared_ptr<const db::ByteString>& blob) noexcept {
+  if (!blob) return std::nullopt;
+  return std::string_view(reinterpret_cast<const char*>(blob->data()), blob->size());
+}
+
 SessionTable::Opened refusal(gh_status status) {
   SessionTable::Opened out;
   out.status = status;
@@ -62,15 +66,11 @@ SessionTable::Opened refusal(gh_status status) {
 
 }  // namespace
 
-bool SessionTable::Equal::operator()(const Probe& probe, const Entry& entry) const noexcept {
-  if (probe.hash != entry.hash) return false;
-  prefetch(*entry.session);
-  const Record& record = entry.session->record;
-  return record.name.key() == probe.key && record.name.identity() == probe.identity && record.plugin == probe.plugin;
-}
-
-SessionTable::Probe SessionTable::probe_of(const Record& record) const noexcept {
-  return probe_of(record.plugin, record.name.identity(), record.name.key());
+bool SessionTable::Equal::operator()(const Probe& probe, const Session* session) const noexcept {
+  prefetch(*session);
+  if (probe.hash != session->hash) return false;
+  const SessionTexts::Parts parts = session->record.texts.read();
+  return parts.key == probe.key && parts.identity == probe.identity && session->record.of.plugin() == probe.plugin;
 }
 
 SessionTable::SessionTable(std::shared_ptr<Durability> durability, std::size_t most, SteadyNow steady_now)
@@ -88,26 +88,31 @@ SessionTable::Session* SessionTable::in_slot(std::uint32_t slot) const noexcept 
   return &chunks_[slot / kChunk].load(std::memory_order_relaxed)->sessions[slot % kChunk];
 }
 
+SessionTable::Session* SessionTable::slot_of(std::uint64_t id) const noexcept {
+  return id == kNoSession ? nullptr : in_slot(static_cast<std::uint32_t>(id & ((1U << kSlotBits) - 1)));
+}
+
 /// slots_mutex_ is held, or nobody else is there.
 SessionTable::Session& SessionTable::make_slot(std::uint32_t slot) {
   std::atomic<Chunk*>& chunk = chunks_[slot / kChunk];
   if (chunk.load(std::memory_order_relaxed) == nullptr) chunk.store(new Chunk, std::memory_order_relaxed);
   Session& out = chunk.load(std::memory_order_relaxed)->sessions[slot % kChunk];
-  out.slot = slot;
   if (slot >= used_slots_.load(std::memory_order_relaxed)) used_slots_.store(slot + 1, std::memory_order_release);
   return out;
 }
 
-SessionTable::Session* SessionTable::free_slot() {
+std::optional<std::uint32_t> SessionTable::free_slot() {
   const std::scoped_lock lock(slots_mutex_);
   const std::uint32_t used = used_slots_.load(std::memory_order_relaxed);
   const bool rested = free_.size() >= kChunk;  // cells of an ended session may still be written to for a moment
   if (!free_.empty() && (rested || used == most_)) {
-    Session* const out = in_slot(free_.front());
+    const std::uint32_t out = free_.front();
     free_.pop_front();
     return out;
   }
-  return used < most_ ? &make_slot(used) : nullptr;
+  if (used == most_) return std::nullopt;
+  make_slot(used);
+  return used;
 }
 
 SessionTable::Opened SessionTable::facts_of(Session& session, const void* owner) {
@@ -118,16 +123,17 @@ SessionTable::Opened SessionTable::facts_of(Session& session, const void* owner)
   out.cells = &session.cells;
   out.resumed = true;
   out.blob_version = record.blob_version;
-  out.blob = record.blob.copy();
+  out.blob = record.blob();
   out.lane = session.owner == owner ? session.lane : kNoLane;
   out.last_seen_at = record.last_seen_at;
   out.expires_at = record.expires_at;
   return out;
 }
 
-SessionTable::Opened SessionTable::resume(Session& session, const Opening& what, Durability::Ticket ticket) {
+SessionTable::Opened SessionTable::resume(Shard& shard, Session& session, const Opening& what,
+                                          Durability::Ticket ticket) {
   Opened out = facts_of(session, what.owner);
-  session.waiting.add(ticket);
+  shard.waiting.add(session, ticket);
   // From here on nothing fails.
   out.opening = session.next_opening();
   session.owner = what.owner;
@@ -143,11 +149,11 @@ SessionTable::Opened SessionTable::resume(Session& session, const Opening& what,
 
 SessionTable::Opened SessionTable::find(const Opening& what) const {
   const Probe probe = probe_of(what.plugin, what.identity, what.key);
-  const Shard& shard = shards_[KeyHash::part(probe.hash, kShards)];
+  const Shard& shard = shards_[KeyHash::part(probe.whole_hash, kShards)];
   const std::scoped_lock lock(shard.mutex);
   const auto known = shard.by_key.find(probe);
-  if (known == shard.by_key.end() || known->session->is_over(reading(what.now))) return refusal(GH_E_NOT_FOUND);
-  return facts_of(*known->session, what.owner);
+  if (known == shard.by_key.end() || (*known)->is_over(reading(what.now))) return refusal(GH_E_NOT_FOUND);
+  return facts_of(**known, what.owner);
 }
 
 SessionTable::Adopted SessionTable::adopt(std::string_view plugin, std::uint64_t id, const void* owner,
@@ -156,8 +162,8 @@ SessionTable::Adopted SessionTable::adopt(std::string_view plugin, std::uint64_t
   out.opened.status = with(plugin, id, [&](Shard&, Session& session) -> gh_status {
     if (session.owner == owner && session.lane != kNoLane) return GH_E_STATE;
     if (session.is_over(reading(now))) return GH_E_NOT_FOUND;
-    out.key = session.record.name.key();
-    out.identity = session.record.name.identity();
+    out.key = session.record.texts.key();
+    out.identity = session.record.texts.identity();
     out.source = session.record.source;
     out.opened = facts_of(session, owner);
     out.opened.opening = session.next_opening();
@@ -168,13 +174,21 @@ SessionTable::Adopted SessionTable::adopt(std::string_view plugin, std::uint64_t
   return out;
 }
 
-/// Of a new session. Without memory its slot is free again.
-void SessionTable::insert(Shard& shard, const Entry& entry) {
+/// What of a new session can fail. Without memory its slot is free again.
+void SessionTable::fill(Shard& shard, std::uint32_t slot, const Opening& what, const Probe& probe,
+                        Durability::Ticket ticket) {
+  Session& session = *in_slot(slot);
   try {
-    shard.by_key.insert(entry);
+    session.record.of = groups_.at(what.plugin);
+    session.record.texts.write(texts_, {.key = what.key, .identity = what.identity, .blob = text_of(what.blob)});
+    shard.waiting.add(session, ticket);
+    session.hash = probe.hash;
+    if (!what.key.empty()) shard.by_key.insert(&session);
   } catch (...) {
+    shard.waiting.forget(session);
+    session.record.texts.clear(texts_);
     const std::scoped_lock lock(slots_mutex_);
-    free_.push_front(entry.session->slot);
+    free_.push_front(slot);
     throw;
   }
 }
@@ -183,33 +197,27 @@ SessionTable::Opened SessionTable::open(const Opening& what, Durability::Ticket 
   const bool has_key = !what.key.empty();
   const std::uint64_t serial = last_serial_.fetch_add(1, std::memory_order_relaxed) + 1;
   const Probe probe = has_key ? probe_of(what.plugin, what.identity, what.key) : Probe{};
-  const std::size_t number = has_key ? KeyHash::part(probe.hash, kShards) : serial % kShards;
+  const std::size_t number = has_key ? KeyHash::part(probe.whole_hash, kShards) : serial % kShards;
   Shard& shard = shards_[number];
   const std::scoped_lock lock(shard.mutex);
   if (has_key) {
     if (const auto known = shard.by_key.find(probe); known != shard.by_key.end()) {
-      if (!known->session->is_over(reading(what.now))) return resume(*known->session, what, ticket);
-      end_locked(shard, *known->session, what.now);
+      if (!(*known)->is_over(reading(what.now))) return resume(shard, **known, what, ticket);
+      end_locked(shard, **known, what.now);
     }
     if (durability_->refuses_new()) return refusal(GH_E_IO);
   }
-  Record record;
-  record.plugin = names_.at(what.plugin);
-  record.name = SessionName(what.key, what.identity);
+  const std::optional<std::uint32_t> slot = free_slot();
+  if (!slot) return refusal(GH_E_LIMIT);
+  fill(shard, *slot, what, probe, ticket);
+  // From here on nothing fails.
+  Session* const session = in_slot(*slot);
+  const std::uint64_t id = serial << kSlotBits | *slot;
+  Record& record = session->record;
   record.source = what.source;
   record.created_at = record.last_seen_at = what.now;
   record.blob_version = what.blob_version;
-  record.blob = CompactBlob(what.blob);
-  Tickets waiting;
-  waiting.add(ticket);
-  Session* const session = free_slot();
-  if (session == nullptr) return refusal(GH_E_LIMIT);
-  if (has_key) insert(shard, {probe.hash, session});
-  // From here on nothing fails.
-  const std::uint64_t id = serial << kSlotBits | session->slot;
-  session->record = std::move(record);
   session->set_expiry(what.expires_at, reading(what.now));
-  session->waiting = std::move(waiting);
   session->owner = what.owner;
   session->lane = what.lane;
   session->is_known = false;
@@ -246,28 +254,29 @@ std::int64_t SessionTable::steady_seconds() const {
 
 template <class Work>
 gh_status SessionTable::with(std::string_view plugin, std::uint64_t id, Work work) {
-  Session* const session = in_slot(static_cast<std::uint32_t>(id & ((1U << kSlotBits) - 1)));
-  if (id == kNoSession || session == nullptr) return GH_E_NOT_FOUND;
+  Session* const session = slot_of(id);
+  if (session == nullptr) return GH_E_NOT_FOUND;
   prefetch(*session);
   if (session->id.load(std::memory_order_acquire) != id) return GH_E_NOT_FOUND;
   Shard& shard = shards_[session->shard.load(std::memory_order_relaxed)];
   const std::scoped_lock lock(shard.mutex);
-  if (!session->is_live(id) || session->record.plugin != plugin) return GH_E_NOT_FOUND;
+  if (!session->is_live(id) || session->record.of.plugin() != plugin) return GH_E_NOT_FOUND;
   return work(shard, *session);
 }
 
 gh_status SessionTable::touch(std::string_view plugin, std::uint64_t id, const Touch& what, Durability::Ticket ticket) {
-  CompactBlob blob(what.blob);
-  return with(plugin, id, [&](Shard&, Session& session) {
-    session.waiting.add(ticket);  // what can fail comes before anything changes
+  return with(plugin, id, [&](Shard& shard, Session& session) {
+    shard.waiting.add(session, ticket);  // what can fail comes before anything changes
+    if (what.blob) {
+      SessionTexts::Parts parts = session.record.texts.read();
+      parts.blob = text_of(what.blob);
+      session.record.texts.write(texts_, parts);
+      session.record.blob_version = what.blob_version;
+    }
     session.record.source = what.source;
     session.see(what.now, steady_now_());
     session.set_expiry(what.expires_at, reading(what.now));
     session.moved.store(true, std::memory_order_relaxed);
-    if (what.blob) {
-      session.record.blob = std::move(blob);
-      session.record.blob_version = what.blob_version;
-    }
     if (what.blob || ticket != 0) durability_->add(session);
     return GH_OK;
   });
@@ -285,21 +294,18 @@ LeaseTable::Taken SessionTable::lease(std::string_view plugin, std::string_view 
   LeaseTable::Taken taken;
   taken.status = with(plugin, id, [&](Shard&, Session& session) -> gh_status {
     const LeaseTable::Name name{plugin, resource};
-    CompactTexts& mine = session.leases;
+    PointerList<LeaseTable::Lease>& mine = session.leases;
     if (mine.size() >= kMostLeases && !leases_.is_held_by(name, id)) {
-      mine.erase_if([&](std::string_view other) { return !leases_.is_held_by({plugin, other}, id); });
+      mine.erase_if([&](const LeaseTable::Lease& other) { return !leases_.is_held_by(other, id); });
       if (mine.size() >= kMostLeases) return GH_E_LIMIT;
     }
-    const bool is_noted = mine.contains(resource);
-    CompactTexts noted;  // what can fail comes before anything changes
-    if (!is_noted) noted = mine.and_also(resource);
+    mine.reserve_one_more();  // what can fail comes before anything changes
     // A lease's row is never there before its session's.
-    if (session.record.name.key().empty() && !std::exchange(session.is_known, true)) durability_->add(session);
+    if (!session.record.has_key() && !std::exchange(session.is_known, true)) durability_->add(session);
     taken = leases_.take(name, id, reading(now), expires_at, ticket);
-    if (taken.status == GH_OK && !taken.renewed && !is_noted) {
-      const bool is_first = mine.empty();
-      mine = std::move(noted);
-      if (is_first) durability_->add(session);  // its slot goes by it
+    if (taken.status == GH_OK && !taken.renewed) {
+      if (mine.empty()) durability_->add(session);  // its slot goes by it
+      mine.add(*taken.lease);
     }
     return taken.status;
   });
@@ -307,16 +313,18 @@ LeaseTable::Taken SessionTable::lease(std::string_view plugin, std::string_view 
 }
 
 gh_status SessionTable::release(std::string_view plugin, std::string_view resource, std::uint64_t id) {
-  return with(plugin, id, [&](Shard&, Session& session) {
-    session.leases.erase_if([resource](std::string_view one) { return one == resource; });
-    return leases_.release({plugin, resource}, id);
+  return with(plugin, id, [&](Shard&, Session& session) -> gh_status {
+    const LeaseTable::Lease* const released = leases_.release({plugin, resource}, id);
+    if (released == nullptr) return GH_E_NOT_FOUND;
+    session.leases.erase_if([released](const LeaseTable::Lease& one) { return &one == released; });
+    return GH_OK;
   });
 }
 
-std::shared_ptr<SessionMeters> SessionTable::meters_of(std::string_view plugin, std::uint64_t id) {
-  std::shared_ptr<SessionMeters> out;
+boost::intrusive_ptr<SessionMeters> SessionTable::meters_of(std::string_view plugin, std::uint64_t id) {
+  boost::intrusive_ptr<SessionMeters> out;
   with(plugin, id, [&](Shard&, Session& session) {
-    if (!session.meters) session.meters = std::make_shared<SessionMeters>();
+    if (!session.meters) session.meters = boost::intrusive_ptr<SessionMeters>(new SessionMeters);
     out = session.meters;
     return GH_OK;
   });
@@ -332,14 +340,17 @@ gh_status SessionTable::counts_of(std::string_view plugin, std::uint64_t id, std
 }
 
 void SessionTable::account(std::uint64_t id, std::string_view group_name, std::string_view payer) {
-  Session* const session = in_slot(static_cast<std::uint32_t>(id & ((1U << kSlotBits) - 1)));
-  if (id == kNoSession || session == nullptr || session->id.load(std::memory_order_acquire) != id) return;
+  Session* const session = slot_of(id);
+  if (session == nullptr || session->id.load(std::memory_order_acquire) != id) return;
   const std::scoped_lock lock(shards_[session->shard.load(std::memory_order_relaxed)].mutex);
   if (!session->is_live(id)) return;
   // After a restart that is so for every session that comes again: not all rows are to be written anew.
-  if (session->record.group_name == group_name && session->record.payer() == payer) return;
-  session->record.group_name = names_.at(group_name);
-  session->record.set_payer(payer);
+  if (session->record.of.group() == group_name && session->record.payer() == payer) return;
+  const PluginGroup of = groups_.at(session->record.of.plugin(), group_name);
+  SessionTexts::Parts parts = session->record.texts.read();
+  parts.payer = payer == parts.identity ? std::nullopt : std::optional(payer);
+  session->record.texts.write(texts_, parts);
+  session->record.of = of;
   session->moved.store(true, std::memory_order_relaxed);
 }
 
@@ -353,7 +364,7 @@ std::optional<SessionTable::Copy> SessionTable::copy_of(std::uint32_t slot, Blob
            state_of(session.cells),
            session.counts ? gatehouse::copy_of(*session.counts) : std::vector<std::uint64_t>()};
   out.record.totals = totals_of(session.cells);
-  if (blobs == Blobs::with) out.record.blob = session.record.blob.copy();
+  if (blobs == Blobs::with) out.record.blob = session.record.blob();
   return out;
 }
 
@@ -386,20 +397,20 @@ bool SessionTable::load(db::SessionRecord record) {
   Session& session = make_slot(static_cast<std::uint32_t>(slot));
   if (session.id.load(std::memory_order_relaxed) != kNoSession) return false;
   const Probe probe = probe_of(record.plugin, record.identity, record.key);
-  const std::size_t number = KeyHash::part(probe.hash, kShards);
+  const std::size_t number = KeyHash::part(probe.whole_hash, kShards);
   auto& by_key = shards_[number].by_key;
   if (by_key.contains(probe)) return false;
-  by_key.insert({probe.hash, &session});
-  session.record = {.plugin = names_.at(record.plugin),
-                    .group_name = names_.at(record.group_name),
-                    .name = SessionName(record.key, record.identity),
-                    .other_payer = {},
-                    .blob = CompactBlob(record.blob),
+  session.record.texts.write(texts_, {.key = record.key, .identity = record.identity, .blob = text_of(record.blob)});
+  session.hash = probe.hash;
+  by_key.insert(&session);
+  session.record = {.of = groups_.at(record.plugin, record.group_name),
+                    .texts = session.record.texts,
                     .created_at = record.created_at,
                     .last_seen_at = record.last_seen_at,
                     .expires_at = record.expires_at,
                     .source = record.source,
-                    .blob_version = record.blob_version};
+                    .blob_version = record.blob_version,
+                    .end = {}};
   session.report(record.totals);
   session.was_taken = true;
   session.seen_at = steady_now_();
@@ -418,40 +429,42 @@ void SessionTable::end_loading(std::uint64_t last_id, bool drop_orphans) {
     last = std::max(last, id >> kSlotBits);
     if (id == kNoSession) free_.push_back(slot);
   }
-  std::vector<db::LeaseRecord> orphans;
-  leases_.for_each([&](const db::LeaseRecord& lease) {
+  std::vector<std::pair<LeaseTable::Lease*, std::uint64_t>> orphans;
+  leases_.for_each([&](const db::LeaseRecord& record, LeaseTable::Lease& lease) {
     // Without the session's lock, which comes before a lease's elsewhere: nobody else is there yet.
-    Session* const session = in_slot(static_cast<std::uint32_t>(lease.session & ((1U << kSlotBits) - 1)));
-    const bool is_ours = lease.key.resource.size() <= kLongestText && session != nullptr &&
-                         session->is_live(lease.session) && session->record.plugin == lease.key.plugin;
+    Session* const session = slot_of(record.session);
+    const bool is_ours = record.key.resource.size() <= kLongestText && session != nullptr &&
+                         session->is_live(record.session) && session->record.of.plugin() == record.key.plugin;
     if (is_ours) {
-      session->leases.add(lease.key.resource);
+      session->leases.reserve_one_more();
+      session->leases.add(lease);
     } else if (drop_orphans) {
-      orphans.push_back(lease);
+      orphans.emplace_back(&lease, record.session);
     }
   });
-  for (const db::LeaseRecord& lease : orphans) leases_.release({lease.key.plugin, lease.key.resource}, lease.session);
+  for (const auto& [lease, session] : orphans) leases_.release(*lease, session);
   last_serial_.store(std::max(last, last_serial_.load(std::memory_order_relaxed)), std::memory_order_relaxed);
 }
 
 SessionTable::Change SessionTable::take_change(ChangeLink& link) {
   auto& session = static_cast<Session&>(link);
-  const std::scoped_lock lock(shards_[session.shard.load(std::memory_order_relaxed)].mutex);
+  Shard& shard = shards_[session.shard.load(std::memory_order_relaxed)];
+  const std::scoped_lock lock(shard.mutex);
   session.moved.store(false, std::memory_order_relaxed);
-  Change out{session.whole(), session.record.payer(), {}, !session.was_taken, {}};
-  out.record.blob = session.record.blob.copy();
-  out.waiting = session.waiting.take();
+  Change out{session.whole(), std::string(session.record.payer()), {}, !session.was_taken, {}};
+  out.record.blob = session.record.blob();
+  out.waiting = shard.waiting.take(session);
   session.was_taken = true;
-  out.record.resource = session.leases.find_if([&](std::string_view resource) {
-    return leases_.is_held_by({out.record.plugin, resource}, out.record.id);
+  session.leases.for_each([&](const LeaseTable::Lease& lease) {
+    if (out.record.resource.empty()) out.record.resource = leases_.resource_of(lease, out.record.id);
   });
   out.record.totals = totals_of(session.cells);
   out.since = difference(out.record.totals, session.reported_totals());
   session.report(out.record.totals);
   if (session.record.has_ended() && !session.is_listed()) {
     session.id.store(kNoSession, std::memory_order_relaxed);
+    session.record.texts.clear(texts_);
     session.record = {};
-    session.end = {};
     session.meters.reset();
     session.owner = nullptr;
     session.reported.reset();
@@ -461,14 +474,14 @@ SessionTable::Change SessionTable::take_change(ChangeLink& link) {
     set_zero(session.cells.state);
     if (session.counts) set_zero(*session.counts);
     const std::scoped_lock slots(slots_mutex_);
-    free_.push_back(session.slot);
+    free_.push_back(static_cast<std::uint32_t>(out.record.id & ((1U << kSlotBits) - 1)));
   }
   return out;
 }
 
 ChangeLink* SessionTable::listed(std::uint64_t id) const noexcept {
-  Session* const session = in_slot(static_cast<std::uint32_t>(id & ((1U << kSlotBits) - 1)));
-  const bool is_there = id != kNoSession && session != nullptr && session->id.load(std::memory_order_acquire) == id;
+  Session* const session = slot_of(id);
+  const bool is_there = session != nullptr && session->id.load(std::memory_order_acquire) == id;
   return is_there && session->is_listed() ? session : nullptr;
 }
 

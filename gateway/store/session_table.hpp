@@ -2,15 +2,18 @@
 #pragma once
 
 #include "db/store/store.hpp"
-#include "gateway/store/compact_text.hpp"
 #include "gateway/store/durability.hpp"
 #include "gateway/store/idle_ends.hpp"
 #include "gateway/store/key_hash.hpp"
 #include "gateway/store/lease_table.hpp"
 #include "gateway/store/live_session.hpp"
+#include "gateway/store/plugin_group.hpp"
+#include "gateway/store/text_arena.hpp"
+#include "gateway/store/tickets.hpp"
 
 #include <gatehouse/abi.h>
 
+#include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 
 #include <array>
@@ -103,7 +106,7 @@ class SessionTable {
   void free_lanes_of(const void* owner);
 
   /// What all clients of the session are metered by, made at the first call; null where there is no such session.
-  [[nodiscard]] std::shared_ptr<SessionMeters> meters_of(std::string_view plugin, std::uint64_t id);
+  [[nodiscard]] boost::intrusive_ptr<SessionMeters> meters_of(std::string_view plugin, std::uint64_t id);
   /// GH_SESSION_COUNTS words for what else the plugin counts, made at the first call.
   gh_status counts_of(std::string_view plugin, std::uint64_t id, std::uint64_t** out);
   /// By whom the session's traffic is accounted for: `payer` is what usage is kept under, see UsageKey::identity.
@@ -184,24 +187,21 @@ class SessionTable {
     std::int64_t unix = 0;
     Steady::time_point steady{};
   };
-  /// A session that has a key.
-  struct Entry {
-    std::uint64_t hash;
-    Session* session;
-  };
   struct Probe {
-    std::uint64_t hash;
+    std::uint64_t whole_hash;
+    std::uint32_t hash;
     std::string_view plugin, identity, key;
   };
   struct Equal {
     using is_transparent = void;
-    bool operator()(const Entry& a, const Entry& b) const noexcept { return a.session == b.session; }
-    bool operator()(const Probe& probe, const Entry& entry) const noexcept;
-    bool operator()(const Entry& entry, const Probe& probe) const noexcept { return (*this)(probe, entry); }
+    bool operator()(const Session* a, const Session* b) const noexcept { return a == b; }
+    bool operator()(const Probe& probe, const Session* session) const noexcept;
+    bool operator()(const Session* session, const Probe& probe) const noexcept { return (*this)(probe, session); }
   };
   struct Shard {
     mutable std::mutex mutex;  // guards the sessions whose shard this is
-    boost::unordered_flat_set<Entry, CarriedHash, Equal> by_key;
+    boost::unordered_flat_set<Session*, CarriedHash, Equal> by_key;
+    Tickets waiting;
   };
   static constexpr std::size_t kShards = 64;
   static constexpr std::size_t kSpare = 64;  // one in so many places is kept free
@@ -216,16 +216,18 @@ class SessionTable {
 
   [[nodiscard]] Probe probe_of(std::string_view plugin, std::string_view identity,
                                std::string_view key) const noexcept {
-    return {hash_(key, identity, plugin), plugin, identity, key};
+    const std::uint64_t hash = hash_(key, identity, plugin);
+    return {hash, carried(hash), plugin, identity, key};
   }
-  [[nodiscard]] Probe probe_of(const Record& record) const noexcept;
   [[nodiscard]] std::int64_t steady_seconds() const;
   /// How many more places ought to be free.
   [[nodiscard]] std::size_t missing_spare();
   [[nodiscard]] std::uint32_t high_water() const noexcept { return used_slots_.load(std::memory_order_acquire); }
   [[nodiscard]] Session* in_slot(std::uint32_t slot) const noexcept;
-  [[nodiscard]] Session* free_slot();
-  void insert(Shard& shard, const Entry& entry);
+  /// Where session `id` would stand; null: nowhere yet.
+  [[nodiscard]] Session* slot_of(std::uint64_t id) const noexcept;
+  [[nodiscard]] std::optional<std::uint32_t> free_slot();
+  void fill(Shard& shard, std::uint32_t slot, const Opening& what, const Probe& probe, Durability::Ticket ticket);
   Session& make_slot(std::uint32_t slot);
   [[nodiscard]] std::optional<Copy> copy_of(std::uint32_t slot, Blobs blobs) const;
   /// Calls work(Session&) under its lock if there is such a session of that plugin; else GH_E_NOT_FOUND.
@@ -238,7 +240,7 @@ class SessionTable {
   static void correct_locked(Session& session, const Now& now);
   void end_idle_locked(Shard& shard, Session& session, std::int64_t now);
   [[nodiscard]] static Opened facts_of(Session& session, const void* owner);
-  Opened resume(Session& session, const Opening& what, Durability::Ticket ticket);
+  Opened resume(Shard& shard, Session& session, const Opening& what, Durability::Ticket ticket);
 
   const std::shared_ptr<Durability> durability_;
   const std::size_t most_;
@@ -252,7 +254,8 @@ class SessionTable {
   std::atomic<std::int64_t> believed_ahead_{kNothingBelieved};  // of the steady clock, in seconds
   std::mutex slots_mutex_;                                      // guards what follows, and the making of chunks
   std::deque<std::uint32_t> free_;                              // the one that is free for longest first
-  SharedNames names_;                                           // of plugins and groups
+  PluginGroups groups_;
+  TextArena texts_;  // of sessions
   std::mutex idle_mutex_;
   std::optional<IdleEnds> idle_ends_;  // guarded by it
 };

@@ -286,6 +286,7 @@ void StoreWriter::Loop::give_back() {
   if (std::exchange(most_rows_, pending_.size()) >= kManyRows) trims_ = kTrims;
   if (trims_ == 0) return;
   --trims_;
+  store_->release_memory();
   malloc_trim(0);
 }
 

@@ -1,30 +1,34 @@
-// Who waits for a record to be durable.
+// Who waits for which record to be durable.
 #pragma once
 
 #include "gateway/store/durability.hpp"
 
 #include <algorithm>
-#include <forward_list>
+#include <unordered_map>
 #include <vector>
 
 namespace gatehouse {
 
-/// In a pointer's room: mostly there is nobody.
+/// Of many records, of which few are waited for: they have no room for it. Under the lock of those records.
 class Tickets {
  public:
-  void add(Durability::Ticket ticket) {
-    if (ticket != 0) tickets_.push_front(ticket);
+  /// @throws std::bad_alloc, then nothing has changed
+  void add(const ChangeLink& record, Durability::Ticket ticket) {
+    if (ticket != 0) tickets_.emplace(&record, ticket);
   }
   /// Them all, in the order in which they came.
-  [[nodiscard]] std::vector<Durability::Ticket> take() {
-    std::vector<Durability::Ticket> out(tickets_.begin(), tickets_.end());
-    std::ranges::reverse(out);
-    tickets_.clear();
+  [[nodiscard]] std::vector<Durability::Ticket> take(const ChangeLink& record) {
+    const auto [begin, end] = tickets_.equal_range(&record);
+    std::vector<Durability::Ticket> out;
+    for (auto at = begin; at != end; ++at) out.push_back(at->second);
+    std::ranges::sort(out);
+    tickets_.erase(begin, end);
     return out;
   }
+  void forget(const ChangeLink& record) noexcept { tickets_.erase(&record); }
 
  private:
-  std::forward_list<Durability::Ticket> tickets_;  // the last one first
+  std::unordered_multimap<const ChangeLink*, Durability::Ticket> tickets_;
 };
 
 }  // namespace gatehouse

@@ -95,12 +95,12 @@ TEST_F(SessionPolicy, ASessionOfAnotherPluginOrNoneGivesItsClientMetersOfItsOwn)
 
 TEST_F(SessionPolicy, MetersGoWithTheirSession) {
   const std::uint64_t session = begin_session("key");
-  const std::weak_ptr<SessionMeters> meters = sessions->meters_of("udpgw", session);
-  EXPECT_FALSE(meters.expired());
+  const boost::intrusive_ptr<SessionMeters> meters = sessions->meters_of("udpgw", session);
+  EXPECT_EQ(meters->use_count(), 2u);
   EXPECT_EQ(sessions->end("udpgw", session, 1), GH_OK);
   EXPECT_EQ(sessions->meters_of("udpgw", session), nullptr);
   write_down();
-  EXPECT_TRUE(meters.expired());
+  EXPECT_EQ(meters->use_count(), 1u) << "nobody has them but this test";
   // A client that is still there keeps them, and itself.
   const std::uint64_t next = begin_session("key");
   gh_client* const last = client(next);

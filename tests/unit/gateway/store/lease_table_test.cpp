@@ -31,10 +31,10 @@ class Leases : public testing::Test {
 
 TEST_F(Leases, AreReleasedByWhoeverHoldsThemAndNotBySessionZero) {
   ASSERT_EQ(take(7, 1000), GH_OK);
-  EXPECT_EQ(table.release(name, 0), GH_E_NOT_FOUND);
-  EXPECT_EQ(table.release(name, 7), GH_OK);
-  EXPECT_EQ(table.release(name, 0), GH_E_NOT_FOUND) << "the row waits to be written, with session 0";
-  EXPECT_EQ(table.release(name, 7), GH_E_NOT_FOUND);
+  EXPECT_EQ(table.release(name, 0), nullptr);
+  EXPECT_NE(table.release(name, 7), nullptr);
+  EXPECT_EQ(table.release(name, 0), nullptr) << "the row waits to be written, with session 0";
+  EXPECT_EQ(table.release(name, 7), nullptr);
 }
 
 TEST_F(Leases, KeepTheTimeOfTheirGrantWhenTheyAreRenewed) {
@@ -79,14 +79,14 @@ TEST_F(Leases, WithoutATimeAreKept) {
   table.expire(at(INT64_MAX));
   EXPECT_TRUE(table.is_held_by(name, 7));
   EXPECT_EQ(take(8, INT64_MAX), GH_E_EXISTS);
-  EXPECT_EQ(table.release(name, 8), GH_E_NOT_FOUND);
+  EXPECT_EQ(table.release(name, 8), nullptr);
   EXPECT_TRUE(table.is_held_by(name, 7));
 }
 
 TEST_F(Leases, SayWhetherTheyWereHeldAlready) {
   EXPECT_FALSE(table.take(name, 7, at(1000), 0, 0).renewed);
   EXPECT_TRUE(table.take(name, 7, at(1000), 0, 0).renewed);
-  ASSERT_EQ(table.release(name, 7), GH_OK);
+  ASSERT_NE(table.release(name, 7), nullptr);
   EXPECT_FALSE(table.take(name, 7, at(1000), 0, 0).renewed) << "though the row waits to be written";
 }
 
@@ -94,7 +94,7 @@ TEST_F(Leases, AreListedWhileTheyAreHeld) {
   ASSERT_EQ(take(7, 1000, 1060), GH_OK);
   const LeaseTable::Name other{"relay", "10.0.0.6"};
   ASSERT_EQ(table.take(other, 7, at(1000), 0, 0).status, GH_OK);
-  ASSERT_EQ(table.release(other, 7), GH_OK);
+  ASSERT_NE(table.release(other, 7), nullptr);
   const auto rows = table.rows();
   ASSERT_EQ(rows.size(), 1u);
   EXPECT_EQ(rows[0].key.plugin, "relay");
@@ -125,12 +125,12 @@ TEST_F(Leases, AreInDoubtUntilItIsOver) {
   EXPECT_EQ(table.take(unknown, 8, at(1059), 0, 0).status, GH_E_IN_DOUBT);
   EXPECT_EQ(table.take(unknown, 8, at(1060), 0, 0).status, GH_OK);
   for (int i = 0; i < 3; ++i) {
-    ASSERT_EQ(table.release(name, 7), GH_OK);
+    ASSERT_NE(table.release(name, 7), nullptr);
     EXPECT_EQ(changes().size(), i == 0 ? 2u : 1u) << "unknown's, too";
     EXPECT_EQ(take(7, 1001), GH_OK) << "known to be free, also when it is written";
     EXPECT_EQ(changes().size(), 1u);
   }
-  ASSERT_EQ(table.release(name, 7), GH_OK);
+  ASSERT_NE(table.release(name, 7), nullptr);
   EXPECT_EQ(changes().size(), 1u);
   table.expire(at(1059));
   EXPECT_EQ(table.take({"relay", "10.0.0.7"}, 8, at(1001), 0, 0).status, GH_E_IN_DOUBT);
@@ -143,7 +143,7 @@ TEST_F(Leases, AreHeldBeyondTheDoubt) {
   table.load({{"relay", "10.0.0.5"}, 7, 1000, 0});
   table.load({{"relay", "10.0.0.6"}, 7, 1000, 0});
   table.set_unsure_until(1060);
-  ASSERT_EQ(table.release(name, 7), GH_OK);
+  ASSERT_NE(table.release(name, 7), nullptr);
   EXPECT_EQ(changes().size(), 1u);
   ASSERT_EQ(take(8, 1001), GH_OK);
   EXPECT_EQ(changes().size(), 1u);
@@ -156,12 +156,40 @@ TEST_F(Leases, ThatAreFreeForCertainAreBounded) {
   constexpr int kMany = 70'000;  // of which 65,536 are remembered
   for (int i = 0; i < kMany; ++i) table.load({{"relay", std::to_string(i)}, 7, 1000, 0});
   table.set_unsure_until(1060);
-  for (int i = 0; i < kMany; ++i) ASSERT_EQ(table.release({"relay", std::to_string(i)}, 7), GH_OK);
+  for (int i = 0; i < kMany; ++i) ASSERT_NE(table.release({"relay", std::to_string(i)}, 7), nullptr);
   EXPECT_EQ(changes().size(), static_cast<std::size_t>(kMany));
   int free = 0;
   for (int i = 0; i < kMany; ++i) free += table.take({"relay", std::to_string(i)}, 8, at(1001), 0, 0).status == GH_OK;
   EXPECT_LE(free, 65'536);
   EXPECT_GT(free, 60'000);
+}
+
+TEST_F(Leases, StandInPlacesThatAreAnothersLater) {
+  const LeaseTable::Taken first = table.take(name, 7, at(1000), 0, 0);
+  EXPECT_TRUE(table.is_held_by(*first.lease, 7));
+  EXPECT_EQ(table.resource_of(*first.lease, 7), "10.0.0.5");
+  EXPECT_EQ(table.resource_of(*first.lease, 8), "");
+  table.release(*first.lease, 8);
+  EXPECT_TRUE(table.is_held_by(name, 7)) << "whoever does not hold it releases nothing";
+  table.release(*first.lease, 7);
+  EXPECT_FALSE(table.is_held_by(*first.lease, 7));
+  EXPECT_EQ(changes().size(), 1u);
+  EXPECT_EQ(table.take(name, 8, at(1000), 0, 0).lease, first.lease) << "the place that was free";
+  EXPECT_FALSE(table.is_held_by(*first.lease, 7));
+  EXPECT_TRUE(table.is_held_by(*first.lease, 8));
+}
+
+TEST_F(Leases, MayHaveLongNames) {
+  for (const std::size_t size : {15u, 16u, 255u, 5000u}) {
+    const std::string resource(size, 'r');
+    table.load({{"relay", resource}, 7, 1000, 0});
+    EXPECT_TRUE(table.is_held_by({"relay", resource}, 7));
+    EXPECT_FALSE(table.is_held_by({"relay", resource.substr(1)}, 7));
+    EXPECT_EQ(table.rows().at(0).key.resource, resource);
+    ASSERT_NE(table.release({"relay", resource}, 7), nullptr);
+    EXPECT_EQ(changes().at(0).record.key.resource, resource);
+    EXPECT_THAT(table.rows(), IsEmpty());
+  }
 }
 
 constexpr std::int64_t kAhead = 400 * 86'400;
