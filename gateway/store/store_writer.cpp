@@ -124,8 +124,8 @@ class StoreWriter::Loop {
   const milliseconds round_;
   std::unique_ptr<db::Store> store_;
   PendingRows pending_;
-  std::size_t most_rows_ = 0;  // that were there at a time, since give_back()
-  int trims_ = 0;              // that are to follow
+  std::size_t moved_rows_ = 0;  // read or written since give_back()
+  int trims_ = 0;               // that are to follow
   UsageLedger usage_;
   db::ClockTrust trust_{0};  // the clock of the start, and what follows from it
   const Clock::time_point started_ = Clock::now();
@@ -161,7 +161,7 @@ void StoreWriter::Loop::load() {
   db::StoredState state = store_->load(clock());
   sessions->believe(store_->believed(clock()));
   opening_ = store_->opening();  // only now: loading may find a broken file
-  most_rows_ = state.sessions.size() + state.leases.size();
+  moved_rows_ = state.sessions.size() + state.leases.size();
   std::size_t strange = 0;
   for (db::SessionRecord& session : state.sessions) strange += sessions->load(std::move(session)) ? 0 : 1;
   for (const db::LeaseRecord& lease : state.leases) sessions->leases().load(lease);
@@ -277,13 +277,12 @@ void StoreWriter::Loop::mark() {
 
 void StoreWriter::Loop::collect() {
   durability->changes().take([this](ChangeLink& link) { take(link); });
-  most_rows_ = std::max(most_rows_, pending_.size());
 }
 
-/// Many rows that were read at the start, or waited at a time, leave a KB each that the allocator keeps, and so does
-/// what plugins make of them: in the rounds that follow it is given back, for some ms each.
+/// Many rows that were read at the start, or written since, leave a KB each that the allocator and the store keep, and
+/// so does what plugins make of them: in the rounds that follow it is given back, for some ms each.
 void StoreWriter::Loop::give_back() {
-  if (std::exchange(most_rows_, pending_.size()) >= kManyRows) trims_ = kTrims;
+  if (std::exchange(moved_rows_, 0) >= kManyRows) trims_ = kTrims;
   if (trims_ == 0) return;
   --trims_;
   store_->release_memory();
@@ -416,6 +415,7 @@ void StoreWriter::Loop::succeeded(std::size_t rows, Clock::duration took) {
   back_off_ = seconds(0);
   failing_since_.reset();
   retry_at_ = {};
+  moved_rows_ += rows;
   health.written(rows);
 }
 
