@@ -2,7 +2,6 @@
 #include "tests/unit/geneve-relay/allocation/allocation_fixture.hpp"
 
 #include "plugins/geneve-relay/allocation/asker_keys.hpp"
-#include "plugins/geneve-relay/allocation/seen_nonces.hpp"
 #include "plugins/geneve-relay/wire/disco_envelope.hpp"
 
 #include <gatehouse/base/endian.hpp>
@@ -161,24 +160,6 @@ TEST_F(SealedAllocationTest, AnswersWithAtMostTwiceTheBytesOfTheRequest) {
     EXPECT_GE(addresses.size(), padding == 0 ? 4u : 5u);
     EXPECT_EQ(addresses == wide.addresses, padding == 300) << padding;
   }
-}
-
-TEST(SeenNonces, AreRememberedForAsManyAsThereIsRoomFor) {
-  SeenNonces seen;
-  const auto nonce = [](std::uint64_t number) {
-    ByteVector out(kDiscoNonceSize);
-    store_big(MutableBytes(out), number << 8U);
-    store_big(MutableBytes(out).subspan(8), number * 0x9e3779b97f4a7c15U);
-    return out;
-  };
-  EXPECT_FALSE(seen.has(ByteVector(kDiscoNonceSize)));
-  for (std::uint64_t i = 1; i <= 2000; ++i) {
-    EXPECT_FALSE(seen.has(nonce(i)));
-    seen.add(nonce(i));
-  }
-  for (std::uint64_t i = 1900; i <= 2000; ++i) EXPECT_TRUE(seen.has(nonce(i)));
-  for (std::uint64_t i = 2001; i <= 200'000; ++i) seen.add(nonce(i));
-  EXPECT_FALSE(seen.has(nonce(1)));
 }
 
 TEST(AskerKeys, ForgetsThoseWhoseBoxesHaveNeverOpened) {

@@ -74,6 +74,37 @@ TEST_F(FalseBoxesTest, BoundWhatComesFromFamiliarSourcesToo) {
   EXPECT_EQ(opened, kAtOnce) << "sources are easily forged";
 }
 
+TEST_F(FalseBoxesTest, HaveRoomOfAFixedSize) { EXPECT_LE(sizeof(FalseBoxes), 16u + 48 * 1024); }
+
+/// Names by number: each with an endpoint of its own.
+class ManyNames : public FalseBoxesTest {
+ protected:
+  FalseBoxes::Attempt name(std::uint32_t number, std::uint32_t source = 1) { return attempt("a", number, source); }
+  void spend(std::uint32_t first, std::uint32_t count) {
+    for (std::uint32_t i = 0; i < count; ++i) name(first + i).charge(1, FalseBoxes::kSeconds, now);
+  }
+};
+
+// Each of the two tables has 1 - 1/e^(1/2) of its places spent: other names find both of theirs so in 15 of 100 cases,
+// where one table for both would make it 40.
+TEST_F(ManyNames, AreHeldOnlyWhereBothOfTheirPlacesAreSpent) {
+  for (std::uint32_t i = 0; i < 20'000; ++i) name(100'000 + i).remember();  // has no part in it
+  spend(1, 512);
+  std::size_t held = 0;
+  for (std::uint32_t i = 0; i < 4000; ++i) held += !name(10'000 + i).may_cost(1, 1, now);
+  EXPECT_GT(held, 400u);
+  EXPECT_LT(held, 1000u);
+}
+
+// Of 400, some 20 have their places in the table taken by others of them.
+TEST_F(ManyNames, LeaveFamiliarSourcesFamiliarWhateverTheySpend) {
+  for (std::uint32_t i = 1; i <= 400; ++i) name(i).remember();
+  spend(10'000, 5000);
+  std::size_t familiar = 0;
+  for (std::uint32_t i = 1; i <= 400; ++i) familiar += name(i).is_familiar();
+  EXPECT_GT(familiar, 340u);
+}
+
 TEST_F(FalseBoxesTest, AreNotBoundedByARateOfZero) {
   for (int i = 0; i < 5000; ++i) attempt("a", 7, 1).charge(0, 1, now);
   EXPECT_TRUE(attempt("a", 7, 1).may_cost(0, 1, now));

@@ -104,6 +104,43 @@ TEST_F(Kept, HaveTheirNamesForThemselves) {
   EXPECT_TRUE(all.serve_some(1000, serve));
 }
 
+TEST_F(Kept, AreNoMoreThanWereAdded) {
+  KeptEndpoints none;
+  EXPECT_TRUE(none.empty());
+  EXPECT_EQ(none.waiting(), 0u);
+  EXPECT_TRUE(none.serve_some(1, [](const KeptEndpoint&) { return true; })) << "a round of none is over at once";
+  none.add(kept(1));
+  none.add(kept(2));
+  EXPECT_FALSE(none.empty());
+  EXPECT_EQ(none.waiting(), 2u) << "before the first round";
+}
+
+TEST_F(Kept, OneThatIsNoSessionIsServed) {
+  KeptEndpoint served;
+  served.blob.vni = 11;
+  endpoints_.add(served);
+  endpoints_.begin();
+  EXPECT_EQ(endpoints_.waiting(), 10u);
+  serve(11);
+  EXPECT_TRUE(serve_some(100));
+  EXPECT_EQ(server_.asked.count(11), 0u);
+}
+
+// A round that is over has no turn left for whoever is served at last.
+TEST_F(Kept, WhatIsServedBetweenRoundsWasNotWaiting) {
+  server_.refused = {3, 8, 10};
+  EXPECT_TRUE(serve_some(100));
+  server_.refused = {};
+  serve(8);
+  EXPECT_EQ(endpoints_.waiting(), 0u);
+  endpoints_.begin();
+  EXPECT_EQ(endpoints_.waiting(), 2u);
+  EXPECT_FALSE(serve_some(1));
+  EXPECT_EQ(endpoints_.waiting(), 1u);
+  EXPECT_TRUE(serve_some(2));
+  EXPECT_TRUE(endpoints_.empty());
+}
+
 TEST_F(Kept, WhatIsRefusedStaysForTheNextRound) {
   server_.refused = {3, 8};
   EXPECT_TRUE(serve_some(100));
