@@ -23,8 +23,10 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr Nanoseconds kLeaveTime = std::chrono::seconds(10);
+constexpr Nanoseconds kHandOver = kLeaveTime + std::chrono::seconds(5);  // from a plugin that leaves, with its end
 constexpr const char* kEnding = "the gateway is to end and takes no new configuration";
-constexpr std::chrono::milliseconds kLookPause{2};  // while calls of plugins are on their way
+constexpr std::chrono::milliseconds kLookPause{2};      // while calls of plugins are on their way
+constexpr std::chrono::milliseconds kAddressPause{10};  // while lanes let go of sockets
 
 void append_listeners(std::vector<policy::OwnListener>& out, const PluginSettings& settings) {
   for (const auto& listener : settings.listeners) {
@@ -44,6 +46,15 @@ ConfiguredPlugin* find_in(const std::vector<std::unique_ptr<ConfiguredPlugin>>& 
 /// What it has bound already stays.
 void bind(ConfiguredPlugin& plugin, std::vector<ConfigProblem>& problems) {
   for (std::string& sentence : plugin.bind()) problems.push_back({plugin.settings().config.place, std::move(sentence)});
+}
+
+bool is_bindable(const ListenAddress& address) {
+  try {
+    require_bindable(address, "", "", false);
+    return true;
+  } catch (const Refusal&) {
+    return false;
+  }
 }
 
 }  // namespace
@@ -240,9 +251,7 @@ void PluginSet::plan(const Config& next, const PluginConfig& plugin, Changes& ch
   ConfiguredPlugin* const running = find(plugin.name);
   if (running == nullptr) {
     auto added = load_one(next, plugin, changes.checks, changes.problems);
-    if (added == nullptr) return;
-    if (find_leaving(plugin.name) == nullptr) bind(*added, changes.problems);
-    changes.added.push_back(std::move(added));
+    if (added != nullptr) changes.added.push_back(std::move(added));
     return;
   }
   AcceptedPlugin accepted = accept_configuration(next, plugin, running->loaded());
@@ -259,13 +268,78 @@ void PluginSet::plan(const Config& next, const PluginConfig& plugin, Changes& ch
     changes.problems.push_back({plugin.place, "`" + key + "` cannot change while the gateway runs: restart it"});
   }
   if (!fixed.empty()) return;
+  changes.changed.push_back({running, PluginSettings{std::move(accepted.config), std::move(accepted.options), {}}});
   try {
-    changes.changed.push_back({running, running->prepare(accepted.config, std::move(accepted.options))});
-    const std::string& options = changes.changed.back().settings.options;
-    changes.checks.push_back({running, plugin.place, running->check(options)});
+    changes.checks.push_back({running, plugin.place, running->check(changes.changed.back().settings.options)});
   } catch (const Refusal& why) {
     changes.problems.push_back({plugin.place, why.what()});
   }
+}
+
+/// Does a lane still have what a reload took away from it, so that nobody can bind `address`?
+bool PluginSet::holds(const ListenAddress& address) const {
+  const SteadyTime now = steady_now();
+  return std::any_of(given_up_.begin(), given_up_.end(), [&](const auto& entry) {
+    const auto listener = entry.second.lock();
+    if (listener == nullptr || entry.first + kHandOver <= now || !contend(listener->address(), address)) return false;
+    return !(listener->is_retired() && listener->is_free_once_retired());
+  });
+}
+
+/// Returns once nothing that an earlier reload took away is in the way of what is to be bound. What somebody else has
+/// is not waited for.
+asio::awaitable<void> PluginSet::wait_for_addresses(const Changes& changes) {
+  std::vector<ListenAddress> wanted;
+  for (const auto& change : changes.changed) {
+    for (ListenAddress& address : change.plugin->unbound(change.settings.config)) wanted.push_back(std::move(address));
+  }
+  for (const auto& plugin : changes.added) {
+    if (find_leaving(plugin->name()) != nullptr) continue;  // end_former() sees to these
+    for (ListenAddress& address : plugin->unbound(plugin->settings().config)) wanted.push_back(std::move(address));
+  }
+  const auto is_awaited = [this](const ListenAddress& address) { return holds(address) && !is_bindable(address); };
+  asio::steady_timer pause(co_await asio::this_coro::executor);
+  while (!ending_ && std::any_of(wanted.begin(), wanted.end(), is_awaited)) {
+    static_cast<void>(tick(steady_now()));
+    pause.expires_after(kAddressPause);
+    co_await pause.async_wait(asio::use_awaitable);
+  }
+}
+
+/// What is in the way of nobody who is still leaving.
+void PluginSet::bind_coming(Changes& changes) const {
+  for (const auto& plugin : changes.added)
+    if (find_leaving(plugin->name()) == nullptr) bind(*plugin, changes.problems);
+  for (Changes::Change& change : changes.changed) {
+    try {
+      change.settings = change.plugin->prepare(change.settings.config, change.settings.options);
+    } catch (const Refusal& why) {
+      changes.problems.push_back({change.settings.config.place, why.what()});
+    }
+  }
+}
+
+/// Of the plugins that are configured, and of those that are about to be.
+PluginSet::BoundListeners PluginSet::listeners(const Changes* coming) const {
+  BoundListeners out;
+  const auto add = [&out](const PluginSettings& settings) {
+    out.insert(settings.listeners.begin(), settings.listeners.end());
+  };
+  for (const auto& plugin : plugins_) add(plugin->settings());
+  if (coming == nullptr) return out;
+  for (const auto& change : coming->changed) add(change.settings);
+  for (const auto& plugin : coming->added) add(plugin->settings());
+  return out;
+}
+
+/// Of the listeners that there were in a reload, those that no plugin has after it.
+void PluginSet::note_given_up(const BoundListeners& before) {
+  const SteadyTime now = steady_now();
+  std::erase_if(given_up_,
+                [now](const auto& entry) { return entry.second.expired() || entry.first + kHandOver <= now; });
+  const BoundListeners all = listeners(nullptr);
+  for (const auto& listener : before)
+    if (!all.contains(listener)) given_up_.emplace_back(now, listener);
 }
 
 /// Of what comes, those that are leaving at present: they make way, whoever they still serve, for addresses, devices
@@ -385,6 +459,9 @@ asio::awaitable<std::vector<ConfigProblem>> PluginSet::reload(const Config& next
   for (const auto& [name, plugin] : next.plugins) {
     if (plugin.enabled) plan(next, plugin, changes);
   }
+  co_await wait_for_addresses(changes);
+  bind_coming(changes);
+  const BoundListeners before = listeners(&changes);
   co_await wait_for(changes.checks, changes.problems);
   if (changes.problems.empty()) co_await end_former(changes);
   if (changes.problems.empty()) {
@@ -395,6 +472,7 @@ asio::awaitable<std::vector<ConfigProblem>> PluginSet::reload(const Config& next
     if (changes.problems.empty()) commit(changes, next);
   }
   let_go(changes);
+  note_given_up(before);
   forget_certificates();
   announce(nullptr);
   share_descriptors(nullptr);

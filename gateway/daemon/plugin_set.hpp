@@ -14,6 +14,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace gatehouse {
@@ -42,7 +43,8 @@ class PluginSet {
   /// problem, nothing is left running. Waits for plugins.
   [[nodiscard]] std::vector<ConfigProblem> start();
   /// Makes the running plugins those of `next`: options, listeners, plugins that come or go. With a problem, all is as
-  /// before, unless it is that drain() or stop() came in between. tick() goes on meanwhile; one reload at a time.
+  /// before, unless it is that drain() or stop() came in between. tick() goes on meanwhile; one reload at a time. An
+  /// address that an earlier reload gave up is waited for until its last lane has let go of it.
   [[nodiscard]] boost::asio::awaitable<std::vector<ConfigProblem>> reload(const Config& next);
 
   /// Does what is due for every plugin; returns when to call it next.
@@ -79,6 +81,12 @@ class PluginSet {
                                              std::vector<Asked>& checks, Problems& problems) const;
   [[nodiscard]] boost::asio::awaitable<void> wait_for(const std::vector<Asked>& asked, Problems& problems) const;
   void plan(const Config& next, const PluginConfig& plugin, Changes& changes) const;
+  [[nodiscard]] boost::asio::awaitable<void> wait_for_addresses(const Changes& changes);
+  [[nodiscard]] bool holds(const ListenAddress& address) const;
+  void bind_coming(Changes& changes) const;
+  using BoundListeners = std::set<std::shared_ptr<const BoundListener>>;
+  [[nodiscard]] BoundListeners listeners(const Changes* coming) const;
+  void note_given_up(const BoundListeners& before);
   [[nodiscard]] boost::asio::awaitable<void> end_former(Changes& changes);
   [[nodiscard]] boost::asio::awaitable<void> carry_out(Changes& changes);
   [[nodiscard]] boost::asio::awaitable<void> go_back(Changes& changes);
@@ -103,6 +111,8 @@ class PluginSet {
   std::vector<std::unique_ptr<ConfiguredPlugin>> plugins_;
   std::vector<std::unique_ptr<ConfiguredPlugin>> leaving_;  // no longer configured, still serving their clients
   std::set<std::string> gone_;  // names of plugins that have left, until it is known that nobody follows
+  /// Listeners that reloads have taken away, and when: lanes may hold their sockets for a while.
+  std::vector<std::pair<SteadyTime, std::weak_ptr<const BoundListener>>> given_up_;
   bool reloading_ = false;
   std::optional<std::vector<policy::OwnListener>> announced_;
   bool ending_ = false;                                 // drain() or stop() was called

@@ -4,6 +4,7 @@
 #include "gateway/base/refusal.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace gatehouse {
@@ -328,6 +329,15 @@ std::vector<std::string> ConfiguredPlugin::needs_restart(const PluginConfig& nex
         out.push_back(path + role + " (tls, auth, opening, proxies, identity, mode or group of " + address.text + ")");
       }
     }
+  }
+  return out;
+}
+
+std::vector<ListenAddress> ConfiguredPlugin::unbound(const PluginConfig& next) const {
+  std::vector<ListenAddress> out;
+  for (const auto& [role, addresses] : next.listeners) {
+    std::copy_if(addresses.begin(), addresses.end(), std::back_inserter(out),
+                 [&, &role = role](const auto& address) { return find_listener(settings_, role, address) == nullptr; });
   }
   return out;
 }

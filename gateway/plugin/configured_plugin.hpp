@@ -65,6 +65,8 @@ class ConfiguredPlugin {
 
   /// Names of the settings of `next` that cannot change while the plugin runs: "plugin.udpgw.lanes".
   [[nodiscard]] std::vector<std::string> needs_restart(const PluginConfig& next) const;
+  /// Addresses of `next` for which it has no listener yet.
+  [[nodiscard]] std::vector<ListenAddress> unbound(const PluginConfig& next) const;
   /// The settings for `next`, with listeners of unchanged addresses kept and new ones bound; then check() its options.
   /// @throws Refusal
   [[nodiscard]] PluginSettings prepare(const PluginConfig& next, std::string options) const;

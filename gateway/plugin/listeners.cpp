@@ -170,6 +170,12 @@ void require_bindable(const ListenAddress& address, const std::string& plugin, c
   if (!can_bind(address, may_be_taken)) refuse(address, plugin, role);
 }
 
+bool contend(const ListenAddress& a, const ListenAddress& b) noexcept {
+  if (a.kind != b.kind) return false;
+  if (a.kind == ListenAddress::Kind::unix_stream) return a.path == b.path;
+  return a.endpoint.port == b.endpoint.port && a.endpoint.address.is_v6() == b.endpoint.address.is_v6();
+}
+
 BoundListener::BoundListener(std::uint32_t id, const std::string& plugin, std::string role, ListenAddress address,
                              unsigned lanes)
     : id_(id), role_(std::move(role)), address_(std::move(address)) {

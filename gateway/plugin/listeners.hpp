@@ -18,6 +18,9 @@ namespace gatehouse {
 void require_bindable(const ListenAddress& address, const std::string& plugin, const std::string& role,
                       bool may_be_taken);
 
+/// Has `a` the port or file of `b`, so that one can keep the other from it?
+[[nodiscard]] bool contend(const ListenAddress& a, const ListenAddress& b) noexcept;
+
 /// One configured address with its sockets: TCP and Unix have one, UDP one of a SO_REUSEPORT group for each lane.
 /// All are non-blocking and close-on-exec; IPv6 ones take IPv6 only. Control thread only.
 class BoundListener {
@@ -38,6 +41,8 @@ class BoundListener {
   [[nodiscard]] const ListenAddress& address() const noexcept { return address_; }
   /// retire() was called.
   [[nodiscard]] bool is_retired() const noexcept { return sockets_.empty(); }
+  /// Then others can bind its address, whoever has a dup; a UDP port is free with the last one.
+  [[nodiscard]] bool is_free_once_retired() const noexcept { return address_.kind != ListenAddress::Kind::udp; }
   /// With the real port; none for a Unix socket.
   [[nodiscard]] const Endpoint& local() const noexcept { return local_; }
   /// The address as it can be reached: "127.0.0.1:40123", "udp:[::1]:7500", "unix:/run/x.sock".

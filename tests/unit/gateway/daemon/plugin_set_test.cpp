@@ -74,6 +74,13 @@ class PluginSetTest : public testing::Test {
     while (!out && io.run_one_for(50ms) > 0) meanwhile();
     return out ? sentences(*out) : std::vector<std::string>{"it never ends"};
   }
+  /// Of loopback, with nobody there.
+  static std::uint16_t free_port() {
+    ListenAddress any;
+    any.text = "127.0.0.1:0";
+    any.endpoint = Endpoint::parse(any.text).value();
+    return BoundListener(1, "x", "listen", any, 1).local().port;
+  }
   /// Its options say where it hangs.
   static std::string hanging(const std::string& at, const std::string& name = "stuck") {
     return "[plugin." + name + "]\npath = \"" + test_plugin("hangs").string() + "\"\nlanes = 1\n[plugin." + name +
@@ -186,13 +193,7 @@ TEST_F(PluginSetTest, ReloadsAddedAndRemovedPlugins) {
 
 // Each kind of address, since each becomes free in its own way.
 TEST_F(PluginSetTest, APluginThatComesBackWhileItDrainsHasItsAddressesAtOnce) {
-  const std::uint16_t port = [] {
-    ListenAddress any;
-    any.text = "127.0.0.1:0";
-    any.endpoint = Endpoint::parse(any.text).value();
-    return BoundListener(1, "x", "listen", any, 1).local().port;
-  }();
-  const std::string at = "127.0.0.1:" + std::to_string(port);
+  const std::string at = "127.0.0.1:" + std::to_string(free_port());
   const std::string plugin = "[plugin.strays]\nlisten = [\"" + at + "\", \"udp:" + at +
                              "\", \"unix:" + (folder_.path() / "x.sock").string() +
                              "\"]\n[plugin.strays.options]\nhow = \"nothing\"\n";  // it is never drained
@@ -205,6 +206,45 @@ TEST_F(PluginSetTest, APluginThatComesBackWhileItDrainsHasItsAddressesAtOnce) {
   EXPECT_EQ(set_->plugins()[0]->state(), State::running);
   EXPECT_THAT(set_->plugins()[0]->settings().listeners, SizeIs(3));
   EXPECT_THAT(set_->leaving(), IsEmpty());
+}
+
+TEST_F(PluginSetTest, AnAddressThatWasGivenUpIsHadAgainAtOnce) {
+  const std::string port = std::to_string(free_port()), socket = (folder_.path() / "x.sock").string();
+  const std::string second = "[plugin.second]\npath = \"" + test_plugin("good").string() + "\"\n";
+  for (const std::string& at : {"127.0.0.1:" + port, "udp:127.0.0.1:" + port, "unix:" + socket}) {
+    SCOPED_TRACE(at);
+    const std::string listen = "listen = [\"" + at + "\"]\n";
+    if (set_->plugins().empty()) run("[plugin.good]\n" + listen + second);
+    EXPECT_THAT(reload("[plugin.good]\n" + listen + second), IsEmpty());
+    EXPECT_THAT(reload("[plugin.good]\n" + second), IsEmpty());
+    EXPECT_THAT(reload("[plugin.good]\n" + listen + second), IsEmpty()) << "by whoever had it";
+    EXPECT_THAT(reload("[plugin.good]\n" + second), IsEmpty());
+    EXPECT_THAT(reload("[plugin.good]\n" + second + listen), IsEmpty()) << "by another plugin";
+    EXPECT_THAT(set_->plugins()[0]->settings().listeners, IsEmpty());
+    EXPECT_THAT(set_->plugins()[1]->settings().listeners, SizeIs(1));
+  }
+}
+
+TEST_F(PluginSetTest, APortThatAPluginHasInItsDrainIsWaitedFor) {
+  const std::string listen = "listen = [\"udp:127.0.0.1:" + std::to_string(free_port()) + "\"]\n";
+  run("[plugin.strays]\n" + listen + "[plugin.strays.options]\nhow = \"nothing\"\n");  // it is never drained
+  EXPECT_THAT(reload(""), IsEmpty());
+  EXPECT_THAT(reload("[plugin.good]\n" + listen), IsEmpty());
+  EXPECT_THAT(set_->leaving(), IsEmpty());
+}
+
+TEST_F(PluginSetTest, WhatAnotherProgramHasIsNotWaitedFor) {
+  ListenAddress taken;
+  taken.kind = ListenAddress::Kind::udp;
+  taken.text = "udp:127.0.0.1:0";
+  taken.endpoint = Endpoint::parse("127.0.0.1:0").value();
+  const BoundListener other(1, "x", "listen", taken, 1);
+  run("[plugin.good]\nlisten = [\"udp:127.0.0.1:0\"]\n");
+  EXPECT_THAT(reload("[plugin.good]\n"), IsEmpty());
+  const SteadyTime before = steady_now();
+  EXPECT_THAT(reload("[plugin.good]\nlisten = [\"udp:" + other.local().to_string() + "\"]\n"),
+              ElementsAre(HasSubstr("another program has it already")));
+  EXPECT_LT(steady_now() - before, 1s);
 }
 
 TEST_F(PluginSetTest, OneThatDrainsIsNotEndedForAReloadThatIsRefused) {
