@@ -35,8 +35,7 @@ tunnel=
     tunnel="
   build/release/bin/gatehouse probe packet-tunnel 127.0.0.1:7400 --dns example.com   # the tunnel's device is gatehouse0"
   fi
-  frontend geneve-relay "listen = [\"udp:127.0.0.1:7500\", \"udp:[::1]:7500\"]" \
-           "listen_api = [\"unix:$run/runtime/geneve-relay-api.sock\"]"
+  frontend geneve-relay 'listen = ["udp:127.0.0.1:7500", "udp:[::1]:7500"]'
   frontend socks5 'listen = ["127.0.0.1:1080"]'
   frontend echo 'listen = ["127.0.0.1:7007", "udp:127.0.0.1:7007"]'
 } >"$run/gatehouse.toml"

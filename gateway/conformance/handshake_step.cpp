@@ -57,6 +57,8 @@ class ManifestCheck {
       bad(of_role + "has openings but takes no streams");
     if ((role.kinds & GH_ROLE_HTTP) != 0 && (role.kinds & GH_ROLE_OPENINGS) == 0)
       bad(of_role + "has GH_ROLE_HTTP without GH_ROLE_OPENINGS");
+    if ((role.kinds & GH_ROLE_LOCAL) != 0 && (role.kinds & GH_ROLE_STREAM) == 0)
+      bad(of_role + "has GH_ROLE_LOCAL, which is a Unix socket, but takes no streams");
   }
 
   /// The loader takes what it can call; the rest is the author's mistake.

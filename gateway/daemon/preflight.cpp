@@ -174,6 +174,7 @@ void Preflight::look_at_addresses() {
     if (!plugin.enabled) continue;
     for (const auto& [role, addresses] : plugin.listeners) {
       for (const ListenAddress& address : addresses) {
+        if (address.path.parent_path() == config_.runtime_dir && !is_there(config_.runtime_dir)) continue;  // is made
         try {
           require_bindable(address, name, role, is_running_);
         } catch (const Refusal& refusal) {

@@ -5,6 +5,7 @@
 
 #include "gateway/base/refusal.hpp"
 #include "gateway/plugin/call_thread.hpp"
+#include "gateway/plugin/default_listeners.hpp"
 #include "gateway/plugin/elf_check.hpp"
 #include "gateway/plugin/plugin_message.hpp"
 
@@ -312,6 +313,7 @@ LoadedPlugin load_plugin(TrustedFile file, const std::vector<std::string_view>& 
 AcceptedPlugin accept_configuration(const Config& config, const PluginConfig& plugin, const LoadedPlugin& loaded) {
   AcceptedPlugin accepted;
   accepted.config = plugin;
+  add_default_listeners(accepted.config, loaded, config.runtime_dir);
   const gh_manifest& manifest = *loaded.manifest;
   for (auto& [name, addresses] : accepted.config.listeners) {
     const gh_listener_role* role = loaded.find_role(name);
@@ -324,8 +326,8 @@ AcceptedPlugin accept_configuration(const Config& config, const PluginConfig& pl
   }
   for (std::size_t i = 0; i < manifest.role_count; ++i) {
     const gh_listener_role& role = role_of(manifest, i);
-    const auto configured = plugin.listeners.find(role.name);
-    if (role.required != 0 && (configured == plugin.listeners.end() || configured->second.empty())) {
+    const auto configured = accepted.config.listeners.find(role.name);
+    if (role.required != 0 && (configured == accepted.config.listeners.end() || configured->second.empty())) {
       accepted.problems.push_back({plugin.place, "the plugin " + plugin.name + " needs at least one address: set `" +
                                                      role.name + "` of [plugin." + plugin.name + "]"});
     }

@@ -59,7 +59,7 @@ struct LoadedPlugin {
 /// The last step of the handshake, which needs the configuration: are its listeners ones that the manifest declares,
 /// and are its options valid by the manifest's schema?
 struct AcceptedPlugin {
-  PluginConfig config;  ///< with the opening that a role always has
+  PluginConfig config;  ///< with the listeners and the opening that a role has by itself
   std::string options;  ///< a JSON object, complete with defaults
   std::vector<ConfigProblem> problems;
 };

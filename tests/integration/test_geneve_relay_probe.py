@@ -9,6 +9,8 @@ The API's Unix socket is a file, which all namespaces see.
 """
 
 import json
+import signal
+import stat
 
 from harness import GATEWAY, GatewayTest, main
 from harness.gateway import BUILD
@@ -21,14 +23,22 @@ PROGRAM = BUILD / "bin" / "gatehouse"
 
 class Probe(GatewayTest):
     def relay(self, api=f"unix:{API}", policy=None):
-        table = {"listen": [f"udp:0.0.0.0:{PORT}", f"udp:[::]:{PORT}"], "listen_api": [api]}
-        self.running = self.gateway(plugins={"geneve-relay": table}, policy=policy)
+        self.running = self.gateway(plugins=self.plugins(listen_api=[api]), policy=policy)
         return self.running
+
+    @staticmethod
+    def plugins(**more):
+        return {"geneve-relay": {"listen": [f"udp:0.0.0.0:{PORT}", f"udp:[::]:{PORT}"], **more}}
 
     def probe(self, *words, api=f"unix:{API}", namespace="client"):
         """(what it printed, or None; what it complained of), with the exit status looked at."""
+        return self.run_probe(api, "--timeout-ms", "1500", *words, namespace=namespace)
+
+    def run_probe(self, *words, namespace="client"):
         done = self.net.run(namespace, [str(PROGRAM), "probe", "--json", "--config", str(self.running.config),
-                                        "geneve-relay", api, "--timeout-ms", "1500", *words], check=False)
+                                        "geneve-relay", *words], check=False)
+        if done.returncode == 2:
+            return None, done.stderr
         printed = json.loads(done.stdout) if done.stdout else None
         self.assertEqual(done.returncode, 0 if printed and printed["works"] else 1, done)
         return printed, done.stderr
@@ -96,6 +106,52 @@ class Probe(GatewayTest):
         printed, complained = self.probe(api=address)
         self.assertIsNone(printed)
         self.assertIn("--tls", complained)
+
+    # ---- where nothing is configured
+    def test_without_listen_api_it_is_asked_in_the_runtime_folder(self):
+        self.running = gateway = self.gateway(plugins=self.plugins())
+        api = gateway.runtime / "geneve-relay-api.sock"
+        self.assert_works(*self.run_probe())
+        self.assert_works(*self.run_probe(f"unix:{api}"))
+        about, control = api.stat(), (gateway.runtime / "control.sock").stat()
+        self.assertEqual((stat.S_IMODE(about.st_mode), about.st_uid), (0o660, control.st_uid))
+        (plugin,) = gateway.json("status")["plugins"]
+        self.assertIn({"role": "listen_api", "address": f"unix:{api}"}, plugin["listeners"])
+        (role,) = [one for one in gateway.json("plugin", "describe", "geneve-relay")["listeners"]
+                   if one["name"] == "listen_api"]
+        self.assertEqual(role["default"], f"unix:{api}")
+        self.assertEqual(gateway.cli("check").returncode, 0)
+
+    def test_a_crash_leaves_nothing_in_the_way_of_the_default(self):
+        self.running = gateway = self.gateway(plugins=self.plugins())
+        gateway.process.send_signal(signal.SIGKILL)
+        self.assertNotEqual(gateway.wait(), 0)
+        self.assertTrue((gateway.runtime / "geneve-relay-api.sock").is_socket())
+        gateway.start()
+        self.assert_works(*self.run_probe())
+
+    def test_the_default_goes_and_comes_by_a_reload(self):
+        self.running = gateway = self.gateway(plugins=self.plugins())
+        api = gateway.runtime / "geneve-relay-api.sock"
+        gateway.write_config(self.plugins(listen_api=[]))
+        self.assertEqual(gateway.cli("reload").returncode, 0)
+        printed, complained = self.run_probe()
+        self.assertIsNone(printed)
+        self.assertIn("the address of the relay's API is missing", complained)
+        gateway.write_config(self.plugins())
+        self.assertEqual(gateway.cli("reload").returncode, 0)
+        self.assertTrue(api.is_socket())
+        self.assert_works(*self.run_probe())
+
+    def test_what_is_in_the_way_of_the_default_is_named(self):
+        self.running = gateway = self.gateway(plugins=self.plugins(), start=False)
+        api = gateway.runtime / "geneve-relay-api.sock"
+        api.write_text("of somebody else")
+        for verb in ("check", "run"):
+            with self.subTest(verb):
+                done = gateway.cli(verb)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(f"{api} is there already and is not a socket", done.stderr)
 
     # ---- does not, and says where
     def test_policy_refuses_an_allocation_with_its_sentence(self):

@@ -4,6 +4,7 @@
 #include "gateway/cli/plugin/plugin_shelf.hpp"
 #include "gateway/cli/render.hpp"
 #include "gateway/cli/running_gateway.hpp"
+#include "gateway/plugin/default_listeners.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -23,14 +24,17 @@ void print(const Invocation& invocation, const Json& body) {
 
 std::string text_or_empty(const char* text) { return text == nullptr ? "" : text; }
 
-Json describe_roles(const LoadedPlugin& plugin) {
+Json describe_roles(const Config& config, const std::string& name, const LoadedPlugin& plugin) {
   Json out = Json::array();
   for (std::size_t i = 0; i < plugin.manifest->role_count; ++i) {
     const gh_listener_role& role = plugin.role(i);
     Json kinds = Json::array();
     if ((role.kinds & GH_ROLE_STREAM) != 0) kinds.push_back("stream");
     if ((role.kinds & GH_ROLE_DATAGRAM) != 0) kinds.push_back("datagram");
-    out.push_back({{"name", role.name}, {"kinds", kinds}, {"required", role.required != 0}});
+    out.push_back({{"name", role.name},
+                   {"kinds", kinds},
+                   {"required", role.required != 0},
+                   {"default", default_address(config.runtime_dir, name, role)}});
   }
   return out;
 }
@@ -65,7 +69,7 @@ Json describe_options(const gh_manifest& manifest) {
   return out;
 }
 
-Json describe(const std::string& name, const LoadedPlugin& plugin) {
+Json describe(const Config& config, const std::string& name, const LoadedPlugin& plugin) {
   const gh_manifest& manifest = *plugin.manifest;
   Json needed = Json::array();
   for (const char* const* id = manifest.requires_ids; id != nullptr && *id != nullptr; ++id) needed.push_back(*id);
@@ -80,7 +84,7 @@ Json describe(const std::string& name, const LoadedPlugin& plugin) {
           {"sha256", plugin.file.sha256},
           {"requires", needed},
           {"probe", plugin.probe == nullptr ? "" : text_or_empty(plugin.probe->usage)},
-          {"listeners", describe_roles(plugin)},
+          {"listeners", describe_roles(config, name, plugin)},
           {"options", describe_options(manifest)}};
 }
 
@@ -135,7 +139,7 @@ int plugin_list_verb(const Invocation& invocation, const NoArguments&) {
 int plugin_describe_verb(const Invocation& invocation, const PluginArguments& arguments) {
   const Config config = load_config_or_defaults(invocation);
   require_known_plugin(config, arguments.name);
-  print(invocation, describe(arguments.name, PluginShelf(config).load(arguments.name)));
+  print(invocation, describe(config, arguments.name, PluginShelf(config).load(arguments.name)));
   return kExitYes;
 }
 

@@ -3,12 +3,32 @@
 #include "gateway/base/refusal.hpp"
 #include "gateway/cli/plugin/plugin_shelf.hpp"
 #include "gateway/cli/render.hpp"
+#include "gateway/plugin/default_listeners.hpp"
 
 #include <gatehouse/plugin/border.hpp>
 
 #include <array>
 
 namespace gatehouse {
+namespace {
+
+/// What a probe without arguments is about: where the plugin listens for this machine, as configured or by itself.
+std::vector<std::string> local_address(const Config& config, const std::string& plugin, const LoadedPlugin& loaded) {
+  const auto found = config.plugins.find(plugin);
+  PluginConfig configured;
+  if (found != config.plugins.end()) configured = found->second;
+  configured.name = plugin;
+  add_default_listeners(configured, loaded, config.runtime_dir);
+  for (const auto& [name, addresses] : configured.listeners) {
+    const gh_listener_role* const role = loaded.find_role(name);
+    if (role == nullptr || (role->kinds & GH_ROLE_LOCAL) == 0) continue;
+    for (const ListenAddress& address : addresses)
+      if (address.kind == ListenAddress::Kind::unix_stream) return {address.text};
+  }
+  return {};
+}
+
+}  // namespace
 
 int probe_verb(const Invocation& invocation, const ProbeArguments& arguments) {
   const std::string& plugin = arguments.plugin;
@@ -18,8 +38,10 @@ int probe_verb(const Invocation& invocation, const ProbeArguments& arguments) {
   if (probe == nullptr) {
     throw Refusal("plugin " + plugin + " offers no probe; ask its author for one");
   }
+  const std::vector<std::string> words =
+      arguments.words.empty() ? local_address(config, plugin, loaded) : arguments.words;
   std::vector<gh_bytes> views;
-  for (const std::string& word : arguments.words) views.push_back(to_border(word));
+  for (const std::string& word : words) views.push_back(to_border(word));
 
   std::array<char, 1024> text{};
   gh_message why{text.data(), text.size(), 0};

@@ -11,7 +11,9 @@ namespace gatehouse {
 
 struct ProbeArguments {
   std::string plugin;
-  std::vector<std::string> words;  ///< all that follows NAME: the probe's own arguments
+  /// All that follows NAME: the probe's own arguments. Without any it is given where the plugin listens for this
+  /// machine, if it does by itself (GH_ROLE_LOCAL).
+  std::vector<std::string> words;
 };
 
 [[nodiscard]] int probe_verb(const Invocation& invocation, const ProbeArguments& arguments);

@@ -28,8 +28,8 @@ namespace gatehouse::geneve_relay {
 class AllocationApi {
  public:
   static constexpr const char* kRole = "listen_api";
-  /// For the manifest: a token has its place, TLS and the rest are the operator's to configure.
-  static constexpr Role role() noexcept { return make_role(kRole, RoleKind::streams, false, Openings::http); }
+  /// For the manifest: there for this machine, a token has its place, TLS and the rest are the operator's to configure.
+  static constexpr Role role() noexcept { return make_local_role(kRole, Openings::http); }
 
   /// `context` and `allocator` outlive it; an endpoint that is still being asked for when it goes is nobody's to hear
   /// of.

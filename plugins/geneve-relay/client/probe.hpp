@@ -10,7 +10,7 @@
 namespace gatehouse::geneve_relay {
 
 inline constexpr char kProbeUsage[] =
-    "API, as unix:PATH or HOST:PORT [--server ADDRESS:PORT] [--form 1] [--count N] [--size BYTES] [--timeout-ms N] "
+    "[API, as unix:PATH or HOST:PORT] [--server ADDRESS:PORT] [--form 1] [--count N] [--size BYTES] [--timeout-ms N] "
     "[--tls [--ca FILE] [--cert FILE --key FILE] [--server-name NAME] [--min-tls 1.2]] [--token-file FILE]";
 
 /// For make_probe<run_probe>(kProbeUsage): has an endpoint allocated for two new keys, binds both, sends data there and

@@ -760,8 +760,10 @@ enum { /* which listeners a role takes; bits */
   GH_ROLE_OPENINGS = 4, /* its streams begin as gh_listener says: PROXY header, TLS, opening, auth. Without this bit a
                            listener that asks for any of them is refused */
   GH_ROLE_HTTP = 8,     /* with GH_ROLE_OPENINGS: every stream has an HTTP opening, whatever the configuration says */
-  GH_ROLE_TOKEN = 16    /* with GH_ROLE_OPENINGS: its own protocol has a place for a token, so that GH_AUTH_TOKEN needs
+  GH_ROLE_TOKEN = 16,   /* with GH_ROLE_OPENINGS: its own protocol has a place for a token, so that GH_AUTH_TOKEN needs
                            no HTTP opening; without one the plugin asks for the token itself */
+  GH_ROLE_LOCAL = 32    /* with GH_ROLE_STREAM: where the configuration does not have its key, there is one listener, a
+                           Unix socket in the gateway's runtime folder: NAME-api.sock of the role "listen_api" */
 };
 
 /* One use that a plugin has for listeners. */

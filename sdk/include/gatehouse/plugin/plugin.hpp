@@ -182,6 +182,15 @@ constexpr Role make_role(const char* name, RoleKind kind, bool required, Opening
   return {sizeof(gh_listener_role), kinds, name, required ? 1U : 0U, 0};
 }
 
+/// A role of streams that is there for this machine unless the configuration says otherwise: without its key it has one
+/// listener, a Unix socket with the mode 0660 in the gateway's runtime folder, and with `[]` none. Its file is
+/// PLUGIN-api.sock for a role `listen_api`. @param name  the configuration key
+constexpr Role make_local_role(const char* name, Openings openings = Openings::none) noexcept {
+  Role out = make_role(name, RoleKind::streams, false, openings);
+  out.kinds |= GH_ROLE_LOCAL;
+  return out;
+}
+
 /// What a probe prints: one JSON object.
 using PrintJson = std::function<void(std::string_view json)>;
 /// What `gatehouse probe NAME` runs: a small real client, as `void run(const std::vector<std::string_view>& arguments,

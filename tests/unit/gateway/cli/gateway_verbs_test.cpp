@@ -46,6 +46,17 @@ TEST_F(GatewayVerbs, CheckIsFineWithAGoodPlugin) {
   EXPECT_THAT(outcome.out, HasSubstr("NAME  VERSION  FILE\ngood  1.2.3    "));
 }
 
+TEST_F(GatewayVerbs, CheckLooksAtTheListenerThatARoleHasByItself) {
+  const std::string file = config("[plugin.probing]\n"), fresh = (folder_.path() / "fresh").string();
+  EXPECT_EQ(call({"check", "--config", file}).code, 0);
+  EXPECT_EQ(call({"check", "--config", file, "--set", "gateway.runtime_dir=" + fresh}).code, 0) << "it would be made";
+  std::ofstream(folder_.path() / "probing-api.sock");
+  const Outcome taken = call({"check", "--config", file});
+  EXPECT_EQ(taken.code, 2);
+  EXPECT_THAT(taken.err, HasSubstr("probing-api.sock is there already and is not a socket"));
+  EXPECT_EQ(call({"check", "--config", file, "--set", "plugin.probing.listen_api=[]"}).code, 0);
+}
+
 /// Another user, for as long as it lives; root only.
 class AnotherUser {
  public:

@@ -18,6 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 class Loader : public testing::Test {
  protected:
@@ -164,6 +165,44 @@ TEST_F(Loader, AcceptsOnlyListenersThatTheManifestDeclares) {
             "the plugin good has no listener role `listen_abi`; it has: listen, listen_api");
   EXPECT_EQ(accepted.problems[1].sentence,
             "`listen_api` of the plugin good takes streams, not datagrams: write an address without `udp:`");
+}
+
+/// The listener role `listen_api` of that plugin is there for this machine.
+class LocalRole : public Loader {
+ protected:
+  AcceptedPlugin accept(std::map<std::string, std::vector<ListenAddress>> listeners = {}, const char* name = "relay") {
+    PluginConfig plugin;
+    plugin.name = name;
+    plugin.listeners = std::move(listeners);
+    Config config;
+    config.runtime_dir = "/run/here";
+    config.plugins[name] = plugin;
+    return accept_configuration(config, plugin, load(test_plugin("probing")));
+  }
+};
+
+TEST_F(LocalRole, ListensInTheRuntimeFolderByThePluginsName) {
+  for (const char* const name : {"relay", "other-relay"}) {
+    const AcceptedPlugin accepted = accept({}, name);
+    EXPECT_THAT(accepted.problems, IsEmpty());
+    ASSERT_EQ(accepted.config.listeners.size(), 1u) << "and in no other role";
+    const auto& addresses = accepted.config.listeners.at("listen_api");
+    ASSERT_EQ(addresses.size(), 1u);
+    EXPECT_EQ(addresses[0].kind, ListenAddress::Kind::unix_stream);
+    EXPECT_EQ(addresses[0].path, "/run/here/" + std::string(name) + "-api.sock");
+    EXPECT_EQ(addresses[0].text, "unix:" + addresses[0].path.string());
+    EXPECT_EQ(addresses[0].mode, 0660u) << "the owner's and the group's alone";
+    EXPECT_EQ(addresses[0].group, "");
+  }
+}
+
+TEST_F(LocalRole, HasWhatIsConfiguredInsteadBeItNothing) {
+  ListenAddress own;
+  own.text = "127.0.0.1:1";
+  const auto configured = accept({{"listen_api", {own}}}).config.listeners.at("listen_api");
+  ASSERT_EQ(configured.size(), 1u);
+  EXPECT_EQ(configured[0].text, own.text);
+  EXPECT_THAT(accept({{"listen_api", {}}}).config.listeners.at("listen_api"), IsEmpty());
 }
 
 /// What is wrong with such a listener in `role` of `file`, or "".

@@ -22,8 +22,10 @@ TEST_F(PluginVerbs, PluginDescribeShowsOptionsAndProbe) {
   const Outcome outcome = call({"plugin", "describe", "probing", "--config", config()});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("probe     works|fails [WORD...]\n"));
-  EXPECT_THAT(outcome.out, HasSubstr("\nlisteners\nNAME        KINDS             REQUIRED\n"
-                                     "listen      stream, datagram  no\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("\nlisteners\nNAME        KINDS             REQUIRED  DEFAULT\n"
+                                     "listen      stream, datagram  no        -\n"
+                                     "listen_api  stream            no        unix:" +
+                                     folder_.path().string() + "/probing-api.sock\n"));
   EXPECT_THAT(outcome.out, HasSubstr("\noptions\nNAME   TYPE     DEFAULT  ALLOWED  RELOAD  DESCRIPTION\n"
                                      "depth  integer  3        1..9     live    How deep.\n"));
   const Outcome unknown = call({"plugin", "describe", "probin", "--config", config()});

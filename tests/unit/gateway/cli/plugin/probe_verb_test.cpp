@@ -18,7 +18,7 @@ TEST_F(ProbeVerb, ProbePassesItsArgumentsOn) {
   EXPECT_EQ(fails.code, 1);
   EXPECT_EQ(fails.out, "arguments  fails\n");
   EXPECT_EQ(fails.err, "gatehouse: no answer came\n");
-  const Outcome wrong = call({"probe", "--config", file, "probing"});
+  const Outcome wrong = call({"probe", "--config", file, "probing", "perhaps"});
   EXPECT_EQ(wrong.code, 2);
   EXPECT_EQ(wrong.err,
             "gatehouse: the first word is works or fails\n"
@@ -26,6 +26,18 @@ TEST_F(ProbeVerb, ProbePassesItsArgumentsOn) {
   const Outcome none = call({"probe", "--config", file, "good"});
   EXPECT_EQ(none.code, 2);
   EXPECT_EQ(none.err, "gatehouse: plugin good offers no probe; ask its author for one\n");
+}
+
+TEST_F(ProbeVerb, OneWithoutArgumentsIsAboutWhatListensForThisMachine) {
+  const auto asked = [this](const std::string& more) {
+    return call({"probe", "--config", config(more), "--json", "probing"}).out;
+  };
+  const std::string by_itself = "{\"arguments\":\"unix:" + folder_.path().string() + "/probing-api.sock\"}\n";
+  EXPECT_EQ(asked(""), by_itself);
+  EXPECT_EQ(asked("[plugin.probing]\nlisten = [\"unix:/run/other.sock\"]\n"), by_itself);
+  EXPECT_EQ(asked("[plugin.probing]\nlisten_api = [\"127.0.0.1:1\", \"unix:/run/own.sock\"]\n"),
+            "{\"arguments\":\"unix:/run/own.sock\"}\n");
+  EXPECT_EQ(asked("[plugin.probing]\nlisten_api = []\n"), "") << "the plugin says what is missing";
 }
 
 }  // namespace
