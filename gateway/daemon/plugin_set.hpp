@@ -10,6 +10,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -110,7 +111,8 @@ class PluginSet {
   boost::asio::io_context* io_;
   std::vector<std::unique_ptr<ConfiguredPlugin>> plugins_;
   std::vector<std::unique_ptr<ConfiguredPlugin>> leaving_;  // no longer configured, still serving their clients
-  std::set<std::string> gone_;  // names of plugins that have left, until it is known that nobody follows
+  /// Names of plugins that have left, until it is known that nobody follows, and whether they left threads.
+  std::map<std::string, bool> gone_;
   /// Listeners that reloads have taken away, and when: lanes may hold their sockets for a while.
   std::vector<std::pair<SteadyTime, std::weak_ptr<const BoundListener>>> given_up_;
   bool reloading_ = false;

@@ -168,7 +168,7 @@ void ConfiguredPlugin::retry(SteadyTime now) {
     state_ = State::stopped;
   } else if (failures_.size() >= kMostFailures) {
     state_ = State::quarantined;
-    services_.fds->drop(name());
+    if (!left_threads_) services_.fds->drop(name());
     services_.journal->write(GH_LOG_ERROR, "gateway", "plugin quarantined; reload the gateway to try it again",
                              {{"plugin", name()}, {"why", failure_}});
   } else {
@@ -241,6 +241,7 @@ void ConfiguredPlugin::end_instances(SteadyTime now) {
   });
   if (state_ != State::ending || !life_.instance->ended(now)) return;
   account(*life_.instance);
+  left_threads_ = life_.instance->abandoned_lanes() + life_.instance->abandoned_calls() > 0;
   life_ = {};
   retry(now);
 }

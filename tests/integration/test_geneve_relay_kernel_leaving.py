@@ -12,6 +12,7 @@ from harness import main
 from harness.gateway import SLOW
 from harness.relay import geneve
 from harness.relay_case import API, PORT, KernelRelayTest
+from harness.stopped_thread import StoppedThread
 
 EVERY = 0.005  # seconds between packets
 AT_ONCE = 1.0 * SLOW  # seconds that an edit may take
@@ -71,6 +72,24 @@ class Leaving(KernelRelayTest):
         self.switch(gateway, "enable")
         self.assert_in_kernel(gateway, a, b)
         self.assertEqual(self.handshakes(gateway), 0, "it goes on without one")
+
+    def test_what_a_lane_has_that_is_held_through_its_drain(self):
+        """Its legs end with the second, and are in nobody's way, also when it goes on long after it was given up."""
+        gateway = self.relay_in_kernel()
+        a, b = self.pair()
+        self.assert_in_kernel(gateway, a, b)
+        held = StoppedThread.named(gateway.process.pid, "gh-gen", f"-{a.vni % 2}")
+        self.addCleanup(held.resume)
+        self.assert_stops(a, b, lambda: self.switch(gateway, "disable"), within=2 * SLOW)
+        self.assert_soon(lambda: not gateway.json("status")["plugins"], "it is given up", timeout=30)
+        self.assertFalse(self.carries(a, b))
+        self.switch(gateway, "enable")
+        self.assert_in_kernel(gateway, a, b)  # the VNI, in the next instance
+        held.resume()
+        self.assert_stops(a, b, lambda: gateway.policy.insert("admissions", plugin="geneve-relay", action="deny"))
+        for one, other in ((a, b), (b, a)):
+            self.assertFalse(self.carries(one, other), "not by what the former had put there")
+        self.assertEqual(self.handshakes(gateway), 0)
 
     def test_a_gateway_that_is_stopped_and_started(self):
         gateway = self.relay_in_kernel()

@@ -176,6 +176,27 @@ TEST_F(PluginSetTest, ClosesWhatAPluginHasKeptOnceItIsGoneForGood) {
   close(ends[0]);
 }
 
+// For the next one to take from whoever has it still, as a program in the kernel.
+TEST_F(PluginSetTest, KeepsWhatAPluginHasKeptWhoseThreadsNeverReturned) {
+  run(hanging("lane"));
+  const PluginFds face(services_.fds, "stuck");
+  std::array<std::int32_t, 2> ends{};
+  ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
+  ASSERT_EQ(face.table()->keep(face.table()->context, to_border("links"), &ends[1], 1), GH_OK);
+  EXPECT_THAT(reload(""), IsEmpty());
+  for (const SteadyTime end = steady_now() + 20s; !set_->leaving().empty() && steady_now() < end;) {
+    static_cast<void>(set_->tick(steady_now()));
+    std::this_thread::sleep_for(5ms);
+  }
+  ASSERT_THAT(set_->leaving(), IsEmpty());
+  EXPECT_EQ(set_->abandoned_lanes(), 1u);
+  const PluginFds next(services_.fds, "stuck");
+  std::int32_t taken = -1;
+  std::size_t count = 0;
+  EXPECT_EQ(next.table()->take(next.table()->context, to_border("links"), &taken, 1, &count), GH_OK);
+  for (const int fd : {ends[0], ends[1], taken}) close(fd);
+}
+
 TEST_F(PluginSetTest, AnnouncesItsListeners) {
   run("[plugin.good]\nlisten = [\"127.0.0.1:0\", \"udp:127.0.0.1:0\"]\n");
   const auto& listeners = set_->plugins()[0]->settings().listeners;
