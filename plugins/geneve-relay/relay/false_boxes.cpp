@@ -37,7 +37,7 @@ std::uint64_t FalseBoxes::hash(What what, const DiscoKey& sender, std::uint32_t 
                                const IpAddress& source) const noexcept {
   static_assert(sizeof secret_ == crypto_shorthash_KEYBYTES && sizeof(std::uint64_t) == crypto_shorthash_BYTES);
   constexpr std::size_t kNumber = DiscoKey::kSize + 16;  // behind key and address
-  std::array<std::byte, kNumber + sizeof vni + 1> in;
+  std::array<std::byte, kNumber + sizeof vni + sizeof what> in;
   std::ranges::copy(sender.bytes, in.begin());
   std::ranges::copy(source.storage(), in.begin() + DiscoKey::kSize);
   store_big(MutableBytes(in).subspan(kNumber), vni);

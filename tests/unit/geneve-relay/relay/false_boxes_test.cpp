@@ -11,7 +11,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint64_t kRate = 100, kAtOnce = FalseBoxes::kSeconds * kRate;
+constexpr std::uint64_t kRate = 100, kAtOnce = 2 * kRate;  // two seconds of it
 
 class FalseBoxesTest : public testing::Test {
  protected:
@@ -58,6 +58,7 @@ TEST_F(FalseBoxesTest, LetTheOwnerGoOnFromWhereItWas) {
   EXPECT_TRUE(attempt("a", 7, 1).may_cost(kRate, 1, now));
   EXPECT_TRUE(attempt("a", 7, 2, true).may_cost(kRate, 1, now)) << "as the caller says";
   EXPECT_FALSE(attempt("a", 7, 2).may_cost(kRate, 1, now)) << "a strange one";
+  EXPECT_FALSE(boxes.attempt(public_of("a"), 7, IpAddress::v4(0x0a000002)).is_familiar()) << "nobody says anything";
   EXPECT_FALSE(attempt("b", 7, 1).is_familiar());
   EXPECT_FALSE(attempt("a", 8, 1).is_familiar());
 }

@@ -67,10 +67,14 @@ TEST_F(Kept, TheirTurnIsCountedDown) {
   serve(9);
   serve(8);
   EXPECT_EQ(endpoints_.waiting(), 9u) << "what was refused has its turn yet";
+  serve(7);
+  EXPECT_EQ(endpoints_.waiting(), 8u);
   EXPECT_FALSE(serve_some(4));
-  EXPECT_EQ(endpoints_.waiting(), 5u);
+  EXPECT_EQ(endpoints_.waiting(), 4u);
   serve(1);
-  EXPECT_EQ(endpoints_.waiting(), 5u) << "it had its turn";
+  EXPECT_EQ(endpoints_.waiting(), 4u) << "it had its turn";
+  serve(5);
+  EXPECT_EQ(endpoints_.waiting(), 3u) << "it was the next";
   EXPECT_TRUE(serve_some(100));
   EXPECT_EQ(endpoints_.waiting(), 0u);
   endpoints_.begin();
@@ -113,6 +117,8 @@ TEST_F(Kept, AreNoMoreThanWereAdded) {
   none.add(kept(2));
   EXPECT_FALSE(none.empty());
   EXPECT_EQ(none.waiting(), 2u) << "before the first round";
+  none.serve(1, [](const KeptEndpoint&) { return true; });
+  EXPECT_EQ(none.waiting(), 1u);
 }
 
 TEST_F(Kept, OneThatIsNoSessionIsServed) {
@@ -139,6 +145,23 @@ TEST_F(Kept, WhatIsServedBetweenRoundsWasNotWaiting) {
   EXPECT_EQ(endpoints_.waiting(), 1u);
   EXPECT_TRUE(serve_some(2));
   EXPECT_TRUE(endpoints_.empty());
+}
+
+TEST_F(Kept, WhatIsAddedBetweenRoundsWaits) {
+  server_.refused = {3, 8, 10};
+  EXPECT_TRUE(serve_some(100));
+  endpoints_.add(kept(20));
+  EXPECT_EQ(endpoints_.waiting(), 1u);
+  serve(20);
+  EXPECT_EQ(endpoints_.waiting(), 0u);
+}
+
+TEST_F(Kept, AreFoundByTheirVniAlsoWhenOnlyOneHasGone) {
+  for (std::uint32_t vni = 2; vni <= 10; ++vni) server_.refused.insert(vni);
+  EXPECT_TRUE(serve_some(100));
+  server_ = {};
+  serve(3);
+  EXPECT_EQ(server_.asked, (std::multiset<std::uint32_t>{3}));
 }
 
 TEST_F(Kept, WhatIsRefusedStaysForTheNextRound) {
