@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -10,35 +11,44 @@
 
 namespace gatehouse {
 
-/// Texts that stay lie close together here. Among what comes and goes, as on the heap, each would hold a page that
-/// could be given back otherwise. Freed room is for texts of the same size, in steps of 8 bytes. Thread-safe; what it
-/// has given out lives as long as *this at most.
+/// Texts that stay lie close together here, in pages for one size each, in steps of 8 bytes. Among what comes and goes,
+/// as on the heap, each would hold a page that could be given back otherwise. A page without texts is for those of any
+/// size; beyond a few, its memory is the system's again: whoever chooses the sizes of texts, as clients do, gets no
+/// more out of it than a page for each that is still there. Thread-safe; what it has given out lives as long as *this
+/// at most.
 class TextArena {
  public:
-  static constexpr std::size_t kLargest = 1024;  ///< bytes; a larger text has an allocation of its own
+  static constexpr std::size_t kPage = 4096;
+  static constexpr std::size_t kLargest = 512;  ///< bytes; a larger text has an allocation of its own
 
   TextArena() = default;
+  ~TextArena();
   TextArena(const TextArena&) = delete;
   TextArena& operator=(const TextArena&) = delete;
 
-  /// `size` bytes, 1 or more. Locks; allocates once in 64 KB. @throws std::bad_alloc
+  /// `size` bytes, 1 or more. Locks; asks the system for 1 MB at a time. @throws std::bad_alloc, then nothing has
+  /// changed
   [[nodiscard]] char* take(std::size_t size);
   /// Locks. @param size  that they were taken with
   void give_back(char* room, std::size_t size) noexcept;
+  /// Address space that it has for pages. Locks.
+  [[nodiscard]] std::size_t mapped_bytes() const;
 
  private:
-  static constexpr std::size_t kStep = 8, kChunk = std::size_t{1} << 16U;
-  struct Free {
-    Free* next;
-  };
+  static constexpr std::size_t kStep = 8, kPagesAtATime = 256;
+  static constexpr std::size_t kWarmPages = 64;  // without texts, that keep their memory
+  struct Page;
   [[nodiscard]] static constexpr std::size_t steps_of(std::size_t size) noexcept { return (size + kStep - 1) / kStep; }
-  void add_chunk();
-  void keep_free(char* room, std::size_t steps) noexcept;
+  [[nodiscard]] Page& empty_page(std::size_t steps);
+  void add_pages();
+  void link(Page& page) noexcept;
+  void unlink(Page& page) noexcept;
+  void empty(Page& page) noexcept;
 
-  std::mutex mutex_;                                // guards what follows
-  std::array<Free*, kLargest / kStep + 1> free_{};  // by size in steps
-  std::vector<std::unique_ptr<char[]>> chunks_;
-  std::size_t left_ = 0;  // bytes at the end of the last chunk
+  mutable std::mutex mutex_;                         // guards what follows
+  std::array<Page*, kLargest / kStep + 1> roomy_{};  // by size in steps: a list of pages that have place for one
+  std::vector<Page*> empty_;                         // has room for all there are
+  std::vector<void*> mappings_;
   std::unordered_map<char*, std::unique_ptr<char[]>> large_;
 };
 
