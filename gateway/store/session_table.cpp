@@ -295,15 +295,18 @@ LeaseTable::Taken SessionTable::lease(std::string_view plugin, std::string_view 
   taken.status = with(plugin, id, [&](Shard&, Session& session) -> gh_status {
     const LeaseTable::Name name{plugin, resource};
     PointerList<LeaseTable::Lease>& mine = session.leases;
-    if (mine.size() >= kMostLeases && !leases_.is_held_by(name, id)) {
-      mine.erase_if([&](const LeaseTable::Lease& other) { return !leases_.is_held_by(other, id); });
+    const auto is_lost = [&](const LeaseTable::Lease& one) { return !leases_.is_held_by(one, id); };
+    const bool is_mine = !mine.empty() && leases_.is_held_by(name, id);
+    if (!is_mine) {
+      if (mine.size() >= kMostLeases) mine.erase_if(is_lost);
       if (mine.size() >= kMostLeases) return GH_E_LIMIT;
+      mine.reserve_one_more();  // what can fail comes before anything changes
     }
-    mine.reserve_one_more();  // what can fail comes before anything changes
     // A lease's row is never there before its session's.
     if (!session.record.has_key() && !std::exchange(session.is_known, true)) durability_->add(session);
     taken = leases_.take(name, id, reading(now), expires_at, ticket);
     if (taken.status == GH_OK && !taken.renewed) {
+      if (is_mine) mine.erase_if(is_lost);          // it has ended just now, and leaves room
       if (mine.empty()) durability_->add(session);  // its slot goes by it
       mine.add(*taken.lease);
     }

@@ -1,5 +1,6 @@
 // What sessions tell the thread that writes them, without that thread.
 #include "gateway/store/session_table.hpp"
+#include "tests/unit/allocations.hpp"
 
 #include <gmock/gmock.h>
 
@@ -294,6 +295,20 @@ TEST_F(SessionChanges, LeaveRoomForLeasesWhereOthersAreOver) {
   ASSERT_EQ(table.release("relay", "more", session.id), GH_OK);
   EXPECT_EQ(table.release("relay", "more", session.id), GH_E_NOT_FOUND);
   EXPECT_TRUE(table.leases().is_held_by({"relay", "7"}, session.id));
+}
+
+TEST_F(SessionChanges, TakeNoMemoryForALeaseThatIsRenewed) {
+  const auto session = open("home");
+  ASSERT_EQ(table.lease("relay", "10.0.0.5", session.id, 1000, 1060, 0).status, GH_OK);
+  const std::size_t before = allocations();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(table.lease("relay", "10.0.0.5", session.id, 1000, 1060, 0).renewed);
+  }
+  EXPECT_EQ(allocations(), before);
+  table.leases().expire({1060, 1060});
+  EXPECT_FALSE(table.lease("relay", "10.0.0.5", session.id, 1060, 0, 0).renewed);
+  ASSERT_EQ(table.end("relay", session.id, 1061), GH_OK);
+  EXPECT_THAT(table.leases().rows(), IsEmpty()) << "it goes with its session";
 }
 
 }  // namespace
