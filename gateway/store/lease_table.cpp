@@ -169,7 +169,8 @@ void LeaseTable::end_doubt() {
   for (Shard& shard : *shards_) {
     const std::scoped_lock lock(shard.mutex);
     erase_if(shard.leases, [&](Lease* lease) {
-      const bool goes = lease->kept && !lease->is_listed();
+      const bool was_kept = std::exchange(lease->kept, false);
+      const bool goes = was_kept && !lease->is_listed();
       if (goes) clear(shard, *lease);
       return goes;
     });
