@@ -30,6 +30,7 @@ constexpr std::chrono::minutes kAsideRetry{10};  // with rows that the store cou
 constexpr seconds kRoomRetry{1};
 constexpr std::size_t kManyRows = 8192;                         // some MB
 constexpr int kTrims = 3;                                       // rounds
+constexpr std::chrono::minutes kTrimsRest{5};                   // between some and some more
 constexpr int kShare = 5;                                       // of the time, what lingering leaves to commits
 constexpr std::size_t kUsageRows = StoreWriter::kMostRows / 4;  // that a full commit has room for
 constexpr std::int64_t kSecondsOfDay = 86'400;
@@ -126,6 +127,7 @@ class StoreWriter::Loop {
   PendingRows pending_;
   std::size_t moved_rows_ = 0;  // read or written since give_back()
   int trims_ = 0;               // that are to follow
+  Clock::time_point next_trim_{};
   UsageLedger usage_;
   db::ClockTrust trust_{0};  // the clock of the start, and what follows from it
   const Clock::time_point started_ = Clock::now();
@@ -280,11 +282,13 @@ void StoreWriter::Loop::collect() {
 }
 
 /// Many rows that were read at the start, or written since, leave a KB each that the allocator and the store keep, and
-/// so does what plugins make of them: in the rounds that follow it is given back, for some ms each.
+/// so does what plugins make of them: it is given back in rounds after that is over. Some ms each, but 0.1 s where a
+/// thread's heap has 200 MB, for which that thread waits if it allocates: so not under steady load, and seldom.
 void StoreWriter::Loop::give_back() {
-  if (std::exchange(moved_rows_, 0) >= kManyRows) trims_ = kTrims;
-  if (trims_ == 0) return;
-  --trims_;
+  const bool is_over = std::exchange(moved_rows_, 0) < kManyRows;
+  if (!is_over && trims_ == 0) trims_ = kTrims;
+  if (!is_over || trims_ == 0 || Clock::now() < next_trim_) return;
+  if (--trims_ == 0) next_trim_ = Clock::now() + kTrimsRest;
   store_->release_memory();
   malloc_trim(0);
 }

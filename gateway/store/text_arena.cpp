@@ -1,7 +1,9 @@
 #include "gateway/store/text_arena.hpp"
 
+#include <sanitizer/asan_interface.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -25,15 +27,20 @@ struct TextArena::Page {
   [[nodiscard]] bool is_full() const noexcept { return used == (kPage - sizeof(Page)) / (steps * kStep); }
   [[nodiscard]] char* take() noexcept {
     ++used;
-    if (free == kNone) return place(begun++);
-    char* const out = place(free);
-    std::memcpy(&free, out, sizeof free);
+    char* const out = place(free == kNone ? begun : free);
+    ASAN_UNPOISON_MEMORY_REGION(out, steps * kStep);
+    if (free == kNone) {
+      ++begun;
+    } else {
+      std::memcpy(&free, out, sizeof free);
+    }
     return out;
   }
   void give_back(char* room) noexcept {
     --used;
     std::memcpy(room, &free, sizeof free);
     free = static_cast<std::uint16_t>(static_cast<std::size_t>(room - place(0)) / (steps * kStep));
+    ASAN_POISON_MEMORY_REGION(room, steps * kStep);
   }
 
  private:
@@ -43,7 +50,10 @@ struct TextArena::Page {
 };
 
 TextArena::~TextArena() {
-  for (void* mapping : mappings_) ::munmap(mapping, kPagesAtATime * kPage);
+  for (void* mapping : mappings_) {
+    ASAN_UNPOISON_MEMORY_REGION(mapping, kPagesAtATime * kPage);
+    ::munmap(mapping, kPagesAtATime * kPage);
+  }
 }
 
 char* TextArena::take(std::size_t size) {
@@ -82,6 +92,7 @@ TextArena::Page& TextArena::empty_page(std::size_t steps) {
   if (empty_.empty()) add_pages();
   Page* const out = new (empty_.back()) Page(steps);
   empty_.pop_back();
+  cold_ = std::min(cold_, empty_.size());
   link(*out);
   return *out;
 }
@@ -95,6 +106,7 @@ void TextArena::add_pages() {
   mappings_.push_back(begin);
   for (std::size_t i = kPagesAtATime; i-- > 0;)
     empty_.push_back(reinterpret_cast<Page*>(static_cast<char*>(begin) + i * kPage));
+  cold_ = empty_.size();
 }
 
 void TextArena::link(Page& page) noexcept {
@@ -113,7 +125,12 @@ void TextArena::unlink(Page& page) noexcept {
 void TextArena::empty(Page& page) noexcept {
   unlink(page);
   empty_.push_back(&page);
-  if (empty_.size() > kWarmPages) ::madvise(&page, kPage, MADV_DONTNEED);
+  if (empty_.size() - cold_ > 2 * kWarmPages) cool();
+}
+
+/// Those that are empty for longest.
+void TextArena::cool() noexcept {
+  for (std::size_t i = 0; i < kWarmPages; ++i) ::madvise(empty_[cold_++], kPage, MADV_DONTNEED);
 }
 
 }  // namespace gatehouse

@@ -36,7 +36,7 @@ class TextArena {
 
  private:
   static constexpr std::size_t kStep = 8, kPagesAtATime = 256;
-  static constexpr std::size_t kWarmPages = 64;  // without texts, that keep their memory
+  static constexpr std::size_t kWarmPages = 64;  // without texts, of which as many again may keep their memory
   struct Page;
   [[nodiscard]] static constexpr std::size_t steps_of(std::size_t size) noexcept { return (size + kStep - 1) / kStep; }
   [[nodiscard]] Page& empty_page(std::size_t steps);
@@ -44,10 +44,12 @@ class TextArena {
   void link(Page& page) noexcept;
   void unlink(Page& page) noexcept;
   void empty(Page& page) noexcept;
+  void cool() noexcept;
 
   mutable std::mutex mutex_;                         // guards what follows
   std::array<Page*, kLargest / kStep + 1> roomy_{};  // by size in steps: a list of pages that have place for one
-  std::vector<Page*> empty_;                         // has room for all there are
+  std::vector<Page*> empty_;                         // has room for all there are; the last one is taken first
+  std::size_t cold_ = 0;                             // the first of these, whose memory is the system's
   std::vector<void*> mappings_;
   std::unordered_map<char*, std::unique_ptr<char[]>> large_;
 };

