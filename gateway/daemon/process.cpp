@@ -53,8 +53,9 @@ void make_folder(const std::filesystem::path& folder, std::filesystem::perms mod
 }
 
 void give_back_freed_memory() noexcept {
-  constexpr int kMostKept = 1 << 20;
+  constexpr int kMostKept = 1 << 20, kLargestOnHeap = 4 << 20;
   mallopt(M_TRIM_THRESHOLD, kMostKept);
+  mallopt(M_MMAP_THRESHOLD, kLargestOnHeap);
 }
 
 void notify_supervisor(std::string_view state) noexcept {
