@@ -577,7 +577,8 @@ class LiveFrames(FastPathTest):
     """
     wish = "native"
     far_end = "drop"
-    COUNT, MOST_NS, PAYLOAD = 1_000_000, 1000, 1280  # it runs beside others: by itself it is a fifth of that
+    COUNT, MOST_NS, PAYLOAD = 1_000_000, 400, 1280  # it runs beside others: by itself it is half of that
+    TRIES = 3  # the best counts
 
     def setUp(self):
         super().setUp()
@@ -598,7 +599,7 @@ class LiveFrames(FastPathTest):
                 leg, far = (client[family][0], 5001, client[family][1]), (other[family][0], 5002, other[family][1])
                 self.assertEqual(self.program.put(leg, far), "ok")
                 frame = frame_of(*leg[:2], leg[2], PORT, geneve(bytes(self.PAYLOAD - 8)))
-                ns, packets = self.cost_of(frame)
+                ns, packets = min(self.cost_of(frame) for _ in range(self.TRIES))
                 self.program.use("erase", leg)
                 self.assertGreater(packets, 10_000, "most was lost on the way in")
                 print(f"\n  {name}: {ns:.0f} ns a packet, of {packets}", end=" ", flush=True)

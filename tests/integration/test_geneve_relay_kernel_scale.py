@@ -5,6 +5,7 @@ The topology is harness/relay_case.py's. The many are programs/relay_many_legs.c
 """
 
 import json
+import statistics
 import subprocess
 import sys
 import time
@@ -40,7 +41,6 @@ class Scale(KernelRelayTest):
         return time.monotonic() - began
 
     def test_what_one_row_denies_leaves_the_kernel_within_the_second(self):
-        """The best of some tries: how soon both lanes have a core is not what is asked."""
         gateway = self.many_in_kernel()
         a, b = self.pair()
         self.assert_in_kernel(gateway, a, b)
@@ -57,7 +57,7 @@ class Scale(KernelRelayTest):
         for out, back in tries:
             print(f"{2 * ENDPOINTS} legs: out of the kernel {out:.3f} s after the edit began, back {back:.3f} s after it",
                   file=sys.stderr)
-        self.assertLess(min(out for out, _ in tries), AT_ONCE)
+        self.assertLess(statistics.median(out for out, _ in tries), AT_ONCE)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ LEAST_RATE = 1_000 / SLOW
 # as much, but that whoever was killed before the store's first round has every row to write anew, which takes memory.
 MOST_EACH, MOST_EACH_AGAIN, ROUND = 1_650 * SLOW, 2_900 * SLOW, 10
 # Seconds from a process's start until every client that was bound hears data again.
-RESUMED, RESUMED_AMONG_MANY = 1.0 * SLOW, 3.0 * SLOW
+RESUMED = 1.0 * SLOW
 PAIRS, RATE = 16, 40_000  # of the load, both ways
 
 
@@ -110,7 +110,7 @@ class Scale(GatewayTest):
         print(f"after kill -9, under {figures['sent_per_second']:.0f} packets/s: all flow {resumed:.3f} s after the start, "
               f"ready {ready:.3f} s, {self.bytes_each(gateway, bare, MOST_EACH_AGAIN):.0f} bytes each", file=sys.stderr)
         self.assertGreater(given["per_second"], LEAST_RATE)
-        self.assertLess(resumed, RESUMED_AMONG_MANY)
+        self.assertLess(resumed, RESUMED)
 
 
 if __name__ == "__main__":
