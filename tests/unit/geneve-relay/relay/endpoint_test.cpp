@@ -200,7 +200,7 @@ TEST_F(RelayEndpointTest, ItsFirstHandshakeMakesTheKeyThatIsShared) {
 
 TEST_F(RelayEndpointTest, AClientHasFiftyHandshakesASecondAndTheOtherIsNotHeldUp) {
   int burst = 0;
-  for (; endpoint.may_handshake(kA, now); ++burst) endpoint.count_handshake(kA, now);
+  for (; burst < 100 && endpoint.may_handshake(kA, now); ++burst) endpoint.count_handshake(kA, now);
   EXPECT_EQ(burst, 64);
   EXPECT_TRUE(endpoint.may_handshake(kB, now));
   now += 20ms;
