@@ -23,7 +23,6 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr Nanoseconds kLeaveTime = std::chrono::seconds(10);
-constexpr Nanoseconds kHandOver = kLeaveTime + std::chrono::seconds(5);  // from a plugin that leaves, with its end
 constexpr const char* kEnding = "the gateway is to end and takes no new configuration";
 constexpr std::chrono::milliseconds kLookPause{2};      // while calls of plugins are on their way
 constexpr std::chrono::milliseconds kAddressPause{10};  // while lanes let go of sockets
@@ -46,15 +45,6 @@ ConfiguredPlugin* find_in(const std::vector<std::unique_ptr<ConfiguredPlugin>>& 
 /// What it has bound already stays.
 void bind(ConfiguredPlugin& plugin, std::vector<ConfigProblem>& problems) {
   for (std::string& sentence : plugin.bind()) problems.push_back({plugin.settings().config.place, std::move(sentence)});
-}
-
-bool is_bindable(const ListenAddress& address) {
-  try {
-    require_bindable(address, "", "", false);
-    return true;
-  } catch (const Refusal&) {
-    return false;
-  }
 }
 
 }  // namespace
@@ -276,16 +266,6 @@ void PluginSet::plan(const Config& next, const PluginConfig& plugin, Changes& ch
   }
 }
 
-/// Does a lane still have what a reload took away from it, so that nobody can bind `address`?
-bool PluginSet::holds(const ListenAddress& address) const {
-  const SteadyTime now = steady_now();
-  return std::any_of(given_up_.begin(), given_up_.end(), [&](const auto& entry) {
-    const auto listener = entry.second.lock();
-    if (listener == nullptr || entry.first + kHandOver <= now || !contend(listener->address(), address)) return false;
-    return !(listener->is_retired() && listener->is_free_once_retired());
-  });
-}
-
 /// Returns once nothing that an earlier reload took away is in the way of what is to be bound. What somebody else has
 /// is not waited for.
 asio::awaitable<void> PluginSet::wait_for_addresses(const Changes& changes) {
@@ -297,7 +277,9 @@ asio::awaitable<void> PluginSet::wait_for_addresses(const Changes& changes) {
     if (find_leaving(plugin->name()) != nullptr) continue;  // end_former() sees to these
     for (ListenAddress& address : plugin->unbound(plugin->settings().config)) wanted.push_back(std::move(address));
   }
-  const auto is_awaited = [this](const ListenAddress& address) { return holds(address) && !is_bindable(address); };
+  const auto is_awaited = [this](const ListenAddress& address) {
+    return given_up_.are_in_the_way_of(address, steady_now());
+  };
   asio::steady_timer pause(co_await asio::this_coro::executor);
   while (!ending_ && std::any_of(wanted.begin(), wanted.end(), is_awaited)) {
     static_cast<void>(tick(steady_now()));
@@ -320,8 +302,8 @@ void PluginSet::bind_coming(Changes& changes) const {
 }
 
 /// Of the plugins that are configured, and of those that are about to be.
-PluginSet::BoundListeners PluginSet::listeners(const Changes* coming) const {
-  BoundListeners out;
+GivenUpListeners::Listeners PluginSet::listeners(const Changes* coming) const {
+  GivenUpListeners::Listeners out;
   const auto add = [&out](const PluginSettings& settings) {
     out.insert(settings.listeners.begin(), settings.listeners.end());
   };
@@ -330,16 +312,6 @@ PluginSet::BoundListeners PluginSet::listeners(const Changes* coming) const {
   for (const auto& change : coming->changed) add(change.settings);
   for (const auto& plugin : coming->added) add(plugin->settings());
   return out;
-}
-
-/// Of the listeners that there were in a reload, those that no plugin has after it.
-void PluginSet::note_given_up(const BoundListeners& before) {
-  const SteadyTime now = steady_now();
-  std::erase_if(given_up_,
-                [now](const auto& entry) { return entry.second.expired() || entry.first + kHandOver <= now; });
-  const BoundListeners all = listeners(nullptr);
-  for (const auto& listener : before)
-    if (!all.contains(listener)) given_up_.emplace_back(now, listener);
 }
 
 /// Of what comes, those that are leaving at present: they make way, whoever they still serve, for addresses, devices
@@ -461,7 +433,7 @@ asio::awaitable<std::vector<ConfigProblem>> PluginSet::reload(const Config& next
   }
   co_await wait_for_addresses(changes);
   bind_coming(changes);
-  const BoundListeners before = listeners(&changes);
+  const auto before = listeners(&changes);
   co_await wait_for(changes.checks, changes.problems);
   if (changes.problems.empty()) co_await end_former(changes);
   if (changes.problems.empty()) {
@@ -472,7 +444,7 @@ asio::awaitable<std::vector<ConfigProblem>> PluginSet::reload(const Config& next
     if (changes.problems.empty()) commit(changes, next);
   }
   let_go(changes);
-  note_given_up(before);
+  given_up_.add(before, listeners(nullptr), steady_now());
   forget_certificates();
   announce(nullptr);
   share_descriptors(nullptr);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gateway/config/config.hpp"
+#include "gateway/daemon/given_up_listeners.hpp"
 #include "gateway/daemon/listener_certificates.hpp"
 #include "gateway/plugin/configured_plugin.hpp"
 #include "policy/surroundings.hpp"
@@ -15,7 +16,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace gatehouse {
@@ -83,11 +83,8 @@ class PluginSet {
   [[nodiscard]] boost::asio::awaitable<void> wait_for(const std::vector<Asked>& asked, Problems& problems) const;
   void plan(const Config& next, const PluginConfig& plugin, Changes& changes) const;
   [[nodiscard]] boost::asio::awaitable<void> wait_for_addresses(const Changes& changes);
-  [[nodiscard]] bool holds(const ListenAddress& address) const;
   void bind_coming(Changes& changes) const;
-  using BoundListeners = std::set<std::shared_ptr<const BoundListener>>;
-  [[nodiscard]] BoundListeners listeners(const Changes* coming) const;
-  void note_given_up(const BoundListeners& before);
+  [[nodiscard]] GivenUpListeners::Listeners listeners(const Changes* coming) const;
   [[nodiscard]] boost::asio::awaitable<void> end_former(Changes& changes);
   [[nodiscard]] boost::asio::awaitable<void> carry_out(Changes& changes);
   [[nodiscard]] boost::asio::awaitable<void> go_back(Changes& changes);
@@ -113,8 +110,7 @@ class PluginSet {
   std::vector<std::unique_ptr<ConfiguredPlugin>> leaving_;  // no longer configured, still serving their clients
   /// Names of plugins that have left, until it is known that nobody follows, and whether they left threads.
   std::map<std::string, bool> gone_;
-  /// Listeners that reloads have taken away, and when: lanes may hold their sockets for a while.
-  std::vector<std::pair<SteadyTime, std::weak_ptr<const BoundListener>>> given_up_;
+  GivenUpListeners given_up_;
   bool reloading_ = false;
   std::optional<std::vector<policy::OwnListener>> announced_;
   bool ending_ = false;                                 // drain() or stop() was called
