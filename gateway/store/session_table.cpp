@@ -295,22 +295,23 @@ LeaseTable::Taken SessionTable::lease(std::string_view plugin, std::string_view 
   taken.status = with(plugin, id, [&](Shard&, Session& session) -> gh_status {
     const LeaseTable::Name name{plugin, resource};
     PointerList<LeaseTable::Lease>& mine = session.leases;
-    const auto is_lost = [&](const LeaseTable::Lease& one) { return !leases_.is_held_by(one, id); };
-    const bool is_mine = !mine.empty() && leases_.is_held_by(name, id);
-    if (!is_mine) {
-      if (mine.size() >= kMostLeases) mine.erase_if(is_lost);
+    if (mine.size() >= kMostLeases && !leases_.is_held_by(name, id)) {
+      mine.erase_if([&](const LeaseTable::Lease& one) { return !leases_.is_held_by(one, id); });
       if (mine.size() >= kMostLeases) return GH_E_LIMIT;
-      mine.reserve_one_more();  // what can fail comes before anything changes
     }
     // A lease's row is never there before its session's.
     if (!session.record.has_key() && !std::exchange(session.is_known, true)) durability_->add(session);
     taken = leases_.take(name, id, reading(now), expires_at, ticket);
-    if (taken.status == GH_OK && !taken.renewed) {
-      if (is_mine) mine.erase_if(is_lost);          // it has ended just now, and leaves room
-      if (mine.empty()) durability_->add(session);  // its slot goes by it
-      mine.add(*taken.lease);
+    if (taken.status != GH_OK || taken.renewed) return taken.status;
+    if (mine.empty()) durability_->add(session);  // its slot goes by it
+    try {
+      mine.reserve_one_more();
+    } catch (...) {
+      leases_.release(*taken.lease, id);  // or it would outlive its session
+      throw;
     }
-    return taken.status;
+    mine.add(*taken.lease);
+    return GH_OK;
   });
   return taken;
 }
