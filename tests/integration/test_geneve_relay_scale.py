@@ -19,8 +19,8 @@ ENDPOINTS = 100_000 if SLOW == 1 else 5_000
 # Allocations a second; on a quiet machine of two cores it is several times as many.
 LEAST_RATE = 1_000 / SLOW
 # Bytes of the whole process for an endpoint: the plugin's, and the host's session, lease and client. After a restart it is
-# as much, but that whoever was killed before the store's first round has every row to write anew, which takes memory.
-MOST_EACH, MOST_EACH_AGAIN, ROUND = 1_650 * SLOW, 2_900 * SLOW, 10
+# as much, once what reading and writing all rows took is given back, in the rounds that follow.
+MOST_EACH, MOST_EACH_AGAIN, ROUND = 1_300 * SLOW, 1_300 * SLOW, 10
 # Seconds from a process's start until every client that was bound hears data again.
 RESUMED = 1.0 * SLOW
 PAIRS, RATE = 16, 40_000  # of the load, both ways
