@@ -65,6 +65,9 @@ constexpr FindingKind kKinds[] = {
     {"wrong_thread", fault,
      "call [lane] functions in run_lane's thread, with that lane, and [control] ones in the call of "
      "the host that they are meant for"},
+    {"strange_client", fault,
+     "use a client on the lane that opened it, and not after client_close(): the gateway refuses whatever is asked for "
+     "it, and logs a warning"},
     {"leaked_clients", fault, "close in run_lane what was opened: client_close() and flow_close() for each"},
     // What a host may lack or refuse.
     {"withheld_interface", fault,

@@ -70,13 +70,20 @@ struct Face final : WatchedHost::FaceBase {
 };
 
 template <class First, class... Rest>
-const gh_lane* lane_of(First first, Rest...) noexcept {
+gh_lane* lane_of(First first, Rest...) noexcept {
   if constexpr (std::is_same_v<First, gh_lane*>) return first;
   return nullptr;
 }
-inline const gh_lane* lane_of() noexcept { return nullptr; }
+inline gh_lane* lane_of() noexcept { return nullptr; }
 
-/// What a refusal leaves behind for its reader: the verdict, and how long to wait.
+/// The client behind the lane.
+template <class Lane, class Second, class... Rest>
+gh_client* client_of(Lane, Second second, Rest...) noexcept {
+  static_assert(std::is_same_v<Second, gh_client*>);
+  return second;
+}
+
+/// What a refusal leaves behind for its reader: the verdict, how long to wait, limits that let nothing through.
 template <class Argument>
 void fill_in(Argument out) noexcept {
   if constexpr (std::is_same_v<Argument, gh_verdict*>) {
@@ -86,7 +93,18 @@ void fill_in(Argument out) noexcept {
     out->row = 7;
   } else if constexpr (std::is_same_v<Argument, std::uint64_t*>) {
     *out = 1'000'000'000;
+  } else if constexpr (std::is_same_v<Argument, gh_limits*>) {
+    out->metered = 1;
+    out->concurrent_flows = 0;
+    out->udp_idle_ns = out->tcp_idle_ns = out->session_idle_ns = UINT64_MAX;
   }
+}
+
+/// The same of the verdicts of check_batch() behind the first one.
+template <class... Arguments>
+void fill_in_rest(Arguments...) noexcept {}
+void fill_in_rest(gh_lane*, gh_client*, const gh_flow*, gh_verdict* out, std::size_t count) noexcept {
+  for (std::size_t i = 1; i < count; ++i) fill_in(const_cast<gh_verdict*>(GH_NEXT(gh_verdict, out, i)));
 }
 
 template <std::size_t Index, auto Member>
@@ -107,7 +125,31 @@ struct Watched<Index, Member> {
         }
       }
     }
-    return (face.real.*Member)(face.real.context, arguments...);
+    if constexpr (std::is_same_v<Result, gh_client*>) {
+      return face.watched.opened((face.real.*Member)(face.real.context, arguments...), lane_of(arguments...));
+    } else if constexpr ((std::is_same_v<Arguments, gh_client*> || ...)) {
+      constexpr bool kCloses = Index == index_of(GH_POLICY_ID ".client_close");
+      gh_client* const client =
+          face.watched.find_client(kFunctions[Index], client_of(arguments...), lane_of(arguments...), kCloses);
+      if (client == nullptr) return refuse(arguments...);
+      return (face.real.*Member)(face.real.context, real(arguments, client)...);
+    } else {
+      return (face.real.*Member)(face.real.context, arguments...);
+    }
+  }
+
+ private:
+  template <class Argument>
+  static Argument real(Argument argument, gh_client* client) noexcept {
+    if constexpr (std::is_same_v<Argument, gh_client*>) return client;
+    return argument;
+  }
+  /// What the gateway makes of a client that is not there.
+  static Result refuse(Arguments... arguments) noexcept {
+    (fill_in(arguments), ...);
+    fill_in_rest(arguments...);
+    if constexpr (std::is_same_v<Result, gh_status>) return GH_E_LIMIT;
+    if constexpr (!std::is_void_v<Result>) return Result{};
   }
 };
 
@@ -235,6 +277,31 @@ bool WatchedHost::enter(const HostFunction& function, const gh_lane* lane) {
   if (has_failed_ || name != failing_) return false;
   has_failed_ = true;
   return true;
+}
+
+gh_client* WatchedHost::opened(gh_client* real, const gh_lane* lane) {
+  if (real == nullptr) return nullptr;
+  const std::scoped_lock lock(mutex_);
+  clients_[++last_client_] = {real, lane};
+  return reinterpret_cast<gh_client*>(last_client_);
+}
+
+gh_client* WatchedHost::find_client(const HostFunction& function, gh_client* client, const gh_lane* lane, bool closes) {
+  const auto handle = reinterpret_cast<std::uintptr_t>(client);
+  const std::scoped_lock lock(mutex_);
+  const auto found = clients_.find(handle);
+  if (found != clients_.end() && found->second.lane == lane) {
+    gh_client* const real = found->second.real;
+    if (closes) clients_.erase(found);
+    return real;
+  }
+  const bool was_open = handle != 0 && handle <= last_client_;
+  const std::string why = found != clients_.end() ? " was called with a client of another lane"
+                          : was_open              ? " was called with a client that was closed before"
+                                                  : " was called with a client that was never opened";
+  const std::string name(function.name);
+  if (wrong_.insert(name + why).second) notes_.found("strange_client", name + why);
+  return nullptr;
 }
 
 }  // namespace gatehouse::conformance

@@ -1,11 +1,12 @@
 // The host that a plugin under test sees: every interface of a FakeHost behind tables of its own, which know what each
-// function may be called by, and can refuse one of them once.
+// function may be called by and which clients there are, and can refuse one of them once.
 #pragma once
 
 #include <gatehouse/testkit/host_interposer.hpp>
 
 #include "gateway/conformance/notes.hpp"
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -57,6 +58,13 @@ class WatchedHost final : public testkit::HostInterposer {
   /// By the tables' functions. @param lane  that they were given; null where they take none
   /// @return whether the call is to fail
   bool enter(const HostFunction& function, const gh_lane* lane);
+  /// A handle of ours for a client that the host has opened: no two are alike, so that none is open again once it was
+  /// closed. Null for null.
+  [[nodiscard]] gh_client* opened(gh_client* real, const gh_lane* lane);
+  /// The host's client, and with `closes` the handle is none from then on; null, and it is a finding: that lane has no
+  /// such client open.
+  [[nodiscard]] gh_client* find_client(const HostFunction& function, gh_client* client, const gh_lane* lane,
+                                       bool closes);
 
  private:
   [[nodiscard]] std::string why_wrong(const HostFunction& function, const gh_lane* lane) const;
@@ -69,6 +77,12 @@ class WatchedHost final : public testkit::HostInterposer {
   bool has_failed_ = false;
   std::map<std::thread::id, const gh_lane*> lanes_;
   std::set<std::string> called_, wrong_;
+  struct Client {
+    gh_client* real;
+    const gh_lane* lane;
+  };
+  std::map<std::uintptr_t, Client> clients_;  // that are open, by the handles that the plugin has
+  std::uintptr_t last_client_ = 0;
   std::map<std::pair<std::string_view, const void*>, std::unique_ptr<FaceBase>> faces_;  // by id, and the table behind
 };
 

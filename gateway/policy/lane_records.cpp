@@ -31,6 +31,10 @@ void LaneRecord::tell(const policy::Verdict& verdict, const policy::SideHits& hi
   if (verdict.table == Table::domain_lists) notices_.push({verdict.table, verdict.row}, false, flow, source);
 }
 
+void LaneRecord::count_strange_client() noexcept {
+  strange_clients_.store(strange_clients() + 1, std::memory_order_relaxed);  // there is one writer
+}
+
 void RecordSums::add_row(const RowKey& key, std::uint64_t count) {
   const auto found = rows.find(key);
   if (found != rows.end()) {
@@ -53,6 +57,7 @@ void RecordSums::add(LaneRecord& record) {
   });
   rows_overflow += record.rows().overflow();
   notices_dropped += record.notices().dropped();
+  strange_clients += record.strange_clients();
 }
 
 void RecordSums::add(const RecordSums& other) {
@@ -60,6 +65,7 @@ void RecordSums::add(const RecordSums& other) {
   for (const auto& [key, count] : other.rows) add_row(key, count);
   rows_overflow += other.rows_overflow;
   notices_dropped += other.notices_dropped;
+  strange_clients += other.strange_clients;
 }
 
 std::shared_ptr<LaneRecord> LaneRecords::open(std::string_view plugin) {
@@ -120,6 +126,16 @@ std::map<policy::RowRef, std::uint64_t> LaneRecords::monitor_counts() const {
   return out;
 }
 
+StrangeClientCounts LaneRecords::strange_clients() const {
+  StrangeClientCounts out;
+  const std::scoped_lock lock(mutex_);
+  for (const auto& [plugin, sums] : ended_)
+    if (sums.strange_clients != 0) out[plugin] += sums.strange_clients;
+  for (const auto& [plugin, record] : records_)
+    if (const std::uint64_t count = record->strange_clients()) out[plugin] += count;
+  return out;
+}
+
 void LaneRecords::write_to(OpenMetrics& out) const {
   RecordSums all;
   for (const auto& [plugin, sums] : sums()) {
@@ -129,6 +145,9 @@ void LaneRecords::write_to(OpenMetrics& out) const {
                    {"action", std::string(policy::to_text(key.action))},
                    {"reason", std::string(policy::to_text(key.reason))}},
                   count);
+    out.counter("gatehouse_policy_strange_clients",
+                "Calls of a plugin with a client that is not open on its lane: refused, and its fault.",
+                {{"plugin", plugin}}, sums.strange_clients);
     all.add(sums);
   }
   for (const auto& [key, count] : all.rows)

@@ -3,6 +3,7 @@
 
 #include "gateway/policy/notice_ring.hpp"
 #include "gateway/policy/row_counts.hpp"
+#include "gateway/policy/strange_clients.hpp"
 #include "policy/model.hpp"
 
 #include <array>
@@ -30,9 +31,14 @@ class LaneRecord {
   /// them, and for a list that gave the verdict.
   void tell(const policy::Verdict& verdict, const policy::SideHits& hits, const policy::Flow& flow,
             const IpAddress& source) noexcept;
+  /// Counts a call with a client that is not open on this lane.
+  void count_strange_client() noexcept;
 
   [[nodiscard]] std::uint64_t verdicts(policy::Action action, policy::Reason reason) const noexcept {
     return verdicts_[index(action, reason)].load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t strange_clients() const noexcept {
+    return strange_clients_.load(std::memory_order_relaxed);
   }
   [[nodiscard]] const RowCounts& rows() const noexcept { return rows_; }
   [[nodiscard]] RowCounts& rows() noexcept { return rows_; }
@@ -47,6 +53,7 @@ class LaneRecord {
     return static_cast<std::size_t>(action) * kReasons + static_cast<std::size_t>(reason);
   }
   std::array<std::atomic<std::uint64_t>, 2 * kReasons> verdicts_{};
+  std::atomic<std::uint64_t> strange_clients_{0};
   RowCounts rows_;
   NoticeRing notices_;
   std::atomic<bool> ended_{false};
@@ -67,7 +74,7 @@ struct RecordSums {
   };
   std::map<VerdictKey, std::uint64_t> verdicts;
   std::map<RowKey, std::uint64_t> rows;  ///< at most kMostRows
-  std::uint64_t rows_overflow = 0, notices_dropped = 0;
+  std::uint64_t rows_overflow = 0, notices_dropped = 0, strange_clients = 0;
 
   void add(LaneRecord& record);
   void add(const RecordSums& other);
@@ -92,6 +99,8 @@ class LaneRecords {
   }
   /// How often a monitor row has matched, all lanes and plugins together.
   [[nodiscard]] std::map<policy::RowRef, std::uint64_t> monitor_counts() const;
+  /// Which plugins have asked for clients that they do not have.
+  [[nodiscard]] StrangeClientCounts strange_clients() const;
   /// Forgets what rows have counted that are not in the policy any more: their places are for others. One thread at a
   /// time, which drains too.
   void keep_only(const PolicyRows& rows);

@@ -191,6 +191,8 @@ void PolicyPublisher::read_notices() {
     if (notice.row.table == policy::Table::domain_lists) shelf_.check(notice.row.row, notice.name());
   });
   const auto now = MonitorLog::Clock::now();
+  for (std::string& line : strange_clients_.lines(now, records_->strange_clients()))
+    messages_.push_back(LogMessage::warning(std::move(line)));
   if (!monitors_.due(now)) return;
   monitors_.write_lines(now, records_->monitor_counts(), [this](std::string line, std::string example) {
     messages_.push_back(LogMessage::info(std::move(line)));

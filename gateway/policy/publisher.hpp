@@ -108,6 +108,7 @@ class PolicyPublisher {
   PolicySource source_;
   ListShelf shelf_;
   MonitorLog monitors_;
+  StrangeClientLog strange_clients_;
   bool changed_ = true;      // what is published is out of date
   bool unread_ = true;       // own addresses may have changed and are not read yet
   bool unreadable_ = false;  // the last reading of them failed, and that was said

@@ -146,11 +146,15 @@ std::unique_ptr<PolicyLane> PluginPolicy::make_lane() const {
 }
 
 /// The client in the lane's generation. Null for one that was closed, or is of another lane: the plugin's error, of
-/// which the host makes a refusal.
+/// which the host makes a refusal, and which is counted.
 JudgedClient* PluginPolicy::client_of(gh_lane* lane, gh_client* client) noexcept {
   PolicyLane& mine = lane_of(lane);
   JudgedClient* const out = mine.clients_.at(handle_of(client));
-  if (out != nullptr) out->resolve(mine.view_.published());
+  if (out == nullptr) [[unlikely]] {
+    mine.record_->count_strange_client();
+    return nullptr;
+  }
+  out->resolve(mine.view_.published());
   return out;
 }
 
@@ -215,7 +219,8 @@ gh_client* PluginPolicy::client_open(void* context, gh_lane* lane, const gh_clie
 }
 
 void PluginPolicy::client_close(void*, gh_lane* lane, gh_client* client) noexcept {
-  lane_of(lane).clients_.close(handle_of(client));
+  PolicyLane& mine = lane_of(lane);
+  if (!mine.clients_.close(handle_of(client))) mine.record_->count_strange_client();
 }
 
 void PluginPolicy::limits(void*, gh_lane* lane, gh_client* client, gh_limits* out) noexcept {
@@ -299,7 +304,11 @@ gh_status PluginPolicy::flow_open(void* context, gh_lane* lane, gh_client* clien
 }
 
 void PluginPolicy::flow_close(void*, gh_lane* lane, gh_client* client) noexcept {
-  if (JudgedClient* const of = lane_of(lane).clients_.at(handle_of(client))) of->close_flow();
+  PolicyLane& mine = lane_of(lane);
+  if (JudgedClient* const of = mine.clients_.at(handle_of(client)))
+    of->close_flow();
+  else
+    mine.record_->count_strange_client();
 }
 
 std::uint64_t PluginPolicy::charge(void* context, gh_lane* lane, gh_client* client, std::uint32_t direction,

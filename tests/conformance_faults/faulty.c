@@ -60,6 +60,10 @@ enum {
   F_other_lane,
   F_control_call_in_lane,
   F_keeps_clients,
+  F_client_after_close,
+  F_closes_clients_twice,
+  F_client_of_other_lane,
+  F_invents_client,
   F_crash_on_input,
   F_exits_on_input,
   F_aborts_in_drain,
@@ -113,6 +117,7 @@ struct gh_instance {
   size_t listener_count;
   int draining, stopped;
   uint64_t pending;
+  gh_client* shown; /* one lane's, to the others */
 };
 
 static gh_status fail(gh_message* why, gh_status status, const char* sentence) {
@@ -354,11 +359,18 @@ static void count_pending(gh_instance* self, uint64_t more) {
   pthread_mutex_unlock(&self->mutex);
 }
 
+static void ask_limits(struct lane* at, gh_client* client) {
+  gh_limits limits = {.struct_size = sizeof limits};
+  at->self->policy->limits(at->self->policy->context, at->lane, client, &limits);
+}
+
 static void leave(struct lane* at, struct client* client) {
   close(client->fd);
   client->fd = -1;
   if (client->session != 0) at->self->sessions->end(at->self->sessions->context, at->lane, client->session);
-  if (!HAS(F_keeps_clients)) at->self->policy->client_close(at->self->policy->context, at->lane, client->policy);
+  for (int i = HAS(F_keeps_clients) ? 1 : 0; i <= HAS(F_closes_clients_twice); ++i)
+    at->self->policy->client_close(at->self->policy->context, at->lane, client->policy);
+  if (HAS(F_client_after_close)) ask_limits(at, client->policy);
   count_pending(at->self, (uint64_t)-1);
 }
 
@@ -410,6 +422,23 @@ static void* call_elsewhere(void* from) {
   return NULL;
 }
 
+/* The first lane's client is used by the others; it is closed with the lane. */
+static void show_client(struct lane* at) {
+  const gh_policy* policy = at->self->policy;
+  const gh_client_facts facts = {.struct_size = sizeof facts, .listener = UINT32_MAX};
+  gh_verdict verdict = {.struct_size = sizeof verdict};
+  gh_client* shown = at->lane->index == 0 ? policy->client_open(policy->context, at->lane, &facts, &verdict) : NULL;
+  pthread_mutex_lock(&at->self->mutex);
+  if (shown != NULL) at->self->shown = shown;
+  for (int i = 0; at->self->shown == NULL && i < 300; ++i) { /* the first lane may come later */
+    pthread_mutex_unlock(&at->self->mutex);
+    usleep(1000);
+    pthread_mutex_lock(&at->self->mutex);
+  }
+  if (at->lane->index != 0 && at->self->shown != NULL) ask_limits(at, at->self->shown);
+  pthread_mutex_unlock(&at->self->mutex);
+}
+
 static void misbehave(struct lane* at) {
   const gh_policy* policy = at->self->policy;
   if (HAS(F_lane_call_elsewhere)) {
@@ -421,6 +450,8 @@ static void misbehave(struct lane* at) {
     policy->refresh(policy->context, &copy);
   }
   if (HAS(F_control_call_in_lane)) policy->claim(policy->context, NULL, 0);
+  if (HAS(F_invents_client)) ask_limits(at, (gh_client*)(uintptr_t)0x123456);
+  if (HAS(F_client_of_other_lane)) show_client(at);
 }
 
 /* What this lane listens on now. @return whether it is to stop */
@@ -476,6 +507,10 @@ static gh_status run_lane(gh_instance* self, gh_lane* lane, gh_message* why) {
   if (HAS(F_never_stops)) pause();
   for (size_t i = 0; i < kMostClients; ++i)
     if (at.clients[i].fd >= 0) leave(&at, &at.clients[i]);
+  if (HAS(F_client_of_other_lane) && lane->index == 0 && self->shown != NULL) {
+    self->policy->client_close(self->policy->context, lane, self->shown);
+    self->shown = NULL;
+  }
   return GH_OK;
 }
 

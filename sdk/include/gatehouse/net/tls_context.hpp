@@ -33,7 +33,7 @@ struct TlsSettings {
 /// What the TLS streams of one lane share between two calls: no state, only memory.
 struct TlsBuffers {
   static constexpr std::size_t kRecord = 5 + 16384 + 256;  ///< the longest (RFC 8446, 5.2)
-  static constexpr std::size_t kInput = 256 * 1024;        ///< bytes that one read of a socket brings at most
+  static constexpr std::size_t kInput = 256 * 1024;        ///< bytes that a call has at hand, beside a record
   /// Allocates 290 KB. @throws std::bad_alloc
   TlsBuffers() : input(kInput + kRecord), plain(16384) {}
 

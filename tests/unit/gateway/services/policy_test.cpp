@@ -1,6 +1,8 @@
 // gh.policy/1 as a plugin meets it: through the C table.
 #include "tests/unit/gateway/services/policy_table.hpp"
 
+#include <gmock/gmock.h>
+
 #include <algorithm>
 #include <array>
 #include <thread>
@@ -499,9 +501,13 @@ TEST_F(Accounting, NamesAnAddressOnlyWhereAQuotaGoesByIt) {
   EXPECT_EQ(opened("127.0.0.1"), "everyone ");
 }
 
-/// What is asked for a client that is not this lane's.
+/// What is asked for a client that is not this lane's: refused, and counted.
 class StrangeClient : public PolicyTable {
  protected:
+  StrangeClient() {
+    lane.policy = told.make_lane();
+    table = told.table();
+  }
   void expect_refused(gh_client* client) {
     gh_verdict why = no_verdict();
     EXPECT_EQ(check(client, "8.8.8.8", 53).action, GH_ACTION_DENY);
@@ -511,7 +517,11 @@ class StrangeClient : public PolicyTable {
     EXPECT_EQ(limits(client).concurrent_flows, 0u);
     table->flow_close(table->context, &lane.head, client);
     close(client);
+    EXPECT_THAT(records->strange_clients(), testing::ElementsAre(testing::Pair("udpgw", calls += 6)));
   }
+  const std::shared_ptr<LaneRecords> records = std::make_shared<LaneRecords>();
+  PluginPolicy told{board, keys, {.plugin = "udpgw", .allow_local = true, .records = records}};
+  std::uint64_t calls = 0;
 };
 
 TEST_F(StrangeClient, IsOneThatWasClosed) {
@@ -527,6 +537,8 @@ TEST_F(StrangeClient, IsOneThatWasClosed) {
   EXPECT_EQ(check(next, "8.8.8.8", 53).action, GH_ACTION_ALLOW);
   EXPECT_EQ(keys->open("token:eve", {})->flows.open(), 1u);
   close(next);
+  EXPECT_THAT(records->strange_clients(), testing::ElementsAre(testing::Pair("udpgw", calls)))
+      << "that one was its own";
 }
 
 TEST_F(StrangeClient, IsOneOfManyThatWereClosed) {
@@ -538,7 +550,7 @@ TEST_F(StrangeClient, IsOneOfManyThatWereClosed) {
 
 TEST_F(StrangeClient, IsOneOfAnotherLane) {
   HostLane other;
-  other.policy = plugin.make_lane();
+  other.policy = told.make_lane();
   const gh_client_facts facts{sizeof facts, UINT32_MAX, {}, {}, 0};
   gh_verdict why = no_verdict();
   gh_client* const theirs = table->client_open(table->context, &other.head, &facts, &why);
