@@ -211,16 +211,19 @@ void ConfiguredPlugin::close_retired(SteadyTime now) {
   }
 }
 
-/// What it leaves behind when it is over.
+/// What it leaves behind when it is over. Its clients are told where this plugin is to serve again: only then nobody
+/// else takes new ones at its addresses. (One that was disabled a moment ago may lose what it still drains there.)
 void ConfiguredPlugin::account(Instance& ended) {
   note_hung(ended);
   abandoned_lanes_ += ended.abandoned_lanes();
   abandoned_calls_ += ended.abandoned_calls();
   if (ended.abandoned_lanes() + ended.abandoned_calls() == 0) return;
+  const std::size_t streams = &ended == life_.instance.get() && wanted_ ? end_streams(settings_.listeners) : 0;
   services_.journal->write(GH_LOG_ERROR, "gateway", "threads of the plugin did not return and were abandoned",
                            {{"plugin", name()},
                             {"lanes", std::to_string(ended.abandoned_lanes())},
-                            {"calls", std::to_string(ended.abandoned_calls())}});
+                            {"calls", std::to_string(ended.abandoned_calls())},
+                            {"streams_ended", std::to_string(streams)}});
 }
 
 void ConfiguredPlugin::watch(SteadyTime now) {

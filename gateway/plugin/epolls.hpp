@@ -5,8 +5,7 @@
 
 namespace gatehouse {
 
-/// Their descriptors, from one walk through /proc/self/fd: about a microsecond for each descriptor of the process.
-/// Empty where /proc cannot be read. Other threads may close them at any time.
+/// As own_fds() finds them.
 [[nodiscard]] std::vector<int> epolls_of_process();
 
 /// Takes `fd` out of each of `epolls` that waits for it. An epoll knows a file by its number and itself, and goes on

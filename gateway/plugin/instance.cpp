@@ -408,6 +408,11 @@ void Instance::abandon() {
   }
   life_->offer->abandoned();
   revoke_sockets();
+  // A system call that waits in a listener's socket goes on waiting there, whatever is under the number, and would take
+  // the next datagram or connection from the next instance. A signal has it begin anew, by the number.
+  for (Lane* const lane : stuck) lane->stack.ask();
+  for (CallThread* const thread : {control_.get(), aside_.get()})
+    if (stays_busy(*thread)) thread->stack().ask();
   for (Lane* const lane : stuck) lane->thread.detach();
   join_lanes();
   end_life();

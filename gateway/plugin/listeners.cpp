@@ -3,6 +3,7 @@
 #include "gateway/base/refusal.hpp"
 #include "gateway/base/socket_file.hpp"
 #include "gateway/plugin/epolls.hpp"
+#include "gateway/plugin/own_fds.hpp"
 
 #include <gatehouse/plugin/border.hpp>
 
@@ -14,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -58,6 +60,13 @@ constexpr std::chrono::milliseconds kTimeToWake{50};  // for a thread that was w
 
 UniqueFd open_socket(int family, int type) {
   return UniqueFd(::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+
+/// SOCK_STREAM and the like; 0: it is no socket.
+int type_of(int fd) noexcept {
+  int type = 0;
+  socklen_t size = sizeof type;
+  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 ? type : 0;
 }
 
 bool set_option(const UniqueFd& fd, int level, int option) {
@@ -288,7 +297,39 @@ UniqueFd BoundListener::dup_for(std::uint32_t lane) const {
   const UniqueFd& socket = sockets_[sockets_.size() == 1 ? 0 : lane];
   UniqueFd fd(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
   if (!fd) throw Refusal("cannot hand " + address_.text + " to a lane: " + std::strerror(errno));
+  ::fcntl(fd.get(), F_SETFL, O_NONBLOCK);  // all dups have it in common, and an earlier instance may have cleared it
   return fd;
+}
+
+bool BoundListener::has_accepted(int fd) const noexcept {
+  sockaddr_storage peer{}, own{};
+  socklen_t peer_size = sizeof peer, size = sizeof own;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) != 0) return false;
+  if (address_.kind == ListenAddress::Kind::unix_stream) {
+    const auto& name = reinterpret_cast<const sockaddr_un&>(own);
+    if (own.ss_family != AF_UNIX || address_.path.native() != name.sun_path) return false;
+  } else {
+    const Endpoint at = Endpoint::from_sockaddr(own);
+    const IpAddress& here = local_.address;
+    if (at.port != local_.port || at.address.family() != here.family()) return false;
+    if (at.address != here && !here.is_unspecified()) return false;
+  }
+  return ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &peer_size) == 0 && type_of(fd) == SOCK_STREAM;
+}
+
+std::size_t end_streams(const std::vector<std::shared_ptr<BoundListener>>& listeners) {
+  const auto are_accepted = [&listeners](int fd) {
+    return std::any_of(listeners.begin(), listeners.end(), [fd](const auto& listener) {
+      return listener->address().kind != ListenAddress::Kind::udp && listener->has_accepted(fd);
+    });
+  };
+  std::size_t ended = 0;
+  for (const int fd : own_fds("socket:")) {
+    if (!are_accepted(fd)) continue;
+    const UniqueFd same(::fcntl(fd, F_DUPFD_CLOEXEC, 0));  // stays what it is, whatever becomes of the number
+    if (same && are_accepted(same.get()) && ::shutdown(same.get(), SHUT_RDWR) == 0) ++ended;
+  }
+  return ended;
 }
 
 LaneSockets dup_for_lanes(std::shared_ptr<const BoundListener> listener, unsigned lanes) {
@@ -315,6 +356,7 @@ std::string revoke(LaneSockets& sockets, const std::vector<int>& epolls) {
       continue;
     }
     take_out_of(epolls, fd.get());
+    if ((::fcntl(fd.get(), F_GETFL) & O_NONBLOCK) == 0) ::fcntl(deaf.get(), F_SETFL, 0);  // who waits is to go on so
     if (!is_unused) continue;
     ::shutdown(fd.get(), SHUT_RDWR);  // says ENOTCONN, and wakes who waits all the same
     has_woken = true;

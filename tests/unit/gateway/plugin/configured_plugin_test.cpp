@@ -6,6 +6,7 @@
 
 #include <gmock/gmock.h>
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -220,6 +221,34 @@ TEST_F(ConfiguredPluginTest, IsMadeAnewWhenALaneHangs) {
   for (const Hung& one : plugin_->hung()) EXPECT_EQ(one.what, "lane 0 hangs: it has not moved for 5 s");
   EXPECT_EQ(plugin_->hung().size(), 1u);
   EXPECT_EQ(plugin_->settings().listeners[0], listener);
+}
+
+/// Connected to it.
+UniqueFd connect_to(const Endpoint& at) {
+  sockaddr_storage address;
+  const unsigned size = at.to_sockaddr(address);
+  UniqueFd out(socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const timeval patience{5, 0};
+  setsockopt(out.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  return connect(out.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0 ? std::move(out) : UniqueFd();
+}
+
+TEST_F(ConfiguredPluginTest, TellsTheClientsOfALaneThatHangs) {
+  services_.plugin_timeout->store(5s);
+  make("hangs", {tcp("127.0.0.1:0")}, R"({"at":"lane-once-accepts"})");
+  ASSERT_TRUE(plugin_->bind().empty());
+  start();
+  const Endpoint at = plugin_->settings().listeners[0]->local();
+  const UniqueFd client = connect_to(at);
+  ASSERT_TRUE(client);
+  tick_while(State::running);
+  ASSERT_TRUE(reaches(State::ending, now_));
+  now_ += Instance::kStopTime;
+  ASSERT_TRUE(reaches(State::waiting, now_));
+  char byte;
+  EXPECT_EQ(recv(client.get(), &byte, 1, 0), 0) << "it may connect again, to the next instance";
+  EXPECT_TRUE(connect_to(at));
+  EXPECT_TRUE(reaches(State::running, due_));
 }
 
 TEST_F(ConfiguredPluginTest, IsMadeAnewWhenACallHangs) {

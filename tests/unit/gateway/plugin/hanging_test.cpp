@@ -1,9 +1,11 @@
 // What becomes of lanes and calls that do not answer.
+#include "gateway/base/refusal.hpp"
 #include "gateway/plugin/instance.hpp"
 
 #include "tests/unit/gateway/plugin/test_folder.hpp"
 #include "tests/unit/gateway/plugin/test_offer.hpp"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 
 #include <thread>
@@ -33,8 +35,8 @@ class HangingTest : public testing::TestWithParam<const char*> {
     return false;
   }
   /// Lets it start, and its lanes run.
-  void run(Instance& instance) {
-    const auto started = instance.start({});
+  void run(Instance& instance, const Instance::Listeners& listeners = {}) {
+    const auto started = instance.start(listeners);
     ASSERT_TRUE(eventually([&] { return started->is_over(); }));
     ASSERT_FALSE(started->refusal());
     instance.run_lanes();
@@ -74,6 +76,33 @@ TEST_F(HangingTest, ALaneThatStandsStillIsNamedWithItsStack) {
   ASSERT_TRUE(eventually([&] { return !instance->lanes()[1].running; }));
   EXPECT_TRUE(instance->ended(now_ + 1s));
   EXPECT_EQ(instance->abandoned_lanes(), 1u);
+}
+
+TEST_F(HangingTest, ALaneThatWaitsInAListenersSocketLeavesItWhenItIsAbandoned) {
+  ListenAddress address;
+  address.kind = ListenAddress::Kind::udp;
+  address.text = "127.0.0.1:0";
+  address.endpoint = Endpoint::parse(address.text).value();
+  const auto listener = std::make_shared<BoundListener>(1, "one", "listen", address, 1);
+  const auto instance = make("lane-reads");
+  run(*instance, {listener});
+  ASSERT_TRUE(events_->wait_for("lane is there 0"));
+  const auto blocks = [&] { return (fcntl(listener->dup_for(0).get(), F_GETFL) & O_NONBLOCK) == 0; };
+  instance->request_stop(now_);
+  ASSERT_TRUE(instance->ended(now_ + 1s));
+  EXPECT_EQ(instance->abandoned_lanes(), 1u);
+  EXPECT_FALSE(blocks()) << "for the next instance";
+
+  address.endpoint = listener->local();
+  listener->retire();
+  EXPECT_TRUE(eventually([&] {  // which it is not while anybody waits in its socket
+    try {
+      const BoundListener next(2, "two", "listen", address, 1);
+      return true;
+    } catch (const Refusal&) {
+      return false;
+    }
+  }));
 }
 
 TEST_F(HangingTest, AnIdleLaneIsAskedAndAnswers) {

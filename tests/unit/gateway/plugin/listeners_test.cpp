@@ -231,6 +231,57 @@ TEST(UdpListener, BindsBothWildcardsToOnePort) {
   EXPECT_EQ(v4->local().port, v6->local().port);
 }
 
+/// A stream of a listener, both ends.
+struct Accepted {
+  UniqueFd client, server;
+};
+Accepted accept_at(const BoundListener& listener) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  const UniqueFd listening = listener.dup_for(0);
+  EXPECT_EQ(getsockname(listening.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  UniqueFd client(socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(connect(client.get(), reinterpret_cast<const sockaddr*>(&address), size), 0);
+  pollfd wanted{listening.get(), POLLIN, 0};
+  EXPECT_EQ(poll(&wanted, 1, 5000), 1);
+  return {std::move(client), UniqueFd(accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC))};
+}
+/// The server's side has ended, or does so soon.
+bool ends(const Accepted& stream) {
+  pollfd wanted{stream.client.get(), POLLIN, 0};
+  char byte;
+  return poll(&wanted, 1, 5000) == 1 && recv(stream.client.get(), &byte, 1, MSG_DONTWAIT) == 0;
+}
+/// Nobody has ended it.
+bool goes_on(const Accepted& stream) {
+  char byte;
+  return send(stream.server.get(), "x", 1, MSG_NOSIGNAL) == 1 && recv(stream.client.get(), &byte, 1, 0) == 1;
+}
+
+TEST(Listeners, EndTheStreamsThatCameByThem) {
+  const TestFolder folder;
+  for (const ListenAddress& address :
+       {tcp("127.0.0.1:0"), tcp("0.0.0.0:0"), tcp("[::]:0"), at_path(folder.path() / "x.sock")}) {
+    const auto listener = bind_listener(address), other = bind_listener(tcp("127.0.0.1:0"));
+    const Accepted first = accept_at(*listener), second = accept_at(*listener), strange = accept_at(*other);
+    EXPECT_EQ(end_streams({listener}), 2u) << address.text;
+    EXPECT_TRUE(ends(first) && ends(second)) << address.text;
+    EXPECT_TRUE(goes_on(strange)) << address.text;
+    EXPECT_TRUE(goes_on(accept_at(*listener))) << "who comes then is the next instance's: " << address.text;
+  }
+}
+
+TEST(Listeners, LeaveDatagramsOfTheSameAddressAlone) {
+  const auto listener = bind_listener(tcp("127.0.0.1:0"));
+  sockaddr_storage address{};
+  const unsigned size = listener->local().to_sockaddr(address);
+  const UniqueFd flow(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(bind(flow.get(), reinterpret_cast<const sockaddr*>(&address), size), 0);
+  ASSERT_EQ(connect(flow.get(), reinterpret_cast<const sockaddr*>(&address), size), 0);  // to itself
+  EXPECT_EQ(end_streams({listener}), 0u);
+  EXPECT_EQ(send(flow.get(), "x", 1, 0), 1);
+}
+
 TEST(UnixListener, MakesItsFileWithTheConfiguredRightsAndRemovesIt) {
   const TestFolder folder;
   ListenAddress address = at_path(folder.path() / "x.sock");
