@@ -389,14 +389,17 @@ void Instance::revoke_sockets() {
 void Instance::abandon() {
   Silent found;
   std::vector<Lane*> stuck;
+  std::vector<ThreadStack*> left;  // of all threads that stay
   for (const auto& lane : life_->lanes) {
     if (lane->has_returned()) continue;
     stuck.push_back(lane.get());
+    left.push_back(&lane->stack);
     if (!lane->is_hung) found.emplace_back(lane->text() + " did not return when it was stopped", &lane->stack);
   }
   for (CallThread* const thread : {control_.get(), aside_.get()}) {
     if (!stays_busy(*thread)) continue;
     ++abandoned_calls_;
+    left.push_back(&thread->stack());
     if (!thread->hung()) found.emplace_back("`" + thread->running() + "` did not return", &thread->stack());
   }
   note_hung(found);
@@ -410,9 +413,7 @@ void Instance::abandon() {
   revoke_sockets();
   // A system call that waits in a listener's socket goes on waiting there, whatever is under the number, and would take
   // the next datagram or connection from the next instance. A signal has it begin anew, by the number.
-  for (Lane* const lane : stuck) lane->stack.ask();
-  for (CallThread* const thread : {control_.get(), aside_.get()})
-    if (stays_busy(*thread)) thread->stack().ask();
+  for (ThreadStack* const one : left) one->ask();
   for (Lane* const lane : stuck) lane->thread.detach();
   join_lanes();
   end_life();
