@@ -20,9 +20,9 @@ ENDPOINTS = 100_000 if SLOW == 1 else 5_000
 LEAST_RATE = 1_000 / SLOW
 # Bytes of the whole process for an endpoint: the plugin's, and the host's session, lease and client. After a restart it is
 # as much, once what reading and writing all rows took is given back, in the rounds that follow.
-MOST_EACH, MOST_EACH_AGAIN, ROUND = 1_300 * SLOW, 1_300 * SLOW, 10
-# Seconds from a process's start until every client that was bound hears data again.
-RESUMED = 1.0 * SLOW
+MOST_EACH, ROUND = 1_024 * SLOW, 10
+# Seconds from a process's start until every client that was bound hears data again, and among a hundred thousand others.
+RESUMED, RESUMED_AMONG_MANY = 1.0 * SLOW, 2.0 * SLOW
 PAIRS, RATE = 16, 40_000  # of the load, both ways
 
 
@@ -64,12 +64,12 @@ class Scale(GatewayTest):
     def endpoints(self, gateway):
         return gateway.metric("gatehouse_plugin_geneve_relay_endpoints")
 
-    def bytes_each(self, gateway, bare, most):
-        """For each endpoint, once that is less than `most`. `bare`: what a gateway has without any."""
+    def bytes_each(self, gateway, bare):
+        """For each endpoint, once that is less than MOST_EACH. `bare`: what a gateway has without any."""
         def each():
             return (gateway.resident_bytes() - bare) / ENDPOINTS
 
-        self.assert_soon(lambda: each() < most, f"an endpoint costs less than {most} bytes", timeout=4 * ROUND)
+        self.assert_soon(lambda: each() < MOST_EACH, f"an endpoint costs less than {MOST_EACH} bytes", timeout=6 * ROUND)
         return each()
 
     def restart_under(self, gateway, load):
@@ -101,16 +101,16 @@ class Scale(GatewayTest):
             str(BUILD / "bin" / "relay_askers"), "--api", API, "--count", str(ENDPOINTS), "--connections", "256",
             "--server-pid", str(gateway.process.pid)], timeout=200).stdout)
         self.assertEqual(self.endpoints(gateway), ENDPOINTS)
-        each = self.bytes_each(gateway, bare, MOST_EACH)
+        each = self.bytes_each(gateway, bare)
         print(f"{ENDPOINTS} endpoints: {given['per_second']} a second (p50 {given['ms']['p50']} ms, p99 {given['ms']['p99']} "
               f"ms; the gateway used {given['server_cpu_share']} cores, who asked {given['own_cpu_share']}), {each:.0f} "
               f"bytes each", file=sys.stderr)
         resumed, ready, figures = self.restart_under(gateway, Load(self, gateway, seconds=10 * SLOW))
         self.assert_soon(lambda: self.endpoints(gateway) >= ENDPOINTS + PAIRS, "all are served again", timeout=20 * SLOW)
         print(f"after kill -9, under {figures['sent_per_second']:.0f} packets/s: all flow {resumed:.3f} s after the start, "
-              f"ready {ready:.3f} s, {self.bytes_each(gateway, bare, MOST_EACH_AGAIN):.0f} bytes each", file=sys.stderr)
+              f"ready {ready:.3f} s, {self.bytes_each(gateway, bare):.0f} bytes each", file=sys.stderr)
         self.assertGreater(given["per_second"], LEAST_RATE)
-        self.assertLess(resumed, RESUMED)
+        self.assertLess(resumed, RESUMED_AMONG_MANY)
 
 
 if __name__ == "__main__":

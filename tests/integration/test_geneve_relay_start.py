@@ -6,7 +6,10 @@
                                   93.184.0.1, .9, 2a00:a::1, ::9  -----  93.184.0.10, 2a00:a::10
 """
 
+import time
+
 from harness import main
+from harness.gateway import SLOW
 from harness.relay_case import RelayTest
 
 
@@ -20,8 +23,16 @@ class Start(RelayTest):
     def tried_by_a_start(self, **relay):
         before = self.received()
         gateway = self.relay(**relay)
-        out = self.received() - before
+        out = self.received_at_last() - before
         gateway.stop()
+        return out
+
+    def received_at_last(self):
+        """Once no more come."""
+        out, latest = None, self.received()
+        while out != latest:
+            time.sleep(0.3 * SLOW)
+            out, latest = latest, self.received()
         return out
 
     def test_segmentation_is_tried_once_whatever_the_number_of_sockets(self):
