@@ -459,7 +459,7 @@ SteadyTime PluginSet::tick(SteadyTime now) {
     if (!plugin->stopped()) continue;
     abandoned_lanes_ += plugin->abandoned_lanes();
     abandoned_calls_ += plugin->abandoned_calls();
-    gone_[plugin->name()] = plugin->left_threads();
+    gone_.insert(plugin->name());
   }
   if (std::erase_if(leaving_, [](const auto& plugin) { return plugin->stopped(); }) > 0) {
     announce(nullptr);
@@ -473,10 +473,10 @@ SteadyTime PluginSet::tick(SteadyTime now) {
 /// What plugins that have left kept with the host, unless another of the same name has come or is about to.
 void PluginSet::forget_gone() {
   if (reloading_) return;
-  for (const auto& [name, left_threads] : gone_) {
-    const auto has_name = [&name = name](const auto& plugin) { return plugin->name() == name; };
+  for (const std::string& name : gone_) {
+    const auto has_name = [&name](const auto& plugin) { return plugin->name() == name; };
     if (find(name) != nullptr || std::any_of(leaving_.begin(), leaving_.end(), has_name)) continue;
-    if (!left_threads) services_.fds->drop(name);
+    services_.fds->drop(name);
     services_.place_claims->forget(name);
   }
   gone_.clear();

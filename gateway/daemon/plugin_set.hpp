@@ -11,7 +11,6 @@
 #include <boost/asio/io_context.hpp>
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -108,8 +107,7 @@ class PluginSet {
   boost::asio::io_context* io_;
   std::vector<std::unique_ptr<ConfiguredPlugin>> plugins_;
   std::vector<std::unique_ptr<ConfiguredPlugin>> leaving_;  // no longer configured, still serving their clients
-  /// Names of plugins that have left, until it is known that nobody follows, and whether they left threads.
-  std::map<std::string, bool> gone_;
+  std::set<std::string> gone_;  // names of plugins that have left, until it is known that nobody follows
   GivenUpListeners given_up_;
   bool reloading_ = false;
   std::optional<std::vector<policy::OwnListener>> announced_;

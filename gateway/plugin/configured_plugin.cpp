@@ -168,7 +168,7 @@ void ConfiguredPlugin::retry(SteadyTime now) {
     state_ = State::stopped;
   } else if (failures_.size() >= kMostFailures) {
     state_ = State::quarantined;
-    if (!left_threads_) services_.fds->drop(name());
+    services_.fds->drop(name());
     services_.journal->write(GH_LOG_ERROR, "gateway", "plugin quarantined; reload the gateway to try it again",
                              {{"plugin", name()}, {"why", failure_}});
   } else {
@@ -217,8 +217,13 @@ void ConfiguredPlugin::account(Instance& ended) {
   note_hung(ended);
   abandoned_lanes_ += ended.abandoned_lanes();
   abandoned_calls_ += ended.abandoned_calls();
-  if (ended.abandoned_lanes() + ended.abandoned_calls() == 0) return;
-  const std::size_t streams = &ended == life_.instance.get() && wanted_ ? end_streams(settings_.listeners) : 0;
+  const bool has_served = &ended == life_.instance.get();
+  if (ended.abandoned_lanes() + ended.abandoned_calls() == 0) {
+    if (has_served) services_.fds->release(name());
+    return;
+  }
+  services_.fds->hold(name());
+  const std::size_t streams = has_served && wanted_ ? end_streams(settings_.listeners) : 0;
   services_.journal->write(GH_LOG_ERROR, "gateway", "threads of the plugin did not return and were abandoned",
                            {{"plugin", name()},
                             {"lanes", std::to_string(ended.abandoned_lanes())},
@@ -244,7 +249,6 @@ void ConfiguredPlugin::end_instances(SteadyTime now) {
   });
   if (state_ != State::ending || !life_.instance->ended(now)) return;
   account(*life_.instance);
-  left_threads_ = life_.instance->abandoned_lanes() + life_.instance->abandoned_calls() > 0;
   life_ = {};
   retry(now);
 }

@@ -91,9 +91,6 @@ class ConfiguredPlugin {
   [[nodiscard]] std::uint64_t restarts() const noexcept { return restarts_; }
   [[nodiscard]] unsigned abandoned_lanes() const noexcept { return abandoned_lanes_; }
   [[nodiscard]] unsigned abandoned_calls() const noexcept { return abandoned_calls_; }
-  /// Threads of its last life never returned, and have what they had: what they keep with the host is the next life's
-  /// to take from them, however long it is until then.
-  [[nodiscard]] bool left_threads() const noexcept { return left_threads_; }
   [[nodiscard]] const LoadedPlugin& loaded() const noexcept { return loaded_; }
   [[nodiscard]] const PluginSettings& settings() const noexcept { return settings_; }
   [[nodiscard]] const std::string& name() const noexcept { return settings_.config.name; }
@@ -150,7 +147,6 @@ class ConfiguredPlugin {
   std::vector<Made> leaving_;           // that are being ended without having served
   SteadyTime due_ = SteadyTime::max();  // of the state: when draining ends, when to try again
   std::optional<SteadyTime> close_untaken_at_;
-  bool left_threads_ = false;
   bool wanted_ = false;  // false: once ended it stays stopped
   std::string failure_;
   std::vector<Hung> hung_;

@@ -8,8 +8,19 @@
 
 namespace gatehouse {
 
+void FdTable::hold(std::string_view plugin) {
+  const std::scoped_lock lock(mutex_);
+  held_.emplace(plugin);
+}
+
+void FdTable::release(std::string_view plugin) noexcept {
+  const std::scoped_lock lock(mutex_);
+  if (const auto found = held_.find(plugin); found != held_.end()) held_.erase(found);
+}
+
 void FdTable::drop(std::string_view plugin) noexcept {
   const std::scoped_lock lock(mutex_);
+  if (held_.contains(plugin)) return;
   std::erase_if(kept_, [plugin](const auto& one) { return one.first.plugin == plugin; });
 }
 
@@ -56,6 +67,7 @@ void PluginFds::close_untaken() noexcept {
   const std::scoped_lock lock(all_->mutex_);
   std::erase_if(all_->kept_,
                 [this](const auto& one) { return one.first.plugin == plugin_ && one.second.keeper != number_; });
+  all_->held_.erase(plugin_);
 }
 
 }  // namespace gatehouse

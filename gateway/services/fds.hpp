@@ -6,9 +6,11 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,7 +20,12 @@ namespace gatehouse {
 /// All plugins' kept descriptors. Thread-safe.
 class FdTable {
  public:
-  /// Closes what `plugin` has kept: nobody will come for it.
+  /// Threads of `plugin` never returned, and have what they had: what it has kept is for its next instance to take from
+  /// them, however long it is until then.
+  void hold(std::string_view plugin);
+  /// An instance of it has run since and ended well: that is over.
+  void release(std::string_view plugin) noexcept;
+  /// Closes what `plugin` has kept, unless it is held: nobody will come for it.
   void drop(std::string_view plugin) noexcept;
 
  private:
@@ -33,6 +40,7 @@ class FdTable {
   };
   std::mutex mutex_;  // guards what follows
   std::map<Key, Kept> kept_;
+  std::set<std::string, std::less<>> held_;  // plugins
   std::uint64_t faces_ = 0;
 };
 
@@ -43,7 +51,7 @@ class PluginFds {
   PluginFds(const PluginFds&) = delete;
   PluginFds& operator=(const PluginFds&) = delete;
   [[nodiscard]] const gh_fds* table() const noexcept { return &table_; }
-  /// Closes what other instances of this plugin have kept and nobody has taken.
+  /// Closes what other instances of this plugin have kept and nobody has taken; it is held no longer.
   void close_untaken() noexcept;
 
  private:

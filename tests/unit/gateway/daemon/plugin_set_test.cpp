@@ -104,6 +104,14 @@ class PluginSetTest : public testing::Test {
     for (const LiveSession& session : sessions) out.push_back(describe ? describe(session) : "it never ends");
     return out;
   }
+  void tick_until_all_left() {
+    static_cast<void>(set_->tick(steady_now()));
+    for (const SteadyTime end = steady_now() + 20s; !set_->leaving().empty() && steady_now() < end;) {
+      static_cast<void>(set_->tick(steady_now()));
+      std::this_thread::sleep_for(5ms);
+    }
+    ASSERT_THAT(set_->leaving(), IsEmpty());
+  }
   std::vector<std::string> names() const {
     std::vector<std::string> out;
     for (const auto& plugin : set_->plugins()) out.push_back(plugin->name());
@@ -176,7 +184,8 @@ TEST_F(PluginSetTest, ClosesWhatAPluginHasKeptOnceItIsGoneForGood) {
   close(ends[0]);
 }
 
-// For the next one to take from whoever has it still, as a program in the kernel.
+// For the next one to take from whoever has it still, as a program in the kernel. One that was to come, and never ran,
+// has had no occasion to.
 TEST_F(PluginSetTest, KeepsWhatAPluginHasKeptWhoseThreadsNeverReturned) {
   run(hanging("lane"));
   const PluginFds face(services_.fds, "stuck");
@@ -184,12 +193,15 @@ TEST_F(PluginSetTest, KeepsWhatAPluginHasKeptWhoseThreadsNeverReturned) {
   ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
   ASSERT_EQ(face.table()->keep(face.table()->context, to_border("links"), &ends[1], 1), GH_OK);
   EXPECT_THAT(reload(""), IsEmpty());
-  for (const SteadyTime end = steady_now() + 20s; !set_->leaving().empty() && steady_now() < end;) {
-    static_cast<void>(set_->tick(steady_now()));
-    std::this_thread::sleep_for(5ms);
-  }
-  ASSERT_THAT(set_->leaving(), IsEmpty());
+  tick_until_all_left();
   EXPECT_EQ(set_->abandoned_lanes(), 1u);
+  ListenAddress taken;
+  taken.text = "127.0.0.1:0";
+  taken.endpoint = Endpoint::parse(taken.text).value();
+  const BoundListener other(1, "x", "listen", taken, 1);
+  EXPECT_THAT(reload(hanging("") + "[plugin.good]\nlisten = [\"" + other.local().to_string() + "\"]\n"),
+              ElementsAre(HasSubstr("another program has it already")));
+  tick_until_all_left();
   const PluginFds next(services_.fds, "stuck");
   std::int32_t taken = -1;
   std::size_t count = 0;
