@@ -42,6 +42,11 @@ ConfiguredPlugin* find_in(const std::vector<std::unique_ptr<ConfiguredPlugin>>& 
   return found == plugins.end() ? nullptr : found->get();
 }
 
+/// Addresses of `config` that `plugin` has not bound.
+void append_unbound(std::vector<ListenAddress>& out, const ConfiguredPlugin& plugin, const PluginConfig& config) {
+  for (ListenAddress& address : plugin.unbound(config)) out.push_back(std::move(address));
+}
+
 /// What it has bound already stays.
 void bind(ConfiguredPlugin& plugin, std::vector<ConfigProblem>& problems) {
   for (std::string& sentence : plugin.bind()) problems.push_back({plugin.settings().config.place, std::move(sentence)});
@@ -266,29 +271,33 @@ void PluginSet::plan(const Config& next, const PluginConfig& plugin, Changes& ch
   }
 }
 
-/// Returns once nothing that an earlier reload took away is in the way of what is to be bound. What somebody else has
-/// is not waited for.
-asio::awaitable<void> PluginSet::wait_for_addresses(const Changes& changes) {
-  std::vector<ListenAddress> wanted;
-  for (const auto& change : changes.changed) {
-    for (ListenAddress& address : change.plugin->unbound(change.settings.config)) wanted.push_back(std::move(address));
-  }
+/// What bind_coming() is to bind.
+PluginSet::Addresses PluginSet::unbound(const Changes& changes) const {
+  Addresses out;
+  for (const auto& change : changes.changed) append_unbound(out, *change.plugin, change.settings.config);
   for (const auto& plugin : changes.added) {
-    if (find_leaving(plugin->name()) != nullptr) continue;  // end_former() sees to these
-    for (ListenAddress& address : plugin->unbound(plugin->settings().config)) wanted.push_back(std::move(address));
+    if (find_leaving(plugin->name()) == nullptr) append_unbound(out, *plugin, plugin->settings().config);
   }
-  const auto is_awaited = [this](const ListenAddress& address) {
-    return given_up_.are_in_the_way_of(address, steady_now());
-  };
+  return out;
+}
+
+/// Is there one among them that an earlier reload took away, and lanes still have?
+bool PluginSet::are_awaited(const Addresses& addresses) const {
+  return std::any_of(addresses.begin(), addresses.end(),
+                     [&](const auto& address) { return given_up_.are_in_the_way_of(address, steady_now()); });
+}
+
+/// Returns once there is none. What somebody else has is not waited for.
+asio::awaitable<void> PluginSet::wait_for_addresses(Addresses addresses) {
   asio::steady_timer pause(co_await asio::this_coro::executor);
-  while (!ending_ && std::any_of(wanted.begin(), wanted.end(), is_awaited)) {
+  while (!ending_ && are_awaited(addresses)) {
     static_cast<void>(tick(steady_now()));
     pause.expires_after(kAddressPause);
     co_await pause.async_wait(asio::use_awaitable);
   }
 }
 
-/// What is in the way of nobody who is still leaving.
+/// What is in the way of nobody who is still leaving; the others are end_former()'s.
 void PluginSet::bind_coming(Changes& changes) const {
   for (const auto& plugin : changes.added)
     if (find_leaving(plugin->name()) == nullptr) bind(*plugin, changes.problems);
@@ -332,7 +341,10 @@ asio::awaitable<void> PluginSet::end_former(Changes& changes) {
     pause.expires_after(kLookPause);
     co_await pause.async_wait(asio::use_awaitable);
   }
-  for (const auto& plugin : changes.added) bind(*plugin, changes.problems);  // what was not free before
+  Addresses left;  // what was not free before
+  for (const auto& plugin : changes.added) append_unbound(left, *plugin, plugin->settings().config);
+  co_await wait_for_addresses(std::move(left));
+  for (const auto& plugin : changes.added) bind(*plugin, changes.problems);
 }
 
 /// Starts what comes, with its lanes held back, and changes what stays. With a problem, all that was done is undone.
@@ -431,8 +443,9 @@ asio::awaitable<std::vector<ConfigProblem>> PluginSet::reload(const Config& next
   for (const auto& [name, plugin] : next.plugins) {
     if (plugin.enabled) plan(next, plugin, changes);
   }
-  co_await wait_for_addresses(changes);
-  bind_coming(changes);
+  const Addresses wanted = unbound(changes);
+  if (changes.problems.empty()) co_await wait_for_addresses(wanted);
+  if (changes.problems.empty() || !are_awaited(wanted)) bind_coming(changes);  // else what is said would not be so
   const auto before = listeners(&changes);
   co_await wait_for(changes.checks, changes.problems);
   if (changes.problems.empty()) co_await end_former(changes);

@@ -76,12 +76,15 @@ class PluginSet {
     ConfiguredPlugin::Call call;
   };
   using Problems = std::vector<ConfigProblem>;
+  using Addresses = std::vector<ListenAddress>;
 
   std::unique_ptr<ConfiguredPlugin> load_one(const Config& config, const PluginConfig& plugin,
                                              std::vector<Asked>& checks, Problems& problems) const;
   [[nodiscard]] boost::asio::awaitable<void> wait_for(const std::vector<Asked>& asked, Problems& problems) const;
   void plan(const Config& next, const PluginConfig& plugin, Changes& changes) const;
-  [[nodiscard]] boost::asio::awaitable<void> wait_for_addresses(const Changes& changes);
+  [[nodiscard]] Addresses unbound(const Changes& changes) const;
+  [[nodiscard]] bool are_awaited(const Addresses& addresses) const;
+  [[nodiscard]] boost::asio::awaitable<void> wait_for_addresses(Addresses addresses);
   void bind_coming(Changes& changes) const;
   [[nodiscard]] GivenUpListeners::Listeners listeners(const Changes* coming) const;
   [[nodiscard]] boost::asio::awaitable<void> end_former(Changes& changes);

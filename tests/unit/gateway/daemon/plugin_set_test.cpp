@@ -266,6 +266,31 @@ TEST_F(PluginSetTest, APortThatAPluginHasInItsDrainIsWaitedFor) {
   EXPECT_THAT(set_->leaving(), IsEmpty());
 }
 
+// `good` gives up its address, and then `strays`, which drains, comes back at that one.
+TEST_F(PluginSetTest, APluginThatComesBackWhileItDrainsWaitsForWhatAnotherGaveUp) {
+  const std::string port = std::to_string(free_port());
+  const std::string listen = "listen = [\"udp:127.0.0.1:" + port + "\"]\n";
+  const std::string strays = "[plugin.strays]\n[plugin.strays.options]\nhow = \"nothing\"\n";  // it is never drained
+  run("[plugin.good]\n" + listen + strays);
+  EXPECT_THAT(reload("[plugin.good]\n" + listen), IsEmpty());
+  EXPECT_THAT(reload("[plugin.good]\n"), IsEmpty());
+  EXPECT_THAT(reload("[plugin.good]\n[plugin.strays]\n" + listen + "[plugin.strays.options]\nhow = \"nothing\"\n"),
+              IsEmpty());
+  EXPECT_THAT(names(), ElementsAre("good", "strays"));
+  EXPECT_THAT(set_->plugins()[1]->settings().listeners, SizeIs(1));
+}
+
+// Nor is it said of an address which is about to be free that another program has it.
+TEST_F(PluginSetTest, AReloadThatIsWrongAnywayWaitsForNoAddress) {
+  const std::string listen = "listen = [\"udp:127.0.0.1:" + std::to_string(free_port()) + "\"]\n";
+  run("[plugin.strays]\n" + listen + "[plugin.strays.options]\nhow = \"nothing\"\n");  // it is never drained
+  EXPECT_THAT(reload(""), IsEmpty());
+  EXPECT_THAT(reload("[plugin.good]\n" + listen + "[plugin.other-major]\n"),
+              ElementsAre(HasSubstr("built for plugin ABI 2.0")));
+  ASSERT_THAT(set_->leaving(), testing::Not(IsEmpty()));
+  EXPECT_EQ(set_->leaving()[0]->state(), State::draining) << "nobody has waited for its end";
+}
+
 TEST_F(PluginSetTest, WhatAnotherProgramHasIsNotWaitedFor) {
   ListenAddress taken;
   taken.kind = ListenAddress::Kind::udp;
