@@ -1,6 +1,7 @@
 #include "gateway/cli/running_gateway.hpp"
 
 #include "gateway/cli/render.hpp"
+#include "gateway/config/control_socket.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -11,7 +12,7 @@ constexpr unsigned kBadRequest = 400;
 constexpr unsigned kUnprocessable = 422;  // the new configuration is broken; the old one is in force
 
 std::filesystem::path socket_of(const Invocation& invocation) {
-  return invocation.socket.empty() ? load_config(invocation).runtime_dir / "control.sock" : invocation.socket;
+  return invocation.socket.empty() ? control_socket(load_config(invocation)) : invocation.socket;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <gatehouse/base/own_path.hpp>
 
 #include "gateway/config/config_tree.hpp"
+#include "gateway/config/duplicate_listeners.hpp"
 #include "gateway/config/listen_address.hpp"
 #include "gateway/config/table_reader.hpp"
 #include "gateway/config/tls_config.hpp"
@@ -205,36 +206,6 @@ void read_plugin(const ConfigValue& table, Config& config, std::vector<ConfigPro
   config.plugins.emplace(plugin.name, std::move(plugin));
 }
 
-std::string bound_to(const ListenAddress& address) {
-  switch (address.kind) {
-    case ListenAddress::Kind::unix_stream: return "unix:" + address.path.lexically_normal().string();
-    case ListenAddress::Kind::udp: return "udp:" + address.endpoint.to_string();
-    case ListenAddress::Kind::tcp: break;
-  }
-  return address.endpoint.to_string();
-}
-
-/// Two enabled listeners on one address would fail only at bind(2), with less to go by. Port 0 is never taken.
-void refuse_duplicates(const Config& config, std::vector<ConfigProblem>& problems) {
-  std::map<std::string, std::string> takers;
-  if (const auto metrics = Endpoint::parse(config.metrics_listen); metrics && metrics->port != 0) {
-    takers.emplace(metrics->to_string(), "metrics.listen");
-  }
-  for (const auto& [name, plugin] : config.plugins) {
-    if (!plugin.enabled) continue;
-    for (const auto& [role, addresses] : plugin.listeners) {
-      for (const ListenAddress& address : addresses) {
-        if (address.kind != ListenAddress::Kind::unix_stream && address.endpoint.port == 0) continue;
-        const std::string taker = "plugin." + name + '.' + role;
-        const auto [first, is_new] = takers.emplace(bound_to(address), taker);
-        if (is_new) continue;
-        problems.push_back({address.place, "`" + address.text + "` in `" + taker + "` is taken by `" + first->second +
-                                               "` already; give each listener its own address"});
-      }
-    }
-  }
-}
-
 /// By file in the order of reading, then by line and column.
 void sort_by_place(std::vector<ConfigProblem>& problems, const std::vector<std::string>& files) {
   const auto rank = [&](const ConfigProblem& problem) {
@@ -296,7 +267,7 @@ ConfigReading read_config(const std::filesystem::path& file, const std::vector<s
     for (const ConfigValue& plugin : plugins->children) read_plugin(plugin, config, out.problems);
   }
   reader.refuse_unknown_keys();
-  refuse_duplicates(config, out.problems);
+  for (ConfigProblem& problem : duplicate_listeners(config)) out.problems.push_back(std::move(problem));
 
   sort_by_place(out.problems, order);
   config.tree = tree;

@@ -5,6 +5,7 @@
 #include "gateway/base/block_signals.hpp"
 #include "gateway/base/log_message.hpp"
 #include "gateway/base/refusal.hpp"
+#include "gateway/config/control_socket.hpp"
 #include "gateway/control/control_server.hpp"
 #include "gateway/control/metrics_server.hpp"
 #include "gateway/daemon/daemon_store.hpp"
@@ -226,7 +227,7 @@ void Daemon::Core::open_endpoints() {
   for (const std::string& name : control_->set_admins(config_.control_admins)) {
     log(GH_LOG_WARN, "no such user; correct `admins` of [control]", {{"name", name}});
   }
-  control_->listen(config_.runtime_dir / "control.sock", config_.control_mode);
+  control_->listen(control_socket(config_), config_.control_mode);
   if (config_.metrics_listen.empty()) return;
   metrics_.emplace(io_,
                    MetricsServer::Sources{[this] { return metrics_text(sources()); }, [this] { return live(); },

@@ -2,6 +2,7 @@
 
 #include "gateway/base/refusal.hpp"
 #include "gateway/base/utc_time.hpp"
+#include "gateway/config/duplicate_listeners.hpp"
 #include "gateway/daemon/descriptors.hpp"
 #include "gateway/daemon/option_changes.hpp"
 
@@ -40,6 +41,14 @@ ConfiguredPlugin* find_in(const std::vector<std::unique_ptr<ConfiguredPlugin>>& 
   const auto found =
       std::find_if(plugins.begin(), plugins.end(), [&name](const auto& one) { return one->name() == name; });
   return found == plugins.end() ? nullptr : found->get();
+}
+
+using Settled = std::vector<const PluginConfig*>;  // by accept_configuration()
+
+/// Two listeners at one address, those among them that roles have by themselves.
+void append_duplicates(std::vector<ConfigProblem>& problems, Config config, const Settled& settled) {
+  for (const PluginConfig* const plugin : settled) config.plugins[plugin->name] = *plugin;
+  for (ConfigProblem& problem : duplicate_listeners(config)) problems.push_back(std::move(problem));
 }
 
 /// Addresses of `config` that `plugin` has not bound.
@@ -140,6 +149,9 @@ std::vector<ConfigProblem> PluginSet::load(const Config& config) {
     certificates_.read(plugin, unix_now(), readings_, problems);
     if (auto loaded = load_one(config, plugin, checks, problems)) plugins_.push_back(std::move(loaded));
   }
+  Settled settled;
+  for (const auto& plugin : plugins_) settled.push_back(&plugin->settings().config);
+  append_duplicates(problems, config, settled);
   run_now(wait_for(checks, problems));
   return problems;
 }
@@ -443,6 +455,10 @@ asio::awaitable<std::vector<ConfigProblem>> PluginSet::reload(const Config& next
   for (const auto& [name, plugin] : next.plugins) {
     if (plugin.enabled) plan(next, plugin, changes);
   }
+  Settled settled;
+  for (const auto& change : changes.changed) settled.push_back(&change.settings.config);
+  for (const auto& plugin : changes.added) settled.push_back(&plugin->settings().config);
+  append_duplicates(changes.problems, next, settled);
   const Addresses wanted = unbound(changes);
   if (changes.problems.empty()) co_await wait_for_addresses(wanted);
   if (changes.problems.empty() || !are_awaited(wanted)) bind_coming(changes);  // else what is said would not be so

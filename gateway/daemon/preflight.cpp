@@ -9,6 +9,7 @@
 #include "db/policy/policy_copy.hpp"
 #include "db/policy/policy_database.hpp"
 #include "gateway/base/refusal.hpp"
+#include "gateway/config/control_socket.hpp"
 #include "gateway/control/listening_socket.hpp"
 #include "gateway/flow_log/append_file.hpp"
 #include "gateway/plugin/listeners.hpp"
@@ -85,7 +86,7 @@ bool Preflight::look_at_folder(const fs::path& folder) {
 
 void Preflight::look_at_control_socket() {
   try {
-    is_running_ = is_served(config_.runtime_dir / "control.sock");
+    is_running_ = is_served(control_socket(config_));
   } catch (const std::exception& error) {
     add(error.what());
   }
@@ -170,11 +171,13 @@ void Preflight::look_at_addresses() {
       add(error.what());
     }
   }
+  const fs::path runtime_dir = (config_.runtime_dir / "").lexically_normal();
   for (const auto& [name, plugin] : config_.plugins) {
     if (!plugin.enabled) continue;
     for (const auto& [role, addresses] : plugin.listeners) {
       for (const ListenAddress& address : addresses) {
-        if (address.path.parent_path() == config_.runtime_dir && !is_there(config_.runtime_dir)) continue;  // is made
+        const bool is_in_it = (address.path.parent_path() / "").lexically_normal() == runtime_dir;
+        if (is_in_it && !is_there(config_.runtime_dir)) continue;  // is made
         try {
           require_bindable(address, name, role, is_running_);
         } catch (const Refusal& refusal) {

@@ -26,6 +26,7 @@ enum {
   F_missing_function,
   F_bad_id,
   F_bad_role,
+  F_local_datagrams,
   F_no_summary,
   F_constructor_thread,
   F_constructor_crash,
@@ -532,7 +533,9 @@ static const gh_plugin_ops ops = {sizeof(gh_plugin_ops),
                                   get};
 
 static const gh_listener_role roles[] = {{sizeof(gh_listener_role),
-                                          GH_ROLE_STREAM | GH_ROLE_DATAGRAM | (HAS(F_bad_role) ? GH_ROLE_HTTP : 0),
+                                          HAS(F_bad_role)          ? GH_ROLE_STREAM | GH_ROLE_DATAGRAM | GH_ROLE_HTTP
+                                          : HAS(F_local_datagrams) ? GH_ROLE_DATAGRAM | GH_ROLE_LOCAL
+                                                                   : GH_ROLE_STREAM | GH_ROLE_DATAGRAM,
                                           "listen", 1, 0}};
 
 static const char* const needs[] = {GH_POLICY_ID, GH_METRICS_ID, GH_SESSIONS_ID, GH_RANDOM_ID, NULL};

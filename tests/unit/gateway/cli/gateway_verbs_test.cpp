@@ -57,6 +57,23 @@ TEST_F(GatewayVerbs, CheckLooksAtTheListenerThatARoleHasByItself) {
   EXPECT_EQ(call({"check", "--config", file, "--set", "plugin.probing.listen_api=[]"}).code, 0);
 }
 
+TEST_F(GatewayVerbs, CheckTakesARuntimeFolderWithASlashAtItsEnd) {
+  const std::string file = config("[plugin.probing]\n"), fresh = (folder_.path() / "fresh/").string();
+  const Outcome outcome = call({"check", "--config", file, "--set", "gateway.runtime_dir=" + fresh});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+}
+
+// What is written may have it, and what another plugin has by itself.
+TEST_F(GatewayVerbs, CheckFindsAnAddressThatARoleHasByItselfAndAnotherToo) {
+  const std::string socket = "unix:" + (folder_.path() / "probing-api.sock").string();
+  const Outcome written =
+      call({"check", "--config", config("[plugin.good]\nlisten = [\"" + socket + "\"]\n" + "[plugin.probing]\n")});
+  EXPECT_EQ(written.code, 2);
+  EXPECT_THAT(written.err, HasSubstr("`" + socket +
+                                     "` in `plugin.probing.listen_api` is taken by `plugin.good.listen` "
+                                     "already; give each listener its own address"));
+}
+
 /// Another user, for as long as it lives; root only.
 class AnotherUser {
  public:

@@ -117,6 +117,9 @@ constexpr Wrong kWrong[] = {
     {"DuplicateOfMetrics", "[plugin.a]\nlisten = [\"127.0.0.1:9477\"]\n",
      "2:11: `127.0.0.1:9477` in `plugin.a.listen` is taken by `metrics.listen` already; give each listener its own "
      "address"},
+    {"DuplicateOfControl", "[plugin.a]\nlisten = [\"unix:/run/../run/gatehouse/control.sock\"]\n",
+     "2:11: `unix:/run/../run/gatehouse/control.sock` in `plugin.a.listen` is taken by the gateway's control socket "
+     "already; give each listener its own address"},
     {"Options", "[plugin.a]\noptions = 1\n", "2:11: `plugin.a.options` must be a table, not 1"},
 };
 INSTANTIATE_TEST_SUITE_P(Table, WrongConfig, testing::ValuesIn(kWrong),

@@ -134,6 +134,16 @@ TEST_F(PluginSetTest, ReportsTheProblemsOfEveryPluginAtOnce) {
                                             HasSubstr("sise")));
 }
 
+TEST_F(PluginSetTest, TwoRolesHaveNotTheSameAddressByThemselves) {
+  const std::string socket = (folder_.path() / "run" / "probing-api.sock").string();
+  const std::string both = "[plugin.good]\nlisten = [\"unix:" + socket + "\"]\n[plugin.probing]\n";
+  const auto is_taken = ElementsAre(HasSubstr("in `plugin.probing.listen_api` is taken by `plugin.good.listen`"));
+  EXPECT_THAT(sentences(set_->load(config(both))), is_taken);
+  set_.emplace(services_, PluginSet::Events{[] {}, [](const auto&) {}});
+  run("[plugin.good]\n");
+  EXPECT_THAT(reload(both), is_taken);
+}
+
 TEST_F(PluginSetTest, LeavesAPluginAloneThatIsNotEnabled) {
   run("[plugin.good]\n[plugin.other-major]\nenabled = false\n");
   EXPECT_THAT(names(), ElementsAre("good"));

@@ -175,10 +175,12 @@ class LocalRole : public Loader {
     plugin.name = name;
     plugin.listeners = std::move(listeners);
     Config config;
-    config.runtime_dir = "/run/here";
+    config.runtime_dir = runtime_dir_;
     config.plugins[name] = plugin;
     return accept_configuration(config, plugin, load(test_plugin("probing")));
   }
+
+  std::string runtime_dir_ = "/run/here";
 };
 
 TEST_F(LocalRole, ListensInTheRuntimeFolderByThePluginsName) {
@@ -203,6 +205,19 @@ TEST_F(LocalRole, HasWhatIsConfiguredInsteadBeItNothing) {
   ASSERT_EQ(configured.size(), 1u);
   EXPECT_EQ(configured[0].text, own.text);
   EXPECT_THAT(accept({{"listen_api", {}}}).config.listeners.at("listen_api"), IsEmpty());
+}
+
+TEST_F(LocalRole, SaysHowToDoWithoutWhereTheRuntimeFolderIsTooFarDown) {
+  runtime_dir_ = "/" + std::string(107 - std::string("//relay-api.sock").size(), 'x');
+  EXPECT_THAT(accept().problems, IsEmpty());
+  runtime_dir_ += "x";
+  const AcceptedPlugin accepted = accept();
+  ASSERT_EQ(accepted.problems.size(), 1u);
+  EXPECT_EQ(accepted.problems[0].sentence,
+            "the plugin relay would listen on `unix:" + runtime_dir_ +
+                "/relay-api.sock`, whose path has more than 107 bytes, which no Unix socket can have: set a shorter "
+                "`gateway.runtime_dir`, or `listen_api = []` in [plugin.relay] for none");
+  EXPECT_THAT(accept({{"listen_api", {}}}).problems, IsEmpty());
 }
 
 /// What is wrong with such a listener in `role` of `file`, or "".
