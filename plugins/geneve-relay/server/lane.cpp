@@ -265,6 +265,9 @@ bool RelayLane::serve_again(const KeptEndpoint& kept) {
     if (!endpoints_.find(blob.vni)) shared_.vnis().remove(blob.vni);
     return true;
   }
+  RelayEndpoint endpoint(blob.vni, blob.clients, now());
+  for (LegIndex leg = 0; leg < kLegs; ++leg)  // its memory is had before anything of it is in a table
+    if (blob.legs[leg].is_set()) endpoint.bind(leg, blob.legs[leg], now());
   const auto listener =
       std::ranges::find_if(listener_names_, [&](const auto& at) { return at.second == blob.listener; });
   const std::uint32_t id = listener == listener_names_.end() ? UINT32_MAX : listener->first;
@@ -278,11 +281,9 @@ bool RelayLane::serve_again(const KeptEndpoint& kept) {
     shared_.vnis().remove(blob.vni);
     return true;
   }
-  const auto made = endpoints_.insert(blob.vni, RelayEndpoint(blob.vni, blob.clients, now()), blob.lamport_id,
+  const auto made = endpoints_.insert(blob.vni, std::move(endpoint), blob.lamport_id,
                                       known_askers_.at({std::string(kept.identity), kept.source, id}),
                                       session->handle(), std::move(*policy));
-  for (LegIndex leg = 0; leg < kLegs; ++leg)
-    if (blob.legs[leg].is_set()) made->endpoint.bind(leg, blob.legs[leg], now());
   made->is_durable = true;
   made->touched = now() - kTouch + std::chrono::seconds(blob.vni % kFirstTouches);  // not of all at once: each is a row
   find_sockets(*made);
