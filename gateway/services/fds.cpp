@@ -24,6 +24,17 @@ void FdTable::drop(std::string_view plugin) noexcept {
   std::erase_if(kept_, [plugin](const auto& one) { return one.first.plugin == plugin; });
 }
 
+/// For so many under that name, in place of what it holds.
+bool FdTable::has_room(const Key& key, std::size_t count) const noexcept {
+  std::size_t names = 1;
+  for (const auto& [other, kept] : kept_) {
+    if (other.plugin != key.plugin || other.name == key.name) continue;
+    ++names;
+    count += kept.fds.size();
+  }
+  return names <= kMostNames && count <= kMostFds;
+}
+
 PluginFds::PluginFds(std::shared_ptr<FdTable> all, std::string plugin)
     : all_(std::move(all)), plugin_(std::move(plugin)) {
   {
@@ -40,14 +51,17 @@ PluginFds::PluginFds(std::shared_ptr<FdTable> all, std::string plugin)
 }
 
 gh_status PluginFds::keep(gh_bytes name, const std::int32_t* fds, std::size_t count) {
+  if (count > FdTable::kMostFds) return GH_E_LIMIT;
   std::vector<UniqueFd> dups;
   for (std::size_t i = 0; i < count; ++i) {
     UniqueFd dup(fcntl(fds[i], F_DUPFD_CLOEXEC, 0));
     if (!dup) return GH_E_IO;
     dups.push_back(std::move(dup));
   }
+  FdTable::Key key{plugin_, std::string(from_border(name))};
   const std::scoped_lock lock(all_->mutex_);
-  all_->kept_[{plugin_, std::string(from_border(name))}] = {std::move(dups), number_};
+  if (!all_->has_room(key, count)) return GH_E_LIMIT;
+  all_->kept_[std::move(key)] = {std::move(dups), number_};
   return GH_OK;
 }
 

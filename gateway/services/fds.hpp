@@ -5,6 +5,7 @@
 #include <gatehouse/base/unique_fd.hpp>
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -20,6 +21,10 @@ namespace gatehouse {
 /// All plugins' kept descriptors. Thread-safe.
 class FdTable {
  public:
+  /// Of one plugin: more is GH_E_LIMIT. A tun device has a queue for each of 256 lanes at most, with some to spare.
+  static constexpr std::size_t kMostNames = 64;
+  static constexpr std::size_t kMostFds = 512;
+
   /// Threads of `plugin` never returned, and have what they had: what it has kept is for its next instance to take from
   /// them, however long it is until then.
   void hold(std::string_view plugin);
@@ -38,6 +43,8 @@ class FdTable {
     std::vector<UniqueFd> fds;
     std::uint64_t keeper = 0;  // the number of the instance's face
   };
+  [[nodiscard]] bool has_room(const Key& key, std::size_t count) const noexcept;
+
   std::mutex mutex_;  // guards what follows
   std::map<Key, Kept> kept_;
   std::set<std::string, std::less<>> held_;  // plugins

@@ -13,7 +13,8 @@
 namespace gatehouse {
 
 /// Keeps duplicates of `fds` under that name, in place of what it held. Any thread; the host locks.
-/// @return Errc::io: the process has no descriptors left
+/// @return Errc::io: the process has no descriptors left; Errc::limit: the plugin keeps too many, 64 names or 512
+///         descriptors with those of earlier instances that nobody has taken
 [[nodiscard]] Result<void> keep_fds(const Host& host, std::string_view name, std::span<const int> fds);
 
 /// Takes what an earlier instance has kept under that name; empty if there is nothing, or nothing any more: what nobody

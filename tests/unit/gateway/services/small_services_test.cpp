@@ -122,6 +122,43 @@ TEST(Fds, ThatNobodyTookAreClosedButForThoseOfTheInstanceItself) {
   for (const std::int32_t fd : {pipe_ends[0], pipe_ends[1], out[0]}) close(fd);
 }
 
+TEST(Fds, AreBounded) {
+  const auto all = std::make_shared<FdTable>();
+  const std::vector<std::int32_t> many(FdTable::kMostFds + 1, STDERR_FILENO);
+  const auto keep = [&many](const PluginFds& by, std::string_view name, std::size_t count) {
+    return by.table()->keep(by.table()->context, to_border(name), many.data(), count);
+  };
+  const PluginFds earlier(all, "tunnel"), face(all, "tunnel"), other(all, "relay");
+  EXPECT_EQ(keep(face, "0", many.size()), GH_E_LIMIT);
+  EXPECT_EQ(keep(earlier, "0", FdTable::kMostFds), GH_OK);
+  EXPECT_EQ(keep(face, "1", 1), GH_E_LIMIT) << "with those of an earlier instance";
+  EXPECT_EQ(keep(face, "0", 1), GH_OK) << "in place of what the name holds";
+  for (std::size_t i = 1; i < FdTable::kMostNames; ++i) EXPECT_EQ(keep(face, std::to_string(i), 1), GH_OK);
+  EXPECT_EQ(keep(face, "one more", 1), GH_E_LIMIT);
+  EXPECT_EQ(keep(face, "one more", 0), GH_E_LIMIT);
+  EXPECT_EQ(keep(other, "one more", 1), GH_OK) << "each plugin has its own";
+}
+
+TEST(Fds, OfAPluginThatIsHeldOutliveItsGoing) {
+  const auto all = std::make_shared<FdTable>();
+  PluginFds face(all, "tunnel");
+  std::array<std::int32_t, 1> fd{STDERR_FILENO};
+  std::size_t count = 0;
+  const auto is_kept = [&] {
+    return face.table()->take(face.table()->context, to_border("tun"), fd.data(), 0, &count) == GH_E_LIMIT;
+  };
+  for (const bool settles : {false, true}) {
+    ASSERT_EQ(face.table()->keep(face.table()->context, to_border("tun"), fd.data(), 1), GH_OK);
+    all->hold("tunnel");
+    all->drop("tunnel");
+    EXPECT_TRUE(is_kept());
+    settles ? face.close_untaken() : all->release("tunnel");
+    EXPECT_TRUE(is_kept());
+    all->drop("tunnel");
+    EXPECT_FALSE(is_kept());
+  }
+}
+
 TEST(Ranges, AreOneWithAllNumbersForAGatewayThatIsAlone) {
   const gh_ranges& ranges = *ranges_table();
   std::array<gh_range, 2> out{};
