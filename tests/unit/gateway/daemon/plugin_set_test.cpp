@@ -21,6 +21,7 @@
 #include <array>
 #include <fstream>
 #include <functional>
+#include <memory>
 #include <thread>
 
 namespace gatehouse {
@@ -74,13 +75,15 @@ class PluginSetTest : public testing::Test {
     while (!out && io.run_one_for(50ms) > 0) meanwhile();
     return out ? sentences(*out) : std::vector<std::string>{"it never ends"};
   }
-  /// Of loopback, with nobody there.
-  static std::uint16_t free_port() {
+  /// At some port of loopback.
+  static std::unique_ptr<BoundListener> listener_of_others() {
     ListenAddress any;
     any.text = "127.0.0.1:0";
     any.endpoint = Endpoint::parse(any.text).value();
-    return BoundListener(1, "x", "listen", any, 1).local().port;
+    return std::make_unique<BoundListener>(1, "x", "listen", any, 1);
   }
+  /// Of loopback, with nobody there.
+  static std::uint16_t free_port() { return listener_of_others()->local().port; }
   /// Its options say where it hangs.
   static std::string hanging(const std::string& at, const std::string& name = "stuck") {
     return "[plugin." + name + "]\npath = \"" + test_plugin("hangs").string() + "\"\nlanes = 1\n[plugin." + name +
@@ -205,11 +208,8 @@ TEST_F(PluginSetTest, KeepsWhatAPluginHasKeptWhoseThreadsNeverReturned) {
   EXPECT_THAT(reload(""), IsEmpty());
   tick_until_all_left();
   EXPECT_EQ(set_->abandoned_lanes(), 1u);
-  ListenAddress taken;
-  taken.text = "127.0.0.1:0";
-  taken.endpoint = Endpoint::parse(taken.text).value();
-  const BoundListener other(1, "x", "listen", taken, 1);
-  EXPECT_THAT(reload(hanging("") + "[plugin.good]\nlisten = [\"" + other.local().to_string() + "\"]\n"),
+  const auto other = listener_of_others();
+  EXPECT_THAT(reload(hanging("") + "[plugin.good]\nlisten = [\"" + other->local().to_string() + "\"]\n"),
               ElementsAre(HasSubstr("another program has it already")));
   tick_until_all_left();
   const PluginFds next(services_.fds, "stuck");
@@ -319,11 +319,8 @@ TEST_F(PluginSetTest, OneThatDrainsIsNotEndedForAReloadThatIsRefused) {
   const std::string strays = "[plugin.strays]\n[plugin.strays.options]\nhow = \"nothing\"\n";
   run(strays);
   EXPECT_THAT(reload(""), IsEmpty());
-  ListenAddress taken;
-  taken.text = "127.0.0.1:0";
-  taken.endpoint = Endpoint::parse(taken.text).value();
-  const BoundListener other(1, "x", "listen", taken, 1);
-  EXPECT_THAT(reload(strays + "[plugin.good]\nlisten = [\"" + other.local().to_string() + "\"]\n"),
+  const auto other = listener_of_others();
+  EXPECT_THAT(reload(strays + "[plugin.good]\nlisten = [\"" + other->local().to_string() + "\"]\n"),
               ElementsAre(HasSubstr("another program has it already")));
   ASSERT_THAT(set_->leaving(), testing::Not(IsEmpty()));
   EXPECT_EQ(set_->leaving()[0]->state(), State::draining);

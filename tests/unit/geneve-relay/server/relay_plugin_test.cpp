@@ -203,7 +203,30 @@ TEST_F(RelayPlugin, AnEndpointThatIsSilentIsGivenUp) {
   EXPECT_EQ(host.metric(R"(endpoints{state="open"})"), 0u);
 }
 
+// Until another one's lifetime has run out, which was allocated later.
+TEST_F(RelayPlugin, AnOpenEndpointThatIsSilentStaysWhereItMayBeForEver) {
+  run(1, {{"bind_lifetime_seconds", 2}, {"steady_lifetime_seconds", 0}});
+  TestClient a, b, c;
+  const ServerEndpoint endpoint = allocate(a, b);
+  bind(a, b, endpoint);
+  allocate(a, c);
+  EXPECT_TRUE(eventually([&] { return host.metric("expired") == 1; }, 20s));
+  EXPECT_EQ(host.metric(R"(endpoints{state="open"})"), 1u);
+  a.send(relay(), data(endpoint.vni, "hello again"));
+  EXPECT_EQ(b.receive(), data(endpoint.vni, "hello again"));
+}
+
 // ---- over a restart
+
+// Blocks of 1,000 are asked for: the disk would hold up whoever asked for a block of one.
+TEST_F(RelayPlugin, LamportIdsGoOnInAnotherBlockAfterARestart) {
+  TestClient a, b, c;
+  run();
+  const std::uint64_t first = allocate(a, b).lamport_id;
+  EXPECT_EQ(allocate(a, c).lamport_id, first + 1);
+  restart();
+  EXPECT_GE(allocate(b, c).lamport_id, first + 1000) << "what is left of a block is skipped";
+}
 
 TEST_F(RelayPlugin, DataGoesOnAfterARestartWithoutAHandshake) {
   TestClient a, b, c;
