@@ -6,7 +6,6 @@
 #include "gateway/daemon/daemon.hpp"
 #include "gateway/daemon/plugin_set.hpp"
 #include "gateway/daemon/preflight.hpp"
-#include "gateway/plugin/default_listeners.hpp"
 #include "gateway/policy/snapshot_board.hpp"
 
 #include <nlohmann/json.hpp>
@@ -62,9 +61,7 @@ int check_verb(const Invocation& invocation, const NoArguments&) {
   services.policy = std::make_shared<SnapshotBoard>(policy::Snapshot::without_policy(0));
   PluginSet plugins(services, {});
   std::vector<ConfigProblem> problems = plugins.load(shelf.config());
-  for (const auto& plugin : plugins.plugins()) {
-    add_default_listeners(config.plugins.at(plugin->name()), plugin->loaded(), config.runtime_dir);
-  }
+  for (ConfigProblem& problem : plugins.add_defaults(config)) problems.push_back(std::move(problem));
   for (ConfigProblem& problem : preflight(config)) problems.push_back(std::move(problem));
   if (!problems.empty()) throw BrokenConfig(std::move(problems));
 

@@ -243,6 +243,7 @@ std::vector<ConfigProblem> Daemon::Core::start() {
     open_services();
     watch_signals();
     problems = plugins_->load(config_);
+    if (Config complete = config_; problems.empty()) problems = plugins_->add_defaults(complete);
     if (problems.empty()) {
       open_endpoints();
       problems = plugins_->start();

@@ -5,6 +5,7 @@
 #include "gateway/config/duplicate_listeners.hpp"
 #include "gateway/daemon/descriptors.hpp"
 #include "gateway/daemon/option_changes.hpp"
+#include "gateway/plugin/default_listeners.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -41,14 +42,6 @@ ConfiguredPlugin* find_in(const std::vector<std::unique_ptr<ConfiguredPlugin>>& 
   const auto found =
       std::find_if(plugins.begin(), plugins.end(), [&name](const auto& one) { return one->name() == name; });
   return found == plugins.end() ? nullptr : found->get();
-}
-
-using Settled = std::vector<const PluginConfig*>;  // by accept_configuration()
-
-/// Two listeners at one address, those among them that roles have by themselves.
-void append_duplicates(std::vector<ConfigProblem>& problems, Config config, const Settled& settled) {
-  for (const PluginConfig* const plugin : settled) config.plugins[plugin->name] = *plugin;
-  for (ConfigProblem& problem : duplicate_listeners(config)) problems.push_back(std::move(problem));
 }
 
 /// Addresses of `config` that `plugin` has not bound.
@@ -149,10 +142,18 @@ std::vector<ConfigProblem> PluginSet::load(const Config& config) {
     certificates_.read(plugin, unix_now(), readings_, problems);
     if (auto loaded = load_one(config, plugin, checks, problems)) plugins_.push_back(std::move(loaded));
   }
-  Settled settled;
-  for (const auto& plugin : plugins_) settled.push_back(&plugin->settings().config);
-  append_duplicates(problems, config, settled);
   run_now(wait_for(checks, problems));
+  return problems;
+}
+
+std::vector<ConfigProblem> PluginSet::add_defaults(Config& config) const {
+  Problems problems;
+  for (const auto& plugin : plugins_) {
+    Problems more = add_default_listeners(config.plugins.at(plugin->name()), plugin->loaded(), config.runtime_dir);
+    std::move(more.begin(), more.end(), std::back_inserter(problems));
+  }
+  Problems more = duplicate_listeners(config);
+  std::move(more.begin(), more.end(), std::back_inserter(problems));
   return problems;
 }
 
@@ -293,16 +294,14 @@ PluginSet::Addresses PluginSet::unbound(const Changes& changes) const {
   return out;
 }
 
-/// Is there one among them that an earlier reload took away, and lanes still have?
-bool PluginSet::are_awaited(const Addresses& addresses) const {
-  return std::any_of(addresses.begin(), addresses.end(),
-                     [&](const auto& address) { return given_up_.are_in_the_way_of(address, steady_now()); });
-}
-
-/// Returns once there is none. What somebody else has is not waited for.
+/// Returns once nothing that an earlier reload took away is in the way of them. What somebody else has is not waited
+/// for.
 asio::awaitable<void> PluginSet::wait_for_addresses(Addresses addresses) {
+  const auto is_awaited = [this](const ListenAddress& address) {
+    return given_up_.are_in_the_way_of(address, steady_now());
+  };
   asio::steady_timer pause(co_await asio::this_coro::executor);
-  while (!ending_ && are_awaited(addresses)) {
+  while (!ending_ && std::any_of(addresses.begin(), addresses.end(), is_awaited)) {
     static_cast<void>(tick(steady_now()));
     pause.expires_after(kAddressPause);
     co_await pause.async_wait(asio::use_awaitable);
@@ -455,13 +454,14 @@ asio::awaitable<std::vector<ConfigProblem>> PluginSet::reload(const Config& next
   for (const auto& [name, plugin] : next.plugins) {
     if (plugin.enabled) plan(next, plugin, changes);
   }
-  Settled settled;
-  for (const auto& change : changes.changed) settled.push_back(&change.settings.config);
-  for (const auto& plugin : changes.added) settled.push_back(&plugin->settings().config);
-  append_duplicates(changes.problems, next, settled);
-  const Addresses wanted = unbound(changes);
-  if (changes.problems.empty()) co_await wait_for_addresses(wanted);
-  if (changes.problems.empty() || !are_awaited(wanted)) bind_coming(changes);  // else what is said would not be so
+  Config complete = next;  // with the listeners that roles have by themselves
+  for (const auto& change : changes.changed) complete.plugins[change.plugin->name()] = change.settings.config;
+  for (const auto& plugin : changes.added) complete.plugins[plugin->name()] = plugin->settings().config;
+  for (ConfigProblem& problem : duplicate_listeners(complete)) changes.problems.push_back(std::move(problem));
+  if (changes.problems.empty()) {  // else "another program has it" might be said of what is about to be free
+    co_await wait_for_addresses(unbound(changes));
+    bind_coming(changes);
+  }
   const auto before = listeners(&changes);
   co_await wait_for(changes.checks, changes.problems);
   if (changes.problems.empty()) co_await end_former(changes);

@@ -37,6 +37,9 @@ class PluginSet {
   /// Loads each enabled plugin and lets it judge its options; nothing listens and no lane runs. What `gatehouse check`
   /// does too. Returns every problem that it finds. Waits for plugins, see the constructor.
   [[nodiscard]] std::vector<ConfigProblem> load(const Config& config);
+  /// Between load() and start(): gives `config` the listeners that roles of what was loaded have by themselves. Returns
+  /// what is wrong with them, such as two at one address.
+  [[nodiscard]] std::vector<ConfigProblem> add_defaults(Config& config) const;
   /// Between load() and start(): what is to be said of what was loaded, and keeps nobody from starting.
   [[nodiscard]] std::vector<ConfigProblem> remarks() const;
   /// Binds every listener and starts every plugin that was loaded; no lane runs before all have started. With a
@@ -83,7 +86,6 @@ class PluginSet {
   [[nodiscard]] boost::asio::awaitable<void> wait_for(const std::vector<Asked>& asked, Problems& problems) const;
   void plan(const Config& next, const PluginConfig& plugin, Changes& changes) const;
   [[nodiscard]] Addresses unbound(const Changes& changes) const;
-  [[nodiscard]] bool are_awaited(const Addresses& addresses) const;
   [[nodiscard]] boost::asio::awaitable<void> wait_for_addresses(Addresses addresses);
   void bind_coming(Changes& changes) const;
   [[nodiscard]] GivenUpListeners::Listeners listeners(const Changes* coming) const;

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace gatehouse {
 
@@ -16,6 +17,7 @@ namespace gatehouse {
 
 /// Gives `plugin` these listeners, in roles for which it has no key; `[]` is one. They are as if somebody had written
 /// that text there.
-void add_default_listeners(PluginConfig& plugin, const LoadedPlugin& loaded, const std::filesystem::path& runtime_dir);
+/// @return a problem for each that is left out, for no Unix socket can have its path
+std::vector<ConfigProblem> add_default_listeners(PluginConfig& plugin, const LoadedPlugin& loaded, const std::filesystem::path& runtime_dir);
 
 }  // namespace gatehouse

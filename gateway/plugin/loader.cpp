@@ -14,10 +14,8 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -312,31 +310,10 @@ LoadedPlugin load_plugin(TrustedFile file, const std::vector<std::string_view>& 
   return loaded;
 }
 
-namespace {
-
-/// Of listeners that roles have by themselves, in a runtime folder that is too far down for them.
-void check_defaults(const PluginConfig& written, const PluginConfig& complete, std::vector<ConfigProblem>& problems) {
-  constexpr std::size_t kLongest = sizeof(sockaddr_un::sun_path) - 1;
-  for (const auto& [role, addresses] : complete.listeners) {
-    if (written.listeners.contains(role)) continue;
-    for (const ListenAddress& address : addresses) {
-      if (address.path.native().size() <= kLongest) continue;
-      problems.push_back({written.place, "the plugin " + written.name + " would listen on `" + address.text +
-                                             "`, whose path has more than " + std::to_string(kLongest) +
-                                             " bytes, which no Unix socket can have: set a shorter " +
-                                             "`gateway.runtime_dir`, or `" + role + " = []` in [plugin." +
-                                             written.name + "] for none"});
-    }
-  }
-}
-
-}  // namespace
-
 AcceptedPlugin accept_configuration(const Config& config, const PluginConfig& plugin, const LoadedPlugin& loaded) {
   AcceptedPlugin accepted;
   accepted.config = plugin;
-  add_default_listeners(accepted.config, loaded, config.runtime_dir);
-  check_defaults(plugin, accepted.config, accepted.problems);
+  accepted.problems = add_default_listeners(accepted.config, loaded, config.runtime_dir);
   const gh_manifest& manifest = *loaded.manifest;
   for (auto& [name, addresses] : accepted.config.listeners) {
     const gh_listener_role* role = loaded.find_role(name);

@@ -18,7 +18,7 @@ std::vector<std::string> local_address(const Config& config, const std::string& 
   PluginConfig configured;
   if (found != config.plugins.end()) configured = found->second;
   configured.name = plugin;
-  add_default_listeners(configured, loaded, config.runtime_dir);
+  static_cast<void>(add_default_listeners(configured, loaded, config.runtime_dir));
   for (const auto& [name, addresses] : configured.listeners) {
     const gh_listener_role* const role = loaded.find_role(name);
     if (role == nullptr || (role->kinds & GH_ROLE_LOCAL) == 0) continue;

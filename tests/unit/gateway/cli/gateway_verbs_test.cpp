@@ -57,6 +57,14 @@ TEST_F(GatewayVerbs, CheckLooksAtTheListenerThatARoleHasByItself) {
   EXPECT_EQ(call({"check", "--config", file, "--set", "plugin.probing.listen_api=[]"}).code, 0);
 }
 
+TEST_F(GatewayVerbs, CheckSaysHowToDoWithoutASocketWhereTheRuntimeFolderIsTooFarDown) {
+  const std::string far = (folder_.path() / std::string(90, 'x')).string();
+  const Outcome outcome =
+      call({"check", "--config", config("[plugin.probing]\n"), "--set", "gateway.runtime_dir=" + far});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("or `listen_api = []` in [plugin.probing] for none"));
+}
+
 TEST_F(GatewayVerbs, CheckTakesARuntimeFolderWithASlashAtItsEnd) {
   const std::string file = config("[plugin.probing]\n"), fresh = (folder_.path() / "fresh/").string();
   const Outcome outcome = call({"check", "--config", file, "--set", "gateway.runtime_dir=" + fresh});
