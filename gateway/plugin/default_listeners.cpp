@@ -30,7 +30,8 @@ std::string default_address(const std::filesystem::path& runtime_dir, const std:
   return std::string(kUnix) + (runtime_dir / (plugin + suffix_of(role.name) + ".sock")).string();
 }
 
-std::vector<ConfigProblem> add_default_listeners(PluginConfig& plugin, const LoadedPlugin& loaded, const std::filesystem::path& runtime_dir) {
+std::vector<ConfigProblem> add_default_listeners(PluginConfig& plugin, const LoadedPlugin& loaded,
+                                                 const std::filesystem::path& runtime_dir) {
   std::vector<ConfigProblem> problems;
   for (std::size_t i = 0; i < loaded.manifest->role_count; ++i) {
     const gh_listener_role& role = loaded.role(i);

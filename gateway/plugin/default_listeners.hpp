@@ -18,6 +18,7 @@ namespace gatehouse {
 /// Gives `plugin` these listeners, in roles for which it has no key; `[]` is one. They are as if somebody had written
 /// that text there.
 /// @return a problem for each that is left out, for no Unix socket can have its path
-std::vector<ConfigProblem> add_default_listeners(PluginConfig& plugin, const LoadedPlugin& loaded, const std::filesystem::path& runtime_dir);
+std::vector<ConfigProblem> add_default_listeners(PluginConfig& plugin, const LoadedPlugin& loaded,
+                                                 const std::filesystem::path& runtime_dir);
 
 }  // namespace gatehouse
