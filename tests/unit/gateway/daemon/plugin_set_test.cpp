@@ -288,7 +288,7 @@ TEST_F(PluginSetTest, APluginThatComesBackWhileItDrainsWaitsForWhatAnotherGaveUp
   EXPECT_THAT(reload("[plugin.good]\n"), IsEmpty());
   EXPECT_THAT(reload("[plugin.good]\n[plugin.strays]\n" + listen + "[plugin.strays.options]\nhow = \"nothing\"\n"),
               IsEmpty());
-  EXPECT_THAT(names(), ElementsAre("good", "strays"));
+  ASSERT_THAT(names(), ElementsAre("good", "strays"));
   EXPECT_THAT(set_->plugins()[1]->settings().listeners, SizeIs(1));
 }
 
