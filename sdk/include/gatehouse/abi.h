@@ -645,11 +645,11 @@ typedef struct gh_fds {
   uint32_t struct_size;
   uint32_t reserved;
   void* context;
-  /* [any] Keeps dups of the descriptors under a name for the next instance of this plugin, replacing older ones. */
+  /* [any] Keeps dups under a name for the next instance, replacing older ones: 64 names, 512 dups, else GH_E_LIMIT. */
   gh_status (*keep)(void* context, gh_bytes name, const int32_t* fds, size_t count);
   /* [any] Hands them over: the caller owns what it gets. `count`: how many there are. GH_E_LIMIT: more than `capacity`,
    * and none is handed over. GH_E_NOT_FOUND: nothing is kept under that name. What no instance has taken some seconds
-   * after its start is closed. */
+   * after its start is closed; it may stay longer where threads of the plugin never returned. */
   gh_status (*take)(void* context, gh_bytes name, int32_t* out, size_t capacity, size_t* count);
 } gh_fds;
 
