@@ -251,8 +251,11 @@ class Stray(SwitchTest):
         with self.assertRaisesRegex(RuntimeError, "could not be started: status -4711 without a message"):
             self.straying("start", "garbage", when="ever")
         gateway = self.straying("pending", "garbage", when="ever")
-        (session,) = [one for one in gateway.json("sessions")["sessions"] if one["plugin"] == "stray"]
-        self.assertEqual(session.get("state", ""), "")
+        def sessions():
+            return [one for one in gateway.json("sessions")["sessions"] if one["plugin"] == "stray"]
+
+        self.assert_soon(lambda: len(sessions()) == 1, "the one that began when its time was over has ended", 15)
+        self.assertEqual(sessions()[0].get("state", ""), "")
         self.assertEqual(self.plugin(gateway, "stray")["pending"], 2**64 - 1)
         self.assertEqual([self.answer(), self.answer(socket.SOCK_STREAM)], [1, 1])
         before = time.monotonic()
