@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -65,11 +66,23 @@ void redirect_output(const fs::path& scratch) {
   ::dup2(output.get(), STDERR_FILENO);
 }
 
+/// From now on exit() only says what it was called with: it does not destroy static objects under the threads that have
+/// them, which would be a crash in the place of what there is to be found.
+void end_at_once_on_exit() noexcept {
+  static_cast<void>(::on_exit(
+      [](int status, void*) {
+        static_cast<void>(std::fflush(nullptr));
+        ::_exit(status);
+      },
+      nullptr));
+}
+
 [[noreturn]] void be_child(const Step& step, const fs::path& scratch, const fs::path& folder, int pipe,
                            const std::string& secret) {
   Notes notes(pipe, secret);
   limit_child(step.patience);
   redirect_output(scratch);
+  end_at_once_on_exit();
   ::setenv("TMPDIR", folder.c_str(), 1);
   if (::chdir(folder.c_str()) != 0) notes.skip("cannot enter " + folder.string());
   try {
